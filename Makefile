@@ -1,0 +1,61 @@
+# Every verb does its own set-up. `make demo` and `make test` are the two to know.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup demo up test check integration bench bench-real lock clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.train ## Make the virtual environment and install the pinned dependencies.
+
+demo: setup ## Tell the whole story on painted leaves and judge every claim.
+	$(BIN)/tidemill demo
+
+up: setup ## Train a champion if there is none, then serve it on port 8000.
+	$(BIN)/tidemill up
+
+test: check ## Lint, types, import rules and the hermetic tests.
+	$(BIN)/pytest -n 2 -m "not slow"
+
+integration: $(VENV)/.dev ## The tests that take minutes.
+	$(BIN)/pytest -m slow
+
+check: $(VENV)/.dev ## Everything that needs no test to run; under a minute.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
+	$(BIN)/python -m bench.serving
+	$(BIN)/python -m bench.install
+
+bench-real: setup ## Measure on the data in TIDEMILL_REAL_DATA.
+	$(BIN)/python -m bench.coffee
+
+lock: $(VENV)/.dev ## Pin what is installed now into requirements/*.txt.
+	$(BIN)/python requirements/lock.py
+
+clean: ## Remove the workspace and what tools left behind; the environment stays.
+	rm -rf .tidemill .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "Tidemill needs Python 3.11; say where: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch first and alone: its pin decides which build everything after it sees.
+$(VENV)/.train: $(VENV)/.made requirements/train.txt pyproject.toml
+	@echo "Installing what training and serving need (about 1 GB with PyTorch for the CPU) ..."
+	$(PIP) install $$(grep '^torch==' requirements/train.txt)
+	$(PIP) install -r requirements/train.txt
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.train requirements/dev.txt
+	@echo "Installing what the tests need ..."
+	$(PIP) install -r requirements/dev.txt
+	@touch $@

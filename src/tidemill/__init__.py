@@ -1,0 +1,3 @@
+"""Tidemill closes the machine-learning loop, and proves that it stays closed."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,112 @@
+"""Composing an experiment with Hydra: a recipe's groups and a person's overrides.
+
+Used in command and trainer processes only, because Hydra's state is global to a process.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tidemill.domain.errors import UsageError
+
+
+def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved tree as plain values.
+
+    Raises UsageError that names the key and the closest known one, the value that does not fit, or
+    what is missing.
+    """
+    pairs = [_split(override) for override in overrides]
+    groups = {entry.name for entry in conf.iterdir() if entry.is_dir()} | _base_groups()
+    chosen = [f"{key}={value}" for key, value in pairs if key in groups]
+    known = set(_keys(_compose(conf, chosen)))
+    for key, _ in pairs:
+        if key not in groups | known:
+            hint = _elsewhere(conf, key) or _closest(key, groups | known)
+            raise UsageError(f"There is no setting {key!r}.", hint=hint)
+    tree = _compose(conf, [f"{key}={quote(key, value)}" for key, value in pairs])
+    if missing := [key for key, value in _flat(tree) if value == "???"]:
+        raise UsageError(f"{missing[0]} is needed.", hint=f"Add {missing[0]}=VALUE.")
+    return tree
+
+
+def quote(key: str, value: str) -> str:
+    """A path as Hydra must see it: whatever characters it has, it is one text."""
+    if key.rpartition(".")[2] != "path" or value == "???":
+        return value
+    path = str(Path(value).expanduser().absolute()).replace("${", "\\${")
+    # Hydra unescapes a backslash only where a quote follows: double those, then escape the quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), path)
+    return f"'{escaped}'"
+
+
+def _split(override: str) -> tuple[str, str]:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip("+~"):
+        raise UsageError(
+            f"{override!r} is no override.", hint="Write KEY=VALUE, such as train.epochs=4."
+        )
+    return key, value
+
+
+def _compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
+    try:
+        with initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"):
+            tree = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, overrides) from error
+    assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
+    return {str(key): value for key, value in tree.items()}
+
+
+def _explained(error: Exception, overrides: list[str]) -> UsageError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        options = sorted(error.options or [])
+        close = difflib.get_close_matches(option, options, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"There is {', '.join(options)}."
+        return UsageError(f"{group}={option} is not known.", hint=hint)
+    return UsageError(f"Cannot read {' '.join(overrides)}: {lines[0].rstrip('.')}.")
+
+
+def _elsewhere(conf: Path, key: str) -> str:
+    """A hint when the key exists under another choice of its group."""
+    group = key.partition(".")[0]
+    for option in sorted((conf / group).glob("*.yaml")):
+        if key in _keys(_compose(conf, [f"{group}={option.stem}"])):
+            return f"It belongs to {group}={option.stem}; add that."
+    return ""
+
+
+def _base_groups() -> set[str]:
+    base = Path(__file__).parent.parent / "conf"
+    return {entry.name for entry in base.iterdir() if entry.is_dir()}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value))
+    return rows
+
+
+def _keys(tree: Mapping[str, Any]) -> list[str]:
+    return [key for key, _ in _flat(tree)]
+
+
+def _closest(key: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else "`tidemill config coffee` lists them all."

@@ -1,0 +1,52 @@
+"""`tidemill config`: the settings, or an experiment as it would run."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemill.adapters.hydra import resolve
+from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.experiment import read_experiment
+from tidemill.recipes.recipe import open_recipe
+from tidemill.settings import Settings, read_settings
+
+
+def config(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe; without one, settings.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")
+    ] = None,
+    *,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show the settings in force, or a recipe's experiment as it would run.
+
+    Example: tidemill config coffee train.epochs=4
+    """
+    if recipe is not None:
+        chosen = open_recipe(recipe)
+        tree = read_experiment(resolve(chosen.conf, overrides or [])).tree()
+        if as_json:
+            emit(tree)
+        else:
+            OUT.print(json.dumps(tree, indent=2), soft_wrap=True)
+        return
+    settings = read_settings(home=home)
+    if as_json:
+        emit(settings.model_dump(mode="json"))
+        return
+    table = Table("variable", "value", "meaning")
+    for name, field in Settings.model_fields.items():
+        table.add_row(
+            f"TIDEMILL_{name.upper()}", str(getattr(settings, name)), field.description or ""
+        )
+    OUT.print(table)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("config")(config)

@@ -1,0 +1,151 @@
+"""`tidemill data`: check, count and keep data sets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemill.adapters.hydra import resolve
+from tidemill.cli.screen import OUT, Home, Json, bar, emit, say
+from tidemill.data.checks import find
+from tidemill.data.inspection import inspect
+from tidemill.data.policy import apply
+from tidemill.data.statistics import describe
+from tidemill.domain.errors import NotFound
+from tidemill.domain.types import Snapshot
+from tidemill.experiment import Experiment, read_experiment
+from tidemill.recipes.recipe import Recipe, open_recipe
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+from tidemill.workshop.training import take_snapshot
+
+app = typer.Typer(
+    help="Check, count and keep data sets.\n\nExample: tidemill data check coffee data=folder "
+    "data.path=leaves",
+    no_args_is_help=True,
+)
+
+RecipeName = Annotated[str, typer.Argument(help="The recipe, such as coffee.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")]
+
+
+def _chosen(recipe: str, overrides: list[str] | None) -> tuple[Recipe, Experiment]:
+    chosen = open_recipe(recipe)
+    return chosen, read_experiment(resolve(chosen.conf, overrides or []))
+
+
+@app.command()
+def check(
+    recipe: RecipeName, overrides: Overrides = None, *, home: Home = None, as_json: Json = False
+) -> None:
+    """Look for every known fault and change nothing.
+
+    Example: tidemill data check coffee data=folder data.path=leaves
+    """
+    chosen, experiment = _chosen(recipe, overrides)
+    settings = read_settings(home=home)
+    tree = experiment.tree()
+    source = chosen.source(tree, settings.samples or settings.home / "samples")
+    with bar("check", None) as done:
+        inspection = inspect(source.examples(), chosen.codec(tree), progress=done)
+    findings = find(
+        inspection,
+        near_distance=experiment.checks.near_distance,
+        minimum_per_class=experiment.checks.minimum_per_class,
+    )
+    if as_json:
+        found = [
+            {
+                "kind": finding.kind,
+                "severity": finding.severity,
+                "sentence": finding.sentence,
+                "files": list(finding.files),
+            }
+            for finding in findings
+        ]
+        emit({"examples": len(inspection.rows), "findings": found})
+    else:
+        for finding in findings:
+            say(finding.line())
+        errors = sum(finding.severity == "error" for finding in findings)
+        say(f"{len(inspection.rows)} examples, {errors} errors, {len(findings) - errors} warnings")
+    apply(inspection, findings, "stop")
+
+
+@app.command()
+def snapshot(
+    recipe: RecipeName, overrides: Overrides = None, *, home: Home = None, as_json: Json = False
+) -> None:
+    """Check the data and keep it as a snapshot.
+
+    Example: tidemill data snapshot coffee data=folder data.path=leaves
+    """
+    chosen, experiment = _chosen(recipe, overrides)
+    workshop = open_workshop(read_settings(home=home), create=True)
+    with bar("check and keep", None) as done:
+        intake = take_snapshot(workshop, chosen, experiment, progress=done)
+    if as_json:
+        emit({"snapshot": intake.snapshot, "excluded": dict(intake.excluded)})
+        return
+    for finding in intake.findings:
+        say(finding.line())
+    say(f"{intake.snapshot.id} with {intake.snapshot.rows} examples")
+
+
+@app.command("list")
+def list_(*, home: Home = None, as_json: Json = False) -> None:
+    """List the snapshots, newest first.
+
+    Example: tidemill data list
+    """
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin(write=False) as unit:
+        snapshots = unit.latest(Snapshot)
+    if as_json:
+        emit({"snapshots": snapshots})
+        return
+    table = Table("snapshot", "recipe", "examples", "splits", "taken")
+    for row in snapshots:
+        splits = ", ".join(f"{name} {count}" for name, count in row.splits.items())
+        table.add_row(row.id[:12], row.recipe, str(row.rows), splits, f"{row.at:%Y-%m-%d %H:%M}")
+    OUT.print(table)
+
+
+@app.command()
+def stats(
+    snapshot: Annotated[
+        str | None, typer.Argument(help="A snapshot's id or how it begins; else the latest.")
+    ] = None,
+    *,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Count a snapshot's examples per split and label.
+
+    Example: tidemill data stats
+    """
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin(write=False) as unit:
+        known = [row.id for row in unit.latest(Snapshot, limit=10_000)]
+    matching = [id for id in known if id.startswith(snapshot or "")]
+    if not matching:
+        raise NotFound(
+            f"There is no snapshot {snapshot!r}." if snapshot else "There is no snapshot yet.",
+            hint="`tidemill data list` shows what there is.",
+        )
+    body = describe(workshop.snapshots.open(matching[0]))
+    if as_json:
+        emit(body)
+        return
+    for split, counted in body["splits"].items():
+        for target, labels in counted["labels"].items():
+            table = Table("label", "examples", title=f"{split}: {counted['rows']} ({target})")
+            for label, count in labels.items():
+                table.add_row(label, str(count))
+            OUT.print(table)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="data")

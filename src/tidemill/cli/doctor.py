@@ -1,0 +1,136 @@
+"""`tidemill doctor`: look for what would keep Tidemill from working here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from tidemill.adapters.sql.upgrade import upgrade as upgrade_ledger
+from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.domain.errors import NotFound, TidemillError, Unavailable
+from tidemill.settings import Settings, read_settings
+from tidemill.workshop.root import LEDGER, open_workshop
+
+SPACE_MB = 500
+TRAINING = ("torch", "lightning", "onnx", "pyarrow", "hydra", "matplotlib")
+SERVING = ("fastapi", "uvicorn", "onnxruntime", "PIL", "sqlalchemy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    fine: bool
+    said: str
+
+
+def doctor(
+    *,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Bring the ledger's schema up to date first.")
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what would keep Tidemill from working here; exit code 4 when something would.
+
+    Example: tidemill doctor
+    """
+    settings = read_settings(home=home)
+    if upgrade:
+        upgrade_ledger(settings.home / LEDGER)
+    findings = [_look(name, look, settings) for name, look in LOOKS.items()]
+    if as_json:
+        emit({"findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.fine else "[red]bad[/] "
+            OUT.print(f"{mark} {finding.name}: ", end="")
+            OUT.print(finding.said, markup=False, soft_wrap=True)
+    if bad := [finding.name for finding in findings if not finding.fine]:
+        raise Unavailable(f"Not in order: {', '.join(bad)}.", hint="The lines above say why.")
+
+
+def _look(name: str, look: Callable[[Settings], Iterator[str]], settings: Settings) -> Finding:
+    try:
+        return Finding(name, True, " ".join(look(settings)))
+    except TidemillError as error:
+        return Finding(name, False, f"{error.message} {error.hint}".strip())
+    except OSError as error:
+        return Finding(name, False, f"{error.strerror or error}")
+
+
+def _python(_: Settings) -> Iterator[str]:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] != (3, 11):
+        raise Unavailable(f"Python {found} is running.", hint="Tidemill is tested on 3.11.")
+    yield f"{found}, {os.cpu_count()} processors"
+
+
+def _installed(names: tuple[str, ...], extra: str) -> Callable[[Settings], Iterator[str]]:
+    def look(_: Settings) -> Iterator[str]:
+        if missing := [name for name in names if find_spec(name) is None]:
+            raise Unavailable(
+                f"{', '.join(missing)} not installed.", hint=f"pip install 'tidemill[{extra}]'"
+            )
+        yield "installed"
+
+    return look
+
+
+def _folder(settings: Settings) -> Iterator[str]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=settings.home) as file:
+        file.write(b"x")
+    free = shutil.disk_usage(settings.home).free >> 20
+    if free < SPACE_MB:
+        raise Unavailable(f"Only {free} MB are free in {settings.home}.")
+    yield f"{settings.home} can be written, {free} MB free"
+
+
+def _ledger(settings: Settings) -> Iterator[str]:
+    if not (settings.home / LEDGER).exists():
+        yield "none yet; `tidemill train coffee` makes one"
+        return
+    workshop = open_workshop(settings)
+    try:
+        version = workshop.champion()
+        workshop.predictor(version)
+        yield f"schema is current, champion {version.id} opens and matches the ledger"
+    except NotFound as error:
+        yield f"schema is current. {error.message}"
+    finally:
+        workshop.ledger.close()
+
+
+def _port(settings: Settings) -> Iterator[str]:
+    with socket.socket() as probe:
+        if settings.port and probe.connect_ex((settings.host, settings.port)) == 0:
+            raise Unavailable(
+                f"{settings.host}:{settings.port} is taken.", hint="Use --port 0 or another one."
+            )
+    yield f"{settings.host}:{settings.port} is free"
+
+
+LOOKS = {
+    "python": _python,
+    "serving": _installed(SERVING, "serve"),
+    "training": _installed(TRAINING, "train"),
+    "workspace": _folder,
+    "ledger": _ledger,
+    "port": _port,
+}
+
+
+def register(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)

@@ -1,0 +1,50 @@
+"""`tidemill lineage`: what a prediction came from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.tree import Tree
+
+from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.domain.types import payload_id
+from tidemill.settings import read_settings
+from tidemill.workshop.lineage import trace
+from tidemill.workshop.root import open_workshop
+
+
+def lineage(
+    prediction: Annotated[str, typer.Argument(help="The id that came with the answer.")],
+    *,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show the model, run, data, configuration and code behind a prediction.
+
+    Example: tidemill lineage 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
+    """
+    found = trace(open_workshop(read_settings(home=home)), prediction)
+    if as_json:
+        emit(found.to_json())
+        return
+    given = ", ".join(
+        f"{a.target} {a.label} ({a.confidence:.3f})" for a in found.prediction.answers
+    )
+    tree = Tree(f"prediction {prediction}: {given}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
+    tree.add(f"payload {payload_id(found.prediction.payload)[:12]}")
+    version = tree.add(f"version {found.version.id}, bundle {found.version.bundle[:12]}")
+    run = version.add(f"run {found.run.id}, seed {found.run.seed}")
+    code = found.run.code
+    revision = code["revision"] or "not a git checkout"
+    changed = " with local changes" if code["changed"] else ""
+    run.add(f"code {revision}{changed}, package {code['package'][:12]}")
+    run.add(f"snapshot {found.snapshot.id[:12]}, {found.snapshot.rows} examples")
+    config = run.add("configuration")
+    for group, values in found.run.config.items():
+        config.add(f"{group}: {values}")
+    OUT.print(tree)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("lineage")(lineage)

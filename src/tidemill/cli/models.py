@@ -1,0 +1,183 @@
+"""`tidemill models`: list, inspect, promote and roll back model versions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+from rich.table import Table
+
+from tidemill.cli.screen import OUT, Home, Json, bar, emit, say
+from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
+from tidemill.settings import read_settings
+from tidemill.workshop.promotion import promote as promote_version
+from tidemill.workshop.promotion import rollback as roll_back
+from tidemill.workshop.root import Workshop, open_workshop
+
+app = typer.Typer(
+    help="List, inspect, promote and roll back model versions.\n\nExample: tidemill models list",
+    no_args_is_help=True,
+)
+Version = Annotated[str, typer.Argument(help="A version, such as v2.")]
+
+
+@app.command("list")
+def list_(*, home: Home = None, as_json: Json = False) -> None:
+    """List the versions, newest first, with their aliases.
+
+    Example: tidemill models list
+    """
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin(write=False) as unit:
+        versions = unit.latest(ModelVersion)
+        runs = {version.id: unit.get(Run, version.run) for version in versions}
+    aliases = _aliases(workshop)
+    if as_json:
+        rows = [
+            asdict(version)
+            | {"aliases": aliases.get(version.id, []), "metrics": runs[version.id].metrics}
+            for version in versions
+        ]
+        emit({"versions": rows})
+        return
+    table = Table("version", "aliases", "test accuracy", "run", "bundle", "registered")
+    for version in versions:
+        metrics = runs[version.id].metrics
+        accuracy = metrics.get("test", metrics.get("val", {})).get("accuracy")
+        table.add_row(
+            version.id,
+            ", ".join(aliases.get(version.id, [])),
+            "" if accuracy is None else f"{accuracy:.3f}",
+            version.run[:13],
+            version.bundle[:12],
+            f"{version.at:%Y-%m-%d %H:%M}",
+        )
+    OUT.print(table)
+
+
+@app.command()
+def show(version: Version, *, home: Home = None, as_json: Json = False) -> None:
+    """Show a version, its run and its verdicts.
+
+    Example: tidemill models show v1
+    """
+    workshop = open_workshop(read_settings(home=home))
+    found, run, verdicts = _records(workshop, version)
+    if as_json:
+        emit({"version": found, "run": run, "verdicts": verdicts})
+        return
+    OUT.print(f"{found.id}: bundle {found.bundle}")
+    OUT.print(f"run {run.id}, snapshot {run.snapshot}, seed {run.seed}, weights {run.weights}")
+    OUT.print(f"code {run.code['revision'] or 'not a git checkout'}")
+    for verdict in verdicts:
+        _print_verdict(verdict)
+
+
+@app.command()
+def card(version: Version, *, home: Home = None) -> None:
+    """Print a version's card and its latest verdict, and name its pictures.
+
+    Example: tidemill models card v1
+    """
+    workshop = open_workshop(read_settings(home=home))
+    found, _, verdicts = _records(workshop, version)
+    bundle = workshop.bundles.open(found.bundle)
+    OUT.print(Markdown((bundle.path / "card.md").read_text(encoding="utf-8")))
+    for verdict in verdicts[:1]:
+        _print_verdict(verdict)
+    for picture in sorted(bundle.path.glob("*.png")):
+        OUT.print(f"picture: {picture}", soft_wrap=True)
+
+
+@app.command()
+def promote(
+    version: Version,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    override: Annotated[
+        str, typer.Option(help="Promote whatever the gate says, for this reason.")
+    ] = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a version against the champion and, if it passes, make it champion.
+
+    Example: tidemill models promote v2 --reason "more leaves"
+    """
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin(write=False) as unit:
+        snapshot = unit.get(Snapshot, unit.get(ModelVersion, version).snapshot)
+    total = snapshot.splits.get("anchor", 0) + snapshot.splits.get("fresh", 0)
+    done = 0
+    with bar("judge", total) as tell:
+
+        def step(count: int) -> None:
+            nonlocal done
+            done += count
+            tell(done)
+
+        verdict = promote_version(
+            workshop, version, reason=reason, override=override, progress=step
+        )
+    if as_json:
+        emit({"champion": version, "verdict": verdict})
+        return
+    _print_verdict(verdict)
+    say(f"{version} is the champion; a running server follows within a second.")
+
+
+@app.command()
+def rollback(
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "rolled back by hand",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Serve the previous champion again.
+
+    Example: tidemill models rollback --reason "complaints from the field"
+    """
+    served, taken_back = roll_back(open_workshop(read_settings(home=home)), reason=reason)
+    if as_json:
+        emit({"champion": served, "previous": taken_back})
+        return
+    say(f"{served} is the champion again, {taken_back} was taken back.")
+
+
+def _records(workshop: Workshop, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:
+    with workshop.ledger.begin(write=False) as unit:
+        version = unit.get(ModelVersion, name)
+        verdicts = [row for row in unit.latest(Verdict, limit=10_000) if row.version == name]
+        return version, unit.get(Run, version.run), verdicts
+
+
+def _aliases(workshop: Workshop) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    with workshop.ledger.begin(write=False) as unit:
+        for name in ("champion", "challenger", "previous"):
+            alias = unit.alias(name)
+            if alias:
+                named.setdefault(alias.version, []).append(name)
+    return named
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    state = "passed" if verdict.passed else "refused"
+    against = f"against {verdict.champion}" if verdict.champion else "without a champion"
+    table = Table(
+        "check",
+        "held",
+        "why",
+        title=f"{verdict.version} {state} {against}, anchor read {verdict.anchor_uses} times",
+    )
+    for check in verdict.checks:
+        table.add_row(check.name, "yes" if check.passed else "[red]no[/]", check.reason)
+    OUT.print(table)
+    if verdict.overridden:
+        OUT.print(f"overridden: {verdict.overridden}", markup=False)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="models")

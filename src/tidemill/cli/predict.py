@@ -1,0 +1,63 @@
+"""`tidemill predict`: ask the champion about files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.domain.errors import BadPayload, DataError
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+BATCH = 64
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Payloads, such as pictures.")],
+    *,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the champion about files, here and without a server; nothing is logged.
+
+    Example: tidemill predict leaf.jpg
+    """
+    workshop = open_workshop(read_settings(home=home))
+    version = workshop.champion()
+    predictor = workshop.predictor(version)
+    rows = []
+    for start in range(0, len(files), BATCH):
+        part = files[start : start + BATCH]
+        answers = predictor.answer([_read(predictor.read, file) for file in part])
+        rows += list(zip(part, answers, strict=True))
+    if as_json:
+        body = [
+            {"file": str(file), "answers": [asdict(answer) for answer in given]}
+            for file, given in rows
+        ]
+        emit({"version": version.id, "predictions": body})
+        return
+    table = Table("file", "target", "label", "confidence", title=f"answered by {version.id}")
+    for file, given in rows:
+        for answer in given:
+            table.add_row(str(file), answer.target, answer.label, f"{answer.confidence:.3f}")
+    OUT.print(table)
+
+
+def _read(decode: Callable[[bytes], object], file: Path) -> object:
+    try:
+        return decode(file.read_bytes())
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
+    except BadPayload as error:
+        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
+
+
+def register(app: typer.Typer) -> None:
+    app.command("predict")(predict)

@@ -1,0 +1,99 @@
+"""What a person sees while a command works: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+SCREEN = Console(stderr=True)
+OUT = Console(highlight=False)
+STARTED = time.monotonic()
+"""When the command began: this module is among the first things it imports."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="The workspace's folder.", envvar="TIDEMILL_HOME", show_default=".tidemill"),
+]
+
+
+def emit(body: object) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(line: str) -> None:
+    """One line on stderr, as it is."""
+    SCREEN.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar; the yielded function is told how many are done. Silent off a terminal."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+
+        def done(count: int) -> None:
+            progress.update(task, completed=count)
+
+        yield done
+
+
+class Stages:
+    """Progress of a training: one bar per stage, a line of figures per epoch."""
+
+    def __init__(self) -> None:
+        self._progress = _progress()
+        self._task = self._progress.add_task("start", total=None)
+
+    def __enter__(self) -> Stages:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str) -> None:
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(name, total=None)
+
+    def step(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def epoch(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=SCREEN,
+        transient=True,
+        disable=not SCREEN.is_terminal,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        # `asdict` would copy every payload first; a record's own fields are enough here.
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    raise TypeError(f"{type(value).__name__} is no JSON value")

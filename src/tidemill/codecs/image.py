@@ -1,0 +1,136 @@
+"""Pictures: a file's bytes become one fixed-size RGB array."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tidemill.codecs.codec import Arrays, Fingerprint, Payload
+from tidemill.codecs.likeness import perceptual_hash, visual_features
+from tidemill.codecs.pixels import Limits, Pixels, decode, letterbox
+from tidemill.domain.errors import BadPayload, UsageError
+
+_Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
+_Count = Annotated[int, Field(strict=True, ge=1)]
+_Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ImageConfig(BaseModel):
+    """The codec's configuration. `mean` and `std` are per channel, of pixels in 0..1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: _Side
+    height: _Side
+    mean: tuple[_Unit, _Unit, _Unit]
+    std: tuple[_Spread, _Spread, _Spread]
+    max_bytes: _Count = 20_000_000
+    max_pixels: _Count = 40_000_000
+
+
+class ImagePayload(Payload):
+    """A picture inside JSON."""
+
+    image: str = Field(
+        description="The bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file, in base64.",
+        examples=[
+            "iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAIAAADwyuo0AAAAEklEQVR4nGO0qVBggAEmBiQA"
+            "ABRKANhMMsV6AAAAAElFTkSuQmCC"
+        ],
+    )
+
+    def to_bytes(self) -> bytes:
+        """The file's bytes. Raises BadPayload when `image` is not base64."""
+        try:
+            return base64.b64decode(self.image, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BadPayload(
+                "The field 'image' is not base64.",
+                hint="Encode the file's bytes with standard base64, without a 'data:' prefix.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageItem:
+    """A decoded picture: `pixels` are uint8 `[height, width, 3]`, RGB, letterboxed.
+
+    `inner` is the box (x0, y0, x1, y1) that is not padding; `size` is the upright original's
+    (width, height).
+    """
+
+    pixels: Pixels
+    inner: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+class ImageCodec:
+    """Fulfils `Codec` for pictures. Holds nothing that changes: threads may share one.
+
+    The arrays are raw uint8 pixels. Normalisation, `(pixel / 255 - mean) / std`, is carried in
+    the configuration and baked into the exported graph as its first step by the learn room, so
+    serving cannot normalise differently and a request costs one byte per channel.
+    """
+
+    kind = "image"
+    payload: type[Payload] = ImagePayload
+
+    def __init__(self, settings: ImageConfig) -> None:
+        self.settings = settings
+        self._limits = Limits(bytes=settings.max_bytes, pixels=settings.max_pixels)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The codec that `config` describes. Raises UsageError; see ImageConfig for the keys."""
+        try:
+            return cls(ImageConfig.model_validate(dict(config)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UsageError(
+                f"The image codec cannot take {where!r}: {first['msg']}.",
+                hint=f"Its keys are: {', '.join(ImageConfig.model_fields)}.",
+            ) from error
+
+    def config(self) -> dict[str, Any]:
+        """Plain values that rebuild this codec."""
+        return self.settings.model_dump(mode="json")
+
+    def read(self, payload: bytes) -> ImageItem:
+        """Decode, turn upright and letterbox one picture. Raises BadPayload."""
+        picture = decode(payload, self._limits)
+        pixels, inner = letterbox(picture, self.settings.width, self.settings.height)
+        return ImageItem(pixels=pixels, inner=inner, size=picture.size)
+
+    def encode(self, items: Sequence[ImageItem]) -> Arrays:
+        """`{"image": uint8 [n, height, width, 3]}`, not yet normalised."""
+        batch = np.empty((len(items), self.settings.height, self.settings.width, 3), np.uint8)
+        for row, item in zip(batch, items, strict=True):
+            row[:] = item.pixels
+        return {"image": batch}
+
+    def features(self, item: ImageItem) -> dict[str, float]:
+        """Brightness, contrast, red, green, blue, saturation, sharpness and aspect.
+
+        Measured without the padding; `aspect` is the original's width over height.
+        """
+        x0, y0, x1, y1 = item.inner
+        width, height = item.size
+        return visual_features(item.pixels[y0:y1, x0:x1]) | {"aspect": width / height}
+
+    def fingerprint(self, payload: bytes) -> Fingerprint:
+        """Of the upright RGB pixels at full resolution, whatever file they came in.
+
+        `exact` is the sha256 of width, height and pixels; `near` a DCT hash. Raises BadPayload.
+        """
+        picture = decode(payload, self._limits)
+        head = f"{picture.width}x{picture.height}:".encode()
+        exact = hashlib.sha256(head + picture.tobytes()).hexdigest()
+        return Fingerprint(exact=exact, near=perceptual_hash(picture))

@@ -1,0 +1,173 @@
+"""A picture file becomes upright RGB pixels, or a BadPayload that says what is wrong with it.
+
+Everything works on objects that the call itself made, so any number of threads may decode.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ExifTags import Base
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from tidemill.domain.errors import BadPayload
+
+Pixels = npt.NDArray[np.uint8]
+
+GREY = 128
+"""The padding of a letterboxed picture, on all three channels."""
+
+_Opener = Callable[[BytesIO], ImageFile.ImageFile]
+
+# Opened by class and not by `Image.open`: that one tries whatever plugins some other library has
+# registered, and announces large pictures through `warnings`, whose state all threads share. The
+# size is compared with our own limit instead.
+_SIGNATURES: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
+    ((b"\xff\xd8\xff",), JpegImageFile),
+    ((b"\x89PNG\r\n\x1a\n",), PngImageFile),
+    ((b"BM",), BmpImageFile),
+    ((b"GIF87a", b"GIF89a"), GifImageFile),
+    ((b"II*\x00", b"MM\x00*"), TiffImageFile),
+)
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+
+# What Pillow is known to raise on broken files. `Warning` is there for processes that turn
+# warnings into errors; Pillow warns about odd metadata.
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+    Warning,
+    Image.DecompressionBombError,
+)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a payload may cost before it is decoded."""
+
+    bytes: int
+    pixels: int
+
+
+def decode(payload: bytes, limits: Limits) -> Image.Image:
+    """The picture in `payload`: mode RGB, turned upright by its EXIF orientation.
+
+    Of an animation, the first frame. Transparent parts lie on white, as a browser shows them.
+    Raises BadPayload; the size is judged from the header, before any pixel is decoded.
+    """
+    if not payload:
+        raise BadPayload("The picture is empty.", hint="Send the bytes of an image file.")
+    if len(payload) > limits.bytes:
+        raise BadPayload(
+            f"The picture has {len(payload):,} bytes; the limit is {limits.bytes:,}.",
+            hint="Send a smaller or more strongly compressed picture.",
+        )
+    opener = _opener(payload)
+    try:
+        picture = opener(BytesIO(payload))
+        width, height = picture.size
+    except _BROKEN as error:
+        raise BadPayload(f"The picture's header cannot be read: {_reason(error)}.") from error
+    if width * height > limits.pixels:
+        raise BadPayload(
+            f"The picture claims {width} x {height} pixels; the limit is {limits.pixels:,}.",
+            hint="Scale the picture down before sending it.",
+        )
+    try:
+        picture.load()
+        orientation = picture.getexif().get(Base.Orientation, 1)
+        upright = to_rgb(picture)
+    except _BROKEN as error:
+        raise BadPayload(
+            f"The picture cannot be decoded: {_reason(error)}.",
+            hint="It may be truncated or damaged; save it again.",
+        ) from error
+    turn = _UPRIGHT.get(orientation)
+    return upright if turn is None else upright.transpose(turn)
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """The same picture in mode RGB: 16-bit grey scaled to 8 bits, transparency over white.
+
+    Raises ValueError for 32-bit pixels, whose white point no file format fixes.
+    """
+    if picture.mode in ("I", "F"):
+        raise ValueError("32-bit pixels have no agreed brightness")
+    if picture.mode.startswith("I;16"):
+        deep = np.asarray(picture).astype(np.uint32)
+        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        sheet = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(sheet, clear).convert("RGB")
+    return picture.convert("RGB")
+
+
+def letterbox(
+    picture: Image.Image, width: int, height: int
+) -> tuple[Pixels, tuple[int, int, int, int]]:
+    """Fit an RGB picture into `width` x `height` without distorting it.
+
+    Returns pixels `[height, width, 3]` and the box (x0, y0, x1, y1) that the picture fills; the
+    rest is GREY. A picture of exactly that size comes through untouched.
+    """
+    if picture.size == (width, height):
+        return np.asarray(picture), (0, 0, width, height)
+    scale = min(width / picture.width, height / picture.height)
+    inner = (
+        min(width, max(1, round(picture.width * scale))),
+        min(height, max(1, round(picture.height * scale))),
+    )
+    fitted = picture.resize(inner, Image.Resampling.BILINEAR)
+    x0, y0 = (width - inner[0]) // 2, (height - inner[1]) // 2
+    pixels = np.full((height, width, 3), GREY, dtype=np.uint8)
+    pixels[y0 : y0 + inner[1], x0 : x0 + inner[0]] = np.asarray(fitted)
+    return pixels, (x0, y0, x0 + inner[0], y0 + inner[1])
+
+
+def _opener(payload: bytes) -> _Opener:
+    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
+        return WebPImageFile
+    for prefixes, opener in _SIGNATURES:
+        if payload.startswith(prefixes):
+            return opener
+    raise BadPayload(
+        "The payload is not a picture that Tidemill knows.",
+        hint=f"Send one of: {', '.join(FORMATS)}.",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Pillow's own words, short enough to hand to a stranger."""
+    return (str(error).splitlines() or [""])[0][:120].rstrip(".") or type(error).__name__

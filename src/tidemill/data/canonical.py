@@ -1,0 +1,43 @@
+"""What a snapshot's id is the digest of: its rows, never its files.
+
+Each row is the compact JSON `[example id, labels, split, source]`, the labels an object with
+sorted keys, followed by a newline, in UTF-8. Rows are sorted by (id, split, labels, source), so
+the id is the same however the rows are ordered, sharded or compressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tidemill.domain.types import Example
+
+
+class CanonicalRow(NamedTuple):
+    """One row, its fields in sorting order."""
+
+    id: str
+    split: str
+    labels: tuple[tuple[str, str], ...]
+    source: str
+
+    def line(self) -> str:
+        """The row as its line of JSON, without the newline."""
+        fields = [self.id, dict(self.labels), self.split, self.source]
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def canonical_row(example: Example) -> CanonicalRow:
+    """The part of an example that a snapshot's id depends on; a missing split is empty."""
+    labels = tuple(sorted(example.labels.items()))
+    return CanonicalRow(example.id, example.split or "", labels, example.source)
+
+
+def snapshot_id(rows: Iterable[CanonicalRow]) -> str:
+    """The sha256 of the rows' lines, in hex; the order of `rows` does not matter."""
+    digest = hashlib.sha256()
+    for row in sorted(rows):
+        digest.update(f"{row.line()}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,141 @@
+"""The faults of a data set, judged before any compute is spent. Pure: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tidemill.data import splits
+from tidemill.data.inspection import Inspected, Inspection
+from tidemill.domain.types import SPLITS, Labels, Split
+
+Kind = Literal["undecodable", "identical", "conflict", "leak", "near_duplicate", "too_few"]
+NAMED = 5
+"""How many files a sentence names before it says how many more there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault. The sentence names the first few files, `files` holds all their origins."""
+
+    kind: Kind
+    severity: Literal["error", "warning"]
+    sentence: str
+    files: tuple[str, ...]
+
+    def line(self) -> str:
+        """The finding as one line for a person."""
+        return f"{self.severity}: {self.sentence} [{self.kind}]"
+
+
+def find(
+    inspection: Inspection, *, near_distance: int = 6, minimum_per_class: int = 5
+) -> tuple[Finding, ...]:
+    """Every fault of the examples, errors first; each real fault is exactly one finding.
+
+    Examples with identical content are one finding: a conflict when their labels differ, else a
+    leak when the given splits differ, else plainly identical. Near-duplicates lie within
+    `near_distance` bits of each other's perceptual hash without being identical, and are a
+    warning only. Classes are counted as the source gave them, in the splits that
+    `splits.assign` would choose. Raises UsageError for a distance that is no distance.
+    """
+    assigned = splits.assign(inspection, near_distance=near_distance)
+    found = [
+        *_undecodable(inspection),
+        *_same_content(inspection),
+        *too_few(inspection.rows, assigned, minimum_per_class=minimum_per_class),
+        *_near_duplicates(inspection, near_distance),
+    ]
+    return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def too_few(
+    rows: Sequence[Inspected], assigned: Mapping[str, Split], *, minimum_per_class: int
+) -> Iterator[Finding]:
+    """One error per class with fewer than `minimum_per_class` examples in train.
+
+    A class is also short when it has none in a val or anchor that the source gave. A row without
+    an assigned split is known, and so is its class, but it does not count.
+    """
+    given = {row.split for row in rows}
+    held_back = [split for split in splits.HELD_OUT if split in given]
+    members: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        for item in row.labels.items():
+            members[item].append(row.origin)
+    for (target, label), origins in sorted(members.items()):
+        count = Counter(assigned[origin] for origin in origins if origin in assigned)
+        short = [f"none in {split}" for split in held_back if not count[split]]
+        if count["train"] < minimum_per_class:
+            short.insert(0, f"{count['train']} in train where {minimum_per_class} are needed")
+        if short:
+            yield Finding(
+                "too_few",
+                "error",
+                f"The class {label} of {target} has {' and '.join(short)}: {_named(origins)}.",
+                tuple(origins),
+            )
+
+
+def _undecodable(inspection: Inspection) -> Iterator[Finding]:
+    for row in inspection.rows:
+        if row.fingerprint is None:
+            sentence = f"{row.origin} cannot be read: {row.fault.rstrip('.')}."
+            yield Finding("undecodable", "error", sentence, (row.origin,))
+
+
+def _same_content(inspection: Inspection) -> Iterator[Finding]:
+    same: dict[str, list[Inspected]] = defaultdict(list)
+    for row, fingerprint in inspection.readable:
+        same[fingerprint.exact].append(row)
+    for rows in same.values():
+        if len(rows) > 1:
+            yield _judge_same(rows)
+
+
+def _judge_same(rows: Sequence[Inspected]) -> Finding:
+    files = tuple(row.origin for row in rows)
+    given = _given(rows)
+    if any(row.labels != rows[0].labels for row in rows):
+        named = _named([f"{row.origin} ({_labelled(row.labels)})" for row in rows])
+        return Finding(
+            "conflict", "error", f"The same content has different labels: {named}.", files
+        )
+    if len(given) > 1:
+        named = _named([f"{row.origin} ({row.split or 'no split'})" for row in rows])
+        return Finding(
+            "leak", "error", f"The same content is in {' and '.join(given)}: {named}.", files
+        )
+    return Finding(
+        "identical", "error", f"{len(rows)} files have the same content: {_named(files)}.", files
+    )
+
+
+def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Finding]:
+    for rows in splits.groups(inspection, near_distance=near_distance):
+        if len({row.fingerprint for row in rows}) < 2:
+            continue
+        files = tuple(row.origin for row in rows)
+        given = _given(rows)
+        crossing = f" across {' and '.join(given)}" if len(given) > 1 else ""
+        differing = len({_labelled(row.labels) for row in rows}) > 1
+        labelled = ", with different labels" if differing else ""
+        sentence = f"{len(files)} files look almost the same{crossing}{labelled}: {_named(files)}."
+        yield Finding("near_duplicate", "warning", sentence, files)
+
+
+def _given(rows: Iterable[Inspected]) -> list[Split]:
+    present = {row.split for row in rows}
+    return [split for split in SPLITS if split in present]
+
+
+def _labelled(labels: Labels) -> str:
+    return ", ".join(f"{target}={label}" for target, label in sorted(labels.items()))
+
+
+def _named(files: Sequence[str]) -> str:
+    more = len(files) - NAMED
+    listed = ", ".join(files[:NAMED])
+    return f"{listed} and {more} more" if more > 0 else listed

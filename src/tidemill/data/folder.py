@@ -1,0 +1,206 @@
+"""Examples from a folder of files: an `index.csv`, or one folder per class."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Example, Split, payload_id
+
+INDEX = "index.csv"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "anchor",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file that will become an example. `origin` is its POSIX path below the root."""
+
+    origin: str
+    label: str
+    split: Split | None
+
+
+class FolderSource:
+    """The examples of a folder, in the order of their paths. Fulfils `domain.ports.Source`.
+
+    Two layouts are understood. An `index.csv` in the root has the columns `file` and `class`
+    (or `label`), may have `split`, and decides alone which files count. Without one, each class
+    has a folder, under `train/`, `val/` (`valid/`, `validation/`) and `test/` folders or under
+    none. `test` becomes the anchor. Nothing is remembered between two calls and one payload is
+    held at a time, so a folder may be larger than memory.
+
+    Every fault of the folder raises DataError with the file or the line in question.
+    """
+
+    name = "folder"
+
+    def __init__(
+        self, path: Path, target: str = "label", *, suffixes: Collection[str] = IMAGE_SUFFIXES
+    ) -> None:
+        self.path = path
+        self.target = target
+        self.suffixes = frozenset(suffix.lower() for suffix in suffixes)
+
+    def examples(self) -> Iterator[Example]:
+        """Every example, sorted by origin. Raises DataError, also when a file cannot be read."""
+        for entry in self.entries():
+            try:
+                payload = (self.path / entry.origin).read_bytes()
+            except OSError as error:
+                raise DataError(f"{entry.origin} cannot be read: {error.strerror}.") from error
+            yield Example(
+                id=payload_id(payload),
+                payload=payload,
+                labels={self.target: entry.label},
+                source=self.name,
+                origin=entry.origin,
+                split=entry.split,
+            )
+
+    def __len__(self) -> int:
+        """How many examples there are now. Raises DataError as `examples` does."""
+        return len(self.entries())
+
+    def entries(self) -> list[Entry]:
+        """What the folder holds now, by name only; no payload is read."""
+        if not self.path.is_dir():
+            raise DataError(
+                f"No folder at {self.path}.", hint="Give the folder that holds the examples."
+            )
+        listed = (self.path / INDEX).is_file()
+        found = self._indexed() if listed else self._in_class_folders()
+        if not found:
+            raise DataError(f"{self.path} holds no {self._wanted()} file.", hint=self._layouts())
+        if len({entry.label for entry in found}) == 1:
+            raise DataError(
+                f"{self.path} holds one class only: {found[0].label}.",
+                hint="A model needs at least two classes to tell apart.",
+            )
+        return sorted(found, key=lambda entry: entry.origin)
+
+    def _indexed(self) -> list[Entry]:
+        rows = _read_index(self.path / INDEX)
+        entries: dict[str, tuple[Entry, int]] = {}
+        for line, row in rows:
+            entry = _indexed_entry(row, line)
+            if entry.origin in entries:
+                first = entries[entry.origin][1]
+                raise DataError(f"{INDEX} line {line}: {entry.origin} is on line {first} already.")
+            if PurePosixPath(entry.origin).suffix.lower() not in self.suffixes:
+                raise DataError(
+                    f"{INDEX} line {line}: {entry.origin} is no {self._wanted()} file.",
+                    hint="Take the line out of the index, or convert the file.",
+                )
+            if not (self.path / entry.origin).is_file():
+                raise DataError(f"{INDEX} line {line}: there is no file {entry.origin}.")
+            entries[entry.origin] = entry, line
+        return [entry for entry, _ in entries.values()]
+
+    def _in_class_folders(self) -> list[Entry]:
+        origins = [path.relative_to(self.path) for path in self._files()]
+        tops = {origin.parts[0] for origin in origins if len(origin.parts) > 1}
+        split_tops = {top for top in tops if top.lower() in SPLIT_NAMES}
+        if split_tops and split_tops != tops:
+            raise DataError(
+                f"{self.path} mixes split folders with others: {', '.join(sorted(tops))}.",
+                hint=f"Use one layout throughout, or name the splits in {INDEX}.",
+            )
+        depth = 1 if split_tops else 0
+        for folder in self._class_folders(split_tops):
+            if not any(origin.is_relative_to(folder) for origin in origins):
+                raise DataError(
+                    f"The class folder {folder.as_posix()} holds no {self._wanted()} file.",
+                    hint="Convert its files, or move the folder away.",
+                )
+        return [_placed_entry(origin, depth) for origin in origins]
+
+    def _files(self) -> list[Path]:
+        return [
+            path
+            for path in self.path.rglob("*")
+            if path.suffix.lower() in self.suffixes
+            and not any(part.startswith(".") for part in path.relative_to(self.path).parts)
+            and path.is_file()
+        ]
+
+    def _class_folders(self, split_tops: set[str]) -> list[Path]:
+        # A class whose files are all of another kind would vanish without a word otherwise.
+        parents = [self.path / top for top in sorted(split_tops)] or [self.path]
+        return [
+            folder.relative_to(self.path)
+            for parent in parents
+            for folder in sorted(parent.iterdir())
+            if folder.is_dir() and not folder.name.startswith(".")
+        ]
+
+    def _wanted(self) -> str:
+        return "/".join(sorted(self.suffixes))
+
+    def _layouts(self) -> str:
+        return f"Use one folder per class, or an {INDEX} with the columns file and class."
+
+
+def _placed_entry(origin: Path, depth: int) -> Entry:
+    if len(origin.parts) < depth + 2:
+        raise DataError(
+            f"{origin.as_posix()} lies in no class folder.",
+            hint=f"Put it into the folder of its class, or list it in {INDEX}.",
+        )
+    try:
+        origin.as_posix().encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"The name {origin.as_posix()!r} is not valid UTF-8.") from error
+    split = SPLIT_NAMES[origin.parts[0].lower()] if depth else None
+    return Entry(origin.as_posix(), origin.parts[depth], split)
+
+
+def _read_index(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of an index with their line numbers, `class` standing for whichever was used."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            columns = reader.fieldnames or ()
+            label = next((name for name in ("class", "label") if name in columns), None)
+            if "file" not in columns or label is None:
+                raise DataError(
+                    f"{INDEX} line 1: the columns file and class are needed,"
+                    f" found {', '.join(columns) or 'none'}.",
+                    hint="The class may also be called label.",
+                )
+            return [
+                (
+                    reader.line_num,
+                    {"file": row["file"], "class": row[label], "split": row.get("split", "")},
+                )
+                for row in reader
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{INDEX} is no readable UTF-8 CSV: {error}.") from error
+    except OSError as error:
+        raise DataError(f"{INDEX} cannot be read: {error.strerror}.") from error
+
+
+def _indexed_entry(row: dict[str, str], line: int) -> Entry:
+    file, label, split = (row[name].strip() for name in ("file", "class", "split"))
+    for column, value in (("file", file), ("class", label)):
+        if not value:
+            raise DataError(f"{INDEX} line {line}: the {column} is empty.")
+    origin = PurePosixPath(file)
+    if origin.is_absolute() or ".." in origin.parts:
+        raise DataError(f"{INDEX} line {line}: {file} leads out of the folder.")
+    if split and split.lower() not in SPLIT_NAMES:
+        raise DataError(
+            f"{INDEX} line {line}: there is no split {split!r}.",
+            hint=f"Use one of {', '.join(SPLIT_NAMES)}, or leave it empty.",
+        )
+    return Entry(origin.as_posix(), label, SPLIT_NAMES[split.lower()] if split else None)

@@ -1,0 +1,105 @@
+"""From a source to a snapshot: look at everything, decide, then write what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tidemill.data import splits
+from tidemill.data.checks import Finding, find, too_few
+from tidemill.data.inspection import Fingerprints, Inspected, Inspection, inspect
+from tidemill.data.policy import Resolution, apply, refuse
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import DataError
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Example, Labels, Snapshot, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A snapshot that was taken, and what the checks and the policy made of its source."""
+
+    snapshot: Snapshot
+    findings: tuple[Finding, ...]
+    excluded: Mapping[str, str]
+    relabelled: Mapping[str, Labels]
+
+
+def take(
+    source: Source,
+    codec: Fingerprints,
+    store: SnapshotStore,
+    *,
+    recipe: str,
+    policy: str,
+    near_distance: int,
+    minimum_per_class: int,
+    at: datetime,
+    parent: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Intake:
+    """Check a source and keep what its policy lets through as a snapshot.
+
+    The source is read twice and no payload outlives its turn, so it may be larger than memory;
+    `progress` hears how many of `2 * len(source)` readings are done. Raises DataRefused when the
+    policy does not waive a fault, also when what it leaves has too few of a class; DataError when
+    the source gives something else the second time; and what `SnapshotStore.write` raises.
+    """
+    inspection = inspect(source.examples(), codec, progress=progress)
+    findings = find(inspection, near_distance=near_distance, minimum_per_class=minimum_per_class)
+    resolution = apply(inspection, findings, policy)
+    assigned = splits.assign(inspection, near_distance=near_distance)
+    rows = _relabelled(inspection, resolution)
+    kept = {key: split for key, split in assigned.items() if key not in resolution.excluded}
+    refuse(list(too_few(rows, kept, minimum_per_class=minimum_per_class)))
+    snapshot = store.write(
+        _chosen(source, inspection, resolution, assigned, progress),
+        recipe=recipe,
+        policy=policy,
+        parent=parent,
+        at=at,
+    )
+    return Intake(snapshot, findings, resolution.excluded, resolution.relabelled)
+
+
+def _relabelled(inspection: Inspection, resolution: Resolution) -> list[Inspected]:
+    return [
+        replace(row, labels=resolution.relabelled.get(row.origin, row.labels))
+        for row in inspection.rows
+    ]
+
+
+def _same(row: Inspected, example: Example) -> bool:
+    return (row.origin, row.id, row.labels, row.split) == (
+        example.origin,
+        example.id,
+        example.labels,
+        example.split,
+    )
+
+
+def _chosen(
+    source: Source,
+    inspection: Inspection,
+    resolution: Resolution,
+    assigned: Mapping[str, Split],
+    progress: Callable[[int], None] | None,
+) -> Iterator[Example]:
+    """The second reading, checked against the first, with the decisions applied."""
+    total = len(inspection.rows)
+    read = 0
+    for read, example in enumerate(source.examples(), start=1):
+        row = inspection.rows[read - 1] if read <= total else None
+        if row is None or not _same(row, example):
+            raise DataError(f"{example.origin} changed while it was being read.")
+        if progress is not None:
+            progress(total + read)
+        if row.origin not in resolution.excluded:
+            yield replace(
+                example,
+                labels=resolution.relabelled.get(row.origin, row.labels),
+                split=assigned[row.origin],
+            )
+    if read < total:
+        raise DataError(f"{inspection.rows[read].origin} vanished while it was being read.")

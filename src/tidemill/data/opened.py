@@ -1,0 +1,79 @@
+"""A snapshot that is being read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tidemill.data.canonical import CanonicalRow, canonical_row, snapshot_id
+from tidemill.data.manifest import Manifest, Shard
+from tidemill.data.shards import find_in_shard, read_shard, shard_digest
+from tidemill.domain.errors import Corrupt, NotFound
+from tidemill.domain.types import Example, Snapshot, Split, payload_id
+
+
+class OpenSnapshot:
+    """The rows of one snapshot. Reading trusts the files; `verify` does not."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.snapshot: Snapshot = manifest.snapshot()
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The label names per target, in model order."""
+        return self.snapshot.labels
+
+    def count(self, split: Split | None = None) -> int:
+        """How many rows there are, in all or in one split."""
+        return self.snapshot.rows if split is None else self.snapshot.splits.get(split, 0)
+
+    def rows(self, split: Split | None = None, *, payloads: bool = True) -> Iterator[Example]:
+        """Every row, or those of one split, always in the same order: by split, then canonical.
+
+        Without payloads each example's payload is empty, and none is read from disk. Raises
+        Corrupt when a shard cannot be read.
+        """
+        for shard in self.manifest.shards:
+            if split in (None, shard.split):
+                yield from read_shard(self.folder / shard.file, payloads=payloads)
+
+    def find(self, example_id: str) -> Example:
+        """The example with this id, payload included. Raises NotFound, Corrupt."""
+        for shard in self.manifest.shards:
+            found = find_in_shard(self.folder / shard.file, example_id)
+            if found is not None:
+                return found
+        raise NotFound(f"Snapshot {self.snapshot.id[:12]} has no example {example_id}.")
+
+    def verify(self) -> None:
+        """Read everything again and recompute every digest, the snapshot's id last.
+
+        Raises Corrupt with the shard, and where it can be told the row, that does not match.
+        """
+        seen: list[CanonicalRow] = []
+        for shard in self.manifest.shards:
+            self._verify_shard(shard, seen)
+        if snapshot_id(seen) != self.snapshot.id:
+            raise Corrupt(f"The rows of snapshot {self.snapshot.id[:12]} are not those it names.")
+        names = {target: set(labels) for target, labels in self.labels.items()}
+        present: dict[str, set[str]] = {}
+        for target, label in {item for row in seen for item in row.labels}:
+            present.setdefault(target, set()).add(label)
+        if present != names:
+            raise Corrupt(f"Snapshot {self.snapshot.id[:12]} names labels that it does not hold.")
+
+    def _verify_shard(self, shard: Shard, seen: list[CanonicalRow]) -> None:
+        path = self.folder / shard.file
+        before = len(seen)
+        for number, example in enumerate(read_shard(path), start=1):
+            if payload_id(example.payload) != example.id:
+                raise Corrupt(f"Row {number} of {shard.file} does not match its id {example.id}.")
+            if example.split != shard.split:
+                raise Corrupt(f"Row {number} of {shard.file} is in {example.split}.")
+            seen.append(canonical_row(example))
+        if len(seen) - before != shard.rows:
+            raise Corrupt(f"{shard.file} has {len(seen) - before} rows, not {shard.rows}.")
+        if shard_digest(path) != shard.sha256:
+            raise Corrupt(f"The shard {shard.file} does not match its digest.")

@@ -1,0 +1,95 @@
+"""What happens to faulty examples. Pure: it says who is left out and who is relabelled, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tidemill.data.checks import Finding
+from tidemill.data.inspection import Inspected, Inspection
+from tidemill.data.splits import HELD_BACK
+from tidemill.domain.errors import DataRefused, UsageError
+from tidemill.domain.types import Labels
+
+POLICIES = ("stop", "drop", "majority", "keep")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Origins that are left out, with the reason, and origins that get other labels."""
+
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    relabelled: Mapping[str, Labels] = field(default_factory=dict)
+
+
+def apply(inspection: Inspection, findings: Sequence[Finding], policy: str) -> Resolution:
+    """Settle the errors among `findings` as `policy` says; warnings change nothing.
+
+    * `stop` refuses any error.
+    * `drop` leaves out what cannot be read and every side of a conflict; of identical content it
+      keeps the first file, of a leak the most strictly held-back one.
+    * `majority` does as `drop`, but a conflict keeps one file, the most strictly held back, under
+      the most frequent labels; a tie leaves all of them out.
+    * `keep` leaves out only what cannot be read.
+
+    Raises DataRefused with a line per error under `stop`, and under every policy when a class
+    has too few examples; UsageError for another policy.
+    """
+    if policy not in POLICIES:
+        raise UsageError(
+            f"No data policy is called {policy!r}.",
+            hint=f"Choose checks.policy={'|'.join(POLICIES)}.",
+        )
+    errors = [finding for finding in findings if finding.severity == "error"]
+    refuse([error for error in errors if policy == "stop" or error.kind == "too_few"])
+    rows = {row.origin: row for row in inspection.rows}
+    excluded: dict[str, str] = {}
+    relabelled: dict[str, Labels] = {}
+    for error in errors:
+        kept = _kept(error, [rows[origin] for origin in error.files], policy)
+        excluded |= {origin: error.sentence for origin in error.files if origin not in kept}
+        relabelled |= {
+            origin: labels for origin, labels in kept.items() if labels != rows[origin].labels
+        }
+    return Resolution(excluded, relabelled)
+
+
+def refuse(errors: Sequence[Finding]) -> None:
+    """Raise DataRefused with one line per error; do nothing when there is none."""
+    if not errors:
+        return
+    short = [error for error in errors if error.kind == "too_few"]
+    hint = "Choose what happens to them: checks.policy=drop (or majority, keep)."
+    if len(short) == len(errors):
+        hint = "Add examples of these classes, or take the classes out; no policy waives this."
+    raise DataRefused(
+        f"The checks found {len(errors)} {'fault' if len(errors) == 1 else 'faults'} in the data.",
+        hint=hint,
+        lines=[error.line() for error in errors],
+    )
+
+
+def _kept(error: Finding, rows: Sequence[Inspected], policy: str) -> dict[str, Labels]:
+    """Which of the files of one error stay, and under which labels."""
+    if error.kind == "undecodable":
+        return {}
+    if policy == "keep":
+        return {row.origin: row.labels for row in rows}
+    first = min(rows, key=_exposure)
+    if error.kind != "conflict":
+        return {first.origin: first.labels}
+    winner = _majority(rows) if policy == "majority" else None
+    return {} if winner is None else {first.origin: winner}
+
+
+def _exposure(row: Inspected) -> int:
+    # An example without a split is free to go anywhere, so it yields to any that has one.
+    return len(HELD_BACK) if row.split is None else HELD_BACK.index(row.split)
+
+
+def _majority(rows: Sequence[Inspected]) -> Labels | None:
+    """The labels that more rows bear than any others; None at a tie."""
+    votes = Counter(tuple(sorted(row.labels.items())) for row in rows)
+    (winner, most), *others = votes.most_common(2)
+    return None if others and others[0][1] == most else dict(winner)

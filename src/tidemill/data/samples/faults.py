@@ -1,0 +1,86 @@
+"""A small folder of leaves with four planted faults, for proving that the checks find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from tidemill.data.samples.camera import as_file
+from tidemill.data.samples.canvas import Dice, stream
+from tidemill.data.samples.leaves import CLASSES, paint
+from tidemill.domain.errors import UsageError
+
+
+def plant(folder: Path, *, seed: int = 0, each: int = 12) -> dict[str, tuple[str, ...]]:
+    """Write `train|val|test/<class>/NNNN.png` and return each fault's files.
+
+    `each` pictures a class in train, a quarter as many (at least two) in val and in test, planted
+    files included. Exactly four faults, in disjoint files, given as POSIX paths below `folder`:
+
+    * `identical`: two train files of one class with the same pixels, one PNG and one BMP;
+    * `leak`: a train file and a test file of one class, the second a copy of the first;
+    * `conflict`: two train files of two classes, the second a copy of the first;
+    * `broken`: a train file with the name of a picture and half of its bytes.
+
+    Raises UsageError when `each` is below 4 or the folder holds anything already.
+    """
+    if each < 4:
+        raise UsageError(f"Cannot plant faults among {each} pictures a class.", hint="At least 4.")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty.", hint="Name a new folder.")
+    held_back = max(2, each // 4)
+    for split, count in (("train", each), ("val", held_back), ("test", held_back)):
+        for label in CLASSES:
+            _paint_folder(folder / split / label, (seed, split), count)
+    return _spoil(folder, seed, Dice(stream("faults", seed)), each, held_back)
+
+
+def _paint_folder(folder: Path, names: tuple[object, ...], count: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        pixels = paint(folder.name, _seed(*names, number))
+        Image.fromarray(pixels).save(folder / _file(number))
+
+
+def _spoil(
+    folder: Path, seed: int, dice: Dice, each: int, held_back: int
+) -> dict[str, tuple[str, ...]]:
+    # One class per role keeps the faults from touching one another's files.
+    roles = list(CLASSES)
+    for last in range(len(roles) - 1, 0, -1):
+        other = dice.whole(0, last)
+        roles[last], roles[other] = roles[other], roles[last]
+    twin, leaked, one, other_class, broken = roles
+
+    number = dice.whole(0, each - 2)
+    original = f"train/{twin}/{_file(number)}"
+    again = f"train/{twin}/{number + 1:04d}.bmp"
+    (folder / again).with_suffix(".png").unlink()
+    (folder / again).write_bytes(as_file(paint(twin, _seed(seed, "train", number))))
+
+    learnt = f"train/{leaked}/{_file(dice.whole(0, each - 1))}"
+    tested = f"test/{leaked}/{_file(dice.whole(0, held_back - 1))}"
+    (folder / tested).write_bytes((folder / learnt).read_bytes())
+
+    called = f"train/{one}/{_file(dice.whole(0, each - 1))}"
+    also_called = f"train/{other_class}/{_file(dice.whole(0, each - 1))}"
+    (folder / also_called).write_bytes((folder / called).read_bytes())
+
+    cut = f"train/{broken}/{_file(dice.whole(0, each - 1))}"
+    whole = (folder / cut).read_bytes()
+    (folder / cut).write_bytes(whole[: len(whole) // 2])
+    return {
+        "identical": (original, again),
+        "leak": (learnt, tested),
+        "conflict": (called, also_called),
+        "broken": (cut,),
+    }
+
+
+def _file(number: int) -> str:
+    return f"{number:04d}.png"
+
+
+def _seed(*names: object) -> int:
+    return int(stream("faulty", *names).integers(0, 2**63))

@@ -1,0 +1,42 @@
+"""What a snapshot holds, counted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from tidemill.data.opened import OpenSnapshot
+from tidemill.domain.types import SPLITS
+
+
+def describe(opened: OpenSnapshot) -> dict[str, Any]:
+    """Rows per split and per label of each target, as plain JSON values; no payload is read.
+
+    `{"id", "recipe", "policy", "rows", "sources": {source: rows},
+    "splits": {split: {"rows": n, "labels": {target: {label: n}}}}}`. Every label of the snapshot
+    is listed in every split that has rows, with 0 where it has none. Raises Corrupt.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    sources: Counter[str] = Counter()
+    for example in opened.rows(payloads=False):
+        sources[example.source] += 1
+        for target, label in example.labels.items():
+            counts[str(example.split), target, label] += 1
+    splits: dict[str, dict[str, Any]] = defaultdict(dict)
+    for split in SPLITS:
+        if opened.count(split):
+            splits[split] = {
+                "rows": opened.count(split),
+                "labels": {
+                    target: {label: counts[split, target, label] for label in labels}
+                    for target, labels in opened.labels.items()
+                },
+            }
+    return {
+        "id": opened.snapshot.id,
+        "recipe": opened.snapshot.recipe,
+        "policy": opened.snapshot.policy,
+        "rows": opened.snapshot.rows,
+        "sources": dict(sorted(sources.items())),
+        "splits": dict(splits),
+    }

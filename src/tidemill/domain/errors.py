@@ -1,0 +1,108 @@
+"""
+Every error a user can meet, drawn once:
+
+* TidemillError
+  + UsageError          the command or the configuration is wrong
+  + DataError           the data is missing, unreadable or contradicts itself
+    - BadPayload        one payload cannot be read
+    - DataRefused       the checks found faults; they are listed
+    - Corrupt           stored bytes do not match their digest
+  + NotFound            no such snapshot, run, version or prediction
+  + Conflict            the thing exists already, or moved since it was judged
+  + GateRefused         a promotion was judged and turned down
+  + Unavailable         a part is not installed, not running or not ready
+    - Overloaded        more requests wait than the queue holds
+    - StorageFailed     something could not be written; nothing was acknowledged
+
+`code` is stable and machine-readable, `hint` is the next thing to try. The command line maps a
+class to an exit code, the server maps it to a status; neither knowledge is kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TidemillError(Exception):
+    """Base class. The message is one sentence; `hint` is one more."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(TidemillError):
+    """The command or the configuration is wrong."""
+
+    code = "usage"
+
+
+class DataError(TidemillError):
+    """The data is missing, unreadable or contradicts itself."""
+
+    code = "data"
+
+
+class BadPayload(DataError):
+    """One payload cannot be read. `index` says which one of a request."""
+
+    code = "bad_payload"
+
+    def __init__(self, message: str, *, hint: str = "", index: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.index = index
+
+
+class DataRefused(DataError):
+    """The checks found faults. `lines` holds one sentence per fault, files named."""
+
+    code = "data_refused"
+
+    def __init__(self, message: str, *, hint: str = "", lines: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.lines = tuple(lines)
+
+
+class Corrupt(DataError):
+    """Stored bytes do not match their digest, or are not what the ledger recorded."""
+
+    code = "corrupt"
+
+
+class NotFound(TidemillError):
+    """No such snapshot, run, version or prediction."""
+
+    code = "not_found"
+
+
+class Conflict(TidemillError):
+    """The thing exists already, or moved since it was judged."""
+
+    code = "conflict"
+
+
+class GateRefused(TidemillError):
+    """A promotion was judged and turned down."""
+
+    code = "gate_refused"
+
+
+class Unavailable(TidemillError):
+    """A part is not installed, not running or not ready."""
+
+    code = "unavailable"
+
+
+class Overloaded(Unavailable):
+    """More requests wait than the queue holds."""
+
+    code = "overloaded"
+
+
+class StorageFailed(Unavailable):
+    """Something could not be written; nothing was acknowledged."""
+
+    code = "storage_failed"

@@ -1,0 +1,79 @@
+"""One frozen record per thing that can happen; each is written with the change it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Who did something, and why. `subject` is the id of what it was done to."""
+
+    actor: str
+    subject: str
+    reason: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The event's name in the ledger: the class's own."""
+        return type(self).__name__
+
+    def detail(self) -> dict[str, Any]:
+        """What this kind of event adds, as plain values."""
+        shared = {"actor", "subject", "reason"}
+        return {key: value for key, value in asdict(self).items() if key not in shared}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken(Event):
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    snapshot: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRegistered(Event):
+    bundle: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictGiven(Event):
+    version: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMoved(Event):
+    version: str
+    before: str | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as the ledger keeps it."""
+
+    id: str
+    at: datetime
+    kind: str
+    actor: str
+    subject: str
+    reason: str
+    detail: dict[str, Any]

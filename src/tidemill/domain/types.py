@@ -1,0 +1,157 @@
+"""The vocabulary: one frozen record per noun. Standard library only.
+
+Times are timezone-aware UTC. Every id is text: a sha256 for things named by their content
+(example, snapshot, bundle), a UUIDv7 for things named by when they happened (run, verdict,
+prediction, event), and `v1`, `v2`, ... for model versions, because people say them aloud.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Split = Literal["train", "val", "anchor", "fresh"]
+SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
+Labels = Mapping[str, str]
+"""Target name to label name: `{"disease": "rust"}`."""
+
+
+def payload_id(payload: bytes) -> str:
+    """The id of an example: the sha256 of its payload's bytes, in hex."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One payload with a label per target, and where it came from.
+
+    `split` is None while the source leaves the choice to Tidemill. `origin` is what a person
+    would look for (a file name); it names faults and is no part of any id.
+    """
+
+    id: str
+    payload: bytes = field(repr=False)
+    labels: Labels
+    source: str
+    origin: str
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says about one item of one payload for one target."""
+
+    target: str
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An answer that was given. The payload's digest is also its example id."""
+
+    id: str
+    server: str
+    sequence: int
+    version: str
+    at: datetime
+    kind: Literal["live", "probe"]
+    payload: bytes = field(repr=False)
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable version of the data. `labels` are the names per target, in model order."""
+
+    id: str
+    recipe: str
+    rows: int
+    splits: Mapping[str, int]
+    labels: Mapping[str, tuple[str, ...]]
+    policy: str
+    parent: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training execution. `config` is the resolved tree, `code` says which sources ran."""
+
+    id: str
+    recipe: str
+    snapshot: str
+    seed: int
+    config: Mapping[str, Any]
+    code: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    at: datetime
+    status: Literal["running", "finished", "failed"] = "running"
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered bundle. A server opens only the bundle id that stands here."""
+
+    id: str
+    bundle: str
+    run: str
+    snapshot: str
+    recipe: str
+    parent: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question of the gate and its answer, in a sentence a person can act on."""
+
+    name: str
+    passed: bool
+    reason: str
+    figure: float | None = None
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement of a version against the champion of that moment.
+
+    `overridden` holds a person's reason for promoting against the judgement, else is empty.
+    `anchor_uses` counts how often this snapshot's anchor had been read, this time included.
+    """
+
+    id: str
+    version: str
+    champion: str | None
+    passed: bool
+    checks: tuple[Check, ...]
+    anchor_uses: int
+    at: datetime
+    overridden: str = ""
+
+    @property
+    def allows(self) -> bool:
+        """True when the version may reach an alias on this verdict."""
+        return self.passed or bool(self.overridden)
+
+
+AliasName = Literal["champion", "challenger", "previous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that points at a version, and the verdict that let it."""
+
+    name: AliasName
+    version: str
+    verdict: str
+    at: datetime

@@ -1,0 +1,54 @@
+"""A resolved experiment with its types: what a training needs to know, checked before any compute.
+
+The parts that only the recipe understands (`data`, `codec`, `model`) stay plain here; the recipe
+checks them when it builds from them, which is still before any compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tidemill.domain.errors import UsageError
+from tidemill.learn.plan import TrainPlan
+from tidemill.loop.gate import GatePolicy
+
+
+class ChecksPlan(BaseModel):
+    """What the data checks compare, and what happens to faulty examples."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: Literal["stop", "drop", "majority", "keep"]
+    near_distance: int = Field(ge=0, le=16)
+    minimum_per_class: int = Field(ge=1)
+
+
+class Experiment(BaseModel):
+    """One training, fully said."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(ge=0)
+    data: dict[str, Any]
+    codec: dict[str, Any]
+    model: dict[str, Any]
+    train: TrainPlan
+    checks: ChecksPlan
+    gate: GatePolicy
+
+    def tree(self) -> dict[str, Any]:
+        """The plain values, as they are kept with the run."""
+        return self.model_dump(mode="json")
+
+
+def read_experiment(tree: Mapping[str, Any]) -> Experiment:
+    """Check a resolved tree. Raises UsageError naming the key whose value does not fit."""
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{key} does not fit: {first['msg']}.") from error

@@ -1,0 +1,264 @@
+"""From a snapshot to the files of a bundle: the whole of one training, in order.
+
+Encode, fit, calibrate on validation, choose golden samples there, export, prove the export, and
+only then read the anchor, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.bundle import Golden, encode
+from tidemill.codecs.codec import Codec
+from tidemill.data.opened import OpenSnapshot
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Run, Split
+from tidemill.learn.arrays import EncodedSplit, Indices, encode_split
+from tidemill.learn.calibrate import fit_temperature
+from tidemill.learn.card import confusion_name, reliability_name, render
+from tidemill.learn.evaluate import Scores, evaluate
+from tidemill.learn.export import Parity, export, parity
+from tidemill.learn.fit import FitStep, Fitted, fit
+from tidemill.learn.golden import choose, collect
+from tidemill.learn.inference import infer
+from tidemill.learn.network import ImageNetwork, logits_of
+from tidemill.learn.pictures import confusion_picture, reliability_picture
+from tidemill.learn.plan import TrainPlan
+from tidemill.learn.progress import Progress
+from tidemill.predictor import softmax
+
+Labels = Mapping[str, Sequence[str]]
+Build = Callable[[Mapping[str, Any], Labels], ImageNetwork]
+"""A recipe's factory: the resolved experiment and the label names to an untrained network."""
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training: the bundle's files, metrics per split, the digest of the weights."""
+
+    files: Mapping[str, bytes]
+    metrics: Mapping[str, Any]
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A fitted network with its temperatures."""
+
+    network: ImageNetwork
+    temperatures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a model answered to one split, per target: probabilities, truth and scores."""
+
+    probabilities: Mapping[str, Floats]
+    truth: Mapping[str, Indices]
+    scores: Mapping[str, Scores]
+
+
+def train(
+    run: Run,
+    snapshot: OpenSnapshot,
+    codec: Codec[Any],
+    network: ImageNetwork,
+    plan: TrainPlan,
+    *,
+    description: str,
+    parent: str | None,
+    progress: Progress,
+) -> Trained:
+    """Train `network` on the snapshot as `run` says.
+
+    Raises DataError when a split is missing or the export does not answer as the network does.
+    """
+    for split in ("train", "val"):
+        if not snapshot.count(split):
+            raise DataError(f"The snapshot has no {split} examples.")
+    with TemporaryDirectory(prefix="tidemill-") as folder:
+        splits = _encode(snapshot, codec, Path(folder), progress)
+        progress.stage("train")
+        fitted = fit(
+            network, splits["train"], splits["val"], plan, seed=run.seed, progress=_told(progress)
+        )
+        progress.stage("judge")
+        model = _calibrated(fitted.network, splits["val"])
+        graph, proved = _exported(model, splits["val"], Path(folder) / "model.onnx")
+        judged: dict[Split, _Judged] = {
+            split: _judged(model, part, snapshot.labels)
+            for split, part in splits.items()
+            if split != "train"
+        }
+        samples = _golden(snapshot, splits["val"], judged["val"].probabilities)
+    evaluation = _evaluation(model, fitted, proved, judged)
+    lineage = _lineage(run, parent, fitted.weights)
+    files = {
+        "model.onnx": graph,
+        "codec.json": encode({"kind": codec.kind, "config": codec.config()}),
+        "labels.json": encode({name: list(row) for name, row in snapshot.labels.items()}),
+        "golden.json": encode([sample.to_json() for sample in samples]),
+        "evaluation.json": encode(evaluation),
+        "lineage.json": encode(lineage),
+        "card.md": render(description, lineage, evaluation).encode(),
+        **_pictures(judged.get("anchor", judged["val"])),
+    }
+    return Trained(files, _metrics(judged), fitted.weights)
+
+
+def _encode(
+    snapshot: OpenSnapshot, codec: Codec[Any], folder: Path, progress: Progress
+) -> dict[Split, EncodedSplit]:
+    progress.stage("encode")
+    wanted: tuple[Split, ...] = ("train", "val", "anchor")
+    present = [split for split in wanted if snapshot.count(split)]
+    total, before = sum(snapshot.count(split) for split in present), 0
+    encoded: dict[Split, EncodedSplit] = {}
+    for split in present:
+        start = before
+
+        def step(done: int, start: int = start) -> None:
+            progress.step(start + done, total)
+
+        encoded[split] = encode_split(
+            snapshot.rows(split),
+            codec,
+            snapshot.labels,
+            store=folder / f"{split}.npy",
+            progress=step,
+        )
+        before += len(encoded[split])
+    return encoded
+
+
+def _told(progress: Progress) -> Callable[[FitStep], None]:
+    def tell(step: FitStep) -> None:
+        progress.step(step.step, step.steps)
+        if step.scores is not None:
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in step.scores.accuracy.items())
+            progress.epoch(
+                f"epoch {step.epoch}/{step.epochs}  loss {step.scores.loss:.3f}  "
+                f"validation nll {step.scores.nll:.3f}  accuracy {shown}"
+            )
+
+    return tell
+
+
+def _calibrated(network: ImageNetwork, val: EncodedSplit) -> _Model:
+    outputs = infer(network, val.images)
+    return _Model(
+        network,
+        {
+            target: fit_temperature(outputs[logits_of(target)], val.labels[target])
+            for target in network.targets
+        },
+    )
+
+
+def _exported(model: _Model, val: EncodedSplit, path: Path) -> tuple[bytes, Parity]:
+    height, width = val.images.shape[1:3]
+    export(model.network, model.temperatures, path, size=(height, width))
+    proved = parity(model.network, model.temperatures, path, val.images)
+    return path.read_bytes(), proved
+
+
+def _judged(model: _Model, split: EncodedSplit, labels: Labels) -> _Judged:
+    outputs = infer(model.network, split.images)
+    probabilities = {
+        target: softmax(outputs[logits_of(target)] / temperature)
+        for target, temperature in model.temperatures.items()
+    }
+    scores = {
+        target: evaluate(probabilities[target], split.labels[target], names)
+        for target, names in labels.items()
+    }
+    return _Judged(probabilities, split.labels, scores)
+
+
+def _golden(
+    snapshot: OpenSnapshot, val: EncodedSplit, probabilities: Mapping[str, Floats]
+) -> list[Golden]:
+    chosen = choose(probabilities, val.labels)
+    wanted = set(chosen)
+    examples = [row for at, row in enumerate(snapshot.rows("val")) if at in wanted]
+    rows = {target: given[chosen] for target, given in probabilities.items()}
+    return collect(examples, rows, snapshot.labels)
+
+
+def _evaluation(
+    model: _Model, fitted: Fitted, proved: Parity, judged: Mapping[Split, _Judged]
+) -> dict[str, Any]:
+    anchor = judged.get("anchor")
+    return {
+        "best_epoch": fitted.best_epoch,
+        "history": [row.nll for row in fitted.history],
+        "parity": {"difference": proved.difference, "examples": proved.examples},
+        "targets": {
+            target: {
+                "temperature": temperature,
+                "val": judged["val"].scores[target].to_json(),
+                "test": anchor.scores[target].to_json() if anchor else None,
+            }
+            for target, temperature in model.temperatures.items()
+        },
+    }
+
+
+def _lineage(run: Run, parent: str | None, weights: str) -> dict[str, Any]:
+    return {
+        "snapshot": run.snapshot,
+        "run": run.id,
+        "recipe": run.recipe,
+        "config": dict(run.config),
+        "seed": run.seed,
+        "code": dict(run.code),
+        "environment": dict(run.environment),
+        "parent": parent,
+        "weights": weights,
+    }
+
+
+def _pictures(judged: _Judged) -> dict[str, bytes]:
+    pictures = {}
+    for target, scores in judged.scores.items():
+        pictures[confusion_name(target)] = confusion_picture(scores, target)
+        pictures[reliability_name(target)] = reliability_picture(
+            judged.probabilities[target], judged.truth[target], target
+        )
+    return pictures
+
+
+def _metrics(judged: Mapping[Split, _Judged]) -> dict[str, Any]:
+    """Headline figures per split, the mean over targets; people call the anchor `test`."""
+    return {
+        "test" if split == "anchor" else split: {
+            name: float(np.mean([getattr(scores, name) for scores in answers.scores.values()]))
+            for name in ("accuracy", "macro_f1", "nll", "ece")
+        }
+        for split, answers in judged.items()
+    }
+
+
+class Train(Protocol):
+    """The type of `train`, for those who are handed it."""
+
+    def __call__(
+        self,
+        run: Run,
+        snapshot: OpenSnapshot,
+        codec: Codec[Any],
+        network: ImageNetwork,
+        plan: TrainPlan,
+        *,
+        description: str,
+        parent: str | None,
+        progress: Progress,
+    ) -> Trained: ...

@@ -1,0 +1,142 @@
+"""Judge a challenger against the champion.
+
+Pure functions: evidence and a policy in, checks with reasons out. Nothing here reads a clock, a
+disk or a database. A check that lacks data to decide does not pass, and says how much is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tidemill.bundle import TOLERANCE
+from tidemill.domain.types import Check
+from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
+from tidemill.loop.evidence import Evidence, TargetEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """How strict the gate is. Accuracies and margins are shares between 0 and 1.
+
+    floor            accuracy on anchor that any champion must have
+    margin           how much worse on anchor a challenger may be (non-inferiority)
+    prior_margin     by how much it must beat always naming the commonest class
+    uniform_margin   by how much its mean confidence must exceed that of a uniform guess, as a
+                     share of the way to certainty
+    fresh_minimum    fresh examples from which on a gain there is demanded
+    fresh_floor      accuracy on fresh below which its labels are not believed
+    confidence       of every one-sided bound
+    """
+
+    floor: float = 0.6
+    margin: float = 0.02
+    prior_margin: float = 0.05
+    uniform_margin: float = 0.1
+    fresh_minimum: int = 40
+    fresh_floor: float = 0.5
+    confidence: float = 0.95
+
+
+def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
+    """Every check, in the order in which people want to read them."""
+    checks = [label_names(evidence), onnx_parity(evidence)]
+    for target in evidence.targets:
+        checks += _judge_target(target, policy)
+    return tuple(checks)
+
+
+def _judge_target(target: TargetEvidence, policy: GatePolicy) -> Iterator[Check]:
+    if not len(target.anchor.correct):
+        yield Check("floor", False, "the snapshot has no anchor", target=target.target)
+        return
+    yield floor(target, policy)
+    yield not_untrained(target, policy)
+    yield non_inferiority(target, policy)
+    if len(target.fresh.correct) >= policy.fresh_minimum:
+        yield fresh_credible(target, policy)
+        yield fresh_gain(target, policy)
+
+
+def label_names(evidence: Evidence) -> Check:
+    """Every golden sample gets the name that the ledger's snapshot has for it."""
+    if not evidence.golden:
+        return Check("label_names", False, "the bundle has no golden samples to prove names with")
+    wrong = len(evidence.name_faults)
+    reason = f"{evidence.golden} golden samples get the snapshot's names"
+    if wrong:
+        reason = f"{wrong} golden answers are wrong: {evidence.name_faults[0]}"
+    return Check("label_names", not wrong, reason, float(wrong))
+
+
+def onnx_parity(evidence: Evidence) -> Check:
+    """The exported graph reproduces the probabilities that the training framework recorded."""
+    gap = evidence.parity
+    reason = f"largest distance {gap:.1e}, allowed {TOLERANCE:.0e}"
+    return Check("onnx_parity", evidence.golden > 0 and gap <= TOLERANCE, reason, gap)
+
+
+def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """The challenger is good enough at all."""
+    share = float(target.anchor.correct.mean())
+    n = len(target.anchor.correct)
+    reason = f"accuracy {share:.3f} on {n} anchor examples, at least {policy.floor:.2f} needed"
+    return Check("floor", share >= policy.floor, reason, share, target.target)
+
+
+def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """It has learned something: better than the commonest class, surer than a uniform guess."""
+    bound = accuracy_lower_bound(target.anchor.correct, confidence=policy.confidence)
+    needed = target.prior + policy.prior_margin
+    sure = float(target.anchor.confidence.mean())
+    uniform = 1 / target.labels
+    needed_sure = uniform + policy.uniform_margin * (1 - uniform)
+    learned, decided = bound >= needed, sure >= needed_sure
+    reason = (
+        f"accuracy is at least {bound:.3f} where the class prior gives {target.prior:.3f}; "
+        f"mean confidence {sure:.3f} where a uniform guess has {uniform:.3f}"
+    )
+    if not learned:
+        reason += f"; {needed:.3f} is needed"
+    if not decided:
+        reason += f"; a confidence of {needed_sure:.3f} is needed"
+    return Check("not_untrained", learned and decided, reason, bound, target.target)
+
+
+def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """On anchor the challenger is not worse than the champion by more than the margin."""
+    name, champion = "non_inferiority", target.anchor_champion
+    if champion is None:
+        return Check(name, True, "there is no champion yet", None, target.target)
+    n, needed = len(target.anchor.correct), math.ceil(3 / policy.margin)
+    if n < needed:
+        reason = f"{n} anchor examples are too few for a margin of {policy.margin}: "
+        return Check(name, False, f"{reason}{needed - n} more needed", None, target.target)
+    bound = paired_lower_bound(
+        target.anchor.correct, champion.correct, confidence=policy.confidence
+    )
+    reason = f"accuracy moved by at least {bound:+.4f} on {n}, {-policy.margin:+.4f} allowed"
+    return Check(name, bound >= -policy.margin, reason, bound, target.target)
+
+
+def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """Fresh labels deserve belief: one of the two models agrees with them often enough."""
+    models = [target.fresh, target.fresh_champion or target.fresh]
+    best = max(float(marks.correct.mean()) for marks in models)
+    reason = (
+        f"a model agrees with {best:.3f} of {len(target.fresh.correct)} fresh labels, "
+        f"at least {policy.fresh_floor:.2f} needed to believe them"
+    )
+    return Check("fresh_credible", best >= policy.fresh_floor, reason, best, target.target)
+
+
+def fresh_gain(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """On fresh the challenger is better than the champion."""
+    if target.fresh_champion is None:
+        return Check("fresh_gain", True, "there is no champion yet", None, target.target)
+    bound = paired_lower_bound(
+        target.fresh.correct, target.fresh_champion.correct, confidence=policy.confidence
+    )
+    reason = f"accuracy moved by at least {bound:+.4f} on {len(target.fresh.correct)} fresh"
+    return Check("fresh_gain", bound > 0, reason, bound, target.target)

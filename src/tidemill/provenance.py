@@ -1,0 +1,68 @@
+"""Which sources are running: the project's git revision, and a digest of Tidemill's own code."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tidemill
+
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow", "torch")
+
+
+def code(folder: Path) -> dict[str, Any]:
+    """The revision of the git checkout around `folder` and the digest of the installed package.
+
+    Outside a checkout, or without git, `revision` is empty and says nothing; the digest always
+    tells.
+    """
+    return {
+        "tidemill": tidemill.__version__,
+        "package": package_digest(),
+        "revision": _git(folder, "rev-parse", "HEAD"),
+        "changed": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """What else decides the figures of a run."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "processors": os.cpu_count(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def package_digest() -> str:
+    """The sha256 over every source file of the package, by path."""
+    root = Path(tidemill.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*root.rglob("*.py"), *root.rglob("*.yaml")]):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        # No git on this machine, or one that hangs: the package's digest still names the code.
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

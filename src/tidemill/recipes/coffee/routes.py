@@ -1,0 +1,87 @@
+"""The coffee system's own HTTP routes, for the clients and load tests that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Request, Response, UploadFile
+from pydantic import BaseModel
+
+from tidemill import __version__
+from tidemill.domain.errors import Unavailable
+from tidemill.domain.types import Prediction
+from tidemill.recipes.routes import Answering, Probe, Routes, Said
+
+TARGET = "disease"
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Info(BaseModel):
+    name: str
+    version: str
+    description: str
+    model_loaded: bool
+
+
+class Diagnosis(BaseModel):
+    """What the leaf has, how sure that is, and what else it might be."""
+
+    prediction: str
+    confidence: float
+    probabilities: dict[str, float]
+    message: str
+
+
+def diagnosis(prediction: Prediction) -> Diagnosis:
+    """The response to one picture."""
+    answer = next(answer for answer in prediction.answers if answer.target == TARGET)
+    return Diagnosis(
+        prediction=answer.label,
+        confidence=answer.confidence,
+        probabilities=dict(answer.probabilities),
+        message=f"The leaf looks like {answer.label} ({answer.confidence:.1%}).",
+    )
+
+
+def build(answering: Answering) -> Routes:
+    """`GET /health`, `GET /info` and `POST /predict`, over one target named `disease`."""
+    router = APIRouter()
+
+    @router.get("/health", summary="Healthy means that a proved model answers.")
+    async def health() -> Health:
+        if not answering.ready():
+            raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
+        return Health(status="healthy")
+
+    @router.get("/info", summary="What this service is.")
+    async def info() -> Info:
+        return Info(
+            name="Coffee leaf diseases",
+            version=__version__,
+            description="Names the disease on a photograph of a coffee leaf.",
+            model_loaded=answering.ready(),
+        )
+
+    @router.post("/predict", summary="Name the disease on one picture.")
+    async def predict(
+        request: Request,
+        response: Response,
+        file: Annotated[UploadFile, File(description="The picture.")],
+    ) -> Diagnosis:
+        [prediction] = await answering.answer(request, [await file.read()])
+        response.headers["X-Prediction-Id"] = prediction.id
+        return diagnosis(prediction)
+
+    return Routes(router, probes=(Probe("/predict", request=_request, read=_read),))
+
+
+def _request(payload: bytes) -> dict[str, Any]:
+    return {"files": {"file": ("leaf", payload)}}
+
+
+def _read(body: Any) -> Sequence[Said]:
+    return [(TARGET, body["prediction"], body["probabilities"])]

@@ -1,0 +1,58 @@
+"""The contract of a recipe's training side.
+
+A recipe says where examples come from, how a payload becomes arrays and which network learns from
+them; everything else is the product's. It is found by three entry points of the same name:
+
+    tidemill.recipes    a class that is made without arguments and fulfils `Recipe`; no torch
+    tidemill.networks   `build(config, labels)`, giving an untrained network; the trainer loads it
+    tidemill.routes     `build(answering)`, the recipe's own HTTP routes; the server loads it
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from tidemill.codecs.codec import Codec
+from tidemill.domain.errors import UsageError
+from tidemill.domain.ports import Source
+
+Config = Mapping[str, Any]
+"""The resolved experiment, as plain values."""
+
+
+class Recipe(Protocol):
+    """`conf` is the folder of the recipe's Hydra groups; its root is `config.yaml`."""
+
+    name: str
+    description: str
+    conf: Path
+
+    def codec(self, config: Config) -> Codec[Any]:
+        """The codec. Raises UsageError for a value it cannot take."""
+
+    def source(self, config: Config, samples: Path) -> Source:
+        """Where examples come from. `samples` is a folder for what is generated once and kept.
+
+        Raises DataError when the data is missing or empty.
+        """
+
+
+def known_recipes() -> list[str]:
+    """The names of every installed recipe."""
+    return sorted({point.name for point in entry_points(group="tidemill.recipes")})
+
+
+def open_recipe(name: str) -> Recipe:
+    """The installed recipe of that name. Raises UsageError naming the closest one."""
+    for point in entry_points(group="tidemill.recipes", name=name):
+        recipe: Recipe = point.load()()
+        return recipe
+    close = difflib.get_close_matches(name, known_recipes(), n=1)
+    raise UsageError(
+        f"There is no recipe {name!r}.",
+        hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known_recipes())}.",
+    )

@@ -1,0 +1,58 @@
+"""One table of settings: name, default, help. Each is read once, at the edge.
+
+Every name is an environment variable with the prefix `TIDEMILL_`; `tidemill config` prints the
+table with the values in force.
+"""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tidemill.domain.errors import UsageError
+
+
+class Settings(BaseSettings):
+    """The values in force. Frozen: nothing changes them after start."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDEMILL_", frozen=True)
+
+    home: Path = Field(Path(".tidemill"), description="The workspace: one recipe, one ledger.")
+    samples: Path | None = Field(
+        None, description="Where painted samples are kept; inside the workspace when not set."
+    )
+    actor: str = Field(
+        default_factory=getpass.getuser, description="Who is named in events as having acted."
+    )
+    host: str = Field("127.0.0.1", description="The address that the server binds.")
+    port: int = Field(8000, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    threads: int = Field(1, ge=1, description="Processor threads that one run of a model may use.")
+    batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
+    queue: int = Field(256, ge=1, description="Payloads that may wait before a request gets 503.")
+    poll_ms: int = Field(200, ge=10, description="How often the server looks at the ledger.")
+    durability: Literal["process", "host"] = Field(
+        "process",
+        description="An answer survives the process (kill -9) or the host (power loss).",
+    )
+    traffic_max_mb: int = Field(
+        0, ge=0, description="Size of a traffic log at which requests get 503; 0 has no bound."
+    )
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings from the environment, with `given` values (options of a command) on top.
+
+    Raises UsageError naming the variable whose value does not fit.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"TIDEMILL_{str(first['loc'][0]).upper()}"
+        raise UsageError(
+            f"{name} does not fit: {first['msg']}.", hint="`tidemill config` lists the settings."
+        ) from error

@@ -1,0 +1,93 @@
+"""A folder that appears whole or not at all.
+
+Snapshots and bundles are folders named by their content. They are written under a name that no
+reader looks at and renamed once complete, so that a full disk, a kill or a bug leaves nothing that
+could be taken for a finished one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tidemill.domain.errors import StorageFailed
+
+PREFIX = ".writing-"
+
+
+@contextlib.contextmanager
+def staged(root: Path) -> Iterator[Path]:
+    """A new empty folder beside the finished ones; removed afterwards unless `settle` moved it.
+
+    Raises StorageFailed when the folder cannot be made or filled.
+    """
+    folder = root / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise StorageFailed(
+            f"Could not write below {root}: {error.strerror or error}.",
+            hint="Free some space or choose another folder with TIDEMILL_HOME.",
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
+    """Give a finished folder its name. One that is there already holds the same bytes and stays.
+
+    `durable` sends every file to the disk first, so that after a power loss the name never stands
+    for half of it; what can be made again at no cost may do without.
+    """
+    final = folder.parent / name
+    if durable:
+        for path in (*folder.rglob("*"), folder):
+            _sync(path)
+    try:
+        folder.rename(final)
+    except OSError:
+        # Somebody else may have settled the same content first.
+        if not final.is_dir():
+            raise
+    if durable:
+        _sync(final.parent)
+    return final
+
+
+def sweep(root: Path) -> list[Path]:
+    """Remove what killed writers left; folders whose writer still lives are not touched."""
+    removed = []
+    for folder in sorted(root.glob(f"{PREFIX}*")):
+        writer = folder.name.removeprefix(PREFIX).split("-")[0]
+        if writer.isdecimal() and not _lives(int(writer)):
+            shutil.rmtree(folder)
+            removed.append(folder)
+    return removed
+
+
+def _sync(path: Path) -> None:
+    if sys.platform == "win32":
+        return  # Windows cannot open a folder, and journals renames by itself.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lives(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # Signal 0 would interrupt the process there rather than ask for it.
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

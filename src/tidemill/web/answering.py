@@ -1,0 +1,80 @@
+"""One way to an answer, for the server's own route and for every recipe's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tidemill.domain.types import Prediction
+from tidemill.recipes.routes import Answering
+from tidemill.web.batcher import Batcher, Kind
+from tidemill.web.errors import NotReady
+from tidemill.web.slots import Slot, Slots
+
+_KEY = "tidemill.asked"
+"""Where the ASGI scope keeps the slot of a request. No header or path reaches this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The slot that one request is answered with, and whether a client or a probe asks."""
+
+    slot: Slot
+    kind: Kind
+
+
+class Answerer:
+    """Picks a request's slot, once, and answers with it."""
+
+    def __init__(self, slots: Slots, batcher: Batcher) -> None:
+        self._slots = slots
+        self._batcher = batcher
+
+    @property
+    def most(self) -> int:
+        """Payloads that one request may hold."""
+        return self._batcher.most
+
+    def ready(self) -> bool:
+        """True when a proved champion is being served."""
+        return self._slots.view.champion is not None
+
+    def asked(self, request: Request) -> Asked:
+        """The slot of this request, the same however often it is asked. Raises NotReady."""
+        if _KEY not in request.scope:
+            view = self._slots.view
+            if view.champion is None:
+                raise NotReady(view.fault, hint="GET /v1/ready tells when it is.")
+            request.scope[_KEY] = Asked(view.champion, "live")
+        return cast(Asked, request.scope[_KEY])
+
+    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+        """One prediction per payload, durable before this returns.
+
+        Raises BadPayload, Invalid, NotReady, Overloaded and StorageFailed.
+        """
+        asked = self.asked(request)
+        return await self._batcher.answer(asked.slot, payloads, asked.kind) if payloads else []
+
+
+def asking(app: ASGIApp, slot: Slot) -> ASGIApp:
+    """The same app, answering with `slot`; what it answers is logged as probes."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _KEY: Asked(slot, "probe")}, receive, send)
+
+    return wrapped
+
+
+def is_probe(scope: Scope) -> bool:
+    """True when the server asks itself."""
+    return _KEY in scope and scope[_KEY].kind == "probe"
+
+
+def _proof(answerer: Answerer) -> Answering:
+    """Lets mypy prove that this meets the contract."""
+    return answerer

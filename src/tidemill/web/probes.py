@@ -1,0 +1,182 @@
+"""Proving a version: its golden samples, asked over HTTP of the very app that will answer.
+
+Nothing here knows how an answer is made. It asks as a client asks, reads the response as a client
+reads it, and compares with what the bundle says must come out. So a label table that was turned
+round anywhere on the way, in the server or in a recipe's routes, keeps the version from being
+served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import httpx
+from fastapi import APIRouter
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from tidemill.bundle import TOLERANCE, Golden
+from tidemill.codecs.codec import Payload
+from tidemill.domain.errors import BadPayload, UsageError
+from tidemill.recipes.routes import Probe, Said
+from tidemill.web import predict
+from tidemill.web.answering import asking
+from tidemill.web.slots import Slot
+
+ANSWERING = {"POST", "PUT", "PATCH"}
+"""The methods of routes that may answer predictions."""
+
+TOGETHER = 2
+"""Requests of a proof under way at once: enough to be quick, few for live ones to wait behind."""
+
+
+class Prover:
+    """Asks every golden sample of a slot on every path. Called from a thread with no loop."""
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        self._app = app
+        self._most = most
+        # Given once the recipe has built its routes, which need the slots, which need this.
+        self.probes: Sequence[Probe] = ()
+
+    def __call__(self, slot: Slot) -> str:
+        """What is wrong with this slot, as a sentence; empty when it may serve."""
+        bundle = slot.predictor.bundle
+        if not bundle.golden:
+            return "the bundle has no golden samples, so nothing can be proved"
+        for sample in bundle.golden:
+            if not set(sample.labels) == set(sample.probabilities) == set(bundle.labels):
+                return "a golden sample does not name every target"
+        return asyncio.run(self._ask(slot, bundle.golden))
+
+    async def _ask(self, slot: Slot, golden: Sequence[Golden]) -> str:
+        transport = httpx.ASGITransport(asking(self._app, slot), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://probe") as client:
+            turn = asyncio.Semaphore(TOGETHER)
+
+            async def in_turn(question: Coroutine[Any, Any, str]) -> str:
+                async with turn:
+                    return await question
+
+            faults = await asyncio.gather(*map(in_turn, self._questions(client, slot, golden)))
+        return next(filter(None, faults), "")
+
+    def _questions(
+        self, client: httpx.AsyncClient, slot: Slot, golden: Sequence[Golden]
+    ) -> Iterable[Coroutine[Any, Any, str]]:
+        parts = [golden[at : at + self._most] for at in range(0, len(golden), self._most)]
+        model = slot.predictor.codec.payload
+        rows = {sample.payload: as_json(model, sample.payload) for sample in golden}
+
+        def read(body: Any) -> list[list[Said]]:
+            return own_answers(body, slot.version.id)
+
+        yield _fault(client, predict.PATH, {"json": rows[golden[0].payload]}, read, golden[:1])
+        for part in parts:
+            listed = {"instances": [rows[sample.payload] for sample in part]}
+            yield _fault(client, predict.PATH, {"json": listed}, read, part)
+            files = [("file", ("golden", sample.payload)) for sample in part]
+            yield _fault(client, predict.PATH, {"files": files}, read, part)
+        for probe in self.probes:
+            for sample in golden:
+                yield _fault(
+                    client,
+                    probe.path,
+                    probe.request(sample.payload),
+                    partial(_one, probe),
+                    [sample],
+                    method=probe.method,
+                )
+
+
+def _one(probe: Probe, body: Any) -> list[Sequence[Said]]:
+    return [probe.read(body)]
+
+
+async def _fault(
+    client: httpx.AsyncClient,
+    path: str,
+    request: Mapping[str, Any],
+    read: Callable[[Any], Sequence[Sequence[Said]]],
+    golden: Sequence[Golden],
+    *,
+    method: str = "POST",
+) -> str:
+    """Ask one request about `golden`, and say what is wrong with the response."""
+    where = f"{method} {path} ({', '.join(request)})"
+    response = await client.request(method, path, **request)
+    if response.status_code != 200:
+        return f"{where} answered a golden sample with {response.status_code}: {response.text:.300}"
+    try:
+        answers = read(response.json())
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"{where} gave an answer that cannot be read: {type(error).__name__}: {error}"
+    if len(answers) != len(golden):
+        return f"{where} answered {len(answers)} of {len(golden)} golden samples"
+    for sample, said in zip(golden, answers, strict=True):
+        if fault := _compare(sample, said):
+            return f"{where} is wrong on a golden sample: {fault}"
+    return ""
+
+
+def _compare(sample: Golden, said: Sequence[Said]) -> str:
+    if missing := set(sample.labels) - {target for target, _, _ in said}:
+        return f"no answer for {', '.join(sorted(missing))}"
+    for target, label, probabilities in said:
+        if target not in sample.labels:
+            return f"an answer for {target!r}, which the model does not have"
+        if fault := sample.fault(target, label, probabilities):
+            return fault
+    return ""
+
+
+def own_answers(body: Any, version: str) -> list[list[Said]]:
+    """What `/v1/predict` said, per payload. Raises ValueError when it contradicts itself."""
+    said: dict[int, list[Said]] = defaultdict(list)
+    for entry in body["predictions"]:
+        if entry["version"] != version:
+            raise ValueError(f"{entry['version']} answered in place of {version}")
+        if not abs(entry["confidence"] - entry["probabilities"][entry["label"]]) <= TOLERANCE:
+            raise ValueError("the confidence is not the probability of the label")
+        said[entry["index"]].append((entry["target"], entry["label"], entry["probabilities"]))
+    return [said[index] for index in range(len(said))]
+
+
+def as_json(model: type[Payload], payload: bytes) -> dict[str, str]:
+    """The JSON that carries `payload` in the codec's schema.
+
+    A codec only says how JSON becomes a payload, so its one text field is tried with base64 and
+    with plain text, and what leads back to the very bytes is the answer. Raises UsageError when
+    nothing does.
+    """
+    fields = [name for name, field in model.model_fields.items() if field.is_required()]
+    forms = [base64.b64encode(payload).decode(), payload.decode(errors="replace")]
+    for form in forms if len(fields) == 1 else []:
+        row = {fields[0]: form}
+        try:
+            if model.model_validate(row).to_bytes() == payload:
+                return row
+        except (ValidationError, BadPayload):
+            continue  # not this form
+    raise UsageError(f"{model.__name__} cannot carry a golden sample as JSON.")
+
+
+def unproved(router: APIRouter, probes: Sequence[Probe]) -> list[str]:
+    """The routes of a recipe that may answer predictions and that no probe asks."""
+    probed = {(probe.method, probe.path) for probe in probes}
+    loose = []
+    for route in router.routes:
+        path = getattr(route, "path", type(route).__name__)
+        # What has no methods (a nested router, a mount, a socket) cannot be looked into.
+        methods = getattr(route, "methods", None) or {"any method"}
+        loose += [
+            f"{method} {path}"
+            for method in sorted(methods & {*ANSWERING, "any method"})
+            if (method, path) not in probed
+        ]
+    return loose

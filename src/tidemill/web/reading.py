@@ -1,0 +1,58 @@
+"""Decoding payloads, in as many threads as there are processors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any
+
+from tidemill.domain.errors import BadPayload
+from tidemill.predictor import Predictor
+
+
+def at_index(error: BadPayload, index: int, *, of: int) -> BadPayload:
+    """The same fault, naming which of the `of` payloads of a request has it."""
+    message = f"Payload {index}: {error.message}" if of > 1 else error.message
+    return BadPayload(message, hint=error.hint, index=index)
+
+
+class Reader:
+    """Keeps the event loop free of decoding. What waits here is bounded by who admits it."""
+
+    def __init__(self) -> None:
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tidemill-read")
+
+    async def read(self, predictor: Predictor, payloads: Sequence[bytes]) -> list[Any]:
+        """Decode every payload, in order. Raises BadPayload for the first that cannot be."""
+        loop = asyncio.get_running_loop()
+        size = -(-len(payloads) // self._threads)
+        starts = range(0, len(payloads), size)
+        parts = await asyncio.gather(
+            *(
+                loop.run_in_executor(self._pool, _read, predictor, payloads, start, start + size)
+                for start in starts
+            ),
+            return_exceptions=True,
+        )
+        for part in parts:
+            if isinstance(part, BaseException):
+                raise part
+        return list(chain.from_iterable(part for part in parts if isinstance(part, list)))
+
+    def close(self) -> None:
+        """Wait for what is being decoded."""
+        self._pool.shutdown()
+
+
+def _read(predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int) -> list[Any]:
+    items = []
+    for index, payload in enumerate(payloads[start:stop], start):
+        try:
+            items.append(predictor.read(payload))
+        except BadPayload as error:
+            raise at_index(error, index, of=len(payloads)) from error
+    return items

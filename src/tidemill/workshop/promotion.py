@@ -1,0 +1,107 @@
+"""Judging a version and moving the champion: load, judge, then apply what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from uuid_utils import uuid7
+
+from tidemill.data.opened import OpenSnapshot
+from tidemill.domain.errors import Conflict, NotFound
+from tidemill.domain.events import VerdictGiven
+from tidemill.domain.types import Labels, ModelVersion, Run, Verdict
+from tidemill.loop import rollout
+from tidemill.loop.evidence import HeldBack, gather
+from tidemill.loop.gate import GatePolicy, judge
+from tidemill.workshop.root import Workshop
+
+
+def judge_version(
+    workshop: Workshop,
+    name: str,
+    *,
+    override: str = "",
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verdict:
+    """Judge a version against today's champion and record the verdict, passing or not.
+
+    `override` is a person's reason to promote it whatever the gate says; it stands in the verdict.
+    Raises Conflict when the version is the champion, NotFound, Corrupt.
+    """
+    with workshop.ledger.begin(write=False) as unit:
+        version = unit.get(ModelVersion, name)
+        run = unit.get(Run, version.run)
+        alias = unit.alias("champion")
+        champion = unit.get(ModelVersion, alias.version) if alias else None
+    if champion and champion.id == version.id:
+        raise Conflict(f"{name} is the champion already.")
+    snapshot = workshop.snapshots.open(version.snapshot)
+    snapshot.verify()
+    evidence = gather(
+        workshop.predictor(version),
+        workshop.predictor(champion) if champion else None,
+        HeldBack(snapshot.labels, snapshot.rows, lambda id: _labels_of(snapshot, id)),
+        progress=progress,
+    )
+    checks = judge(evidence, GatePolicy(**run.config["gate"]))
+    verdict = Verdict(
+        id=str(uuid7()),
+        version=version.id,
+        champion=champion.id if champion else None,
+        passed=all(check.passed for check in checks),
+        checks=checks,
+        anchor_uses=0,
+        at=workshop.clock.now(),
+        overridden=override,
+    )
+    with workshop.ledger.begin() as unit:
+        verdict = replace(verdict, anchor_uses=unit.anchor_uses(version.snapshot) + 1)
+        given = VerdictGiven(
+            actor=workshop.actor,
+            subject=verdict.id,
+            reason=override,
+            version=version.id,
+            passed=verdict.passed,
+        )
+        unit.add(verdict, given)
+    return verdict
+
+
+def promote(
+    workshop: Workshop,
+    name: str,
+    *,
+    reason: str = "",
+    override: str = "",
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verdict:
+    """Judge a version and, when the verdict allows it, make it champion.
+
+    Raises GateRefused, with the verdict recorded, and what `judge_version` raises.
+    """
+    verdict = judge_version(workshop, name, override=override, progress=progress)
+    if not verdict.allows:
+        raise rollout.refusal(verdict)
+    with workshop.ledger.begin() as unit:
+        rollout.promote(
+            unit,
+            verdict,
+            actor=workshop.actor,
+            reason=override or reason or "passed its gate",
+            at=workshop.clock.now(),
+        )
+    return verdict
+
+
+def rollback(workshop: Workshop, *, reason: str) -> tuple[str, str]:
+    """Serve the previous champion again; return (the version served, the one taken back)."""
+    with workshop.ledger.begin() as unit:
+        return rollout.rollback(unit, actor=workshop.actor, reason=reason, at=workshop.clock.now())
+
+
+def _labels_of(snapshot: OpenSnapshot, example: str) -> Labels | None:
+    try:
+        return snapshot.find(example).labels
+    except NotFound:
+        return None

@@ -1,0 +1,121 @@
+"""The traffic log on disk: full disks, size bounds, killed writers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from uuid_utils import uuid7
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.adapters.traffic import SqliteTraffic, TrafficFiles
+from tidemill.domain.errors import StorageFailed
+from tidemill.domain.types import Answer, Prediction
+
+ANSWER = Answer("disease", "rust", 0.7, {"rust": 0.7, "healthy": 0.3})
+
+
+def prediction(sequence: int, payload: bytes = b"leaf") -> Prediction:
+    now = FixedClock().now()
+    return Prediction(str(uuid7()), "", sequence, "v1", now, "live", payload, (ANSWER,))
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    log = SqliteTraffic(tmp_path, str(uuid7()))
+    first, second = prediction(1), prediction(2)
+    log.append([first])
+    with pytest.raises(StorageFailed):
+        log.append([second, replace(prediction(3), sequence=1)])
+    assert log.find(second.id) is None
+    log.append([second])
+    assert log.find(second.id) is not None
+    log.close()
+
+
+def test_a_log_at_its_bound_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
+    log = SqliteTraffic(tmp_path, str(uuid7()), max_mb=1)
+    kept = []
+    with pytest.raises(StorageFailed, match="full"):
+        for sequence in range(1, 100):
+            one = prediction(sequence, b"x" * 50_000)
+            log.append([one])
+            kept.append(one)
+    assert 5 < len(kept) < 25
+    assert all(log.find(one.id) for one in kept)
+    small = prediction(200)
+    log.append([small])
+    assert log.find(small.id) is not None
+    log.close()
+
+
+WRITER = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid_utils import uuid7
+from tidemill.adapters.traffic import SqliteTraffic
+from tidemill.domain.errors import StorageFailed
+from tidemill.domain.types import Answer, Prediction
+
+limit = int(sys.argv[2])
+log = SqliteTraffic(Path(sys.argv[1]), str(uuid7()))
+if limit:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+now = datetime.now(UTC)
+for sequence in range(1, 51):
+    one = Prediction(str(uuid7()), "", sequence, "v1", now, "live", b"x" * 50_000,
+                     (Answer("disease", "rust", 1.0, {"rust": 1.0}),))
+    try:
+        log.append([one])
+    except StorageFailed:
+        print("refused", flush=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        limit = 0
+        continue
+    print(one.id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and limits")
+@pytest.mark.parametrize("limit", [0, 700_000])
+def test_what_was_acknowledged_survives_a_kill_and_a_full_disk(tmp_path: Path, limit: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(tmp_path), str(limit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout.split()
+    acknowledged = [word for word in said if word != "refused"]
+    assert done.returncode == -9, done.stderr
+    assert ("refused" in said) == bool(limit)
+    assert len(acknowledged) >= 40
+    log = SqliteTraffic(tmp_path, str(uuid7()))
+    assert all(log.find(id) for id in acknowledged)
+    log.close()
+
+
+def test_a_look_up_reads_the_log_of_the_time_not_every_log(tmp_path: Path) -> None:
+    old = SqliteTraffic(tmp_path, str(uuid7()))
+    one = prediction(1)
+    old.append([one])
+    old.close()
+    for _ in range(3):
+        SqliteTraffic(tmp_path, str(uuid7())).close()
+    later = sorted(tmp_path.glob("*.sqlite"))[1:]
+    for path in later:
+        path.write_bytes(b"not a database, and must not be looked at")
+    found = TrafficFiles(tmp_path).find(one.id)
+    assert found is not None
+    assert found.answers == (ANSWER,)
+
+
+def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageFailed):
+        SqliteTraffic(tmp_path / "file" / "traffic", str(uuid7()))

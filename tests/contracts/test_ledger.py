@@ -1,0 +1,193 @@
+"""What every ledger must do. A new adapter joins by adding one line to LEDGERS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+
+from tidemill.adapters.memory import FixedClock, MemoryLedger
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.domain.errors import Conflict, GateRefused, NotFound
+from tidemill.domain.events import AliasMoved, RunFinished, VersionRegistered
+from tidemill.domain.ports import Ledger
+from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
+
+NOW = FixedClock().now()
+SNAPSHOT = Snapshot(
+    "s1",
+    "coffee",
+    3,
+    {"train": 2, "anchor": 1},
+    {"disease": ("healthy", "rust")},
+    "stop",
+    None,
+    NOW,
+)
+RUN = Run("r1", "coffee", "s1", 0, {"train": {"epochs": 2}}, {"revision": "abc"}, {}, NOW)
+VERSION = ModelVersion("v1", "b" * 64, "r1", "s1", "coffee", None, NOW)
+PASSED = Verdict("d1", "v1", None, True, (Check("floor", True, "0.9 is enough", 0.9),), 1, NOW)
+
+
+def sql(folder: Path) -> Ledger:
+    upgrade(folder / "ledger.sqlite")
+    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
+
+
+LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
+
+
+@pytest.fixture(params=LEDGERS)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    made = LEDGERS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(ledger: Ledger) -> Ledger:
+    event = VersionRegistered(actor="test", subject="v1", bundle="b", run="r1")
+    with ledger.begin() as unit:
+        for record in (SNAPSHOT, RUN, VERSION, PASSED):
+            unit.add(record, event)
+    return ledger
+
+
+def moved(version: str, before: str | None = None, verdict: str = "d1") -> AliasMoved:
+    return AliasMoved(
+        actor="test", subject="champion", version=version, before=before, verdict=verdict
+    )
+
+
+@pytest.mark.parametrize("record", [SNAPSHOT, RUN, VERSION, PASSED])
+def test_a_record_comes_back_as_it_was(
+    filled: Ledger, record: Snapshot | Run | ModelVersion | Verdict
+) -> None:
+    with filled.begin(write=False) as unit:
+        assert unit.get(type(record), record.id) == record
+        assert unit.latest(type(record)) == [record]
+
+
+def test_an_unknown_record_is_not_found(ledger: Ledger) -> None:
+    with ledger.begin(write=False) as unit, pytest.raises(NotFound):
+        unit.get(Run, "nothing")
+
+
+def test_a_taken_id_is_a_conflict_and_tells_nothing(filled: Ledger) -> None:
+    with filled.begin(write=False) as unit:
+        before = len(unit.events())
+    with pytest.raises(Conflict), filled.begin() as unit:
+        unit.add(SNAPSHOT, moved("v1"))
+    with filled.begin(write=False) as unit:
+        assert len(unit.events()) == before
+
+
+def test_the_latest_come_first_and_versions_are_counted(filled: Ledger) -> None:
+    with filled.begin() as unit:
+        assert unit.next_version() == "v2"
+        unit.add(replace(VERSION, id="v2"), moved("v2"))
+        assert [row.id for row in unit.latest(ModelVersion)] == ["v2", "v1"]
+        assert [row.id for row in unit.latest(ModelVersion, limit=1)] == ["v2"]
+
+
+def test_a_unit_that_fails_leaves_nothing(filled: Ledger) -> None:
+    with pytest.raises(RuntimeError), filled.begin() as unit:
+        unit.move_alias(Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1"))
+        raise RuntimeError
+    with filled.begin(write=False) as unit:
+        assert unit.alias("champion") is None
+        assert "AliasMoved" not in {event.kind for event in unit.events()}
+
+
+def test_a_change_and_its_event_come_together(filled: Ledger) -> None:
+    with filled.begin() as unit:
+        unit.move_alias(Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1"))
+    with filled.begin(write=False) as unit:
+        assert unit.alias("champion") == Alias("champion", "v1", "d1", NOW)
+        (event,) = unit.events(subject="champion")
+        assert (event.kind, event.actor, event.at) == ("AliasMoved", "test", NOW)
+        assert event.detail == {"version": "v1", "before": None, "verdict": "d1"}
+
+
+def test_an_alias_moves_only_from_where_it_was_judged(filled: Ledger) -> None:
+    to = Alias("champion", "v1", "d1", NOW)
+    with filled.begin() as unit:
+        unit.move_alias(to, expected=None, event=moved("v1"))
+    with pytest.raises(Conflict), filled.begin() as unit:
+        unit.move_alias(to, expected=None, event=moved("v1"))
+    with filled.begin() as unit:
+        unit.move_alias(to, expected="v1", event=moved("v1", "v1"))
+
+
+REFUSING = {
+    "failed": replace(PASSED, id="d2", passed=False),
+    "of another version": replace(PASSED, id="d2", version="v2"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSING)
+def test_no_alias_moves_without_a_verdict_that_allows_it(filled: Ledger, why: str) -> None:
+    with filled.begin() as unit:
+        unit.add(replace(VERSION, id="v2"), moved("v2"))
+        unit.add(REFUSING[why], moved("v1"))
+    with pytest.raises(GateRefused), filled.begin() as unit:
+        unit.move_alias(Alias("champion", "v1", "d2", NOW), expected=None, event=moved("v1"))
+    with pytest.raises(NotFound), filled.begin() as unit:
+        unit.move_alias(Alias("champion", "v1", "d9", NOW), expected=None, event=moved("v1"))
+
+
+def test_a_person_may_override_a_verdict(filled: Ledger) -> None:
+    with filled.begin() as unit:
+        unit.add(replace(PASSED, id="d2", passed=False, overridden="I looked at it"), moved("v1"))
+        unit.move_alias(Alias("champion", "v1", "d2", NOW), expected=None, event=moved("v1"))
+
+
+def test_a_run_closes_once(filled: Ledger) -> None:
+    done = replace(RUN, status="finished", metrics={"test": {"accuracy": 0.9}}, weights="w")
+    event = RunFinished(actor="test", subject="r1", weights="w")
+    with filled.begin() as unit:
+        unit.close_run(done, event)
+        assert unit.get(Run, "r1") == done
+    with pytest.raises(Conflict), filled.begin() as unit:
+        unit.close_run(replace(RUN, status="failed"), event)
+
+
+def test_every_reading_of_an_anchor_is_counted(filled: Ledger) -> None:
+    finished = RunFinished(actor="test", subject="r1", weights="w")
+    with filled.begin() as unit:
+        assert unit.anchor_uses("s1") == 1
+        unit.add(replace(PASSED, id="d2"), moved("v1"))
+        assert unit.anchor_uses("s1") == 2
+        unit.close_run(replace(RUN, status="finished"), finished)
+        assert unit.anchor_uses("s1") == 3
+        assert unit.anchor_uses("other") == 0
+
+
+def test_a_reading_unit_cannot_write(filled: Ledger) -> None:
+    with pytest.raises(Conflict), filled.begin(write=False) as unit:
+        unit.add(replace(SNAPSHOT, id="s2"), moved("v1"))
+
+
+def test_of_two_racing_promotions_one_wins(filled: Ledger) -> None:
+    together, results = Barrier(2), []
+
+    def race() -> None:
+        together.wait()
+        try:
+            with filled.begin() as unit:
+                to = Alias("champion", "v1", "d1", NOW)
+                unit.move_alias(to, expected=None, event=moved("v1"))
+            results.append("won")
+        except Conflict:
+            results.append("lost")
+
+    threads = [Thread(target=race) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["lost", "won"]

@@ -1,0 +1,106 @@
+"""Examples small enough to read: a payload is a line of text that says what it looks like."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.codecs.codec import Fingerprint
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import BadPayload
+from tidemill.domain.types import Example, Snapshot, Split, payload_id
+
+MakeExample = Callable[..., Example]
+Write = Callable[..., Snapshot]
+
+
+class TextCodec:
+    """Reads `content` or `content|hash`: surrounding blanks are the container, not the content."""
+
+    def fingerprint(self, payload: bytes) -> Fingerprint:
+        try:
+            content, _, near = payload.decode().strip().partition("|")
+        except UnicodeDecodeError as error:
+            raise BadPayload("This is not UTF-8 text.") from error
+        exact = hashlib.sha256(f"{content}|{near}".encode()).hexdigest()
+        return Fingerprint(exact, int(near or exact[:16], 16))
+
+
+class ListSource:
+    """A source that is a list."""
+
+    name = "list"
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.given = examples
+
+    def examples(self) -> Iterator[Example]:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+
+def make_example(
+    payload: str | bytes, label: str = "rust", *, origin: str = "", split: Split | None = None
+) -> Example:
+    data = payload.encode() if isinstance(payload, str) else payload
+    return Example(
+        id=payload_id(data),
+        payload=data,
+        labels={"disease": label},
+        source="list",
+        origin=origin or f"{data.decode(errors='replace').strip()}.txt",
+        split=split,
+    )
+
+
+@pytest.fixture(scope="session")
+def codec() -> TextCodec:
+    return TextCodec()
+
+
+@pytest.fixture(scope="session")
+def example() -> MakeExample:
+    return make_example
+
+
+@pytest.fixture
+def source() -> Callable[[Sequence[Example]], ListSource]:
+    return ListSource
+
+
+@pytest.fixture
+def at() -> datetime:
+    return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def crowd() -> list[Example]:
+    """Ten healthy and ten rusty leaves in train, three of each in val and in anchor."""
+    sizes: list[tuple[Split, int]] = [("train", 10), ("val", 3), ("anchor", 3)]
+    return [
+        make_example(f"{label} {split} {number}", label, split=split)
+        for split, size in sizes
+        for label in ("healthy", "rust")
+        for number in range(size)
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SnapshotStore:
+    return SnapshotStore(tmp_path / "snapshots")
+
+
+@pytest.fixture
+def write(store: SnapshotStore, crowd: list[Example], at: datetime) -> Write:
+    def written(rows: Any = None, **choices: Any) -> Snapshot:
+        settings = {"recipe": "leaves", "policy": "stop", "parent": None, "at": at} | choices
+        return store.write(crowd if rows is None else rows, **settings)
+
+    return written

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tidemill.codecs.image import ImageCodec
+from tidemill.data.folder import FolderSource
+from tidemill.data.intake import Intake, take
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import DataError, DataRefused
+from tidemill.domain.types import Example
+
+Make = Callable[..., Example]
+Listed = Callable[[Sequence[Example]], Any]
+Take = Callable[..., Intake]
+
+SMALL = {"width": 32, "height": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+
+
+@pytest.fixture
+def taken(store: SnapshotStore, codec: Any, at: datetime) -> Take:
+    def intake(source: Any, **choices: Any) -> Intake:
+        settings = {
+            "codec": codec,
+            "recipe": "leaves",
+            "policy": "stop",
+            "near_distance": 6,
+            "minimum_per_class": 5,
+            "at": at,
+        } | choices
+        return take(source, store=store, **settings)
+
+    return intake
+
+
+def test_what_is_sound_is_kept_whole(
+    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example]
+) -> None:
+    heard: list[int] = []
+    intake = taken(source(crowd), progress=heard.append)
+    assert intake.snapshot.splits == {"train": 20, "val": 6, "anchor": 6}
+    assert (intake.findings, intake.excluded, intake.relabelled) == ((), {}, {})
+    assert heard == list(range(1, 65))
+    store.open(intake.snapshot.id).verify()
+
+
+def test_what_the_policy_refuses_leaves_no_snapshot(
+    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+) -> None:
+    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    with pytest.raises(DataRefused) as raised:
+        taken(source([*crowd, copy]))
+    assert len(raised.value.lines) == 1
+    assert store.list() == ()
+
+
+def test_what_the_policy_drops_is_not_in_the_snapshot(
+    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+) -> None:
+    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    intake = taken(source([*crowd, copy]), policy="drop")
+    assert set(intake.excluded) == {"rust train 3.txt"}
+    assert [finding.kind for finding in intake.findings] == ["leak"]
+    assert intake.snapshot.policy == "drop"
+    origins = {one.origin for one in store.open(intake.snapshot.id).rows()}
+    assert origins == {one.origin for one in crowd} - {"rust train 3.txt"} | {"copy.txt"}
+
+
+def test_a_relabelled_example_is_kept_under_its_new_label(
+    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+) -> None:
+    votes = [
+        example("leaf" + " " * n, label, split="train", origin=f"{n}.txt")
+        for n, label in enumerate(["rust", "healthy", "healthy"])
+    ]
+    intake = taken(source([*crowd, *votes]), policy="majority")
+    assert store.open(intake.snapshot.id).find(votes[0].id).labels == {"disease": "healthy"}
+
+
+def test_a_class_that_the_policy_empties_is_refused(
+    taken: Take, source: Listed, crowd: list[Example], example: Make
+) -> None:
+    """Five disputed leaves are enough to count, and none of them survives being dropped."""
+    held = [example(f"{split} p", "phoma", split=split) for split in ("val", "anchor")]
+    sides = [
+        example(f"leaf {n}" + " " * blank, label, split="train", origin=f"{n}-{label}.txt")
+        for n in range(5)
+        for blank, label in enumerate(["phoma", "healthy"])
+    ]
+    with pytest.raises(DataRefused) as raised:
+        taken(source([*crowd, *held, *sides]), policy="drop")
+    (line,) = raised.value.lines
+    assert "phoma of disease has 0 in train where 5 are needed" in line
+
+
+def test_unsplit_examples_are_split(taken: Take, source: Listed, example: Make) -> None:
+    leaves = [example(f"leaf {n}", "ab"[n % 2]) for n in range(100)]
+    assert set(taken(source(leaves)).snapshot.splits) == {"train", "val", "anchor"}
+
+
+class Shifting:
+    """A source whose second reading is another."""
+
+    name = "shifting"
+
+    def __init__(self, *readings: Sequence[Example]) -> None:
+        self.readings = list(readings)
+
+    def examples(self) -> Iterator[Example]:
+        return iter(self.readings.pop(0))
+
+    def __len__(self) -> int:
+        return len(self.readings[0])
+
+
+def test_a_source_that_changes_between_readings_is_refused(
+    taken: Take, store: SnapshotStore, crowd: list[Example], example: Make
+) -> None:
+    other = example("another leaf", "healthy", split="train", origin=crowd[0].origin)
+    for second, sentence in (
+        ([other, *crowd[1:]], f"{other.origin} changed while"),
+        ([*crowd, other], f"{other.origin} changed while"),
+        (crowd[:-1], f"{crowd[-1].origin} vanished while"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            taken(Shifting(crowd, second))
+    assert list(store.root.iterdir()) == []
+
+
+def picture(seed: int, format: str = "PNG") -> bytes:
+    random = np.random.default_rng(seed)
+    blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(blocks).resize((48, 48), Image.Resampling.BICUBIC).save(file, format)
+    return file.getvalue()
+
+
+@pytest.fixture
+def leaves(tmp_path: Path) -> Path:
+    root = tmp_path / "leaves"
+    for label in ("healthy", "rust"):
+        (root / label).mkdir(parents=True)
+        for number in range(20):
+            (root / label / f"{number:02}.png").write_bytes(picture(number + 50 * (label > "i")))
+    return root
+
+
+def test_pictures_in_folders_become_a_snapshot(
+    taken: Take, store: SnapshotStore, leaves: Path
+) -> None:
+    codec = ImageCodec.from_config(SMALL)
+    intake = taken(FolderSource(leaves, "disease"), codec=codec)
+    assert intake.findings == ()
+    assert intake.snapshot.rows == 40
+    store.open(intake.snapshot.id).verify()
+
+
+def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
+    codec = ImageCodec.from_config(SMALL)
+    (leaves / "rust" / "truncated.png").write_bytes(picture(99)[:200])
+    (leaves / "rust" / "same.bmp").write_bytes(picture(51, "BMP"))
+    (leaves / "rust" / "disputed.png").write_bytes(picture(2))
+    with pytest.raises(DataRefused) as raised:
+        taken(FolderSource(leaves, "disease"), codec=codec)
+    assert [line.rpartition(" ")[2] for line in raised.value.lines] == [
+        "[undecodable]",
+        "[conflict]",
+        "[identical]",
+    ]
+    assert "rust/truncated.png" in raised.value.lines[0]
+    assert "healthy/02.png" in raised.value.lines[1]
+    assert "rust/01.png, rust/same.bmp" in raised.value.lines[2]

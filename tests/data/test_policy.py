@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.data.checks import find
+from tidemill.data.inspection import inspect
+from tidemill.data.policy import Resolution, apply
+from tidemill.domain.errors import DataRefused, UsageError
+from tidemill.domain.types import Example
+
+Make = Callable[..., Example]
+Settle = Callable[..., Resolution]
+
+LEAF = st.tuples(
+    st.sampled_from(["a", "b", "c"]),
+    st.sampled_from(["healthy", "rust"]),
+    st.sampled_from(["train", "val", "anchor", None]),
+)
+
+
+@pytest.fixture
+def settle(codec: Any, crowd: list[Example]) -> Settle:
+    def resolution(policy: str, *more: Example) -> Resolution:
+        inspection = inspect([*crowd, *more], codec)
+        return apply(inspection, find(inspection), policy)
+
+    return resolution
+
+
+@pytest.fixture
+def faults(example: Make) -> list[Example]:
+    """One fault of every kind that a policy can settle."""
+    return [
+        example(b"\xff", "rust", split="train", origin="broken.txt"),
+        example("rust train 1 ", "rust", split="train", origin="copy.txt"),
+        example("rust anchor 1 ", "rust", split="train", origin="leaked.txt"),
+        example("rust train 2 ", "healthy", split="train", origin="disputed.txt"),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["stop", "drop", "majority", "keep"])
+def test_sound_examples_are_left_alone(settle: Settle, policy: str) -> None:
+    assert settle(policy) == Resolution({}, {})
+
+
+def test_stop_refuses_with_a_line_per_error(settle: Settle, faults: list[Example]) -> None:
+    with pytest.raises(DataRefused) as raised:
+        settle("stop", *faults)
+    assert raised.value.message == "The checks found 4 faults in the data."
+    assert "checks.policy=drop" in raised.value.hint
+    assert len(raised.value.lines) == 4
+    for fault in faults:
+        assert sum(fault.origin in line for line in raised.value.lines) == 1
+
+
+def test_drop_keeps_the_first_and_the_held_back(settle: Settle, faults: list[Example]) -> None:
+    found = settle("drop", *faults)
+    assert set(found.excluded) == {
+        "broken.txt",
+        "copy.txt",
+        "leaked.txt",
+        "disputed.txt",
+        "rust train 2.txt",
+    }
+    assert found.relabelled == {}
+    assert found.excluded["broken.txt"] == "broken.txt cannot be read: This is not UTF-8 text."
+
+
+def test_keep_leaves_out_only_what_cannot_be_read(settle: Settle, faults: list[Example]) -> None:
+    assert set(settle("keep", *faults).excluded) == {"broken.txt"}
+
+
+def test_a_leak_keeps_anchor_over_val_over_train(settle: Settle, example: Make) -> None:
+    in_val = example("rust train 1 ", split="val", origin="val.txt")
+    in_anchor = example("rust train 1  ", split="anchor", origin="anchor.txt")
+    assert set(settle("drop", in_val).excluded) == {"rust train 1.txt"}
+    assert set(settle("drop", in_val, in_anchor).excluded) == {"rust train 1.txt", "val.txt"}
+
+
+def test_a_majority_keeps_one_file_under_the_commonest_label(settle: Settle, example: Make) -> None:
+    found = settle(
+        "majority",
+        example("leaf", "rust", split="train", origin="1.txt"),
+        example("leaf ", "healthy", split="train", origin="2.txt"),
+        example("leaf  ", "healthy", split="train", origin="3.txt"),
+    )
+    assert set(found.excluded) == {"2.txt", "3.txt"}
+    assert found.relabelled == {"1.txt": {"disease": "healthy"}}
+
+
+def test_a_majority_keeps_what_was_held_back(settle: Settle, example: Make) -> None:
+    found = settle(
+        "majority",
+        example("leaf", "rust", split="train", origin="1.txt"),
+        example("leaf ", "rust", split="train", origin="2.txt"),
+        example("leaf  ", "healthy", split="anchor", origin="3.txt"),
+    )
+    assert set(found.excluded) == {"1.txt", "2.txt"}
+    assert found.relabelled == {"3.txt": {"disease": "rust"}}
+
+
+def test_a_tie_leaves_out_all(settle: Settle, example: Make) -> None:
+    found = settle(
+        "majority",
+        *(
+            example("leaf" + " " * n, label, split="train", origin=f"{n}.txt")
+            for n, label in enumerate(["rust", "healthy", "healthy", "rust", "phoma"])
+            if label != "phoma"
+        ),
+    )
+    assert set(found.excluded) == {"0.txt", "1.txt", "2.txt", "3.txt"}
+    assert found.relabelled == {}
+
+
+@pytest.mark.parametrize("policy", ["stop", "drop", "majority", "keep"])
+def test_no_policy_waives_a_small_class(settle: Settle, example: Make, policy: str) -> None:
+    with pytest.raises(DataRefused) as raised:
+        settle(policy, example("phoma", "phoma", split="train"))
+    assert "[too_few]" in raised.value.lines[0]
+    assert "no policy waives this" in raised.value.hint
+
+
+def test_warnings_change_nothing(settle: Settle, example: Make) -> None:
+    near = [
+        example("leaf a|f0", "rust", split="train"),
+        example("leaf b|f1", "rust", split="anchor"),
+    ]
+    assert settle("stop", *near) == Resolution({}, {})
+
+
+def test_another_policy_is_a_usage_error(settle: Settle) -> None:
+    with pytest.raises(UsageError, match="'ignore'"):
+        settle("ignore")
+
+
+@given(leaves=st.lists(LEAF, max_size=12), policy=st.sampled_from(["drop", "majority"]))
+def test_what_is_settled_stays_settled(
+    codec: Any, example: Make, leaves: list[Any], policy: str
+) -> None:
+    given = [
+        example(content + " " * number, label, split=split, origin=str(number))
+        for number, (content, label, split) in enumerate(leaves)
+    ]
+    inspection = inspect(given, codec)
+    faults = [one for one in find(inspection) if one.kind != "too_few"]
+    found = apply(inspection, faults, policy)
+    left = [
+        replace(one, labels=found.relabelled.get(one.origin, one.labels))
+        for one in given
+        if one.origin not in found.excluded
+    ]
+    again = find(inspect(left, codec))
+    assert {one.kind for one in again} <= {"too_few", "near_duplicate"}
+    held_back = {one.payload.strip() for one in given if one.split == "anchor"}
+    learnt = {one.payload.strip() for one in left if one.split in ("val", "train")}
+    assert not held_back & learnt

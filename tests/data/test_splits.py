@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tidemill.data.inspection import inspect
+from tidemill.data.splits import assign, by_hash
+from tidemill.domain.types import Example, Split
+
+Make = Callable[..., Example]
+Assign = Callable[[Sequence[Example]], Mapping[str, Split]]
+
+
+@pytest.fixture
+def assigned(codec: Any) -> Assign:
+    return lambda examples: assign(inspect(examples, codec), near_distance=6)
+
+
+@pytest.fixture
+def many(example: Make) -> list[Example]:
+    return [example(f"leaf {number}", "ab"[number % 2]) for number in range(1000)]
+
+
+def shares(assigned: Mapping[str, Split]) -> dict[str, float]:
+    return {split: count / len(assigned) for split, count in Counter(assigned.values()).items()}
+
+
+def test_the_hash_gives_seventy_fifteen_fifteen(assigned: Assign, many: list[Example]) -> None:
+    found = shares(assigned(many))
+    assert found == pytest.approx({"train": 0.70, "val": 0.15, "anchor": 0.15}, abs=0.035)
+
+
+def test_the_hash_is_fixed_for_ever() -> None:
+    # A snapshot taken by a later release must hold back what an earlier one held back. The first
+    # byte of `printf 2 | sha256sum` is d4: 0xd4 / 256 = 0.83, between 0.70 and 0.85.
+    assert [by_hash(str(number)) for number in range(8)] == [
+        "train",
+        "train",
+        "val",
+        "train",
+        "train",
+        "anchor",
+        "anchor",
+        "train",
+    ]
+
+
+def test_neither_order_nor_label_matters(
+    assigned: Assign, many: list[Example], example: Make
+) -> None:
+    before = assigned(many)
+    shuffled = [example(one.payload, "c") for one in many]
+    random.Random(1).shuffle(shuffled)
+    assert assigned(shuffled) == before
+
+
+def test_near_duplicates_follow_the_first_recorded(assigned: Assign, example: Make) -> None:
+    leaves = [example(f"leaf {n}|{n:x}") for n in range(12)]
+    alone = {leaf.origin: assigned([leaf])[leaf.origin] for leaf in leaves}
+    assert len(set(alone.values())) > 1
+    for first in leaves:
+        others = [leaf for leaf in leaves if leaf is not first]
+        assert set(assigned([first, *others]).values()) == {alone[first.origin]}
+
+
+def test_given_splits_are_respected(assigned: Assign, crowd: list[Example]) -> None:
+    assert assigned(crowd) == {one.origin: one.split for one in crowd}
+
+
+def test_a_missing_val_is_hashed_out_of_train(
+    assigned: Assign, many: list[Example], example: Make
+) -> None:
+    given = [
+        example(one.payload, split="anchor" if number % 5 == 0 else "train")
+        for number, one in enumerate(many)
+    ]
+    found = assigned(given)
+    assert all(found[one.origin] == "anchor" for one in given if one.split == "anchor")
+    out_of_train = Counter(found[one.origin] for one in given if one.split == "train")
+    assert set(out_of_train) == {"train", "val"}
+    assert out_of_train["val"] / 800 == pytest.approx(0.15, abs=0.035)
+    unsplit = assigned(many)
+    assert all(unsplit[origin] == "val" for origin, split in found.items() if split == "val")
+
+
+def test_val_is_hashed_out_in_whole_groups(assigned: Assign, example: Make) -> None:
+    held = example("held", split="anchor")
+    for number in range(40):
+        pair = [example(f"{number} {n}|{n:x}", split="train") for n in range(2)]
+        found = assigned([held, *pair])
+        assert len({found[one.origin] for one in pair}) == 1
+
+
+def test_an_unsplit_example_goes_where_its_group_in_train_goes(
+    assigned: Assign, example: Make
+) -> None:
+    seen = set()
+    for number in range(40):
+        found = assigned(
+            [
+                example(f"given {number}|1", split="train", origin="given"),
+                example(f"new {number}|3", origin="new"),
+                example("far away|ffff", split="anchor"),
+            ]
+        )
+        assert found["new"] == found["given"]
+        seen.add(found["new"])
+    assert seen == {"train", "val"}
+
+
+def test_train_alone_is_split_as_if_nothing_was_given(
+    assigned: Assign, many: list[Example], example: Make
+) -> None:
+    assert assigned([example(one.payload, split="train") for one in many]) == assigned(many)
+
+
+def test_touching_a_held_back_group_bars_train(assigned: Assign, example: Make) -> None:
+    for number in range(20):
+        found = assigned(
+            [
+                example(f"new {number}|1", origin="new"),
+                example("val|3", split="val", origin="val"),
+                example("train|2", split="train", origin="train"),
+                example("anchor|0", split="anchor", origin="anchor"),
+            ]
+        )
+        assert found["new"] == "anchor"
+        assert found["train"] == "train"
+
+
+def test_what_cannot_be_read_has_a_split_too(assigned: Assign, example: Make) -> None:
+    assert assigned([example(b"\xff", origin="x")])["x"] in {"train", "val", "anchor"}

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.data.statistics import describe
+from tidemill.domain.types import Example, Snapshot
+
+Make = Callable[..., Example]
+Write = Callable[..., Snapshot]
+
+
+def test_statistics_count_every_label_in_every_split(
+    store: SnapshotStore, write: Write, crowd: list[Example], example: Make
+) -> None:
+    snapshot = write([*crowd, example("phoma", "phoma", split="train")])
+    found = describe(store.open(snapshot.id))
+    assert json.loads(json.dumps(found)) == found
+    assert found == {
+        "id": snapshot.id,
+        "recipe": "leaves",
+        "policy": "stop",
+        "rows": 33,
+        "sources": {"list": 33},
+        "splits": {
+            "train": {"rows": 21, "labels": {"disease": {"healthy": 10, "phoma": 1, "rust": 10}}},
+            "val": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},
+            "anchor": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},
+        },
+    }

@@ -1,0 +1,260 @@
+"""A tiny real model without torch, a workspace in memory, and the app behind a client."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from onnx import TensorProto, helper
+from PIL import Image
+from uuid_utils import uuid7
+
+from tidemill.adapters.memory import FixedClock, MemoryLedger, MemoryTraffic
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.bundle import BundleStore, Golden
+from tidemill.domain.events import (
+    AliasMoved,
+    RunFinished,
+    SnapshotTaken,
+    VerdictGiven,
+    VersionRegistered,
+)
+from tidemill.domain.ports import Ledger, Runtime, TrafficLog
+from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
+from tidemill.predictor import Predictor
+from tidemill.recipes.coffee.routes import build as coffee
+from tidemill.serving import Serving
+from tidemill.settings import read_settings
+from tidemill.web.app import create_app
+
+SIDE = 8
+LABELS = ("Miner", "Healthy", "Phoma")
+CODEC = {"width": SIDE, "height": SIDE, "mean": [0, 0, 0], "std": [1, 1, 1]}
+NEVER_MS = 3_600_000
+"""Tests turn the slots themselves."""
+
+
+def picture(colour: Sequence[int]) -> bytes:
+    """A PNG of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), tuple(colour)).save(file, "PNG")
+    return file.getvalue()
+
+
+def model(sharpness: float) -> bytes:
+    """Mean colour times `sharpness` are the logits: red is Miner, green Healthy, blue Phoma."""
+    weights = np.eye(3, dtype=np.float32) * np.float32(sharpness / 255)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "axes"], ["embedding"], keepdims=0),
+            helper.make_node("MatMul", ["embedding", "weights"], ["logits_disease"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", SIDE, SIDE, 3])],
+        [
+            helper.make_tensor_value_info("logits_disease", TensorProto.FLOAT, ["n", 3]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 3]),
+        ],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
+            helper.make_tensor("weights", TensorProto.FLOAT, [3, 3], weights.ravel().tolist()),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def golden(sharpness: float) -> list[dict[str, Any]]:
+    """Sixteen samples of three classes; what they must get is computed by numpy alone."""
+    samples = []
+    for n in range(16):
+        colour = np.full(3, 20.0 + n)
+        colour[n % 3] = 200.0 + n
+        scores = np.exp(colour * sharpness / 255)
+        row = dict(zip(LABELS, (scores / scores.sum()).tolist(), strict=True))
+        sample = Golden(
+            picture(colour.astype(int).tolist()), {"disease": LABELS[n % 3]}, {"disease": row}
+        )
+        samples.append(sample.to_json())
+    return samples
+
+
+class Workspace:
+    """A ledger, a traffic log and bundles, and the few decisions that tests need."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.clock = FixedClock()
+        self.ledger: Ledger = MemoryLedger(self.clock)
+        self.traffic: TrafficLog = MemoryTraffic()
+        self.bundles = BundleStore(root / "bundles")
+        self.loaded: list[str] = []
+        self.wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime
+
+    def register(
+        self,
+        *,
+        sharpness: float = 4.0,
+        labels: Sequence[str] = LABELS,
+        samples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> ModelVersion:
+        """A new version whose bundle is on disk."""
+        files = {
+            "model.onnx": model(sharpness),
+            "codec.json": json.dumps({"kind": "image", "config": CODEC}).encode(),
+            "labels.json": json.dumps({"disease": list(labels)}).encode(),
+            "golden.json": json.dumps(
+                golden(sharpness) if samples is None else list(samples)
+            ).encode(),
+            "evaluation.json": b"{}",
+            "lineage.json": b"{}",
+            "card.md": b"tiny",
+        }
+        bundle = self.bundles.write("coffee", files)
+        now = self.clock.now()
+        run = Run(str(uuid7()), "coffee", "s" * 64, 7, {"epochs": 1}, {"revision": "abc"}, {}, now)
+        with self.ledger.begin() as unit:
+            if not unit.latest(Snapshot, limit=1):
+                names = {"disease": tuple(LABELS)}
+                taken = Snapshot("s" * 64, "coffee", 16, {}, names, "stop", None, now)
+                unit.add(taken, SnapshotTaken(actor="test", subject=taken.id, rows=16))
+            id = unit.next_version()
+            version = ModelVersion(id, bundle, run.id, "s" * 64, "coffee", None, now)
+            unit.add(run, RunFinished(actor="test", subject=run.id, weights=""))
+            unit.add(
+                version, VersionRegistered(actor="test", subject=id, bundle=bundle, run=run.id)
+            )
+        return version
+
+    def promote(self, version: ModelVersion) -> None:
+        """Make it champion, and the champion of before the previous one, in one unit."""
+        now = self.clock.now()
+        verdict = Verdict(str(uuid7()), version.id, None, True, (), 1, now)
+        with self.ledger.begin() as unit:
+            unit.add(
+                verdict,
+                VerdictGiven(actor="test", subject=verdict.id, version=version.id, passed=True),
+            )
+            before = unit.alias("champion")
+            aliases = [Alias("champion", version.id, verdict.id, now)]
+            if before:
+                aliases.append(replace(before, name="previous"))
+            for alias in aliases:
+                held = unit.alias(alias.name)
+                expected = held.version if held else None
+                event = AliasMoved(
+                    actor="test",
+                    subject=alias.version,
+                    version=alias.version,
+                    before=expected,
+                    verdict=alias.verdict,
+                )
+                unit.move_alias(alias, expected=expected, event=event)
+
+    def load(self, version: ModelVersion) -> Predictor:
+        self.loaded.append(version.id)
+        bundle = self.bundles.open(version.bundle)
+        return Predictor(bundle, self.wrap(OnnxRuntime(bundle.model)))
+
+    def serving(self, **settings: object) -> Serving:
+        given = {"home": self.root, "poll_ms": NEVER_MS, **settings}
+        return Serving(
+            recipe="coffee",
+            server=str(uuid7()),
+            settings=read_settings(**given),
+            ledger=self.ledger,
+            traffic=self.traffic,
+            clock=self.clock,
+            load=self.load,
+        )
+
+
+class Door:
+    """The running app, and a client that talks to it as one over the network would."""
+
+    def __init__(self, app: FastAPI, loop: asyncio.AbstractEventLoop) -> None:
+        self.app = app
+        self.slots = app.state.slots
+        self.batcher = app.state.batcher
+        self._loop = loop
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    def send(self, method: str, path: str, **request: Any) -> Future[httpx.Response]:
+        """Ask, and do not wait."""
+        asked = self._client.request(method, path, **request)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop)
+
+    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Ask, and wait for the response."""
+        return self.send(method, path, **request).result(timeout=20)
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[Door]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    lifespan = app.router.lifespan_context(app)
+    asyncio.run_coroutine_threadsafe(lifespan.__aenter__(), loop).result(timeout=20)
+    try:
+        yield Door(app, loop)
+    finally:
+        ending = lifespan.__aexit__(None, None, None)
+        asyncio.run_coroutine_threadsafe(ending, loop).result(timeout=20)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Door]]:
+    """`opened(serving, routes)`: the app over these parts, running, after one turn of its slots."""
+    with ExitStack() as stack:
+
+        def open_door(serving: Serving, routes: Any = coffee) -> Door:
+            door = stack.enter_context(running(create_app(serving, routes)))
+            door.slots.step()
+            return door
+
+        yield open_door
+
+
+@pytest.fixture
+def door(workspace: Workspace, opened: Callable[..., Door]) -> Door:
+    """The app, ready, serving v1."""
+    workspace.promote(workspace.register())
+    return opened(workspace.serving())
+
+
+@pytest.fixture
+def leaf() -> Callable[[Sequence[int]], bytes]:
+    """Makes the PNG of one colour."""
+    return picture
+
+
+@pytest.fixture
+def red() -> bytes:
+    """A picture that is Miner."""
+    return picture((200, 10, 10))

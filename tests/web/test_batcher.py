@@ -1,0 +1,300 @@
+"""Batching: everything that waits goes together, durable first, bounded, never mixed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from tidemill.adapters.memory import MemoryTraffic
+from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
+from tidemill.domain.ports import Runtime
+from tidemill.domain.types import Prediction
+from tidemill.web.batcher import Batcher
+from tidemill.web.errors import Invalid
+from tidemill.web.slots import Slot
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class HeldRuntime:
+    """Tells of each run, and waits to be let go."""
+
+    def __init__(self, inner: Runtime) -> None:
+        self.inner = inner
+        self.entered: Queue[int] = Queue()
+        self.go = threading.Semaphore(0)
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.entered.put(len(arrays["image"]))
+        assert self.go.acquire(timeout=20)
+        return self.inner.run(arrays)
+
+
+class ToldTraffic(MemoryTraffic):
+    """Remembers each append as one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appends: list[list[Prediction]] = []
+        self.error: Exception | None = None
+
+    def append(self, predictions: Sequence[Prediction]) -> None:
+        if self.error:
+            raise self.error
+        self.appends.append(list(predictions))
+        super().append(predictions)
+
+
+@pytest.fixture
+def traffic() -> ToldTraffic:
+    return ToldTraffic()
+
+
+@pytest.fixture
+def slot(workspace: Any) -> Slot:
+    version = workspace.register()
+    workspace.wrap = HeldRuntime
+    return Slot(version, workspace.load(version))
+
+
+Make = Callable[..., Batcher]
+
+
+@pytest.fixture
+def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
+    made: list[Batcher] = []
+
+    def start(batch: int = 64, queue: int = 256) -> Batcher:
+        batcher = Batcher(
+            server="s",
+            clock=workspace.clock,
+            traffic=traffic,
+            batch=batch,
+            queue=queue,
+            told=lambda _: None,
+        )
+        batcher.start()
+        made.append(batcher)
+        return batcher
+
+    yield start
+    for batcher in made:
+        if not batcher._closing:
+            batcher.close()
+
+
+def held(slot: Slot) -> HeldRuntime:
+    runtime = slot.predictor._runtime
+    assert isinstance(runtime, HeldRuntime)
+    return runtime
+
+
+async def entered(slot: Slot) -> int:
+    return await asyncio.to_thread(held(slot).entered.get, timeout=20)
+
+
+async def queued(batcher: Batcher, jobs: int) -> None:
+    async with asyncio.timeout(20):
+        while len(batcher._jobs) != jobs:
+            await asyncio.sleep(0)
+
+
+Ask = Callable[..., asyncio.Task[list[Prediction]]]
+
+
+def asking(batcher: Batcher, slot: Slot, payload: bytes) -> Ask:
+    def ask(count: int = 1, of: Slot = slot, kind: Any = "live") -> Any:
+        return asyncio.create_task(batcher.answer(of, [payload] * count, kind))
+
+    return ask
+
+
+async def test_everything_that_waits_is_taken_at_once(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    batcher = make()
+    ask = asking(batcher, slot, red)
+    first = ask()
+    assert await entered(slot) == 1
+    waiting = [ask(2), ask(3), ask()]
+    await queued(batcher, 3)
+    assert batcher.waiting == 6
+    held(slot).go.release(2)
+    assert await entered(slot) == 6
+    answers = await asyncio.gather(first, *waiting)
+    assert [len(answer) for answer in answers] == [1, 2, 3, 1]
+    assert [len(append) for append in traffic.appends] == [1, 6]
+    assert [one.sequence for append in traffic.appends for one in append] == list(range(1, 8))
+    assert batcher.waiting == 0
+
+
+async def test_a_batch_holds_no_more_than_the_cap_and_splits_no_request(
+    make: Make, slot: Slot, red: bytes
+) -> None:
+    batcher = make(batch=4)
+    ask = asking(batcher, slot, red)
+    tasks = [ask()]
+    assert await entered(slot) == 1
+    for count in (3, 2, 4):
+        tasks.append(ask(count))
+        await queued(batcher, len(tasks) - 1)
+    held(slot).go.release(4)
+    assert [await entered(slot) for _ in range(3)] == [3, 2, 4]
+    await asyncio.gather(*tasks)
+
+
+async def test_a_full_queue_refuses_and_a_probe_still_passes(
+    make: Make, slot: Slot, red: bytes
+) -> None:
+    batcher = make(queue=3)
+    ask = asking(batcher, slot, red)
+    tasks = [ask()]
+    await entered(slot)
+    tasks += [ask(2), ask(1)]
+    await queued(batcher, 2)
+    with pytest.raises(Overloaded):
+        await ask()
+    tasks.append(ask(kind="probe"))
+    await queued(batcher, 3)
+    held(slot).go.release(9)
+    await asyncio.gather(*tasks)
+    assert [one.kind for one in await tasks[-1]] == ["probe"]
+
+
+async def test_more_than_a_batch_is_no_request(make: Make, slot: Slot, red: bytes) -> None:
+    with pytest.raises(Invalid, match="4 payloads at most"):
+        await asking(make(batch=4), slot, red)(5)
+
+
+async def test_a_payload_that_cannot_be_read_leaves_no_trace(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    batcher = make()
+    with pytest.raises(BadPayload, match="Payload 1") as caught:
+        await batcher.answer(slot, [red, b"no picture", b"neither"], "live")
+    assert caught.value.index == 1
+    assert (batcher.waiting, traffic.appends) == (0, [])
+
+
+async def test_rows_are_kept_before_anybody_is_answered(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    batcher = make()
+    reached, go = threading.Event(), threading.Event()
+    append = traffic.append
+
+    def slow(predictions: Sequence[Prediction]) -> None:
+        reached.set()
+        assert go.wait(20)
+        append(predictions)
+
+    traffic.append = slow  # type: ignore[method-assign]
+    held(slot).go.release()
+    task = asking(batcher, slot, red)()
+    await asyncio.to_thread(reached.wait, 20)
+    assert not task.done()
+    assert traffic.appends == []
+    go.set()
+    [prediction] = await task
+    assert traffic.appends == [[prediction]]
+
+
+async def test_a_failed_append_acknowledges_nobody(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    batcher = make()
+    ask = asking(batcher, slot, red)
+    first = ask()
+    await entered(slot)
+    both = [ask(), ask(2)]
+    await queued(batcher, 2)
+    traffic.error = StorageFailed("full")
+    held(slot).go.release(2)
+    ends = await asyncio.gather(first, *both, return_exceptions=True)
+    assert [type(end) for end in ends] == [StorageFailed] * 3
+    traffic.error = None
+    held(slot).go.release()
+    assert len(await ask()) == 1
+
+
+class BrokenRuntime:
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise RuntimeError("broken")
+
+
+async def test_two_versions_wait_together_and_answer_apart(
+    make: Make, workspace: Any, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    other = workspace.register(sharpness=2.0)
+    workspace.wrap = lambda runtime: runtime
+    second = Slot(other, workspace.load(other))
+    workspace.wrap = lambda _: BrokenRuntime()
+    broken = Slot(other, workspace.load(other))
+    batcher = make()
+    ask = asking(batcher, slot, red)
+    first = ask()
+    await entered(slot)
+    tasks = [ask(), ask(2, of=second), ask(of=broken, kind="probe"), ask()]
+    await queued(batcher, 4)
+    held(slot).go.release(2)
+    await first
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(ends.pop(2), RuntimeError)
+    assert [[one.version for one in end] for end in ends if isinstance(end, list)] == [
+        ["v1"],
+        ["v2", "v2"],
+        ["v1"],
+    ]
+    assert len(traffic.appends) == 2, "one append for the whole batch"
+
+
+async def test_a_request_that_went_away_disturbs_nobody(make: Make, slot: Slot, red: bytes) -> None:
+    batcher = make()
+    ask = asking(batcher, slot, red)
+    first = ask()
+    await entered(slot)
+    gone, stays = ask(), ask()
+    await queued(batcher, 2)
+    gone.cancel()
+    held(slot).go.release(2)
+    assert len(await first) == len(await stays) == 1
+
+
+async def test_a_loop_that_ended_disturbs_nobody(make: Make, slot: Slot, red: bytes) -> None:
+    batcher = make()
+
+    async def leave() -> None:
+        task = asking(batcher, slot, red)()
+        await entered(slot)
+        task.cancel()
+
+    await asyncio.to_thread(asyncio.run, leave())
+    held(slot).go.release(2)
+    assert len(await asking(batcher, slot, red)()) == 1
+
+
+async def test_closing_answers_what_waits_and_refuses_what_comes(
+    make: Make, slot: Slot, red: bytes
+) -> None:
+    batcher = make()
+    ask = asking(batcher, slot, red)
+    tasks = [ask()]
+    await entered(slot)
+    tasks += [ask(), ask(2)]
+    await queued(batcher, 2)
+    closing = asyncio.create_task(asyncio.to_thread(batcher.close))
+    held(slot).go.release(2)
+    await closing
+    assert [len(end) for end in await asyncio.gather(*tasks)] == [1, 1, 2]
+    with pytest.raises(Unavailable):
+        await ask()

@@ -1,0 +1,85 @@
+"""The bound on bodies: before they are in memory, on every route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, File, Request, UploadFile
+
+from tidemill.web import body, errors
+
+pytestmark = pytest.mark.anyio
+MOST = 10_000
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def bounded() -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/raw")
+    async def raw(request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/form")
+    async def form(file: UploadFile = File()) -> int:  # noqa: B008
+        return len(await file.read())
+
+    errors.install(app)
+    app.add_middleware(body.BodyLimit, most=MOST)
+    return app
+
+
+class Pieces:
+    """A body in pieces that does not say how long it is. Counts what was taken of it."""
+
+    def __init__(self, head: bytes = b"") -> None:
+        self.head = head
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.head
+        for _ in range(1000):
+            self.taken += 1000
+            yield b"x" * 1000
+
+
+async def post(path: str, **request: Any) -> Any:
+    transport = httpx.ASGITransport(bounded())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.post(path, **request)
+
+
+def refused(response: Any) -> None:
+    assert response.status_code == 413, response.text
+    assert response.json()["error"]["code"] == "too_large"
+    assert response.headers["connection"] == "close"
+
+
+async def test_what_fits_passes() -> None:
+    assert (await post("/raw", content=b"x" * MOST)).json() == MOST
+    assert (await post("/form", files={"file": ("a", b"x" * 5000)})).json() == 5000
+
+
+async def test_what_says_that_it_is_too_large_is_not_read() -> None:
+    refused(await post("/raw", content=b"x" * (MOST + 1)))
+
+
+async def test_what_grows_too_large_is_read_no_further() -> None:
+    pieces = Pieces()
+    refused(await post("/raw", content=pieces))
+    assert pieces.taken <= MOST + 2000
+
+
+async def test_a_form_that_grows_too_large() -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    pieces = Pieces(head)
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    refused(await post("/form", content=pieces, headers=headers))
+    assert pieces.taken <= MOST + 2000

@@ -1,0 +1,134 @@
+"""One error shape for every failure, and a status for every error there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+
+from tidemill.domain import errors as domain
+from tidemill.domain.errors import TidemillError
+from tidemill.recipes.routes import Answering, Routes
+from tidemill.web.errors import STATUS
+
+
+def tree(kind: type[TidemillError]) -> Iterator[type[TidemillError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from tree(child)
+
+
+def test_every_error_has_a_status() -> None:
+    ours = [kind for kind in tree(TidemillError) if kind.__module__.startswith("tidemill.")]
+    assert len(ours) >= 15
+    assert [kind.__name__ for kind in ours if kind not in STATUS] == []
+    assert all(400 <= status < 600 for status in STATUS.values())
+
+
+def failing(error: Exception) -> Any:
+    def build(_: Answering) -> Routes:
+        router = APIRouter()
+
+        @router.get("/fail")
+        async def fail() -> None:
+            raise error
+
+        @router.get("/number/{value}")
+        async def number(value: int) -> int:
+            return value
+
+        return Routes(router)
+
+    return build
+
+
+def shape(response: Any, status: int) -> dict[str, str]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "hint"}
+    assert body["error"]["code"]
+    assert body["error"]["message"]
+    error: dict[str, str] = body["error"]
+    return error
+
+
+@pytest.mark.parametrize("kind", [k for k in STATUS if k.__module__ == domain.__name__])
+def test_each_error_as_its_status(workspace: Any, opened: Any, kind: type[TidemillError]) -> None:
+    door = opened(workspace.serving(), failing(kind("A sentence.", hint="Another.")))
+    response = door.ask("GET", "/fail")
+    told = shape(response, STATUS[kind])
+    assert told == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
+    assert ("Retry-After" in response.headers) == (STATUS[kind] == 503)
+
+
+def test_what_nobody_foresaw_is_logged_and_not_told(
+    workspace: Any, opened: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = opened(workspace.serving(), failing(RuntimeError("the secret inside")))
+    response = door.ask("GET", "/fail")
+    assert shape(response, 500)["code"] == "internal"
+    assert "secret" not in response.text
+    assert "the secret inside" in caplog.text
+
+
+async def _gone() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/predict"])
+def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
+    door: Any, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    sent: list[Any] = []
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+    }
+    asyncio.run(door.app(scope, _gone, send))
+    assert sent[0]["status"] in {400, 499}
+    assert caplog.records == []
+    assert door.ask("GET", "/v1/ready").status_code == 200
+
+
+def test_every_route_refuses_in_the_one_shape(door: Any) -> None:
+    paths = door.ask("GET", "/openapi.json").json()["paths"]
+    assert {"/v1/predict", "/v1/models/{id}", "/metrics", "/predict", "/health"} <= set(paths)
+    for path, operations in paths.items():
+        response = door.ask("DELETE", path.replace("{id}", "x"))
+        assert shape(response, 405)["code"] == "method_not_allowed", path
+        assert response.headers["allow"]
+        for operation in operations.values():
+            assert "$ref" in str(operation["responses"]["default"]), path
+            assert "422" not in operation["responses"], path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/v1/live/", 404),
+        ("GET", "/v1/models/v9", 404),
+        ("GET", "/v1/predictions/none", 404),
+        ("GET", "/v1/predictions/0190163d-8694-739b-aea5-966c26f8ad91", 404),
+        ("GET", "/v1/events?limit=0", 422),
+        ("GET", "/v1/events?limit=many", 422),
+        ("GET", "/v1/models?limit=1001", 422),
+        ("POST", "/predict", 422),
+        ("POST", "/v1/predict", 415),
+    ],
+)
+def test_statuses(door: Any, method: str, path: str, status: int) -> None:
+    shape(door.ask(method, path), status)

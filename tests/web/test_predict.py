@@ -1,0 +1,169 @@
+"""POST /v1/predict: one and many, JSON and files, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tidemill.adapters.memory import MemoryTraffic
+from tidemill.domain.errors import StorageFailed
+
+
+def as_json(payload: bytes) -> dict[str, str]:
+    return {"image": base64.b64encode(payload).decode()}
+
+
+def test_one_as_json(door: Any, red: bytes) -> None:
+    response = door.ask("POST", "/v1/predict", json=as_json(red))
+    assert response.status_code == 200, response.text
+    [entry] = response.json()["predictions"]
+    assert (entry["index"], entry["target"], entry["label"]) == (0, "disease", "Miner")
+    assert (entry["version"], entry["item"]) == ("v1", "")
+    assert entry["confidence"] == entry["probabilities"]["Miner"]
+    assert sum(entry["probabilities"].values()) == pytest.approx(1)
+
+
+def test_many_as_json_keep_their_order(door: Any, leaf: Any) -> None:
+    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (0, 200, 0), (200, 0, 0)]
+    rows = [as_json(leaf(colour)) for colour in colours]
+    response = door.ask("POST", "/v1/predict", json={"instances": rows})
+    told = response.json()["predictions"]
+    assert [entry["index"] for entry in told] == [0, 1, 2, 3, 4]
+    assert [entry["label"] for entry in told] == ["Miner", "Healthy", "Phoma", "Healthy", "Miner"]
+    assert len({entry["id"] for entry in told}) == 5
+
+
+def test_one_and_many_as_files(door: Any, leaf: Any, red: bytes) -> None:
+    one = door.ask("POST", "/v1/predict", files={"file": ("a.png", red)})
+    assert [entry["label"] for entry in one.json()["predictions"]] == ["Miner"]
+    parts = [("file", ("a.png", red)), ("file", ("b.png", leaf((0, 0, 200))))]
+    two = door.ask("POST", "/v1/predict", files=parts)
+    assert [entry["label"] for entry in two.json()["predictions"]] == ["Miner", "Phoma"]
+
+
+def test_a_large_json_body_is_parsed_off_the_loop(door: Any, red: bytes) -> None:
+    padded = {"image": base64.b64encode(red).decode(), "ignored": "x" * 300_000}
+    response = door.ask("POST", "/v1/predict", json=padded)
+    assert response.json()["predictions"][0]["label"] == "Miner"
+
+
+def test_every_answer_is_in_the_log_as_it_was_given(door: Any, workspace: Any, red: bytes) -> None:
+    [entry] = door.ask("POST", "/v1/predict", json=as_json(red)).json()["predictions"]
+    kept = workspace.traffic.find(entry["id"])
+    assert (kept.kind, kept.payload, kept.version) == ("live", red, "v1")
+    assert [(a.target, a.label, dict(a.probabilities)) for a in kept.answers] == [
+        ("disease", entry["label"], entry["probabilities"])
+    ]
+
+
+def test_sequences_increase(door: Any, workspace: Any, red: bytes) -> None:
+    ids = []
+    for _ in range(3):
+        body = door.ask("POST", "/v1/predict", json={"instances": [as_json(red)] * 2}).json()
+        ids += [entry["id"] for entry in body["predictions"]]
+    kept = [workspace.traffic.find(id) for id in ids]
+    assert [one.sequence for one in kept] == sorted({one.sequence for one in kept})
+    assert {one.server for one in kept} == {kept[0].server}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, 422, "invalid"),
+        ({"json": []}, 422, "invalid"),
+        ({"json": {}}, 422, "invalid"),
+        ({"json": {"image": 3}}, 422, "invalid"),
+        ({"json": {"instances": []}}, 422, "invalid"),
+        ({"json": {"instances": {}}}, 422, "invalid"),
+        ({"json": {"instances": [3]}}, 422, "invalid"),
+        ({"json": {"instances": [{"image": ""}] * 65}}, 422, "invalid"),
+        ({"json": {"image": "no base64!"}}, 400, "bad_payload"),
+        ({"json": {"image": base64.b64encode(b"no picture").decode()}}, 400, "bad_payload"),
+        ({"files": {"file": ("a.png", b"no picture")}}, 400, "bad_payload"),
+        ({"files": {"other": ("a.png", b"x")}}, 422, "invalid"),
+        ({"data": {"file": "text"}, "files": {"other": ("a", b"")}}, 422, "invalid"),
+        ({"files": [("file", ("a.png", b"x"))] * 65}, 422, "invalid"),
+        ({"files": [("file", ("a.png", b"x"))] * 80}, 400, "bad_request"),
+        (
+            {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "bad_request",
+        ),
+        ({"content": b"x", "headers": {"content-type": "image/png"}}, 415, None),
+        ({"content": b"x"}, 415, "unsupported_media_type"),
+        ({"data": {"image": "x"}}, 415, "unsupported_media_type"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_not_logged(
+    door: Any, workspace: Any, request_: dict[str, Any], status: int, code: str | None
+) -> None:
+    before = len(workspace.traffic._kept)
+    response = door.ask("POST", "/v1/predict", **request_)
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert set(error) == {"code", "message", "hint"}
+    assert code in (None, error["code"])
+    assert len(workspace.traffic._kept) == before
+
+
+@pytest.mark.parametrize("bad", ["no base64!", base64.b64encode(b"no picture").decode()])
+def test_one_bad_payload_refuses_all_and_is_named(door: Any, red: bytes, bad: str) -> None:
+    rows = [as_json(red), as_json(red), {"image": bad}, as_json(red)]
+    response = door.ask("POST", "/v1/predict", json={"instances": rows})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith("Payload 2: ")
+
+
+class BrokenTraffic(MemoryTraffic):
+    """Fails once told to."""
+
+    error: Exception | None = None
+
+    def append(self, predictions: Any) -> None:
+        if self.error:
+            raise self.error
+        super().append(predictions)
+
+
+@pytest.mark.parametrize("error", [StorageFailed("The disk is full."), OSError("no space")])
+def test_what_cannot_be_kept_is_not_answered(
+    workspace: Any, opened: Any, red: bytes, error: Exception
+) -> None:
+    traffic = workspace.traffic = BrokenTraffic()
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    traffic.error = error
+    response = door.ask("POST", "/v1/predict", json=as_json(red))
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "storage_failed"
+    assert "predictions" not in response.json()
+    traffic.error = None
+    assert door.ask("POST", "/v1/predict", json=as_json(red)).status_code == 200
+
+
+def test_nothing_is_answered_before_a_model_is_proved(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    response = opened(workspace.serving()).ask("POST", "/v1/predict", json=as_json(red))
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "not_ready"
+    assert response.headers["Retry-After"]
+
+
+def test_no_client_can_choose_the_slot(door: Any, workspace: Any, red: bytes) -> None:
+    headers = {"tidemill.asked": "v9", "tidemill-asked": "probe"}
+    response = door.ask("POST", "/v1/predict?tidemill.asked=1", json=as_json(red), headers=headers)
+    [entry] = response.json()["predictions"]
+    assert entry["version"] == "v1"
+    assert workspace.traffic.find(entry["id"]).kind == "live"
+
+
+def test_a_full_queue_is_told_at_once(door: Any, red: bytes) -> None:
+    door.batcher._waiting = 256
+    response = door.ask("POST", "/v1/predict", json=as_json(red))
+    door.batcher._waiting = 0
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "overloaded"
+    assert response.headers["Retry-After"]

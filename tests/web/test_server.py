@@ -1,0 +1,137 @@
+"""The real process: one for the whole file, because starting it is what costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.domain.errors import Unavailable
+from tidemill.web.server import bind, load_routes, url_of
+
+PROGRAM = """
+import json, sys
+from tidemill.serving import open_serving
+from tidemill.settings import read_settings
+from tidemill.web.server import load_routes, run
+serving = open_serving(read_settings())
+run(serving, load_routes(serving.recipe), announce=lambda url: print(url, flush=True))
+serving.close()
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
+"""
+SECONDS = 30
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[str]
+    url: str
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@pytest.fixture
+def server(workspace: Any) -> Iterator[Server]:
+    home: Path = workspace.root
+    upgrade(home / "ledger.sqlite")
+    workspace.ledger = SqlLedger.existing(home / "ledger.sqlite", workspace.clock)
+    workspace.promote(workspace.register())
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "TIDEMILL_HOME": str(home),
+            "TIDEMILL_PORT": "0",
+            "TIDEMILL_POLL_MS": "20",
+        },
+    )
+    try:
+        yield Server(process, line_of(process))
+    finally:
+        process.kill()
+        process.communicate()
+        workspace.ledger.close()
+
+
+def until_serving(client: httpx.Client, version: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        response = client.get("/v1/ready")
+        if response.status_code == 200 and response.json()["version"] == version:
+            return
+    pytest.fail(f"{version} was not served within {SECONDS} s: {response.text}")
+
+
+def begun_upload(url: str, payload: bytes) -> tuple[socket.socket, bytes]:
+    """A connection on which all but the end of a picture was sent, and that end."""
+    connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0))
+    request = httpx.Request("POST", f"{url}/predict", files={"file": ("leaf.png", payload)})
+    body = request.read()
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    connection.sendall(f"POST /predict HTTP/1.1\r\n{head}\r\n".encode() + body[:-20])
+    return connection, body[-20:]
+
+
+def test_a_real_server(server: Server, workspace: Any, red: bytes) -> None:
+    """Ready, answers, follows the ledger, ends gracefully, and loaded nothing heavy."""
+    with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
+        until_serving(client, "v1")
+        answer = client.post("/predict", files={"file": ("leaf.png", red)})
+        assert answer.json()["prediction"] == "Miner"
+        told = client.get(f"/v1/predictions/{answer.headers['X-Prediction-Id']}")
+        assert (told.status_code, told.json()["lineage"]["seed"]) == (202, 7)
+        workspace.promote(workspace.register(sharpness=2.0))
+        until_serving(client, "v2")
+        assert client.get("/docs").status_code == 200
+        assert client.get("/metrics").status_code == 200
+
+        connection, rest = begun_upload(server.url, red)
+        with closing(connection):
+            client.get("/v1/live")  # the upload came before this, so the server has it
+            server.process.send_signal(signal.SIGTERM)
+            connection.sendall(rest)
+            connection.settimeout(SECONDS)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    loaded = set(json.loads(line_of(server.process)))
+    assert server.process.wait(SECONDS) == 0
+    assert {"fastapi", "onnxruntime", "tidemill"} <= loaded
+    assert not loaded & {"torch", "scipy", "pyarrow", "hydra", "alembic", "onnx", "lightning"}
+
+
+def test_a_port_in_use_says_what_to_try() -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"Port {port} of 127.0.0.1 is in use") as caught:
+            bind("127.0.0.1", port)
+        assert "--port 0" in caught.value.hint
+        assert url_of(first) == f"http://127.0.0.1:{port}"
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(Unavailable, match="cannot be bound"):
+        bind("192.0.2.1", 0)
+
+
+def test_routes_that_are_not_installed() -> None:
+    assert callable(load_routes("coffee"))
+    with pytest.raises(Unavailable, match="'tea'"):
+        load_routes("tea")

@@ -1,0 +1,262 @@
+"""Hot swap: the server follows the ledger, and nobody who asks meanwhile notices."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tidemill.bundle import MANIFEST, manifest_of
+from tidemill.web import predict
+
+
+def ask(door: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
+    row = {"image": base64.b64encode(payload).decode()}
+    response = door.ask("POST", "/v1/predict", json={"instances": [row] * count})
+    assert response.status_code == 200, response.text
+    told: list[dict[str, Any]] = response.json()["predictions"]
+    return told
+
+
+def serves(door: Any, payload: bytes) -> str:
+    version: str = ask(door, payload)[0]["version"]
+    return version
+
+
+def test_it_follows_the_champion(door: Any, workspace: Any, red: bytes) -> None:
+    assert serves(door, red) == "v1"
+    workspace.promote(workspace.register(sharpness=2.0))
+    assert serves(door, red) == "v1", "nothing moves between two turns"
+    door.slots.step()
+    assert serves(door, red) == "v2"
+    view = door.slots.view
+    assert (view.previous.version.id, view.fault) == ("v1", "")
+
+
+def test_a_rollback_loads_nothing(door: Any, workspace: Any, red: bytes) -> None:
+    first = door.slots.view.champion
+    workspace.promote(workspace.register(sharpness=2.0))
+    door.slots.step()
+    workspace.loaded.clear()
+    workspace.promote(first.version)
+    door.slots.step()
+    assert door.slots.view.champion is first
+    assert door.slots.view.previous.version.id == "v2"
+    assert workspace.loaded == []
+    assert serves(door, red) == "v1"
+
+
+def test_what_is_neither_champion_nor_previous_is_let_go(door: Any, workspace: Any) -> None:
+    for _ in range(3):
+        workspace.promote(workspace.register())
+        door.slots.step()
+    assert {version.id for version in door.slots._proved} == {"v4", "v3"}
+
+
+def test_a_restarted_server_proves_both(workspace: Any, opened: Any) -> None:
+    workspace.promote(workspace.register())
+    workspace.promote(workspace.register(sharpness=2.0))
+    view = opened(workspace.serving()).slots.view
+    assert (view.champion.version.id, view.previous.version.id) == ("v2", "v1")
+
+
+def test_a_refused_candidate_leaves_the_old_one(
+    door: Any, workspace: Any, red: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
+    for _ in range(3):
+        door.slots.step()
+    assert serves(door, red) == "v1"
+    assert "champion v2 is refused" in door.slots.view.fault
+    assert "'Healthy' was answered where 'Miner' is true" in door.slots.view.fault
+    ready = door.ask("GET", "/v1/ready")
+    assert (ready.status_code, ready.json()["version"]) == (200, "v1")
+    assert ready.json()["fault"] == door.ask("GET", "/v1/info").json()["fault"] != ""
+    assert workspace.loaded.count("v2") == 1, "not tried again at once"
+    assert [r.message for r in caplog.records].count(door.slots.view.fault) == 1
+
+
+def test_a_refused_candidate_is_tried_again_after_a_while(door: Any, workspace: Any) -> None:
+    good = workspace.register(sharpness=2.0)
+    model = workspace.bundles.root / good.bundle / "model.onnx"
+    content = model.read_bytes()
+    model.unlink()
+    workspace.promote(good)
+    door.slots.step()
+    assert "model.onnx" in door.slots.view.fault
+    model.write_bytes(content)
+    workspace.clock.advance(timedelta(seconds=4))
+    door.slots.step()
+    assert door.slots.view.champion.version.id == "v1"
+    workspace.clock.advance(timedelta(seconds=1))
+    door.slots.step()
+    assert (door.slots.view.champion.version.id, door.slots.view.fault) == ("v2", "")
+
+
+def test_a_moved_alias_is_tried_at_once(door: Any, workspace: Any) -> None:
+    workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
+    door.slots.step()
+    workspace.promote(workspace.register(sharpness=2.0))
+    door.slots.step()
+    assert door.slots.view.champion.version.id == "v3"
+    assert "previous v2 is refused" in door.slots.view.fault
+
+
+def test_a_candidate_that_is_withdrawn_while_it_loads_is_never_served(
+    door: Any, workspace: Any
+) -> None:
+    first = door.slots.view.champion
+
+    def withdraw(runtime: Any) -> Any:
+        workspace.wrap = lambda given: given
+        workspace.promote(first.version)
+        return runtime
+
+    workspace.wrap = withdraw
+    workspace.promote(workspace.register(sharpness=2.0))
+    door.slots.step()
+    assert door.slots.view.champion is first
+    door.slots.step()
+    assert door.slots.view.champion is first
+    assert door.slots.view.previous.version.id == "v2"
+
+
+def test_a_tampered_bundle_is_never_served(workspace: Any, opened: Any) -> None:
+    version = workspace.register()
+    other = workspace.register(sharpness=2.0)
+    root = workspace.bundles.root
+    (root / version.bundle / "model.onnx").write_bytes(
+        (root / other.bundle / "model.onnx").read_bytes()
+    )
+    workspace.promote(version)
+    door = opened(workspace.serving())
+    assert door.ask("GET", "/v1/ready").status_code == 503
+    assert "does not match its manifest" in door.slots.view.fault
+
+
+def test_a_bundle_that_was_signed_anew_is_a_stranger(workspace: Any, opened: Any) -> None:
+    version = workspace.register()
+    folder = workspace.bundles.root / version.bundle
+    labels = folder / "labels.json"
+    labels.write_text(json.dumps({"disease": ["Healthy", "Miner", "Phoma"]}))
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+    (folder / MANIFEST).write_bytes(manifest_of("coffee", files))
+    workspace.promote(version)
+    door = opened(workspace.serving())
+    assert door.slots.view.champion is None
+    assert "another manifest" in door.slots.view.fault
+
+
+def test_no_champion_is_not_ready(workspace: Any, opened: Any) -> None:
+    workspace.register()
+    door = opened(workspace.serving())
+    response = door.ask("GET", "/v1/ready")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "not_ready"
+    assert response.json()["error"]["message"] == "No version is champion."
+
+
+def test_a_ledger_that_fails_changes_nothing(
+    door: Any, workspace: Any, red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*, write: bool = True) -> Any:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(workspace.ledger, "begin", broken)
+    door.slots.step()
+    assert serves(door, red) == "v1"
+    assert "the disk is gone" in door.slots.view.fault
+    monkeypatch.undo()
+    door.slots.step()
+    assert door.slots.view.fault == ""
+
+
+class Held:
+    """A runtime that waits once it is told to."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.entered.set()
+        assert self.go.wait(20)
+        result: Mapping[str, Any] = self.inner.run(arrays)
+        return result
+
+
+def test_a_request_under_way_keeps_its_version_through_a_swap(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    runtimes: list[Held] = []
+
+    def wrap(runtime: Any) -> Held:
+        runtimes.append(Held(runtime))
+        return runtimes[-1]
+
+    workspace.wrap = wrap
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    first = runtimes[0]
+    first.entered.clear()
+    first.go.clear()
+    row = {"image": base64.b64encode(red).decode()}
+    asked = door.send("POST", "/v1/predict", json={"instances": [row] * 5})
+    assert first.entered.wait(20)
+    workspace.promote(workspace.register(sharpness=2.0))
+    turn = threading.Thread(target=door.slots.step)
+    turn.start()
+    first.go.set()
+    turn.join(20)
+    assert {entry["version"] for entry in asked.result(20).json()["predictions"]} == {"v1"}
+    assert {entry["version"] for entry in ask(door, red, 5)} == {"v2"}
+
+
+def test_no_request_fails_or_mixes_while_versions_change(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    versions = [door.slots.view.champion.version, workspace.register(sharpness=2.0)]
+    row = {"image": base64.b64encode(red).decode()}
+    expected: dict[str, float] = {}
+    for turn in range(6):
+        asked = [door.send("POST", "/v1/predict", json={"instances": [row] * 3}) for _ in range(8)]
+        workspace.promote(versions[(turn + 1) % 2])
+        door.slots.step()
+        for future in asked:
+            response = future.result(20)
+            assert response.status_code == 200, response.text
+            told = response.json()["predictions"]
+            assert len({entry["version"] for entry in told}) == 1
+            for entry in told:
+                expected.setdefault(entry["version"], entry["confidence"])
+                assert entry["confidence"] == pytest.approx(expected[entry["version"]])
+    assert set(expected) == {"v1", "v2"}
+    assert len(set(expected.values())) == 2
+
+
+def test_a_builder_that_turns_labels_round_keeps_the_old_one_in_place(
+    door: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = predict.entries
+
+    def reversed_(predictions: Any) -> list[dict[str, Any]]:
+        told = true(predictions)
+        for entry in told:
+            names = list(entry["probabilities"])
+            swap = dict(zip(names, reversed(names), strict=True))
+            entry["label"] = swap[entry["label"]]
+            entry["probabilities"] = {swap[n]: p for n, p in entry["probabilities"].items()}
+        return told
+
+    monkeypatch.setattr(predict, "entries", reversed_)
+    workspace.promote(workspace.register(sharpness=2.0))
+    door.slots.step()
+    assert door.slots.view.champion.version.id == "v1"
+    assert "/v1/predict" in door.slots.view.fault
