@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo up test check integration bench bench-real lock clean
+.PHONY: help setup demo up test check integration docs bench bench-real lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ up: setup ## Train a champion if there is none, then serve it on port 8000.
 	$(BIN)/tidemill up
 
 test: check ## Lint, types, import rules and the hermetic tests.
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow
@@ -29,8 +29,12 @@ check: $(VENV)/.dev ## Everything that needs no test to run; under a minute.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' help.
+	$(BIN)/python docs/generate_cli.py
+
 bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.serving
+	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
 
 bench-real: setup ## Measure on the data in TIDEMILL_REAL_DATA.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from tidemill.domain.errors import UsageError
 from tidemill.learn.plan import TrainPlan
 from tidemill.loop.gate import GatePolicy
+from tidemill.validation import validated
 
 
 class ChecksPlan(BaseModel):
@@ -46,9 +46,4 @@ class Experiment(BaseModel):
 
 def read_experiment(tree: Mapping[str, Any]) -> Experiment:
     """Check a resolved tree. Raises UsageError naming the key whose value does not fit."""
-    try:
-        return Experiment.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{key} does not fit: {first['msg']}.") from error
+    return validated(Experiment, tree)

@@ -7,6 +7,7 @@ table with the values in force.
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,14 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tidemill.domain.errors import UsageError
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that nobody gave a name.
+        return f"uid-{os.getuid()}"
 
 
 class Settings(BaseSettings):
@@ -26,7 +35,7 @@ class Settings(BaseSettings):
         None, description="Where painted samples are kept; inside the workspace when not set."
     )
     actor: str = Field(
-        default_factory=getpass.getuser, description="Who is named in events as having acted."
+        default_factory=_person, description="Who is named in events as having acted."
     )
     host: str = Field("127.0.0.1", description="The address that the server binds.")
     port: int = Field(8000, ge=0, le=65535, description="Its port; 0 takes a free one.")

@@ -66,8 +66,10 @@ def sweep(root: Path) -> list[Path]:
     for folder in sorted(root.glob(f"{PREFIX}*")):
         writer = folder.name.removeprefix(PREFIX).split("-")[0]
         if writer.isdecimal() and not _lives(int(writer)):
-            shutil.rmtree(folder)
-            removed.append(folder)
+            # Another process may sweep at this moment; whoever comes second has nothing to do.
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                removed.append(folder)
     return removed
 
 
@@ -88,6 +90,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except (PermissionError, OverflowError):
+        return True  # Somebody else's process, or no process number at all: not ours to judge.
     return True

@@ -385,3 +385,7 @@ def test_the_documented_example_is_a_picture(codec: ImageCodec) -> None:
     field = ImagePayload.model_json_schema()["properties"]["image"]
     assert "base64" in field["description"]
     assert codec.read(ImagePayload(image=field["examples"][0]).to_bytes()).size == (4, 2)
+
+
+def test_the_json_of_a_picture_leads_back_to_its_bytes() -> None:
+    assert ImagePayload.from_bytes(b"\x00\xff any bytes").to_bytes() == b"\x00\xff any bytes"

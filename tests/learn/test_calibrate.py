@@ -59,7 +59,9 @@ def test_a_certain_answer_falls_in_the_last_bin() -> None:
 
 
 def test_a_certain_error_costs_much_but_not_infinity() -> None:
-    assert negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(27.63, abs=0.01)
+    assert negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(
+        27.63, abs=0.01
+    )
 
 
 def test_nothing_to_calibrate_on_is_refused() -> None:

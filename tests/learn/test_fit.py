@@ -127,4 +127,4 @@ def test_splits_must_fit_the_network(
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}])
 def test_a_plan_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
-        TrainPlan(**{"epochs": 1, **wrong})  # type: ignore[arg-type]
+        TrainPlan(**{"epochs": 1, **wrong})

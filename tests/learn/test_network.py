@@ -59,3 +59,13 @@ def test_the_digest_ignores_how_weights_lie_in_memory() -> None:
     kernel = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4).float()
     other = kernel.to(memory_format=torch.channels_last)
     assert weights_digest({"k": kernel}) == weights_digest({"k": other})
+
+
+@pytest.mark.parametrize("width", [8, 24])
+def test_large_pictures_are_learned_from_without_a_crash(width: int) -> None:
+    # A first convolution of fewer than 16 channels corrupts memory here, in torch 2.13 on a CPU.
+    network = ResidualCNN({"a": 2}, MEAN, STD, width=width).train()
+    for _ in range(2):
+        outputs = network(torch.zeros(16, 112, 224, 3, dtype=torch.uint8))
+        outputs["logits_a"].sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

@@ -7,15 +7,12 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request
-from pydantic import Field
 
-from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.coffee import routes as coffee
 from tidemill.recipes.routes import Answering, Probe, Routes
 from tidemill.web import predict
 from tidemill.web.app import create_app
-from tidemill.web.probes import as_json
 
 
 def turned(probabilities: dict[str, float]) -> dict[str, str]:
@@ -188,23 +185,3 @@ def test_a_recipe_cannot_take_the_servers_paths(workspace: Any) -> None:
 
     with pytest.raises(UsageError, match="/v1/ready belongs to the server"):
         create_app(workspace.serving(), build)
-
-
-class Text(Payload):
-    text: str
-
-    def to_bytes(self) -> bytes:
-        return self.text.encode()
-
-
-class Pair(Payload):
-    left: str = Field()
-    right: str = Field()
-
-
-def test_the_json_of_a_payload_leads_back_to_it() -> None:
-    assert as_json(Text, b"Will it rain?") == {"text": "Will it rain?"}
-    with pytest.raises(UsageError):
-        as_json(Text, b"\xff")
-    with pytest.raises(UsageError):
-        as_json(Pair, b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -10,8 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, Request
 
 from tidemill.bundle import MANIFEST, manifest_of
+from tidemill.recipes.routes import Answering, Routes
 from tidemill.web import predict
 
 
@@ -260,3 +263,28 @@ def test_a_builder_that_turns_labels_round_keeps_the_old_one_in_place(
     door.slots.step()
     assert door.slots.view.champion.version.id == "v1"
     assert "/v1/predict" in door.slots.view.fault
+
+
+def test_a_request_that_asks_twice_is_answered_by_one_version(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    turns: list[Any] = []
+
+    def build(answering: Answering) -> Routes:
+        router = APIRouter()
+
+        @router.get("/twice")
+        async def twice(request: Request) -> list[str]:
+            told = await answering.answer(request, [red])
+            for turn in turns:
+                await asyncio.to_thread(turn)
+            told += await answering.answer(request, [red])
+            return [one.version for one in told]
+
+        return Routes(router)
+
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving(), build)
+    turns += [lambda: workspace.promote(workspace.register(sharpness=2.0)), door.slots.step]
+    assert door.ask("GET", "/twice").json() == ["v1", "v1"]
+    assert serves(door, red) == "v2"

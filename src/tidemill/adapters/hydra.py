@@ -40,12 +40,19 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def quote(key: str, value: str) -> str:
-    """A path as Hydra must see it: whatever characters it has, it is one text."""
-    if key.rpartition(".")[2] != "path" or value == "???":
+    """A path as Hydra must see it: whatever characters it has, it is one text.
+
+    An empty one is missing: it would else stand for the folder one happens to be in.
+    """
+    if key.rpartition(".")[2] != "path":
         return value
-    path = str(Path(value).expanduser().absolute()).replace("${", "\\${")
+    if value in ("", "???"):
+        return "???"
+    path = str(Path(value).expanduser().absolute())
+    # OmegaConf unescapes backslashes only before an interpolation: double those, then escape it.
+    path = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", path)
     # Hydra unescapes a backslash only where a quote follows: double those, then escape the quote.
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), path)
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + (m[2] and "\\'"), path)
     return f"'{escaped}'"
 
 
@@ -62,7 +69,8 @@ def _compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"):
             tree = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        # A ValueError is what Hydra says to a group that is set to null.
         raise _explained(error, overrides) from error
     assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
     return {str(key): value for key, value in tree.items()}

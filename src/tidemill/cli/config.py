@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.adapters.hydra import resolve
 from tidemill.cli.screen import OUT, Home, Json, emit
-from tidemill.experiment import read_experiment
-from tidemill.recipes.recipe import open_recipe
 from tidemill.settings import Settings, read_settings
+from tidemill.workshop.planning import plan
 
 
 def config(
@@ -29,8 +27,8 @@ def config(
     Example: tidemill config coffee train.epochs=4
     """
     if recipe is not None:
-        chosen = open_recipe(recipe)
-        tree = read_experiment(resolve(chosen.conf, overrides or [])).tree()
+        _, experiment = plan(recipe, overrides or ())
+        tree = experiment.tree()
         if as_json:
             emit(tree)
         else:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from tidemill.adapters.hydra import resolve
 from tidemill.cli.screen import OUT, Home, Json, bar, emit, say
 from tidemill.data.checks import find
 from tidemill.data.inspection import inspect
-from tidemill.data.policy import apply
 from tidemill.data.statistics import describe
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Snapshot
-from tidemill.experiment import Experiment, read_experiment
-from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.settings import read_settings
+from tidemill.workshop.planning import plan
 from tidemill.workshop.root import open_workshop
 from tidemill.workshop.training import take_snapshot
 
@@ -31,20 +29,15 @@ RecipeName = Annotated[str, typer.Argument(help="The recipe, such as coffee.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")]
 
 
-def _chosen(recipe: str, overrides: list[str] | None) -> tuple[Recipe, Experiment]:
-    chosen = open_recipe(recipe)
-    return chosen, read_experiment(resolve(chosen.conf, overrides or []))
-
-
 @app.command()
 def check(
     recipe: RecipeName, overrides: Overrides = None, *, home: Home = None, as_json: Json = False
 ) -> None:
-    """Look for every known fault and change nothing.
+    """Look for every known fault and change nothing; exit code 3 when there is one.
 
     Example: tidemill data check coffee data=folder data.path=leaves
     """
-    chosen, experiment = _chosen(recipe, overrides)
+    chosen, experiment = plan(recipe, overrides or ())
     settings = read_settings(home=home)
     tree = experiment.tree()
     source = chosen.source(tree, settings.samples or settings.home / "samples")
@@ -55,23 +48,16 @@ def check(
         near_distance=experiment.checks.near_distance,
         minimum_per_class=experiment.checks.minimum_per_class,
     )
+    errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
-        found = [
-            {
-                "kind": finding.kind,
-                "severity": finding.severity,
-                "sentence": finding.sentence,
-                "files": list(finding.files),
-            }
-            for finding in findings
-        ]
-        emit({"examples": len(inspection.rows), "findings": found})
+        emit({"examples": len(inspection.rows), "findings": [asdict(row) for row in findings]})
     else:
         for finding in findings:
             say(finding.line())
-        errors = sum(finding.severity == "error" for finding in findings)
-        say(f"{len(inspection.rows)} examples, {errors} errors, {len(findings) - errors} warnings")
-    apply(inspection, findings, "stop")
+        warnings = len(findings) - len(errors)
+        say(f"{len(inspection.rows)} examples, {len(errors)} errors, {warnings} warnings")
+    if errors:
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -82,7 +68,7 @@ def snapshot(
 
     Example: tidemill data snapshot coffee data=folder data.path=leaves
     """
-    chosen, experiment = _chosen(recipe, overrides)
+    chosen, experiment = plan(recipe, overrides or ())
     workshop = open_workshop(read_settings(home=home), create=True)
     with bar("check and keep", None) as done:
         intake = take_snapshot(workshop, chosen, experiment, progress=done)

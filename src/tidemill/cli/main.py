@@ -117,7 +117,7 @@ def _fail(code: str, message: str, hint: str, leave_with: int, lines: tuple[str,
         body = {"code": code, "message": message, "hint": hint, "lines": list(lines)}
         sys.stdout.write(json.dumps({"error": body}) + "\n")
     for line in lines:
-        SCREEN.print(f"  {line}", markup=False, highlight=False)
+        SCREEN.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     SCREEN.print(f"[bold red]error:[/] {_plain(message)}", highlight=False, soft_wrap=True)
     if hint:
         SCREEN.print(f"[bold]hint:[/] {_plain(hint)}", highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import httpx
 
@@ -32,13 +33,22 @@ class ServerProcess:
     """A running `tidemill serve`, ended with the block. `url` is where it answers."""
 
     def __init__(
-        self, home: Path, *, port: int = 0, given: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        *,
+        port: int = 0,
+        given: Mapping[str, str] | None = None,
+        log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it accepts connections. Raises Unavailable when it ends."""
+        """Start it and wait until it accepts connections. Raises Unavailable when it ends.
+
+        What it says on stderr goes to `log`, or to this process's own stderr.
+        """
         self._process = subprocess.Popen(
             argv("serve", "--port", str(port), "--json"),
             env=environment(home, given),
             stdout=subprocess.PIPE,
+            stderr=log,
             text=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for

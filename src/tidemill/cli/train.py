@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tidemill.adapters.hydra import resolve
 from tidemill.cli.screen import STARTED, Home, Json, Stages, bar, emit, say
-from tidemill.experiment import read_experiment
 from tidemill.learn.progress import Progress
-from tidemill.recipes.recipe import open_recipe
 from tidemill.settings import read_settings
+from tidemill.workshop.planning import plan
 from tidemill.workshop.promotion import promote
 from tidemill.workshop.root import open_trainer, open_workshop
 from tidemill.workshop.training import take_snapshot, train_version
@@ -34,8 +32,7 @@ def train(
 
     Example: tidemill train coffee data=folder data.path=leaves train.epochs=20
     """
-    chosen = open_recipe(recipe)
-    experiment = read_experiment(resolve(chosen.conf, overrides or []))
+    chosen, experiment = plan(recipe, overrides or ())
     trainer = open_trainer(recipe)
     workshop = open_workshop(read_settings(home=home), create=True)
     with bar("check", None) as done:

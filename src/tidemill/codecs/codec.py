@@ -6,6 +6,7 @@ the group `tidemill.codecs`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -32,12 +33,17 @@ class Fingerprint:
     near: int
 
 
-class Payload(BaseModel):
+class Payload(BaseModel, ABC):
     """A payload as JSON. Each codec derives its own, so that the OpenAPI document is right."""
 
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, payload: bytes) -> Self:
+        """The JSON form of a raw payload; `to_bytes` gives the very same bytes back."""
+
+    @abstractmethod
     def to_bytes(self) -> bytes:
         """The raw payload. Raises BadPayload when the JSON does not hold one."""
-        raise NotImplementedError(type(self).__name__)
 
 
 class Codec(Protocol[Item]):

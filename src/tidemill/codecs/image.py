@@ -47,6 +47,11 @@ class ImagePayload(Payload):
         ],
     )
 
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Self:
+        """The picture's file in base64."""
+        return cls(image=base64.b64encode(payload).decode())
+
     def to_bytes(self) -> bytes:
         """The file's bytes. Raises BadPayload when `image` is not base64."""
         try:

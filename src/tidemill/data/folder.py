@@ -11,7 +11,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Split, payload_id
 
 INDEX = "index.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "val": "val",

@@ -101,11 +101,6 @@ def fit(
             enable_model_summary=False,
         )
         trainer.fit(module, train_dataloaders=batches, val_dataloaders=Batches(val, 64))
-    if keeper.best is None:
-        raise UsageError(
-            "The training diverged: no epoch gave a finite validation loss.",
-            hint="Lower the learning rate.",
-        )
     copy.load_state_dict(keeper.best)
     copy.eval()
     return Fitted(copy, tuple(keeper.history), keeper.best_epoch, weights_digest(keeper.best))
@@ -121,7 +116,7 @@ class _Keeper(pl.Callback):
         length: int,
         progress: Callable[[FitStep], None] | None,
     ) -> None:
-        self.best: dict[str, Tensor] | None = None
+        self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
         self.history: list[EpochScores] = []
         self._module = module
@@ -161,11 +156,16 @@ class _Keeper(pl.Callback):
             trainer.should_stop = True
 
     def _scores(self, seconds: float) -> EpochScores:
-        scores = self._module.scores
+        scores, epoch = self._module.scores, len(self.history) + 1
+        if not scores:
+            # An average that once met something infinite never becomes finite again.
+            raise UsageError(
+                f"The training diverged in epoch {epoch}.", hint="Lower the learning rate."
+            )
         return EpochScores(
-            epoch=len(self.history) + 1,
+            epoch=epoch,
             loss=sum(self._losses) / len(self._losses),
-            nll=sum(row.nll for row in scores.values()) if scores else float("inf"),
+            nll=sum(row.nll for row in scores.values()),
             accuracy={target: row.accuracy for target, row in scores.items()},
             macro_f1={target: row.macro_f1 for target, row in scores.items()},
             seconds=seconds,

@@ -26,7 +26,8 @@ class TrainModule(pl.LightningModule):
     """Trains `network`, validates the moving average of its weights.
 
     The loss is the cross-entropy with label smoothing, summed over the targets. After each
-    validation `scores` holds the figures per target. Pictures are changed with `generator` only.
+    validation `scores` holds the figures per target; it is empty when the network's answers are
+    no longer finite. Pictures are changed with `generator` only.
     """
 
     def __init__(

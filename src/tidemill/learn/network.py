@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 EMBEDDING = "embedding"
 
+STEM = 16
+"""Channels of the first convolution. Not fewer: torch 2.13's CPU kernel for its weight gradient
+writes out of bounds below 16 (3 channels in, channels last, 224 x 112: the process dies)."""
+
 
 def logits_of(target: str) -> str:
     """The name of a target's output, in the network as in the exported graph."""
@@ -75,13 +79,12 @@ class ResidualCNN(ImageNetwork):
         self.targets = dict(targets)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
-        stem = max(8, width * 2 // 3)
-        widths = (stem, width, 2 * width, 4 * width, 4 * width)
+        widths = (STEM, width, 2 * width, 4 * width, 4 * width)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.stem = nn.Sequential(
-                nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(stem),
+                nn.Conv2d(3, STEM, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(STEM),
                 nn.ReLU(),
             )
             self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))

@@ -84,7 +84,7 @@ def train(
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")
-    with TemporaryDirectory(prefix="tidemill-") as folder:
+    with TemporaryDirectory(prefix="tidemill-", ignore_cleanup_errors=True) as folder:
         splits = _encode(snapshot, codec, Path(folder), progress)
         progress.stage("train")
         fitted = fit(

@@ -154,7 +154,7 @@ def _golden(challenger: Predictor, held: HeldBack) -> tuple[tuple[str, ...], flo
         truth = held.labels_of(payload_id(sample.payload))
         faults += list(_name_faults(truth, answers))
         gaps += [_gap(sample, answer) for answer in answers]
-    return tuple(faults), max(gaps)
+    return tuple(faults), float(np.max(gaps))  # unlike `max`, this lets no NaN go unnoticed
 
 
 def _name_faults(truth: Labels | None, answers: Sequence[Answer]) -> Iterator[str]:
@@ -169,4 +169,4 @@ def _name_faults(truth: Labels | None, answers: Sequence[Answer]) -> Iterator[st
 def _gap(sample: Golden, answer: Answer) -> float:
     recorded = sample.probabilities.get(answer.target, {})
     gaps = [abs(p - answer.probabilities.get(name, 2.0)) for name, p in recorded.items()]
-    return max(gaps, default=1.0)
+    return float(np.max(gaps)) if gaps else 1.0

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tidemill.bundle import TOLERANCE
+from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
 from tidemill.loop.evidence import Evidence, TargetEvidence
@@ -18,7 +19,9 @@ from tidemill.loop.evidence import Evidence, TargetEvidence
 
 @dataclass(frozen=True, slots=True)
 class GatePolicy:
-    """How strict the gate is. Accuracies and margins are shares between 0 and 1.
+    """How strict the gate is. Raises UsageError for a value that cannot judge.
+
+    Accuracies and margins are shares between 0 and 1.
 
     floor            accuracy on anchor that any champion must have
     margin           how much worse on anchor a challenger may be (non-inferiority)
@@ -37,6 +40,20 @@ class GatePolicy:
     fresh_minimum: int = 40
     fresh_floor: float = 0.5
     confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        checks = {
+            "floor": 0 <= self.floor <= 1,
+            "margin": 0 < self.margin < 1,
+            "prior_margin": 0 <= self.prior_margin < 1,
+            "uniform_margin": 0 <= self.uniform_margin < 1,
+            "fresh_minimum": self.fresh_minimum >= 1,
+            "fresh_floor": 0 <= self.fresh_floor <= 1,
+            "confidence": 0.5 <= self.confidence < 1,
+        }
+        for name, holds in checks.items():
+            if not holds:
+                raise UsageError(f"The gate cannot use {name}={getattr(self, name)}.")
 
 
 def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
@@ -88,7 +105,8 @@ def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
 def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
     """It has learned something: better than the commonest class, surer than a uniform guess."""
     bound = accuracy_lower_bound(target.anchor.correct, confidence=policy.confidence)
-    needed = target.prior + policy.prior_margin
+    # Where one class is nearly everything, half of what is left is all that can be asked.
+    needed = target.prior + min(policy.prior_margin, (1 - target.prior) / 2)
     sure = float(target.anchor.confidence.mean())
     uniform = 1 / target.labels
     needed_sure = uniform + policy.uniform_margin * (1 - uniform)

@@ -54,7 +54,7 @@ def refusal(verdict: Verdict) -> GateRefused:
     """The error that tells why a verdict did not pass."""
     failed = [f"{check.name}: {check.reason}" for check in verdict.checks if not check.passed]
     return GateRefused(
-        f"{verdict.version} was refused by {len(failed)} checks. {'; '.join(failed)}.",
+        f"{verdict.version} was refused. {'; '.join(failed)}.",
         hint=f"`tidemill models card {verdict.version}` shows the whole judgement.",
     )
 

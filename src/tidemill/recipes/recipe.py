@@ -31,6 +31,9 @@ class Recipe(Protocol):
     description: str
     conf: Path
 
+    def check(self, config: Config) -> None:
+        """Look at the parts that only the recipe knows. Raises UsageError naming the key."""
+
     def codec(self, config: Config) -> Codec[Any]:
         """The codec. Raises UsageError for a value it cannot take."""
 

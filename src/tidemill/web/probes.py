@@ -9,7 +9,6 @@ served.
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
@@ -17,12 +16,9 @@ from typing import Any
 
 import httpx
 from fastapi import APIRouter
-from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from tidemill.bundle import TOLERANCE, Golden
-from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.recipes.routes import Probe, Said
 from tidemill.web import predict
 from tidemill.web.answering import asking
@@ -71,7 +67,7 @@ class Prover:
     ) -> Iterable[Coroutine[Any, Any, str]]:
         parts = [golden[at : at + self._most] for at in range(0, len(golden), self._most)]
         model = slot.predictor.codec.payload
-        rows = {sample.payload: as_json(model, sample.payload) for sample in golden}
+        rows = {row.payload: model.from_bytes(row.payload).model_dump() for row in golden}
 
         def read(body: Any) -> list[list[Said]]:
             return own_answers(body, slot.version.id)
@@ -145,25 +141,6 @@ def own_answers(body: Any, version: str) -> list[list[Said]]:
             raise ValueError("the confidence is not the probability of the label")
         said[entry["index"]].append((entry["target"], entry["label"], entry["probabilities"]))
     return [said[index] for index in range(len(said))]
-
-
-def as_json(model: type[Payload], payload: bytes) -> dict[str, str]:
-    """The JSON that carries `payload` in the codec's schema.
-
-    A codec only says how JSON becomes a payload, so its one text field is tried with base64 and
-    with plain text, and what leads back to the very bytes is the answer. Raises UsageError when
-    nothing does.
-    """
-    fields = [name for name, field in model.model_fields.items() if field.is_required()]
-    forms = [base64.b64encode(payload).decode(), payload.decode(errors="replace")]
-    for form in forms if len(fields) == 1 else []:
-        row = {fields[0]: form}
-        try:
-            if model.model_validate(row).to_bytes() == payload:
-                return row
-        except (ValidationError, BadPayload):
-            continue  # not this form
-    raise UsageError(f"{model.__name__} cannot carry a golden sample as JSON.")
 
 
 def unproved(router: APIRouter, probes: Sequence[Probe]) -> list[str]:

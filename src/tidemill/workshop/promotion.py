@@ -53,7 +53,7 @@ def judge_version(
         checks=checks,
         anchor_uses=0,
         at=workshop.clock.now(),
-        overridden=override,
+        overridden=override.strip(),
     )
     with workshop.ledger.begin() as unit:
         verdict = replace(verdict, anchor_uses=unit.anchor_uses(version.snapshot) + 1)

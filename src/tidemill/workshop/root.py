@@ -20,6 +20,7 @@ from tidemill.domain.ports import Clock, Ledger
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
 from tidemill.settings import Settings
+from tidemill.staging import sweep
 
 if TYPE_CHECKING:
     from tidemill.learn.trainer import Build, Train
@@ -66,16 +67,18 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
     if create:
         upgrade(settings.home / LEDGER)
     ledger = SqlLedger.existing(settings.home / LEDGER, clock)
-    snapshots = SnapshotStore(settings.home / "snapshots")
-    snapshots.sweep()
+    samples = settings.samples or settings.home / "samples"
+    snapshots, bundles = settings.home / "snapshots", settings.home / "bundles"
+    for folder in (snapshots, bundles, samples):
+        sweep(folder)
     return Workshop(
         home=settings.home,
-        samples=settings.samples or settings.home / "samples",
+        samples=samples,
         actor=settings.actor,
         clock=clock,
         ledger=ledger,
-        snapshots=snapshots,
-        bundles=BundleStore(settings.home / "bundles"),
+        snapshots=SnapshotStore(snapshots),
+        bundles=BundleStore(bundles),
         traffic=TrafficFiles(settings.home / "traffic"),
     )
 
@@ -93,6 +96,9 @@ def open_trainer(recipe: str) -> Trainer:
 
     Raises Unavailable, naming the command that installs it, when the extra is missing.
     """
+    # OpenMP's threads would spin while they wait for one another, which takes the processor from
+    # everything else that runs here; the weights are the same either way. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from tidemill.learn.trainer import train
 

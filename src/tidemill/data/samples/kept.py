@@ -16,21 +16,26 @@ class SampleSource(FolderSource):
     """The pictures of a sample, painted into `root` when they are not there yet.
 
     The folder's name tells the painter's version and every knob, so another sample never passes
-    for this one. `progress` hears how many pictures are painted.
+    for this one.
     """
 
     name = "sample"
 
-    def __init__(
-        self, root: Path, sample: Sample, *, progress: Callable[[int], None] = lambda _: None
-    ) -> None:
+    def __init__(self, root: Path, sample: Sample) -> None:
         key = hashlib.sha256(f"{PAINTER_VERSION} {sample!r}".encode()).hexdigest()[:16]
         super().__init__(root / f"leaves-{key}", "disease", suffixes=(".bmp",))
         self._sample = sample
-        self._progress = progress
 
-    def paint(self) -> None:
-        """Paint what is missing. Raises StorageFailed; half a sample is never left behind."""
+    @property
+    def planned(self) -> int:
+        """How many pictures the sample has."""
+        return self._sample.train + self._sample.val + self._sample.anchor
+
+    def paint(self, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Paint the sample when it is not there yet; `progress` hears how many are done.
+
+        Raises StorageFailed; half a sample is never left behind.
+        """
         if self.path.is_dir():
             return
         with staged(self.path.parent) as folder:
@@ -38,7 +43,7 @@ class SampleSource(FolderSource):
                 file = folder / _place(example)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(example.payload)
-                self._progress(done)
+                progress(done)
             settle(folder, self.path.name, durable=False)
 
     def examples(self) -> Iterator[Example]:

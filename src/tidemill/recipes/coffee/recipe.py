@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.samples.kept import SampleSource
 from tidemill.data.samples.leaves import Sample
-from tidemill.domain.errors import UsageError
 from tidemill.recipes.recipe import Config
+from tidemill.validation import validated
 
 TARGET = "disease"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleData(_Part):
+    """Painted leaves: how many per split, from which seed."""
+
+    name: Literal["sample"]
+    seed: int = Field(ge=0)
+    train: int = Field(ge=1)
+    val: int = Field(ge=1)
+    anchor: int = Field(ge=0)
+
+
+class FolderData(_Part):
+    """A person's own pictures."""
+
+    name: Literal["folder"]
+    path: Path
+
+
+class Model(_Part):
+    """The network's size; `width` is its number of channels after the first block."""
+
+    name: Literal["residual_cnn"]
+    width: int = Field(ge=4, le=256)
+
+
+class Parts(BaseModel):
+    """What only this recipe understands of an experiment."""
+
+    data: Annotated[SampleData | FolderData, Field(discriminator="name")]
+    model: Model
 
 
 class Coffee:
@@ -21,16 +59,19 @@ class Coffee:
     description = "Coffee leaf diseases from a picture of the leaf"
     conf = Path(__file__).parent / "conf"
 
+    def check(self, config: Config) -> None:
+        validated(Parts, config)
+        self.codec(config)
+
     def codec(self, config: Config) -> ImageCodec:
         return ImageCodec.from_config(config["codec"])
 
     def source(self, config: Config, samples: Path) -> FolderSource:
-        data = dict(config["data"])
-        match data.pop("name"):
-            case "sample":
-                size = (config["codec"]["width"], config["codec"]["height"])
-                return SampleSource(samples, Sample(size=size, **data))
-            case "folder":
-                return FolderSource(Path(data["path"]), TARGET)
-            case other:
-                raise UsageError(f"Coffee has no data named {other!r}.")
+        data = validated(Parts, config).data
+        if isinstance(data, FolderData):
+            return FolderSource(data.path, TARGET)
+        codec = self.codec(config)
+        counts = data.model_dump(exclude={"name"})
+        return SampleSource(
+            samples, Sample(size=(codec.settings.width, codec.settings.height), **counts)
+        )

@@ -1,0 +1,142 @@
+"""The asking side of a load, run as a process of its own: `python -m bench.client`.
+
+A `Plan` comes in on stdin and a round goes out on stdout, both as one JSON object. Closed loop:
+every user asks, waits for the answer, and asks again on the same connection.
+
+http.client rather than httpx: it costs a third of the processor time per request, and whatever the
+client computes would count as the server's time. For the same reason all bodies are made before
+the clock starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from itertools import count
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+Form = Literal["multipart", "json", "live"]
+"""A file in a form; a picture in base64; or no picture, the floor of HTTP and of this client."""
+
+BOUNDARY = "tidemill-bench"
+PATIENCE = 60.0
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask. `requests` is the sum over all users; each warms up with `warmup` more."""
+
+    url: str
+    form: Form
+    users: int
+    requests: int
+    warmup: int
+    pictures: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request, ready to be sent."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+
+class Crowd:
+    """The users of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._asks = asks(plan)
+        self._next = count()
+        self._ms = [0.0] * plan.requests
+        self._faults: Counter[str] = Counter()
+        self._started = self._ended = 0.0
+        self._lock = threading.Lock()
+        self._gate = threading.Barrier(plan.users, action=self._start, timeout=PATIENCE)
+
+    def run(self) -> dict[str, object]:
+        """Ask everything; returns the fields of `bench.figures.Round`."""
+        with ThreadPoolExecutor(self._plan.users) as pool:
+            for user in [pool.submit(self._user) for _ in range(self._plan.users)]:
+                user.result()  # raises what went wrong in there
+        seconds = self._ended - self._started
+        return {"seconds": seconds, "ms": self._ms, "faults": dict(self._faults)}
+
+    def _start(self) -> None:
+        self._started = time.perf_counter()
+
+    def _user(self) -> None:
+        address = urlsplit(self._plan.url)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+        for number in range(self._plan.warmup):
+            said(connection, self._asks[number % len(self._asks)])
+        self._gate.wait()
+        while (number := next(self._next)) < self._plan.requests:
+            asked = time.perf_counter()
+            fault = said(connection, self._asks[number % len(self._asks)])
+            self._ms[number] = (time.perf_counter() - asked) * 1000
+            if fault:
+                with self._lock:
+                    self._faults[fault] += 1
+        with self._lock:
+            self._ended = max(self._ended, time.perf_counter())
+        connection.close()
+
+
+def said(connection: HTTPConnection, ask: Ask) -> str:
+    """Send one request and read the answer to its end; what was wrong, or an empty text."""
+    try:
+        connection.request(ask.method, ask.path, ask.body, ask.headers)
+        response = connection.getresponse()
+        response.read()
+    except (HTTPException, OSError) as error:
+        connection.close()
+        return type(error).__name__
+    if response.status != OK:
+        return str(response.status)
+    # http.client would open another one without a word, and the figures would be of that.
+    return "" if connection.sock else "connection not kept alive"
+
+
+def asks(plan: Plan) -> list[Ask]:
+    """One request for each picture."""
+    if plan.form == "live":
+        return [Ask("GET", "/v1/live", {})]
+    pictures = [Path(name).read_bytes() for name in plan.pictures]
+    if plan.form == "json":
+        kind, bodies = "application/json", [_as_json(picture) for picture in pictures]
+    else:
+        kind = f"multipart/form-data; boundary={BOUNDARY}"
+        bodies = [_as_form(picture) for picture in pictures]
+    return [Ask("POST", "/v1/predict", {"Content-Type": kind}, body) for body in bodies]
+
+
+def _as_json(picture: bytes) -> bytes:
+    return json.dumps({"image": base64.b64encode(picture).decode()}).encode()
+
+
+def _as_form(picture: bytes) -> bytes:
+    head = (
+        f"--{BOUNDARY}\r\n"
+        'Content-Disposition: form-data; name="file"; filename="leaf"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+if __name__ == "__main__":
+    json.dump(Crowd(Plan(**json.load(sys.stdin))).run(), sys.stdout)

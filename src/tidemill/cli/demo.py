@@ -1,0 +1,66 @@
+"""`tidemill demo`: the whole story on painted leaves, judged."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemill.cli.screen import OUT, SCREEN, Home, Json, emit, say
+from tidemill.cli.story.claim import Claim
+from tidemill.cli.story.page import render
+from tidemill.cli.story.stage import Stage
+from tidemill.cli.story.telling import Judged, Story, choose, tell
+from tidemill.settings import read_settings
+
+
+def demo(
+    *,
+    only: Annotated[str | None, typer.Option(help="Judge one claim, by its id.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the whole story on painted leaves and judge every claim; exit code 1 when one fails.
+
+    Example: tidemill demo --only label_names
+    """
+    claims = choose(only)
+    stage = Stage(read_settings(home=home), say)
+    if only is None:
+        stage.clear()
+    stage.paint()
+    story = tell(stage, claims, began=_began, ended=_ended)
+    stage.root.mkdir(parents=True, exist_ok=True)
+    (stage.root / "report.json").write_text(json.dumps(story.to_json(), indent=2) + "\n")
+    (stage.root / "report.html").write_text(render(story, stage), encoding="utf-8")
+    if as_json:
+        emit(story.to_json())
+    else:
+        OUT.print(_table(story))
+    say(f"{story.seconds:.0f} s. The report with pictures: {stage.root / 'report.html'}")
+    if not story.held:
+        raise typer.Exit(1)
+
+
+def _began(claim: Claim) -> None:
+    SCREEN.print(f"[bold]{claim.sentence}[/] ({claim.id}) ...", highlight=False)
+
+
+def _ended(row: Judged) -> None:
+    mark = "[green]held[/]" if row.outcome.held else "[red]DID NOT HOLD[/]"
+    SCREEN.print(f"  {mark} in {row.seconds:.1f} s: ", end="")
+    SCREEN.print(row.outcome.figure, markup=False, highlight=False)
+
+
+def _table(story: Story) -> Table:
+    table = Table("claim", "held", "figure", show_lines=True)
+    for row in story.judged:
+        held = "[green]yes[/]" if row.outcome.held else "[red]no[/]"
+        table.add_row(row.claim.sentence, held, row.outcome.figure)
+    return table
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)

@@ -1,0 +1,156 @@
+"""Where the story is played: one trained workspace, and a copy of it for each claim."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tidemill.cli.process import PATIENCE, ServerProcess, argv, environment
+from tidemill.cli.screen import bar
+from tidemill.data.samples.kept import SampleSource
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.types import ModelVersion
+from tidemill.settings import Settings, read_settings
+from tidemill.web.slots import View
+from tidemill.workshop.planning import plan
+from tidemill.workshop.root import Workshop, open_workshop
+
+RECIPE = "coffee"
+SECOND = ("train.epochs=9",)
+"""The second version learns longer than the champion, and so is no worse."""
+PICTURES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a child process ended, and the JSON object that it printed."""
+
+    code: int
+    body: dict[str, Any]
+
+
+class Stage:
+    """The folder of a demo. `base` is the workspace that all claims share and none changes."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
+        self.root = settings.home / "demo"
+        self.samples = settings.samples or settings.home / "samples"
+        self.base = self.root / "base"
+        self.tell = tell
+
+    def clear(self) -> None:
+        """Begin anew; painted samples are kept."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def run(self, home: Path, *words: str, quiet: bool = True) -> Said:
+        """Run a command of Tidemill on a workspace, with `--json`."""
+        done = subprocess.run(
+            argv(*words, "--json"),
+            env=self._environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            text=True,
+            check=False,
+        )
+        return Said(done.returncode, json.loads(done.stdout) if done.stdout else {})
+
+    def train(self, home: Path, *overrides: str, promoted: bool = False) -> Said:
+        """Train on painted leaves, with live progress."""
+        flags = ("--promote",) if promoted else ()
+        return self.run(home, "train", RECIPE, *overrides, *flags, quiet=False)
+
+    def folder(self, name: str) -> Path:
+        """An empty folder of this demo."""
+        folder = self.root / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def workspace(self, name: str) -> Workshop:
+        """A copy of the trained workspace, to be changed at will."""
+        if not (self.base / "ledger.sqlite").exists():
+            self.tell("no trained workspace yet: training the champion")
+            said = self.train(self.base, promoted=True)
+            if said.code:
+                shutil.rmtree(self.base, ignore_errors=True)
+                raise TidemillError("The champion could not be trained; see above.")
+        copy = self.root / name
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.base, copy)
+        return open_workshop(read_settings(home=copy, samples=self.samples, actor="demo"))
+
+    def adopt(self, home: Path) -> None:
+        """Make a newly trained workspace the shared one, unless there is one."""
+        if not self.base.exists():
+            shutil.copytree(home, self.base)
+
+    def second(self) -> str:
+        """The second version in the shared workspace, trained when it is not there yet."""
+        workshop = self.workspace("second")
+        with workshop.ledger.begin(write=False) as unit:
+            known = [version.id for version in unit.latest(ModelVersion)]
+        if "v2" not in known:
+            self.tell("training a second version")
+            said = self.train(self.base, *SECOND)
+            if said.code:
+                raise TidemillError("The second version could not be trained; see above.")
+        return "v2"
+
+    @contextmanager
+    def server(self, home: Path, **given: str) -> Iterator[ServerProcess]:
+        """A server over a workspace, on a free port; it speaks to `server.log` there."""
+        variables = {f"TIDEMILL_{name.upper()}": value for name, value in given.items()}
+        with (
+            (home / "server.log").open("ab") as log,
+            ServerProcess(home, given={**variables, "TIDEMILL_ACTOR": "demo"}, log=log) as process,
+        ):
+            yield process
+
+    def paint(self) -> None:
+        """Paint the sample once, with a bar; every workspace of the demo shares it."""
+        source = self._source()
+        with bar("paint leaves", source.planned) as done:
+            source.paint(progress=done)
+
+    def painted(self) -> Path:
+        """The folder of painted leaves."""
+        return self._source().path
+
+    def pictures(self) -> list[bytes]:
+        """Leaves that no model was trained on: the anchor's first ones."""
+        anchor = (row for row in self._source().examples() if row.split == "anchor")
+        return [example.payload for example in islice(anchor, PICTURES)]
+
+    def _source(self) -> SampleSource:
+        recipe, experiment = plan(RECIPE)
+        source = recipe.source(experiment.tree(), self.samples)
+        assert isinstance(source, SampleSource)  # noqa: S101 - the default data is the sample
+        return source
+
+    def _environment(self, home: Path) -> dict[str, str]:
+        given = {"TIDEMILL_SAMPLES": str(self.samples), "TIDEMILL_ACTOR": "demo"}
+        return environment(home, given)
+
+
+def readiness(server: ServerProcess) -> tuple[bool, str]:
+    """Wait until the server has made up its mind: (ready, what it says against it)."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        response = server.ready()
+        if response.status_code == httpx.codes.OK:
+            return True, ""
+        message = response.json()["error"]["message"]
+        if message != View(None, None).fault:
+            return False, message
+        time.sleep(0.02)
+    return False, "it did not say anything in time"

@@ -1,0 +1,110 @@
+"""The claims in the order of the story, and how they are judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.cli.story.claim import Broken, Claim, Outcome
+from tidemill.cli.story.claims import (
+    answers_kept,
+    champion_trained,
+    faults_named,
+    label_names,
+    not_untrained,
+    ready_proved,
+    same_weights,
+    swap_unnoticed,
+    tampering_refused,
+)
+from tidemill.cli.story.stage import Stage
+from tidemill.domain.errors import TidemillError, UsageError
+
+CLAIMS = (
+    faults_named.CLAIM,
+    champion_trained.CLAIM,
+    ready_proved.CLAIM,
+    answers_kept.CLAIM,
+    swap_unnoticed.CLAIM,
+    label_names.CLAIM,
+    not_untrained.CLAIM,
+    tampering_refused.CLAIM,
+    same_weights.CLAIM,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim after its trial."""
+
+    claim: Claim
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that a demo found out."""
+
+    seconds: float
+    judged: Sequence[Judged] = field(default=())
+
+    @property
+    def held(self) -> bool:
+        return all(row.outcome.held for row in self.judged)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "claims": [
+                {
+                    "id": row.claim.id,
+                    "claim": row.claim.sentence,
+                    "held": row.outcome.held,
+                    "figure": row.outcome.figure,
+                }
+                for row in self.judged
+            ],
+        }
+
+
+def choose(only: str | None) -> tuple[Claim, ...]:
+    """All claims, or the one of that id. Raises UsageError."""
+    chosen = tuple(claim for claim in CLAIMS if only in (None, claim.id))
+    if not chosen:
+        known = ", ".join(claim.id for claim in CLAIMS)
+        raise UsageError(f"There is no claim {only!r}.", hint=f"Choose one of {known}.")
+    return chosen
+
+
+def tell(
+    stage: Stage,
+    claims: Sequence[Claim],
+    *,
+    began: Callable[[Claim], None],
+    ended: Callable[[Judged], None],
+) -> Story:
+    """Try each claim. One that breaks, in whatever way, did not hold, and the story goes on."""
+    start = time.monotonic()
+    judged = []
+    for claim in claims:
+        began(claim)
+        at = time.monotonic()
+        row = Judged(claim, _try(claim, stage), time.monotonic() - at)
+        judged.append(row)
+        ended(row)
+    return Story(time.monotonic() - start, judged)
+
+
+def _try(claim: Claim, stage: Stage) -> Outcome:
+    try:
+        return claim.judge(stage)
+    except Broken as error:
+        return Outcome(False, str(error))
+    except TidemillError as error:
+        return Outcome(False, f"{error.message} {error.hint}".strip())
+    except Exception as error:
+        return Outcome(False, f"{type(error).__name__}: {error}")

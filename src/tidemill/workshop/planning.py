@@ -1,0 +1,17 @@
+"""From a recipe's name and a person's overrides to an experiment that is known to make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidemill.adapters.hydra import resolve
+from tidemill.experiment import Experiment, read_experiment
+from tidemill.recipes.recipe import Recipe, open_recipe
+
+
+def plan(recipe: str, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
+    """The recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
+    chosen = open_recipe(recipe)
+    experiment = read_experiment(resolve(chosen.conf, overrides))
+    chosen.check(experiment.tree())
+    return chosen, experiment

@@ -1,0 +1,330 @@
+"""The command line: what went wrong, in a sentence, with the exit code that tells the kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
+from tidemill.domain.errors import DataRefused, TidemillError
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+HEAVY = {"torch", "scipy", "pyarrow", "hydra", "omegaconf", "alembic", "fastapi", "sqlalchemy"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object on stdout, which holds nothing else."""
+        body: dict[str, Any] = json.loads(self.out)
+        return dict(body["error"])
+
+
+Ask = Callable[..., Said]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where the workspace would be; nothing is there yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def workspace(home: Path) -> Path:
+    """A workspace without any model."""
+    open_workshop(read_settings(home=home), create=True).ledger.close()
+    return home
+
+
+@pytest.fixture
+def ask(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Ask]:
+    """Runs the command line in this process."""
+    monkeypatch.setenv("TIDEMILL_HOME", str(home))
+
+    def run(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tidemill", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        code = left.value.code or 0
+        assert isinstance(code, int)
+        return Said(code, said.out, said.err)
+
+    yield run
+    assert not list(home.rglob(".writing-*"))
+
+
+@pytest.fixture
+def leaves(tmp_path: Path) -> Path:
+    """Two classes of pictures that nobody would confuse, in train, val and test folders."""
+    root = tmp_path / "leaves"
+    random = np.random.default_rng(1)
+    for split in ("train", "val", "test"):
+        for label in ("rust", "healthy"):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for at in range(2):
+                pixels = random.integers(0, 256, (40, 80, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{at}.png")
+    return root
+
+
+def data(root: Path, *more: str) -> tuple[str, ...]:
+    return ("data=folder", f"data.path={root}", "checks.minimum_per_class=1", *more)
+
+
+def child(*words: str, **environment: str) -> Said:
+    done = subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert "Traceback" not in done.stderr
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_good_folder_becomes_a_snapshot(ask: Ask, leaves: Path, home: Path) -> None:
+    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert said.code == 0
+    snapshot = json.loads(said.out)["snapshot"]
+    assert snapshot["rows"] == 12
+    assert [path.name for path in (home / "snapshots").iterdir()] == [snapshot["id"]]
+    assert ask("data", "list").code == 0
+    stats = json.loads(ask("data", "stats", snapshot["id"][:8], "--json").out)
+    assert stats["splits"]["anchor"]["rows"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["config", "cofee"], "There is no recipe 'cofee'", "'coffee'"),
+        (["data", "check", "zzz"], "There is no recipe 'zzz'", "coffee"),
+        (["config", "coffee", "train.epoch=3"], "no setting 'train.epoch'", "'train.epochs'"),
+        (["config", "coffee", "data=foldr"], "data=foldr is not known", "'folder'"),
+        (["config", "coffee", "data=folder"], "data.path is needed", "data.path=VALUE"),
+        (["config", "coffee", "nonsense"], "'nonsense' is no override", "KEY=VALUE"),
+        (["config", "coffee", "train.epochs=many"], "train.epochs does not fit", ""),
+        (["config", "coffee", "train.epochs=0"], "cannot use epochs=0", ""),
+        (["config", "coffee", "gate.margin=0"], "cannot use margin=0", ""),
+        (["config", "coffee", "checks.policy=maybe"], "checks.policy does not fit", ""),
+    ],
+)
+def test_a_wrong_command_is_usage_and_names_what_is_close(
+    ask: Ask, home: Path, words: list[str], message: str, hint: str
+) -> None:
+    said = ask(*words, "--json")
+    assert said.code == 2
+    assert said.error["code"] == "usage"
+    assert message in said.error["message"]
+    assert hint in said.error["hint"]
+    assert f"error: {said.error['message']}" in said.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["nothing"], ["data"], ["data", "nothing"], ["models", "show"], ["config", "--port"]]
+)
+def test_a_word_that_is_no_command_is_usage(ask: Ask, words: list[str]) -> None:
+    said = ask(*words)
+    assert said.code == 2
+    assert "Usage" in said.err + said.out
+
+
+def test_a_setting_that_does_not_fit_is_usage(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_PORT", "eight")
+    said = ask("config", "--json")
+    assert said.code == 2
+    assert "TIDEMILL_PORT" in said.error["message"]
+
+
+def test_a_missing_folder_is_data(ask: Ask, tmp_path: Path) -> None:
+    said = ask("data", "check", "coffee", *data(tmp_path / "no [where]"), "--json")
+    assert (said.code, said.error["code"]) == (3, "data")
+    assert "no [where]" in said.error["message"]
+    assert "no [where]" in said.err
+
+
+def test_an_empty_folder_is_data(ask: Ask, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = ask("data", "snapshot", "coffee", *data(tmp_path / "empty"), "--json")
+    assert (said.code, said.error["code"]) == (3, "data")
+    assert "holds no" in said.error["message"]
+    assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
+
+
+def test_one_class_only_is_data(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "one" / "rust").mkdir(parents=True)
+    Image.new("RGB", (40, 20)).save(tmp_path / "one" / "rust" / "1.png")
+    said = ask("data", "snapshot", "coffee", *data(tmp_path / "one"), "--json")
+    assert said.code == 3
+    assert "one class only: rust" in said.error["message"]
+
+
+def test_a_corrupt_picture_among_good_ones_is_named_and_nothing_is_kept(
+    ask: Ask, leaves: Path, home: Path
+) -> None:
+    (leaves / "train" / "rust" / "broken [1].png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (said.code, said.error["code"]) == (3, "data_refused")
+    assert any("train/rust/broken [1].png" in line for line in said.error["lines"])
+    assert "broken [1].png" in said.err
+    assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
+    check = ask("data", "check", "coffee", *data(leaves))
+    assert check.code == 3
+    assert "broken [1].png" in check.err
+
+
+def test_an_unknown_version_prediction_or_snapshot_is_data(ask: Ask, workspace: Path) -> None:
+    for words in (
+        ["models", "show", "v9"],
+        ["models", "card", "v9"],
+        ["models", "promote", "v9"],
+        ["models", "rollback"],
+        ["lineage", "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"],
+        ["data", "stats", "f00"],
+        ["data", "stats"],
+        ["predict", "leaf.png"],
+    ):
+        said = ask(*words)
+        assert said.code == 3, words
+        assert said.err.startswith("error: "), words
+    assert ask("models", "show", "v9", "--json").error["code"] == "not_found"
+    assert workspace.is_dir()
+
+
+def test_without_a_workspace_everything_says_so(ask: Ask, home: Path) -> None:
+    for words in (["models", "list"], ["data", "list"], ["lineage", "x"], ["predict", "x.png"]):
+        said = ask(*words, "--json")
+        assert (said.code, said.error["code"]) == (4, "unavailable"), words
+        assert "no workspace" in said.error["message"]
+        assert said.error["hint"]
+    assert not home.exists()
+
+
+def test_a_workspace_that_cannot_be_made_is_unavailable(ask: Ask, home: Path, leaves: Path) -> None:
+    home.write_text("in the way")
+    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (said.code, said.error["code"]) == (4, "storage_failed")
+    assert str(home) in said.error["message"]
+    assert home.read_text() == "in the way"
+
+
+def test_snapshots_that_cannot_be_written_are_unavailable(
+    ask: Ask, workspace: Path, leaves: Path
+) -> None:
+    (workspace / "snapshots").write_text("in the way")
+    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (said.code, said.error["code"]) == (4, "storage_failed")
+
+
+def test_a_damaged_ledger_is_said_so(ask: Ask, workspace: Path) -> None:
+    for file in workspace.glob("ledger.sqlite*"):
+        file.write_bytes(b"no database at all" * 100)
+    assert ask("models", "list").code in (3, 4)
+
+
+def test_a_whole_process_ends_as_the_table_says(home: Path, leaves: Path, tmp_path: Path) -> None:
+    (leaves / "val" / "rust" / "0.png").write_bytes(b"broken")
+    words = ("-m", "tidemill", "data", "snapshot", "coffee", *data(leaves), "--json")
+    said = child(*words, TIDEMILL_HOME=str(home))
+    assert said.code == 3
+    assert any("val/rust/0.png" in line for line in said.error["lines"])
+    (tmp_path / "file").write_text("in the way")
+    said = child(*words, TIDEMILL_HOME=str(tmp_path / "file" / "home"))
+    assert said.code == 4
+    assert said.error["code"] == "storage_failed"
+    assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import json, sys\nimport tidemill.cli.main as cli\nbefore = sorted(sys.modules)\n"
+        "sys.argv = ['tidemill', '--help']\n"
+        "try:\n    cli.main()\nexcept SystemExit as left:\n    assert not left.code\n"
+        "print(json.dumps([before, sorted(sys.modules)]), file=sys.stderr)\n"
+    )
+    said = child("-c", script)
+    assert said.code == 0
+    assert "tidemill" in said.out
+    for loaded in json.loads(said.err.splitlines()[-1]):
+        assert HEAVY & set(loaded) == set()
+        assert "typer" in loaded
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_explains_itself_with_an_example(command: Any) -> None:
+    shown = 0
+    for path, leaf in walk(typer.main.get_command(build(command.name)), command.name):
+        words = [*path, "--help"]
+        result = CliRunner().invoke(build(command.name), words, env={"COLUMNS": "200"})
+        assert result.exit_code == 0
+        text = (leaf.help or "").strip()
+        sentence, _, example = text.partition("\n\n")
+        assert sentence.rstrip().endswith("."), words
+        assert "\n" not in example.strip(), f"{words}: one example, on one line"
+        assert example.strip().startswith(f"Example: tidemill {path[0]}"), words
+        assert "Example: tidemill" in result.output
+        shown += 1
+    assert shown >= 1
+
+
+def walk(root: Any, wanted: str) -> Iterator[tuple[list[str], Any]]:
+    """The wanted command and all below it, each with its words."""
+    command = root.commands[wanted]
+    yield [wanted], command
+    for name, below in getattr(command, "commands", {}).items():
+        yield [wanted, name], below
+
+
+def family(kind: type[TidemillError]) -> Iterator[type[TidemillError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from family(child)
+
+
+def test_every_error_has_an_exit_code_of_its_kind() -> None:
+    codes = {kind.__name__: exit_code(kind("It is broken.")) for kind in family(TidemillError)}
+    wanted = {
+        "TidemillError": 1,
+        "Conflict": 1,
+        "GateRefused": 1,
+        "UsageError": 2,
+        "DataError": 3,
+        "BadPayload": 3,
+        "DataRefused": 3,
+        "Corrupt": 3,
+        "NotFound": 3,
+        "Unavailable": 4,
+        "Overloaded": 4,
+        "StorageFailed": 4,
+    }
+    assert {name: code for name, code in codes.items() if name in wanted} == wanted
+    assert set(codes.values()) <= {1, 2, 3, 4}
+    assert set(EXIT_CODES.values()) == {1, 2, 3, 4}
+    assert exit_code(DataRefused("no", lines=["a"])) == 3

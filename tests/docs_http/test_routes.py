@@ -1,0 +1,165 @@
+"""The routes that the documentation lists are those of the server, and so is what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from uuid_utils import uuid7
+
+from tidemill.adapters.memory import FixedClock, MemoryLedger, MemoryTraffic
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.bundle import BundleStore
+from tidemill.domain.events import (
+    AliasMoved,
+    RunFinished,
+    SnapshotTaken,
+    VerdictGiven,
+    VersionRegistered,
+)
+from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
+from tidemill.predictor import Predictor
+from tidemill.recipes.coffee.routes import build as coffee
+from tidemill.serving import Serving
+from tidemill.settings import read_settings
+from tidemill.web.app import create_app
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "docs" / "serving.md", ROOT / "src/tidemill/recipes/coffee/README.md")
+ROUTE = re.compile(r"^### `([A-Z]+) (/\S*)`$(.*?)(?=^##|\Z)", re.M | re.S)
+ANSWER = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
+OPEN = {"probabilities", "labels", "code", "config", "detail"}
+"""Objects whose keys belong to the model, the run or the kind of event."""
+ID = "s" * 64
+
+
+@pytest.fixture
+def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving:
+    """A workspace whose champion is the tiny model."""
+    clock = FixedClock()
+    ledger = MemoryLedger(clock)
+    bundles = BundleStore(tmp_path / "bundles")
+    bundle, now = bundles.write("coffee", tiny_files()), clock.now()
+    code, check = {"revision": "abc"}, Check("floor", True, "good", 1.0, "disease")
+    snapshot = Snapshot(ID, "coffee", 3, {}, {}, "stop", None, now)
+    run = Run(str(uuid7()), "coffee", ID, 0, {"seed": 0}, code, {}, now)
+    version = ModelVersion("v1", bundle, run.id, ID, "coffee", None, now)
+    verdict = Verdict(str(uuid7()), "v1", None, True, (check,), 1, now)
+    moved = AliasMoved(actor="ana", subject="champion", version="v1", before=None, verdict="")
+    with ledger.begin() as unit:
+        unit.add(snapshot, SnapshotTaken(actor="ana", subject=ID, rows=3))
+        unit.add(run, RunFinished(actor="ana", subject=run.id, weights=""))
+        told = VersionRegistered(actor="ana", subject="v1", bundle=bundle, run=run.id)
+        unit.add(version, told)
+        given = VerdictGiven(actor="ana", subject=verdict.id, version="v1", passed=True)
+        unit.add(verdict, given)
+        unit.move_alias(Alias("champion", "v1", verdict.id, now), expected=None, event=moved)
+
+    def load(version: ModelVersion) -> Predictor:
+        opened = bundles.open(version.bundle)
+        return Predictor(opened, OnnxRuntime(opened.model))
+
+    return Serving(
+        recipe="coffee",
+        server=str(uuid7()),
+        settings=read_settings(home=tmp_path, poll_ms=3_600_000),
+        ledger=ledger,
+        traffic=MemoryTraffic(),
+        clock=clock,
+        load=load,
+    )
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client(home: Serving) -> AsyncIterator[httpx.AsyncClient]:
+    """The ready server."""
+    app = create_app(home, coffee)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        await asyncio.to_thread(app.state.slots.step)
+        yield client
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """Method and path to the text below their heading, over both pages."""
+    return {
+        (method, path): text
+        for page in PAGES
+        for method, path, text in ROUTE.findall(page.read_text(encoding="utf-8"))
+    }
+
+
+def assert_same_form(written: Any, given: Any, where: str) -> None:
+    """The documented JSON has the keys and the kinds of values that the server's has."""
+    if isinstance(written, dict):
+        assert isinstance(given, dict), where
+        if where.rpartition(".")[2] not in OPEN:
+            assert list(written) == list(given), where
+        for key in written.keys() & given.keys():
+            assert_same_form(written[key], given[key], f"{where}.{key}")
+    elif isinstance(written, list):
+        assert isinstance(given, list), where
+        if written and given:
+            assert_same_form(written[0], given[0], where)
+    elif written is not None and given is not None:
+        assert type(written) is type(given), f"{where}: {written!r}, {given!r}"
+
+
+async def test_every_route_is_documented_and_none_that_there_is_not(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    routes = {
+        (method.upper(), path) for path, row in document["paths"].items() for method in row
+    } | {("GET", "/docs"), ("GET", "/openapi.json")}
+    assert set(documented()) == routes
+
+
+async def test_the_answers_have_the_documented_form(
+    client: httpx.AsyncClient, paint: Callable[[tuple[int, ...]], bytes]
+) -> None:
+    payload = paint((250, 20, 20))
+    asked = {"image": base64.b64encode(payload).decode()}
+    said = (await client.post("/v1/predict", json=asked)).json()
+    id = said["predictions"][0]["id"]
+    compared = 0
+    for (method, path), text in documented().items():
+        place = path.replace("{id}", id if "predictions" in path else "v1")
+        sent: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
+        response = await client.request(method, place, **sent)
+        assert response.status_code == (202 if "predictions/" in path else 200), place
+        for written in ANSWER.findall(text):
+            assert_same_form(json.loads(written), response.json(), f"{method} {path}")
+            compared += 1
+    assert compared == 10
+
+
+async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncClient) -> None:
+    await client.post("/predict", files={"file": b"no picture"})
+    text = PAGES[0].read_text(encoding="utf-8").partition("## Metrics")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.M)
+    written = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families((await client.get("/metrics")).text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        for sample in family.samples:
+            found.setdefault(name, set()).update(set(sample.labels) - {"le"})
+    found = {name: labels for name, labels in found.items() if not name.endswith("_created")}
+    assert written == found

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tidemill.codecs.image import ImageCodec
+from tidemill.data.samples.leaves import CLASSES, Sample, examples
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Example
+from tidemill.learn.arrays import LOOK_AHEAD, encode_split
+from tidemill.learn.batches import Batches
+
+SMALL = Sample(train=45, val=0, anchor=0, size=(48, 32))
+LABELS = {"disease": CLASSES}
+
+
+@pytest.fixture(scope="module")
+def codec() -> ImageCodec:
+    return ImageCodec.from_config(
+        {"width": 48, "height": 32, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)}
+    )
+
+
+@pytest.fixture(scope="module")
+def leaves() -> list[Example]:
+    return list(examples(SMALL))
+
+
+def test_order_and_pixels_are_those_given(codec: ImageCodec, leaves: list[Example]) -> None:
+    told: list[int] = []
+    split = encode_split(leaves, codec, LABELS, progress=told.append)
+    assert split.ids == tuple(example.id for example in leaves)
+    assert split.images.shape == (45, 32, 48, 3)
+    direct = codec.encode([codec.read(example.payload) for example in leaves])["image"]
+    np.testing.assert_array_equal(split.images, direct)
+    names = [CLASSES[at] for at in split.labels["disease"]]
+    assert names == [example.labels["disease"] for example in leaves]
+    assert told == list(range(1, 46))
+
+
+def test_a_stored_split_is_the_same_and_mapped(
+    codec: ImageCodec, leaves: list[Example], tmp_path: Path
+) -> None:
+    split = encode_split(leaves, codec, LABELS, store=tmp_path / "train.npy")
+    assert isinstance(split.images, np.memmap)
+    np.testing.assert_array_equal(split.images, encode_split(leaves, codec, LABELS).images)
+    np.testing.assert_array_equal(np.load(tmp_path / "train.npy"), split.images)
+
+
+def test_no_more_than_the_look_ahead_is_drawn_early(
+    codec: ImageCodec, leaves: list[Example]
+) -> None:
+    drawn: list[int] = []
+
+    def source() -> Iterator[Example]:
+        for at, example in enumerate(leaves):
+            drawn.append(at)
+            yield example
+
+    ahead: list[int] = []
+    encode_split(source(), codec, LABELS, progress=lambda done: ahead.append(len(drawn) - done))
+    assert max(ahead) < LOOK_AHEAD
+
+
+def _changed(example: Example, **change: object) -> Example:
+    fields = {name: getattr(example, name) for name in Example.__dataclass_fields__}
+    return Example(**{**fields, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"payload": b"nonsense"}, "sample/train"),
+        ({"labels": {}}, "no label for target 'disease'"),
+        ({"labels": {"disease": "plague"}}, "unknown label 'plague'"),
+    ],
+)
+def test_a_fault_names_its_example(
+    codec: ImageCodec, leaves: list[Example], change: dict[str, object], sentence: str
+) -> None:
+    faulty = [*leaves[:3], _changed(leaves[3], **change), *leaves[4:]]
+    with pytest.raises(DataError, match=sentence) as caught:
+        encode_split(faulty, codec, LABELS)
+    assert leaves[3].origin in caught.value.message
+
+
+def test_nothing_is_refused(codec: ImageCodec, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no example"):
+        encode_split([], codec, LABELS)
+    with pytest.raises(DataError, match="no example"):
+        encode_split([], codec, LABELS, store=tmp_path / "empty.npy")
+
+
+def test_batches_cover_a_split_in_order(codec: ImageCodec, leaves: list[Example]) -> None:
+    split = encode_split(leaves, codec, LABELS)
+    parts = [images.numpy() for images, _ in Batches(split, 16)]
+    assert [len(part) for part in parts] == [16, 16, 13]
+    np.testing.assert_array_equal(np.concatenate(parts), split.images)
+
+
+def test_shuffled_batches_keep_pictures_and_labels_together(
+    codec: ImageCodec, leaves: list[Example]
+) -> None:
+    import torch
+
+    split = encode_split(leaves, codec, LABELS)
+    known = {
+        image.tobytes(): int(at)
+        for image, at in zip(split.images, split.labels["disease"], strict=True)
+    }
+    batches = Batches(split, 16, shuffle=torch.Generator().manual_seed(0))
+    first, second = list(batches), list(batches)
+    assert [len(images) for images, _ in first] == [16, 16]
+    assert not torch.equal(first[0][0], second[0][0])
+    for images, labels in first:
+        for image, at in zip(images.numpy(), labels["disease"].tolist(), strict=True):
+            assert known[image.tobytes()] == at

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from tidemill.domain.errors import DataError
+from tidemill.learn.arrays import Pixels
+from tidemill.learn.export import export, parity
+from tidemill.learn.inference import infer
+from tidemill.learn.network import ResidualCNN
+
+SIZE = (32, 48)
+TEMPERATURES = {"disease": 1.7, "plant": 0.6}
+
+
+@pytest.fixture(scope="module")
+def network() -> ResidualCNN:
+    return ResidualCNN({"disease": 5, "plant": 2}, [0.5] * 3, [0.2] * 3, width=8).eval()
+
+
+@pytest.fixture(scope="module")
+def model(network: ResidualCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    export(network, TEMPERATURES, path, size=SIZE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images() -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (70, *SIZE, 3), np.uint8)
+
+
+def test_the_file_answers_as_the_network_at_every_batch_size(
+    network: ResidualCNN, model: Path, images: Pixels
+) -> None:
+    found = parity(network, TEMPERATURES, model, images)
+    assert found.difference < 1e-5
+    assert (found.examples, found.batches) == (64, (1, 2, 7, 64))
+
+
+def test_names_types_and_temperatures(network: ResidualCNN, model: Path, images: Pixels) -> None:
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert (given.name, given.type, given.shape) == ("image", "tensor(uint8)", ["batch", 32, 48, 3])
+    outputs = {output.name: output.shape for output in session.get_outputs()}
+    assert outputs == {
+        "logits_disease": ["batch", 5],
+        "logits_plant": ["batch", 2],
+        "embedding": ["batch", 32],
+    }
+    expected = infer(network, images[:3])
+    answered = dict(zip(outputs, session.run(list(outputs), {"image": images[:3]}), strict=True))
+    np.testing.assert_allclose(answered["embedding"], expected["embedding"], atol=1e-5)
+    for target, temperature in TEMPERATURES.items():
+        name = f"logits_{target}"
+        np.testing.assert_allclose(answered[name] * temperature, expected[name], atol=1e-5)
+
+
+def test_one_file_that_tells_nothing_of_this_machine(model: Path) -> None:
+    assert list(model.parent.iterdir()) == [model]
+    content = model.read_bytes()
+    for trace in (b".py", b"site-packages", b"File ", b"tidemill", str(Path.home()).encode()):
+        assert trace not in content
+    loaded = onnx.load(model)
+    assert not any(tensor.external_data for tensor in loaded.graph.initializer)
+
+
+def test_the_same_weights_give_the_same_bytes(
+    network: ResidualCNN, model: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again.onnx"
+    export(network, TEMPERATURES, again, size=SIZE)
+    assert again.read_bytes() == model.read_bytes()
+
+
+def test_a_planted_difference_is_caught(
+    network: ResidualCNN, model: Path, images: Pixels, tmp_path: Path
+) -> None:
+    planted = tmp_path / "planted.onnx"
+    shutil.copy(model, planted)
+    loaded = onnx.load(planted)
+    bias = next(t for t in loaded.graph.initializer if t.name.endswith("heads.1.bias"))
+    values = onnx.numpy_helper.to_array(bias) + np.array([0.02, 0.0], np.float32)
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+    onnx.save(loaded, planted)
+    with pytest.raises(DataError, match="'plant' at batch size 1"):
+        parity(network, TEMPERATURES, planted, images)
+
+
+def test_answers_that_are_not_numbers_are_caught(model: Path, images: Pixels) -> None:
+    broken = ResidualCNN({"disease": 5, "plant": 2}, [0.5] * 3, [0.2] * 3, width=8)
+    with torch.no_grad():
+        next(broken.heads.parameters()).fill_(float("nan"))
+    with pytest.raises(DataError, match="disease"):
+        parity(broken, TEMPERATURES, model, images)
+
+
+def test_a_missing_output_is_named(model: Path, images: Pixels) -> None:
+    wider = ResidualCNN({"disease": 5, "colour": 3}, [0.5] * 3, [0.2] * 3, width=8)
+    with pytest.raises(DataError, match="logits_colour"):
+        parity(wider, {"disease": 1.0, "colour": 1.0}, model, images)

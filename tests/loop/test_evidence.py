@@ -1,0 +1,211 @@
+"""What the gate is shown: true names from the snapshot, both models on the same examples."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidemill.bundle import Golden
+from tidemill.domain.types import Example, Labels, Split, payload_id
+from tidemill.loop.evidence import Evidence, HeldBack, gather
+from tidemill.loop.gate import GatePolicy, judge
+from tidemill.predictor import Predictor
+
+Tiny = Callable[..., Predictor]
+Paint = Callable[[Sequence[int]], bytes]
+GoldenOf = Callable[[Mapping[str, Sequence[str]]], list[Golden]]
+TRUE = {"disease": ("miner", "healthy", "phoma")}
+SWAPPED = {"disease": ("healthy", "miner", "phoma")}
+
+
+@pytest.fixture
+def truth(
+    paint: Paint, tiny_colours: Sequence[tuple[int, int, int]], golden_of: GoldenOf
+) -> list[Example]:
+    """Seventy anchor and five fresh examples of three colours, and the golden ones in val."""
+    dice = random.Random(5)
+    sizes: list[tuple[Split, int]] = [("anchor", 70), ("fresh", 5)]
+    rows = []
+    for split, size in sizes:
+        for at in range(size):
+            colour = [min(255, max(0, c + dice.randint(-5, 5))) for c in tiny_colours[at % 3]]
+            payload, label = paint(colour), TRUE["disease"][at % 3]
+            rows.append(example(payload, {"disease": label}, split))
+    rows += [example(sample.payload, sample.labels, "val") for sample in golden_of(TRUE)]
+    return rows
+
+
+def example(payload: bytes, labels: Labels, split: Split) -> Example:
+    return Example(payload_id(payload), payload, labels, "test", "", split)
+
+
+def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldBack:
+    by_id = {row.id: row.labels for row in rows}
+    return HeldBack(labels, lambda split: [row for row in rows if row.split == split], by_id.get)
+
+
+def failed(evidence: Evidence) -> set[str]:
+    return {check.name for check in judge(evidence, GatePolicy()) if not check.passed}
+
+
+def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> None:
+    told: list[int] = []
+    evidence = gather(tiny(), None, held(truth), progress=told.append)
+    (target,) = evidence.targets
+    assert (target.target, target.labels) == ("disease", 3)
+    assert target.prior == pytest.approx(24 / 70)
+    assert target.anchor.correct.shape == (70,)
+    assert target.anchor.correct.all()
+    assert target.fresh.correct.shape == (5,)
+    assert target.anchor_champion is None
+    assert target.fresh_champion is None
+    assert (evidence.golden, evidence.name_faults) == (3, ())
+    assert evidence.parity < 1e-5
+    assert sum(told) == 75
+    assert failed(evidence) == set()
+
+
+def test_swapped_label_names_are_seen(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    swapped = tiny(SWAPPED, golden=golden_of(TRUE))
+    evidence = gather(swapped, None, held(truth))
+    assert len(evidence.name_faults) == 2
+    assert "'healthy' is said where the snapshot has 'miner'" in evidence.name_faults
+    assert evidence.parity > 0.9
+    assert {"label_names", "onnx_parity", "floor"} <= failed(evidence)
+
+
+def test_swapped_label_names_are_seen_when_the_golden_samples_agree_with_them(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    swapped = tiny(SWAPPED, golden=golden_of(SWAPPED))
+    for sample in swapped.bundle.golden:  # the forgery is perfect: the bundle believes itself
+        [(answer,)] = swapped.answer([swapped.read(sample.payload)])
+        assert sample.fault("disease", answer.label, answer.probabilities) == ""
+    evidence = gather(swapped, None, held(truth))
+    assert len(evidence.name_faults) == 2
+    assert evidence.parity < 1e-5
+    assert "label_names" in failed(evidence)
+
+
+def test_a_golden_sample_that_is_not_in_the_snapshot_is_a_fault(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    known = [row for row in truth if row.split != "val"]
+    evidence = gather(tiny(), None, held(known))
+    assert evidence.name_faults == ("a golden sample is not in the snapshot",) * 3
+    assert failed(evidence) == {"label_names"}
+
+
+def test_a_bundle_without_golden_samples_proves_nothing(tiny: Tiny, truth: list[Example]) -> None:
+    evidence = gather(tiny(golden=[]), None, held(truth))
+    assert evidence.golden == 0
+    assert failed(evidence) == {"label_names", "onnx_parity"}
+
+
+def test_a_recorded_probability_that_is_not_reproduced_is_measured(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    first, *others = golden_of(TRUE)
+    row = first.probabilities["disease"]
+    changed = {**row, "phoma": row["phoma"] + 0.01}
+    golden = [replace(first, probabilities={"disease": changed}), *others]
+    evidence = gather(tiny(golden=golden), None, held(truth))
+    assert evidence.parity == pytest.approx(0.01, abs=1e-5)
+    assert failed(evidence) == {"onnx_parity"}
+
+
+@pytest.mark.parametrize("recorded", [{}, {"disease": {}}, {"disease": {"other": 0.5}}])
+def test_a_missing_or_strange_record_is_no_parity(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf, recorded: dict[str, dict[str, float]]
+) -> None:
+    first, *others = golden_of(TRUE)
+    evidence = gather(
+        tiny(golden=[*others, replace(first, probabilities=recorded)]), None, held(truth)
+    )
+    assert evidence.parity >= 1
+    assert "onnx_parity" in failed(evidence)
+
+
+class Dazed:
+    """A runtime whose every number is NaN, as a graph gives that overflowed."""
+
+    def __init__(self, labels: int) -> None:
+        self._labels = labels
+
+    def run(self, arrays: Mapping[str, Sequence[object]]) -> dict[str, object]:
+        return {"logits_disease": np.full((len(arrays["image"]), self._labels), np.nan)}
+
+
+def test_a_model_that_gives_no_numbers_does_not_pass_parity(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    dazed = Predictor(tiny().bundle, Dazed(3))
+    evidence = gather(dazed, None, held(truth))
+    assert not evidence.parity <= 1
+    assert {"onnx_parity", "not_untrained"} <= failed(evidence)
+
+
+def test_both_models_answer_the_same_examples_in_the_same_order(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    evidence = gather(tiny(), tiny(SWAPPED), held(truth))
+    (target,) = evidence.targets
+    assert target.anchor_champion is not None
+    assert target.fresh_champion is not None
+    anchor = [row for row in truth if row.split == "anchor"]
+    right = [row.labels["disease"] == "phoma" for row in anchor]
+    assert target.anchor.correct.all()
+    assert target.anchor_champion.correct.tolist() == right
+    assert target.fresh_champion.correct.tolist() == [False, False, True, False, False]
+
+
+def test_a_champion_of_another_codec_decodes_for_itself(tiny: Tiny, truth: list[Example]) -> None:
+    evidence = gather(tiny(), tiny(side=4), held(truth))
+    (target,) = evidence.targets
+    assert target.anchor_champion is not None
+    assert target.anchor_champion.correct.all()
+
+
+def test_a_model_without_a_target_is_wrong_about_it(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    both = {"disease": TRUE["disease"], "part": ("leaf", "stem", "fruit")}
+    part = dict(zip(both["disease"], both["part"], strict=True))
+    rows = [
+        replace(row, labels={**row.labels, "part": part[row.labels["disease"]]}) for row in truth
+    ]
+    evidence = gather(tiny(both), tiny(), held(rows, both))
+    disease, other = evidence.targets
+    assert disease.anchor_champion is not None
+    assert disease.anchor_champion.correct.all()
+    assert other.anchor.correct.all()
+    assert other.anchor_champion is not None
+    assert not other.anchor_champion.correct.any()
+    assert not other.anchor_champion.confidence.any()
+    lacking = gather(tiny(), None, held(rows, both))
+    assert not lacking.targets[1].anchor.correct.any()
+    assert "floor" in failed(lacking)
+
+
+def test_a_model_with_a_target_that_the_snapshot_lacks_is_at_fault(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    evidence = gather(tiny({**TRUE, "part": ("leaf", "stem", "fruit")}), None, held(truth))
+    assert len(evidence.name_faults) == 3
+    assert "has None" in evidence.name_faults[0]
+
+
+def test_a_snapshot_without_held_back_examples_gives_empty_evidence(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    rows = [row for row in truth if row.split == "val"]
+    evidence = gather(tiny(), tiny(), held(rows))
+    (target,) = evidence.targets
+    assert (len(target.anchor.correct), len(target.fresh.correct), target.prior) == (0, 0, 0.0)
+    assert failed(evidence) == {"floor"}

@@ -1,0 +1,270 @@
+"""Every check of the gate, passing and failing, on evidence that is written down by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidemill.domain.types import Check
+from tidemill.loop.evidence import Evidence, Marks, TargetEvidence
+from tidemill.loop.gate import (
+    GatePolicy,
+    floor,
+    fresh_credible,
+    fresh_gain,
+    judge,
+    label_names,
+    non_inferiority,
+    not_untrained,
+    onnx_parity,
+)
+
+POLICY = GatePolicy()
+ANCHOR = 200
+
+
+def marks(right: int, n: int, confidence: float = 0.9) -> Marks:
+    """The first `right` of n are named rightly, all with the same confidence."""
+    return Marks(np.arange(n) < right, np.full(n, confidence))
+
+
+NOTHING = marks(0, 0)
+
+
+def target(**given: Any) -> TargetEvidence:
+    """A good challenger without a champion, but for what is given."""
+    base = TargetEvidence(
+        target="disease",
+        labels=4,
+        prior=0.25,
+        anchor=marks(180, ANCHOR),
+        anchor_champion=None,
+        fresh=NOTHING,
+        fresh_champion=None,
+    )
+    return replace(base, **given)
+
+
+def against(
+    anchor: Marks, champion: Marks, fresh: Marks = NOTHING, fresh_champion: Marks = NOTHING
+) -> TargetEvidence:
+    return target(
+        anchor=anchor, anchor_champion=champion, fresh=fresh, fresh_champion=fresh_champion
+    )
+
+
+def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
+    base = Evidence(targets=targets or (target(),), golden=16, name_faults=(), parity=1e-6)
+    return replace(base, **given)
+
+
+def verdicts(checks: tuple[Check, ...]) -> dict[str, bool]:
+    return {check.name: check.passed for check in checks}
+
+
+def test_a_good_first_model_passes_everything() -> None:
+    checks = judge(evidence(), POLICY)
+    assert verdicts(checks) == {
+        "label_names": True,
+        "onnx_parity": True,
+        "floor": True,
+        "not_untrained": True,
+        "non_inferiority": True,
+    }
+    assert all(check.reason for check in checks)
+
+
+def test_a_better_challenger_passes_everything_on_anchor_and_fresh() -> None:
+    better = against(marks(190, ANCHOR), marks(180, ANCHOR), marks(90, 100), marks(60, 100))
+    checks = judge(evidence(better), POLICY)
+    assert all(check.passed for check in checks)
+    assert [check.name for check in checks][-2:] == ["fresh_credible", "fresh_gain"]
+
+
+def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
+    assert label_names(evidence()).passed
+    check = label_names(evidence(name_faults=("'rust' is said where 'miner' is true", "more")))
+    assert not check.passed
+    assert check.reason == "2 golden answers are wrong: 'rust' is said where 'miner' is true"
+    assert check.figure == 2
+
+
+def test_without_golden_samples_neither_names_nor_parity_are_proved() -> None:
+    bare = evidence(golden=0, parity=0.0)
+    assert "no golden samples" in label_names(bare).reason
+    assert not label_names(bare).passed
+    assert not onnx_parity(bare).passed
+
+
+@pytest.mark.parametrize(
+    ("parity", "passes"),
+    [(0.0, True), (1e-3, True), (1.1e-3, False), (float("nan"), False), (float("inf"), False)],
+)
+def test_the_exported_graph_must_reproduce_the_recorded_probabilities(
+    parity: float, passes: bool
+) -> None:
+    check = onnx_parity(evidence(parity=parity))
+    assert check.passed is passes
+    assert "allowed 1e-03" in check.reason
+
+
+@pytest.mark.parametrize(("right", "passes"), [(120, True), (119, False)])
+def test_the_floor_is_the_accuracy_that_any_champion_needs(right: int, passes: bool) -> None:
+    check = floor(target(anchor=marks(right, ANCHOR)), POLICY)
+    assert check.passed is passes
+    assert check.figure == right / ANCHOR
+    assert "at least 0.60 needed" in check.reason
+
+
+def test_a_model_that_learned_something_is_trained() -> None:
+    check = not_untrained(target(), POLICY)
+    assert check.passed
+    assert "needed" not in check.reason
+
+
+def test_a_model_that_names_the_commonest_class_is_untrained() -> None:
+    check = not_untrained(target(prior=0.9, anchor=marks(180, ANCHOR, 0.99)), POLICY)
+    assert not check.passed
+    assert check.reason.endswith("; 0.950 is needed")
+
+
+def test_a_nearly_uniform_model_is_untrained_however_lucky() -> None:
+    lucky = target(anchor=marks(ANCHOR, ANCHOR, 0.27))
+    check = not_untrained(lucky, POLICY)
+    assert not check.passed
+    assert check.reason.endswith("; a confidence of 0.325 is needed")
+    assert floor(lucky, POLICY).passed
+
+
+def test_a_few_lucky_examples_do_not_prove_a_training() -> None:
+    assert not not_untrained(target(prior=0.5, anchor=marks(4, 5)), POLICY).passed
+    assert not_untrained(target(prior=0.5, anchor=marks(160, 200)), POLICY).passed
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), 0.0])
+def test_a_model_without_a_sensible_confidence_is_untrained(confidence: float) -> None:
+    assert not not_untrained(target(anchor=marks(180, ANCHOR, confidence)), POLICY).passed
+
+
+def test_the_first_model_is_inferior_to_nobody() -> None:
+    check = non_inferiority(target(anchor=marks(1, 1)), POLICY)
+    assert check.passed
+    assert check.reason == "there is no champion yet"
+
+
+def test_a_slightly_worse_model_passes_within_the_margin_and_a_much_worse_one_does_not() -> None:
+    champion = marks(1800, 2000)
+    assert non_inferiority(against(marks(1790, 2000), champion), POLICY).passed
+    check = non_inferiority(against(marks(1740, 2000), champion), POLICY)
+    assert not check.passed
+    assert "-0.0200 allowed" in check.reason
+    assert check.figure is not None
+    assert check.figure < -0.03
+
+
+def test_too_little_anchor_is_a_refusal_that_says_how_many_are_missing() -> None:
+    few = marks(100, 100)
+    check = non_inferiority(against(few, few), POLICY)
+    assert not check.passed
+    assert check.reason.endswith("50 more needed")
+    assert non_inferiority(against(marks(150, 150), marks(150, 150)), POLICY).passed
+    assert non_inferiority(against(few, few), GatePolicy(margin=0.06)).passed
+
+
+def test_a_snapshot_without_anchor_is_refused_by_one_check() -> None:
+    checks = judge(evidence(target(anchor=NOTHING, prior=0.0)), POLICY)
+    assert [check.name for check in checks if not check.passed] == ["floor"]
+    assert checks[-1].reason == "the snapshot has no anchor"
+    assert checks[-1].target == "disease"
+
+
+def test_fresh_is_judged_from_the_minimum_on() -> None:
+    same = marks(180, ANCHOR)
+    below = judge(evidence(against(same, same, marks(39, 39), marks(0, 39))), POLICY)
+    enough = judge(evidence(against(same, same, marks(40, 40), marks(0, 40))), POLICY)
+    assert "fresh_gain" not in verdicts(below)
+    assert verdicts(enough)["fresh_gain"]
+    assert verdicts(enough)["fresh_credible"]
+
+
+@pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (50, 0)])
+def test_fresh_labels_are_believed_when_either_model_agrees(challenger: int, champion: int) -> None:
+    same = marks(180, ANCHOR)
+    given = against(same, same, marks(challenger, 100), marks(champion, 100))
+    assert fresh_credible(given, POLICY).passed
+
+
+def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
+    same = marks(180, ANCHOR)
+    doubtful = against(same, same, marks(49, 100), marks(10, 100))
+    check = fresh_credible(doubtful, POLICY)
+    assert not check.passed
+    assert "at least 0.50 needed" in check.reason
+    assert fresh_gain(doubtful, POLICY).passed
+    assert not all(check.passed for check in judge(evidence(doubtful), POLICY))
+
+
+@pytest.mark.parametrize(("right", "passes"), [(80, True), (62, False), (60, False), (40, False)])
+def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
+    same = marks(180, ANCHOR)
+    # The two models are right on different examples, so that a small lead may be chance.
+    challenger = Marks(np.arange(100) >= 100 - right, np.full(100, 0.9))
+    check = fresh_gain(against(same, same, challenger, marks(60, 100)), POLICY)
+    assert check.passed is passes
+    assert check.reason.endswith("on 100 fresh")
+
+
+def test_to_answer_fresh_as_the_champion_does_is_no_gain() -> None:
+    same, fresh = marks(180, ANCHOR), marks(60, 100)
+    check = fresh_gain(against(same, same, fresh, fresh), POLICY)
+    assert (check.passed, check.figure) == (False, 0)
+
+
+def test_the_first_model_has_nothing_to_gain_over() -> None:
+    check = fresh_gain(target(fresh=marks(90, 100)), POLICY)
+    assert check.passed
+    assert fresh_credible(target(fresh=marks(90, 100)), POLICY).passed
+
+
+def test_every_target_is_judged_and_named() -> None:
+    poor = target(target="plant", anchor=marks(20, ANCHOR))
+    checks = judge(evidence(target(), poor), POLICY)
+    assert {check.target for check in checks} == {"", "disease", "plant"}
+    assert {check.target for check in checks if not check.passed} == {"plant"}
+    assert len(checks) == 2 + 3 + 3
+
+
+answers = st.integers(0, 2**31).map(
+    lambda seed: np.random.default_rng(seed).random(np.random.default_rng(seed).integers(150, 600))
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(answers, st.floats(0, 1))
+def test_a_challenger_that_equals_the_champion_is_never_inferior(
+    draws: np.ndarray[Any, np.dtype[np.float64]], share: float
+) -> None:
+    same = Marks(draws < share, np.full(len(draws), 0.9))
+    assert non_inferiority(against(same, same), POLICY).passed
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(150, 2000),
+    margin=st.floats(0.02, 0.1),
+    slack=st.floats(0.005, 0.2),
+    gained=st.integers(0, 30),
+)
+def test_a_challenger_worse_than_the_margin_is_always_inferior(
+    n: int, margin: float, slack: float, gained: int
+) -> None:
+    lost = gained + int(np.ceil(n * (margin + slack)))
+    at = np.arange(n)
+    champion = Marks((at < lost) | (at >= n - 20), np.full(n, 0.9))
+    challenger = Marks((at >= lost) & (at < lost + gained) | (at >= n - 20), np.full(n, 0.9))
+    assert not non_inferiority(against(challenger, champion), GatePolicy(margin=margin)).passed

@@ -1,0 +1,192 @@
+"""A bundle is what the ledger recorded, to the byte, or it is not opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tidemill.bundle import (
+    MANIFEST,
+    REQUIRED,
+    TOLERANCE,
+    BundleStore,
+    Golden,
+    encode,
+    manifest_of,
+)
+from tidemill.domain.errors import Corrupt, DataError, NotFound
+
+TinyFiles = Callable[..., dict[str, bytes]]
+SAMPLE = Golden(b"\x00leaf\xff", {"disease": "rust"}, {"disease": {"healthy": 0.25, "rust": 0.75}})
+
+
+@pytest.fixture
+def written(bundles: BundleStore, tiny_files: TinyFiles) -> Path:
+    """The folder of a bundle in the store."""
+    return bundles.root / bundles.write("coffee", tiny_files())
+
+
+def test_what_is_written_is_what_is_opened(
+    bundles: BundleStore,
+    tiny_files: TinyFiles,
+    golden_of: Callable[[Mapping[str, tuple[str, ...]]], list[Golden]],
+) -> None:
+    files = tiny_files() | {"confusion-disease.png": b"a picture"}
+    bundle = bundles.open(bundles.write("coffee", files))
+    assert bundle.recipe == "coffee"
+    assert bundle.labels == {"disease": ("miner", "healthy", "phoma")}
+    assert bundle.golden == tuple(golden_of(bundle.labels))
+    assert bundle.codec.kind == "image"
+    assert bundle.codec.config()["width"] == 8
+    assert bundle.document("lineage.json") == {"run": "r1"}
+    assert bundle.model.read_bytes() == files["model.onnx"]
+    assert {path.name for path in bundle.path.iterdir()} == {*files, MANIFEST}
+
+
+def test_the_id_is_the_digest_of_the_manifest_and_of_nothing_else(written: Path) -> None:
+    manifest = (written / MANIFEST).read_bytes()
+    assert hashlib.sha256(manifest).hexdigest() == written.name
+    listed = json.loads(manifest)["files"]
+    assert set(listed) == set(REQUIRED)
+    for name, digest in listed.items():
+        assert hashlib.sha256((written / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_same_content_has_the_same_id(
+    bundles: BundleStore, tiny_files: TinyFiles, tmp_path: Path
+) -> None:
+    files = tiny_files()
+    shuffled = dict(reversed(files.items()))
+    first = bundles.write("coffee", files)
+    assert bundles.write("coffee", shuffled) == first
+    assert BundleStore(tmp_path / "elsewhere").write("coffee", files) == first
+    assert bundles.write("plants", files) != first
+    assert bundles.write("coffee", files | {"card.md": b"# other\n"}) != first
+    assert len(list(bundles.root.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_bundle_without_a_required_file_is_not_written(
+    bundles: BundleStore, tiny_files: TinyFiles, name: str
+) -> None:
+    files = tiny_files()
+    del files[name]
+    with pytest.raises(DataError, match=name):
+        bundles.write("coffee", files)
+    assert not bundles.root.exists()
+
+
+@pytest.mark.parametrize("name", [*REQUIRED, MANIFEST])
+def test_a_changed_file_is_corrupt(bundles: BundleStore, written: Path, name: str) -> None:
+    content = bytearray((written / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (written / name).write_bytes(content)
+    with pytest.raises(Corrupt, match="manifest"):
+        bundles.open(written.name)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_removed_file_is_corrupt(bundles: BundleStore, written: Path, name: str) -> None:
+    (written / name).unlink()
+    with pytest.raises(Corrupt, match=name):
+        bundles.open(written.name)
+
+
+def test_a_file_that_the_manifest_does_not_list_is_corrupt(
+    bundles: BundleStore, written: Path
+) -> None:
+    (written / "codec.py").write_text("print('code')")
+    with pytest.raises(Corrupt, match=r"codec\.py"):
+        bundles.open(written.name)
+
+
+def test_a_bundle_that_was_signed_anew_under_its_old_id_is_corrupt(
+    bundles: BundleStore, written: Path
+) -> None:
+    (written / "labels.json").write_bytes(encode({"disease": ["healthy", "miner", "phoma"]}))
+    files = {name: (written / name).read_bytes() for name in REQUIRED}
+    (written / MANIFEST).write_bytes(manifest_of("coffee", files))
+    with pytest.raises(Corrupt, match="ledger recorded"):
+        bundles.open(written.name)
+
+
+def test_a_bundle_that_was_signed_anew_has_another_id(
+    bundles: BundleStore, written: Path, tiny_files: TinyFiles
+) -> None:
+    forged = tiny_files() | {"labels.json": encode({"disease": ["healthy", "miner", "phoma"]})}
+    assert bundles.write("coffee", forged) != written.name
+
+
+@pytest.mark.parametrize("id", ["f" * 64, "", "..", "nothing"])
+def test_an_unknown_bundle_is_not_found(bundles: BundleStore, written: Path, id: str) -> None:
+    assert written.is_dir()
+    with pytest.raises(NotFound, match=r"is not in"):
+        bundles.open(id)
+
+
+def test_a_folder_without_a_manifest_is_not_found(bundles: BundleStore, written: Path) -> None:
+    (written / MANIFEST).unlink()
+    with pytest.raises(NotFound):
+        bundles.open(written.name)
+
+
+def test_nothing_in_a_bundle_is_code_or_pickled(written: Path) -> None:
+    for path in written.iterdir():
+        content = path.read_bytes()
+        match path.suffix:
+            case ".json":
+                json.loads(content)
+            case ".md":
+                content.decode()
+            case ".onnx":
+                onnx.checker.check_model(onnx.load_from_string(content))
+            case other:
+                pytest.fail(f"nobody expects {other}")
+
+
+def test_the_right_answer_has_no_fault() -> None:
+    assert SAMPLE.fault("disease", "rust", {"rust": 0.75, "healthy": 0.25}) == ""
+    near = TOLERANCE * 0.99
+    assert SAMPLE.fault("disease", "rust", {"rust": 0.75 + near, "healthy": 0.25 - near}) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "probabilities", "said"),
+    [
+        ("healthy", {"rust": 0.75, "healthy": 0.25}, "'healthy' was answered where 'rust'"),
+        ("rust", {"rust": 0.75, "miner": 0.25}, "other label names than recorded (rust, miner)"),
+        ("rust", {"rust": 0.75}, "other label names"),
+        ("rust", {"rust": 0.75, "healthy": 0.25, "miner": 0.0}, "other label names"),
+        ("rust", {"rust": 0.7, "healthy": 0.25}, "'rust' is off by 0.05"),
+        ("rust", {"rust": 0.75, "healthy": 0.2525}, "'healthy' is off by 0.0025"),
+        ("rust", {"rust": float("nan"), "healthy": 0.25}, "'rust' is off by nan"),
+        ("rust", {"rust": 0.75, "healthy": float("nan")}, "'healthy' is off by nan"),
+        ("rust", {"rust": float("inf"), "healthy": 0.25}, "'rust' is off by inf"),
+    ],
+)
+def test_a_wrong_answer_has_its_fault_said(
+    label: str, probabilities: dict[str, float], said: str
+) -> None:
+    fault = SAMPLE.fault("disease", label, probabilities)
+    assert fault.startswith("disease: ")
+    assert said in fault
+
+
+def test_each_target_is_looked_at_by_itself() -> None:
+    both = replace(
+        SAMPLE,
+        labels={"disease": "rust", "plant": "arabica"},
+        probabilities={**SAMPLE.probabilities, "plant": {"arabica": 1.0}},
+    )
+    assert both.fault("plant", "arabica", {"arabica": 1.0}) == ""
+    assert both.fault("plant", "robusta", {"arabica": 1.0}).startswith("plant: ")
+
+
+def test_a_golden_sample_survives_json() -> None:
+    assert Golden.from_json(json.loads(encode(SAMPLE.to_json()))) == SAMPLE

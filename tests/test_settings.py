@@ -1,0 +1,70 @@
+"""Settings come from the environment, once, and a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tidemill.domain.errors import UsageError
+from tidemill.settings import Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that sets nothing."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"TIDEMILL_{name.upper()}", raising=False)
+
+
+def test_the_environment_decides_and_an_option_decides_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_settings().port == 8000
+    assert read_settings().home == Path(".tidemill")
+    monkeypatch.setenv("TIDEMILL_PORT", "9000")
+    assert read_settings().port == 9000
+    assert read_settings(port=9001).port == 9001
+    assert read_settings(port=None).port == 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eight"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", ""),
+        ("THREADS", "0"),
+        ("BATCH", "0"),
+        ("QUEUE", "many"),
+        ("POLL_MS", "1"),
+        ("DURABILITY", "never"),
+        ("TRAFFIC_MAX_MB", "-5"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_said_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"TIDEMILL_{name}", value)
+    with pytest.raises(UsageError, match=f"TIDEMILL_{name} does not fit") as caught:
+        read_settings()
+    assert "tidemill config" in caught.value.hint
+
+
+def test_a_given_value_that_does_not_fit_is_refused_too() -> None:
+    with pytest.raises(UsageError, match="TIDEMILL_PORT"):
+        read_settings(port=70_000)
+
+
+def test_settings_do_not_change_after_start() -> None:
+    settings = read_settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+def test_every_setting_is_explained_in_a_sentence() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
