@@ -22,9 +22,9 @@ NASTY = ["a b", "a,b", "[a]", "{a: 1}", "a=b", "it's", '"a"', "a\\", "${x}", "\\
 
 def test_without_overrides_the_recipe_decides() -> None:
     tree = resolve(CONF, [])
-    assert (tree["data"]["name"], tree["train"]["epochs"], tree["gate"]["margin"]) == (
+    assert (tree["data"]["name"], tree["codec"]["width"], tree["gate"]["margin"]) == (
         "sample",
-        8,
+        96,
         0.02,
     )
 

@@ -77,8 +77,8 @@ def test_an_index_decides_alone(tmp_path: Path) -> None:
         ("file,class\n../a.jpg,x\n", "line 2: ../a.jpg leads out of the folder"),
         ("file,class\n/etc/a.jpg,x\n", "line 2: /etc/a.jpg leads out of the folder"),
         ("file,class,split\na.jpg,x,tomorrow\n", "line 2: there is no split 'tomorrow'"),
-        ("file,class\na.jpg,x\nnotes.txt,y\n", "line 3: notes.txt is no .bmp/.jpeg"),
-        ("file,class\n", "holds no .bmp/.jpeg"),
+        ("file,class\na.jpg,x\nnotes.txt,y\n", "line 3: notes.txt is no .bmp/.gif/.jpeg"),
+        ("file,class\n", "holds no .bmp/.gif/.jpeg"),
         ("file,class\na.jpg,x\nb.jpg,x\n", "holds one class only: x"),
         ('file,class\n"a.jpg"b,x\n', "no readable UTF-8 CSV"),
     ],
@@ -99,9 +99,9 @@ def test_an_index_in_another_encoding_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ((), "holds no .bmp/.jpeg"),
-        (("a/1.tif", "b/2.tif"), "The class folder a holds no"),
-        (("a/1.jpg", "b/2.tif"), "The class folder b holds no"),
+        ((), "holds no .bmp/.gif/.jpeg"),
+        (("a/1.xcf", "b/2.xcf"), "The class folder a holds no"),
+        (("a/1.jpg", "b/2.xcf"), "The class folder b holds no"),
         (("a/1.jpg", "a/2.jpg"), "one class only: a"),
         (("a/1.jpg", "b/1.jpg", "loose.jpg"), "loose.jpg lies in no class folder"),
         (("train/a/1.jpg", "test/2.jpg"), "test/2.jpg lies in no class folder"),
