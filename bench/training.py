@@ -29,7 +29,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
         samples = Path(folder) / "samples"
         started = time.perf_counter()
-        painting(samples).paint()
+        painting(samples).prepare(lambda _done, _all: None)
         record.row(what="painting", seconds=time.perf_counter() - started)
         for number in range(runs):
             trained = train(Path(folder) / str(number), *(overrides or []), samples=samples)

@@ -64,7 +64,7 @@ def painting(samples: Path) -> SampleSource:
 def leaves(home: Path, most: int) -> list[str]:
     """Files of painted leaves that no model was trained on, all classes mixed."""
     source = painting(read_settings(home=home).samples or home / "samples")
-    source.paint()
+    source.prepare(lambda _done, _all: None)
     files = (source.path / "test").glob("*/*.bmp")
     return [str(file.absolute()) for file in sorted(files, key=lambda file: file.name)][:most]
 

@@ -38,11 +38,11 @@ FAULTS = {
     "a leak is taken for a mere repetition": Fault(
         "faults_named", "data/checks.py", '"leak", "error"', '"identical", "error"'
     ),
-    "broken files are passed over": Fault(
+    "a broken file is worth a warning": Fault(
         "faults_named",
-        "data/folder.py",
-        "if path.suffix.lower() in self.suffixes",
-        "if path.suffix.lower() in self.suffixes and path.stat().st_size > 900",
+        "data/checks.py",
+        '"undecodable", "error", sentence',
+        '"undecodable", "warning", sentence',
     ),
     "the loss teaches nothing": Fault(
         "champion_trained",
@@ -67,9 +67,9 @@ FAULTS = {
     ),
     "the log is written later": Fault(
         "answers_kept",
-        "adapters/traffic.py",
-        'self._db.execute("BEGIN IMMEDIATE")',
-        'self._db.execute("SAVEPOINT later")',
+        "web/batcher.py",
+        "            self._keep(kept)\n",
+        "            threading.Timer(1, self._keep, [kept]).start()\n",
     ),
     "a log that fails is answered all the same": Fault(
         "answers_kept",

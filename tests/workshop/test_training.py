@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     home = tmp_path_factory.mktemp("trained") / "home"
     workshop = open_workshop(read_settings(home=home, actor="ada"), create=True)
     tiny, told = experiment(), list[str]()
-    intake = take_snapshot(workshop, Coffee(), tiny)
+    intake = take_snapshot(workshop, Coffee(), tiny, Progress())
     finished = train_version(
         workshop,
         Coffee(),
@@ -160,7 +160,7 @@ def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
 
 def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workshop: Workshop) -> None:
     before = events(workshop)
-    intake = take_snapshot(workshop, Coffee(), experiment())
+    intake = take_snapshot(workshop, Coffee(), experiment(), Progress())
     with workshop.ledger.begin(write=False) as unit:
         assert [row.id for row in unit.latest(Snapshot)] == [intake.snapshot.id]
     assert events(workshop) == before

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, bar, emit, say
+from tidemill.cli.screen import OUT, Home, Json, Stages, emit, say, warn
 from tidemill.data.checks import find
 from tidemill.data.inspection import inspect
 from tidemill.data.statistics import describe
@@ -41,8 +41,15 @@ def check(
     settings = read_settings(home=home)
     tree = experiment.tree()
     source = chosen.source(tree, settings.samples or settings.home / "samples")
-    with bar("check", None) as done:
-        inspection = inspect(source.examples(), chosen.codec(tree), progress=done)
+    with Stages() as stages:
+        source.prepare(stages.step)
+        stages.stage("check")
+        total = len(source)
+        inspection = inspect(
+            source.examples(),
+            chosen.codec(tree),
+            progress=lambda done: stages.step(done, total),
+        )
     findings = find(
         inspection,
         near_distance=experiment.checks.near_distance,
@@ -70,13 +77,12 @@ def snapshot(
     """
     chosen, experiment = plan(recipe, overrides or ())
     workshop = open_workshop(read_settings(home=home), create=True)
-    with bar("check and keep", None) as done:
-        intake = take_snapshot(workshop, chosen, experiment, progress=done)
+    with Stages() as stages:
+        intake = take_snapshot(workshop, chosen, experiment, stages.told())
     if as_json:
         emit({"snapshot": intake.snapshot, "excluded": dict(intake.excluded)})
         return
-    for finding in intake.findings:
-        say(finding.line())
+    warn([finding.line() for finding in intake.findings])
     say(f"{intake.snapshot.id} with {intake.snapshot.rows} examples")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from datetime import datetime
@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tidemill.learn.progress import Progress
 
 SCREEN = Console(stderr=True)
 OUT = Console(highlight=False)
 STARTED = time.monotonic()
 """When the command began: this module is among the first things it imports."""
+
+SHOWN = 5
+"""How many warnings are worth a person's screen while something else is going on."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Home = Annotated[
@@ -32,6 +37,14 @@ def emit(body: object) -> None:
     """Print one JSON object on stdout."""
     sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def warn(lines: Sequence[str]) -> None:
+    """The first lines of a list of warnings, and how many more there are."""
+    for line in lines[:SHOWN]:
+        say(line)
+    if len(lines) > SHOWN:
+        say(f"... and {len(lines) - SHOWN} more; `tidemill data check` lists them all")
 
 
 def say(line: str) -> None:
@@ -54,9 +67,9 @@ def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 class Stages:
     """Progress of a training: one bar per stage, a line of figures per epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = "start") -> None:
         self._progress = _progress()
-        self._task = self._progress.add_task("start", total=None)
+        self._task = self._progress.add_task(first, total=None)
 
     def __enter__(self) -> Stages:
         self._progress.start()
@@ -72,16 +85,20 @@ class Stages:
     def step(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
+    def told(self) -> Progress:
+        """These bars, as a training wants to be handed them."""
+        return Progress(self.stage, self.step, self.epoch)
+
     def epoch(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+def _progress() -> rich_progress.Progress:
+    return rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
         console=SCREEN,
         transient=True,
         disable=not SCREEN.is_terminal,

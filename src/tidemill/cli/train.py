@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.screen import STARTED, Home, Json, Stages, bar, emit, say
-from tidemill.learn.progress import Progress
+from tidemill.cli.screen import STARTED, Home, Json, Stages, emit, say, warn
 from tidemill.settings import read_settings
 from tidemill.workshop.planning import plan
 from tidemill.workshop.promotion import promote
@@ -35,18 +34,12 @@ def train(
     chosen, experiment = plan(recipe, overrides or ())
     trainer = open_trainer(recipe)
     workshop = open_workshop(read_settings(home=home), create=True)
-    with bar("check", None) as done:
-        intake = take_snapshot(workshop, chosen, experiment, progress=done)
-    for finding in intake.findings:
-        say(finding.line())
     with Stages() as stages:
+        intake = take_snapshot(workshop, chosen, experiment, stages.told())
+        warnings = [finding.line() for finding in intake.findings]
+        warn(warnings)
         finished = train_version(
-            workshop,
-            chosen,
-            experiment,
-            intake.snapshot,
-            trainer,
-            Progress(stages.stage, stages.step, stages.epoch),
+            workshop, chosen, experiment, intake.snapshot, trainer, stages.told()
         )
     verdict = promote(workshop, finished.version.id) if promoted else None
     seconds = time.monotonic() - STARTED
@@ -60,7 +53,7 @@ def train(
                 "weights": finished.run.weights,
                 "metrics": finished.run.metrics,
                 "champion": verdict is not None,
-                "warnings": [finding.line() for finding in intake.findings],
+                "warnings": warnings,
                 "seconds": round(seconds, 3),
             }
         )

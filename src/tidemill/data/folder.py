@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -50,6 +50,9 @@ class FolderSource:
         self.path = path
         self.target = target
         self.suffixes = frozenset(suffix.lower() for suffix in suffixes)
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """A folder is there already, or its owner is told so when it is read."""
 
     def examples(self) -> Iterator[Example]:
         """Every example, sorted by origin. Raises DataError, also when a file cannot be read."""

@@ -6,7 +6,7 @@ suite that every implementation passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -103,6 +103,9 @@ class Source(Protocol):
     """Where examples come from."""
 
     name: str
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Fetch or make what is missing, once; tells (done, all) while it does."""
 
     def examples(self) -> Iterator[Example]:
         """Every example, in the same order each time. Raises DataError when there is none."""

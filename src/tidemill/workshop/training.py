@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,13 +37,17 @@ def take_snapshot(
     workshop: Workshop,
     recipe: Recipe,
     experiment: Experiment,
-    *,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress,
 ) -> Intake:
     """Check the recipe's data and keep it as a snapshot. Raises DataError, DataRefused."""
     tree = experiment.tree()
+    source = recipe.source(tree, workshop.samples)
+    progress.stage("prepare")
+    source.prepare(progress.step)
+    progress.stage("check")
+    readings = 2 * len(source)
     intake = take(
-        recipe.source(tree, workshop.samples),
+        source,
         recipe.codec(tree),
         workshop.snapshots,
         recipe=recipe.name,
@@ -52,7 +55,7 @@ def take_snapshot(
         near_distance=experiment.checks.near_distance,
         minimum_per_class=experiment.checks.minimum_per_class,
         at=workshop.clock.now(),
-        progress=progress,
+        progress=lambda done: progress.step(done, readings),
     )
     with workshop.ledger.begin() as unit:
         _record(unit, intake.snapshot, workshop.actor)

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tidemill.cli.process import PATIENCE, ServerProcess, argv, environment
-from tidemill.cli.screen import bar
+from tidemill.cli.screen import Stages
 from tidemill.data.samples.kept import SampleSource
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import ModelVersion
@@ -118,9 +118,8 @@ class Stage:
 
     def paint(self) -> None:
         """Paint the sample once, with a bar; every workspace of the demo shares it."""
-        source = self._source()
-        with bar("paint leaves", source.planned) as done:
-            source.paint(progress=done)
+        with Stages("paint leaves") as stages:
+            self._source().prepare(stages.step)
 
     def painted(self) -> Path:
         """The folder of painted leaves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tidemill.data.folder import FolderSource
@@ -13,7 +13,7 @@ from tidemill.staging import settle, staged
 
 
 class SampleSource(FolderSource):
-    """The pictures of a sample, painted into `root` when they are not there yet.
+    """The pictures of a sample below `root`; `prepare` paints them when they are not there yet.
 
     The folder's name tells the painter's version and every knob, so another sample never passes
     for this one.
@@ -26,29 +26,21 @@ class SampleSource(FolderSource):
         super().__init__(root / f"leaves-{key}", "disease", suffixes=(".bmp",))
         self._sample = sample
 
-    @property
-    def planned(self) -> int:
-        """How many pictures the sample has."""
-        return self._sample.train + self._sample.val + self._sample.anchor
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Paint the sample when it is not there yet; half of one is never left behind.
 
-    def paint(self, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Paint the sample when it is not there yet; `progress` hears how many are done.
-
-        Raises StorageFailed; half a sample is never left behind.
+        Raises StorageFailed.
         """
         if self.path.is_dir():
             return
+        total = self._sample.train + self._sample.val + self._sample.anchor
         with staged(self.path.parent) as folder:
             for done, example in enumerate(examples(self._sample), start=1):
                 file = folder / _place(example)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(example.payload)
-                progress(done)
+                progress(done, total)
             settle(folder, self.path.name, durable=False)
-
-    def examples(self) -> Iterator[Example]:
-        self.paint()
-        yield from super().examples()
 
 
 def _place(example: Example) -> str:
