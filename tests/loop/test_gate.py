@@ -22,6 +22,7 @@ from tidemill.loop.gate import (
     non_inferiority,
     not_untrained,
     onnx_parity,
+    stricter,
 )
 
 POLICY = GatePolicy()
@@ -268,3 +269,8 @@ def test_a_challenger_worse_than_the_margin_is_always_inferior(
     champion = Marks((at < lost) | (at >= n - 20), np.full(n, 0.9))
     challenger = Marks((at >= lost) & (at < lost + gained) | (at >= n - 20), np.full(n, 0.9))
     assert not non_inferiority(against(challenger, champion), GatePolicy(margin=margin)).passed
+
+
+def test_of_two_policies_the_harder_demands_count() -> None:
+    lax = GatePolicy(floor=0.1, margin=0.5, fresh_minimum=1_000, confidence=0.6)
+    assert stricter(lax, GatePolicy()) == stricter(GatePolicy(), lax) == GatePolicy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ from uuid_utils import uuid7
 from tidemill.adapters.hydra import resolve
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.domain.errors import Conflict, GateRefused, NotFound, UsageError
-from tidemill.domain.events import RecordedEvent
+from tidemill.domain.events import RecordedEvent, VersionRegistered
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict
 from tidemill.experiment import Experiment, read_experiment
 from tidemill.learn.progress import Progress
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.settings import read_settings
 from tidemill.workshop.lineage import trace
-from tidemill.workshop.promotion import promote, rollback
+from tidemill.workshop.promotion import judge_version, promote, rollback
 from tidemill.workshop.root import Workshop, open_trainer, open_workshop
 from tidemill.workshop.training import Finished, take_snapshot, train_version
 
@@ -287,3 +287,18 @@ def test_a_prediction_of_an_unknown_version_or_none_at_all_is_not_found(
         trace(workshop, str(uuid7()))
     with pytest.raises(NotFound, match="v9"):
         trace(workshop, answered("v9").id)
+
+
+def test_a_challenger_cannot_lower_the_bar_of_its_champion(workshop: Workshop) -> None:
+    promote(workshop, "v1", override="the first one")
+    with workshop.ledger.begin() as unit:
+        version = unit.get(ModelVersion, "v1")
+        run = unit.get(Run, version.run)
+        lax = {**run.config, "gate": {**run.config["gate"], "floor": 0.0}}
+        event = VersionRegistered(actor="test", subject="v2", bundle=version.bundle, run="lax")
+        unit.add(replace(run, id="lax", config=lax), event)
+        unit.add(replace(version, id="v2", run="lax"), event)
+    verdict = judge_version(workshop, "v2")
+    floor = next(check for check in verdict.checks if check.name == "floor")
+    assert not floor.passed
+    assert "0.60 needed" in floor.reason

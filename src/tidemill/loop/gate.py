@@ -56,6 +56,19 @@ class GatePolicy:
                 raise UsageError(f"The gate cannot use {name}={getattr(self, name)}.")
 
 
+def stricter(one: GatePolicy, other: GatePolicy) -> GatePolicy:
+    """Of two policies, the harder demand of each kind."""
+    return GatePolicy(
+        floor=max(one.floor, other.floor),
+        margin=min(one.margin, other.margin),
+        prior_margin=max(one.prior_margin, other.prior_margin),
+        uniform_margin=max(one.uniform_margin, other.uniform_margin),
+        fresh_minimum=min(one.fresh_minimum, other.fresh_minimum),
+        fresh_floor=max(one.fresh_floor, other.fresh_floor),
+        confidence=max(one.confidence, other.confidence),
+    )
+
+
 def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
     """Every check, in the order in which people want to read them."""
     checks = [label_names(evidence), onnx_parity(evidence)]

@@ -13,7 +13,7 @@ from tidemill.domain.events import VerdictGiven
 from tidemill.domain.types import Labels, ModelVersion, Run, Verdict
 from tidemill.loop import rollout
 from tidemill.loop.evidence import HeldBack, gather
-from tidemill.loop.gate import GatePolicy, judge
+from tidemill.loop.gate import GatePolicy, judge, stricter
 from tidemill.workshop.root import Workshop
 
 
@@ -34,6 +34,7 @@ def judge_version(
         run = unit.get(Run, version.run)
         alias = unit.alias("champion")
         champion = unit.get(ModelVersion, alias.version) if alias else None
+        policy = _policy(run, unit.get(Run, champion.run) if champion else None)
     if champion and champion.id == version.id:
         raise Conflict(f"{name} is the champion already.")
     snapshot = workshop.snapshots.open(version.snapshot)
@@ -44,7 +45,7 @@ def judge_version(
         HeldBack(snapshot.labels, snapshot.rows, lambda id: _labels_of(snapshot, id)),
         progress=progress,
     )
-    checks = judge(evidence, GatePolicy(**run.config["gate"]))
+    checks = judge(evidence, policy)
     verdict = Verdict(
         id=str(uuid7()),
         version=version.id,
@@ -98,6 +99,18 @@ def rollback(workshop: Workshop, *, reason: str) -> tuple[str, str]:
     """Serve the previous champion again; return (the version served, the one taken back)."""
     with workshop.ledger.begin() as unit:
         return rollout.rollback(unit, actor=workshop.actor, reason=reason, at=workshop.clock.now())
+
+
+def _policy(run: Run, champion: Run | None) -> GatePolicy:
+    """How strictly to judge: as the run's configuration says, and no laxer than its champion's.
+
+    Otherwise a training could lower the bar for itself. Bars of other data do not bind: what a
+    thousand painted leaves can show, sixty photographs cannot.
+    """
+    own = GatePolicy(**run.config["gate"])
+    if champion is None or champion.config["data"] != run.config["data"]:
+        return own
+    return stricter(own, GatePolicy(**champion.config["gate"]))
 
 
 def _labels_of(snapshot: OpenSnapshot, example: str) -> Labels | None:

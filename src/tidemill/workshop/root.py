@@ -96,9 +96,10 @@ def open_trainer(recipe: str) -> Trainer:
 
     Raises Unavailable, naming the command that installs it, when the extra is missing.
     """
-    # OpenMP's threads would spin while they wait for one another, which takes the processor from
-    # everything else that runs here; the weights are the same either way. Read when torch loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenMP's threads spin while they wait for one another, by default for milliseconds: beside
+    # any other work a training then takes several times as long. Spinning briefly is faster than
+    # that and than not at all, and the weights are the same. It is read when torch loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from tidemill.learn.trainer import train
 

@@ -23,7 +23,7 @@ from tidemill.domain.types import ModelVersion
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workshop.planning import plan
-from tidemill.workshop.root import Workshop, open_workshop
+from tidemill.workshop.root import LEDGER, Workshop, open_workshop
 
 RECIPE = "coffee"
 SECOND = ("train.epochs=9",)
@@ -78,16 +78,11 @@ class Stage:
 
     def workspace(self, name: str) -> Workshop:
         """A copy of the trained workspace, to be changed at will."""
-        if not (self.base / "ledger.sqlite").exists():
-            self.tell("no trained workspace yet: training the champion")
-            said = self.train(self.base, promoted=True)
-            if said.code:
-                shutil.rmtree(self.base, ignore_errors=True)
-                raise TidemillError("The champion could not be trained; see above.")
+        self._train_base()
         copy = self.root / name
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.base, copy)
-        return open_workshop(read_settings(home=copy, samples=self.samples, actor="demo"))
+        return self._open(copy)
 
     def adopt(self, home: Path) -> None:
         """Make a newly trained workspace the shared one, unless there is one."""
@@ -96,15 +91,25 @@ class Stage:
 
     def second(self) -> str:
         """The second version in the shared workspace, trained when it is not there yet."""
-        workshop = self.workspace("second")
-        with workshop.ledger.begin(write=False) as unit:
-            known = [version.id for version in unit.latest(ModelVersion)]
-        if "v2" not in known:
+        self._train_base()
+        with self._open(self.base).ledger.begin(write=False) as unit:
+            known = unit.latest(ModelVersion)
+        if len(known) == 1:
             self.tell("training a second version")
-            said = self.train(self.base, *SECOND)
-            if said.code:
+            if self.train(self.base, *SECOND).code:
                 raise TidemillError("The second version could not be trained; see above.")
         return "v2"
+
+    def _train_base(self) -> None:
+        if (self.base / LEDGER).exists():
+            return
+        self.tell("no trained workspace yet: training the champion")
+        if self.train(self.base, promoted=True).code:
+            shutil.rmtree(self.base, ignore_errors=True)
+            raise TidemillError("The champion could not be trained; see above.")
+
+    def _open(self, home: Path) -> Workshop:
+        return open_workshop(read_settings(home=home, samples=self.samples, actor="demo"))
 
     @contextmanager
     def server(self, home: Path, **given: str) -> Iterator[ServerProcess]:
