@@ -301,4 +301,4 @@ def test_a_challenger_cannot_lower_the_bar_of_its_champion(workshop: Workshop) -
     verdict = judge_version(workshop, "v2")
     floor = next(check for check in verdict.checks if check.name == "floor")
     assert not floor.passed
-    assert "0.60 needed" in floor.reason
+    assert "0.99 needed" in floor.reason
