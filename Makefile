@@ -53,7 +53,7 @@ $(VENV)/.made:
 
 # torch first and alone: its pin decides which build everything after it sees.
 $(VENV)/.train: $(VENV)/.made requirements/train.txt pyproject.toml
-	@echo "Installing what training and serving need (about 1 GB with PyTorch for the CPU) ..."
+	@echo "Installing what training and serving need (1 GB; several more where pip finds no PyTorch for the CPU) ..."
 	$(PIP) install $$(grep '^torch==' requirements/train.txt)
 	$(PIP) install -r requirements/train.txt
 	$(PIP) install --no-deps -e .
