@@ -44,8 +44,7 @@ def test_what_is_written_is_what_is_opened(
     assert bundle.golden == tuple(golden_of(bundle.labels))
     assert bundle.codec.kind == "image"
     assert bundle.codec.config()["width"] == 8
-    assert bundle.document("lineage.json") == {"run": "r1"}
-    assert bundle.model.read_bytes() == files["model.onnx"]
+    assert bundle.model == files["model.onnx"]
     assert {path.name for path in bundle.path.iterdir()} == {*files, MANIFEST}
 
 
@@ -121,6 +120,77 @@ def test_a_bundle_that_was_signed_anew_has_another_id(
 ) -> None:
     forged = tiny_files() | {"labels.json": encode({"disease": ["healthy", "miner", "phoma"]})}
     assert bundles.write("coffee", forged) != written.name
+
+
+SOUND_SAMPLE = SAMPLE.to_json()
+MALFORMED: list[tuple[str, object, str]] = [
+    ("labels.json", b"{", "JSON"),
+    ("labels.json", b"\xff", "JSON"),
+    ("labels.json", b"[" * 100_000, "JSON"),
+    ("labels.json", [], "object"),
+    ("labels.json", {}, "no target"),
+    ("labels.json", {"disease": []}, "without a label"),
+    ("labels.json", {"disease": "rust"}, "disease"),
+    ("labels.json", {"disease": ["rust", 1]}, "string"),
+    ("golden.json", {}, "array"),
+    ("golden.json", [1], "object"),
+    ("golden.json", [{"payload": "AA=="}], "labels"),
+    ("golden.json", [SOUND_SAMPLE | {"payload": "?"}], "base64"),
+    ("golden.json", [SOUND_SAMPLE | {"labels": {"plant": "x"}}], "does not name every target"),
+    ("golden.json", [SOUND_SAMPLE | {"probabilities": {}}], "does not name every target"),
+    ("golden.json", [SOUND_SAMPLE | {"probabilities": {"disease": {"rust": "1"}}}], "number"),
+    ("codec.json", {"kind": "image"}, "config"),
+    ("codec.json", {"kind": "image", "config": 3}, "config"),
+    ("codec.json", {"kind": "image", "config": {"width": 8}}, "cannot be used"),
+    ("codec.json", {"kind": "sound", "config": {}}, "No codec 'sound'"),
+]
+
+
+@pytest.mark.parametrize(("name", "body", "told"), MALFORMED)
+def test_a_malformed_file_is_corrupt_however_well_it_is_signed(
+    bundles: BundleStore, tiny_files: TinyFiles, name: str, body: object, told: str
+) -> None:
+    content = body if isinstance(body, bytes) else encode(body)
+    with pytest.raises(Corrupt, match=f"^{name} of bundle") as caught:
+        bundles.open(bundles.write("coffee", tiny_files() | {name: content}))
+    assert told in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, {"format": 2, "recipe": "coffee", "files": {}}, {"format": 1, "recipe": "coffee"}],
+)
+def test_a_malformed_manifest_is_corrupt(bundles: BundleStore, body: object) -> None:
+    content = encode(body)
+    folder = bundles.root / hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(Corrupt, match=r"manifest\.json of bundle .* malformed"):
+        bundles.open(folder.name)
+
+
+def test_a_manifest_that_lists_too_little_is_corrupt(bundles: BundleStore) -> None:
+    content = manifest_of("coffee", {})
+    folder = bundles.root / hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(Corrupt, match=r"lacks model\.onnx"):
+        bundles.open(folder.name)
+
+
+def test_a_folder_in_the_place_of_a_file_is_corrupt(bundles: BundleStore, written: Path) -> None:
+    (written / "card.md").unlink()
+    (written / "card.md").mkdir()
+    with pytest.raises(Corrupt, match=r"card\.md .* cannot be read"):
+        bundles.open(written.name)
+
+
+def test_what_changes_after_it_was_opened_is_not_what_runs(
+    bundles: BundleStore, written: Path, tiny_files: TinyFiles
+) -> None:
+    bundle = bundles.open(written.name)
+    (written / "model.onnx").write_bytes(b"another one")
+    assert bundle.model == tiny_files()["model.onnx"]
 
 
 @pytest.mark.parametrize("id", ["f" * 64, "", "..", "nothing"])

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tidemill.domain.errors import BadPayload
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.bundle import BundleStore, encode
+from tidemill.domain.errors import BadPayload, Corrupt
 from tidemill.predictor import Predictor, softmax
 
 Tiny = Callable[..., Predictor]
@@ -86,6 +88,29 @@ def test_a_batch_is_answered_as_its_members_are(tiny: Tiny, paint: Paint) -> Non
     for (one,), (other,) in zip(together, alone, strict=True):
         assert one.label == other.label
         assert one.probabilities == pytest.approx(dict(other.probabilities), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"disease": ["miner", "healthy"]}, r"\(1, 3\) where \(1, 2\)"),
+        ({"disease": ["miner", "healthy", "phoma", "rust"]}, r"\(1, 3\) where \(1, 4\)"),
+        ({"plant": ["miner", "healthy", "phoma"]}, "no output for the target 'plant'"),
+    ],
+)
+def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
+    bundles: BundleStore,
+    tiny_files: Callable[..., dict[str, bytes]],
+    paint: Paint,
+    tiny_colours: Colours,
+    labels: dict[str, list[str]],
+    told: str,
+) -> None:
+    changed = {"labels.json": encode(labels), "golden.json": encode([])}
+    bundle = bundles.open(bundles.write("coffee", tiny_files() | changed))
+    predictor = Predictor(bundle, OnnxRuntime(bundle.model))
+    with pytest.raises(Corrupt, match=told):
+        predictor.answer([predictor.read(paint(tiny_colours[0]))])
 
 
 def test_a_payload_that_is_no_picture_is_a_bad_payload(tiny: Tiny) -> None:

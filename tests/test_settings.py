@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,19 @@ def test_a_value_that_does_not_fit_is_said_with_its_variable(
 def test_a_given_value_that_does_not_fit_is_refused_too() -> None:
     with pytest.raises(UsageError, match="TIDEMILL_PORT"):
         read_settings(port=70_000)
+
+
+def test_where_nobody_has_a_name_or_a_number_the_actor_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows without its usual variables: there is no `pwd`, and no number to ask for."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "pwd", None)
+    if hasattr(os, "getuid"):
+        assert read_settings().actor == f"uid-{os.getuid()}"
+        monkeypatch.delattr(os, "getuid")
+    assert read_settings().actor == "unknown"
 
 
 def test_settings_do_not_change_after_start() -> None:

@@ -51,6 +51,12 @@ def test_a_full_disk_is_a_storage_failure_and_leaves_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reader_that_left_is_no_storage_failure(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), staged(tmp_path):
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_a_storage_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageFailed, match="file") as caught, staged(tmp_path / "file"):

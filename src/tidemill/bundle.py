@@ -21,13 +21,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 
 from tidemill.codecs.codec import Codec, open_codec
-from tidemill.domain.errors import Corrupt, DataError, NotFound
+from tidemill.domain.errors import Corrupt, DataError, NotFound, StorageFailed, UsageError
 from tidemill.domain.types import Labels
 from tidemill.staging import settle, staged
 
@@ -42,8 +44,13 @@ REQUIRED = (
     "lineage.json",
     "card.md",
 )
+READ = ("model.onnx", "codec.json", "labels.json", "golden.json")
+"""What opening a bundle takes in; the other files are verified and left on disk."""
+
 TOLERANCE = 1e-3
-"""How far a golden probability may be from the recorded one (fp32)."""
+"""How far a probability of the exported graph may be from the network's own (fp32)."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +89,14 @@ class Golden:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Golden:
-        return cls(base64.b64decode(body["payload"]), body["labels"], body["probabilities"])
+        """The sample that `to_json` wrote. Raises ValueError when the payload is not base64."""
+        payload = base64.b64decode(body["payload"], validate=True)
+        return cls(payload, body["labels"], body["probabilities"])
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened and verified bundle."""
+    """An opened and verified bundle. `model` is the graph: the very bytes that were verified."""
 
     id: str
     path: Path
@@ -95,15 +104,7 @@ class Bundle:
     codec: Codec[Any]
     labels: Mapping[str, tuple[str, ...]]
     golden: tuple[Golden, ...]
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model.onnx"
-
-    def document(self, name: str) -> dict[str, Any]:
-        """One of the bundle's JSON files, such as `lineage.json`."""
-        body: dict[str, Any] = json.loads((self.path / name).read_bytes())
-        return body
+    model: bytes = field(repr=False)
 
 
 def encode(body: object) -> bytes:
@@ -137,45 +138,133 @@ class BundleStore:
         return bundle
 
     def open(self, id: str) -> Bundle:
-        """The bundle that the ledger knows as `id`.
+        """The bundle that the ledger knows as `id`; each file is read once.
 
-        Raises NotFound when it is not here, Corrupt when its manifest is another one or a file
-        does not match it.
+        Raises NotFound when it is not here, Corrupt when its manifest is another one, a file does
+        not match it, or a file is not what a bundle holds under that name.
         """
         path = self.root / id
         if not (path / MANIFEST).is_file():
             raise NotFound(f"Bundle {id[:12]} is not in {self.root}.")
-        manifest = (path / MANIFEST).read_bytes()
+        manifest = _read(path, MANIFEST)
         if _digest(manifest) != id:
             raise Corrupt(
                 f"Bundle {id[:12]} has another manifest than the one the ledger recorded.",
                 hint="It was changed after it was registered. Train again, or restore it.",
             )
-        body = json.loads(manifest)
-        _verify(path, body["files"])
-        codec = json.loads((path / "codec.json").read_bytes())
-        labels = json.loads((path / "labels.json").read_bytes())
-        golden = json.loads((path / "golden.json").read_bytes())
+        body = _understood(id, MANIFEST, manifest, _Manifest.model_validate_json)
+        files = _verified(path, body.files)
+        labels = _understood(id, "labels.json", files["labels.json"], _labels)
         return Bundle(
             id=id,
             path=path,
-            recipe=body["recipe"],
-            codec=open_codec(codec["kind"], codec["config"]),
-            labels={target: tuple(names) for target, names in labels.items()},
-            golden=tuple(Golden.from_json(sample) for sample in golden),
+            recipe=body.recipe,
+            codec=_understood(id, "codec.json", files["codec.json"], _codec),
+            labels=labels,
+            golden=_understood(
+                id,
+                "golden.json",
+                files["golden.json"],
+                lambda content: _golden(content, set(labels)),
+            ),
+            model=files["model.onnx"],
         )
 
 
-def _verify(path: Path, files: Mapping[str, str]) -> None:
+def _verified(path: Path, files: Mapping[str, str]) -> dict[str, bytes]:
+    """The listed files' contents, each the one that its digest names; only READ ones are kept."""
     present = {entry.name for entry in path.iterdir()} - {MANIFEST}
     if strays := sorted(present ^ set(files)):
         raise Corrupt(f"Bundle {path.name[:12]} and its manifest differ: {', '.join(strays)}.")
+    if missing := [name for name in REQUIRED if name not in files]:
+        raise Corrupt(f"Bundle {path.name[:12]} lacks {', '.join(missing)}.")
+    kept = {}
     for name, digest in files.items():
-        if _digest((path / name).read_bytes()) != digest:
+        content = _read(path, name)
+        if _digest(content) != digest:
             raise Corrupt(
                 f"{name} of bundle {path.name[:12]} does not match its manifest.",
                 hint="It was changed after it was written. Train again, or restore it.",
             )
+        if name in READ:
+            kept[name] = content
+    return kept
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Corrupt(f"{name} of bundle {path.name[:12]} is no file.") from error
+    except OSError as error:
+        # Passing trouble of the disk or the process says nothing about the bundle.
+        raise StorageFailed(
+            f"{name} of bundle {path.name[:12]} cannot be read: {error.strerror}."
+        ) from error
+
+
+def _understood(id: str, name: str, content: bytes, form: Callable[[bytes], T]) -> T:
+    """What `form` reads out of a file; Corrupt for whatever it cannot take."""
+    try:
+        return form(content)
+    except UsageError as error:
+        raise Corrupt(
+            f"{name} of bundle {id[:12]} cannot be used: {error.message}", hint=error.hint
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "JSON"
+        raise Corrupt(
+            f"{name} of bundle {id[:12]} is malformed: {place}: {first['msg']}."
+        ) from error
+    except ValueError as error:
+        raise Corrupt(f"{name} of bundle {id[:12]} is malformed: {error}.") from error
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    format: Literal[1]
+    recipe: str
+    files: dict[str, str]
+
+
+class _Codec(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    kind: str
+    config: dict[str, Any]
+
+
+class _Sample(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    payload: str
+    labels: dict[str, str]
+    probabilities: dict[str, dict[str, float]]
+
+
+_LABELS = TypeAdapter(Annotated[dict[str, list[str]], Strict()])
+_GOLDEN = TypeAdapter(list[_Sample])
+
+
+def _codec(content: bytes) -> Codec[Any]:
+    body = _Codec.model_validate_json(content)
+    return open_codec(body.kind, body.config)
+
+
+def _labels(content: bytes) -> dict[str, tuple[str, ...]]:
+    labels = {name: tuple(row) for name, row in _LABELS.validate_json(content).items()}
+    if not labels or not all(labels.values()):
+        raise ValueError("there is no target, or one without a label")
+    return labels
+
+
+def _golden(content: bytes, targets: set[str]) -> tuple[Golden, ...]:
+    golden = [Golden.from_json(row.model_dump()) for row in _GOLDEN.validate_json(content)]
+    if not all(set(row.labels) == set(row.probabilities) == targets for row in golden):
+        raise ValueError("a golden sample does not name every target, or names another one")
+    return tuple(golden)
 
 
 def _digest(content: bytes) -> str:

@@ -6,13 +6,14 @@ judged is what is served.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidemill.bundle import Bundle
+from tidemill.domain.errors import Corrupt
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Answer
 
@@ -32,9 +33,15 @@ class Predictor:
         return self.codec.read(payload)
 
     def probabilities(self, items: Sequence[Any]) -> dict[str, Floats]:
-        """Per target, the calibrated probabilities [items, labels] in the bundle's label order."""
+        """Per target, the calibrated probabilities [items, labels] in the bundle's label order.
+
+        Raises Corrupt when the graph does not answer as many labels as the bundle names.
+        """
         outputs = self._runtime.run(self.codec.encode(items))
-        return {target: softmax(outputs[f"logits_{target}"]) for target in self.bundle.labels}
+        return {
+            target: softmax(_logits(outputs, target, (len(items), len(names))))
+            for target, names in self.bundle.labels.items()
+        }
 
     def answer(self, items: Sequence[Any]) -> list[tuple[Answer, ...]]:
         """The answers to each item, one per target."""
@@ -43,6 +50,16 @@ class Predictor:
             names = self.bundle.labels[target]
             columns.append([_answer(target, names, row) for row in rows])
         return list(zip(*columns, strict=True))
+
+
+def _logits(outputs: Mapping[str, Any], target: str, wanted: tuple[int, int]) -> npt.NDArray[Any]:
+    logits = outputs.get(f"logits_{target}")
+    if logits is None:
+        raise Corrupt(f"The model has no output for the target {target!r}.")
+    rows: npt.NDArray[Any] = np.asarray(logits)
+    if rows.shape != wanted:
+        raise Corrupt(f"The model answers {target!r} with {rows.shape} where {wanted} is named.")
+    return rows
 
 
 def softmax(logits: npt.NDArray[Any]) -> Floats:

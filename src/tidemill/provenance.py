@@ -12,20 +12,22 @@ from typing import Any
 
 import tidemill
 
+PACKAGE = Path(tidemill.__file__).parent
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow", "torch")
 
 
 def code(folder: Path) -> dict[str, Any]:
     """The revision of the git checkout around `folder` and the digest of the installed package.
 
-    Outside a checkout, or without git, `revision` is empty and says nothing; the digest always
-    tells.
+    `changed` tells whether the checkout differs from its revision: in a file that git tracks, or
+    by a file that it does not track among the package's sources. Outside a checkout, or without
+    git, `revision` is empty and `changed` None, since nobody knows; the digest always tells.
     """
     return {
         "tidemill": tidemill.__version__,
         "package": package_digest(),
-        "revision": _git(folder, "rev-parse", "HEAD"),
-        "changed": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+        "revision": _git(folder, "rev-parse", "HEAD") or "",
+        "changed": _changed(folder),
     }
 
 
@@ -42,7 +44,7 @@ def environment() -> dict[str, Any]:
 
 def package_digest() -> str:
     """The sha256 over every source file of the package, by path."""
-    root = Path(tidemill.__file__).parent
+    root = PACKAGE
     digest = hashlib.sha256()
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.yaml")]):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
@@ -50,15 +52,25 @@ def package_digest() -> str:
     return digest.hexdigest()
 
 
-def _git(folder: Path, *words: str) -> str:
+def _changed(folder: Path) -> bool | None:
+    tracked = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    if tracked is None:
+        return None
+    # This asks about nothing when the package lies outside the checkout, and that is no change.
+    strays = _git(folder, "ls-files", "--others", "--exclude-standard", "--", str(PACKAGE))
+    return bool(tracked or strays)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None when it cannot be asked or cannot answer."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         # No git on this machine, or one that hangs: the package's digest still names the code.
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(name: str) -> str:

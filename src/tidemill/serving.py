@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
 
 from uuid_utils import uuid7
 
@@ -19,6 +21,7 @@ from tidemill.domain.errors import Unavailable
 from tidemill.domain.ports import Clock, Ledger, TrafficLog
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
+from tidemill.recipes.routes import Build
 from tidemill.settings import Settings
 
 
@@ -39,38 +42,54 @@ class Serving:
         self.ledger.close()
 
 
-def open_serving(settings: Settings) -> Serving:
-    """The parts over the workspace in `settings.home`.
+def open_serving(settings: Settings) -> tuple[Serving, Build]:
+    """The parts over the workspace in `settings.home`, and the recipe's own routes.
 
-    Raises Unavailable when nothing was ever trained there: the ledger says which recipe to serve.
+    Raises Unavailable when nothing was ever trained there (the ledger says which recipe to serve)
+    or the recipe is not installed, StorageFailed. A start that fails leaves no file behind.
     """
     clock = SystemClock()
     ledger = SqlLedger.existing(settings.home / "ledger.sqlite", clock)
-    with ledger.begin(write=False) as unit:
-        versions = unit.latest(ModelVersion, limit=1)
-    if not versions:
-        ledger.close()
-        raise Unavailable(
-            f"No model is registered in {settings.home}.", hint="Train one: tidemill train coffee"
+    try:
+        recipe = _recipe(ledger, settings.home)
+        routes = load_routes(recipe)
+        server = str(uuid7())
+        # Last, because it makes a file: a start that is tried again and again must not.
+        traffic = SqliteTraffic(
+            settings.home / "traffic",
+            server,
+            durability=settings.durability,
+            max_mb=settings.traffic_max_mb,
         )
-    server = str(uuid7())
+    except BaseException:
+        ledger.close()
+        raise
     bundles = BundleStore(settings.home / "bundles")
 
     def load(version: ModelVersion) -> Predictor:
         bundle = bundles.open(version.bundle)
         return Predictor(bundle, OnnxRuntime(bundle.model, threads=settings.threads))
 
-    return Serving(
-        recipe=versions[0].recipe,
-        server=server,
-        settings=settings,
-        ledger=ledger,
-        traffic=SqliteTraffic(
-            settings.home / "traffic",
-            server,
-            durability=settings.durability,
-            max_mb=settings.traffic_max_mb,
-        ),
-        clock=clock,
-        load=load,
-    )
+    return Serving(recipe, server, settings, ledger, traffic, clock, load), routes
+
+
+def load_routes(recipe: str) -> Build:
+    """The factory of a recipe's own routes. Raises Unavailable when it is not installed."""
+    found = {point.name: point for point in entry_points(group="tidemill.routes")}
+    if recipe not in found:
+        raise Unavailable(
+            f"The routes of recipe {recipe!r} are not installed.",
+            hint=f"Install its package. Installed are: {', '.join(sorted(found))}.",
+        )
+    build: Build = found[recipe].load()
+    return build
+
+
+def _recipe(ledger: Ledger, home: Path) -> str:
+    with ledger.begin(write=False) as unit:
+        versions = unit.latest(ModelVersion, limit=1)
+    if not versions:
+        raise Unavailable(
+            f"No model is registered in {home}.", hint="Train one: tidemill train coffee"
+        )
+    return versions[0].recipe

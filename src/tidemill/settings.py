@@ -20,9 +20,9 @@ from tidemill.domain.errors import UsageError
 def _person() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that nobody gave a name.
-        return f"uid-{os.getuid()}"
+    except (KeyError, OSError, ImportError):
+        # A container may run under a number that nobody gave a name; Windows has no numbers.
+        return f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 class Settings(BaseSettings):

@@ -30,6 +30,8 @@ def staged(root: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True)
         yield folder
+    except BrokenPipeError:
+        raise  # Whoever read our output has left; that says nothing about the disk.
     except OSError as error:
         raise StorageFailed(
             f"Could not write below {root}: {error.strerror or error}.",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from uuid_utils import uuid7
@@ -113,6 +117,51 @@ def test_a_look_up_reads_the_log_of_the_time_not_every_log(tmp_path: Path) -> No
     found = TrafficFiles(tmp_path).find(one.id)
     assert found is not None
     assert found.answers == (ANSWER,)
+
+
+def test_a_log_that_was_never_begun_holds_nothing(tmp_path: Path) -> None:
+    """A server that is killed while it starts leaves an empty file, or one without a table."""
+    (tmp_path / f"{uuid7()}.sqlite").touch()
+    with contextlib.closing(sqlite3.connect(tmp_path / f"{uuid7()}.sqlite")) as db:
+        db.execute("CREATE TABLE other (id)")
+    assert TrafficFiles(tmp_path).find(str(uuid7())) is None
+
+
+def test_a_damaged_log_does_not_hide_what_an_older_one_holds(tmp_path: Path) -> None:
+    log = SqliteTraffic(tmp_path, str(uuid7()))
+    (tmp_path / f"{uuid7()}.sqlite").write_bytes(b"no database at all" * 100)
+    one = prediction(1)
+    log.append([one])
+    log.close()
+    found = TrafficFiles(tmp_path).find(one.id)
+    assert found is not None
+    assert found.answers == one.answers
+    with pytest.raises(StorageFailed, match="not a database"):
+        TrafficFiles(tmp_path).find(str(uuid7()))
+
+
+def test_a_log_that_ended_before_the_prediction_is_not_opened(tmp_path: Path) -> None:
+    old = tmp_path / f"{uuid7()}.sqlite"
+    old.write_bytes(b"no database at all" * 100)
+    os.utime(old, (0, 0))
+    assert TrafficFiles(tmp_path).find(str(uuid7())) is None
+    wal = tmp_path / f"{old.name}-wal"
+    wal.write_bytes(b"")
+    with pytest.raises(StorageFailed):
+        TrafficFiles(tmp_path).find(str(uuid7()))
+    assert TrafficFiles(tmp_path).find("") is None
+    with pytest.raises(StorageFailed):  # no time can be read out of it, so nothing is left out
+        TrafficFiles(tmp_path).find("zzz")
+
+
+@pytest.mark.parametrize(("durability", "synced"), [("host", (2, 1)), ("process", (1, 0))])
+def test_a_hosts_loss_is_survived_by_full_syncs(
+    tmp_path: Path, durability: Literal["host", "process"], synced: tuple[int, int]
+) -> None:
+    log = SqliteTraffic(tmp_path, str(uuid7()), durability=durability)
+    asked = ("PRAGMA synchronous", "PRAGMA fullfsync")
+    assert tuple(log._db.execute(pragma).fetchone()[0] for pragma in asked) == synced
+    log.close()
 
 
 def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:

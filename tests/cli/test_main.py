@@ -17,6 +17,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from tidemill.cli import main as cli
 from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
 from tidemill.domain.errors import DataRefused, TidemillError
 from tidemill.settings import read_settings
@@ -97,16 +98,20 @@ def data(root: Path, *more: str) -> tuple[str, ...]:
     return ("data=folder", f"data.path={root}", "checks.minimum_per_class=1", *more)
 
 
-def child(*words: str, **environment: str) -> Said:
+def child(
+    *words: str, stdin: int | None = None, stdout: int = subprocess.PIPE, **environment: str
+) -> Said:
     done = subprocess.run(
         [sys.executable, *words],
-        capture_output=True,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
         env={**os.environ, **environment},
     )
     assert "Traceback" not in done.stderr
-    return Said(done.returncode, done.stdout, done.stderr)
+    return Said(done.returncode, done.stdout or "", done.stderr)
 
 
 def test_a_good_folder_becomes_a_snapshot(ask: Ask, leaves: Path, home: Path) -> None:
@@ -154,6 +159,56 @@ def test_a_word_that_is_no_command_is_usage(ask: Ask, words: list[str]) -> None:
     said = ask(*words)
     assert said.code == 2
     assert "Usage" in said.err + said.out
+
+
+def test_a_line_that_cannot_be_parsed_is_an_error_object_too(ask: Ask) -> None:
+    for words in (["serve", "--prot", "1"], ["nothing"], ["models", "show"], ["data", "nothing"]):
+        said = ask(*words, "--json")
+        assert (said.code, said.error["code"]) == (2, "usage"), words
+        assert said.error["message"], words
+        assert said.error["hint"].startswith("Usage: tidemill"), words
+
+
+def test_an_interrupted_command_says_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both while it works and while its modules are loaded."""
+    said = child(
+        *("-m", "tidemill", "train", "coffee", "--with-parent", "--json"), stdin=subprocess.DEVNULL
+    )
+    assert (said.code, said.error["code"]) == (130, "interrupted")
+    assert "error: Interrupted." in said.err
+
+    def interrupted(_: str) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "part", interrupted)
+    said = ask("config", "--json")
+    assert (said.code, said.error["code"]) == (130, "interrupted")
+
+
+def test_a_reader_that_left_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = child("-m", "tidemill", "config", "--json", stdout=writer)
+    os.close(writer)
+    assert (said.code, said.err) == (141, "")
+
+
+def test_our_own_modules_are_never_called_missing(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tidemill.cli.config", None)
+    assert ask("config", "--json").error["code"] == "bug"
+
+
+def test_a_package_that_cannot_be_imported_is_not_called_absent(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "halved.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(cli, "part", lambda _: exec("from halved import whole"))  # noqa: S102
+    said = ask("config", "--json")
+    assert (said.code, said.error["code"]) == (4, "unavailable")
+    assert "halved, which cannot be imported (cannot import name 'whole'" in said.error["message"]
 
 
 def test_a_setting_that_does_not_fit_is_usage(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,19 @@ def test_the_latest_come_first_and_versions_are_counted(filled: Ledger) -> None:
         assert [row.id for row in unit.latest(ModelVersion, limit=1)] == ["v2"]
 
 
+def test_the_verdicts_on_one_version_come_newest_first(filled: Ledger) -> None:
+    with filled.begin() as unit:
+        unit.add(replace(VERSION, id="v2"), moved("v2"))
+        for id, version in (("d2", "v2"), ("d3", "v1"), ("d4", "v1")):
+            unit.add(replace(PASSED, id=id, version=version), moved(version))
+        assert [row.id for row in unit.verdicts("v1")] == ["d4", "d3", "d1"]
+        assert unit.verdicts("v1", limit=2) == [
+            replace(PASSED, id="d4"),
+            replace(PASSED, id="d3"),
+        ]
+        assert unit.verdicts("v9") == []
+
+
 def test_a_unit_that_fails_leaves_nothing(filled: Ledger) -> None:
     with pytest.raises(RuntimeError), filled.begin() as unit:
         unit.move_alias(Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def test_a_relabelled_example_is_kept_under_its_new_label(
         for n, label in enumerate(["rust", "healthy", "healthy"])
     ]
     intake = taken(source([*crowd, *votes]), policy="majority")
-    assert store.open(intake.snapshot.id).find(votes[0].id).labels == {"disease": "healthy"}
+    labels = store.open(intake.snapshot.id).labels_of({votes[0].id})
+    assert labels == {votes[0].id: [{"disease": "healthy"}]}
 
 
 def test_a_class_that_the_policy_empties_is_refused(
@@ -132,6 +134,31 @@ def test_a_source_that_changes_between_readings_is_refused(
         with pytest.raises(DataError, match=sentence):
             taken(Shifting(crowd, second))
     assert list(store.root.iterdir()) == []
+
+
+def test_the_same_data_again_is_read_once_and_writes_nothing(
+    taken: Take, store: SnapshotStore, crowd: list[Example], example: Make
+) -> None:
+    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    first = taken(Shifting([*crowd, copy], [*crowd, copy]), policy="drop")
+    before = store.root.stat().st_mtime_ns
+    heard: list[int] = []
+    once = Shifting([copy, *crowd])  # a second reading of it would fail
+    again = taken(once, policy="drop", progress=heard.append)
+    assert again.snapshot == first.snapshot
+    assert set(again.excluded) == {"rust train 3.txt"}
+    assert store.root.stat().st_mtime_ns == before  # a staged folder would have come and gone
+    assert (heard[:2], heard[-2:]) == ([1, 2], [33, 66])
+
+
+def test_data_that_comes_from_elsewhere_is_another_snapshot(
+    taken: Take, source: Listed, crowd: list[Example]
+) -> None:
+    first = taken(source(crowd))
+    moved = [replace(one, source="feedback") for one in crowd]
+    assert taken(source(moved)).snapshot.id != first.snapshot.id
+    with pytest.raises(DataError, match="changed while"):
+        taken(Shifting([*moved[:-1], crowd[-1]], moved))
 
 
 def picture(seed: int, format: str = "PNG") -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import Corrupt, NotFound
-from tidemill.domain.types import Example, Snapshot, payload_id
+from tidemill.domain.types import Example, Snapshot
 
 Make = Callable[..., Example]
 Write = Callable[..., Snapshot]
@@ -52,13 +52,17 @@ def test_rows_without_payloads_are_light(store: SnapshotStore, write: Write) -> 
     assert {one.payload for one in opened.rows(payloads=False)} == {b""}
 
 
-def test_an_example_is_found_by_its_id(
+def test_labels_are_found_by_ids_in_one_pass(
     store: SnapshotStore, write: Write, crowd: list[Example]
 ) -> None:
-    opened = store.open(write(shard_rows=3).id)
-    assert all(opened.find(one.id) == one for one in crowd)
-    with pytest.raises(NotFound, match="has no example"):
-        opened.find("0" * 64)
+    disputed = replace(crowd[0], labels={"disease": "phoma"}, origin="again.txt")
+    twin = replace(crowd[1], origin="twin.txt")
+    opened = store.open(write([*crowd, disputed, twin], shard_rows=3).id)
+    asked = {one.id for one in crowd[:3]} | {"0" * 64}
+    found = opened.labels_of(asked)
+    assert set(found) == {one.id for one in crowd[:3]}
+    assert sorted(row["disease"] for row in found[crowd[0].id]) == ["healthy", "phoma"]
+    assert found[crowd[1].id] == [crowd[1].labels]
 
 
 def test_what_was_never_written_is_not_found(store: SnapshotStore, write: Write) -> None:
@@ -109,7 +113,7 @@ def test_a_shortened_shard_is_found(store: SnapshotStore, write: Write) -> None:
     path = folder(store, snapshot) / "train-00000.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     opened = store.open(snapshot.id)
-    for read in (opened.verify, lambda: list(opened.rows()), lambda: opened.find("0" * 64)):
+    for read in (opened.verify, lambda: list(opened.rows()), lambda: opened.labels_of({"0" * 64})):
         with pytest.raises(Corrupt, match=r"train-00000\.parquet cannot be read"):
             read()
 
@@ -156,4 +160,4 @@ def test_empty_payloads_are_payloads(
     store: SnapshotStore, write: Write, crowd: list[Example], example: Make
 ) -> None:
     snapshot = write([*crowd, example(b"", split="val", origin="empty")])
-    assert store.open(snapshot.id).find(payload_id(b"")).origin == "empty"
+    assert [row.origin for row in store.open(snapshot.id).rows() if not row.payload] == ["empty"]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import subprocess
 import sys
@@ -15,8 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tidemill.data.canonical import canonical_row
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.domain.errors import DataError, StorageFailed
+from tidemill.domain.errors import Corrupt, DataError, StorageFailed
 from tidemill.domain.types import Example, Snapshot, payload_id
 
 Make = Callable[..., Example]
@@ -165,6 +165,7 @@ OVER_LIMIT = """
 import resource, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from tidemill.data.canonical import canonical_row
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import StorageFailed
 from tidemill.domain.types import Example, payload_id
@@ -207,20 +208,20 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, limit: int, half: int) -> No
     assert list(root.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked after there")
-def test_sweeping_removes_what_dead_writers_left(store: SnapshotStore, write: Write) -> None:
+def test_a_half_written_snapshot_is_none(store: SnapshotStore, write: Write) -> None:
     snapshot = write()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    names = [f".writing-{dead.pid}-ab12", f".writing-{os.getpid()}-ab12", "notes"]
-    for name in names:
-        (store.root / name).mkdir()
-        (store.root / name / "spool").write_bytes(b"half")
+    (store.root / ".writing-1-ab12").mkdir()
     assert store.list() == (snapshot.id,)
-    assert store.sweep() == (names[0],)
-    left = {path.name for path in store.root.iterdir()}
-    assert left == {snapshot.id, *names[1:]}
 
 
-def test_sweeping_before_anything_was_written_is_fine(store: SnapshotStore) -> None:
-    assert store.sweep() == ()
+def test_rows_that_are_kept_are_known_by_themselves(
+    store: SnapshotStore, write: Write, crowd: list[Example]
+) -> None:
+    rows = [canonical_row(one) for one in crowd]
+    assert store.known(rows) is None
+    snapshot = write()
+    assert store.known(reversed(rows)) == snapshot
+    assert store.known(rows[1:]) is None
+    (folder(store, snapshot) / "manifest.json").unlink()
+    with pytest.raises(Corrupt):
+        store.known(rows)

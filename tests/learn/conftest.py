@@ -24,7 +24,7 @@ def split() -> Callable[[int, int], EncodedSplit]:
         noise = random.integers(0, 60, (n, *SIZE, 3))
         images = (noise + 70 * shade[:, None, None, None]).astype(np.uint8)
         labels = {"shade": shade.astype(np.int64)}
-        return EncodedSplit(images, labels, tuple(str(at) for at in range(n)))
+        return EncodedSplit(images, labels)
 
     return make
 

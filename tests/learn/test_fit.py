@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +110,30 @@ def test_no_epoch_begins_after_the_time_is_up(
     assert len(fit(network, split(24, 0), split(12, 1), short, seed=0).history) == 1
 
 
+def test_an_interruption_is_one_and_the_next_ctrl_c_is_heard(
+    network: ResidualCNN, split: MakeSplit, plan: TrainPlan
+) -> None:
+    def interrupt(step: FitStep) -> None:
+        if step.epoch == 2:
+            raise KeyboardInterrupt("by hand")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
+        fit(network, split(24, 0), split(12, 1), plan, seed=0, progress=interrupt)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_exit_that_somebody_meant_stays_one(
+    network: ResidualCNN, split: MakeSplit, plan: TrainPlan
+) -> None:
+    def leave(_: FitStep) -> None:
+        sys.exit(7)
+
+    with pytest.raises(SystemExit, match="7"):
+        fit(network, split(24, 0), split(12, 1), plan, seed=0, progress=leave)
+
+
 def test_divergence_is_said(network: ResidualCNN, split: MakeSplit, plan: TrainPlan) -> None:
     absurd = replace(plan, learning_rate=1e30)
     with pytest.raises(UsageError, match="diverged"):
@@ -117,7 +143,7 @@ def test_divergence_is_said(network: ResidualCNN, split: MakeSplit, plan: TrainP
 def test_splits_must_fit_the_network(
     network: ResidualCNN, split: MakeSplit, plan: TrainPlan
 ) -> None:
-    other = EncodedSplit(split(6, 0).images, {"colour": np.zeros(6, np.int64)}, ("",) * 6)
+    other = EncodedSplit(split(6, 0).images, {"colour": np.zeros(6, np.int64)})
     with pytest.raises(DataError, match="colour"):
         fit(network, other, split(6, 0), plan, seed=0)
     with pytest.raises(DataError, match="no example"):

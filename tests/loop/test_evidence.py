@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import Golden
 from tidemill.domain.types import Example, Labels, Split, payload_id
-from tidemill.loop.evidence import Evidence, HeldBack, gather
+from tidemill.loop.evidence import Evidence, HeldBack, NameUse, gather
 from tidemill.loop.gate import GatePolicy, judge
 from tidemill.predictor import Predictor
 
@@ -44,8 +45,24 @@ def example(payload: bytes, labels: Labels, split: Split) -> Example:
 
 
 def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldBack:
-    by_id = {row.id: row.labels for row in rows}
-    return HeldBack(labels, lambda split: [row for row in rows if row.split == split], by_id.get)
+    def of_split(split: Split) -> list[Example]:
+        return [row for row in rows if row.split == split]
+
+    def labels_of(ids: Collection[str]) -> dict[str, list[Labels]]:
+        found: dict[str, list[Labels]] = {}
+        for row in rows:
+            if row.id in ids:
+                found.setdefault(row.id, []).append(row.labels)
+        return found
+
+    return HeldBack(labels, len(of_split("val")), of_split, labels_of)
+
+
+def with_golden(predictor: Predictor, golden: Sequence[Golden]) -> Predictor:
+    """The same model with samples that no bundle on disk could hold."""
+    return Predictor(
+        replace(predictor.bundle, golden=tuple(golden)), OnnxRuntime(predictor.bundle.model)
+    )
 
 
 def failed(evidence: Evidence) -> set[str]:
@@ -102,6 +119,85 @@ def test_a_golden_sample_that_is_not_in_the_snapshot_is_a_fault(
     assert failed(evidence) == {"label_names"}
 
 
+def test_swapped_label_names_are_seen_when_their_golden_samples_were_taken_out(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    """All that is left proves `phoma`, and nothing in the bundle contradicts itself."""
+    golden = [sample for sample in golden_of(SWAPPED) if sample.labels["disease"] == "phoma"]
+    evidence = gather(tiny(SWAPPED, golden=golden), None, held(truth))
+    assert (len(golden), evidence.name_faults, evidence.table_faults) == (1, (), ())
+    assert evidence.parity < 1e-5
+    assert "label_names" in failed(evidence)
+    (check,) = [c for c in judge(evidence, GatePolicy()) if c.name == "label_names"]
+    assert check.reason.endswith("47 of 70 anchor examples: healthy (24), miner (23)")
+
+
+def test_a_class_that_is_never_met_needs_no_proof(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    golden = [sample for sample in golden_of(TRUE) if sample.labels["disease"] != "phoma"]
+    rows = [row for row in truth if row.labels["disease"] != "phoma" or row.split == "val"]
+    evidence = gather(tiny(golden=golden), None, held(rows))
+    assert [use.label for use in evidence.targets[0].uses] == ["healthy", "miner"]
+    assert failed(evidence) == set()
+
+
+def test_how_names_are_used_is_counted(
+    tiny: Tiny, truth: list[Example], golden_of: GoldenOf
+) -> None:
+    both = {"disease": TRUE["disease"], "part": ("leaf", "stem", "fruit")}
+    part = dict(zip(both["disease"], both["part"], strict=True)) | {"phoma": "leaf"}
+    rows = [
+        replace(row, labels={**row.labels, "part": part[row.labels["disease"]]}) for row in truth
+    ]
+    evidence = gather(tiny(both, golden=golden_of(both)[:1]), None, held(rows, both))
+    assert evidence.validation == 3
+    disease, other = evidence.targets
+    assert disease.uses == (
+        NameUse("healthy", 23, 23, 23, golden=False),
+        NameUse("miner", 24, 24, 24, golden=True),
+        NameUse("phoma", 23, 23, 0, golden=False),
+    )
+    assert other.uses[0] == NameUse("fruit", 23, 0, 0, golden=False)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("miner", "healthy", "plague"), ("lacks phoma", "invents plague")),
+        (("miner", "healthy", "miner"), ("names twice miner", "lacks phoma")),
+        (("miner", "healthy"), ("lacks phoma",)),
+        (("phoma", "miner", "healthy"), ()),
+    ],
+)
+def test_the_label_table_must_name_what_the_snapshot_names(
+    tiny: Tiny,
+    truth: list[Example],
+    golden_of: GoldenOf,
+    names: tuple[str, ...],
+    told: tuple[str, ...],
+) -> None:
+    given = {"disease": names}
+    evidence = gather(tiny(given, golden=golden_of(given)[:1]), None, held(truth))
+    assert evidence.table_faults == tuple(f"for disease the bundle {fault}" for fault in told)
+    assert not told or "label_names" in failed(evidence)
+
+
+def test_a_payload_that_the_snapshot_keeps_under_two_labels_may_bear_either(
+    tiny: Tiny, truth: list[Example]
+) -> None:
+    disputed = [
+        replace(row, labels={"disease": other})
+        for row in truth
+        if row.split == "val"
+        for other in TRUE["disease"]
+    ]
+    assert failed(gather(tiny(), None, held([*disputed, *truth]))) == set()
+    never = [replace(row, labels={"disease": "rust"}) for row in disputed]
+    rows = [row for row in truth if row.split != "val"] + never
+    assert len(gather(tiny(), None, held(rows)).name_faults) == 3
+
+
 def test_a_bundle_without_golden_samples_proves_nothing(tiny: Tiny, truth: list[Example]) -> None:
     evidence = gather(tiny(golden=[]), None, held(truth))
     assert evidence.golden == 0
@@ -125,9 +221,8 @@ def test_a_missing_or_strange_record_is_no_parity(
     tiny: Tiny, truth: list[Example], golden_of: GoldenOf, recorded: dict[str, dict[str, float]]
 ) -> None:
     first, *others = golden_of(TRUE)
-    evidence = gather(
-        tiny(golden=[*others, replace(first, probabilities=recorded)]), None, held(truth)
-    )
+    strange = with_golden(tiny(), [*others, replace(first, probabilities=recorded)])
+    evidence = gather(strange, None, held(truth))
     assert evidence.parity >= 1
     assert "onnx_parity" in failed(evidence)
 

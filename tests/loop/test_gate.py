@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.domain.types import Check
-from tidemill.loop.evidence import Evidence, Marks, TargetEvidence
+from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
 from tidemill.loop.gate import (
     GatePolicy,
     floor,
@@ -43,6 +43,10 @@ def target(**given: Any) -> TargetEvidence:
         target="disease",
         labels=4,
         prior=0.25,
+        uses=(
+            NameUse("rust", 100, 90, 90, golden=True),
+            NameUse("miner", 100, 90, 90, golden=True),
+        ),
         anchor=marks(180, ANCHOR),
         anchor_champion=None,
         fresh=NOTHING,
@@ -60,7 +64,14 @@ def against(
 
 
 def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
-    base = Evidence(targets=targets or (target(),), golden=16, name_faults=(), parity=1e-6)
+    base = Evidence(
+        targets=targets or (target(),),
+        golden=16,
+        validation=60,
+        table_faults=(),
+        name_faults=(),
+        parity=1e-6,
+    )
     return replace(base, **given)
 
 
@@ -88,8 +99,9 @@ def test_a_better_challenger_passes_everything_on_anchor_and_fresh() -> None:
 
 
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
-    assert label_names(evidence()).passed
-    check = label_names(evidence(name_faults=("'rust' is said where 'miner' is true", "more")))
+    assert label_names(evidence(), POLICY).passed
+    faults = ("'rust' is said where 'miner' is true", "more")
+    check = label_names(evidence(name_faults=faults), POLICY)
     assert not check.passed
     assert check.reason == "2 golden answers are wrong: 'rust' is said where 'miner' is true"
     assert check.figure == 2
@@ -97,9 +109,70 @@ def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
 
 def test_without_golden_samples_neither_names_nor_parity_are_proved() -> None:
     bare = evidence(golden=0, parity=0.0)
-    assert "no golden samples" in label_names(bare).reason
-    assert not label_names(bare).passed
+    assert "no golden samples" in label_names(bare, POLICY).reason
+    assert not label_names(bare, POLICY).passed
     assert not onnx_parity(bare).passed
+
+
+def test_a_label_table_that_is_not_the_snapshots_is_a_refusal_that_says_where() -> None:
+    check = label_names(evidence(table_faults=("for disease the bundle lacks rust",)), POLICY)
+    assert (check.passed, check.reason) == (False, "for disease the bundle lacks rust")
+
+
+UNPROVED = {
+    "often and mostly wrongly": (NameUse("spot", 40, 20, 20, golden=False), False),
+    "often, rightly, and so that val must have shown it": (
+        NameUse("spot", 12, 11, 11, golden=False),
+        False,
+    ),
+    "often and rightly, but val need not have shown it": (
+        NameUse("spot", 9, 9, 9, golden=False),
+        True,
+    ),
+    "often and rightly, but never with the other targets right": (
+        NameUse("spot", 40, 39, 2, golden=False),
+        True,
+    ),
+    "often and wrongly, with proof": (NameUse("spot", 40, 2, 2, golden=True), True),
+    "more often than the margin": (NameUse("spot", 5, 0, 0, golden=False), False),
+    "no more often than the margin": (NameUse("spot", 4, 0, 0, golden=False), True),
+}
+
+
+@pytest.mark.parametrize("how", UNPROVED)
+def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
+    use, passes = UNPROVED[how]
+    check = label_names(evidence(target(uses=(*target().uses, use))), POLICY)
+    assert check.passed is passes
+    if not passes:
+        assert check.reason.endswith(
+            f"names given to {use.named} of 200 anchor examples: spot ({use.named})"
+        )
+        assert check.target == "disease"
+
+
+def test_names_without_proof_are_counted_together() -> None:
+    few = [NameUse(label, 3, 0, 0, golden=False) for label in ("miner", "spot")]
+    assert label_names(evidence(target(uses=(few[0],))), POLICY).passed
+    check = label_names(evidence(target(uses=tuple(few))), POLICY)
+    assert not check.passed
+    assert check.reason.endswith("miner (3), spot (3)")
+    assert label_names(evidence(target(uses=tuple(few))), GatePolicy(margin=0.03)).passed
+
+
+def test_a_champion_that_cannot_be_opened_fails_and_nothing_is_compared() -> None:
+    checks = judge(evidence(target(fresh=marks(50, 100)), champion_fault="It is gone."), POLICY)
+    assert verdicts(checks) == {
+        "label_names": True,
+        "onnx_parity": True,
+        "champion": False,
+        "floor": True,
+        "not_untrained": True,
+        "non_inferiority": False,
+    }
+    reasons = {check.name: check.reason for check in checks}
+    assert reasons["champion"] == "cannot be opened: It is gone"
+    assert reasons["non_inferiority"].startswith("the champion cannot be opened")
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ class Workspace:
         self.ledger: Ledger = MemoryLedger(self.clock)
         self.traffic: TrafficLog = MemoryTraffic()
         self.bundles = BundleStore(root / "bundles")
+        self.recipe = "coffee"
         self.loaded: list[str] = []
         self.wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime
 
@@ -133,7 +134,7 @@ class Workspace:
                 taken = Snapshot("s" * 64, "coffee", 16, {}, names, "stop", None, now)
                 unit.add(taken, SnapshotTaken(actor="test", subject=taken.id, rows=16))
             id = unit.next_version()
-            version = ModelVersion(id, bundle, run.id, "s" * 64, "coffee", None, now)
+            version = ModelVersion(id, bundle, run.id, "s" * 64, self.recipe, None, now)
             unit.add(run, RunFinished(actor="test", subject=run.id, weights=""))
             unit.add(
                 version, VersionRegistered(actor="test", subject=id, bundle=bundle, run=run.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,7 +21,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def bounded() -> FastAPI:
+def bounded(**bounds: int) -> FastAPI:
     app = FastAPI()
 
     @app.post("/raw")
@@ -32,7 +33,7 @@ def bounded() -> FastAPI:
         return len(await file.read())
 
     errors.install(app)
-    app.add_middleware(body.BodyLimit, most=MOST)
+    app.add_middleware(body.BodyLimit, **{"most": MOST, **bounds})
     return app
 
 
@@ -83,3 +84,53 @@ async def test_a_form_that_grows_too_large() -> None:
     headers = {"content-type": "multipart/form-data; boundary=b"}
     refused(await post("/form", content=pieces, headers=headers))
     assert pieces.taken <= MOST + 2000
+
+
+def full(response: Any) -> None:
+    assert response.status_code == 503, response.text
+    assert response.json()["error"]["code"] == "overloaded"
+    assert response.headers["connection"] == "close"
+    assert response.headers["retry-after"] == "1"
+
+
+class Half:
+    """A body that says nothing of its length and waits in its middle."""
+
+    def __init__(self) -> None:
+        self.sent = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"x" * 6000
+        self.sent.set()
+        await self.go.wait()
+        yield b"x" * 1000
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_bodies_under_way_have_a_bound_together(told: bool) -> None:
+    """Half a body is held; another one that fits by itself does not fit beside it."""
+    transport = httpx.ASGITransport(bounded(together=9000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        half = Half()
+        first = asyncio.create_task(client.post("/raw", content=half))
+        await half.sent.wait()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"x" * 4000
+
+        full(await client.post("/raw", content=b"x" * 4000 if told else pieces()))
+        assert (await client.post("/raw", content=b"x" * 2000)).json() == 2000
+        half.go.set()
+        assert (await first).json() == 7000
+        assert (await client.post("/raw", content=b"x" * 9000)).json() == 9000, "all is let go"
+
+
+async def test_a_form_that_there_is_no_room_for() -> None:
+    """FastAPI reads a form itself and makes a 400 of most that goes wrong."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    transport = httpx.ASGITransport(bounded(together=3000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        full(await client.post("/form", content=Pieces(head), headers=headers))
+        assert (await client.post("/raw", content=b"x" * 3000)).json() == 3000

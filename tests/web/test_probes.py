@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.coffee import routes as coffee
 from tidemill.recipes.routes import Answering, Probe, Routes
-from tidemill.web import predict
+from tidemill.web import errors, predict
 from tidemill.web.app import create_app
 
 
@@ -33,8 +33,11 @@ def fault(workspace: Any, opened: Any, routes: Any = coffee.build, **bundle: Any
 
 
 def test_probes_are_logged_as_probes_and_are_no_requests(door: Any, workspace: Any) -> None:
-    kinds = [kept.kind for kept in workspace.traffic._kept.values()]
-    assert kinds == ["probe"] * (1 + 16 + 16 + 16)
+    rows = list(workspace.traffic._kept.values())
+    assert [row.kind for row in rows] == ["probe"] * (1 + 16 + 16 + 16)
+    assert {row.payload for row in rows} == {b""}, "the bundle holds them"
+    told = door.ask("GET", f"/v1/predictions/{rows[0].id}").json()
+    assert (told["kind"], told["example"]) == ("probe", "")
     numbers = door.ask("GET", "/metrics").text
     assert 'kind="probe"' in numbers
     assert 'handler="/v1/predict"' not in numbers
@@ -64,7 +67,11 @@ def test_a_label_table_turned_round_in_the_recipes_builder(
 
     def wrong(prediction: Any) -> coffee.Diagnosis:
         told = true(prediction)
-        return told.model_copy(update={"prediction": turned(told.probabilities)[told.prediction]})
+        label = turned(told.probabilities)[told.prediction]
+        confidence = told.probabilities[label]
+        message = f"The leaf looks like {label} ({confidence:.1%})."
+        lie = {"prediction": label, "confidence": confidence, "message": message}
+        return told.model_copy(update=lie)
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
     assert "POST /predict (files) is wrong" in fault(workspace, opened)
@@ -77,12 +84,43 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
 
     def wrong(prediction: Any) -> coffee.Diagnosis:
         told = true(prediction)
-        names = list(told.probabilities)
-        values = sorted(told.probabilities.values())
-        return told.model_copy(update={"probabilities": dict(zip(names, values, strict=True))})
+        one, other = set(told.probabilities) - {told.prediction}
+        row = dict(told.probabilities)
+        row[one], row[other] = row[other] + 0.1, row[one] - 0.1
+        return told.model_copy(update={"probabilities": row})
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
     assert "POST /predict (files) is wrong" in fault(workspace, opened)
+
+
+@pytest.mark.parametrize(
+    ("update", "told"),
+    [
+        (lambda d: {"message": d.message.replace(d.prediction, "Rust")}, "message does not name"),
+        (lambda d: {"message": "The leaf looks ill."}, "the message does not name"),
+        (lambda d: {"message": d.message.replace("(", "(1")}, "the message does not name"),
+        (lambda d: {"confidence": min(d.probabilities.values())}, "is not the probability"),
+        (lambda d: {"confidence": float("nan")}, "cannot be read"),
+    ],
+)
+def test_what_the_recipe_says_twice_must_agree(
+    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, update: Any, told: str
+) -> None:
+    true = coffee.diagnosis
+
+    def wrong(prediction: Any) -> coffee.Diagnosis:
+        said = true(prediction)
+        return said.model_copy(update=update(said))
+
+    monkeypatch.setattr(coffee, "diagnosis", wrong)
+    message = fault(workspace, opened)
+    assert "POST /predict (files)" in message
+    assert told in message
+
+
+def test_a_proof_ends_with_its_first_fault(workspace: Any, opened: Any) -> None:
+    fault(workspace, opened, labels=("Phoma", "Healthy", "Miner"))
+    assert 1 <= len(workspace.traffic._kept) <= 1 + 16
 
 
 def test_payloads_answered_in_another_order(
@@ -165,16 +203,60 @@ def test_a_route_without_a_probe_keeps_the_server_from_starting(workspace: Any) 
         create_app(workspace.serving(), recipe(None, None, probed=False))
 
 
-def test_a_router_that_cannot_be_looked_into_keeps_the_server_from_starting(
-    workspace: Any,
+def test_whatever_no_probe_asks_is_refused_its_answers(
+    workspace: Any, opened: Any, red: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def build(_: Answering) -> Routes:
-        router = APIRouter()
-        router.mount("/inner", FastAPI())
+    """Other methods, parameters, nested routers and mounts: none is a way round the proof."""
+
+    def build(answering: Answering) -> Routes:
+        router, nested, inner = APIRouter(), APIRouter(), FastAPI()
+        errors.install(inner)
+
+        async def ask(request: Request) -> list[str]:
+            return [one.answers[0].label for one in await answering.answer(request, [red])]
+
+        for path in ("/get", "/name/{name}", "/ask"):
+            router.get(path)(ask)
+        router.put("/put")(ask)
+        nested.post("/ask")(ask)
+        router.include_router(nested, prefix="/nested")
+        inner.post("/ask")(ask)
+        router.mount("/inner", inner)
         return Routes(router)
 
-    with pytest.raises(UsageError, match="any method /inner"):
-        create_app(workspace.serving(), build)
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving(), build)
+    kept = len(workspace.traffic._kept)
+    ways = ("GET /get", "GET /name/rust", "PUT /put", "POST /nested/ask", "POST /inner/ask")
+    for way in (*ways, "GET /ask"):
+        response = door.ask(*way.split())
+        assert response.status_code == 500, way
+        assert f"{way} is asked by no probe" in response.json()["error"]["message"]
+        assert f"{way} is asked by no probe" in caplog.text
+    assert len(workspace.traffic._kept) == kept, "nothing was answered"
+
+
+def test_a_route_of_any_method_answers_once_a_probe_asks_it(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    def build(answering: Answering) -> Routes:
+        router = APIRouter()
+
+        @router.get("/ask/{form}")
+        async def ask(request: Request) -> Any:
+            [one] = await answering.answer(request, [bytes.fromhex(request.query_params["q"])])
+            return [[a.target, a.label, dict(a.probabilities)] for a in one.answers]
+
+        def asks(payload: bytes) -> dict[str, Any]:
+            return {"params": {"q": payload.hex()}}
+
+        return Routes(router, (Probe("/ask/short", asks, lambda body: body, method="GET"),))
+
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving(), build)
+    asked = {"params": {"q": red.hex()}}
+    assert door.ask("GET", "/ask/short", **asked).json()[0][1] == "Miner"
+    assert door.ask("GET", "/ask/long", **asked).status_code == 500
 
 
 def test_a_recipe_cannot_take_the_servers_paths(workspace: Any) -> None:

@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,16 @@ import pytest
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Unavailable
-from tidemill.web.server import bind, load_routes, url_of
+from tidemill.serving import load_routes, open_serving
+from tidemill.settings import read_settings
+from tidemill.web.address import bind, url_of
+from tidemill.web.server import run
 
 PROGRAM = """
 import json, sys
-from tidemill.serving import open_serving
 from tidemill.settings import read_settings
-from tidemill.web.server import load_routes, run
-serving = open_serving(read_settings())
-run(serving, load_routes(serving.recipe), announce=lambda url: print(url, flush=True))
-serving.close()
+from tidemill.web.server import run
+run(read_settings(), announce=lambda url: print(url, flush=True))
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
 """
 SECONDS = 30
@@ -48,11 +49,19 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def server(workspace: Any) -> Iterator[Server]:
-    home: Path = workspace.root
-    upgrade(home / "ledger.sqlite")
-    workspace.ledger = SqlLedger.existing(home / "ledger.sqlite", workspace.clock)
-    workspace.promote(workspace.register())
+def on_disk(workspace: Any) -> Iterator[Any]:
+    """A workspace whose ledger is a file, without any version."""
+    ledger = workspace.root / "ledger.sqlite"
+    upgrade(ledger)
+    workspace.ledger = SqlLedger.existing(ledger, workspace.clock)
+    yield workspace
+    workspace.ledger.close()
+
+
+@pytest.fixture
+def server(on_disk: Any) -> Iterator[Server]:
+    home: Path = on_disk.root
+    on_disk.promote(on_disk.register())
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         stdout=subprocess.PIPE,
@@ -69,7 +78,6 @@ def server(workspace: Any) -> Iterator[Server]:
     finally:
         process.kill()
         process.communicate()
-        workspace.ledger.close()
 
 
 def until_serving(client: httpx.Client, version: str) -> None:
@@ -129,6 +137,63 @@ def test_a_port_in_use_says_what_to_try() -> None:
 def test_an_address_of_another_machine() -> None:
     with pytest.raises(Unavailable, match="cannot be bound"):
         bind("192.0.2.1", 0)
+
+
+def logs(home: Path) -> list[Path]:
+    return list(home.glob("traffic/*"))
+
+
+def test_a_start_that_fails_leaves_no_log_behind(on_disk: Any) -> None:
+    settings = read_settings(home=on_disk.root, port=0)
+    with pytest.raises(Unavailable, match="No model is registered"):
+        open_serving(settings)
+    on_disk.recipe = "tea"
+    on_disk.register()
+    with pytest.raises(Unavailable, match="'tea'"):
+        open_serving(settings)
+    assert logs(on_disk.root) == []
+    on_disk.recipe = "coffee"
+    on_disk.register()
+    serving, routes = open_serving(settings)
+    serving.close()
+    assert callable(routes)
+    assert len(logs(on_disk.root)) == 1
+
+
+def test_an_address_in_use_is_noticed_before_anything_is_opened(on_disk: Any) -> None:
+    with (
+        bind("127.0.0.1", 0) as taken,
+        pytest.raises(Unavailable, match="is in use"),
+    ):
+        run(
+            read_settings(home=on_disk.root / "nothing", port=taken.getsockname()[1]),
+            announce=lambda _: pytest.fail("it is not served"),
+        )
+
+
+def test_a_server_that_nobody_listens_to_ends_and_says_so(on_disk: Any) -> None:
+    on_disk.register()
+    threads = {thread.name for thread in threading.enumerate()}
+
+    def announce(_: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run(read_settings(home=on_disk.root, port=0), announce=announce)
+    assert {t.name for t in threading.enumerate()} & {"tidemill-batch", "tidemill-slots"} <= threads
+
+
+def test_a_server_ends_when_it_is_told_to(on_disk: Any) -> None:
+    on_disk.register()
+    ends: list[Callable[[], None]] = []
+    told: list[str] = []
+
+    def announce(url: str) -> None:
+        told.append(url)
+        ends[0]()
+
+    run(read_settings(home=on_disk.root, port=0), announce=announce, watch=ends.append)
+    assert told[0].startswith("http://127.0.0.1:")
 
 
 def test_routes_that_are_not_installed() -> None:

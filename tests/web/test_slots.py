@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,8 +15,10 @@ import pytest
 from fastapi import APIRouter, Request
 
 from tidemill.bundle import MANIFEST, manifest_of
-from tidemill.recipes.routes import Answering, Routes
+from tidemill.domain.errors import StorageFailed
+from tidemill.recipes.routes import Answering, Probe, Routes
 from tidemill.web import predict
+from tidemill.web.slots import FINAL
 
 
 def ask(door: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
@@ -84,15 +87,106 @@ def test_a_refused_candidate_leaves_the_old_one(
     assert [r.message for r in caplog.records].count(door.slots.view.fault) == 1
 
 
-def test_a_refused_candidate_is_tried_again_after_a_while(door: Any, workspace: Any) -> None:
+def test_what_was_found_wrong_is_never_asked_again(door: Any, workspace: Any) -> None:
+    workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
+    door.slots.step()
+    rows = len(workspace.traffic._kept)
+    for _ in range(3):
+        workspace.clock.advance(timedelta(days=1))
+        door.slots.step()
+    assert workspace.loaded.count("v2") == 1
+    assert len(workspace.traffic._kept) == rows
+    assert door.slots.view.fault.endswith(FINAL)
+
+
+def test_a_bundle_that_was_tampered_with_is_not_tried_again(door: Any, workspace: Any) -> None:
+    version = workspace.register(sharpness=2.0)
+    (workspace.bundles.root / version.bundle / "labels.json").write_text("{}")
+    workspace.promote(version)
+    for _ in range(3):
+        door.slots.step()
+        workspace.clock.advance(timedelta(days=1))
+    assert workspace.loaded.count("v2") == 1
+    assert door.slots.view.fault.endswith(FINAL)
+
+
+def test_a_refused_version_is_asked_again_when_its_alias_is_moved(
+    door: Any, workspace: Any
+) -> None:
+    first = door.slots.view.champion.version
+    refused = workspace.register(labels=("Healthy", "Miner", "Phoma"))
+    workspace.promote(refused)
+    door.slots.step()
+    workspace.promote(first)
+    workspace.clock.advance(timedelta(seconds=1))
+    door.slots.step()
+    loaded = workspace.loaded.count("v2")
+    workspace.promote(refused)
+    door.slots.step()
+    assert workspace.loaded.count("v2") == loaded + 1
+
+
+class Full:
+    """A traffic log on a disk that is full for a while."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.full = False
+
+    def append(self, predictions: Any) -> None:
+        if self.full:
+            raise StorageFailed("The disk is full.")
+        self.inner.append(predictions)
+
+    def find(self, id: str) -> Any:
+        return self.inner.find(id)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_a_version_that_could_not_be_asked_is_asked_again(workspace: Any, opened: Any) -> None:
+    workspace.traffic = log = Full(workspace.traffic)
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    log.full = True
+    workspace.promote(workspace.register(sharpness=2.0))
+    door.slots.step()
+    assert "The disk is full." in door.slots.view.fault
+    assert FINAL not in door.slots.view.fault
+    log.full = False
+    door.slots.step()
+    assert door.slots.view.champion.version.id == "v1", "not before it has rested"
+    workspace.clock.advance(timedelta(seconds=5))
+    door.slots.step()
+    assert (door.slots.view.champion.version.id, door.slots.view.fault) == ("v2", "")
+
+
+def test_ready_is_said_once_for_each_champion(
+    workspace: Any, opened: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tidemill")
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    door.slots.step()
+    workspace.promote(workspace.register(sharpness=2.0))
+    for _ in range(2):
+        door.slots.step()
+    said = [r.message for r in caplog.records if r.message.startswith("ready")]
+    assert said == ["ready: v1 is served", "ready: v2 is served"]
+
+
+def test_a_version_that_could_not_be_loaded_is_tried_again_after_a_while(
+    door: Any, workspace: Any
+) -> None:
     good = workspace.register(sharpness=2.0)
-    model = workspace.bundles.root / good.bundle / "model.onnx"
-    content = model.read_bytes()
-    model.unlink()
+    folder = workspace.bundles.root / good.bundle
+    away = folder.rename(folder.with_name("on its way"))
     workspace.promote(good)
     door.slots.step()
-    assert "model.onnx" in door.slots.view.fault
-    model.write_bytes(content)
+    assert "is not in" in door.slots.view.fault
+    assert FINAL not in door.slots.view.fault
+    away.rename(folder)
     workspace.clock.advance(timedelta(seconds=4))
     door.slots.step()
     assert door.slots.view.champion.version.id == "v1"
@@ -273,18 +367,26 @@ def test_a_request_that_asks_twice_is_answered_by_one_version(
     def build(answering: Answering) -> Routes:
         router = APIRouter()
 
-        @router.get("/twice")
-        async def twice(request: Request) -> list[str]:
-            told = await answering.answer(request, [red])
-            for turn in turns:
-                await asyncio.to_thread(turn)
-            told += await answering.answer(request, [red])
-            return [one.version for one in told]
+        @router.post("/twice")
+        async def twice(request: Request) -> list[Any]:
+            payload = await request.body()
+            told = await answering.answer(request, [payload])
+            while turns:
+                await asyncio.to_thread(turns.pop(0))
+            told += await answering.answer(request, [payload])
+            said = told[0].answers[0]
+            return [[one.version for one in told], said.label, said.probabilities]
 
-        return Routes(router)
+        probe = Probe(
+            "/twice",
+            request=lambda payload: {"content": payload},
+            read=lambda body: [("disease", *body[1:])],
+        )
+        return Routes(router, (probe,))
 
     workspace.promote(workspace.register())
     door = opened(workspace.serving(), build)
     turns += [lambda: workspace.promote(workspace.register(sharpness=2.0)), door.slots.step]
-    assert door.ask("GET", "/twice").json() == ["v1", "v1"]
+    assert door.ask("POST", "/twice", content=red).json()[0] == ["v1", "v1"]
+    assert not turns
     assert serves(door, red) == "v2"

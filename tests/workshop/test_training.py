@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +16,16 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.hydra import resolve
 from tidemill.adapters.traffic import SqliteTraffic
-from tidemill.domain.errors import Conflict, GateRefused, NotFound, UsageError
-from tidemill.domain.events import RecordedEvent, VersionRegistered
+from tidemill.bundle import MANIFEST
+from tidemill.domain.errors import (
+    Conflict,
+    Corrupt,
+    GateRefused,
+    NotFound,
+    StorageFailed,
+    UsageError,
+)
+from tidemill.domain.events import RecordedEvent, RunFailed, VersionRegistered
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict
 from tidemill.experiment import Experiment, read_experiment
 from tidemill.learn.progress import Progress
@@ -130,11 +140,12 @@ def test_every_step_left_its_event(workshop: Workshop, trained: Trained) -> None
 def test_the_bundle_tells_the_same_story(workshop: Workshop, trained: Trained) -> None:
     version, run = trained.finished.version, trained.finished.run
     bundle = workshop.bundles.open(version.bundle)
-    lineage = bundle.document("lineage.json")
+    lineage = json.loads((bundle.path / "lineage.json").read_bytes())
     assert (lineage["run"], lineage["snapshot"]) == (run.id, run.snapshot)
     assert (lineage["seed"], lineage["parent"]) == (3, None)
     assert (lineage["weights"], lineage["config"]) == (run.weights, run.config)
-    test = bundle.document("evaluation.json")["targets"]["disease"]["test"]
+    evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
+    test = evaluation["targets"]["disease"]["test"]
     assert test["accuracy"] == run.metrics["test"]["accuracy"]
     assert test["examples"] == 60
     assert run.weights[:12] in (bundle.path / "card.md").read_text(encoding="utf-8")
@@ -198,6 +209,90 @@ def test_an_interrupted_training_is_recorded_as_failed_and_raised(workshop: Work
     with pytest.raises(KeyboardInterrupt):
         failing(workshop, experiment(), Progress(stage=interrupt))
     assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
+
+
+def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing(workshop, experiment(), Progress(epoch=interrupt))
+    assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
+    assert list(workshop.scratch.iterdir()) == []
+
+
+def test_a_version_that_cannot_be_registered_leaves_no_running_run(workshop: Workshop) -> None:
+    with workshop.ledger.begin() as unit:
+        [snapshot] = unit.latest(Snapshot)
+        event = VersionRegistered(actor="test", subject="v3", bundle="b", run="r")
+        # Versions are counted, so the next name is v3, and that is taken.
+        unit.add(replace(unit.get(ModelVersion, "v1"), id="v3"), event)
+    with pytest.raises(Conflict, match="v3 exists already"):
+        train_version(
+            workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), Progress()
+        )
+    with workshop.ledger.begin(write=False) as unit:
+        run = unit.latest(Run)[0]
+    assert (run.status, run.weights) == ("failed", "")
+    assert "v3 exists already" in run.error
+    assert events(workshop)[-1].kind == "RunFailed"
+
+
+def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(
+    workshop: Workshop,
+) -> None:
+    """Somebody closes the run by hand; then the training fails."""
+
+    def close_and_fail(_: str) -> None:
+        with workshop.ledger.begin() as unit:
+            run = replace(unit.latest(Run)[0], status="failed", error="closed by hand")
+            unit.close_run(run, RunFailed(actor="test", subject=run.id, error=run.error))
+        raise ZeroDivisionError("the cause")
+
+    with workshop.ledger.begin(write=False) as unit:
+        [snapshot] = unit.latest(Snapshot)
+    progress = Progress(stage=close_and_fail)
+    with pytest.raises(ZeroDivisionError, match="the cause") as caught:
+        train_version(workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), progress)
+    [note] = caught.value.__notes__
+    assert "could not be recorded as failed" in note
+    with workshop.ledger.begin(write=False) as unit:
+        assert unit.latest(Run)[0].error == "closed by hand"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to set")
+def test_a_disk_that_cannot_hold_the_pictures_is_a_storage_failure(workshop: Workshop) -> None:
+    import resource
+
+    none, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(stage: str) -> None:
+        # Less than the decoded pictures of train, more than anything in the ledger.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, hard))
+
+    try:
+        with pytest.raises(StorageFailed, match=r"below .*scratch: File too large"):
+            failing(workshop, experiment(), Progress(stage=limit))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (none, hard))
+    assert list(workshop.scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked after there")
+def test_what_killed_writers_left_goes_when_the_workspace_is_opened_to_write(
+    workshop: Workshop,
+) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as dead:
+        dead.wait()
+    folders = (workshop.snapshots.root, workshop.bundles.root, workshop.samples, workshop.scratch)
+    left = [folder / f".writing-{dead.pid}-ab12" for folder in folders]
+    for folder in left:
+        folder.mkdir(parents=True)
+    settings = read_settings(home=workshop.home, samples=workshop.samples, actor="ada")
+    open_workshop(settings).ledger.close()
+    assert all(folder.is_dir() for folder in left)
+    open_workshop(settings, create=True).ledger.close()
+    assert not any(folder.exists() for folder in left)
 
 
 def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workshop: Workshop) -> None:
@@ -274,19 +369,52 @@ def test_a_prediction_leads_back_to_model_run_and_data(
     assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
     assert lineage.snapshot.id == lineage.version.snapshot
     body: dict[str, Any] = lineage.to_json()
-    leaf = workshop.snapshots.open(lineage.snapshot.id).find(body["prediction"]["example"])
+    rows = workshop.snapshots.open(lineage.snapshot.id).rows("anchor")
+    [leaf] = [row for row in rows if row.id == body["prediction"]["example"]]
     assert leaf.payload == given.payload
     assert "payload" not in body["prediction"]
     assert body["run"]["config"]["seed"] == 3
 
 
-def test_a_prediction_of_an_unknown_version_or_none_at_all_is_not_found(
+def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
     workshop: Workshop, answered: Callable[[str], Prediction]
 ) -> None:
     with pytest.raises(NotFound, match="No prediction"):
         trace(workshop, str(uuid7()))
-    with pytest.raises(NotFound, match="v9"):
+    with pytest.raises(Corrupt, match="v9"):
         trace(workshop, answered("v9").id)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "its label table was changed": lambda bundle: (bundle / "labels.json").write_text("{}"),
+    "its folder is gone": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_champion_is_a_failed_check_that_an_override_passes(
+    workshop: Workshop, damage: str
+) -> None:
+    promote(workshop, "v1", override="the first one")
+    first = workshop.champion()
+    sound = workshop.bundles.open(first.bundle).path
+    files = {path.name: path.read_bytes() for path in sound.iterdir() if path.name != MANIFEST}
+    copy = workshop.bundles.write("coffee", {**files, "card.md": b"# The same model\n"})
+    with workshop.ledger.begin() as unit:
+        event = VersionRegistered(actor="test", subject="v2", bundle=copy, run=first.run)
+        unit.add(replace(first, id="v2", bundle=copy), event)
+    DAMAGES[damage](sound)
+
+    with pytest.raises(GateRefused, match=r"champion: cannot be opened: .*[bB]undle"):
+        promote(workshop, "v2")
+    with workshop.ledger.begin(write=False) as unit:
+        [verdict] = unit.verdicts("v2")
+    assert (verdict.champion, verdict.passed) == ("v1", False)
+    failed = {check.name for check in verdict.checks if not check.passed}
+    assert {"champion", "non_inferiority"} <= failed
+
+    promote(workshop, "v2", override="v1 is damaged")
+    assert champion(workshop) == "v2"
 
 
 def test_a_challenger_cannot_lower_the_bar_of_its_champion(workshop: Workshop) -> None:

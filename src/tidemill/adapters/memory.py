@@ -1,20 +1,22 @@
-"""Every port, in memory. Real implementations: tests, docs and the full circle run on them."""
+"""Ports in memory, without a disk. Real implementations: they pass the contracts of the others."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from uuid_utils import uuid7
 
-from tidemill.domain.errors import Conflict, GateRefused, NotFound
+from tidemill.domain.errors import Conflict, DataError, GateRefused, NotFound
 from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ports import Ledger, R, Record, TrafficLog
-from tidemill.domain.types import Alias, AliasName, ModelVersion, Prediction, Run, Verdict
+from tidemill.domain.ports import Clock, Ledger, R, Record, Source, TrafficLog
+from tidemill.domain.types import Alias, AliasName, Example, ModelVersion, Prediction, Run, Verdict
+
+EVERYTHING = 2**31
 
 
 class FixedClock:
@@ -84,6 +86,10 @@ class _MemoryUnit:
         rows = list(self._state.records.get(kind, {}).values())
         return cast("list[R]", rows[::-1][:limit])
 
+    def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
+        rows = self.latest(Verdict, limit=EVERYTHING)
+        return [row for row in rows if row.version == version][:limit]
+
     def alias(self, name: AliasName) -> Alias | None:
         return self._state.aliases.get(name)
 
@@ -115,19 +121,18 @@ class _MemoryUnit:
         return f"v{len(self._state.records.get(ModelVersion, {})) + 1}"
 
     def anchor_uses(self, snapshot: str) -> int:
-        everything = 2**31
         runs = [
             row
-            for row in self.latest(Run, limit=everything)
+            for row in self.latest(Run, limit=EVERYTHING)
             if row.snapshot == snapshot and row.status == "finished"
         ]
         versions = {
             row.id
-            for row in self.latest(ModelVersion, limit=everything)
+            for row in self.latest(ModelVersion, limit=EVERYTHING)
             if row.snapshot == snapshot
         }
         verdicts = [
-            row for row in self.latest(Verdict, limit=everything) if row.version in versions
+            row for row in self.latest(Verdict, limit=EVERYTHING) if row.version in versions
         ]
         return len(runs) + len(verdicts)
 
@@ -167,6 +172,28 @@ class MemoryTraffic:
         """Nothing to let go of."""
 
 
-def _proof(ledger: MemoryLedger, traffic: MemoryTraffic) -> tuple[Ledger, TrafficLog]:
+class MemorySource:
+    """Examples in a list."""
+
+    name = "memory"
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self._examples = tuple(examples)
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Everything is there already."""
+
+    def examples(self) -> Iterator[Example]:
+        if not self._examples:
+            raise DataError("There is no example in memory.")
+        return iter(self._examples)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+
+def _proof(
+    ledger: MemoryLedger, traffic: MemoryTraffic, source: MemorySource, clock: FixedClock
+) -> tuple[Ledger, TrafficLog, Source, Clock]:
     """Lets mypy prove that these meet their contracts."""
-    return ledger, traffic
+    return ledger, traffic, source, clock

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from tidemill.domain.errors import Corrupt
 
 
 class OnnxRuntime:
-    """One loaded graph. `threads` bounds what one call may use."""
+    """One loaded graph, whole in `model`'s bytes. `threads` bounds what one call may use."""
 
-    def __init__(self, model: Path, *, threads: int = 1) -> None:
+    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+        """Raises Corrupt when the graph cannot be loaded, also when it refers to other files."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Spinning threads would take the processor from the decoding of the next request.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Weights in a file beside the graph have no digest that anyone verified, and would be
+        # looked for in the folder one happens to be in. Below a device no file can be.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", os.devnull
+        )
         try:
             self._session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise Corrupt(f"{model.name} cannot be loaded: {error}.") from error
+            raise Corrupt(f"The model cannot be loaded: {error}.") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """Named arrays in, named arrays out; the first axis is the batch on both sides."""
-        results = self._session.run(self._outputs, dict(arrays))
+        """Named arrays in, named arrays out; the first axis is the batch on both sides.
+
+        Raises Corrupt when the graph does not take such arrays.
+        """
+        try:
+            results = self._session.run(self._outputs, dict(arrays))
+        except (ValueError, InvalidArgument) as error:
+            raise Corrupt(f"The model does not take what its codec makes: {error}.") from error
         return dict(zip(self._outputs, results, strict=True))

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 
@@ -35,6 +36,9 @@ CREATE TABLE IF NOT EXISTS predictions (
 SUFFIX = ".sqlite"
 BUSY_MS = 5_000
 _MEBIBYTE = 1 << 20
+
+SLACK_SECONDS = 60.0
+"""How far the clocks of ids and of the file system may be apart."""
 
 
 class SqliteTraffic:
@@ -59,6 +63,8 @@ class SqliteTraffic:
             self._db.execute("PRAGMA journal_mode=WAL")
             synchronous = "FULL" if durability == "host" else "NORMAL"
             self._db.execute(f"PRAGMA synchronous={synchronous}")
+            # macOS answers an ordinary sync before the disk has the bytes; elsewhere this is idle.
+            self._db.execute(f"PRAGMA fullfsync={int(durability == 'host')}")
             if max_mb:
                 page = self._db.execute("PRAGMA page_size").fetchone()[0]
                 self._db.execute(f"PRAGMA max_page_count={max_mb * _MEBIBYTE // page}")
@@ -98,24 +104,61 @@ class TrafficFiles:
         """The prediction with this id, or None.
 
         Ids of servers and predictions are UUIDv7, which sort by time: the log is most likely that
-        of the last server started before the prediction, so a look-up reads one file, not all.
+        of the last server started before the prediction, so a hit mostly reads one file. Files
+        that were last written before the prediction was made are not opened; a miss opens every
+        other one. A log that was never begun holds nothing. A damaged one does not hide what the
+        others hold, but raises StorageFailed where nothing is found, because it may be in there.
         """
-        servers = sorted((path.stem for path in self._root.glob(f"*{SUFFIX}")), reverse=True)
-        for server in [name for name in servers if name <= id]:
-            row = self._read(server, id)
+        damage: StorageFailed | None = None
+        for server in self._candidates(id):
+            try:
+                row = self._read(server, id)
+            except StorageFailed as error:
+                damage = damage or error
+                continue
             if row is not None:
                 return _from_row(server, row)
+        if damage is not None:
+            raise damage
         return None
+
+    def _candidates(self, id: str) -> Iterator[str]:
+        made = _made_at(id)
+        servers = sorted((path.stem for path in self._root.glob(f"*{SUFFIX}")), reverse=True)
+        for server in servers:
+            if server <= id and self._written_at(server) >= made - SLACK_SECONDS:
+                yield server
+
+    def _written_at(self, server: str) -> float:
+        """When a log was last changed; its write-ahead log may be the newer part."""
+        times = [0.0]
+        for suffix in (SUFFIX, f"{SUFFIX}-wal"):
+            with _translated(), contextlib.suppress(FileNotFoundError):
+                times.append((self._root / f"{server}{suffix}").stat().st_mtime)
+        return max(times)
 
     def _read(self, server: str, id: str) -> Sequence[Any] | None:
         path = self._root / f"{server}{SUFFIX}"
         with _translated(), contextlib.closing(_open_to_read(path)) as db:
+            if not db.execute(
+                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'predictions'"
+            ).fetchone():
+                return None  # Its server stopped before it had made its table.
             row: Sequence[Any] | None = db.execute(
                 "SELECT sequence, id, version, at, kind, payload, answers "
                 "FROM predictions WHERE id = ?",
                 (id,),
             ).fetchone()
             return row
+
+
+def _made_at(id: str) -> float:
+    """The seconds since 1970 that a UUIDv7 begins with; for any other text, the beginning."""
+    try:
+        number = UUID(id)
+    except ValueError:
+        return 0.0
+    return (number.int >> 80) / 1000 if number.version == 7 else 0.0
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:

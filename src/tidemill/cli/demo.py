@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, SCREEN, Home, Json, emit, say
+from tidemill.cli.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
 from tidemill.cli.story.claim import Claim
 from tidemill.cli.story.page import render
 from tidemill.cli.story.stage import Stage
@@ -30,8 +30,11 @@ def demo(
     stage = Stage(read_settings(home=home), say)
     if only is None:
         stage.clear()
+    else:
+        stage.reuse()
+    # Painting counts: a person waits for it like for everything else.
     stage.paint()
-    story = tell(stage, claims, began=_began, ended=_ended)
+    story = tell(stage, claims, since=STARTED, began=_began, ended=_ended)
     stage.root.mkdir(parents=True, exist_ok=True)
     (stage.root / "report.json").write_text(json.dumps(story.to_json(), indent=2) + "\n")
     (stage.root / "report.html").write_text(render(story, stage), encoding="utf-8")

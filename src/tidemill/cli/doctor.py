@@ -1,28 +1,54 @@
-"""`tidemill doctor`: look for what would keep Tidemill from working here."""
+"""`tidemill doctor`: look for what would keep Tidemill from working here.
+
+It imports only what every installation has, so that it can say what is missing from this one.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from tidemill.adapters.sql.upgrade import upgrade as upgrade_ledger
+from tidemill.cli.main import EXIT_CODES, part
 from tidemill.cli.screen import OUT, Home, Json, emit
-from tidemill.domain.errors import NotFound, TidemillError, Unavailable
+from tidemill.domain.errors import TidemillError, Unavailable
 from tidemill.settings import Settings, read_settings
-from tidemill.workshop.root import LEDGER, open_workshop
+from tidemill.web.address import bind
 
 SPACE_MB = 500
-TRAINING = ("torch", "lightning", "onnx", "pyarrow", "hydra", "matplotlib")
-SERVING = ("fastapi", "uvicorn", "onnxruntime", "PIL", "sqlalchemy")
+SERVING = (
+    "fastapi",
+    "httptools",
+    "httpx",
+    "onnxruntime",
+    "orjson",
+    "PIL",
+    "prometheus_client",
+    "python_multipart",
+    "sqlalchemy",
+    "uuid_utils",
+    "uvicorn",
+)
+TRAINING = (
+    "alembic",
+    "hydra",
+    "lightning",
+    "matplotlib",
+    "omegaconf",
+    "onnx",
+    "onnxscript",
+    "pyarrow",
+    "scipy",
+    "torch",
+)
+"""What the extras `serve` and `train` install, by the names that are imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +74,7 @@ def doctor(
     """
     settings = read_settings(home=home)
     if upgrade:
-        upgrade_ledger(settings.home / LEDGER)
+        part("workspace").upgrade(settings)
     findings = [_look(name, look, settings) for name, look in LOOKS.items()]
     if as_json:
         emit({"findings": [asdict(finding) for finding in findings]})
@@ -57,7 +83,11 @@ def doctor(
             mark = "[green]ok[/]  " if finding.fine else "[red]bad[/] "
             OUT.print(f"{mark} {finding.name}: ", end="")
             OUT.print(finding.said, markup=False, soft_wrap=True)
-    if bad := [finding.name for finding in findings if not finding.fine]:
+    bad = [finding.name for finding in findings if not finding.fine]
+    if bad and as_json:
+        # The one object on stdout says it all.
+        raise typer.Exit(EXIT_CODES[Unavailable])
+    if bad:
         raise Unavailable(f"Not in order: {', '.join(bad)}.", hint="The lines above say why.")
 
 
@@ -68,6 +98,8 @@ def _look(name: str, look: Callable[[Settings], Iterator[str]], settings: Settin
         return Finding(name, False, f"{error.message} {error.hint}".strip())
     except OSError as error:
         return Finding(name, False, f"{error.strerror or error}")
+    except ImportError as error:
+        return Finding(name, False, f"{error.name or 'A part'} cannot be imported: {error}")
 
 
 def _python(_: Settings) -> Iterator[str]:
@@ -79,13 +111,17 @@ def _python(_: Settings) -> Iterator[str]:
 
 def _installed(names: tuple[str, ...], extra: str) -> Callable[[Settings], Iterator[str]]:
     def look(_: Settings) -> Iterator[str]:
-        if missing := [name for name in names if find_spec(name) is None]:
+        if missing := _missing(names):
             raise Unavailable(
                 f"{', '.join(missing)} not installed.", hint=f"pip install 'tidemill[{extra}]'"
             )
         yield "installed"
 
     return look
+
+
+def _missing(names: Iterable[str]) -> list[str]:
+    return [name for name in names if find_spec(name) is None]
 
 
 def _folder(settings: Settings) -> Iterator[str]:
@@ -99,26 +135,13 @@ def _folder(settings: Settings) -> Iterator[str]:
 
 
 def _ledger(settings: Settings) -> Iterator[str]:
-    if not (settings.home / LEDGER).exists():
-        yield "none yet; `tidemill train coffee` makes one"
-        return
-    workshop = open_workshop(settings)
-    try:
-        version = workshop.champion()
-        workshop.predictor(version)
-        yield f"schema is current, champion {version.id} opens and matches the ledger"
-    except NotFound as error:
-        yield f"schema is current. {error.message}"
-    finally:
-        workshop.ledger.close()
+    if missing := _missing(SERVING + TRAINING):
+        raise Unavailable(f"Nobody can look without {', '.join(missing)}.")
+    yield from part("workspace").look(settings)
 
 
 def _port(settings: Settings) -> Iterator[str]:
-    with socket.socket() as probe:
-        if settings.port and probe.connect_ex((settings.host, settings.port)) == 0:
-            raise Unavailable(
-                f"{settings.host}:{settings.port} is taken.", hint="Use --port 0 or another one."
-            )
+    bind(settings.host, settings.port).close()
     yield f"{settings.host}:{settings.port} is free"
 
 

@@ -8,7 +8,6 @@ import typer
 from rich.tree import Tree
 
 from tidemill.cli.screen import OUT, Home, Json, emit
-from tidemill.domain.types import payload_id
 from tidemill.settings import read_settings
 from tidemill.workshop.lineage import trace
 from tidemill.workshop.root import open_workshop
@@ -32,7 +31,7 @@ def lineage(
         f"{a.target} {a.label} ({a.confidence:.3f})" for a in found.prediction.answers
     )
     tree = Tree(f"prediction {prediction}: {given}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
-    tree.add(f"payload {payload_id(found.prediction.payload)[:12]}")
+    tree.add(f"payload {found.example[:12] or 'not kept: a probe'}")
     version = tree.add(f"version {found.version.id}, bundle {found.version.bundle[:12]}")
     run = version.add(f"run {found.run.id}, seed {found.run.seed}")
     code = found.run.code

@@ -12,6 +12,8 @@ import sys
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
+from typing import NoReturn
 
 import typer
 
@@ -36,7 +38,12 @@ class Command:
     help: str
 
     def register(self, app: typer.Typer) -> None:
-        import_module(f"tidemill.cli.{self.name}").register(app)
+        part(self.name).register(app)
+
+
+def part(name: str) -> ModuleType:
+    """A module of the command line, loaded when it is wanted."""
+    return import_module(f"tidemill.cli.{name}")
 
 
 COMMANDS = (
@@ -61,6 +68,7 @@ EXIT_CODES: dict[type[TidemillError], int] = {
     NotFound: 3,
     Unavailable: 4,
 }
+INTERRUPTED = 130
 BUG = 70
 """An exception that nobody foresaw (EX_SOFTWARE of sysexits.h)."""
 
@@ -87,20 +95,30 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     try:
-        build(words[0] if words else None)()
+        code = build(words[0] if words else None)(prog_name="tidemill", standalone_mode=False)
+    except typer.TyperException as error:
+        _misused(error)
     except TidemillError as error:
         _fail(error.code, error.message, error.hint, exit_code(error), _lines(error))
     except KeyboardInterrupt:
-        _fail("interrupted", "Interrupted.", "", 130)
-    except BrokenPipeError:
-        # The reader of our output left (`tidemill ... | head`); there is nobody to tell.
+        code = INTERRUPTED
+    except SystemExit as left:
+        # So Typer leaves when the reader of our output left (`tidemill ... | head`).
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if isinstance(error, ImportError) and (package := _stranger(error)):
+            _fail("unavailable", *_missing(package, error), exit_code(Unavailable("")))
         if os.environ.get("TIDEMILL_DEBUG"):
             traceback.print_exc()
         hint = "This is a bug. Run it again with TIDEMILL_DEBUG=1 and report what it prints."
         _fail("bug", f"{type(error).__name__}: {error}", hint, BUG)
+    if code == INTERRUPTED:
+        # Typer's word for KeyboardInterrupt.
+        _fail("interrupted", "Interrupted.", "", INTERRUPTED)
+    sys.exit(code)
 
 
 def exit_code(error: TidemillError) -> int:
@@ -108,11 +126,36 @@ def exit_code(error: TidemillError) -> int:
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
 
 
+def _misused(error: typer.TyperException) -> NoReturn:
+    """A command line that Typer could not read."""
+    message = error.format_message()
+    if not message:
+        # A group without a word: its help has been printed.
+        sys.exit(error.exit_code)
+    context = getattr(error, "ctx", None)
+    hint = f"{context.get_usage()} (--help tells more)" if context else ""
+    _fail("usage", message, hint, error.exit_code)
+
+
+def _stranger(error: ImportError) -> str:
+    """The package of another project that could not be imported; empty when it is our own."""
+    package = (error.name or "").partition(".")[0]
+    return "" if package == "tidemill" else package
+
+
+def _missing(package: str, error: ImportError) -> tuple[str, str]:
+    absent = isinstance(error, ModuleNotFoundError)
+    why = "is not installed" if absent else f"cannot be imported ({error})"
+    return f"This needs {package}, which {why}.", "pip install 'tidemill[train]'"
+
+
 def _lines(error: TidemillError) -> tuple[str, ...]:
     return error.lines if isinstance(error, DataRefused) else ()
 
 
-def _fail(code: str, message: str, hint: str, leave_with: int, lines: tuple[str, ...] = ()) -> None:
+def _fail(
+    code: str, message: str, hint: str, leave_with: int, lines: tuple[str, ...] = ()
+) -> NoReturn:
     if "--json" in sys.argv:
         body = {"code": code, "message": message, "hint": hint, "lines": list(lines)}
         sys.stdout.write(json.dumps({"error": body}) + "\n")
@@ -136,4 +179,4 @@ def _named_only() -> None:
     """Stands for a command whose module was not asked for."""
 
 
-__all__ = ["COMMANDS", "STARTED", "build", "exit_code", "main"]
+__all__ = ["COMMANDS", "STARTED", "build", "exit_code", "main", "part"]

@@ -149,8 +149,7 @@ def rollback(
 def _records(workshop: Workshop, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:
     with workshop.ledger.begin(write=False) as unit:
         version = unit.get(ModelVersion, name)
-        verdicts = [row for row in unit.latest(Verdict, limit=10_000) if row.version == name]
-        return version, unit.get(Run, version.run), verdicts
+        return version, unit.get(Run, version.run), unit.verdicts(name)
 
 
 def _aliases(workshop: Workshop) -> dict[str, list[str]]:

@@ -1,4 +1,7 @@
-"""Child processes of a command: each is another `tidemill` of the same installation."""
+"""Child processes of a command: each is another `tidemill` of the same installation.
+
+They are started `--with-parent`, so that none of them outlives the command that started it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import httpx
-
-from tidemill.domain.errors import Unavailable
 
 PATIENCE = 30.0
 """Seconds that a process may take to end once it was asked to."""
@@ -25,12 +26,53 @@ def argv(*words: str) -> list[str]:
 
 
 def environment(home: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with another workspace and further settings."""
-    return {**os.environ, "TIDEMILL_HOME": str(home), **(given or {})}
+    """This process's environment with another workspace.
+
+    With `given`, these are all the settings that the child gets; without, it gets this process's.
+    """
+    own = {k: v for k, v in os.environ.items() if given is None or not k.startswith("TIDEMILL_")}
+    return {**own, "TIDEMILL_HOME": str(home), **(given or {})}
+
+
+class Ended(Exception):
+    """A child process ended by itself. It has said why, on its own stderr."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"A process of Tidemill's ended with exit code {exit_code}.")
+        self.exit_code = exit_code
+
+
+def run_child(*words: str, home: Path) -> int:
+    """Run a command that knows `--with-parent` to its end, and return its exit code.
+
+    It ends with this process, however that ends. What interrupts the waiting ends it, too.
+    """
+    with subprocess.Popen(
+        argv(*words, "--with-parent"), env=environment(home), stdin=subprocess.PIPE
+    ) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            _end(process)
+            raise
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """Ask a child started `--with-parent` to end, and make sure that it does."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class ServerProcess:
-    """A running `tidemill serve`, ended with the block. `url` is where it answers."""
+    """A running `tidemill serve`, ended with the block. `url` is where it listens.
+
+    It ends with this process, too, however that ends.
+    """
 
     def __init__(
         self,
@@ -40,22 +82,30 @@ class ServerProcess:
         given: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it accepts connections. Raises Unavailable when it ends.
+        """Start it and wait until it accepts connections. Raises Ended when it ends before.
 
         What it says on stderr goes to `log`, or to this process's own stderr.
         """
         self._process = subprocess.Popen(
-            argv("serve", "--port", str(port), "--json"),
+            argv("serve", "--port", str(port), "--json", "--with-parent"),
             env=environment(home, given),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
+        try:
+            self.url = self._announced()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _announced(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
         if not line or "url" not in (said := json.loads(line)):
-            raise Unavailable(f"The server ended with exit code {self._process.wait()}.")
-        self.url: str = said["url"]
+            raise Ended(self._process.wait())
+        return str(said["url"])
 
     def wait(self) -> int:
         """Wait for its end and return the exit code."""
@@ -68,12 +118,7 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Ask it to end, and make sure that it does."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        _end(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

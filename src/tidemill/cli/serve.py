@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
 
+from tidemill.cli.parent import WithParent, watch
 from tidemill.cli.screen import Home, Json, emit, say
-from tidemill.serving import open_serving
 from tidemill.settings import read_settings
-from tidemill.web.server import load_routes, run
+from tidemill.web.server import Stop, run
 
 
 def serve(
@@ -17,17 +18,21 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to bind; loopback by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     home: Home = None,
+    with_parent: WithParent = False,
     as_json: Json = False,
 ) -> None:
     """Serve the workspace's champion over HTTP until stopped.
 
     Example: tidemill serve --port 8001
     """
-    serving = open_serving(read_settings(home=home, host=host, port=port))
-    try:
-        run(serving, load_routes(serving.recipe), announce=_json if as_json else _told)
-    finally:
-        serving.close()
+    # On stderr, as they are: a person reads there that it is ready, or what it refuses and why.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("tidemill").setLevel(logging.INFO)
+    run(
+        read_settings(home=home, host=host, port=port),
+        announce=_json if as_json else _told,
+        watch=watch if with_parent else _alone,
+    )
 
 
 def _json(url: str) -> None:
@@ -35,7 +40,11 @@ def _json(url: str) -> None:
 
 
 def _told(url: str) -> None:
-    say(f"Tidemill answers on {url} (routes: {url}/docs). Stop it with Ctrl-C.")
+    say(f"Tidemill listens on {url} (routes: {url}/docs). Stop it with Ctrl-C.")
+
+
+def _alone(_: Stop) -> None:
+    """Only a signal ends it."""
 
 
 def register(app: typer.Typer) -> None:

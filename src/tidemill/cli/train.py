@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tidemill.cli.parent import WithParent, interrupt_when_gone
 from tidemill.cli.screen import STARTED, Home, Json, Stages, emit, say, warn
 from tidemill.settings import read_settings
 from tidemill.workshop.planning import plan
@@ -25,12 +26,15 @@ def train(
     promoted: Annotated[
         bool, typer.Option("--promote", help="Judge the version and make it champion.")
     ] = False,
+    with_parent: WithParent = False,
     as_json: Json = False,
 ) -> None:
     """Check the data, train, and register the resulting model version.
 
     Example: tidemill train coffee data=folder data.path=leaves train.epochs=20
     """
+    if with_parent:
+        interrupt_when_gone()
     chosen, experiment = plan(recipe, overrides or ())
     trainer = open_trainer(recipe)
     workshop = open_workshop(read_settings(home=home), create=True)

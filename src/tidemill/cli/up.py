@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from pathlib import Path
+import sys
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from tidemill.cli.process import ServerProcess, argv, environment
+from tidemill.cli.process import Ended, ServerProcess, run_child
 from tidemill.cli.screen import Home, say
-from tidemill.domain.errors import NotFound, TidemillError, Unavailable
+from tidemill.domain.errors import NotFound, Unavailable
 from tidemill.settings import Settings, read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.web.address import bind
+from tidemill.workshop.root import LEDGER, open_workshop
 
 
 def up(
@@ -27,29 +27,21 @@ def up(
 
     Example: tidemill up
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     settings = read_settings(home=home, port=port)
+    # Before minutes of training, not after them.
+    bind(settings.host, settings.port).close()
     if not _has_champion(settings):
         say(f"No champion in {settings.home}: training one.")
-        _train(recipe, settings.home)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with ServerProcess(settings.home, port=settings.port) as server:
-        say(f"Tidemill answers on {server.url} (routes: {server.url}/docs). Ctrl-C stops it.")
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            say("Stopping.")
-            return
-    raise Unavailable(
-        f"The server ended by itself with exit code {code}.",
-        hint="What it wrote above tells why; `tidemill doctor` looks for usual causes.",
-    )
+        _train(recipe, settings)
+    _serve(settings)
 
 
 def _has_champion(settings: Settings) -> bool:
-    try:
-        workshop = open_workshop(settings)
-    except Unavailable:
+    """False when there is no ledger or no champion in it; whatever else is wrong is raised."""
+    if not (settings.home / LEDGER).exists():
         return False
+    workshop = open_workshop(settings)
     try:
         workshop.champion()
     except NotFound:
@@ -59,11 +51,37 @@ def _has_champion(settings: Settings) -> bool:
     return True
 
 
-def _train(recipe: str, home: Path) -> None:
-    done = subprocess.run(argv("train", recipe, "--promote"), env=environment(home), check=False)
-    if done.returncode:
-        failed = TidemillError("No champion could be trained; the reason stands above.")
-        raise failed
+def _train(recipe: str, settings: Settings) -> None:
+    try:
+        code = run_child("train", recipe, "--promote", home=settings.home)
+    except KeyboardInterrupt:
+        say("Stopping.")
+        sys.exit(130)
+    if code:
+        _pass_on(code)
+
+
+def _serve(settings: Settings) -> None:
+    try:
+        with ServerProcess(settings.home, port=settings.port) as server:
+            say(f"Tidemill listens on {server.url} (routes: {server.url}/docs). Ctrl-C stops it.")
+            code = server.wait()
+    except KeyboardInterrupt:
+        say("Stopping.")
+        return
+    except Ended as ended:
+        code = ended.exit_code
+    _pass_on(code)
+
+
+def _pass_on(code: int) -> None:
+    """Leave as a child process did. A positive code means that it has said why."""
+    if code < 0:
+        raise Unavailable(
+            f"A process of Tidemill's was killed by signal {-code}.",
+            hint="Often that is for want of memory; `tidemill doctor` looks for usual causes.",
+        )
+    sys.exit(code)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

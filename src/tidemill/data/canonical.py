@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tidemill.domain.types import Example
+from tidemill.domain.types import Example, Labels, Split
 
 
 class CanonicalRow(NamedTuple):
@@ -29,10 +29,14 @@ class CanonicalRow(NamedTuple):
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
+def canonical(id: str, split: Split | None, labels: Labels, source: str) -> CanonicalRow:
+    """The row of an example with these properties; a missing split is empty."""
+    return CanonicalRow(id, split or "", tuple(sorted(labels.items())), source)
+
+
 def canonical_row(example: Example) -> CanonicalRow:
-    """The part of an example that a snapshot's id depends on; a missing split is empty."""
-    labels = tuple(sorted(example.labels.items()))
-    return CanonicalRow(example.id, example.split or "", labels, example.source)
+    """The part of an example that a snapshot's id depends on."""
+    return canonical(example.id, example.split, example.labels, example.source)
 
 
 def snapshot_id(rows: Iterable[CanonicalRow]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Split, payload_id
@@ -199,8 +199,14 @@ def _indexed_entry(row: dict[str, str], line: int) -> Entry:
         if not value:
             raise DataError(f"{INDEX} line {line}: the {column} is empty.")
     origin = PurePosixPath(file)
-    if origin.is_absolute() or ".." in origin.parts:
+    windows = PureWindowsPath(file)
+    if origin.is_absolute() or ".." in windows.parts or windows.drive or windows.root:
         raise DataError(f"{INDEX} line {line}: {file} leads out of the folder.")
+    if "\\" in file:
+        raise DataError(
+            f"{INDEX} line {line}: {file} has a backslash.",
+            hint="Write / between folders, on every system.",
+        )
     if split and split.lower() not in SPLIT_NAMES:
         raise DataError(
             f"{INDEX} line {line}: there is no split {split!r}.",

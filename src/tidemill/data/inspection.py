@@ -28,6 +28,7 @@ class Inspected:
     id: str
     labels: Labels
     split: Split | None
+    source: str
     origin: str
     fingerprint: Fingerprint | None
     fault: str = ""
@@ -76,6 +77,7 @@ def _look(example: Example, codec: Fingerprints) -> Inspected:
         id=example.id,
         labels=dict(example.labels),
         split=example.split,
+        source=example.source,
         origin=example.origin,
         fingerprint=fingerprint,
         fault=fault,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidemill.data import splits
+from tidemill.data.canonical import canonical
 from tidemill.data.checks import Finding, find, too_few
 from tidemill.data.inspection import Fingerprints, Inspected, Inspection, inspect
 from tidemill.data.policy import Resolution, apply, refuse
@@ -42,9 +43,11 @@ def take(
     """Check a source and keep what its policy lets through as a snapshot.
 
     The source is read twice and no payload outlives its turn, so it may be larger than memory;
-    `progress` hears how many of `2 * len(source)` readings are done. Raises DataRefused when the
-    policy does not waive a fault, also when what it leaves has too few of a class; DataError when
-    the source gives something else the second time; and what `SnapshotStore.write` raises.
+    `progress` hears how many of `2 * len(source)` readings are done. Where the first reading shows
+    that the store has these very rows, there is no second one and nothing is written. Raises
+    DataRefused when the policy does not waive a fault, also when what it leaves has too few of a
+    class; DataError when the source gives something else the second time; and what
+    `SnapshotStore.write` raises.
     """
     inspection = inspect(source.examples(), codec, progress=progress)
     findings = find(inspection, near_distance=near_distance, minimum_per_class=minimum_per_class)
@@ -53,13 +56,21 @@ def take(
     rows = _relabelled(inspection, resolution)
     kept = {key: split for key, split in assigned.items() if key not in resolution.excluded}
     refuse(list(too_few(rows, kept, minimum_per_class=minimum_per_class)))
-    snapshot = store.write(
-        _chosen(source, inspection, resolution, assigned, progress),
-        recipe=recipe,
-        policy=policy,
-        parent=parent,
-        at=at,
+    snapshot = store.known(
+        canonical(row.id, kept[row.origin], row.labels, row.source)
+        for row in rows
+        if row.origin in kept
     )
+    if snapshot is None:
+        snapshot = store.write(
+            _chosen(source, inspection, resolution, assigned, progress),
+            recipe=recipe,
+            policy=policy,
+            parent=parent,
+            at=at,
+        )
+    elif progress is not None:
+        progress(2 * len(inspection.rows))
     return Intake(snapshot, findings, resolution.excluded, resolution.relabelled)
 
 
@@ -71,11 +82,12 @@ def _relabelled(inspection: Inspection, resolution: Resolution) -> list[Inspecte
 
 
 def _same(row: Inspected, example: Example) -> bool:
-    return (row.origin, row.id, row.labels, row.split) == (
+    return (row.origin, row.id, row.labels, row.split, row.source) == (
         example.origin,
         example.id,
         example.labels,
         example.split,
+        example.source,
     )
 
 

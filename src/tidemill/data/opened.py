@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tidemill.data.canonical import CanonicalRow, canonical_row, snapshot_id
 from tidemill.data.manifest import Manifest, Shard
-from tidemill.data.shards import find_in_shard, read_shard, shard_digest
-from tidemill.domain.errors import Corrupt, NotFound
-from tidemill.domain.types import Example, Snapshot, Split, payload_id
+from tidemill.data.shards import read_shard, shard_digest
+from tidemill.domain.errors import Corrupt
+from tidemill.domain.types import Example, Labels, Snapshot, Split, payload_id
 
 
 class OpenSnapshot:
@@ -39,13 +39,17 @@ class OpenSnapshot:
             if split in (None, shard.split):
                 yield from read_shard(self.folder / shard.file, payloads=payloads)
 
-    def find(self, example_id: str) -> Example:
-        """The example with this id, payload included. Raises NotFound, Corrupt."""
-        for shard in self.manifest.shards:
-            found = find_in_shard(self.folder / shard.file, example_id)
-            if found is not None:
-                return found
-        raise NotFound(f"Snapshot {self.snapshot.id[:12]} has no example {example_id}.")
+    def labels_of(self, ids: Collection[str]) -> dict[str, list[Labels]]:
+        """Every labelling of the examples with these ids, in one pass that reads no payload.
+
+        An id that has no row is missing; one whose rows disagree (policy `keep`) has several.
+        Raises Corrupt.
+        """
+        found: dict[str, list[Labels]] = {}
+        for row in self.rows(payloads=False):
+            if row.id in ids and row.labels not in found.setdefault(row.id, []):
+                found[row.id].append(row.labels)
+        return found
 
     def verify(self) -> None:
         """Read everything again and recompute every digest, the snapshot's id last.

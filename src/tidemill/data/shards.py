@@ -72,15 +72,6 @@ def read_shard(path: Path, *, payloads: bool = True) -> Iterator[Example]:
         raise Corrupt(f"The shard {path.name} cannot be read: {error}.") from error
 
 
-def find_in_shard(path: Path, example_id: str) -> Example | None:
-    """The first example with this id; None when the shard has none. Raises Corrupt."""
-    try:
-        found = pq.read_table(path, schema=SCHEMA, filters=[("id", "==", example_id)])
-    except (pa.ArrowException, OSError) as error:
-        raise Corrupt(f"The shard {path.name} cannot be read: {error}.") from error
-    return _example(found.slice(0, 1).to_pylist()[0]) if found.num_rows else None
-
-
 def _example(row: dict[str, Any]) -> Example:
     return Example(
         id=row["id"],

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tidemill import staging
-from tidemill.data.canonical import snapshot_id
+from tidemill.data.canonical import CanonicalRow, snapshot_id
 from tidemill.data.manifest import MANIFEST, Manifest, Shard, read_manifest
 from tidemill.data.opened import OpenSnapshot
 from tidemill.data.shards import Compression, write_shard
@@ -75,6 +75,14 @@ class SnapshotStore:
             staging.settle(folder, id)
         return self.open(id).snapshot
 
+    def known(self, rows: Iterable[CanonicalRow]) -> Snapshot | None:
+        """The record of the snapshot that has exactly these rows; None when there is none.
+
+        Raises Corrupt when there is one and its manifest does not hold.
+        """
+        id = snapshot_id(rows)
+        return self.open(id).snapshot if (self.root / id).exists() else None
+
     def open(self, id: str) -> OpenSnapshot:
         """A snapshot, to be read. Raises NotFound, or Corrupt when its manifest does not hold."""
         folder = self.root / id
@@ -89,14 +97,6 @@ class SnapshotStore:
         if not self.root.is_dir():
             return ()
         return tuple(sorted(path.name for path in self.root.iterdir() if ID.fullmatch(path.name)))
-
-    def sweep(self) -> tuple[str, ...]:
-        """Remove what killed writers left behind, and return the names of those folders.
-
-        A folder goes when the process in its name is gone. Give a store that several machines or
-        containers share to one of them to sweep: a process id means nothing elsewhere.
-        """
-        return tuple(path.name for path in staging.sweep(self.root))
 
 
 def _gather(spool: Spool, rows: Iterable[Example]) -> None:

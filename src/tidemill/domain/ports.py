@@ -1,7 +1,8 @@
 """What the product needs from the outside world. Each contract is run against every adapter.
 
-`adapters/memory.py` holds a real in-memory implementation of each; `tests/contracts/` holds the
-suite that every implementation passes.
+`adapters/memory.py` holds real in-memory implementations of Ledger, TrafficLog, Source and Clock;
+`tests/contracts/` holds the suites that every implementation of the first three passes. A Runtime
+exists for ONNX only, and a clock has nothing to check but its zone.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class UnitOfWork(Protocol):
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         """The latest records of a kind, newest first."""
+
+    def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
+        """The latest verdicts on one version, newest first."""
 
     def alias(self, name: AliasName) -> Alias | None:
         """Where an alias points now; None when it was never set or was cleared."""

@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """An answer that was given. The payload's digest is also its example id."""
+    """An answer that was given. A probe, asked by the server itself, keeps no payload."""
 
     id: str
     server: str

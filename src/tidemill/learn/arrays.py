@@ -1,7 +1,7 @@
 """Encoded examples: each payload decoded once, ready to be drawn in any order, many times.
 
-Pixels live in one array, in memory or, with `store`, in a `.npy` file that is mapped into memory,
-so that a data set larger than memory trains in flat memory.
+Pixels live in a `.npy` file that is mapped into memory, so that a data set larger than memory
+trains in flat memory.
 """
 
 from __future__ import annotations
@@ -36,12 +36,11 @@ class EncodedSplit:
     """The examples of one split, in the order they were given.
 
     `images` is uint8 [n, h, w, 3]; `labels` holds per target an int64 [n] of positions in that
-    target's label names; `ids` are the example ids.
+    target's label names.
     """
 
     images: Pixels
     labels: Mapping[str, Indices]
-    ids: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,36 +50,34 @@ def encode_split(
     examples: Iterable[Example],
     codec: Codec[Any],
     labels: Mapping[str, tuple[str, ...]],
+    store: Path,
     *,
-    store: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EncodedSplit:
     """Decode every payload once, in a small pool of threads, keeping the order of `examples`.
 
-    `labels` are the label names per target, in model order. With `store` the pixels are written
-    to that `.npy` file while they come and are mapped back read-only. `progress` is told the
-    number done so far, after each example. Raises DataError when there is no example, when a
+    `labels` are the label names per target, in model order. The pixels are written to the `.npy`
+    file `store` while they come and are mapped back read-only. `progress` is told the number done
+    so far, after each example. Raises DataError when there is no example, when a
     payload cannot be read or has another size than the first (its origin is named), and when a
-    label is missing or unknown.
+    label is missing or unknown; OSError when `store` cannot be written.
     """
     positions = {
         target: {name: at for at, name in enumerate(names)} for target, names in labels.items()
     }
     columns: dict[str, list[int]] = {target: [] for target in labels}
-    ids: list[str] = []
 
     def images() -> Iterator[Pixels]:
-        for example, image in _decoded(examples, codec):
+        for done, (example, image) in enumerate(_decoded(examples, codec), start=1):
             for target, known in positions.items():
                 columns[target].append(_position(example, target, known))
-            ids.append(example.id)
             yield image
             if progress is not None:
-                progress(len(ids))
+                progress(done)
 
-    pixels = _stacked(images()) if store is None else _stored(images(), store)
+    pixels = _stored(images(), store)
     numbered = {target: np.array(column, np.int64) for target, column in columns.items()}
-    return EncodedSplit(pixels, numbered, tuple(ids))
+    return EncodedSplit(pixels, numbered)
 
 
 def _position(example: Example, target: str, known: Mapping[str, int]) -> int:
@@ -135,10 +132,6 @@ def _pixels(codec: Codec[Any], payload: bytes) -> Pixels:
         raise DataError(f"Codec {codec.kind!r} does not make {INPUT!r} as uint8 [n, h, w, 3].")
     image: Pixels = array[0]
     return image
-
-
-def _stacked(images: Iterator[Pixels]) -> Pixels:
-    return np.stack(list(images))
 
 
 def _stored(images: Iterator[Pixels], store: Path) -> Pixels:

@@ -15,6 +15,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import DataError
 from tidemill.learn.arrays import INPUT, Pixels
 from tidemill.learn.inference import infer
@@ -22,8 +23,6 @@ from tidemill.learn.network import EMBEDDING, ImageNetwork, logits_of
 from tidemill.predictor import softmax
 
 BATCHES = (1, 2, 7, 64)
-TOLERANCE = 1e-3
-"""How far a probability may be off between the network and the exported graph (fp32)."""
 
 
 @dataclass(frozen=True, slots=True)

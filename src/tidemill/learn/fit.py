@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -77,7 +79,8 @@ def fit(
     few hundred examples it moves smoothly where accuracy and F1 jump from example to example, so
     it is far less a matter of luck, and calibration profits. The same network, data, plan, seed
     and machine give the same weights bit for bit; no global state is left changed. Raises
-    DataError when the splits do not fit the network, UsageError when the training diverges.
+    DataError when the splits do not fit the network, UsageError when the training diverges. An
+    interruption passes through.
     """
     for split in (train, val):
         _check(network, split)
@@ -100,7 +103,8 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(module, train_dataloaders=batches, val_dataloaders=Batches(val, 64))
+        with _interruptible():
+            trainer.fit(module, train_dataloaders=batches, val_dataloaders=Batches(val, 64))
     copy.load_state_dict(keeper.best)
     copy.eval()
     return Fitted(copy, tuple(keeper.history), keeper.best_epoch, weights_digest(keeper.best))
@@ -195,6 +199,24 @@ def _check(network: ImageNetwork, split: EncodedSplit) -> None:
             f"The examples have the targets {sorted(split.labels)},"
             f" the network has {sorted(network.targets)}."
         )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Give back the KeyboardInterrupt that Lightning makes an exit of, and Ctrl-C with it.
+
+    Lightning (2.6) answers it by ignoring the signal for good and leaving the process.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise left.__context__ from None
+        raise
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +32,7 @@ from tidemill.learn.pictures import confusion_picture, reliability_picture
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.predictor import softmax
+from tidemill.staging import staged
 
 Labels = Mapping[str, Sequence[str]]
 Build = Callable[[Mapping[str, Any], Labels], ImageNetwork]
@@ -47,6 +47,10 @@ class Trained:
     files: Mapping[str, bytes]
     metrics: Mapping[str, Any]
     weights: str
+
+
+Train = Callable[..., Trained]
+"""`train` below, or what stands in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +79,27 @@ def train(
     *,
     description: str,
     parent: str | None,
+    scratch: Path,
     progress: Progress,
 ) -> Trained:
     """Train `network` on the snapshot as `run` says.
 
-    Raises DataError when a split is missing or the export does not answer as the network does.
+    Decoded pictures lie in a folder below `scratch` for the while. Raises DataError when a split
+    is missing or the export does not answer as the network does, StorageFailed when `scratch`
+    cannot hold them.
     """
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")
-    with TemporaryDirectory(prefix="tidemill-", ignore_cleanup_errors=True) as folder:
-        splits = _encode(snapshot, codec, Path(folder), progress)
+    with staged(scratch) as folder:
+        splits = _encode(snapshot, codec, folder, progress)
         progress.stage("train")
         fitted = fit(
             network, splits["train"], splits["val"], plan, seed=run.seed, progress=_told(progress)
         )
         progress.stage("judge")
         model = _calibrated(fitted.network, splits["val"])
-        graph, proved = _exported(model, splits["val"], Path(folder) / "model.onnx")
+        graph, proved = _exported(model, splits["val"], folder / "model.onnx")
         judged: dict[Split, _Judged] = {
             split: _judged(model, part, snapshot.labels)
             for split, part in splits.items()
@@ -132,7 +139,7 @@ def _encode(
             snapshot.rows(split),
             codec,
             snapshot.labels,
-            store=folder / f"{split}.npy",
+            folder / f"{split}.npy",
             progress=step,
         )
         before += len(encoded[split])
@@ -245,20 +252,3 @@ def _metrics(judged: Mapping[Split, _Judged]) -> dict[str, Any]:
         }
         for split, answers in judged.items()
     }
-
-
-class Train(Protocol):
-    """The type of `train`, for those who are handed it."""
-
-    def __call__(
-        self,
-        run: Run,
-        snapshot: OpenSnapshot,
-        codec: Codec[Any],
-        network: ImageNetwork,
-        plan: TrainPlan,
-        *,
-        description: str,
-        parent: str | None,
-        progress: Progress,
-    ) -> Trained: ...

@@ -6,7 +6,8 @@ bundle that is being judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -30,15 +31,33 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class NameUse:
+    """How the challenger uses one label's name.
+
+    On anchor it is `named` so often, `right` so often, and `whole` counts the right ones of those
+    examples of which every target is named rightly. `golden` says whether a golden sample, whose
+    true name the snapshot tells, gets this name.
+    """
+
+    label: str
+    named: int
+    right: int
+    whole: int
+    golden: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TargetEvidence:
     """Both models on one target.
 
-    `labels` counts its names, `prior` is the share of the commonest one.
+    `labels` counts its names, `prior` is the share of the commonest one, `uses` has a row for
+    every name that the challenger gives on anchor.
     """
 
     target: str
     labels: int
     prior: float
+    uses: tuple[NameUse, ...]
     anchor: Marks
     anchor_champion: Marks | None
     fresh: Marks
@@ -49,23 +68,35 @@ class TargetEvidence:
 class Evidence:
     """Everything that `gate.judge` looks at.
 
-    `name_faults` are golden samples whose answered name is not the snapshot's, as sentences;
-    `parity` is the largest distance from a recorded probability; `golden` counts the samples.
+    As sentences, `table_faults` say where the bundle's label table is not the snapshot's, and
+    `name_faults` which golden answers are not the snapshot's names. `parity` is the largest
+    distance from a recorded probability, `golden` counts the samples and `validation` the
+    snapshot's examples from which a training may choose them. `champion_fault` says why the
+    champion cannot be compared with, and is empty when it can or when there is none.
     """
 
     targets: tuple[TargetEvidence, ...]
     golden: int
+    validation: int
+    table_faults: tuple[str, ...]
     name_faults: tuple[str, ...]
     parity: float
+    champion_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """How to read the challenger's snapshot: rows of a split, labels of an example by id."""
+    """How to read the challenger's snapshot.
+
+    `labels` are its names per target, `rows` the examples of a split and `validation` how many
+    are in val. `labels_of` finds examples by their ids: every labelling that an example bears
+    there, since a snapshot may keep the same payload under several.
+    """
 
     labels: Mapping[str, Sequence[str]]
+    validation: int
     rows: Callable[[Split], Iterable[Example]]
-    labels_of: Callable[[str], Labels | None]
+    labels_of: Callable[[Collection[str]], Mapping[str, Sequence[Labels]]]
 
 
 def gather(
@@ -78,12 +109,13 @@ def gather(
     """Let both models answer. Reads anchor and fresh once, a batch at a time."""
     anchor = _mark(challenger, champion, held, "anchor", progress)
     fresh = _mark(challenger, champion, held, "fresh", progress)
-    name_faults, parity = _golden(challenger, held)
+    golden = _golden(challenger, held)
     targets = tuple(
         TargetEvidence(
             target=target,
             labels=len(names),
             prior=anchor.priors[target],
+            uses=_uses(target, anchor, golden.proved),
             anchor=anchor.challenger[target],
             anchor_champion=anchor.champion[target] if champion else None,
             fresh=fresh.challenger[target],
@@ -91,11 +123,19 @@ def gather(
         )
         for target, names in held.labels.items()
     )
-    return Evidence(targets, len(challenger.bundle.golden), name_faults, parity)
+    return Evidence(
+        targets=targets,
+        golden=len(challenger.bundle.golden),
+        validation=held.validation,
+        table_faults=tuple(_table_faults(challenger.bundle.labels, held.labels)),
+        name_faults=golden.faults,
+        parity=golden.parity,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
+    given: Sequence[Sequence[Answer]]
     challenger: dict[str, Marks]
     champion: dict[str, Marks]
     priors: dict[str, float]
@@ -122,7 +162,26 @@ def _mark(
     marked = [
         {target: _marks(target, given, truths) for target in held.labels} for given in answers
     ]
-    return _Marked(marked[0], marked[-1], {name: _prior(name, truths) for name in held.labels})
+    priors = {name: _prior(name, truths) for name in held.labels}
+    return _Marked(answers[0], marked[0], marked[-1], priors)
+
+
+def _uses(target: str, anchor: _Marked, proved: Collection[tuple[str, str]]) -> tuple[NameUse, ...]:
+    """One row per name that is given to an anchor example, in alphabetical order."""
+    right = anchor.challenger[target].correct
+    whole = np.logical_and.reduce([marks.correct for marks in anchor.challenger.values()])
+    names = np.array([answer.label if (answer := _of(target, row)) else "" for row in anchor.given])
+    return tuple(
+        NameUse(
+            label=str(name),
+            named=int(np.sum(names == name)),
+            right=int(np.sum(right[names == name])),
+            whole=int(np.sum(whole[names == name])),
+            golden=(target, str(name)) in proved,
+        )
+        for name in np.unique(names)
+        if name
+    )
 
 
 def _batches(rows: Iterable[Example]) -> Iterator[list[Example]]:
@@ -131,9 +190,13 @@ def _batches(rows: Iterable[Example]) -> Iterator[list[Example]]:
         yield batch
 
 
+def _of(target: str, answers: Sequence[Answer]) -> Answer | None:
+    return next((answer for answer in answers if answer.target == target), None)
+
+
 def _marks(target: str, given: Sequence[Sequence[Answer]], truths: Sequence[Labels]) -> Marks:
     # A bundle that lacks the target answers nothing about it, and that is wrong, not an error.
-    chosen = [next((a for a in answers if a.target == target), None) for answers in given]
+    chosen = [_of(target, answers) for answers in given]
     right = [a is not None and a.label == t[target] for a, t in zip(chosen, truths, strict=True)]
     sure = [a.confidence if a else 0.0 for a in chosen]
     return Marks(np.array(right, dtype=np.bool_), np.array(sure, dtype=np.float64))
@@ -144,26 +207,62 @@ def _prior(target: str, truths: Sequence[Labels]) -> float:
     return max((names.count(name) for name in set(names)), default=0) / max(len(names), 1)
 
 
-def _golden(challenger: Predictor, held: HeldBack) -> tuple[tuple[str, ...], float]:
+def _table_faults(
+    bundle: Mapping[str, Sequence[str]], snapshot: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Where the two label tables differ in more than the order of the names."""
+    for target in sorted({*bundle, *snapshot}):
+        named, known = Counter(bundle.get(target, ())), set(snapshot.get(target, ()))
+        faults = {
+            "names twice": [name for name, times in named.items() if times > 1],
+            "lacks": known - set(named),
+            "invents": set(named) - known,
+        }
+        for fault, names in faults.items():
+            if names:
+                yield f"for {target} the bundle {fault} {', '.join(sorted(names))}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Golden:
+    """`proved` holds (target, name) of every golden answer that the snapshot agrees with."""
+
+    faults: tuple[str, ...]
+    proved: frozenset[tuple[str, str]]
+    parity: float
+
+
+def _golden(challenger: Predictor, held: HeldBack) -> _Golden:
     samples = challenger.bundle.golden
     if not samples:
-        return (), 0.0
+        return _Golden((), frozenset(), 0.0)
     given = challenger.answer([challenger.read(sample.payload) for sample in samples])
-    faults, gaps = [], [0.0]
-    for sample, answers in zip(samples, given, strict=True):
-        truth = held.labels_of(payload_id(sample.payload))
-        faults += list(_name_faults(truth, answers))
+    ids = [payload_id(sample.payload) for sample in samples]
+    known = held.labels_of(set(ids))
+    faults: list[str] = []
+    gaps, proved = [0.0], set[tuple[str, str]]()
+    for id, sample, answers in zip(ids, samples, given, strict=True):
+        wrong = _name_faults(known.get(id, ()), answers)
+        faults += wrong
+        proved |= {(answer.target, answer.label) for answer in answers if not wrong}
         gaps += [_gap(sample, answer) for answer in answers]
-    return tuple(faults), float(np.max(gaps))  # unlike `max`, this lets no NaN go unnoticed
+    # `np.max`, unlike `max`, lets no NaN go unnoticed.
+    return _Golden(tuple(faults), frozenset(proved), float(np.max(gaps)))
 
 
-def _name_faults(truth: Labels | None, answers: Sequence[Answer]) -> Iterator[str]:
-    if truth is None:
-        yield "a golden sample is not in the snapshot"
-        return
-    for answer in answers:
-        if answer.label != truth.get(answer.target):
-            yield f"{answer.label!r} is said where the snapshot has {truth.get(answer.target)!r}"
+def _name_faults(truths: Sequence[Labels], answers: Sequence[Answer]) -> list[str]:
+    """What is wrong with a golden sample's answers, by the labelling that fits them best."""
+    if not truths:
+        return ["a golden sample is not in the snapshot"]
+    readings = [
+        [
+            f"{answer.label!r} is said where the snapshot has {truth.get(answer.target)!r}"
+            for answer in answers
+            if answer.label != truth.get(answer.target)
+        ]
+        for truth in truths
+    ]
+    return min(readings, key=len)
 
 
 def _gap(sample: Golden, answer: Answer) -> float:

@@ -14,7 +14,10 @@ from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
-from tidemill.loop.evidence import Evidence, TargetEvidence
+from tidemill.loop.evidence import Evidence, NameUse, TargetEvidence
+
+RULE_OF_THREE = 3
+"""What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class GatePolicy:
     Accuracies and margins are shares between 0 and 1.
 
     floor            accuracy on anchor that any champion must have
-    margin           how much worse on anchor a challenger may be (non-inferiority)
+    margin           how much worse on anchor a challenger may be (non-inferiority); also the share
+                     of anchor that may get names which nothing proves
     prior_margin     by how much it must beat always naming the commonest class
     uniform_margin   by how much its mean confidence must exceed that of a uniform guess, as a
                      share of the way to certainty
@@ -71,33 +75,66 @@ def stricter(one: GatePolicy, other: GatePolicy) -> GatePolicy:
 
 def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
     """Every check, in the order in which people want to read them."""
-    checks = [label_names(evidence), onnx_parity(evidence)]
+    checks = [label_names(evidence, policy), onnx_parity(evidence)]
+    if evidence.champion_fault:
+        checks.append(champion(evidence.champion_fault))
     for target in evidence.targets:
-        checks += _judge_target(target, policy)
+        checks += _judge_target(target, policy, comparable=not evidence.champion_fault)
     return tuple(checks)
 
 
-def _judge_target(target: TargetEvidence, policy: GatePolicy) -> Iterator[Check]:
+def _judge_target(
+    target: TargetEvidence, policy: GatePolicy, *, comparable: bool
+) -> Iterator[Check]:
+    """The checks of one target; nothing is `comparable` when the champion cannot be opened."""
     if not len(target.anchor.correct):
         yield Check("floor", False, "the snapshot has no anchor", target=target.target)
         return
     yield floor(target, policy)
     yield not_untrained(target, policy)
+    if not comparable:
+        reason = "the champion cannot be opened, so nothing can be compared"
+        yield Check("non_inferiority", False, reason, target=target.target)
+        return
     yield non_inferiority(target, policy)
     if len(target.fresh.correct) >= policy.fresh_minimum:
         yield fresh_credible(target, policy)
         yield fresh_gain(target, policy)
 
 
-def label_names(evidence: Evidence) -> Check:
-    """Every golden sample gets the name that the ledger's snapshot has for it."""
+def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
+    """The bundle's names are the snapshot's, each in its place.
+
+    The label table names the same labels, every golden sample gets the name that the snapshot has
+    for it, and of each target the names that nothing proves are given to at most `margin` of the
+    anchor. A golden sample proves the name it gets. Where no training could be sure of finding
+    one, anchor itself may prove a name: more than half of what bears it bears it rightly. That is
+    where fewer than three golden samples are to be expected of val at the rate of anchor; by the
+    rule of three, to have none is then no surprise.
+    """
     if not evidence.golden:
         return Check("label_names", False, "the bundle has no golden samples to prove names with")
-    wrong = len(evidence.name_faults)
-    reason = f"{evidence.golden} golden samples get the snapshot's names"
-    if wrong:
+    if evidence.table_faults:
+        reason = "; ".join(evidence.table_faults)
+        return Check("label_names", False, reason, float(len(evidence.table_faults)))
+    if wrong := len(evidence.name_faults):
         reason = f"{wrong} golden answers are wrong: {evidence.name_faults[0]}"
-    return Check("label_names", not wrong, reason, float(wrong))
+        return Check("label_names", False, reason, float(wrong))
+    for target in evidence.targets:
+        loose = [use for use in target.uses if not _proved(use, target, evidence.validation)]
+        named, n = sum(use.named for use in loose), len(target.anchor.correct)
+        if named > policy.margin * n:
+            listed = ", ".join(f"{use.label} ({use.named})" for use in loose)
+            reason = f"no golden sample proves names given to {named} of {n} anchor examples"
+            return Check("label_names", False, f"{reason}: {listed}", float(named), target.target)
+    reason = f"{evidence.golden} golden samples get the snapshot's names"
+    return Check("label_names", True, reason, 0.0)
+
+
+def _proved(use: NameUse, target: TargetEvidence, validation: int) -> bool:
+    # Of val, as many are expected to be named rightly as of anchor, in proportion.
+    rare = use.whole * validation < RULE_OF_THREE * len(target.anchor.correct)
+    return use.golden or (rare and 2 * use.right > use.named)
 
 
 def onnx_parity(evidence: Evidence) -> Check:
@@ -105,6 +142,11 @@ def onnx_parity(evidence: Evidence) -> Check:
     gap = evidence.parity
     reason = f"largest distance {gap:.1e}, allowed {TOLERANCE:.0e}"
     return Check("onnx_parity", evidence.golden > 0 and gap <= TOLERANCE, reason, gap)
+
+
+def champion(fault: str) -> Check:
+    """There is a champion that cannot be opened; one that can, or none, needs no check."""
+    return Check("champion", False, f"cannot be opened: {fault.rstrip('.')}")
 
 
 def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
@@ -140,7 +182,7 @@ def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
     name, champion = "non_inferiority", target.anchor_champion
     if champion is None:
         return Check(name, True, "there is no champion yet", None, target.target)
-    n, needed = len(target.anchor.correct), math.ceil(3 / policy.margin)
+    n, needed = len(target.anchor.correct), math.ceil(RULE_OF_THREE / policy.margin)
     if n < needed:
         reason = f"{n} anchor examples are too few for a margin of {policy.margin}: "
         return Check(name, False, f"{reason}{needed - n} more needed", None, target.target)

@@ -2,8 +2,9 @@
 
 A recipe's `routes.py` has a factory that is given the means to answer and returns a router with
 probes. A probe is how the server asks that route about a golden sample and where it reads the
-answer, so that the route is proved on every start and before every change of model. A route that
-answers predictions and has no probe keeps the server from starting.
+answer, so that the route is proved on every start and before every change of model. Whatever no
+probe asks is refused its answers, by method and exact path; a POST route without a probe keeps the
+server from starting.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Answering(Protocol):
     async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         """Answer payloads, durable in the traffic log before this returns.
 
-        Raises BadPayload, Unavailable (not ready), Overloaded, StorageFailed.
+        Raises BadPayload, Unavailable (not ready), Overloaded, StorageFailed; TidemillError when
+        no probe asks this request's method and path.
         """
 
     def ready(self) -> bool:
@@ -35,7 +37,11 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to ask one route about one payload. `read` takes the response's JSON body."""
+    """How to ask one route about one payload.
+
+    `read` takes the response's JSON body. What stands there twice (a label in a sentence, the
+    confidence) it has to compare, raising ValueError, or nothing does.
+    """
 
     path: str
     request: Callable[[bytes], Mapping[str, Any]]

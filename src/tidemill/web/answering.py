@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import Prediction
 from tidemill.recipes.routes import Answering
 from tidemill.web.batcher import Batcher, Kind
@@ -28,11 +29,13 @@ class Asked:
 
 
 class Answerer:
-    """Picks a request's slot, once, and answers with it."""
+    """Picks a request's slot, once, and answers with it, where a proof asks as well."""
 
     def __init__(self, slots: Slots, batcher: Batcher) -> None:
         self._slots = slots
         self._batcher = batcher
+        # Given once the recipe has built its routes, which need this.
+        self.proved: Collection[tuple[str, str]] = ()
 
     @property
     def most(self) -> int:
@@ -55,8 +58,17 @@ class Answerer:
     async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         """One prediction per payload, durable before this returns.
 
-        Raises BadPayload, Invalid, NotReady, Overloaded and StorageFailed.
+        Raises BadPayload, Invalid, NotReady, Overloaded and StorageFailed; and TidemillError, a
+        500, where no probe asks: nothing proves what that route makes of an answer. The path is
+        the one in the request, so a route that is mounted, nested or has parameters is held to
+        the very paths that were asked.
         """
+        way = (request.scope["method"], request.scope["path"])
+        if way not in self.proved:
+            raise TidemillError(
+                f"{' '.join(way)} is asked by no probe, so it is given no answer.",
+                hint="Return a Probe for it from the recipe's routes.",
+            )
         asked = self.asked(request)
         return await self._batcher.answer(asked.slot, payloads, asked.kind) if payloads else []
 

@@ -10,17 +10,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from tidemill import __version__
-from tidemill.domain.errors import Corrupt, NotFound
+from tidemill.domain.errors import NotFound
 from tidemill.domain.ports import UnitOfWork
 from tidemill.domain.types import (
     Alias,
     AliasName,
     ModelVersion,
-    Prediction,
-    Run,
     Verdict,
-    payload_id,
 )
+from tidemill.loop.lineage import Lineage, trace
 from tidemill.serving import Serving
 from tidemill.web.errors import NotReady
 from tidemill.web.reply import reply
@@ -28,8 +26,6 @@ from tidemill.web.slots import Slot, Slots
 
 ALIASES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
 PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-VERDICTS = 10_000
-"""How far back a version's verdict is looked for."""
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
 
@@ -65,7 +61,7 @@ def build(serving: Serving, slots: Slots) -> APIRouter:
             raise NotFound(f"No prediction {id}.")
         # 202: so far it is in the traffic log alone.
         with serving.ledger.begin(write=False) as unit:
-            return reply(_prediction(found, unit), status=202)
+            return reply(_prediction(trace(unit, found)), status=202)
 
     @router.get("/v1/models", tags=["ledger"], summary="The registered versions, newest first.")
     def models(limit: Limit = 100) -> Response:
@@ -106,43 +102,34 @@ def _name(slot: Slot | None) -> str | None:
     return slot.version.id if slot else None
 
 
-def _prediction(found: Prediction, unit: UnitOfWork) -> dict[str, Any]:
+def _prediction(traced: Lineage) -> dict[str, Any]:
+    found, version, run = traced.prediction, traced.version, traced.run
     return {
         "id": found.id,
         "at": found.at,
         "server": found.server,
         "version": found.version,
         "kind": found.kind,
-        "example": payload_id(found.payload),
+        "example": traced.example,
         "answers": found.answers,
-        "lineage": _lineage(found.version, unit),
-    }
-
-
-def _lineage(id: str, unit: UnitOfWork) -> dict[str, Any]:
-    try:
-        version = unit.get(ModelVersion, id)
-        run = unit.get(Run, version.run)
-    except NotFound as error:
-        # The prediction is there, so this is no 404.
-        raise Corrupt(f"The ledger lost where {id} came from: {error.message}") from error
-    return {
-        "version": version.id,
-        "bundle": version.bundle,
-        "snapshot": version.snapshot,
-        "run": run.id,
-        "seed": run.seed,
-        "code": dict(run.code),
-        "config": dict(run.config),
+        "lineage": {
+            "version": version.id,
+            "bundle": version.bundle,
+            "snapshot": version.snapshot,
+            "run": run.id,
+            "seed": run.seed,
+            "code": dict(run.code),
+            "config": dict(run.config),
+        },
     }
 
 
 def _models(versions: Sequence[ModelVersion], unit: UnitOfWork) -> list[dict[str, Any]]:
     pointing = [alias for name in ALIASES if (alias := unit.alias(name))]
-    verdicts: dict[str, Verdict] = {}
-    for verdict in unit.latest(Verdict, limit=VERDICTS):
-        verdicts.setdefault(verdict.version, verdict)
-    return [_model(version, pointing, verdicts.get(version.id)) for version in versions]
+    return [
+        _model(version, pointing, next(iter(unit.verdicts(version.id, limit=1)), None))
+        for version in versions
+    ]
 
 
 def _model(

@@ -16,7 +16,7 @@ from tidemill.web import api, document, errors, metrics, predict
 from tidemill.web.answering import Answerer
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
-from tidemill.web.probes import Prover, unproved
+from tidemill.web.probes import Prover
 from tidemill.web.slots import Slots
 
 OWN = ("/v1/", "/metrics", "/docs", "/openapi.json")
@@ -27,7 +27,7 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
     """The app of one server process. Its lifespan starts and stops the threads it needs.
 
     `app.state.slots` and `app.state.batcher` are there for tests. Raises UsageError when a route
-    of the recipe may answer predictions and no probe asks it, or takes a path of the server's.
+    of the recipe takes POST and no probe asks it, or takes a path of the server's.
     """
     settings = serving.settings
     numbers = metrics.Metrics()
@@ -71,6 +71,7 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
     answerer = Answerer(slots, batcher)
     recipe = routes(answerer)
     prover.probes = _checked(recipe)
+    answerer.proved = prover.asked
     numbers.watch(lambda: batcher.waiting, lambda: slots.view)
 
     for router in (predict.build(answerer), api.build(serving, slots), metrics.build(numbers)):
@@ -88,12 +89,21 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
 
 
 def _checked(recipe: Routes) -> tuple[Probe, ...]:
-    if loose := unproved(recipe.router, recipe.probes):
+    """The recipe's probes, unless it is plain already that it cannot be served with them.
+
+    The answerer refuses whatever no probe asks; this tells the author of a recipe at the start.
+    """
+    paths = [str(getattr(route, "path", "")) for route in recipe.router.routes]
+    posts = {
+        path
+        for path, route in zip(paths, recipe.router.routes, strict=True)
+        if "POST" in (getattr(route, "methods", None) or ())
+    }
+    if loose := sorted(posts - {probe.path for probe in recipe.probes if probe.method == "POST"}):
         raise UsageError(
-            f"No probe asks {', '.join(loose)}, so nothing proves what it answers.",
+            f"No probe asks POST {', '.join(loose)}, so nothing proves what it answers.",
             hint="Return a Probe for it from the recipe's routes.",
         )
-    paths = [str(getattr(route, "path", "")) for route in recipe.router.routes]
     if taken := [path for path in paths if path.startswith(OWN)]:
         raise UsageError(f"{', '.join(taken)} belongs to the server, not to a recipe.")
     return recipe.probes

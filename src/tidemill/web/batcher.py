@@ -199,7 +199,8 @@ class Batcher:
                     version=slot.version.id,
                     at=now,
                     kind=kind,
-                    payload=payload,
+                    # The bundle holds what a probe asked; the log need not hold it again.
+                    payload=b"" if kind == "probe" else payload,
                     answers=said,
                 )
             )

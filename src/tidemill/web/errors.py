@@ -141,6 +141,11 @@ async def _malformed(_request: Request, raised: Exception) -> Response:
 
 async def _framework(request: Request, raised: Exception) -> Response:
     error = cast(HTTPException, raised)
+    if isinstance(error.__cause__, TidemillError):
+        # One of ours that had to look like one of theirs to get here.
+        response = await _refused(request, error.__cause__)
+        response.headers.update(error.headers or {})
+        return response
     code = FRAMEWORK_CODES.get(error.status_code, f"http_{error.status_code}")
     message = {
         404: f"There is no route {request.url.path}.",

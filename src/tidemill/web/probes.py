@@ -3,30 +3,31 @@
 Nothing here knows how an answer is made. It asks as a client asks, reads the response as a client
 reads it, and compares with what the bundle says must come out. So a label table that was turned
 round anywhere on the way, in the server or in a recipe's routes, keeps the version from being
-served.
+served. The first fault ends a proof: one is enough, and every question is a row in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import httpx
-from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from tidemill.bundle import TOLERANCE, Golden
+from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import Probe, Said
 from tidemill.web import predict
 from tidemill.web.answering import asking
 from tidemill.web.slots import Slot
 
-ANSWERING = {"POST", "PUT", "PATCH"}
-"""The methods of routes that may answer predictions."""
+Way = tuple[str, str]
+"""Method and path of a request."""
 
+OWN: Way = ("POST", predict.PATH)
 TOGETHER = 2
 """Requests of a proof under way at once: enough to be quick, few for live ones to wait behind."""
 
@@ -40,31 +41,39 @@ class Prover:
         # Given once the recipe has built its routes, which need the slots, which need this.
         self.probes: Sequence[Probe] = ()
 
+    @property
+    def asked(self) -> frozenset[Way]:
+        """Every way that a proof asks: what answers there is proved, and nothing else is."""
+        return frozenset({OWN, *((probe.method, probe.path) for probe in self.probes)})
+
     def __call__(self, slot: Slot) -> str:
-        """What is wrong with this slot, as a sentence; empty when it may serve."""
+        """What is wrong with this slot, as a sentence; empty when it may serve.
+
+        Raises Unavailable when the server could not answer just now (503), which tells nothing
+        about the slot.
+        """
         bundle = slot.predictor.bundle
         if not bundle.golden:
             return "the bundle has no golden samples, so nothing can be proved"
-        for sample in bundle.golden:
-            if not set(sample.labels) == set(sample.probabilities) == set(bundle.labels):
-                return "a golden sample does not name every target"
         return asyncio.run(self._ask(slot, bundle.golden))
 
     async def _ask(self, slot: Slot, golden: Sequence[Golden]) -> str:
         transport = httpx.ASGITransport(asking(self._app, slot), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://probe") as client:
-            turn = asyncio.Semaphore(TOGETHER)
+            questions = self._questions(client, slot, golden)
+            faults: list[str] = []
 
-            async def in_turn(question: Coroutine[Any, Any, str]) -> str:
-                async with turn:
-                    return await question
+            async def ask() -> None:
+                while not faults and (question := next(questions, None)):
+                    if fault := await question:
+                        faults.append(fault)
 
-            faults = await asyncio.gather(*map(in_turn, self._questions(client, slot, golden)))
-        return next(filter(None, faults), "")
+            await asyncio.gather(*(ask() for _ in range(TOGETHER)))
+        return next(iter(faults), "")
 
     def _questions(
         self, client: httpx.AsyncClient, slot: Slot, golden: Sequence[Golden]
-    ) -> Iterable[Coroutine[Any, Any, str]]:
+    ) -> Iterator[Coroutine[Any, Any, str]]:
         parts = [golden[at : at + self._most] for at in range(0, len(golden), self._most)]
         model = slot.predictor.codec.payload
         rows = {row.payload: model.from_bytes(row.payload).model_dump() for row in golden}
@@ -106,6 +115,8 @@ async def _fault(
     """Ask one request about `golden`, and say what is wrong with the response."""
     where = f"{method} {path} ({', '.join(request)})"
     response = await client.request(method, path, **request)
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise Unavailable(f"{where} could not be asked: {response.text:.300}")
     if response.status_code != 200:
         return f"{where} answered a golden sample with {response.status_code}: {response.text:.300}"
     try:
@@ -141,19 +152,3 @@ def own_answers(body: Any, version: str) -> list[list[Said]]:
             raise ValueError("the confidence is not the probability of the label")
         said[entry["index"]].append((entry["target"], entry["label"], entry["probabilities"]))
     return [said[index] for index in range(len(said))]
-
-
-def unproved(router: APIRouter, probes: Sequence[Probe]) -> list[str]:
-    """The routes of a recipe that may answer predictions and that no probe asks."""
-    probed = {(probe.method, probe.path) for probe in probes}
-    loose = []
-    for route in router.routes:
-        path = getattr(route, "path", type(route).__name__)
-        # What has no methods (a nested router, a mount, a socket) cannot be looked into.
-        methods = getattr(route, "methods", None) or {"any method"}
-        loose += [
-            f"{method} {path}"
-            for method in sorted(methods & {*ANSWERING, "any method"})
-            if (method, path) not in probed
-        ]
-    return loose

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import Corrupt, TidemillError, Unavailable
 from tidemill.domain.ports import Clock, Ledger
 from tidemill.domain.types import Alias, AliasName, ModelVersion
 from tidemill.predictor import Predictor
@@ -16,7 +16,9 @@ from tidemill.predictor import Predictor
 log = logging.getLogger(__name__)
 
 RETRY = timedelta(seconds=5)
-"""How long a refused version rests before it is tried again."""
+"""How long a version rests that could not be loaded or asked, before it is tried again."""
+
+FINAL = "It is not tried again until the alias moves or the server is restarted."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +42,18 @@ class View:
 class _Refusal:
     reason: str
     at: datetime
+    final: bool
+    """Trying again could not end otherwise: a bundle never changes."""
 
 
 class Slots:
     """Follows the aliases `champion` and `previous`, one `step` at a time.
 
     A version answers only after it was loaded, verified and proved; until then, and when it is
-    refused, the one before goes on answering. `prove` returns what is wrong, or an empty text.
+    refused, the one before goes on answering. `prove` returns what is wrong, or an empty text; it
+    raises Unavailable when it could not ask. What is wrong with a bundle stays wrong, so that
+    refusal stands while the alias does; only a version that could not be loaded or asked is tried
+    again.
     """
 
     def __init__(
@@ -116,7 +123,7 @@ class Slots:
             if self._read("champion") != [champion]:
                 return  # withdrawn while it was being proved; the next turn sees to it
             # Served before the previous one is loaded: that one can wait.
-            self._view = View(slot, self._view.previous, self._faults())
+            self._show(slot, self._view.previous, self._faults())
         standby = self._slot(previous)
         self._show(slot or answering, standby, self._faults())
 
@@ -137,28 +144,32 @@ class Slots:
         before = self._refused.get(alias)
         now = self._clock.now()
         # A clock that was set back must not put the next attempt off.
-        if before and timedelta(0) <= now - before.at < RETRY:
+        if before and (before.final or timedelta(0) <= now - before.at < RETRY):
             return None
-        slot, reason = self._attempt(version)
-        if slot is not None:
-            self._proved[version] = slot
+        tried = self._attempt(version)
+        if isinstance(tried, Slot):
+            self._proved[version] = tried
             self._refused.pop(alias, None)
-            log.info("%s is proved as %s", version.id, alias.name)
-            return slot
-        self._refused[alias] = _Refusal(f"{alias.name} {version.id} is refused: {reason}", now)
+            return tried
+        fault, final = tried
+        reason = f"{alias.name} {version.id} is refused: {fault}"
+        self._refused[alias] = _Refusal(f"{reason} {FINAL}" if final else reason, now, final)
         return None
 
-    def _attempt(self, version: ModelVersion) -> tuple[Slot | None, str]:
-        """Proving is the warming, too: every golden sample goes through every route."""
+    def _attempt(self, version: ModelVersion) -> Slot | tuple[str, bool]:
+        """The loaded and proved version, or what is wrong with it and whether that stays so.
+
+        Proving is the warming, too: every golden sample goes through every route.
+        """
         try:
             slot = Slot(version, self._load(version))
-            reason = self._prove(slot)
-        except TidemillError as error:
-            return None, error.message
-        except Exception as error:
-            log.debug("%s cannot be loaded", version.id, exc_info=True)
-            return None, f"{type(error).__name__}: {error}"
-        return (None, reason) if reason else (slot, "")
+        except Exception as error:  # noqa: BLE001  whatever it is becomes the refusal's reason
+            return _said(error), isinstance(error, Corrupt)
+        try:
+            fault = self._prove(slot)
+        except Exception as error:  # noqa: BLE001  the same
+            return _said(error), not isinstance(error, Unavailable)
+        return (f"{fault}.", True) if fault else slot
 
     def _faults(self) -> str:
         return " ".join(refusal.reason for refusal in self._refused.values())
@@ -166,9 +177,19 @@ class Slots:
     def _show(self, champion: Slot | None, previous: Slot | None, fault: str) -> None:
         if fault and fault != self._view.fault:
             log.warning("%s", fault)
+        if champion and champion is not self._view.champion:
+            log.info("ready: %s is served", champion.version.id)
         self._view = View(champion, previous, fault)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self.step()
             self._stop.wait(self._poll)
+
+
+def _said(error: Exception) -> str:
+    """An error as a sentence. What nobody foresaw is told with its class, and traced in the log."""
+    if isinstance(error, TidemillError):
+        return error.message
+    log.debug("A version cannot be served", exc_info=error)
+    return f"{type(error).__name__}: {error}."

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from uuid_utils import uuid7
 
-from tidemill.data.opened import OpenSnapshot
-from tidemill.domain.errors import Conflict, NotFound
+from tidemill.domain.errors import Conflict, DataError, NotFound
 from tidemill.domain.events import VerdictGiven
-from tidemill.domain.types import Labels, ModelVersion, Run, Verdict
+from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop import rollout
 from tidemill.loop.evidence import HeldBack, gather
 from tidemill.loop.gate import GatePolicy, judge, stricter
+from tidemill.predictor import Predictor
 from tidemill.workshop.root import Workshop
 
 
@@ -27,7 +27,9 @@ def judge_version(
     """Judge a version against today's champion and record the verdict, passing or not.
 
     `override` is a person's reason to promote it whatever the gate says; it stands in the verdict.
-    Raises Conflict when the version is the champion, NotFound, Corrupt.
+    A champion that cannot be opened is a failed check, so that an override can replace it. Raises
+    Conflict when the version is the champion; NotFound, Corrupt when the version or its snapshot
+    cannot be opened.
     """
     with workshop.ledger.begin(write=False) as unit:
         version = unit.get(ModelVersion, name)
@@ -39,13 +41,14 @@ def judge_version(
         raise Conflict(f"{name} is the champion already.")
     snapshot = workshop.snapshots.open(version.snapshot)
     snapshot.verify()
+    opponent, fault = _opened(workshop, champion) if champion else (None, "")
     evidence = gather(
         workshop.predictor(version),
-        workshop.predictor(champion) if champion else None,
-        HeldBack(snapshot.labels, snapshot.rows, lambda id: _labels_of(snapshot, id)),
+        opponent,
+        HeldBack(snapshot.labels, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
         progress=progress,
     )
-    checks = judge(evidence, policy)
+    checks = judge(replace(evidence, champion_fault=fault), policy)
     verdict = Verdict(
         id=str(uuid7()),
         version=version.id,
@@ -113,8 +116,11 @@ def _policy(run: Run, champion: Run | None) -> GatePolicy:
     return stricter(own, GatePolicy(**champion.config["gate"]))
 
 
-def _labels_of(snapshot: OpenSnapshot, example: str) -> Labels | None:
+def _opened(workshop: Workshop, champion: ModelVersion) -> tuple[Predictor | None, str]:
+    """The champion, or why it cannot answer even the samples that it was served on."""
     try:
-        return snapshot.find(example).labels
-    except NotFound:
-        return None
+        predictor = workshop.predictor(champion)
+        predictor.answer([predictor.read(row.payload) for row in predictor.bundle.golden[:1]])
+    except (DataError, NotFound) as error:
+        return None, error.message
+    return predictor, ""

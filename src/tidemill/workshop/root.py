@@ -30,13 +30,18 @@ LEDGER = "ledger.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """The parts over one workspace. `actor` is who stands in the events."""
+    """The parts over one workspace.
+
+    `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
+    runs, and nothing else.
+    """
 
     home: Path
     samples: Path
     actor: str
     clock: Clock
     ledger: Ledger
+    scratch: Path
     snapshots: SnapshotStore
     bundles: BundleStore
     traffic: TrafficFiles
@@ -59,24 +64,28 @@ class Workshop:
 
 
 def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
-    """The workspace in `settings.home`; made, and its ledger brought up to date, when `create`.
+    """The workspace in `settings.home`.
 
-    Raises Unavailable when there is none, StorageFailed when it cannot be written.
+    With `create` it is made, its ledger is brought up to date, and what killed writers left in it
+    is removed; without, opening changes nothing. Raises Unavailable when there is none,
+    StorageFailed when it cannot be written, Corrupt when its ledger is damaged.
     """
     clock = SystemClock()
-    if create:
-        upgrade(settings.home / LEDGER)
-    ledger = SqlLedger.existing(settings.home / LEDGER, clock)
     samples = settings.samples or settings.home / "samples"
     snapshots, bundles = settings.home / "snapshots", settings.home / "bundles"
-    for folder in (snapshots, bundles, samples):
-        sweep(folder)
+    scratch = settings.home / "scratch"
+    if create:
+        upgrade(settings.home / LEDGER)
+        for folder in (snapshots, bundles, samples, scratch):
+            sweep(folder)
+    ledger = SqlLedger.existing(settings.home / LEDGER, clock)
     return Workshop(
         home=settings.home,
         samples=samples,
         actor=settings.actor,
         clock=clock,
         ledger=ledger,
+        scratch=scratch,
         snapshots=SnapshotStore(snapshots),
         bundles=BundleStore(bundles),
         traffic=TrafficFiles(settings.home / "traffic"),

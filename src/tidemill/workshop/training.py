@@ -9,7 +9,7 @@ from uuid_utils import uuid7
 
 from tidemill import provenance
 from tidemill.data.intake import Intake, take
-from tidemill.domain.errors import NotFound
+from tidemill.domain.errors import NotFound, TidemillError
 from tidemill.domain.events import (
     RunFailed,
     RunFinished,
@@ -98,14 +98,15 @@ def train_version(
             experiment.train,
             description=recipe.description,
             parent=parent,
+            scratch=workshop.scratch,
             progress=progress,
         )
         bundle = workshop.bundles.write(recipe.name, trained.files)
+        done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
+        return Finished(done, _register(workshop, done, bundle, parent))
     except BaseException as error:
         _fail(workshop, run, error)
         raise
-    run = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
-    return Finished(run, _register(workshop, run, bundle, parent))
 
 
 def _record(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
@@ -117,12 +118,16 @@ def _record(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
 
 
 def _fail(workshop: Workshop, run: Run, error: BaseException) -> None:
+    """Record why a run failed. When even that fails, the error says so and remains the cause."""
     said = str(error) or type(error).__name__
-    with workshop.ledger.begin() as unit:
-        unit.close_run(
-            replace(run, status="failed", error=said),
-            RunFailed(actor=workshop.actor, subject=run.id, error=said),
-        )
+    try:
+        with workshop.ledger.begin() as unit:
+            unit.close_run(
+                replace(run, status="failed", error=said),
+                RunFailed(actor=workshop.actor, subject=run.id, error=said),
+            )
+    except TidemillError as second:
+        error.add_note(f"The run {run.id} could not be recorded as failed: {second}")
 
 
 def _register(workshop: Workshop, run: Run, bundle: str, parent: str | None) -> ModelVersion:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, text, update
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 from uuid_utils import uuid7
 
 from tidemill.adapters.sql.tables import (
@@ -38,19 +51,26 @@ from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
 BUSY_MS = 10_000
 """How long a writer waits for another one. A unit of work takes milliseconds."""
 
+MISFIT = re.compile(r"no such (table|column)|already exists")
+"""What SQLite calls an operational error, and is a file that holds other tables than it should."""
+
 
 def sqlite_engine(path: Path) -> Engine:
-    """An engine whose writing units begin IMMEDIATE, so that what a unit reads stays true in it."""
-    engine = create_engine(f"sqlite:///{path}")
+    """An engine whose writing units begin IMMEDIATE, so that what a unit reads stays true in it.
+
+    A few connections are kept open: the write-ahead log lives as long as one of them, and opening
+    another costs more than most units do. Beyond those there is no bound, so no unit waits for one.
+    """
+    engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=-1)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # SQLAlchemy's begin event below opens transactions
         for pragma in (
+            f"busy_timeout={BUSY_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"busy_timeout={BUSY_MS}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -73,7 +93,8 @@ class SqlLedger:
     def existing(cls, path: Path, clock: Clock) -> SqlLedger:
         """The ledger in a SQLite file.
 
-        Raises Unavailable when there is none or its schema is another one.
+        Raises Unavailable when there is none or its schema is another one, Corrupt when the file
+        is no ledger, StorageFailed when it cannot be read.
         """
         if not path.is_file():
             raise Unavailable(
@@ -81,7 +102,11 @@ class SqlLedger:
                 hint="Make one: tidemill train coffee",
             )
         ledger = cls(sqlite_engine(path), clock)
-        found = ledger._revision()
+        try:
+            found = ledger._revision()
+        except BaseException:
+            ledger.close()
+            raise
         if found != SCHEMA_REVISION:
             ledger.close()
             raise Unavailable(
@@ -92,7 +117,7 @@ class SqlLedger:
 
     @contextlib.contextmanager
     def begin(self, *, write: bool = True) -> Iterator[_SqlUnit]:
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             connection.execution_options(write=write)
             with connection.begin():
                 yield _SqlUnit(connection, self._clock, write=write)
@@ -101,25 +126,42 @@ class SqlLedger:
         self._engine.dispose()
 
     def _revision(self) -> str:
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             connection.execution_options(write=False)
             return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn the driver's errors into ours; a full or read-only disk is an OperationalError."""
     try:
         yield
+    except IntegrityError as error:
+        raise Conflict(f"The ledger refused a row: {error.orig}.") from error
     except OperationalError as error:
+        if MISFIT.search(str(error.orig)):
+            raise _damaged(error.orig) from error
         raise StorageFailed(
             f"The ledger could not be read or written: {error.orig}.",
             hint="Look at the free space and the rights of the workspace's folder.",
         ) from error
-    except IntegrityError as error:
-        raise Conflict(f"The ledger refused a row: {error.orig}.") from error
     except DatabaseError as error:
-        raise Corrupt(f"The ledger is damaged: {error.orig}.") from error
+        raise _damaged(error.orig) from error
+    except SQLAlchemyError as error:
+        raise StorageFailed(f"The ledger could not be used: {error}.") from error
+
+
+def _damaged(said: object) -> Corrupt:
+    return Corrupt(f"The ledger is damaged: {said}.", hint="Restore it from a copy.")
+
+
+@contextlib.contextmanager
+def _as_written() -> Iterator[None]:
+    """A row whose values cannot be what was written is Corrupt."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise _damaged(f"a row holds what was never written: {error}") from error
 
 
 class _SqlUnit:
@@ -138,19 +180,28 @@ class _SqlUnit:
 
     def get(self, kind: type[R], id: str) -> R:
         table = TABLES[kind]
-        row = self._connection.execute(select(table).where(table.c.id == id)).mappings().first()
-        if row is None:
+        found = self._records(kind, select(table).where(table.c.id == id))
+        if not found:
             raise NotFound(f"No {kind.__name__} {id}.")
-        return from_row(kind, dict(row))
+        return found[0]
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         table = TABLES[kind]
-        rows = self._connection.execute(select(table).order_by(table.c.n.desc()).limit(limit))
-        return [from_row(kind, dict(row)) for row in rows.mappings()]
+        return self._records(kind, select(table).order_by(table.c.n.desc()).limit(limit))
+
+    def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
+        query = select(VERDICTS).where(VERDICTS.c.version == version)
+        return self._records(Verdict, query.order_by(VERDICTS.c.n.desc()).limit(limit))
+
+    def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
+        with _as_written():
+            rows = self._connection.execute(query).mappings()
+            return [from_row(kind, dict(row)) for row in rows]
 
     def alias(self, name: AliasName) -> Alias | None:
-        row = self._connection.execute(select(ALIASES).where(ALIASES.c.name == name)).first()
-        return Alias(**row._mapping) if row else None
+        with _as_written():
+            row = self._connection.execute(select(ALIASES).where(ALIASES.c.name == name)).first()
+            return Alias(**row._mapping) if row else None
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         self.get(ModelVersion, to.version)
@@ -199,8 +250,9 @@ class _SqlUnit:
         query = select(EVENTS).order_by(EVENTS.c.n.desc()).limit(limit)
         if subject is not None:
             query = query.where(EVENTS.c.subject == subject)
-        rows = self._connection.execute(query).mappings()
-        return [RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows]
+        with _as_written():
+            rows = self._connection.execute(query).mappings()
+            return [RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows]
 
     def _tell(self, event: Event) -> None:
         if not self._write:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -125,6 +126,7 @@ EVENTS = _table(
     _text("reason"),
     _json("detail"),
 )
+Index("events_subject", EVENTS.c.subject)
 
 TABLES: Mapping[type, Table] = {
     Snapshot: SNAPSHOTS,

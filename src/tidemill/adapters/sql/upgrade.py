@@ -6,30 +6,37 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
-from tidemill.adapters.sql.ledger import sqlite_engine
-from tidemill.domain.errors import StorageFailed
+from tidemill.adapters.sql.ledger import sqlite_engine, translated
+from tidemill.domain.errors import StorageFailed, Unavailable
 
 
 def upgrade(path: Path) -> None:
     """Create the SQLite ledger at `path`, or run the migrations it lacks.
 
-    Raises StorageFailed when the file cannot be written.
+    Raises StorageFailed when the file cannot be written, Corrupt when it is no ledger, and
+    Unavailable when a newer Tidemill wrote it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = sqlite_engine(path)
-        try:
-            migrate(engine)
-        finally:
-            engine.dispose()
-    except (OSError, OperationalError) as error:
+    except OSError as error:
         raise StorageFailed(
-            f"The workspace {path.parent} cannot be written: {error}.".splitlines()[0],
+            f"The workspace {path.parent} cannot be written: {error.strerror}.",
             hint="Choose another folder with TIDEMILL_HOME.",
         ) from error
+    engine = sqlite_engine(path)
+    try:
+        with translated():
+            migrate(engine)
+    except CommandError as error:
+        raise Unavailable(
+            f"The ledger {path} has a schema that this Tidemill does not know: {error}.",
+            hint="A newer Tidemill wrote it: use that one, or another folder with TIDEMILL_HOME.",
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def migrate(engine: Engine) -> None:

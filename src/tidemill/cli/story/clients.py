@@ -4,43 +4,67 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field, replace
 
 import httpx
 
+from tidemill.domain.types import payload_id
+
 CLIENTS = 4
+CUT_OFF = ("ReadError", "RemoteProtocolError")
+"""The faults of a request that had been sent when its connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a client received. `status` 0 means that the connection broke and nothing came."""
+    """What a client received for `payload`, an example id.
 
+    `fault` is the server's code for an error, or the name of the exception that kept the client
+    from an answer; with an answer it is empty. `status` 0 means that no response came.
+    """
+
+    payload: str
     asked: float
     answered: float
-    status: int
-    id: str
-    version: str
-    said: str
+    status: int = 0
+    fault: str = ""
+    id: str = ""
+    version: str = ""
+    label: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return self.status == httpx.codes.OK
+        return self.status == httpx.codes.OK and not self.fault
+
+    @property
+    def cut_off(self) -> bool:
+        """True when the server had the request and went away before it answered."""
+        return self.status == 0 and self.fault in CUT_OFF
 
 
 class Crowd:
-    """Clients that share a list of pictures and a counter, and keep every reply."""
+    """Clients that share a list of pictures, take them in turn, and keep every reply.
+
+    `begun` counts the requests. Once the clients are gone there is a reply to each of them,
+    whatever went wrong; `lost` says how many are missing.
+    """
 
     def __init__(self, url: str, pictures: Sequence[bytes], *, most: int | None = None) -> None:
+        self.begun = 0
         self.replies: list[Reply] = []
         self._url = url
         self._pictures = pictures
         self._most = most
-        self._next = count()
         self._stop = threading.Event()
         self._arrived = threading.Condition()
+
+    @property
+    def lost(self) -> int:
+        """Requests without a reply; not zero for finished clients only if one of them died."""
+        return self.begun - len(self.replies)
 
     def wait(self, replies: int, seconds: float = 60.0) -> None:
         """Until so many replies came; raises TimeoutError when they do not."""
@@ -53,18 +77,22 @@ class Crowd:
         self._stop.set()
 
     def work(self) -> None:
-        """One client's life."""
+        """One client's life. It ends with `stop`, with `most`, or when the server is gone."""
         with httpx.Client(base_url=self._url, timeout=60) as client:
-            while not self._stop.is_set():
-                number = next(self._next)
-                if self._most is not None and number >= self._most:
-                    return
-                reply = _ask(client, self._pictures[number % len(self._pictures)])
+            while (picture := self._begin()) is not None:
+                reply = ask(client, picture)
                 with self._arrived:
                     self.replies.append(reply)
                     self._arrived.notify_all()
                 if reply.status == 0:
                     return
+
+    def _begin(self) -> bytes | None:
+        with self._arrived:
+            if self._stop.is_set() or self.begun == self._most:
+                return None
+            self.begun += 1
+            return self._pictures[(self.begun - 1) % len(self._pictures)]
 
 
 @contextmanager
@@ -83,15 +111,27 @@ def crowd(url: str, pictures: Sequence[bytes], *, most: int | None = None) -> It
             thread.join()
 
 
-def _ask(client: httpx.Client, picture: bytes) -> Reply:
-    asked = time.monotonic()
+def ask(client: httpx.Client, picture: bytes) -> Reply:
+    """Ask about one picture. Raises nothing: whatever goes wrong is in the reply."""
+    reply = Reply(payload_id(picture), time.monotonic(), 0.0)
     try:
         response = client.post("/v1/predict", files={"file": picture})
-    except httpx.TransportError as error:
-        return Reply(asked, time.monotonic(), 0, "", "", type(error).__name__)
-    answered = time.monotonic()
+        reply = replace(reply, status=response.status_code)
+        reply = _read(reply, response)
+    except Exception as error:  # noqa: BLE001  a client that died here would not be counted
+        reply = replace(reply, fault=type(error).__name__)
+    return replace(reply, answered=time.monotonic())
+
+
+def _read(reply: Reply, response: httpx.Response) -> Reply:
+    body = response.json()
     if response.status_code != httpx.codes.OK:
-        code = response.json()["error"]["code"]
-        return Reply(asked, answered, response.status_code, "", "", code)
-    (row,) = response.json()["predictions"]
-    return Reply(asked, answered, 200, row["id"], row["version"], row["label"])
+        return replace(reply, fault=str(body["error"]["code"] or "unnamed"))
+    (row,) = body["predictions"]
+    return replace(
+        reply,
+        id=str(row["id"]),
+        version=str(row["version"]),
+        label=str(row["label"]),
+        probabilities=dict(row["probabilities"]),
+    )

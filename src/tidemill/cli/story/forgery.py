@@ -16,6 +16,8 @@ from tidemill.domain.types import ModelVersion
 from tidemill.workshop.root import Workshop
 
 Files = dict[str, bytes]
+SHIFT = 0.02
+"""How far a forged probability lies from the true one: too little to change any label."""
 
 
 def files_of(workshop: Workshop, version: ModelVersion) -> Files:
@@ -55,12 +57,37 @@ def consistent(files: Files) -> Files:
     return {**forged, "golden.json": encode(_renamed(files["golden.json"], renamed))}
 
 
+def unproved(files: Files) -> Files:
+    """Two names exchanged in `labels.json`, and no golden sample left that would tell."""
+    labels = json.loads(files["labels.json"])
+    target, (one, other, *_) = next(iter(labels.items()))
+    renamed = {key: dict(zip(names, names, strict=True)) for key, names in labels.items()}
+    renamed[target] |= {one: other, other: one}
+    kept = [
+        sample
+        for sample in _renamed(files["golden.json"], renamed)
+        if sample["labels"][target] not in (one, other)
+    ]
+    turned = {key: [renamed[key][name] for name in names] for key, names in labels.items()}
+    return {**files, "labels.json": encode(turned), "golden.json": encode(kept)}
+
+
 def misnamed(files: Files) -> Files:
     """One golden sample that expects another label than it gets."""
     golden = json.loads(files["golden.json"])
     names = json.loads(files["labels.json"])
     for target, label in golden[0]["labels"].items():
         golden[0]["labels"][target] = next(name for name in names[target] if name != label)
+    return {**files, "golden.json": encode(golden)}
+
+
+def misjudged(files: Files) -> Files:
+    """One golden sample that expects the right label with a probability that it does not get."""
+    golden = json.loads(files["golden.json"])
+    for target, label in golden[0]["labels"].items():
+        row = golden[0]["probabilities"][target]
+        other = min(row, key=row.__getitem__)
+        row[label], row[other] = row[label] - SHIFT, row[other] + SHIFT
     return {**files, "golden.json": encode(golden)}
 
 

@@ -15,15 +15,17 @@ from typing import Any
 
 import httpx
 
+from tidemill import provenance
 from tidemill.cli.process import PATIENCE, ServerProcess, argv, environment
 from tidemill.cli.screen import Stages
+from tidemill.cli.story import sources
 from tidemill.data.samples.kept import SampleSource
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import ModelVersion
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workshop.planning import plan
-from tidemill.workshop.root import LEDGER, Workshop, open_workshop
+from tidemill.workshop.root import Workshop, open_workshop
 
 RECIPE = "coffee"
 SECOND = ("train.epochs=9",)
@@ -40,17 +42,26 @@ class Said:
 
 
 class Stage:
-    """The folder of a demo. `base` is the workspace that all claims share and none changes."""
+    """The folder of a demo. `base` is the workspace that all claims share and none changes.
+
+    A file beside it says which sources trained it, and that it is complete.
+    """
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
         self.root = settings.home / "demo"
         self.samples = settings.samples or settings.home / "samples"
         self.base = self.root / "base"
+        self._note = self.root / "base.json"
         self.tell = tell
 
     def clear(self) -> None:
         """Begin anew; painted samples are kept."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def reuse(self) -> None:
+        """Go on with the shared workspace of an earlier demo, and say so when it is another's."""
+        if self._note.exists() and self.trained_by()["package"] != provenance.package_digest():
+            self.tell(f"note: {self.base} was trained by other sources than these; they judge it")
 
     def run(self, home: Path, *words: str, quiet: bool = True) -> Said:
         """Run a command of Tidemill on a workspace, with `--json`."""
@@ -86,8 +97,16 @@ class Stage:
 
     def adopt(self, home: Path) -> None:
         """Make a newly trained workspace the shared one, unless there is one."""
-        if not self.base.exists():
+        if not self._note.exists():
+            shutil.rmtree(self.base, ignore_errors=True)
             shutil.copytree(home, self.base)
+            self._sign()
+
+    def trained_by(self) -> dict[str, Any]:
+        """The sources that trained the shared workspace, as the demo found them then."""
+        self._train_base()
+        noted: dict[str, Any] = json.loads(self._note.read_bytes())
+        return noted
 
     def second(self) -> str:
         """The second version in the shared workspace, trained when it is not there yet."""
@@ -101,12 +120,16 @@ class Stage:
         return "v2"
 
     def _train_base(self) -> None:
-        if (self.base / LEDGER).exists():
+        if self._note.exists():
             return
         self.tell("no trained workspace yet: training the champion")
+        shutil.rmtree(self.base, ignore_errors=True)
         if self.train(self.base, promoted=True).code:
-            shutil.rmtree(self.base, ignore_errors=True)
             raise TidemillError("The champion could not be trained; see above.")
+        self._sign()
+
+    def _sign(self) -> None:
+        self._note.write_text(json.dumps(sources.running(Path.cwd())) + "\n")
 
     def _open(self, home: Path) -> Workshop:
         return open_workshop(read_settings(home=home, samples=self.samples, actor="demo"))

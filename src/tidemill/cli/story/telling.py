@@ -46,7 +46,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that a demo found out."""
+    """All that a demo found out, and the seconds that the whole of it took."""
 
     seconds: float
     judged: Sequence[Judged] = field(default=())
@@ -84,11 +84,14 @@ def tell(
     stage: Stage,
     claims: Sequence[Claim],
     *,
+    since: float,
     began: Callable[[Claim], None],
     ended: Callable[[Judged], None],
 ) -> Story:
-    """Try each claim. One that breaks, in whatever way, did not hold, and the story goes on."""
-    start = time.monotonic()
+    """Try each claim. One that breaks, in whatever way, did not hold, and the story goes on.
+
+    `since` is when the demo began, by the monotonic clock.
+    """
     judged = []
     for claim in claims:
         began(claim)
@@ -96,7 +99,7 @@ def tell(
         row = Judged(claim, _try(claim, stage), time.monotonic() - at)
         judged.append(row)
         ended(row)
-    return Story(time.monotonic() - start, judged)
+    return Story(time.monotonic() - since, judged)
 
 
 def _try(claim: Claim, stage: Stage) -> Outcome:

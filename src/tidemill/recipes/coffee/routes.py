@@ -9,6 +9,7 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from pydantic import BaseModel
 
 from tidemill import __version__
+from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Prediction
 from tidemill.recipes.routes import Answering, Probe, Routes, Said
@@ -84,4 +85,10 @@ def _request(payload: bytes) -> dict[str, Any]:
 
 
 def _read(body: Any) -> Sequence[Said]:
-    return [(TARGET, body["prediction"], body["probabilities"])]
+    label, confidence = body["prediction"], body["confidence"]
+    if not abs(confidence - body["probabilities"][label]) <= TOLERANCE:
+        raise ValueError("the confidence is not the probability of the prediction")
+    # Written out a second time: a probe that used the builder's words would believe the builder.
+    if body["message"] != f"The leaf looks like {label} ({confidence:.1%}).":
+        raise ValueError(f"the message does not name {label!r} and its confidence")
+    return [(TARGET, label, body["probabilities"])]

@@ -17,16 +17,25 @@ KINDS = {
 
 def judge(stage: Stage) -> Outcome:
     folder = stage.folder("faulty") / "leaves"
+    home = folder.parent / "home"
     planted = plant(folder)
     data = ("data=folder", f"data.path={folder}")
-    checked = stage.run(folder.parent / "home", "data", "check", RECIPE, *data)
+    checked = stage.run(home, "data", "check", RECIPE, *data)
     expect(checked.code == 3, f"the check ended with exit code {checked.code}")
-    expected = sorted((KINDS[name], sorted(files)) for name, files in planted.items())
-    found = sorted((row["kind"], sorted(row["files"])) for row in checked.body["findings"])
+    findings = checked.body["findings"]
+    expected = sorted(("error", KINDS[name], sorted(files)) for name, files in planted.items())
+    found = sorted((row["severity"], row["kind"], sorted(row["files"])) for row in findings)
     expect(found == expected, f"reported {found}, planted {expected}")
-    trained = stage.run(folder.parent / "home", "train", RECIPE, *data)
-    expect(trained.code == 3, f"training on it ended with exit code {trained.code}")
-    kept = list((folder.parent / "home" / "snapshots").glob("*"))
+    for row in findings:
+        missing = [file for file in row["files"] if file not in row["sentence"]]
+        expect(not missing, f"{missing} is not named in {row['sentence']!r}")
+    # A training begins with the same step; asked for by itself it loads no training library.
+    refused = stage.run(home, "data", "snapshot", RECIPE, *data)
+    expect(refused.code == 3, f"keeping it for training ended with exit code {refused.code}")
+    lines = "\n".join(refused.body["error"]["lines"])
+    unnamed = [file for files in planted.values() for file in files if file not in lines]
+    expect(not unnamed, f"it was refused without naming {unnamed}")
+    kept = list((home / "snapshots").glob("*"))
     expect(not kept, f"a snapshot of it was kept: {kept}")
     return Outcome(True, f"{len(found)} faults planted, {len(found)} named, nothing else")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.cli.story.claim import Claim, Outcome, expect
-from tidemill.cli.story.forgery import consistent, enlist, files_of, permuted
+from tidemill.cli.story.forgery import consistent, enlist, files_of, permuted, unproved
 from tidemill.cli.story.stage import Stage
 from tidemill.workshop.promotion import judge_version
 
@@ -15,6 +15,7 @@ def judge(stage: Stage) -> Outcome:
     forgeries = {
         "labels.json permuted": permuted(files),
         "its golden samples made to agree": consistent(files),
+        "two names exchanged, their golden samples dropped": unproved(files),
     }
     for name, forged in forgeries.items():
         verdict = judge_version(workshop, enlist(workshop, forged, champion))
@@ -22,7 +23,7 @@ def judge(stage: Stage) -> Outcome:
         expect(not verdict.passed, f"{name}: the gate let it pass")
         expect("label_names" in failed, f"{name}: refused, but only by {sorted(failed)}")
     expect(workshop.champion() == champion, "the champion has changed")
-    return Outcome(True, f"{len(forgeries)} forgeries with valid digests, both refused by name")
+    return Outcome(True, f"{len(forgeries)} forgeries with valid digests, each refused by name")
 
 
 CLAIM = Claim("label_names", "Permuted label names are refused, also when re-signed", judge)

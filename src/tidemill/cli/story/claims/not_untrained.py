@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.onnx import OnnxRuntime
@@ -23,7 +22,7 @@ def judge(stage: Stage) -> Outcome:
     champion = workshop.champion()
 
     def answer(graph: bytes) -> list[dict[str, Any]]:
-        return _golden_answers(workshop, champion, graph, workshop.home / "untrained.onnx")
+        return _golden_answers(workshop, champion, graph)
 
     forged = enlist(workshop, untrained(files_of(workshop, champion), answer), champion)
     with workshop.ledger.begin(write=False) as unit:
@@ -38,12 +37,11 @@ def judge(stage: Stage) -> Outcome:
 
 
 def _golden_answers(
-    workshop: Workshop, version: ModelVersion, graph: bytes, path: Path
+    workshop: Workshop, version: ModelVersion, graph: bytes
 ) -> list[dict[str, Any]]:
     """What another graph answers to a bundle's golden samples."""
-    path.write_bytes(graph)
     bundle = workshop.bundles.open(version.bundle)
-    predictor = Predictor(bundle, OnnxRuntime(path))
+    predictor = Predictor(bundle, OnnxRuntime(graph))
     items = [predictor.read(sample.payload) for sample in bundle.golden]
     return [
         {answer.target: dict(answer.probabilities) for answer in answers}

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tidemill.cli.story.claim import Claim, Outcome, expect
-from tidemill.cli.story.forgery import enlist, files_of, misnamed
+from tidemill.cli.story.forgery import enlist, files_of, misjudged, misnamed
 from tidemill.cli.story.stage import Stage, readiness
 from tidemill.workshop.promotion import promote
 
@@ -21,13 +21,15 @@ def judge(stage: Stage) -> Outcome:
     golden = len(workshop.bundles.open(champion.bundle).golden)
     probes = _probes(workshop.home)
     expect(probes >= 3 * golden, f"{probes} probes for {golden} golden samples and three routes")
-    wrong = enlist(workshop, misnamed(files_of(workshop, champion)), champion)
-    promote(workshop, wrong, override="to see whether the server believes it")
-    with stage.server(workshop.home) as server:
-        ready, fault = readiness(server)
-        expect(not ready, "a server whose golden sample comes out wrong says that it is ready")
-        expect("golden" in fault, f"it is not ready for another reason: {fault}")
-    return Outcome(True, f"{golden} golden samples, {probes} probes through its routes")
+    files = files_of(workshop, champion)
+    for what, forged in {"label": misnamed(files), "probability": misjudged(files)}.items():
+        promote(workshop, enlist(workshop, forged, champion), override="to see who believes it")
+        with stage.server(workshop.home) as server:
+            ready, fault = readiness(server)
+        expect(not ready, f"a server whose golden sample gets a wrong {what} says that it is ready")
+        expect("golden" in fault, f"a wrong {what}: it is not ready for another reason: {fault}")
+    figure = f"{golden} golden samples, {probes} probes; a wrong label and a wrong probability seen"
+    return Outcome(True, figure)
 
 
 def _probes(home: Path) -> int:

@@ -32,6 +32,7 @@ def judge(stage: Stage) -> Outcome:
             rollback(workshop, reason="the demo takes it back")
             returned = _until(people, first, back)
             people.wait(len(people.replies) + BETWEEN)
+    expect(not people.lost, f"{people.lost} of {people.begun} requests are unaccounted for")
     failed = [reply for reply in people.replies if not reply.ok]
     expect(not failed, f"{len(failed)} of {len(people.replies)} requests failed: {failed[:1]}")
     late = [r for r in people.replies if r.version == second and r.asked > back + returned]

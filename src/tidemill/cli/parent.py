@@ -1,0 +1,59 @@
+"""A child process that ends with its parent, however the parent ends.
+
+The parent starts the child with a pipe as its stdin and keeps the other end, which the operating
+system closes when the parent dies. So an end of input means that nobody is there any more.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+PATIENCE = 30.0
+"""Seconds that a child may take to clean up once its parent is gone."""
+
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End when stdin is closed.")
+]
+"""The flag of a command that another command starts."""
+
+
+def watch(gone: Callable[[], None]) -> None:
+    """Call `gone`, on a thread of its own, when stdin is closed. What comes in is ignored."""
+    threading.Thread(target=_wait, args=(gone,), name="tidemill-parent", daemon=True).start()
+
+
+def interrupt_when_gone() -> None:
+    """Raise KeyboardInterrupt on the main thread, as Ctrl-C does, when the parent is gone.
+
+    One interruption at most is raised, so that a second one does not cut off what the first one
+    has cleaned up; a process that does not end by it within PATIENCE is ended hard.
+    """
+    # A shell starts background processes with this signal ignored; then nothing could interrupt.
+    signal.signal(signal.SIGINT, _once)
+    watch(_interrupt)
+
+
+def _wait(gone: Callable[[], None]) -> None:
+    # The descriptor, not `sys.stdin`: a thread that waits in there keeps Python from ending.
+    while os.read(0, 4096):
+        pass
+    gone()
+
+
+def _interrupt() -> None:
+    _thread.interrupt_main()
+    threading.Event().wait(PATIENCE)
+    os._exit(130)
+
+
+def _once(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt

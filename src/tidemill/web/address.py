@@ -1,0 +1,48 @@
+"""The address a server answers on: a socket bound to it, and its name for a browser."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from tidemill.domain.errors import Unavailable
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on this address, not yet listening. Raises Unavailable saying what to try."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Unavailable(
+            f"{host!r} is no address of this machine: {error.strerror}.",
+            hint="Try --host 127.0.0.1.",
+        ) from error
+    try:
+        if os.name == "posix":
+            # Elsewhere this option lets two servers share a port.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        # Now, not when uvicorn starts: until then a second server could bind the port as well.
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                f"Port {port} of {host} is in use.", hint="Take a free one: --port 0"
+            ) from error
+        raise Unavailable(
+            f"Port {port} of {host} cannot be bound: {error.strerror}.",
+            hint="Try --host 127.0.0.1 --port 0.",
+        ) from error
+    return bound
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a browser on this machine finds the socket."""
+    host, port = listening.getsockname()[:2]
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

@@ -1,0 +1,145 @@
+"""`doctor`: it says what is missing, also when what is missing is half of the installation."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.cli import doctor
+from tidemill.cli.main import main
+from tidemill.settings import read_settings
+from tidemill.web.address import bind
+from tidemill.workshop.root import open_workshop
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A workspace without any model."""
+    open_workshop(read_settings(home=tmp_path / "home"), create=True).ledger.close()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `doctor --json`: its exit code, and what it said about each part."""
+
+    def run(*words: str) -> tuple[int, dict[str, tuple[bool, str]]]:
+        line = ["tidemill", "doctor", "--home", str(home), "--json", *words]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as left:
+            main()
+        found = json.loads(capsys.readouterr().out)["findings"]
+        code = left.value.code or 0
+        assert isinstance(code, int)
+        return code, {row["name"]: (row["fine"], row["said"]) for row in found}
+
+    monkeypatch.setenv("TIDEMILL_PORT", "0")
+    return run
+
+
+def test_all_is_well(look: Any) -> None:
+    code, found = look()
+    assert (code, [name for name, (fine, _) in found.items() if not fine]) == (0, [])
+    assert found["ledger"][1] == "schema is current. There is no champion yet."
+
+
+def test_a_port_in_use(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        monkeypatch.setenv("TIDEMILL_PORT", str(taken.getsockname()[1]))
+        code, found = look()
+    assert code == 4
+    assert "is in use" in found["port"][1]
+    assert found["ledger"][0]
+
+
+def test_an_old_schema_and_its_upgrade(look: Any, home: Path) -> None:
+    with sqlite3.connect(home / "ledger.sqlite") as db:
+        [[current]] = db.execute("SELECT version_num FROM alembic_version").fetchall()
+        db.execute("UPDATE alembic_version SET version_num = 'older'")
+    code, found = look()
+    assert (code, found["ledger"][0]) == (4, False)
+    assert "has schema older" in found["ledger"][1]
+    with sqlite3.connect(home / "ledger.sqlite") as db:
+        db.execute("UPDATE alembic_version SET version_num = ?", [current])
+    db.close()
+    assert look("--upgrade")[0] == 0
+
+
+def lacking(package: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command of an installation that lacks a package."""
+    script = (
+        f"import sys\nsys.modules[{package!r}] = None\nsys.argv = {['tidemill', *words]!r}\n"
+        "from tidemill.cli.main import main\nmain()\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "part"), [("alembic", "training"), ("torch", "training"), ("fastapi", "serving")]
+)
+def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None:
+    said = lacking(package, "doctor", "--home", str(home), "--json")
+    found = {row["name"]: row for row in json.loads(said.stdout)["findings"]}
+    assert (said.returncode, found[part]["fine"], found["workspace"]["fine"]) == (4, False, True)
+    assert f"{package} not installed. pip install 'tidemill[" in found[part]["said"]
+    assert found["ledger"]["said"] == f"Nobody can look without {package}."
+    shown = lacking(package, "doctor", "--home", str(home))
+    assert shown.returncode == 4
+    assert f"{package} not installed" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("hydra", ["config", "coffee"]),
+        ("alembic", ["train", "coffee"]),
+        ("torch", ["train", "coffee"]),
+        ("pyarrow", ["data", "list"]),
+        ("fastapi", ["serve"]),
+        ("uvicorn", ["serve"]),
+        ("sqlalchemy", ["models", "list"]),
+    ],
+)
+def test_a_command_says_what_it_lacks(home: Path, package: str, words: list[str]) -> None:
+    said = lacking(package, *words, "--home", str(home), "--json")
+    assert said.returncode == 4, said.stderr
+    error = json.loads(said.stdout)["error"]
+    assert error["code"] == "unavailable"
+    assert package in error["message"]
+    assert error["hint"] == "pip install 'tidemill[train]'"
+    assert "Traceback" not in said.stderr
+
+
+def test_every_package_of_an_extra_is_looked_for() -> None:
+    """Both ways: what pyproject.toml names is looked for, and nothing else is."""
+    modules: dict[str, set[str]] = {}
+    for module, names in packages_distributions().items():
+        for name in names:
+            modules.setdefault(plain(name), set()).add(module)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extra, looked_for in {"serve": doctor.SERVING, "train": doctor.TRAINING}.items():
+        named = {
+            plain(re.split(r"[^\w.-]", line)[0])
+            for line in project["optional-dependencies"][extra]
+            if "sys_platform" not in line
+        } - {"tidemill"}
+        assert [name for name in sorted(named) if not modules[name] & set(looked_for)] == []
+        known = set().union(*(modules[name] for name in named))
+        assert [name for name in looked_for if name not in known] == []
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,295 @@
+"""`up` and the processes it starts: real ones, over a workspace whose model is tiny."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from uuid_utils import uuid7
+
+from tidemill.adapters.clock import SystemClock
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.bundle import BundleStore
+from tidemill.cli.process import Ended, ServerProcess, run_child
+from tidemill.cli.up import _pass_on
+from tidemill.domain.errors import Unavailable
+from tidemill.domain.events import (
+    AliasMoved,
+    RunFinished,
+    SnapshotTaken,
+    VerdictGiven,
+    VersionRegistered,
+)
+from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
+from tidemill.web.address import bind
+
+SECONDS = 60
+ID = "s" * 64
+Keep = Callable[..., Path]
+
+
+@pytest.fixture
+def keep(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Keep:
+    """`keep(recipe)`: the folder of a workspace whose champion v1 is the tiny model."""
+
+    def write(recipe: str = "coffee") -> Path:
+        home = tmp_path / "home"
+        upgrade(home / "ledger.sqlite")
+        bundle = BundleStore(home / "bundles").write(recipe, tiny_files())
+        clock = SystemClock()
+        now, run, verdict = clock.now(), str(uuid7()), str(uuid7())
+        ledger = SqlLedger.existing(home / "ledger.sqlite", clock)
+        with ledger.begin() as unit:
+            unit.add(
+                Snapshot(ID, recipe, 3, {}, {}, "stop", None, now),
+                SnapshotTaken(actor="ana", subject=ID, rows=3),
+            )
+            unit.add(
+                Run(run, recipe, ID, 0, {}, {}, {}, now),
+                RunFinished(actor="ana", subject=run, weights=""),
+            )
+            unit.add(
+                ModelVersion("v1", bundle, run, ID, recipe, None, now),
+                VersionRegistered(actor="ana", subject="v1", bundle=bundle, run=run),
+            )
+            unit.add(
+                Verdict(verdict, "v1", None, True, (), 1, now),
+                VerdictGiven(actor="ana", subject=verdict, version="v1", passed=True),
+            )
+            moved = AliasMoved(
+                actor="ana", subject="v1", version="v1", before=None, verdict=verdict
+            )
+            unit.move_alias(Alias("champion", "v1", verdict, now), expected=None, event=moved)
+        ledger.close()
+        return home
+
+    return write
+
+
+@contextmanager
+def started(*words: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that is running; its children have its stderr, too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidemill", *words],
+        env={**os.environ, "TIDEMILL_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """The first line on stderr that has the pattern."""
+    assert process.stderr
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if found := re.search(pattern, line):
+            return found
+    pytest.fail(f"{pattern!r} was not said: {seen}")
+
+
+def rest(process: subprocess.Popen[str]) -> str:
+    """What was still said, once nobody is left who could say more: no child is alive either."""
+    return process.communicate(timeout=SECONDS)[1]
+
+
+def ended(*words: str, home: Path) -> tuple[int, str]:
+    with started(*words, home=home) as process:
+        said = rest(process)
+        assert "Traceback" not in said
+        return process.returncode, said
+
+
+def test_what_up_starts_ends_with_it_even_when_it_is_killed(keep: Keep) -> None:
+    with started("up", "--port", "0", home=keep()) as process:
+        url = until(process, r"listens on (\S+) ")[1]
+        until(process, "^ready: v1 is served$")
+        assert httpx.get(f"{url}/v1/ready").json()["version"] == "v1"
+        process.kill()
+        assert "Traceback" not in rest(process)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/v1/live")
+
+
+def test_up_that_is_told_to_end_stops_its_server(keep: Keep) -> None:
+    with started("up", "--port", "0", home=keep()) as process:
+        until(process, "listens on")
+        process.send_signal(signal.SIGTERM)
+        said = rest(process)
+    assert (process.returncode, "Traceback" in said) == (0, False)
+    assert said.endswith("Stopping.\n")
+
+
+def test_a_refused_champion_is_said(keep: Keep) -> None:
+    home = keep()
+    [bundle] = (home / "bundles").iterdir()
+    (bundle / "card.md").write_text("another card")
+    with started("serve", "--port", "0", home=home) as process:
+        until(process, "champion v1 is refused: card.md of bundle")
+
+
+def test_up_that_is_told_to_end_while_it_trains_ends_the_training(tmp_path: Path) -> None:
+    with started("up", "--port", "0", home=tmp_path / "home") as process:
+        until(process, "No champion in .*: training one")
+        process.send_signal(signal.SIGTERM)
+        said = rest(process)
+    assert (process.returncode, "Traceback" in said) == (130, False)
+
+
+def test_a_training_ends_when_up_is_killed(tmp_path: Path) -> None:
+    with started("up", "--port", "0", home=tmp_path / "home") as process:
+        until(process, "training one")
+        process.kill()
+        assert "Traceback" not in rest(process)
+
+
+def test_a_port_in_use_is_said_before_the_training(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        code, said = ended("up", "--port", str(port), home=home)
+    assert (code, said.count("error:")) == (4, 1)
+    assert f"Port {port} of 127.0.0.1 is in use" in said
+    assert "hint: Take a free one: --port 0" in said
+    assert not home.exists()
+
+
+def test_a_server_that_cannot_start_says_why_once(keep: Keep) -> None:
+    code, said = ended("up", "--port", "0", home=keep("tea"))
+    assert (code, said.count("error:")) == (4, 1)
+    assert "The routes of recipe 'tea' are not installed" in said
+
+
+def test_a_training_that_cannot_start_says_why_once(tmp_path: Path) -> None:
+    code, said = ended("up", "cofee", "--port", "0", home=tmp_path / "home")
+    assert (code, said.count("error:")) == (2, 1)
+    assert "There is no recipe 'cofee'" in said
+
+
+def test_a_ledger_that_cannot_be_read_is_no_reason_to_train(keep: Keep) -> None:
+    home = keep()
+    with sqlite3.connect(home / "ledger.sqlite") as db:
+        db.execute("UPDATE alembic_version SET version_num = 'older'")
+    db.close()
+    code, said = ended("up", "--port", "0", home=home)
+    assert (code, said.count("error:")) == (4, 1)
+    assert "doctor --upgrade" in said
+    assert "training" not in said
+
+
+def test_a_server_that_was_killed_is_said() -> None:
+    with pytest.raises(Unavailable, match="killed by signal 9"):
+        _pass_on(-9)
+
+
+def test_a_server_whose_reader_left_ends_without_a_trace(keep: Keep) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidemill", "serve", "--port", "0", "--json", "--with-parent"],
+        env={**os.environ, "TIDEMILL_HOME": str(keep())},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    said = process.stderr.read()
+    assert process.wait(SECONDS) == 141
+    assert "Traceback" not in said
+    process.stderr.close()
+    assert process.stdin
+    process.stdin.close()
+
+
+@pytest.mark.parametrize("call", ["ServerProcess(home)", "run_child('train', 'x', home=home)"])
+def test_a_start_that_is_interrupted_leaves_no_child(keep: Keep, call: str) -> None:
+    """The alarm comes long before a child could be up, wherever in the start that is."""
+    script = (
+        "import os, pathlib, signal\n"
+        "from tidemill.cli.process import ServerProcess, run_child\n"
+        "home = pathlib.Path(os.environ['TIDEMILL_HOME'])\n"
+        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+        f"try:\n    {call}\n"
+        "except KeyboardInterrupt:\n    pass\n"
+        "try:\n    os.waitpid(-1, os.WNOHANG)\n"
+        "except ChildProcessError:\n    print('no child')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TIDEMILL_HOME": str(keep())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert (done.stdout, done.returncode) == ("no child\n", 0), done.stderr
+
+
+def test_a_server_process_is_ended_by_its_block_and_tells_how_it_ended(
+    keep: Keep, tmp_path: Path
+) -> None:
+    home = keep()
+    with (tmp_path / "log").open("wb") as log:
+        with ServerProcess(home, log=log) as server:
+            assert server.ready().status_code in {200, 503}
+        assert server.wait() == 0, "gracefully"
+        with pytest.raises(Ended, match="exit code 4") as caught:
+            ServerProcess(tmp_path / "nowhere", log=log)
+    assert caught.value.exit_code == 4
+
+
+def test_a_training_that_a_shell_started_in_the_background_ends_as_well(tmp_path: Path) -> None:
+    """Such a process ignores SIGINT, which is what interrupts a training otherwise."""
+    line = 'trap "" INT; exec "$0" -m tidemill train coffee --with-parent </dev/null'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        env={**os.environ, "TIDEMILL_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (130, "error: Interrupted.\n")
+
+
+def test_a_child_that_does_not_end_by_itself_is_ended() -> None:
+    """It makes nothing of the interruption and would wait for ever."""
+    script = (
+        "import threading\n"
+        "from tidemill.cli import parent\n"
+        "parent.PATIENCE = 0.1\n"
+        "try:\n    parent.interrupt_when_gone()\n    threading.Event().wait()\n"
+        "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (130, "interrupted\n")
+
+
+def test_a_child_tells_its_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_child("train", "cofee", home=tmp_path / "home") == 2
+    assert "There is no recipe 'cofee'" in capfd.readouterr().err
