@@ -181,7 +181,7 @@ def test_a_manifest_that_lists_too_little_is_corrupt(bundles: BundleStore) -> No
 def test_a_folder_in_the_place_of_a_file_is_corrupt(bundles: BundleStore, written: Path) -> None:
     (written / "card.md").unlink()
     (written / "card.md").mkdir()
-    with pytest.raises(Corrupt, match=r"card\.md .* cannot be read"):
+    with pytest.raises(Corrupt, match=r"card\.md .* is no file"):
         bundles.open(written.name)
 
 
