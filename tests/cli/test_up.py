@@ -274,7 +274,7 @@ def test_a_child_that_does_not_end_by_itself_is_ended() -> None:
     script = (
         "import threading\n"
         "from tidemill.cli import parent\n"
-        "parent.PATIENCE = 0.1\n"
+        "parent.PATIENCE = 2.0\n"
         "try:\n    parent.interrupt_when_gone()\n    threading.Event().wait()\n"
         "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
         "threading.Event().wait()\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -49,7 +50,11 @@ def _wait(gone: Callable[[], None]) -> None:
 
 
 def _interrupt() -> None:
-    _thread.interrupt_main()
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        # A real signal, sent to the main thread, also wakes it where it waits for a lock.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     threading.Event().wait(PATIENCE)
     os._exit(130)
 
