@@ -11,7 +11,8 @@ from typing import cast
 
 from uuid_utils import uuid7
 
-from tidemill.domain.errors import Conflict, DataError, GateRefused, NotFound
+from tidemill.domain.aliases import guard
+from tidemill.domain.errors import Conflict, DataError, NotFound
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.ports import Clock, Ledger, R, Record, Source, TrafficLog
 from tidemill.domain.types import Alias, AliasName, Example, ModelVersion, Prediction, Run, Verdict
@@ -95,12 +96,7 @@ class _MemoryUnit:
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         self.get(ModelVersion, to.version)
-        verdict = self.get(Verdict, to.verdict)
-        if verdict.version != to.version or not verdict.allows:
-            raise GateRefused(f"Verdict {to.verdict} does not let {to.version} be {to.name}.")
-        now = self.alias(to.name)
-        if (now.version if now else None) != expected:
-            raise Conflict(f"{to.name} is no longer {expected}.")
+        guard(to, self.get(Verdict, to.verdict), self.alias(to.name), expected)
         self._tell(event)
         self._state.aliases[to.name] = to
 

@@ -36,10 +36,10 @@ from tidemill.adapters.sql.tables import (
     from_row,
     to_row,
 )
+from tidemill.domain.aliases import guard
 from tidemill.domain.errors import (
     Conflict,
     Corrupt,
-    GateRefused,
     NotFound,
     StorageFailed,
     Unavailable,
@@ -205,12 +205,8 @@ class _SqlUnit:
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         self.get(ModelVersion, to.version)
-        verdict = self.get(Verdict, to.verdict)
-        if verdict.version != to.version or not verdict.allows:
-            raise GateRefused(f"Verdict {to.verdict} does not let {to.version} be {to.name}.")
         now = self.alias(to.name)
-        if (now.version if now else None) != expected:
-            raise Conflict(f"{to.name} is no longer {expected}.")
+        guard(to, self.get(Verdict, to.verdict), now, expected)
         self._tell(event)
         values = asdict(to)
         if now is None:
