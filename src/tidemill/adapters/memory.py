@@ -12,9 +12,9 @@ from typing import cast
 from uuid_utils import uuid7
 
 from tidemill.domain.aliases import guard
-from tidemill.domain.errors import Conflict, DataError, NotFound
+from tidemill.domain.errors import Conflict, DataError
 from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ports import Clock, Ledger, R, Record, Source, TrafficLog
+from tidemill.domain.ports import Clock, Ledger, R, Record, Source, TrafficLog, missing
 from tidemill.domain.types import Alias, AliasName, Example, ModelVersion, Prediction, Run, Verdict
 
 EVERYTHING = 2**31
@@ -80,7 +80,7 @@ class _MemoryUnit:
     def get(self, kind: type[R], id: str) -> R:
         record = self._state.records.get(kind, {}).get(id)
         if not isinstance(record, kind):
-            raise NotFound(f"No {kind.__name__} {id}.")
+            raise missing(kind, id)
         return record
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from tidemill.domain.errors import NotFound
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.types import (
     Alias,
@@ -28,6 +29,15 @@ Record = Snapshot | Run | ModelVersion | Verdict
 """What the ledger keeps. All but `Run` never change once added."""
 
 R = TypeVar("R", bound=Record)
+
+
+def missing(kind: type, id: str) -> NotFound:
+    """The error of a look-up that found nothing."""
+    noun = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
+    return NotFound(
+        f"There is no {noun} {id!r}.",
+        hint="`tidemill models list` and `tidemill data list` show what there is.",
+    )
 
 
 class UnitOfWork(Protocol):

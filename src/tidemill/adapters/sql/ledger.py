@@ -40,12 +40,11 @@ from tidemill.domain.aliases import guard
 from tidemill.domain.errors import (
     Conflict,
     Corrupt,
-    NotFound,
     StorageFailed,
     Unavailable,
 )
 from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ports import Clock, Ledger, R, Record
+from tidemill.domain.ports import Clock, Ledger, R, Record, missing
 from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
 
 BUSY_MS = 10_000
@@ -182,7 +181,7 @@ class _SqlUnit:
         table = TABLES[kind]
         found = self._records(kind, select(table).where(table.c.id == id))
         if not found:
-            raise NotFound(f"No {kind.__name__} {id}.")
+            raise missing(kind, id)
         return found[0]
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
