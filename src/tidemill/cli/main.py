@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli.screen import SCREEN, STARTED
+from tidemill.cli.screen import SCREEN
 from tidemill.domain.errors import (
     Conflict,
     DataError,
@@ -179,4 +179,4 @@ def _named_only() -> None:
     """Stands for a command whose module was not asked for."""
 
 
-__all__ = ["COMMANDS", "STARTED", "build", "exit_code", "main", "part"]
+__all__ = ["COMMANDS", "build", "exit_code", "main", "part"]

@@ -9,7 +9,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, bar, emit, say
+from tidemill.cli.screen import OUT, Home, Json, Stages, emit, say
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
 from tidemill.workshop.promotion import promote as promote_version
@@ -110,16 +110,10 @@ def promote(
     with workshop.ledger.begin(write=False) as unit:
         snapshot = unit.get(Snapshot, unit.get(ModelVersion, version).snapshot)
     total = snapshot.splits.get("anchor", 0) + snapshot.splits.get("fresh", 0)
-    done = 0
-    with bar("judge", total) as tell:
-
-        def step(count: int) -> None:
-            nonlocal done
-            done += count
-            tell(done)
-
+    with Stages("judge") as stages:
+        stages.step(0, total)
         verdict = promote_version(
-            workshop, version, reason=reason, override=override, progress=step
+            workshop, version, reason=reason, override=override, progress=stages.advance
         )
     if as_json:
         emit({"champion": version, "verdict": verdict})

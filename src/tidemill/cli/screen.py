@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,23 +51,19 @@ def say(line: str) -> None:
     SCREEN.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar; the yielded function is told how many are done. Silent off a terminal."""
-    with _progress() as progress:
-        task = progress.add_task(what, total=total)
-
-        def done(count: int) -> None:
-            progress.update(task, completed=count)
-
-        yield done
-
-
 class Stages:
-    """Progress of a training: one bar per stage, a line of figures per epoch."""
+    """Progress of long work: a bar per stage, on a terminal, and a line of figures per epoch."""
 
     def __init__(self, first: str = "start") -> None:
-        self._progress = _progress()
+        self._progress = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TimeElapsedColumn(),
+            console=SCREEN,
+            transient=True,
+            disable=not SCREEN.is_terminal,
+        )
         self._task = self._progress.add_task(first, total=None)
 
     def __enter__(self) -> Stages:
@@ -85,24 +80,16 @@ class Stages:
     def step(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
+    def advance(self, count: int) -> None:
+        """So many more of the present stage are done."""
+        self._progress.advance(self._task, count)
+
     def told(self) -> Progress:
         """These bars, as a training wants to be handed them."""
         return Progress(self.stage, self.step, self.epoch)
 
     def epoch(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False)
-
-
-def _progress() -> rich_progress.Progress:
-    return rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TimeElapsedColumn(),
-        console=SCREEN,
-        transient=True,
-        disable=not SCREEN.is_terminal,
-    )
 
 
 def _plain(value: Any) -> Any:
