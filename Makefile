@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo up test check integration docs bench bench-real lock clean
+.PHONY: help setup demo up test check integration chaos docs bench bench-real lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,10 +18,13 @@ up: setup ## Train a champion if there is none, then serve it on port 8000.
 	$(BIN)/tidemill up
 
 test: check ## Lint, types, import rules and the hermetic tests.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos"
 
 integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow
+
+chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
+	$(BIN)/pytest -n 2 -m chaos
 
 check: $(VENV)/.dev ## Everything that needs no test to run; under a minute.
 	$(BIN)/ruff check .
@@ -36,9 +39,11 @@ bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.serving
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
+	$(BIN)/python -m bench.drift
 
 bench-real: setup ## Measure on the data in TIDEMILL_REAL_DATA.
 	$(BIN)/python -m bench.coffee
+	$(BIN)/python -m bench.circle
 
 lock: $(VENV)/.dev ## Pin what is installed now into requirements/*.txt.
 	$(BIN)/python requirements/lock.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.bundle import BundleStore, Golden, encode
-from tidemill.predictor import Predictor
+from tidemill.bundle import REFERENCE, BundleStore, Golden, encode
+from tidemill.codecs.codec import open_codec
+from tidemill.predictor import Model, Predictor
+from tidemill.profile import Reference
 
 SIDE = 8
 SHARPNESS = 6.0
@@ -75,6 +78,16 @@ def _model(targets: Mapping[str, int], side: int) -> bytes:
     return content
 
 
+def tiny_reference(files: Mapping[str, bytes], payloads: Sequence[bytes]) -> bytes:
+    """The reference of a bundle's files: what their graph sees in these payloads."""
+    codec, labels = json.loads(files["codec.json"]), json.loads(files["labels.json"])
+    opened = open_codec(codec["kind"], codec["config"])
+    model = Model(opened, labels, OnnxRuntime(files["model.onnx"]))
+    looks = [model.look(payload) for payload in payloads]
+    outputs = model.outputs([look.item for look in looks])
+    return Reference.build([look.features for look in looks], *outputs, labels).to_bytes()
+
+
 def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:
     """One sample per colour that all targets can name, with the answer that numpy gives."""
     shared = min(len(names) for names in labels.values())
@@ -101,7 +114,7 @@ def tiny_bundle_files(
     named = {"disease": NAMES[:3]} if labels is None else labels
     samples = tiny_golden(named) if golden is None else golden
     codec: dict[str, Any] = {"width": side, "height": side, "mean": [0, 0, 0], "std": [1, 1, 1]}
-    return {
+    files = {
         "model.onnx": _model({target: len(row) for target, row in named.items()}, side),
         "codec.json": encode({"kind": "image", "config": codec}),
         "labels.json": encode({target: list(row) for target, row in named.items()}),
@@ -110,6 +123,7 @@ def tiny_bundle_files(
         "lineage.json": encode({"run": "r1"}),
         "card.md": b"# tiny\n",
     }
+    return files | {REFERENCE: tiny_reference(files, [tiny_picture(row) for row in COLOURS])}
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +154,12 @@ def expected() -> Callable[[Sequence[int], int], npt.NDArray[np.float64]]:
 def golden_of() -> Callable[[Mapping[str, Sequence[str]]], list[Golden]]:
     """The golden samples that fit the given names."""
     return tiny_golden
+
+
+@pytest.fixture(scope="session")
+def reference_for() -> Callable[[Mapping[str, bytes], Sequence[bytes]], bytes]:
+    """Makes the reference of a bundle's files, of these payloads."""
+    return tiny_reference
 
 
 @pytest.fixture(scope="session")

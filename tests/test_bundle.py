@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from tidemill.bundle import (
     MANIFEST,
+    REFERENCE,
     REQUIRED,
     TOLERANCE,
     BundleStore,
@@ -45,6 +47,8 @@ def test_what_is_written_is_what_is_opened(
     assert bundle.codec.kind == "image"
     assert bundle.codec.config()["width"] == 8
     assert bundle.model == files["model.onnx"]
+    assert bundle.reference.to_bytes() == files[REFERENCE]
+    assert bundle.reference.view.labels == bundle.labels
     assert {path.name for path in bundle.path.iterdir()} == {*files, MANIFEST}
 
 
@@ -143,6 +147,8 @@ MALFORMED: list[tuple[str, object, str]] = [
     ("codec.json", {"kind": "image", "config": 3}, "config"),
     ("codec.json", {"kind": "image", "config": {"width": 8}}, "cannot be used"),
     ("codec.json", {"kind": "sound", "config": {}}, "No codec 'sound'"),
+    (REFERENCE, b"", "no archive"),
+    (REFERENCE, {"counts": [1]}, "no archive"),
 ]
 
 
@@ -154,6 +160,31 @@ def test_a_malformed_file_is_corrupt_however_well_it_is_signed(
     with pytest.raises(Corrupt, match=f"^{name} of bundle") as caught:
         bundles.open(bundles.write("coffee", tiny_files() | {name: content}))
     assert told in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"disease": ("miner", "healthy")},
+        {"disease": ("miner", "healthy", "spot")},
+        {"plant": ("miner", "healthy", "phoma")},
+        {"disease": ("miner", "healthy", "phoma"), "part": ("leaf", "stem")},
+    ],
+)
+def test_a_reference_of_other_labels_is_corrupt(
+    bundles: BundleStore, tiny_files: TinyFiles, named: dict[str, tuple[str, ...]]
+) -> None:
+    other = {REFERENCE: tiny_files(named)[REFERENCE]}
+    with pytest.raises(Corrupt, match=r"reference\.npz of bundle .* other labels"):
+        bundles.open(bundles.write("coffee", tiny_files() | other))
+
+
+def test_names_in_another_order_than_the_references_are_left_to_the_gate(
+    bundles: BundleStore, tiny_files: TinyFiles
+) -> None:
+    turned = {"labels.json": encode({"disease": ["healthy", "phoma", "miner"]})}
+    bundle = bundles.open(bundles.write("coffee", tiny_files() | turned))
+    assert bundle.labels != bundle.reference.view.labels
 
 
 @pytest.mark.parametrize(
@@ -216,6 +247,9 @@ def test_nothing_in_a_bundle_is_code_or_pickled(written: Path) -> None:
                 content.decode()
             case ".onnx":
                 onnx.checker.check_model(onnx.load_from_string(content))
+            case ".npz":
+                with np.load(path, allow_pickle=False) as arrays:
+                    assert all(arrays[name].dtype.kind in "Uif" for name in arrays.files)
             case other:
                 pytest.fail(f"nobody expects {other}")
 

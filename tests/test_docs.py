@@ -34,12 +34,14 @@ from tidemill.cli.main import BUG, COMMANDS, build, exit_code
 from tidemill.data.checks import Kind
 from tidemill.data.policy import POLICIES
 from tidemill.domain import errors
+from tidemill.domain.cycle import CycleState
 from tidemill.domain.errors import TidemillError
 from tidemill.experiment import read_experiment
 from tidemill.loop import gate
 from tidemill.recipes.recipe import open_recipe
 from tidemill.settings import Settings
 from tidemill.web.errors import FRAMEWORK_CODES, GONE, INTERNAL, STATUS
+from tidemill.workshop.policies import Policies, policies
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -99,7 +101,9 @@ def assert_parses(words: list[str]) -> None:
     used = 2 if isinstance(command(words[0]), TyperGroup) else 1
     chosen = command(*words[:used])
     parameters = chosen.make_context(" ".join(words[:used]), words[used:]).params
-    if parameters.get("overrides"):
+    if words[0] in ("loop", "up"):
+        policies(None, parameters.get("overrides") or [])
+    elif parameters.get("overrides"):
         read_experiment(resolve(open_recipe(parameters["recipe"]).conf, parameters["overrides"]))
 
 
@@ -249,6 +253,21 @@ def test_every_setting_has_a_row_with_its_default() -> None:
         given = field.get_default(call_default_factory=False)
         if field.default_factory is None and given is not None:
             assert default == str(given), name
+
+
+def test_every_policy_of_the_loop_has_a_row_with_its_default() -> None:
+    table = rows(section(text_of("loop.md"), "Policies"))
+    known = {
+        f"{group}.{name}": str(value)
+        for group, policy in Policies()
+        for name, value in dataclasses.asdict(policy).items()
+    }
+    assert {name: row[0] for name, row in table.items() if "." in name} == known
+
+
+def test_every_state_of_a_cycle_is_explained() -> None:
+    table = section(text_of("loop.md"), "A cycle")
+    assert all(f"`{state}`" in table for state in get_args(CycleState))
 
 
 def test_every_gate_check_has_a_heading_and_every_value_its_default() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.bundle import BundleStore, encode
+from tidemill.bundle import BundleStore
 from tidemill.domain.errors import BadPayload, Corrupt
-from tidemill.predictor import Predictor, softmax
+from tidemill.domain.ports import Runtime
+from tidemill.predictor import Model, Predictor, softmax
 
 Tiny = Callable[..., Predictor]
 Paint = Callable[[Sequence[int]], bytes]
@@ -106,11 +108,93 @@ def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
     labels: dict[str, list[str]],
     told: str,
 ) -> None:
-    changed = {"labels.json": encode(labels), "golden.json": encode([])}
-    bundle = bundles.open(bundles.write("coffee", tiny_files() | changed))
-    predictor = Predictor(bundle, OnnxRuntime(bundle.model))
+    bundle = bundles.open(bundles.write("coffee", tiny_files(labels)))
+    sound = bundles.open(bundles.write("coffee", tiny_files()))
+    predictor = Predictor(bundle, OnnxRuntime(sound.model))
     with pytest.raises(Corrupt, match=told):
         predictor.answer([predictor.read(paint(tiny_colours[0]))])
+    with pytest.raises(Corrupt, match=told):
+        predictor.observe([predictor.look(paint(tiny_colours[0]))])
+
+
+class Counting:
+    """Counts the runs of a runtime, and leaves out some of its outputs."""
+
+    def __init__(self, inner: Runtime, *, without: str = "") -> None:
+        self.inner = inner
+        self.without = without
+        self.runs = 0
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.runs += 1
+        given = self.inner.run(arrays)
+        return {name: rows for name, rows in given.items() if name != self.without}
+
+
+def test_a_look_is_the_item_and_its_measures(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours
+) -> None:
+    predictor = tiny()
+    payload = paint(tiny_colours[0])
+    look = predictor.look(payload)
+    assert look.features == predictor.codec.features(predictor.read(payload))
+    np.testing.assert_array_equal(look.item.pixels, predictor.read(payload).pixels)
+    with pytest.raises(BadPayload):
+        predictor.look(b"no picture")
+
+
+def test_what_is_observed_is_the_answer_and_its_bins_in_one_run(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours, tiny_names: tuple[str, ...]
+) -> None:
+    bundle = tiny({"disease": tiny_names, "part": ("leaf", "stem")}).bundle
+    runtime = Counting(OnnxRuntime(bundle.model))
+    predictor = Predictor(bundle, runtime)
+    looks = [predictor.look(paint(colour)) for colour in tiny_colours]
+    observed = predictor.observe(looks)
+    assert runtime.runs == 1
+    assert [answers for answers, _ in observed] == predictor.answer([look.item for look in looks])
+    reference = bundle.reference
+    # The reference of the tiny model was made of these very colours.
+    counts = reference.count([seen for _, seen in observed])
+    np.testing.assert_array_equal(counts, reference.counts)
+    place = reference.names.index("prediction.disease")
+    for (answer, _), seen in observed:
+        assert tiny_names[seen[place]] == answer.label
+
+
+def test_a_model_needs_no_bundle_and_no_embedding(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours
+) -> None:
+    predictor = tiny()
+    runtime = Counting(OnnxRuntime(predictor.bundle.model), without="embedding")
+    model = Model(predictor.codec, predictor.labels, runtime)
+    items = [model.read(paint(colour)) for colour in tiny_colours]
+    probabilities, embedding = model.outputs(items)
+    assert embedding.shape == (5, 0)
+    assert predictor.outputs(items)[1].shape == (5, 3)
+    np.testing.assert_array_equal(probabilities["disease"], model.probabilities(items)["disease"])
+    assert model.answer(items) == predictor.answer(items)
+    with pytest.raises(Corrupt, match="does not fit the model's embedding"):
+        Predictor(predictor.bundle, runtime).observe([predictor.look(paint(tiny_colours[0]))])
+
+
+class Flat:
+    """Embeds nothing rightly."""
+
+    def __init__(self, embedding: npt.NDArray[np.float32]) -> None:
+        self.embedding = embedding
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"logits_disease": np.zeros((1, 3)), "embedding": self.embedding}
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 3, 1)])
+def test_an_embedding_of_another_form_is_corrupt(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours, shape: tuple[int, ...]
+) -> None:
+    predictor = Predictor(tiny().bundle, Flat(np.zeros(shape, np.float32)))
+    with pytest.raises(Corrupt, match="embeds 1 items as"):
+        predictor.observe([predictor.look(paint(tiny_colours[0]))])
 
 
 def test_a_payload_that_is_no_picture_is_a_bad_payload(tiny: Tiny) -> None:

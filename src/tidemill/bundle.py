@@ -8,6 +8,7 @@ a bundle that was changed and signed anew is therefore a stranger, not an accept
     codec.json       kind and configuration of the codec
     labels.json      per target, the names in the order of the logits
     golden.json      payloads with the answer they must get, see `Golden`
+    reference.npz    what the model saw in held-out examples, see `Reference`
     evaluation.json  what the model scored, and on what
     lineage.json     snapshot, run, configuration, seed, code, environment, parent
     card.md          the same for people
@@ -21,7 +22,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -31,20 +32,23 @@ from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 from tidemill.codecs.codec import Codec, open_codec
 from tidemill.domain.errors import Corrupt, DataError, NotFound, StorageFailed, UsageError
 from tidemill.domain.types import Labels
+from tidemill.profile import Reference
 from tidemill.staging import settle, staged
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+REFERENCE = "reference.npz"
 REQUIRED = (
     "model.onnx",
     "codec.json",
     "labels.json",
     "golden.json",
+    REFERENCE,
     "evaluation.json",
     "lineage.json",
     "card.md",
 )
-READ = ("model.onnx", "codec.json", "labels.json", "golden.json")
+READ = ("model.onnx", "codec.json", "labels.json", "golden.json", REFERENCE)
 """What opening a bundle takes in; the other files are verified and left on disk."""
 
 TOLERANCE = 1e-3
@@ -104,6 +108,7 @@ class Bundle:
     codec: Codec[Any]
     labels: Mapping[str, tuple[str, ...]]
     golden: tuple[Golden, ...]
+    reference: Reference = field(repr=False)
     model: bytes = field(repr=False)
 
 
@@ -166,6 +171,12 @@ class BundleStore:
                 "golden.json",
                 files["golden.json"],
                 lambda content: _golden(content, set(labels)),
+            ),
+            reference=_understood(
+                id,
+                REFERENCE,
+                files[REFERENCE],
+                lambda content: _reference(content, labels),
             ),
             model=files["model.onnx"],
         )
@@ -265,6 +276,15 @@ def _golden(content: bytes, targets: set[str]) -> tuple[Golden, ...]:
     if not all(set(row.labels) == set(row.probabilities) == targets for row in golden):
         raise ValueError("a golden sample does not name every target, or names another one")
     return tuple(golden)
+
+
+def _reference(content: bytes, labels: Mapping[str, Sequence[str]]) -> Reference:
+    reference = Reference.from_bytes(content)
+    counted = {target: sorted(names) for target, names in reference.view.labels.items()}
+    # Their order is not compared: that names are in the graph's order is for the gate to judge.
+    if counted != {target: sorted(names) for target, names in labels.items()}:
+        raise ValueError("it counts other labels than labels.json names")
+    return reference
 
 
 def _digest(content: bytes) -> str:

@@ -12,7 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.learn.plan import TrainPlan
+from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.gate import GatePolicy
+from tidemill.loop.trigger import TriggerPolicy
 from tidemill.validation import validated
 
 
@@ -38,6 +40,8 @@ class Experiment(BaseModel):
     train: TrainPlan
     checks: ChecksPlan
     gate: GatePolicy
+    drift: DriftPolicy = DriftPolicy()
+    trigger: TriggerPolicy = TriggerPolicy()
 
     def tree(self) -> dict[str, Any]:
         """The plain values, as they are kept with the run."""

@@ -1,55 +1,101 @@
-"""An opened bundle and a runtime: payloads in, answers out.
+"""A codec, label names and a runtime: payloads in, answers out.
 
-The server, the gate and the command line all answer through this one class, so that what was
-judged is what is served.
+The server, the gate and the command line all answer through the one class `Model`, so that what
+was judged is what is served; a bundle's reference is counted through it, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidemill.bundle import Bundle
+from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Corrupt
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Answer
 
 Floats = npt.NDArray[np.float64]
+EMBEDDING = "embedding"
 
 
-class Predictor:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One payload, looked at once: decoded for the model, and measured."""
+
+    item: Any
+    features: Mapping[str, float]
+
+
+class Model:
     """Safe to use from several threads when the runtime is."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
-        self.bundle = bundle
-        self.codec = bundle.codec
+    def __init__(
+        self, codec: Codec[Any], labels: Mapping[str, Sequence[str]], runtime: Runtime
+    ) -> None:
+        self.codec = codec
+        self.labels = labels
         self._runtime = runtime
 
     def read(self, payload: bytes) -> Any:
         """Decode one payload for `answer`. Raises BadPayload."""
         return self.codec.read(payload)
 
-    def probabilities(self, items: Sequence[Any]) -> dict[str, Floats]:
-        """Per target, the calibrated probabilities [items, labels] in the bundle's label order.
+    def look(self, payload: bytes) -> Look:
+        """Decode one payload and measure it. Raises BadPayload."""
+        item = self.codec.read(payload)
+        return Look(item, self.codec.features(item))
 
-        Raises Corrupt when the graph does not answer as many labels as the bundle names.
+    def outputs(self, items: Sequence[Any]) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
+        """The calibrated probabilities [items, labels] of every target, and the embedding.
+
+        Names are in the given order. The embedding is [items, 0] where the graph has none. Raises
+        Corrupt when the graph does not answer as many labels as are named, or not every item.
         """
         outputs = self._runtime.run(self.codec.encode(items))
-        return {
+        probabilities = {
             target: softmax(_logits(outputs, target, (len(items), len(names))))
-            for target, names in self.bundle.labels.items()
+            for target, names in self.labels.items()
         }
+        return probabilities, _embedding(outputs, len(items))
+
+    def probabilities(self, items: Sequence[Any]) -> dict[str, Floats]:
+        """The first half of `outputs`."""
+        return self.outputs(items)[0]
 
     def answer(self, items: Sequence[Any]) -> list[tuple[Answer, ...]]:
         """The answers to each item, one per target."""
+        return self._named(self.probabilities(items))
+
+    def _named(self, probabilities: Mapping[str, Floats]) -> list[tuple[Answer, ...]]:
         columns = []
-        for target, rows in self.probabilities(items).items():
-            names = self.bundle.labels[target]
+        for target, rows in probabilities.items():
+            names = self.labels[target]
             columns.append([_answer(target, names, row) for row in rows])
         return list(zip(*columns, strict=True))
+
+
+class Predictor(Model):
+    """The model of an opened bundle, which also says what was seen of each answer."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        super().__init__(bundle.codec, bundle.labels, runtime)
+        self.bundle = bundle
+
+    def observe(self, looks: Sequence[Look]) -> list[tuple[tuple[Answer, ...], bytes]]:
+        """The answers to each, and its bins of the bundle's reference; the model runs once.
+
+        Raises Corrupt when the reference is not of this graph and codec.
+        """
+        probabilities, embedding = self.outputs([look.item for look in looks])
+        seen = self.bundle.reference.see(
+            [look.features for look in looks], probabilities, embedding
+        )
+        return list(zip(self._named(probabilities), map(bytes, seen), strict=True))
 
 
 def _logits(outputs: Mapping[str, Any], target: str, wanted: tuple[int, int]) -> npt.NDArray[Any]:
@@ -59,6 +105,15 @@ def _logits(outputs: Mapping[str, Any], target: str, wanted: tuple[int, int]) ->
     rows: npt.NDArray[Any] = np.asarray(logits)
     if rows.shape != wanted:
         raise Corrupt(f"The model answers {target!r} with {rows.shape} where {wanted} is named.")
+    return rows
+
+
+def _embedding(outputs: Mapping[str, Any], items: int) -> npt.NDArray[Any]:
+    if EMBEDDING not in outputs:
+        return np.empty((items, 0))
+    rows: npt.NDArray[Any] = np.asarray(outputs[EMBEDDING])
+    if rows.ndim != 2 or len(rows) != items:
+        raise Corrupt(f"The model embeds {items} items as {rows.shape}.")
     return rows
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from uuid_utils import uuid7
 
+from tidemill.adapters.blobs import FileBlobs
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.bundle import BundleStore
 from tidemill.domain.errors import Unavailable
-from tidemill.domain.ports import Clock, Ledger, TrafficLog
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Blobs, Clock, TrafficLog
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import Build
@@ -34,6 +36,7 @@ class Serving:
     settings: Settings
     ledger: Ledger
     traffic: TrafficLog
+    blobs: Blobs
     clock: Clock
     load: Callable[[ModelVersion], Predictor]
 
@@ -65,12 +68,13 @@ def open_serving(settings: Settings) -> tuple[Serving, Build]:
         ledger.close()
         raise
     bundles = BundleStore(settings.home / "bundles")
+    blobs = FileBlobs(settings.home / "blobs")
 
     def load(version: ModelVersion) -> Predictor:
         bundle = bundles.open(version.bundle)
         return Predictor(bundle, OnnxRuntime(bundle.model, threads=settings.threads))
 
-    return Serving(recipe, server, settings, ledger, traffic, clock, load), routes
+    return Serving(recipe, server, settings, ledger, traffic, blobs, clock, load), routes
 
 
 def load_routes(recipe: str) -> Build:

@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
     queue: int = Field(256, ge=1, description="Payloads that may wait before a request gets 503.")
     poll_ms: int = Field(200, ge=10, description="How often the server looks at the ledger.")
+    tick_ms: int = Field(500, ge=10, description="How often an idle engine looks for work.")
+    lease_ms: int = Field(
+        5_000,
+        ge=100,
+        description="How long an engine that is gone keeps another one from leading.",
+    )
     durability: Literal["process", "host"] = Field(
         "process",
         description="An answer survives the process (kill -9) or the host (power loss).",

@@ -50,7 +50,7 @@ def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
     final = folder.parent / name
     if durable:
         for path in (*folder.rglob("*"), folder):
-            _sync(path)
+            sync(path)
     try:
         folder.rename(final)
     except OSError:
@@ -58,7 +58,7 @@ def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
         if not final.is_dir():
             raise
     if durable:
-        _sync(final.parent)
+        sync(final.parent)
     return final
 
 
@@ -75,7 +75,8 @@ def sweep(root: Path) -> list[Path]:
     return removed
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Send a file or a folder's entries to the disk."""
     if sys.platform == "win32":
         return  # Windows cannot open a folder, and journals renames by itself.
     handle = os.open(path, os.O_RDONLY)

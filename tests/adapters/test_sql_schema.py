@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.sql.ledger import SqlLedger, sqlite_engine, translated
 from tidemill.adapters.sql.tables import METADATA
 from tidemill.adapters.sql.upgrade import upgrade
-from tidemill.domain.errors import Corrupt, StorageFailed, Unavailable
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
+from tidemill.domain.errors import Conflict, Corrupt, StorageFailed, Unavailable
 from tidemill.domain.events import SnapshotTaken
-from tidemill.domain.types import Snapshot
+from tidemill.domain.types import Answer, ModelVersion, Prediction, Run, Snapshot
 
 
 def revise(path: Path, revision: str) -> None:
@@ -114,6 +118,62 @@ def test_a_row_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> N
         unit.get(Snapshot, "s1")
     with pytest.raises(Corrupt, match="never written"), ledger.begin(write=False) as unit:
         unit.latest(Snapshot)
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE predictions SET answers = '[1]'",
+        "UPDATE profiles SET counts = '3'",
+        "UPDATE drift_verdicts SET features = '[{}]'",
+        "UPDATE cycles SET runs = '1'",
+        "UPDATE leases SET until = 'tomorrow'",
+    ],
+)
+def test_a_row_of_the_mill_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "ledger.sqlite"
+    upgrade(path)
+    ledger = SqlLedger.existing(path, FixedClock())
+    now = FixedClock().now()
+    feature = FeatureDrift("brightness", 0.3, 0.2, 0.5, False)
+    verdict = DriftVerdict("w1", "v1", False, 0, 4, now, now, (feature,), now)
+    given = Prediction("p1", "web", 1, "v1", now, "live", b"", (Answer("disease", "rust", 1, {}),))
+    told = SnapshotTaken(actor="test", subject="s1", rows=1)
+    with ledger.begin() as unit:
+        unit.add(Snapshot("s1", "coffee", 1, {}, {}, "stop", None, now), told)
+        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, now), told)
+        unit.add(ModelVersion("v1", "b", "r1", "s1", "coffee", None, now), told)
+        unit.judge_drift(verdict, told)
+        unit.drain("web", [given], [Profile("v1", "live", now, 1, (1,))], since=0)
+        unit.open_cycle(Cycle("c1", "coffee", "drift", "", "v1", now), told)
+        unit.take_lease("mill", "a", now=now, ttl=timedelta(seconds=30))
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+    with pytest.raises(Corrupt, match="never written"), ledger.begin(write=False) as unit:
+        unit.prediction("p1")
+        unit.profiles("v1")
+        unit.drift_verdicts("v1")
+        unit.cycle()
+        unit.lease("mill")
+    ledger.close()
+
+
+def test_the_database_itself_lets_one_cycle_be_open(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    upgrade(path)
+    ledger = SqlLedger.existing(path, FixedClock())
+    told = SnapshotTaken(actor="test", subject="s1", rows=1)
+    cycle = Cycle("c1", "coffee", "drift", "", "v1", FixedClock().now())
+    with ledger.begin() as unit:
+        for id in ("c0", "c00"):
+            unit.add(replace(cycle, id=id, state="settled"), told)
+        unit.add(cycle, told)
+    # As a plain record, past the guard of `open_cycle`.
+    with pytest.raises(Conflict, match="refused a row"), ledger.begin() as unit:
+        unit.add(replace(cycle, id="c2", state="training"), told)
     ledger.close()
 
 

@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.traffic import SqliteTraffic, TrafficFiles
 from tidemill.domain.errors import StorageFailed
-from tidemill.domain.types import Answer, Prediction
+from tidemill.domain.types import Answer, Prediction, payload_id
 
 ANSWER = Answer("disease", "rust", 0.7, {"rust": 0.7, "healthy": 0.3})
 
@@ -72,7 +72,7 @@ if limit:
 now = datetime.now(UTC)
 for sequence in range(1, 51):
     one = Prediction(str(uuid7()), "", sequence, "v1", now, "live", b"x" * 50_000,
-                     (Answer("disease", "rust", 1.0, {"rust": 1.0}),))
+                     (Answer("disease", "rust", 1.0, {"rust": 1.0}),), seen=bytes([1, 2]))
     try:
         log.append([one])
     except StorageFailed:
@@ -99,6 +99,13 @@ def test_what_was_acknowledged_survives_a_kill_and_a_full_disk(tmp_path: Path, l
     assert done.returncode == -9, done.stderr
     assert ("refused" in said) == bool(limit)
     assert len(acknowledged) >= 40
+    [killed] = TrafficFiles(tmp_path).servers()
+    assert (tmp_path / f"{killed}.sqlite-wal").stat().st_size > 0
+    # A number is spent on what was refused; everything else is there, once and in order.
+    rows = TrafficFiles(tmp_path).after(killed, 0, limit=100)
+    assert [row.id for row in rows if row.id in acknowledged] == acknowledged
+    assert [row.sequence for row in rows] == sorted({row.sequence for row in rows})
+    assert all(row.seen == b"\x01\x02" for row in rows)
     log = SqliteTraffic(tmp_path, str(uuid7()))
     assert all(log.find(id) for id in acknowledged)
     log.close()
@@ -124,19 +131,83 @@ def test_a_log_that_was_never_begun_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / f"{uuid7()}.sqlite").touch()
     with contextlib.closing(sqlite3.connect(tmp_path / f"{uuid7()}.sqlite")) as db:
         db.execute("CREATE TABLE other (id)")
-    assert TrafficFiles(tmp_path).find(str(uuid7())) is None
+    files = TrafficFiles(tmp_path)
+    assert files.find(str(uuid7())) is None
+    assert [files.after(server, 0, limit=10) for server in files.servers()] == [[], []]
+
+
+def test_nothing_that_is_still_being_written_is_read(tmp_path: Path) -> None:
+    server = str(uuid7())
+    log = SqliteTraffic(tmp_path, server)
+    log.append([prediction(1)])
+    files = TrafficFiles(tmp_path)
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / f"{server}.sqlite", isolation_level=None)
+    ) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute(
+            "INSERT INTO predictions SELECT 2, 'b', version, at, kind, payload, answers,"
+            " seen FROM predictions"
+        )
+        assert [row.sequence for row in files.after(server, 0, limit=10)] == [1]
+        writer.execute("COMMIT")
+    assert [row.sequence for row in files.after(server, 0, limit=10)] == [1, 2]
+    log.close()
+
+
+def test_a_log_of_before_there_were_profiles_is_read(tmp_path: Path) -> None:
+    server, one = str(uuid7()), prediction(1)
+    log = SqliteTraffic(tmp_path, server)
+    log.append([one, replace(prediction(2), kind="probe", payload=b"")])
+    log.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / f"{server}.sqlite")) as db:
+        db.execute("ALTER TABLE predictions DROP COLUMN seen")
+    files = TrafficFiles(tmp_path)
+    wanted = replace(one, server=server, example=payload_id(one.payload))
+    assert files.find(one.id) == wanted
+    assert wanted.seen == b""
+    first, probe = files.after(server, 0, limit=10)
+    assert first == wanted
+    assert (probe.seen, probe.example) == (b"", "")
+
+
+def test_a_damaged_log_is_named_when_it_is_read(tmp_path: Path) -> None:
+    server = str(uuid7())
+    path = tmp_path / f"{server}.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StorageFailed, match=f"{path.name} could not be used: .*not a database"):
+        TrafficFiles(tmp_path).after(server, 0, limit=10)
+
+
+DAMAGES = {
+    "answers that are no JSON": "UPDATE predictions SET answers = x'7b'",
+    "answers of another form": "UPDATE predictions SET answers = x'5b315d'",
+    "no time": "UPDATE predictions SET at = 'never'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_is_a_damaged_log(tmp_path: Path, damage: str) -> None:
+    server = str(uuid7())
+    log = SqliteTraffic(tmp_path, server)
+    log.append([prediction(1)])
+    log._db.execute(DAMAGES[damage])
+    with pytest.raises(StorageFailed, match=f"{server}.sqlite could not be used"):
+        TrafficFiles(tmp_path).after(server, 0, limit=10)
+    log.close()
 
 
 def test_a_damaged_log_does_not_hide_what_an_older_one_holds(tmp_path: Path) -> None:
     log = SqliteTraffic(tmp_path, str(uuid7()))
-    (tmp_path / f"{uuid7()}.sqlite").write_bytes(b"no database at all" * 100)
+    damaged = tmp_path / f"{uuid7()}.sqlite"
+    damaged.write_bytes(b"no database at all" * 100)
     one = prediction(1)
     log.append([one])
     log.close()
     found = TrafficFiles(tmp_path).find(one.id)
     assert found is not None
     assert found.answers == one.answers
-    with pytest.raises(StorageFailed, match="not a database"):
+    with pytest.raises(StorageFailed, match=f"{damaged.name} could not be used: .*not a database"):
         TrafficFiles(tmp_path).find(str(uuid7()))
 
 

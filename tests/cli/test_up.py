@@ -194,7 +194,7 @@ def test_a_ledger_that_cannot_be_read_is_no_reason_to_train(keep: Keep) -> None:
 
 def test_a_server_that_was_killed_is_said() -> None:
     with pytest.raises(Unavailable, match="killed by signal 9"):
-        _pass_on(-9)
+        _pass_on("server", -9)
 
 
 def test_a_server_whose_reader_left_ends_without_a_trace(keep: Keep) -> None:

@@ -1,22 +1,19 @@
-"""What every ledger must do. A new adapter joins by adding one line to LEDGERS."""
+"""What every ledger must do with its records, its runs and its aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from threading import Barrier, Thread
 
 import pytest
 
-from tidemill.adapters.memory import FixedClock, MemoryLedger
-from tidemill.adapters.sql.ledger import SqlLedger
-from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
 from tidemill.domain.events import AliasMoved, RunFinished, VersionRegistered
-from tidemill.domain.ports import Ledger
+from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
 
+Race = Callable[[Callable[[UnitOfWork, str], object]], list[str]]
 NOW = FixedClock().now()
 SNAPSHOT = Snapshot(
     "s1",
@@ -31,21 +28,6 @@ SNAPSHOT = Snapshot(
 RUN = Run("r1", "coffee", "s1", 0, {"train": {"epochs": 2}}, {"revision": "abc"}, {}, NOW)
 VERSION = ModelVersion("v1", "b" * 64, "r1", "s1", "coffee", None, NOW)
 PASSED = Verdict("d1", "v1", None, True, (Check("floor", True, "0.9 is enough", 0.9),), 1, NOW)
-
-
-def sql(folder: Path) -> Ledger:
-    upgrade(folder / "ledger.sqlite")
-    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
-
-
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
-
-
-@pytest.fixture(params=LEDGERS)
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made = LEDGERS[request.param](tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -180,27 +162,45 @@ def test_every_reading_of_an_anchor_is_counted(filled: Ledger) -> None:
         assert unit.anchor_uses("other") == 0
 
 
-def test_a_reading_unit_cannot_write(filled: Ledger) -> None:
-    with pytest.raises(Conflict), filled.begin(write=False) as unit:
-        unit.add(replace(SNAPSHOT, id="s2"), moved("v1"))
+@pytest.mark.usefixtures("filled")
+def test_of_two_racing_promotions_one_wins(race: Race) -> None:
+    def act(unit: UnitOfWork, name: str) -> None:
+        to = Alias("champion", "v1", "d1", NOW)
+        unit.move_alias(to, expected=None, event=moved("v1"))
+
+    assert race(act) == ["Conflict", "won"]
 
 
-def test_of_two_racing_promotions_one_wins(filled: Ledger) -> None:
-    together, results = Barrier(2), []
+def test_a_version_is_found_by_its_run(filled: Ledger) -> None:
+    with filled.begin(write=False) as unit:
+        assert unit.version_of("r1") == VERSION
+        assert unit.version_of("r9") is None
 
-    def race() -> None:
-        together.wait()
-        try:
-            with filled.begin() as unit:
-                to = Alias("champion", "v1", "d1", NOW)
-                unit.move_alias(to, expected=None, event=moved("v1"))
-            results.append("won")
-        except Conflict:
-            results.append("lost")
 
-    threads = [Thread(target=race) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(results) == ["lost", "won"]
+def test_an_event_may_stand_by_itself(ledger: Ledger) -> None:
+    with ledger.begin() as unit:
+        unit.tell(moved("v1"))
+        assert [event.kind for event in unit.events()] == ["AliasMoved"]
+
+
+WRITES: dict[str, Callable[[UnitOfWork], object]] = {
+    "add": lambda unit: unit.add(replace(SNAPSHOT, id="s2"), moved("v1")),
+    "tell": lambda unit: unit.tell(moved("v1")),
+    "move_alias": lambda unit: unit.move_alias(
+        Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1")
+    ),
+    "close_run": lambda unit: unit.close_run(
+        replace(RUN, status="failed"), RunFinished(actor="test", subject="r1", weights="")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_reading_unit_refuses_to_write(filled: Ledger, name: str) -> None:
+    with filled.begin(write=False) as unit:
+        before = (unit.events(), unit.latest(Snapshot), unit.latest(Run))
+        with pytest.raises(Conflict, match="for reading"):
+            WRITES[name](unit)
+    with filled.begin(write=False) as unit:
+        assert (unit.events(), unit.latest(Snapshot), unit.latest(Run)) == before
+        assert unit.alias("champion") is None

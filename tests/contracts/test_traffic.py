@@ -1,17 +1,20 @@
-"""What every traffic log must do. A new adapter joins by adding one line to LOGS."""
+"""What every traffic log and every archive of logs must do. An adapter joins by one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from uuid_utils import uuid7
 
 from tidemill.adapters.memory import FixedClock, MemoryTraffic
-from tidemill.adapters.traffic import SqliteTraffic
-from tidemill.domain.ports import TrafficLog
-from tidemill.domain.types import Answer, Prediction
+from tidemill.adapters.traffic import SqliteTraffic, TrafficFiles
+from tidemill.domain.drift import Kind
+from tidemill.domain.errors import StorageFailed
+from tidemill.domain.ports import TrafficArchive, TrafficLog
+from tidemill.domain.types import Answer, Prediction, payload_id
 
 SERVER = str(uuid7())
 LOGS: dict[str, Callable[[Path], TrafficLog]] = {
@@ -28,19 +31,132 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TrafficLog]:
     made.close()
 
 
-def prediction(sequence: int, server: str = SERVER, payload: bytes = b"leaf") -> Prediction:
+class Logs:
+    """The logs of several servers, and their archive."""
+
+    def __init__(self, begin: Callable[[str], TrafficLog], archive: TrafficArchive) -> None:
+        self._begin = begin
+        self._begun: dict[str, TrafficLog] = {}
+        self.archive = archive
+
+    def of(self, server: str) -> TrafficLog:
+        """The log of one server, begun when it is first asked for."""
+        if server not in self._begun:
+            self._begun[server] = self._begin(server)
+        return self._begun[server]
+
+    def close(self) -> None:
+        for log in self._begun.values():
+            log.close()
+
+
+def in_memory(_: Path) -> Logs:
+    one = MemoryTraffic()
+    return Logs(lambda _: one, one)
+
+
+def in_files(folder: Path) -> Logs:
+    return Logs(lambda server: SqliteTraffic(folder, server), TrafficFiles(folder))
+
+
+ARCHIVES = {"memory": in_memory, "sqlite": in_files}
+
+
+@pytest.fixture(params=ARCHIVES)
+def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Logs]:
+    made = ARCHIVES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def prediction(
+    sequence: int, server: str = SERVER, payload: bytes = b"leaf", kind: Kind = "live"
+) -> Prediction:
     answer = Answer("disease", "rust", 0.7, {"rust": 0.7, "healthy": 1 / 3})
     now = FixedClock().now()
-    return Prediction(str(uuid7()), server, sequence, "v1", now, "live", payload, (answer,))
+    seen = bytes([sequence % 256, 0, 255])
+    return Prediction(
+        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), seen=seen
+    )
 
 
-def test_what_was_appended_is_found_as_it_was(log: TrafficLog) -> None:
+def read_back(given: Prediction) -> Prediction:
+    """A live prediction as a log gives it."""
+    return replace(given, example=payload_id(given.payload))
+
+
+def test_what_was_appended_is_found_as_it_was_with_its_payloads_id(log: TrafficLog) -> None:
     given = [prediction(n) for n in range(1, 6)]
     log.append(given)
-    assert [log.find(one.id) for one in given] == given
+    assert [log.find(one.id) for one in given] == [read_back(one) for one in given]
+
+
+def test_a_probe_is_about_no_example(log: TrafficLog) -> None:
+    probe = prediction(1, payload=b"", kind="probe")
+    log.append([probe])
+    assert log.find(probe.id) == probe
+    assert probe.example == ""
 
 
 def test_what_was_not_appended_is_not_found(log: TrafficLog) -> None:
     assert log.find(str(uuid7())) is None
     assert log.find("no id at all") is None
     assert log.find("") is None
+
+
+def test_a_batch_with_something_that_is_kept_already_is_refused_whole(log: TrafficLog) -> None:
+    first, fresh = prediction(1), prediction(2)
+    log.append([first])
+    for again in (replace(first, sequence=3), prediction(1), prediction(2)):
+        with pytest.raises(StorageFailed):
+            log.append([fresh, again])
+        assert log.find(fresh.id) is None
+    log.append([fresh])
+    assert log.find(fresh.id) == read_back(fresh)
+
+
+def test_an_archive_without_logs_has_no_servers(logs: Logs) -> None:
+    assert logs.archive.servers() == []
+    assert logs.archive.after(SERVER, 0, limit=10) == []
+    assert logs.archive.find(str(uuid7())) is None
+
+
+def test_the_servers_come_the_oldest_first(logs: Logs) -> None:
+    servers = [str(uuid7()) for _ in range(4)]
+    for server in (servers[2], servers[0], servers[3], servers[1]):
+        logs.of(server).append([prediction(1, server)])
+    assert logs.archive.servers() == servers
+
+
+def test_a_log_is_read_in_order_in_bounded_parts_and_nothing_twice(logs: Logs) -> None:
+    given = [prediction(n, payload=b"%d" % n) for n in range(1, 12)]
+    for part in (given[:1], given[1:8], given[8:]):
+        logs.of(SERVER).append(part)
+    found: list[Prediction] = []
+    sizes = []
+    while rows := logs.archive.after(SERVER, found[-1].sequence if found else 0, limit=4):
+        sizes.append(len(rows))
+        found += rows
+    assert sizes == [4, 4, 3]
+    assert found == [read_back(one) for one in given]
+
+
+def test_what_comes_later_follows_what_was_read(logs: Logs) -> None:
+    logs.of(SERVER).append([prediction(1), prediction(2)])
+    before = logs.archive.after(SERVER, 0, limit=10)
+    later = prediction(5, kind="probe", payload=b"")  # a failed append spends its numbers
+    logs.of(SERVER).append([later])
+    assert logs.archive.after(SERVER, before[-1].sequence, limit=10) == [later]
+    assert logs.archive.after(SERVER, 0, limit=2) == before
+    assert logs.archive.after(SERVER, later.sequence, limit=10) == []
+
+
+def test_each_server_has_a_log_of_its_own_and_a_find_looks_into_all(logs: Logs) -> None:
+    one, other = str(uuid7()), str(uuid7())
+    mine, theirs = prediction(1, one), prediction(1, other)
+    logs.of(one).append([mine])
+    logs.of(other).append([theirs])
+    assert logs.archive.after(one, 0, limit=10) == [read_back(mine)]
+    assert logs.archive.after(other, 0, limit=10) == [read_back(theirs)]
+    assert logs.archive.find(mine.id) == read_back(mine)
+    assert logs.archive.find(theirs.id) == read_back(theirs)

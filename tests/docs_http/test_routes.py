@@ -15,11 +15,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from uuid_utils import uuid7
 
-from tidemill.adapters.memory import FixedClock, MemoryLedger, MemoryTraffic
+from tidemill.adapters.memory import FixedClock, MemoryBlobs, MemoryTraffic
+from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import BundleStore
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.events import (
     AliasMoved,
+    CycleOpened,
+    DriftJudged,
     RunFinished,
     SnapshotTaken,
     VerdictGiven,
@@ -34,7 +39,11 @@ from tidemill.web.app import create_app
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "docs" / "serving.md", ROOT / "src/tidemill/recipes/coffee/README.md")
+PAGES = (
+    ROOT / "docs" / "serving.md",
+    ROOT / "docs" / "feedback.md",
+    ROOT / "src/tidemill/recipes/coffee/README.md",
+)
 ROUTE = re.compile(r"^### `([A-Z]+) (/\S*)`$(.*?)(?=^##|\Z)", re.M | re.S)
 ANSWER = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
 OPEN = {"probabilities", "labels", "code", "config", "detail"}
@@ -63,6 +72,12 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving
         given = VerdictGiven(actor="ana", subject=verdict.id, version="v1", passed=True)
         unit.add(verdict, given)
         unit.move_alias(Alias("champion", "v1", verdict.id, now), expected=None, event=moved)
+        seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
+        drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, seen, now)
+        unit.judge_drift(drift, DriftJudged(actor="ana", subject="d1", version="v1", drifted=True))
+        cycle = Cycle("c1", "coffee", "drift", "red drifted", "v1", now, runs=(run.id,))
+        opened = CycleOpened(actor="ana", subject="c1", trigger="drift", champion="v1")
+        unit.open_cycle(cycle, opened)
 
     def load(version: ModelVersion) -> Predictor:
         opened = bundles.open(version.bundle)
@@ -74,6 +89,7 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving
         settings=read_settings(home=tmp_path, poll_ms=3_600_000),
         ledger=ledger,
         traffic=MemoryTraffic(),
+        blobs=MemoryBlobs(),
         clock=clock,
         load=load,
     )
@@ -141,14 +157,17 @@ async def test_the_answers_have_the_documented_form(
     id = said["predictions"][0]["id"]
     compared = 0
     for (method, path), text in documented().items():
-        place = path.replace("{id}", id if "predictions" in path else "v1")
+        named = {"predictions": id, "models": "v1", "cycles": "c1"}
+        place = path.replace("{id}", next((named[kind] for kind in named if kind in path), ""))
         sent: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
+        if place == "/v1/feedback":
+            sent = {"json": {"prediction": id, "label": "phoma"}} if method == "POST" else {}
         response = await client.request(method, place, **sent)
         assert response.status_code == (202 if "predictions/" in path else 200), place
         for written in ANSWER.findall(text):
             assert_same_form(json.loads(written), response.json(), f"{method} {path}")
             compared += 1
-    assert compared == 10
+    assert compared == 14
 
 
 async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncClient) -> None:

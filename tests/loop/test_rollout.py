@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.memory import FixedClock, MemoryLedger
+from tidemill.adapters.memory import FixedClock
+from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
 from tidemill.domain.events import VerdictGiven
-from tidemill.domain.ports import Ledger, UnitOfWork
+from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.types import AliasName, Check, ModelVersion, Run, Snapshot, Verdict
 from tidemill.loop.rollout import promote, refusal, rollback
 
@@ -64,7 +65,8 @@ def move(ledger: Ledger, version: str, champion: str | None, **given: object) ->
 
 def back(ledger: Ledger) -> tuple[str, str]:
     with ledger.begin() as unit:
-        return rollback(unit, actor="ada", reason="complaints", at=NOW)
+        done = rollback(unit, actor="ada", reason="complaints", at=NOW)
+        return done.served, done.taken_back
 
 
 def aliases(ledger: Ledger) -> dict[str, str]:

@@ -209,6 +209,48 @@ FAULTS = {
         "",
         "the same model.onnx and another digest",
     ),
+    "every window is called drift": Fault(
+        "no_false_drift",
+        "loop/drift.py",
+        "drifted = name in surprising and moved >= policy.psi",
+        "drifted = True",
+        "is called drift",
+    ),
+    "no window is called drift": Fault(
+        "drift_noticed",
+        "loop/drift.py",
+        "drifted = name in surprising and moved >= policy.psi",
+        "drifted = False",
+        "a drift verdict after 400 predictions did not come",
+    ),
+    "the mill learns from the model's own answers": Fault(
+        "mill_turned",
+        "workshop/growing.py",
+        "labels={row.target: row.label for row in rows}",
+        "labels={row.target: row.answered for row in rows}",
+        "refused",
+    ),
+    "an engine waits for the training of another": Fault(
+        "engine_killed",
+        "loop/cycle.py",
+        'if situation.job == "running":',
+        'if situation.job != "ended":',
+        "the end of the cycle did not come",
+    ),
+    "fresh labels are always believed": Fault(
+        "poison_refused",
+        "loop/gate.py",
+        'Check("fresh_credible", best >= policy.fresh_floor,',
+        'Check("fresh_credible", True,',
+        "the poisoned cycle is",
+    ),
+    "a rollback believes what taught the bad version": Fault(
+        "rollback_quarantines",
+        "loop/rollout.py",
+        "quarantine(unit, taken_back - served,",
+        "quarantine(unit, set(),",
+        "the wrong feedback was quarantined",
+    ),
 }
 
 

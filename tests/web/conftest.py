@@ -21,9 +21,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 from uuid_utils import uuid7
 
-from tidemill.adapters.memory import FixedClock, MemoryLedger, MemoryTraffic
+from tidemill.adapters.memory import FixedClock, MemoryBlobs, MemoryTraffic
+from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.bundle import BundleStore, Golden
+from tidemill.bundle import REFERENCE, BundleStore, Golden
 from tidemill.domain.events import (
     AliasMoved,
     RunFinished,
@@ -31,7 +32,8 @@ from tidemill.domain.events import (
     VerdictGiven,
     VersionRegistered,
 )
-from tidemill.domain.ports import Ledger, Runtime, TrafficLog
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Blobs, Runtime, TrafficLog
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
 from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.routes import build as coffee
@@ -93,14 +95,19 @@ def golden(sharpness: float) -> list[dict[str, Any]]:
     return samples
 
 
+ReferenceFor = Callable[[Mapping[str, bytes], Sequence[bytes]], bytes]
+
+
 class Workspace:
     """A ledger, a traffic log and bundles, and the few decisions that tests need."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, reference_for: ReferenceFor) -> None:
         self.root = root
+        self.reference_for = reference_for
         self.clock = FixedClock()
         self.ledger: Ledger = MemoryLedger(self.clock)
         self.traffic: TrafficLog = MemoryTraffic()
+        self.blobs: Blobs = MemoryBlobs()
         self.bundles = BundleStore(root / "bundles")
         self.recipe = "coffee"
         self.loaded: list[str] = []
@@ -125,6 +132,8 @@ class Workspace:
             "lineage.json": b"{}",
             "card.md": b"tiny",
         }
+        held_out = [picture((20 * n, 240 - 20 * n, 9 * n)) for n in range(12)]
+        files[REFERENCE] = self.reference_for(files, held_out)
         bundle = self.bundles.write("coffee", files)
         now = self.clock.now()
         run = Run(str(uuid7()), "coffee", "s" * 64, 7, {"epochs": 1}, {"revision": "abc"}, {}, now)
@@ -179,6 +188,7 @@ class Workspace:
             settings=read_settings(**given),
             ledger=self.ledger,
             traffic=self.traffic,
+            blobs=self.blobs,
             clock=self.clock,
             load=self.load,
         )
@@ -224,9 +234,9 @@ def running(app: FastAPI) -> Iterator[Door]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path, reference_for: ReferenceFor) -> Workspace:
     """An empty workspace."""
-    return Workspace(tmp_path)
+    return Workspace(tmp_path, reference_for)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from uuid_utils import uuid7
+
 from tidemill import __version__
 
 
@@ -67,12 +69,31 @@ def test_a_prediction_leads_to_what_it_came_from(door: Any, red: bytes) -> None:
     }
 
 
+def drained(workspace: Any, id: str) -> None:
+    """Let the ledger take over what the log has."""
+    kept = workspace.traffic.find(id)
+    with workspace.ledger.begin() as unit:
+        unit.drain(kept.server, [kept], [], since=0)
+
+
+def test_a_drained_prediction_is_the_same_with_another_status(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    id = predicted(door, red)["id"]
+    before = door.ask("GET", f"/v1/predictions/{id}")
+    drained(workspace, id)
+    after = door.ask("GET", f"/v1/predictions/{id}")
+    assert (before.status_code, after.status_code) == (202, 200)
+    assert after.json() == before.json()
+
+
 def test_a_prediction_whose_version_the_ledger_lost_is_no_404(
     door: Any, workspace: Any, red: bytes
 ) -> None:
     kept = workspace.traffic.find(predicted(door, red)["id"])
-    workspace.traffic.append([replace(kept, version="v9")])
-    response = door.ask("GET", f"/v1/predictions/{kept.id}")
+    lost = replace(kept, id=str(uuid7()), sequence=10**6, version="v9")
+    workspace.traffic.append([lost])
+    response = door.ask("GET", f"/v1/predictions/{lost.id}")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from queue import Queue
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tidemill.adapters.memory import MemoryTraffic
-from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.domain.errors import BadPayload, Corrupt, Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Prediction
+from tidemill.predictor import Predictor
 from tidemill.web.batcher import Batcher
 from tidemill.web.errors import Invalid
 from tidemill.web.slots import Slot
@@ -207,6 +211,39 @@ async def test_rows_are_kept_before_anybody_is_answered(
     go.set()
     [prediction] = await task
     assert traffic.appends == [[prediction]]
+
+
+async def test_each_prediction_says_what_was_seen_probes_too(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes, leaf: Callable[..., bytes]
+) -> None:
+    batcher = make()
+    held(slot).go.release(9)
+    blue = leaf((10, 10, 200))
+    [first, other] = await batcher.answer(slot, [red, blue], "live")
+    [probe] = await batcher.answer(slot, [red], "probe")
+    predictor = slot.predictor
+    reference = predictor.bundle.reference
+    wanted = [seen for _, seen in predictor.observe([predictor.look(p) for p in (red, blue)])]
+    assert [first.seen, other.seen] == wanted
+    assert probe.seen == first.seen != other.seen
+    assert {len(one.seen) for one in (first, other, probe)} == {len(reference.names)}
+    assert traffic.appends == [[first, other], [probe]]
+    assert reference.count([first.seen, other.seen]).sum() == 2 * len(reference.names)
+
+
+async def test_a_reference_of_another_graph_answers_nobody(
+    make: Make, workspace: Any, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    bundle = slot.predictor.bundle
+    named = {"disease": ("Miner", "Healthy")}
+    view = replace(bundle.reference.view, labels=named)
+    counts = bundle.reference.split(bundle.reference.counts)
+    counts["prediction.disease"] = np.array([bundle.reference.n, 0])
+    forged = replace(bundle.reference, view=view, counts=np.concatenate(list(counts.values())))
+    predictor = Predictor(replace(bundle, reference=forged), OnnxRuntime(bundle.model))
+    with pytest.raises(Corrupt, match="does not fit what the model answers"):
+        await make().answer(Slot(slot.version, predictor), [red], "live")
+    assert traffic.appends == []
 
 
 async def test_a_failed_append_acknowledges_nobody(

@@ -26,7 +26,7 @@ from tidemill.domain.errors import (
     UsageError,
 )
 from tidemill.domain.events import RecordedEvent, RunFailed, VersionRegistered
-from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict
+from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict, payload_id
 from tidemill.experiment import Experiment, read_experiment
 from tidemill.learn.progress import Progress
 from tidemill.recipes.coffee.recipe import Coffee
@@ -149,6 +149,9 @@ def test_the_bundle_tells_the_same_story(workshop: Workshop, trained: Trained) -
     assert test["accuracy"] == run.metrics["test"]["accuracy"]
     assert test["examples"] == 60
     assert run.weights[:12] in (bundle.path / "card.md").read_text(encoding="utf-8")
+    assert bundle.reference.n == 40, "every example of val"
+    assert "sharpness" in bundle.reference.names
+    assert "embedding.3" in bundle.reference.names
 
 
 def test_the_golden_samples_come_out_right_and_come_from_validation(
@@ -365,7 +368,7 @@ def test_a_prediction_leads_back_to_model_run_and_data(
 ) -> None:
     given = answered("v1")
     lineage = trace(workshop, given.id)
-    assert lineage.prediction == given
+    assert lineage.prediction == replace(given, example=payload_id(given.payload))
     assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
     assert lineage.snapshot.id == lineage.version.snapshot
     body: dict[str, Any] = lineage.to_json()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
-from uuid_utils import uuid7
-
-from tidemill.domain.aliases import guard
-from tidemill.domain.errors import Conflict, DataError
-from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ports import Clock, Ledger, R, Record, Source, TrafficLog, missing
-from tidemill.domain.types import Alias, AliasName, Example, ModelVersion, Prediction, Run, Verdict
-
-EVERYTHING = 2**31
+from tidemill.domain.errors import DataError, NotFound, StorageFailed
+from tidemill.domain.ports import Blobs, Clock, Source, TrafficArchive, TrafficLog
+from tidemill.domain.types import Example, Prediction, payload_id
 
 
 class FixedClock:
@@ -33,139 +27,70 @@ class FixedClock:
         self._now += by
 
 
-@dataclass
-class _State:
-    records: dict[type, dict[str, Record]] = field(default_factory=dict)
-    aliases: dict[str, Alias] = field(default_factory=dict)
-    events: list[RecordedEvent] = field(default_factory=list)
-
-    def copy(self) -> _State:
-        records = {kind: dict(rows) for kind, rows in self.records.items()}
-        return _State(records, dict(self.aliases), list(self.events))
-
-
-class MemoryLedger:
-    """A unit works on a copy, which replaces the state when the unit ends well."""
-
-    def __init__(self, clock: FixedClock | None = None) -> None:
-        self._clock = clock or FixedClock()
-        self._state = _State()
-        self._writing = threading.Lock()
-
-    @contextlib.contextmanager
-    def begin(self, *, write: bool = True) -> Iterator[_MemoryUnit]:
-        with self._writing if write else contextlib.nullcontext():
-            state = self._state.copy()
-            yield _MemoryUnit(state, self._clock, write=write)
-            if write:
-                self._state = state
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class _MemoryUnit:
-    def __init__(self, state: _State, clock: FixedClock, *, write: bool) -> None:
-        self._state = state
-        self._clock = clock
-        self._write = write
-
-    def add(self, record: Record, event: Event) -> None:
-        rows = self._state.records.setdefault(type(record), {})
-        if record.id in rows:
-            raise Conflict(f"{type(record).__name__} {record.id} exists already.")
-        self._tell(event)
-        rows[record.id] = record
-
-    def get(self, kind: type[R], id: str) -> R:
-        record = self._state.records.get(kind, {}).get(id)
-        if not isinstance(record, kind):
-            raise missing(kind, id)
-        return record
-
-    def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
-        rows = list(self._state.records.get(kind, {}).values())
-        return cast("list[R]", rows[::-1][:limit])
-
-    def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
-        rows = self.latest(Verdict, limit=EVERYTHING)
-        return [row for row in rows if row.version == version][:limit]
-
-    def alias(self, name: AliasName) -> Alias | None:
-        return self._state.aliases.get(name)
-
-    def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
-        self.get(ModelVersion, to.version)
-        guard(to, self.get(Verdict, to.verdict), self.alias(to.name), expected)
-        self._tell(event)
-        self._state.aliases[to.name] = to
-
-    def close_run(self, run: Run, event: Event) -> None:
-        before = self.get(Run, run.id)
-        if before.status != "running" or run.status == "running":
-            raise Conflict(f"Run {run.id} is {before.status}.")
-        self._tell(event)
-        self._state.records[Run][run.id] = replace(
-            before,
-            status=run.status,
-            metrics=run.metrics,
-            weights=run.weights,
-            error=run.error,
-        )
-
-    def next_version(self) -> str:
-        return f"v{len(self._state.records.get(ModelVersion, {})) + 1}"
-
-    def anchor_uses(self, snapshot: str) -> int:
-        runs = [
-            row
-            for row in self.latest(Run, limit=EVERYTHING)
-            if row.snapshot == snapshot and row.status == "finished"
-        ]
-        versions = {
-            row.id
-            for row in self.latest(ModelVersion, limit=EVERYTHING)
-            if row.snapshot == snapshot
-        }
-        verdicts = [
-            row for row in self.latest(Verdict, limit=EVERYTHING) if row.version in versions
-        ]
-        return len(runs) + len(verdicts)
-
-    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
-        told = [event for event in self._state.events if subject in (None, event.subject)]
-        return told[::-1][:limit]
-
-    def _tell(self, event: Event) -> None:
-        if not self._write:
-            raise Conflict("This unit of work was opened for reading.")
-        self._state.events.append(
-            RecordedEvent(
-                str(uuid7()),
-                self._clock.now(),
-                event.kind,
-                event.actor,
-                event.subject,
-                event.reason,
-                event.detail(),
-            )
-        )
-
-
 class MemoryTraffic:
-    """Predictions in a dictionary."""
+    """Predictions by id, and for each server in order: every log, and the archive of them."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Prediction] = {}
+        self._logs: dict[str, list[Prediction]] = {}
+        self._one = threading.Lock()
 
     def append(self, predictions: Sequence[Prediction]) -> None:
-        self._kept.update({prediction.id: prediction for prediction in predictions})
+        rows = [
+            replace(row, example="" if row.kind == "probe" else payload_id(row.payload))
+            for row in predictions
+        ]
+        with self._one:
+            ids = {row.id for row in rows} - self._kept.keys()
+            places = {(row.server, row.sequence) for row in rows if not self._at(row)[1]}
+            if not len(ids) == len(places) == len(rows):
+                raise StorageFailed("A prediction of this id or sequence is kept already.")
+            for row in rows:
+                self._kept[row.id] = row
+                self._logs.setdefault(row.server, []).insert(self._at(row)[0], row)
 
     def find(self, id: str) -> Prediction | None:
         return self._kept.get(id)
 
+    def servers(self) -> list[str]:
+        with self._one:
+            return sorted(self._logs)
+
+    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
+        with self._one:
+            log = self._logs.get(server, [])
+            start = bisect_right(log, sequence, key=_sequence)
+            return log[start : start + limit]
+
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _at(self, row: Prediction) -> tuple[int, bool]:
+        """Where a prediction belongs in its server's log, and whether its sequence is taken."""
+        log = self._logs.get(row.server, [])
+        at = bisect_left(log, row.sequence, key=_sequence)
+        return at, at < len(log) and log[at].sequence == row.sequence
+
+
+def _sequence(row: Prediction) -> int:
+    return row.sequence
+
+
+class MemoryBlobs:
+    """Contents in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def put(self, content: bytes) -> str:
+        id = hashlib.sha256(content).hexdigest()
+        self._kept[id] = content
+        return id
+
+    def get(self, id: str) -> bytes:
+        if id not in self._kept:
+            raise NotFound(f"There is no blob {id!r}.", hint="Its id is the sha256 of its content.")
+        return self._kept[id]
 
 
 class MemorySource:
@@ -189,7 +114,7 @@ class MemorySource:
 
 
 def _proof(
-    ledger: MemoryLedger, traffic: MemoryTraffic, source: MemorySource, clock: FixedClock
-) -> tuple[Ledger, TrafficLog, Source, Clock]:
+    traffic: MemoryTraffic, blobs: MemoryBlobs, source: MemorySource, clock: FixedClock
+) -> tuple[TrafficLog, TrafficArchive, Blobs, Source, Clock]:
     """Lets mypy prove that these meet their contracts."""
-    return ledger, traffic, source, clock
+    return traffic, traffic, blobs, source, clock

@@ -19,8 +19,8 @@ from uuid import UUID
 import orjson
 
 from tidemill.domain.errors import StorageFailed
-from tidemill.domain.ports import TrafficLog
-from tidemill.domain.types import Answer, Prediction
+from tidemill.domain.ports import TrafficArchive, TrafficLog
+from tidemill.domain.types import Answer, Prediction, payload_id
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -30,9 +30,12 @@ CREATE TABLE IF NOT EXISTS predictions (
     at TEXT NOT NULL,
     kind TEXT NOT NULL,
     payload BLOB NOT NULL,
-    answers BLOB NOT NULL
+    answers BLOB NOT NULL,
+    seen BLOB NOT NULL
 ) STRICT
 """
+COLUMNS = ("sequence", "id", "version", "at", "kind", "payload", "answers", "seen")
+INSERT = "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 SUFFIX = ".sqlite"
 BUSY_MS = 5_000
 _MEBIBYTE = 1 << 20
@@ -53,12 +56,12 @@ class SqliteTraffic:
         max_mb: int = 0,
     ) -> None:
         """Open a new log file. Raises StorageFailed when the folder cannot be written."""
-        self._server = server
+        self._name = f"{server}{SUFFIX}"
         self._writing = threading.Lock()
-        with _translated():
+        with _translated(self._name):
             root.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                root / f"{server}{SUFFIX}", isolation_level=None, check_same_thread=False
+                root / self._name, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode=WAL")
             synchronous = "FULL" if durability == "host" else "NORMAL"
@@ -74,10 +77,10 @@ class SqliteTraffic:
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Keep these together. Raises StorageFailed, and then none of them is kept."""
         rows = [_to_row(prediction) for prediction in predictions]
-        with self._writing, _translated():
+        with self._writing, _translated(self._name):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
             except sqlite3.Error:
                 # A full disk has often rolled back by itself already.
@@ -112,20 +115,33 @@ class TrafficFiles:
         damage: StorageFailed | None = None
         for server in self._candidates(id):
             try:
-                row = self._read(server, id)
+                found = self._read(server, "WHERE id = ?", id)
             except StorageFailed as error:
                 damage = damage or error
                 continue
-            if row is not None:
-                return _from_row(server, row)
+            if found:
+                return found[0]
         if damage is not None:
             raise damage
         return None
 
+    def servers(self) -> list[str]:
+        """The servers that have a log, the oldest first: their ids sort by time."""
+        return sorted(path.stem for path in self._root.glob(f"*{SUFFIX}"))
+
+    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
+        """What a server answered after that sequence, in order, `limit` at most.
+
+        Nothing that is still being written is seen, and nothing that was seen changes. A server
+        without a log answered nothing. Raises StorageFailed, naming the log that is damaged.
+        """
+        if not (self._root / f"{server}{SUFFIX}").exists():
+            return []
+        return self._read(server, "WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, limit)
+
     def _candidates(self, id: str) -> Iterator[str]:
         made = _made_at(id)
-        servers = sorted((path.stem for path in self._root.glob(f"*{SUFFIX}")), reverse=True)
-        for server in servers:
+        for server in reversed(self.servers()):
             if server <= id and self._written_at(server) >= made - SLACK_SECONDS:
                 yield server
 
@@ -133,23 +149,22 @@ class TrafficFiles:
         """When a log was last changed; its write-ahead log may be the newer part."""
         times = [0.0]
         for suffix in (SUFFIX, f"{SUFFIX}-wal"):
-            with _translated(), contextlib.suppress(FileNotFoundError):
-                times.append((self._root / f"{server}{suffix}").stat().st_mtime)
+            name = f"{server}{suffix}"
+            with _translated(name), contextlib.suppress(FileNotFoundError):
+                times.append((self._root / name).stat().st_mtime)
         return max(times)
 
-    def _read(self, server: str, id: str) -> Sequence[Any] | None:
-        path = self._root / f"{server}{SUFFIX}"
-        with _translated(), contextlib.closing(_open_to_read(path)) as db:
-            if not db.execute(
-                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'predictions'"
-            ).fetchone():
-                return None  # Its server stopped before it had made its table.
-            row: Sequence[Any] | None = db.execute(
-                "SELECT sequence, id, version, at, kind, payload, answers "
-                "FROM predictions WHERE id = ?",
-                (id,),
-            ).fetchone()
-            return row
+    def _read(self, server: str, which: str, *given: object) -> list[Prediction]:
+        name = f"{server}{SUFFIX}"
+        with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
+            present = {row[1] for row in db.execute("PRAGMA table_info(predictions)")}
+            if not present:
+                return []  # Its server stopped before it had made its table.
+            # Logs of before there were profiles say nothing of what was seen.
+            columns = ", ".join(name if name in present else f"x'' AS {name}" for name in COLUMNS)
+            # Made of this file's own words; whatever a caller gives is bound.
+            rows = db.execute(f"SELECT {columns} FROM predictions {which}", given)  # noqa: S608
+            return [_from_row(server, row) for row in rows]
 
 
 def _made_at(id: str) -> float:
@@ -169,12 +184,12 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(name: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError, TypeError) as error:  # a row, too, can be damaged
         raise StorageFailed(
-            f"The traffic log could not be used: {error}.",
+            f"The traffic log {name} could not be used: {error}.",
             hint="Look at the free space and the rights of the workspace's `traffic` folder.",
         ) from error
 
@@ -188,11 +203,12 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
         prediction.kind,
         prediction.payload,
         orjson.dumps([asdict(answer) for answer in prediction.answers]),
+        prediction.seen,
     )
 
 
 def _from_row(server: str, row: Sequence[Any]) -> Prediction:
-    sequence, id, version, at, kind, payload, answers = row
+    sequence, id, version, at, kind, payload, answers, seen = row
     return Prediction(
         id=id,
         server=server,
@@ -202,9 +218,11 @@ def _from_row(server: str, row: Sequence[Any]) -> Prediction:
         kind=kind,
         payload=payload,
         answers=tuple(Answer(**answer) for answer in orjson.loads(answers)),
+        seen=seen,
+        example="" if kind == "probe" else payload_id(payload),
     )
 
 
-def _proof(log: SqliteTraffic) -> TrafficLog:
-    """Lets mypy prove that this meets the contract."""
-    return log
+def _proof(log: SqliteTraffic, files: TrafficFiles) -> tuple[TrafficLog, TrafficArchive]:
+    """Lets mypy prove that these meet their contracts."""
+    return log, files

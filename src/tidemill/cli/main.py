@@ -47,13 +47,17 @@ def part(name: str) -> ModuleType:
 
 
 COMMANDS = (
-    Command("up", "Train a champion if there is none, then serve it until stopped."),
+    Command("up", "Train a champion if there is none, serve it, and turn the mill."),
     Command("demo", "Tell the whole story on painted leaves and judge every claim."),
     Command("train", "Check the data, train, and register the resulting model version."),
     Command("serve", "Serve the workspace's champion over HTTP."),
     Command("predict", "Ask the champion about files."),
     Command("data", "Check, count and keep data sets."),
     Command("models", "List, inspect, promote and roll back model versions."),
+    Command("feedback", "See what people said, and decide whether it is believed."),
+    Command("loop", "Turn the mill: drain, review, watch for drift, retrain, promote or refuse."),
+    Command("drift", "Show what the last drift check found, feature by feature."),
+    Command("why", "Say what led to a version, a cycle or a prediction."),
     Command("lineage", "Show what a prediction came from."),
     Command("config", "Show the settings, or an experiment as it would run."),
     Command("doctor", "Look for what would keep Tidemill from working here."),

@@ -133,11 +133,22 @@ def rollback(
 
     Example: tidemill models rollback --reason "complaints from the field"
     """
-    served, taken_back = roll_back(open_workshop(read_settings(home=home)), reason=reason)
+    done = roll_back(open_workshop(read_settings(home=home)), reason=reason)
     if as_json:
-        emit({"champion": served, "previous": taken_back})
+        emit(
+            {
+                "champion": done.served,
+                "previous": done.taken_back,
+                "quarantined": done.quarantined,
+            }
+        )
         return
-    say(f"{served} is the champion again, {taken_back} was taken back.")
+    say(f"{done.served} is the champion again, {done.taken_back} was taken back.")
+    if done.quarantined:
+        say(
+            f"{len(done.quarantined)} feedback labels that taught it are quarantined; "
+            "`tidemill feedback list --status quarantined` shows them."
+        )
 
 
 def _records(workshop: Workshop, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import httpx
 
@@ -68,26 +68,25 @@ def _end(process: subprocess.Popen[Any]) -> None:
         process.wait()
 
 
-class ServerProcess:
-    """A running `tidemill serve`, ended with the block. `url` is where it listens.
+class Child:
+    """A running command that says on stdout, in one JSON object, when it is up.
 
-    It ends with this process, too, however that ends.
+    It is ended with the block, and with this process, however that ends.
     """
 
     def __init__(
         self,
+        *words: str,
         home: Path,
-        *,
-        port: int = 0,
         given: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it accepts connections. Raises Ended when it ends before.
+        """Start it and wait until it is up. Raises Ended when it ends before.
 
         What it says on stderr goes to `log`, or to this process's own stderr.
         """
         self._process = subprocess.Popen(
-            argv("serve", "--port", str(port), "--json", "--with-parent"),
+            argv(*words, "--json", "--with-parent"),
             env=environment(home, given),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,17 +94,22 @@ class ServerProcess:
             text=True,
         )
         try:
-            self.url = self._announced()
+            self.announced = self._announced()
         except BaseException:
             self.stop()
             raise
 
-    def _announced(self) -> str:
+    def _announced(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
-        if not line or "url" not in (said := json.loads(line)):
+        if not line or "error" in (said := json.loads(line)):
             raise Ended(self._process.wait())
-        return str(said["url"])
+        announced: dict[str, Any] = said
+        return announced
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def wait(self) -> int:
         """Wait for its end and return the exit code."""
@@ -122,11 +126,7 @@ class ServerProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def ready(self) -> httpx.Response:
-        """What `/v1/ready` says now."""
-        return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE)
-
-    def __enter__(self) -> ServerProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -136,3 +136,37 @@ class ServerProcess:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class ServerProcess(Child):
+    """A running `tidemill serve`; `url` is where it listens."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        port: int = 0,
+        given: Mapping[str, str] | None = None,
+        log: IO[bytes] | None = None,
+    ) -> None:
+        """Start it and wait until it accepts connections. Raises Ended."""
+        super().__init__("serve", "--port", str(port), home=home, given=given, log=log)
+        self.url = str(self.announced["url"])
+
+    def ready(self) -> httpx.Response:
+        """What `/v1/ready` says now."""
+        return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE)
+
+
+class EngineProcess(Child):
+    """A running `tidemill loop run` with these policies."""
+
+    def __init__(
+        self,
+        home: Path,
+        *policies: str,
+        given: Mapping[str, str] | None = None,
+        log: IO[bytes] | None = None,
+    ) -> None:
+        """Start it and wait until it turns. Raises Ended."""
+        super().__init__("loop", "run", *policies, home=home, given=given, log=log)

@@ -9,15 +9,18 @@ import typer
 
 from tidemill.cli.parent import WithParent, interrupt_when_gone
 from tidemill.cli.screen import STARTED, Home, Json, Stages, emit, say, warn
+from tidemill.domain.errors import UsageError
 from tidemill.settings import read_settings
 from tidemill.workshop.planning import plan
 from tidemill.workshop.promotion import promote
 from tidemill.workshop.root import open_trainer, open_workshop
-from tidemill.workshop.training import take_snapshot, train_version
+from tidemill.workshop.training import resume, take_snapshot, train_version
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="The recipe, such as coffee.")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="The recipe, such as coffee.", show_default=False)
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")
     ] = None,
@@ -26,6 +29,9 @@ def train(
     promoted: Annotated[
         bool, typer.Option("--promote", help="Judge the version and make it champion.")
     ] = False,
+    run: Annotated[
+        str | None, typer.Option(help="Do the training that the ledger knows by this id.")
+    ] = None,
     with_parent: WithParent = False,
     as_json: Json = False,
 ) -> None:
@@ -35,16 +41,28 @@ def train(
     """
     if with_parent:
         interrupt_when_gone()
-    chosen, experiment = plan(recipe, overrides or ())
-    trainer = open_trainer(recipe)
-    workshop = open_workshop(read_settings(home=home), create=True)
-    with Stages() as stages:
-        intake = take_snapshot(workshop, chosen, experiment, stages.told())
-        warnings = [finding.line() for finding in intake.findings]
-        warn(warnings)
-        finished = train_version(
-            workshop, chosen, experiment, intake.snapshot, trainer, stages.told()
+    if (run is None) == (recipe is None):
+        raise UsageError(
+            "Name a recipe, or a run that the ledger knows.",
+            hint="tidemill train coffee, or tidemill train --run ID",
         )
+    settings = read_settings(home=home)
+    warnings: list[str] = []
+    if run is not None:
+        workshop = open_workshop(settings)
+        with Stages() as stages:
+            finished = resume(workshop, run, stages.told())
+    else:
+        chosen, experiment = plan(str(recipe), overrides or ())
+        trainer = open_trainer(chosen.name)
+        workshop = open_workshop(settings, create=True)
+        with Stages() as stages:
+            intake = take_snapshot(workshop, chosen, experiment, stages.told())
+            warnings = [finding.line() for finding in intake.findings]
+            warn(warnings)
+            finished = train_version(
+                workshop, chosen, experiment, intake.snapshot, trainer, stages.told()
+            )
     verdict = promote(workshop, finished.version.id) if promoted else None
     seconds = time.monotonic() - STARTED
     if as_json:
@@ -53,7 +71,7 @@ def train(
                 "version": finished.version.id,
                 "bundle": finished.version.bundle,
                 "run": finished.run.id,
-                "snapshot": intake.snapshot.id,
+                "snapshot": finished.run.snapshot,
                 "weights": finished.run.weights,
                 "metrics": finished.run.metrics,
                 "champion": verdict is not None,

@@ -1,40 +1,53 @@
-"""`tidemill up`: a champion, served."""
+"""`tidemill up`: a champion, served, and the engine that keeps it well."""
 
 from __future__ import annotations
 
+import queue
 import signal
 import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from tidemill.cli.process import Ended, ServerProcess, run_child
+from tidemill.cli.process import Child, Ended, EngineProcess, ServerProcess, run_child
 from tidemill.cli.screen import Home, say
 from tidemill.domain.errors import NotFound, Unavailable
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
+from tidemill.workshop.policies import policies
 from tidemill.workshop.root import LEDGER, open_workshop
 
 
 def up(
     recipe: Annotated[str, typer.Argument(help="The recipe to train when needed.")] = "coffee",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Policies of the loop, drift.KEY=VALUE or trigger.KEY=VALUE."),
+    ] = None,
     *,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     home: Home = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start a server or engine that died again.")
+    ] = False,
 ) -> None:
-    """Train a champion if there is none, then serve it until stopped.
+    """Train a champion if there is none, then serve it and turn the mill until stopped.
 
-    Example: tidemill up
+    Example: tidemill up coffee trigger.autonomy=automatic
     """
     signal.signal(signal.SIGTERM, _interrupt)
     settings = read_settings(home=home, port=port)
+    policies(None, overrides or [])
     # Before minutes of training, not after them.
     bind(settings.host, settings.port).close()
     if not _has_champion(settings):
         say(f"No champion in {settings.home}: training one.")
         _train(recipe, settings)
-    _serve(settings)
+    _run(settings, overrides or [], restart=restart)
 
 
 def _has_champion(settings: Settings) -> bool:
@@ -58,29 +71,59 @@ def _train(recipe: str, settings: Settings) -> None:
         say("Stopping.")
         sys.exit(130)
     if code:
-        _pass_on(code)
+        _pass_on("training", code)
 
 
-def _serve(settings: Settings) -> None:
+def _run(settings: Settings, overrides: Sequence[str], *, restart: bool) -> None:
+    """Keep server and engine running. One that dies is reported, and ends the other."""
+
+    def serve() -> Child:
+        server = ServerProcess(settings.home, port=settings.port)
+        say(f"Tidemill listens on {server.url} (routes: {server.url}/docs). Ctrl-C stops it.")
+        return server
+
+    starts: dict[str, Callable[[], Child]] = {
+        "server": serve,
+        "engine": lambda: EngineProcess(settings.home, *overrides),
+    }
+    ended: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
     try:
-        with ServerProcess(settings.home, port=settings.port) as server:
-            say(f"Tidemill listens on {server.url} (routes: {server.url}/docs). Ctrl-C stops it.")
-            code = server.wait()
+        with ExitStack() as stack:
+            for name, start in starts.items():
+                _watch(name, stack.enter_context(start()), ended)
+            while True:
+                name, code = ended.get()
+                if not restart:
+                    break
+                say(f"The {name} {_how(code)}. It is started again.")
+                _watch(name, stack.enter_context(starts[name]()), ended)
     except KeyboardInterrupt:
         say("Stopping.")
         return
-    except Ended as ended:
-        code = ended.exit_code
-    _pass_on(code)
+    except Ended as death:
+        name, code = "server or engine", death.exit_code
+    _pass_on(name, code)
 
 
-def _pass_on(code: int) -> None:
+def _watch(name: str, child: Child, ended: queue.SimpleQueue[tuple[str, int]]) -> None:
+    def wait() -> None:
+        ended.put((name, child.wait()))
+
+    threading.Thread(target=wait, name=f"tidemill-{name}", daemon=True).start()
+
+
+def _how(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _pass_on(name: str, code: int) -> None:
     """Leave as a child process did. A positive code means that it has said why."""
     if code < 0:
         raise Unavailable(
-            f"A process of Tidemill's was killed by signal {-code}.",
+            f"The {name} {_how(code)}.",
             hint="Often that is for want of memory; `tidemill doctor` looks for usual causes.",
         )
+    say(f"The {name} {_how(code)}, so the rest is stopped, too.")
     sys.exit(code)
 
 

@@ -3,6 +3,9 @@
 A group of near-duplicates moves as one: the exact fingerprint of its first recorded member,
 hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % anchor. So the answer depends
 neither on the labels nor on the order of the source, but for who came first within a group.
+
+What joins a snapshot later is hashed into 55 % train, 10 % val and 35 % fresh: a challenger is
+compared with its champion on what neither has learnt, and anchor never grows.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from tidemill.domain.types import Split
 
 TRAIN_SHARE = 0.70
 VAL_SHARE = 0.15
+JOINED_TRAIN_SHARE = 0.55
+JOINED_VAL_SHARE = 0.10
 HELD_OUT: tuple[Split, ...] = ("val", "anchor")
 """The splits that every snapshot needs beside train."""
 HELD_BACK: tuple[Split, ...] = ("anchor", "fresh", "val", "train")
@@ -58,13 +63,43 @@ def groups(inspection: Inspection, *, near_distance: int) -> list[Sequence[Inspe
 
 def by_hash(exact: str) -> Split:
     """The split of a group whose first member has this exact fingerprint."""
-    share = int.from_bytes(hashlib.sha256(exact.encode()).digest()[:8], "big") / 2**64
+    share = _share(exact)
     if share < TRAIN_SHARE:
         return "train"
     return "val" if share < TRAIN_SHARE + VAL_SHARE else "anchor"
+
+
+def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
+    """A split for every origin that has none yet, beside rows that have theirs for good.
+
+    A group that touches such rows inherits the most strictly held-back of their splits, anchor
+    included: the caller leaves those out.
+    """
+    chosen: dict[str, Split] = {}
+    for members in groups(inspection, near_distance=near_distance):
+        joining = [row for row in members if row.split is None]
+        if not joining:
+            continue
+        first = joining[0].fingerprint
+        inherited = most_held_back(row.split for row in members)
+        split = inherited or by_hash_joined(first.exact if first else joining[0].id)
+        chosen |= {row.origin: split for row in joining}
+    return chosen
+
+
+def by_hash_joined(exact: str) -> Split:
+    """The split of a joining group whose first member has this exact fingerprint."""
+    share = _share(exact)
+    if share < JOINED_TRAIN_SHARE:
+        return "train"
+    return "val" if share < JOINED_TRAIN_SHARE + JOINED_VAL_SHARE else "fresh"
 
 
 def most_held_back(splits: Iterable[Split | None]) -> Split | None:
     """The most strictly held-back of the splits that were given; None when none was."""
     present = set(splits)
     return next((split for split in HELD_BACK if split in present), None)
+
+
+def _share(exact: str) -> float:
+    return int.from_bytes(hashlib.sha256(exact.encode()).digest()[:8], "big") / 2**64

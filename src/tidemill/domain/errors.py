@@ -9,6 +9,7 @@ Every error a user can meet, drawn once:
     - Corrupt           stored bytes do not match their digest
   + NotFound            no such snapshot, run, version or prediction
   + Conflict            the thing exists already, or moved since it was judged
+    - LeaseLost         another engine leads this workspace
   + GateRefused         a promotion was judged and turned down
   + Unavailable         a part is not installed, not running or not ready
     - Overloaded        more requests wait than the queue holds
@@ -82,6 +83,12 @@ class Conflict(TidemillError):
     """The thing exists already, or moved since it was judged."""
 
     code = "conflict"
+
+
+class LeaseLost(Conflict):
+    """Another engine leads this workspace."""
+
+    code = "lease_lost"
 
 
 class GateRefused(TidemillError):

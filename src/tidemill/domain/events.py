@@ -66,6 +66,44 @@ class AliasMoved(Event):
     verdict: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftJudged(Event):
+    version: str
+    drifted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackGiven(Event):
+    example: str
+    target: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackSettled(Event):
+    before: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleOpened(Event):
+    trigger: str
+    champion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleMoved(Event):
+    before: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTaken(Event):
+    """Another engine leads; `subject` is the lease, `actor` the holder."""
+
+    token: int
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """An event as the ledger keeps it."""

@@ -1,96 +1,17 @@
 """What the product needs from the outside world. Each contract is run against every adapter.
 
-`adapters/memory.py` holds real in-memory implementations of Ledger, TrafficLog, Source and Clock;
-`tests/contracts/` holds the suites that every implementation of the first three passes. A Runtime
-exists for ONNX only, and a clock has nothing to check but its zone.
+`adapters/memory.py` holds real in-memory implementations of all but Runtime, which exists for ONNX
+only; `tests/contracts/` holds the suites that every implementation passes. (A clock has nothing to
+check but its zone.) The ledger, the largest, has a file of its own: `domain/ledger.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
-from tidemill.domain.errors import NotFound
-from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.types import (
-    Alias,
-    AliasName,
-    Example,
-    ModelVersion,
-    Prediction,
-    Run,
-    Snapshot,
-    Verdict,
-)
-
-Record = Snapshot | Run | ModelVersion | Verdict
-"""What the ledger keeps. All but `Run` never change once added."""
-
-R = TypeVar("R", bound=Record)
-
-
-def missing(kind: type, id: str) -> NotFound:
-    """The error of a look-up that found nothing."""
-    noun = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
-    return NotFound(
-        f"There is no {noun} {id!r}.",
-        hint="`tidemill models list` and `tidemill data list` show what there is.",
-    )
-
-
-class UnitOfWork(Protocol):
-    """Everything done through one of these is kept together, or none of it is.
-
-    Reading sees what the same unit wrote before. Leaving the block normally commits; leaving it
-    by an exception undoes all.
-    """
-
-    def add(self, record: Record, event: Event) -> None:
-        """Keep a new record and its event. Raises Conflict when the id is taken."""
-
-    def get(self, kind: type[R], id: str) -> R:
-        """The record with this id. Raises NotFound."""
-
-    def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
-        """The latest records of a kind, newest first."""
-
-    def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
-        """The latest verdicts on one version, newest first."""
-
-    def alias(self, name: AliasName) -> Alias | None:
-        """Where an alias points now; None when it was never set or was cleared."""
-
-    def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
-        """Point an alias at a version, guarded on where it pointed when that was decided.
-
-        Raises Conflict when it no longer points at `expected`, NotFound when the version or the
-        verdict is unknown, GateRefused when the verdict is about another version or does not
-        allow it.
-        """
-
-    def close_run(self, run: Run, event: Event) -> None:
-        """Replace a running run by its finished or failed self. Raises Conflict otherwise."""
-
-    def next_version(self) -> str:
-        """The name the next registered version gets: `v1`, `v2`, ..."""
-
-    def anchor_uses(self, snapshot: str) -> int:
-        """How often this snapshot's anchor was read: finished runs and verdicts."""
-
-    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
-        """The latest events, newest first; of one subject, when given."""
-
-
-class Ledger(Protocol):
-    """The record of decisions, and the registry that a running server obeys."""
-
-    def begin(self, *, write: bool = True) -> AbstractContextManager[UnitOfWork]:
-        """Open a unit of work. Writers follow one another; a reader blocks nobody."""
-
-    def close(self) -> None:
-        """Let go of files and connections."""
+from tidemill.domain.types import Example, Prediction
 
 
 class TrafficLog(Protocol):
@@ -106,11 +27,63 @@ class TrafficLog(Protocol):
         """Let go of the file."""
 
 
+class TrafficArchive(Protocol):
+    """Every server's log, read by whoever drains them. Reading changes nothing."""
+
+    def find(self, id: str) -> Prediction | None:
+        """The prediction with this id, whichever server gave it. Raises StorageFailed."""
+
+    def servers(self) -> list[str]:
+        """The servers that have a log, the oldest first."""
+
+    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
+        """What a server answered after that sequence, in order, `limit` at most.
+
+        Nothing that is still being written is seen, and nothing that was seen changes. A server
+        without a log answered nothing. Raises StorageFailed.
+        """
+
+
+class Blobs(Protocol):
+    """Contents by their sha256."""
+
+    def put(self, content: bytes) -> str:
+        """Keep these bytes, durable before this returns, and return their id.
+
+        The same bytes again are kept once. Raises StorageFailed.
+        """
+
+    def get(self, id: str) -> bytes:
+        """The bytes. Raises NotFound, and Corrupt when they do not match their id."""
+
+
 class Runtime(Protocol):
     """Runs one exported model."""
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         """Named arrays in, named arrays out; the first axis is the batch on both sides."""
+
+
+JobState = Literal["running", "ended", "unknown"]
+
+
+class Jobs(Protocol):
+    """Long work beside the engine, each a command of Tidemill's: `train --run ID`.
+
+    A job ends when whoever started it is gone, however that came.
+    """
+
+    def start(self, key: str, words: Sequence[str]) -> None:
+        """Begin the command `tidemill WORDS`. Raises Conflict while a job of that key runs."""
+
+    def state(self, key: str) -> JobState:
+        """What became of it; `unknown` when this process did not start it."""
+
+    def said(self, key: str) -> str:
+        """The last lines that an ended job wrote on stderr; empty for any other."""
+
+    def close(self) -> None:
+        """End every job that runs."""
 
 
 class Source(Protocol):

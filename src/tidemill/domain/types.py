@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from tidemill.domain.drift import Kind
+
 Split = Literal["train", "val", "anchor", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
 Labels = Mapping[str, str]
@@ -53,16 +55,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """An answer that was given. A probe, asked by the server itself, keeps no payload."""
+    """An answer that was given. A probe, asked by the server itself, keeps no payload.
+
+    `seen` says for each feature of the version's reference, one byte each, into which bin this
+    fell. `example` is the payload's id, empty for a probe. A log fills it in when it is read; the
+    ledger keeps it in place of the payload.
+    """
 
     id: str
     server: str
     sequence: int
     version: str
     at: datetime
-    kind: Literal["live", "probe"]
+    kind: Kind
     payload: bytes = field(repr=False)
     answers: tuple[Answer, ...]
+    seen: bytes = field(default=b"", repr=False)
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

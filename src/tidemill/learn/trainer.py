@@ -31,6 +31,7 @@ from tidemill.learn.network import ImageNetwork, logits_of
 from tidemill.learn.pictures import confusion_picture, reliability_picture
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
+from tidemill.learn.trained import Trained
 from tidemill.predictor import softmax
 from tidemill.staging import staged
 
@@ -38,19 +39,6 @@ Labels = Mapping[str, Sequence[str]]
 Build = Callable[[Mapping[str, Any], Labels], ImageNetwork]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A finished training: the bundle's files, metrics per split, the digest of the weights."""
-
-    files: Mapping[str, bytes]
-    metrics: Mapping[str, Any]
-    weights: str
-
-
-Train = Callable[..., Trained]
-"""`train` below, or what stands in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +59,24 @@ class _Judged:
 
 
 def train(
+    build: Build,
     run: Run,
     snapshot: OpenSnapshot,
     codec: Codec[Any],
-    network: ImageNetwork,
-    plan: TrainPlan,
     *,
     description: str,
     parent: str | None,
     scratch: Path,
     progress: Progress,
 ) -> Trained:
-    """Train `network` on the snapshot as `run` says.
+    """Train the network that `build` makes; `learn.trained.Train` tells of the rest.
 
     Decoded pictures lie in a folder below `scratch` for the while. Raises DataError when a split
     is missing or the export does not answer as the network does, StorageFailed when `scratch`
     cannot hold them.
     """
+    network = build(run.config, snapshot.labels)
+    plan = TrainPlan(**run.config["train"])
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")

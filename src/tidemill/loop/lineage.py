@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidemill.domain.errors import Corrupt, NotFound
-from tidemill.domain.ports import UnitOfWork
-from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, payload_id
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Lineage:
     @property
     def example(self) -> str:
         """The id of the payload; empty for a probe, whose payload the log does not keep."""
-        return "" if self.prediction.kind == "probe" else payload_id(self.prediction.payload)
+        return self.prediction.example
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the payload is named by its example id."""
         prediction = asdict(self.prediction)
-        del prediction["payload"]
+        del prediction["payload"], prediction["seen"]
         return {
-            "prediction": prediction | {"example": self.example},
+            "prediction": prediction,
             "version": asdict(self.version),
             "run": asdict(self.run),
             "snapshot": asdict(self.snapshot),

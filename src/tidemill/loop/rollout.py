@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
 from tidemill.domain.events import AliasMoved
-from tidemill.domain.ports import UnitOfWork
-from tidemill.domain.types import Alias, Verdict
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Alias, ModelVersion, Snapshot, Verdict
+from tidemill.loop.feedback import settle
 
 
 def promote(
@@ -32,8 +35,17 @@ def promote(
     return champion.version
 
 
-def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> tuple[str, str]:
-    """Swap champion and previous; return (the version now served, the one taken back).
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The version that is served again, the one taken back, and the feedback quarantined by it."""
+
+    served: str
+    taken_back: str
+    quarantined: tuple[str, ...]
+
+
+def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Rollback:
+    """Swap champion and previous, and quarantine the feedback that only the one taken back learnt.
 
     Raises NotFound when there is no previous champion.
     """
@@ -47,7 +59,34 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> tupl
     away = Alias("previous", champion.version, champion.verdict, at)
     _move(unit, back, champion.version, actor, reason)
     _move(unit, away, previous.version, actor, reason)
-    return previous.version, champion.version
+    served, taken_back = (
+        ancestry(unit, unit.get(ModelVersion, alias.version).snapshot)
+        for alias in (previous, champion)
+    )
+    why = f"It taught {champion.version}, which was taken back: {reason}"
+    quarantined = quarantine(unit, taken_back - served, actor=actor, reason=why, at=at)
+    return Rollback(previous.version, champion.version, quarantined)
+
+
+def quarantine(
+    unit: UnitOfWork, snapshots: Collection[str], *, actor: str, reason: str, at: datetime
+) -> tuple[str, ...]:
+    """Put aside the accepted feedback that first came in with these snapshots; return its ids."""
+    suspects = [
+        item for item in unit.feedback(status="accepted", limit=None) if item.snapshot in snapshots
+    ]
+    for item in suspects:
+        settle(unit, item, "quarantined", reason=reason, actor=actor, at=at)
+    return tuple(item.id for item in suspects)
+
+
+def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
+    """A snapshot and all that it grew from."""
+    found: set[str] = set()
+    while snapshot is not None and snapshot not in found:
+        found.add(snapshot)
+        snapshot = unit.get(Snapshot, snapshot).parent
+    return found
 
 
 def refusal(verdict: Verdict) -> GateRefused:

@@ -1,10 +1,12 @@
 """The contract of a recipe's training side.
 
 A recipe says where examples come from, how a payload becomes arrays and which network learns from
-them; everything else is the product's. It is found by three entry points of the same name:
+them; everything else is the product's. It is found by entry points of the same name:
 
     tidemill.recipes    a class that is made without arguments and fulfils `Recipe`; no torch
     tidemill.networks   `build(config, labels)`, giving an untrained network; the trainer loads it
+    tidemill.trainers   `learn.trained.Train`, in place of a network: the recipe trains by itself,
+                        with whatever it likes, and torch is never loaded
     tidemill.routes     `build(answering)`, the recipe's own HTTP routes; the server loads it
 """
 

@@ -11,11 +11,13 @@ from fastapi import APIRouter, Query, Response
 
 from tidemill import __version__
 from tidemill.domain.errors import NotFound
-from tidemill.domain.ports import UnitOfWork
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import TrafficLog
 from tidemill.domain.types import (
     Alias,
     AliasName,
     ModelVersion,
+    Prediction,
     Verdict,
 )
 from tidemill.loop.lineage import Lineage, trace
@@ -56,12 +58,10 @@ def build(serving: Serving, slots: Slots) -> APIRouter:
         summary="An answer that was given, and what it came from.",
     )
     def prediction(id: str) -> Response:
-        found = serving.traffic.find(id) if PREDICTION_ID.fullmatch(id) else None
-        if found is None:
-            raise NotFound(f"No prediction {id}.")
-        # 202: so far it is in the traffic log alone.
         with serving.ledger.begin(write=False) as unit:
-            return reply(_prediction(trace(unit, found)), status=202)
+            found, drained = find_prediction(unit, serving.traffic, id)
+            # 202: so far it is in the traffic log alone.
+            return reply(_prediction(trace(unit, found)), status=200 if drained else 202)
 
     @router.get("/v1/models", tags=["ledger"], summary="The registered versions, newest first.")
     def models(limit: Limit = 100) -> Response:
@@ -80,6 +80,19 @@ def build(serving: Serving, slots: Slots) -> APIRouter:
             return reply({"events": unit.events(limit=limit)})
 
     return router
+
+
+def find_prediction(unit: UnitOfWork, traffic: TrafficLog, id: str) -> tuple[Prediction, bool]:
+    """A prediction of any server of this workspace, and whether the ledger has it.
+
+    Raises NotFound, and StorageFailed when a log cannot be read.
+    """
+    if PREDICTION_ID.fullmatch(id):
+        if (drained := unit.prediction(id)) is not None:
+            return drained, True
+        if (logged := traffic.find(id)) is not None:
+            return logged, False
+    raise NotFound(f"No prediction {id}.")
 
 
 def _info(serving: Serving, slots: Slots) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tidemill import __version__
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Build, Probe, Routes
 from tidemill.serving import Serving
-from tidemill.web import api, document, errors, metrics, predict
+from tidemill.web import api, document, errors, feedback, metrics, mill, predict
 from tidemill.web.answering import Answerer
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
@@ -74,7 +74,13 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
     answerer.proved = prover.asked
     numbers.watch(lambda: batcher.waiting, lambda: slots.view)
 
-    for router in (predict.build(answerer), api.build(serving, slots), metrics.build(numbers)):
+    for router in (
+        predict.build(answerer),
+        feedback.build(serving, slots),
+        api.build(serving, slots),
+        mill.build(serving),
+        metrics.build(numbers),
+    ):
         app.include_router(router)
     document.install(app, slots, batcher.most)
     app.include_router(recipe.router, tags=[serving.recipe])

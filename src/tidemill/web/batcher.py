@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from uuid_utils import uuid7
 
 from tidemill.domain.errors import Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
+from tidemill.predictor import Look
 from tidemill.web.errors import Invalid
 from tidemill.web.reading import Reader
 from tidemill.web.slots import Slot
@@ -36,7 +37,7 @@ class _Job:
     slot: Slot
     kind: Kind
     payloads: Sequence[bytes]
-    items: list[Any]
+    looks: list[Look]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[list[Prediction]]
 
@@ -100,9 +101,9 @@ class Batcher:
             raise Invalid(f"A request may hold {self.most} payloads at most.")
         self._admit(len(payloads), kind)
         try:
-            items = await self._reader.read(slot.predictor, payloads)
+            looks = await self._reader.look(slot.predictor, payloads)
             loop = asyncio.get_running_loop()
-            job = _Job(slot, kind, payloads, items, loop, loop.create_future())
+            job = _Job(slot, kind, payloads, looks, loop, loop.create_future())
             self._submit(job)
         except BaseException:
             self._leave(len(payloads), kind)
@@ -184,11 +185,11 @@ class Batcher:
         return outcomes
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        answers = slot.predictor.answer([item for job in jobs for item in job.items])
+        observed = slot.predictor.observe([look for job in jobs for look in job.looks])
         now = self._clock.now()
         asked = [(payload, job.kind) for job in jobs for payload in job.payloads]
         predictions = []
-        for (payload, kind), said in zip(asked, answers, strict=True):
+        for (payload, kind), (answers, seen) in zip(asked, observed, strict=True):
             # A number is spent even when the append fails: nobody can tell how far it came.
             self._sequence += 1
             predictions.append(
@@ -201,7 +202,8 @@ class Batcher:
                     kind=kind,
                     # The bundle holds what a probe asked; the log need not hold it again.
                     payload=b"" if kind == "probe" else payload,
-                    answers=said,
+                    answers=answers,
+                    seen=seen,
                 )
             )
         return predictions

@@ -5,6 +5,9 @@ The errors that exist at the HTTP edge alone hang on the tree of `domain/errors.
 * UsageError
   + Invalid             the request does not have the form that the route asks for
   + UnsupportedMedia    the body has a content type that the route does not read
+  + ForeignLabel        feedback names a target or a label that the model does not have
+* NotFound
+  + PayloadGone         the payload of a prediction is kept no longer
 * Unavailable
   + NotReady            no proved model is being served
 """
@@ -28,6 +31,7 @@ from tidemill.domain.errors import (
     DataError,
     DataRefused,
     GateRefused,
+    LeaseLost,
     NotFound,
     Overloaded,
     StorageFailed,
@@ -54,6 +58,18 @@ class UnsupportedMedia(UsageError):
     code = "unsupported_media_type"
 
 
+class ForeignLabel(UsageError):
+    """Feedback names a target or a label that the model does not have."""
+
+    code = "foreign_label"
+
+
+class PayloadGone(NotFound):
+    """The payload of a prediction is kept no longer."""
+
+    code = "payload_gone"
+
+
 class NotReady(Unavailable):
     """No proved model is being served."""
 
@@ -65,12 +81,15 @@ STATUS: dict[type[TidemillError], int] = {
     UsageError: 400,
     Invalid: 422,
     UnsupportedMedia: 415,
+    ForeignLabel: 422,
     DataError: 500,
     BadPayload: 400,
     DataRefused: 422,
     Corrupt: 500,
     NotFound: 404,
+    PayloadGone: 410,
     Conflict: 409,
+    LeaseLost: 409,
     GateRefused: 409,
     Unavailable: 503,
     NotReady: 503,

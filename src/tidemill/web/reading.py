@@ -1,4 +1,4 @@
-"""Decoding payloads, in as many threads as there are processors."""
+"""Decoding and measuring payloads, in as many threads as there are processors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import Any
 
 from tidemill.domain.errors import BadPayload
-from tidemill.predictor import Predictor
+from tidemill.predictor import Look, Predictor
 
 
 def at_index(error: BadPayload, index: int, *, of: int) -> BadPayload:
@@ -26,14 +25,14 @@ class Reader:
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tidemill-read")
 
-    async def read(self, predictor: Predictor, payloads: Sequence[bytes]) -> list[Any]:
-        """Decode every payload, in order. Raises BadPayload for the first that cannot be."""
+    async def look(self, predictor: Predictor, payloads: Sequence[bytes]) -> list[Look]:
+        """Look at every payload, in order. Raises BadPayload for the first that cannot be read."""
         loop = asyncio.get_running_loop()
         size = -(-len(payloads) // self._threads)
         starts = range(0, len(payloads), size)
         parts = await asyncio.gather(
             *(
-                loop.run_in_executor(self._pool, _read, predictor, payloads, start, start + size)
+                loop.run_in_executor(self._pool, _look, predictor, payloads, start, start + size)
                 for start in starts
             ),
             return_exceptions=True,
@@ -44,15 +43,15 @@ class Reader:
         return list(chain.from_iterable(part for part in parts if isinstance(part, list)))
 
     def close(self) -> None:
-        """Wait for what is being decoded."""
+        """Wait for what is being looked at."""
         self._pool.shutdown()
 
 
-def _read(predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int) -> list[Any]:
-    items = []
+def _look(predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int) -> list[Look]:
+    looks = []
     for index, payload in enumerate(payloads[start:stop], start):
         try:
-            items.append(predictor.read(payload))
+            looks.append(predictor.look(payload))
         except BadPayload as error:
             raise at_index(error, index, of=len(payloads)) from error
-    return items
+    return looks

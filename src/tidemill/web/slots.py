@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidemill.domain.errors import Corrupt, TidemillError, Unavailable
-from tidemill.domain.ports import Clock, Ledger
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, AliasName, ModelVersion
 from tidemill.predictor import Predictor
 

@@ -10,8 +10,8 @@ from tidemill.workshop.root import Workshop
 
 def trace(workshop: Workshop, prediction: str) -> Lineage:
     """The lineage of a prediction. Raises NotFound, and Corrupt when the ledger lost a part."""
-    found = workshop.traffic.find(prediction)
-    if found is None:
-        raise NotFound(f"No prediction {prediction} was given in {workshop.home}.")
     with workshop.ledger.begin(write=False) as unit:
+        found = unit.prediction(prediction) or workshop.traffic.find(prediction)
+        if found is None:
+            raise NotFound(f"No prediction {prediction} was given in {workshop.home}.")
         return lineage.trace(unit, found)

@@ -9,10 +9,12 @@ from uuid_utils import uuid7
 
 from tidemill.domain.errors import Conflict, DataError, NotFound
 from tidemill.domain.events import VerdictGiven
+from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop import rollout
 from tidemill.loop.evidence import HeldBack, gather
 from tidemill.loop.gate import GatePolicy, judge, stricter
+from tidemill.loop.rollout import Rollback
 from tidemill.predictor import Predictor
 from tidemill.workshop.root import Workshop
 
@@ -27,6 +29,18 @@ def judge_version(
     """Judge a version against today's champion and record the verdict, passing or not.
 
     `override` is a person's reason to promote it whatever the gate says; it stands in the verdict.
+    Raises what `weigh` raises.
+    """
+    verdict = replace(weigh(workshop, name, progress=progress), overridden=override.strip())
+    with workshop.ledger.begin() as unit:
+        return record(unit, verdict, actor=workshop.actor)
+
+
+def weigh(
+    workshop: Workshop, name: str, *, progress: Callable[[int], None] = lambda _: None
+) -> Verdict:
+    """Judge a version against today's champion; nothing is recorded yet.
+
     A champion that cannot be opened is a failed check, so that an override can replace it. Raises
     Conflict when the version is the champion; NotFound, Corrupt when the version or its snapshot
     cannot be opened.
@@ -49,7 +63,7 @@ def judge_version(
         progress=progress,
     )
     checks = judge(replace(evidence, champion_fault=fault), policy)
-    verdict = Verdict(
+    return Verdict(
         id=str(uuid7()),
         version=version.id,
         champion=champion.id if champion else None,
@@ -57,18 +71,21 @@ def judge_version(
         checks=checks,
         anchor_uses=0,
         at=workshop.clock.now(),
-        overridden=override.strip(),
     )
-    with workshop.ledger.begin() as unit:
-        verdict = replace(verdict, anchor_uses=unit.anchor_uses(version.snapshot) + 1)
-        given = VerdictGiven(
-            actor=workshop.actor,
-            subject=verdict.id,
-            reason=override,
-            version=version.id,
-            passed=verdict.passed,
-        )
-        unit.add(verdict, given)
+
+
+def record(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict:
+    """Keep a verdict, with the number of times that its snapshot's anchor was read by now."""
+    snapshot = unit.get(ModelVersion, verdict.version).snapshot
+    verdict = replace(verdict, anchor_uses=unit.anchor_uses(snapshot) + 1)
+    given = VerdictGiven(
+        actor=actor,
+        subject=verdict.id,
+        reason=verdict.overridden,
+        version=verdict.version,
+        passed=verdict.passed,
+    )
+    unit.add(verdict, given)
     return verdict
 
 
@@ -98,8 +115,8 @@ def promote(
     return verdict
 
 
-def rollback(workshop: Workshop, *, reason: str) -> tuple[str, str]:
-    """Serve the previous champion again; return (the version served, the one taken back)."""
+def rollback(workshop: Workshop, *, reason: str) -> Rollback:
+    """Serve the previous champion again, and quarantine what taught the one taken back."""
     with workshop.ledger.begin() as unit:
         return rollout.rollback(unit, actor=workshop.actor, reason=reason, at=workshop.clock.now())
 

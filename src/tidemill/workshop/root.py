@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from tidemill.adapters.blobs import FileBlobs
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.sql.ledger import SqlLedger
@@ -16,14 +17,13 @@ from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import BundleStore
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import NotFound, Unavailable
-from tidemill.domain.ports import Clock, Ledger
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Blobs, Clock, TrafficArchive
 from tidemill.domain.types import ModelVersion
+from tidemill.learn.trained import Train
 from tidemill.predictor import Predictor
 from tidemill.settings import Settings
 from tidemill.staging import sweep
-
-if TYPE_CHECKING:
-    from tidemill.learn.trainer import Build, Train
 
 LEDGER = "ledger.sqlite"
 
@@ -44,7 +44,8 @@ class Workshop:
     scratch: Path
     snapshots: SnapshotStore
     bundles: BundleStore
-    traffic: TrafficFiles
+    traffic: TrafficArchive
+    blobs: Blobs
 
     def predictor(self, version: ModelVersion) -> Predictor:
         """The registered version, verified and loaded. Raises NotFound, Corrupt."""
@@ -73,10 +74,10 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
     clock = SystemClock()
     samples = settings.samples or settings.home / "samples"
     snapshots, bundles = settings.home / "snapshots", settings.home / "bundles"
-    scratch = settings.home / "scratch"
+    scratch, blobs = settings.home / "scratch", settings.home / "blobs"
     if create:
         upgrade(settings.home / LEDGER)
-        for folder in (snapshots, bundles, samples, scratch):
+        for folder in (snapshots, bundles, samples, scratch, blobs):
             sweep(folder)
     ledger = SqlLedger.existing(settings.home / LEDGER, clock)
     return Workshop(
@@ -89,39 +90,47 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
         snapshots=SnapshotStore(snapshots),
         bundles=BundleStore(bundles),
         traffic=TrafficFiles(settings.home / "traffic"),
+        blobs=FileBlobs(blobs),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Trainer:
-    """What loads torch: the builder of a recipe's network, and the training itself."""
+def open_trainer(recipe: str) -> Train:
+    """The training of a recipe. Call it before reading data, so that a missing part is said first.
 
-    build: Build
-    train: Train
-
-
-def open_trainer(recipe: str) -> Trainer:
-    """The trainer of a recipe. Call it before reading data, so that a missing part is said first.
-
-    Raises Unavailable, naming the command that installs it, when the extra is missing.
+    A recipe that brings its own gets that, and then torch is not loaded. Raises Unavailable when
+    the recipe has no training, or two; when what it names is not there; and, naming the command
+    that installs it, when the extra is missing.
     """
-    # OpenMP's threads spin while they wait for one another, by default for milliseconds: beside
-    # any other work a training then takes several times as long. Spinning briefly is faster than
-    # that and than not at all, and the weights are the same. It is read when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    own = entry_points(group="tidemill.trainers", name=recipe)
+    networks = entry_points(group="tidemill.networks", name=recipe)
+    named = own or networks
+    if len(named) != 1:
+        many = f"{len(named)} trainings" if named else "no training"
+        raise Unavailable(
+            f"The recipe {recipe} has {many}.",
+            hint="Its package must name one entry point in the group tidemill.networks, or in "
+            "tidemill.trainers.",
+        )
+    (point,) = named
     try:
+        if own:
+            training: Train = point.load()
+            return training
+        # OpenMP's threads spin while they wait for one another, by default for milliseconds:
+        # beside any other work a training then takes several times as long. Spinning briefly is
+        # faster than that and than not at all, and the weights are the same. It is read when
+        # torch loads.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         from tidemill.learn.trainer import train
 
-        (point,) = entry_points(group="tidemill.networks", name=recipe)
-        build: Any = point.load()
+        return partial(train, point.load())
+    except AttributeError as error:
+        raise Unavailable(
+            f"{point.value}, the training of the recipe {recipe}, cannot be loaded: {error}.",
+            hint=f"Its package names it in the group {point.group}.",
+        ) from error
     except ImportError as error:
         raise Unavailable(
             f"Training needs {error.name}, which is not installed.",
             hint="pip install 'tidemill[train]'",
         ) from error
-    except ValueError as error:
-        raise Unavailable(
-            f"The recipe {recipe} has no network.",
-            hint="Its package must name one entry point in the group tidemill.networks.",
-        ) from error
-    return Trainer(build, train)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from uuid_utils import uuid7
 
 from tidemill import provenance
+from tidemill.bundle import REFERENCE
 from tidemill.data.intake import Intake, take
-from tidemill.domain.errors import NotFound, TidemillError
+from tidemill.domain.errors import Conflict, NotFound, TidemillError
 from tidemill.domain.events import (
     RunFailed,
     RunFinished,
@@ -17,12 +21,14 @@ from tidemill.domain.events import (
     SnapshotTaken,
     VersionRegistered,
 )
-from tidemill.domain.ports import UnitOfWork
+from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Snapshot
 from tidemill.experiment import Experiment
 from tidemill.learn.progress import Progress
-from tidemill.recipes.recipe import Recipe
-from tidemill.workshop.root import Trainer, Workshop
+from tidemill.learn.trained import Train
+from tidemill.recipes.recipe import Recipe, open_recipe
+from tidemill.workshop.reference import reference_of
+from tidemill.workshop.root import Workshop, open_trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def take_snapshot(
         progress=lambda done: progress.step(done, readings),
     )
     with workshop.ledger.begin() as unit:
-        _record(unit, intake.snapshot, workshop.actor)
+        record_snapshot(unit, intake.snapshot, workshop.actor)
     return intake
 
 
@@ -67,41 +73,73 @@ def train_version(
     recipe: Recipe,
     experiment: Experiment,
     snapshot: Snapshot,
-    trainer: Trainer,
+    train: Train,
     progress: Progress,
 ) -> Finished:
     """Train on a snapshot and register the bundle. A failure is recorded, then raised."""
-    tree = experiment.tree()
-    run = Run(
+    run = new_run(recipe.name, experiment.tree(), snapshot.id, workshop.clock.now())
+    with workshop.ledger.begin() as unit:
+        start(unit, run, actor=workshop.actor, reason="")
+    return finish(workshop, recipe, run, train, progress)
+
+
+def resume(workshop: Workshop, id: str, progress: Progress) -> Finished:
+    """Do the training that the ledger knows as a running run: its recipe, configuration and data.
+
+    Raises NotFound, Conflict when the run is closed already, and what `finish` raises.
+    """
+    with workshop.ledger.begin(write=False) as unit:
+        run = unit.get(Run, id)
+    if run.status != "running":
+        raise Conflict(f"Run {id} is {run.status} already.")
+    return finish(workshop, open_recipe(run.recipe), run, open_trainer(run.recipe), progress)
+
+
+def new_run(recipe: str, tree: Mapping[str, Any], snapshot: str, at: datetime) -> Run:
+    """A training that is about to begin, of the code and in the environment of this process."""
+    return Run(
         id=str(uuid7()),
-        recipe=recipe.name,
-        snapshot=snapshot.id,
-        seed=experiment.seed,
+        recipe=recipe,
+        snapshot=snapshot,
+        seed=tree["seed"],
         config=tree,
         code=provenance.code(Path.cwd()),
         environment=provenance.environment(),
-        at=workshop.clock.now(),
+        at=at,
     )
-    with workshop.ledger.begin() as unit:
-        started = RunStarted(
-            actor=workshop.actor, subject=run.id, snapshot=snapshot.id, seed=run.seed
-        )
-        unit.add(run, started)
+
+
+def start(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
+    """Write down that a run begins."""
+    started = RunStarted(
+        actor=actor, subject=run.id, reason=reason, snapshot=run.snapshot, seed=run.seed
+    )
+    unit.add(run, started)
+
+
+def finish(
+    workshop: Workshop, recipe: Recipe, run: Run, train: Train, progress: Progress
+) -> Finished:
+    """Do a run that was started, and register its bundle. A failure is recorded, then raised.
+
+    Raises Conflict, and registers nothing, when the run was closed by somebody else meanwhile.
+    """
+    with workshop.ledger.begin(write=False) as unit:
         champion = unit.alias("champion")
     parent = champion.version if champion else None
     try:
-        trained = trainer.train(
+        opened, codec = workshop.snapshots.open(run.snapshot), recipe.codec(run.config)
+        trained = train(
             run,
-            workshop.snapshots.open(snapshot.id),
-            recipe.codec(tree),
-            trainer.build(tree, snapshot.labels),
-            experiment.train,
+            opened,
+            codec,
             description=recipe.description,
             parent=parent,
             scratch=workshop.scratch,
             progress=progress,
         )
-        bundle = workshop.bundles.write(recipe.name, trained.files)
+        reference = reference_of(trained.files, codec, opened.labels, opened)
+        bundle = workshop.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
         done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
         return Finished(done, _register(workshop, done, bundle, parent))
     except BaseException as error:
@@ -109,7 +147,7 @@ def train_version(
         raise
 
 
-def _record(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
+def record_snapshot(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
     """Content names a snapshot, so one that is recorded already is the same one."""
     try:
         unit.get(Snapshot, snapshot.id)

@@ -1,4 +1,4 @@
-"""The ledger's tables, and how a record becomes a row and back.
+"""The ledger's tables. `rows.py` says how a record becomes a row and back.
 
 `n` orders rows by when they were written; `id` is what the rest of the product knows.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,10 +24,12 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-from tidemill.domain.ports import R, Record
-from tidemill.domain.types import Check, ModelVersion, Run, Snapshot, Verdict
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that this code is written against. The server refuses any other."""
 
 
@@ -62,14 +63,18 @@ def _json(name: str) -> Column[Any]:
     return Column(name, JSON, nullable=False)
 
 
-def _at() -> Column[Any]:
-    return Column("at", Moment, nullable=False)
+def _whole(name: str) -> Column[Any]:
+    return Column(name, Integer, nullable=False)
+
+
+def _at(name: str = "at", *, null: bool = False) -> Column[Any]:
+    return Column(name, Moment, nullable=null)
 
 
 SNAPSHOTS = _table(
     "snapshots",
     _text("recipe"),
-    Column("rows", Integer, nullable=False),
+    _whole("rows"),
     _json("splits"),
     _json("labels"),
     _text("policy"),
@@ -80,7 +85,7 @@ RUNS = _table(
     "runs",
     _text("recipe"),
     _text("snapshot", ForeignKey("snapshots.id")),
-    Column("seed", Integer, nullable=False),
+    _whole("seed"),
     _json("config"),
     _json("code"),
     _json("environment"),
@@ -99,16 +104,18 @@ MODEL_VERSIONS = _table(
     _text("parent", null=True),
     _at(),
 )
+Index("model_versions_run", MODEL_VERSIONS.c.run)
 VERDICTS = _table(
     "verdicts",
     _text("version", ForeignKey("model_versions.id")),
     _text("champion", null=True),
     Column("passed", Boolean, nullable=False),
     _json("checks"),
-    Column("anchor_uses", Integer, nullable=False),
+    _whole("anchor_uses"),
     _at(),
     _text("overridden"),
 )
+Index("verdicts_version", VERDICTS.c.version)
 ALIASES = Table(
     "aliases",
     METADATA,
@@ -128,24 +135,97 @@ EVENTS = _table(
 )
 Index("events_subject", EVENTS.c.subject)
 
+PREDICTIONS = _table(
+    "predictions",
+    _text("server"),
+    _whole("sequence"),
+    _text("version"),
+    _at(),
+    _text("kind"),
+    _text("example"),
+    _json("answers"),
+)
+Index("predictions_sequence", PREDICTIONS.c.server, PREDICTIONS.c.sequence, unique=True)
+Index("predictions_version", PREDICTIONS.c.version, PREDICTIONS.c.kind)
+MARKS = Table("marks", METADATA, Column("server", String, primary_key=True), _whole("sequence"))
+PROFILES = Table(
+    "profiles",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("window", String, primary_key=True),
+    Column("bucket", Moment, primary_key=True),
+    _whole("n"),
+    _json("counts"),
+)
+"""`window` is the drift verdict that closed a profile, empty while it is open. It stands before the
+bucket in the key, so that what is open is found without reading what is closed."""
+
+DRIFT_VERDICTS = _table(
+    "drift_verdicts",
+    _text("version", ForeignKey("model_versions.id")),
+    Column("drifted", Boolean, nullable=False),
+    _whole("answers"),
+    _whole("reference"),
+    _at("since"),
+    _at("until"),
+    _json("features"),
+    _at(),
+)
+Index("drift_verdicts_version", DRIFT_VERDICTS.c.version)
+FEEDBACK = _table(
+    "feedback",
+    _text("prediction"),
+    _text("example"),
+    _text("target"),
+    _text("item"),
+    _text("label"),
+    _text("answered"),
+    _text("actor"),
+    _at(),
+    _text("status"),
+    _text("reason"),
+    _at("settled", null=True),
+    _text("snapshot"),
+)
+Index("feedback_status", FEEDBACK.c.status)
+Index("feedback_settled", FEEDBACK.c.status, FEEDBACK.c.settled)
+Index("feedback_example", FEEDBACK.c.example)
+CYCLES = _table(
+    "cycles",
+    _text("recipe"),
+    _text("trigger"),
+    _text("cause"),
+    _text("champion"),
+    _at(),
+    _text("state"),
+    _text("reason"),
+    _at("changed", null=True),
+    _text("snapshot"),
+    _json("runs"),
+    _text("version"),
+    _text("verdict"),
+    Column("open", Boolean),
+)
+"""`open` is true or nothing at all, never false: of nothing there may be many in a unique index, so
+that the database itself lets one cycle be open at most."""
+
+Index("cycles_open", CYCLES.c.open, unique=True)
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String, primary_key=True),
+    _text("holder"),
+    _whole("token"),
+    _at("until"),
+)
+
 TABLES: Mapping[type, Table] = {
     Snapshot: SNAPSHOTS,
     Run: RUNS,
     ModelVersion: MODEL_VERSIONS,
     Verdict: VERDICTS,
+    Feedback: FEEDBACK,
+    DriftVerdict: DRIFT_VERDICTS,
+    Cycle: CYCLES,
 }
-
-
-def to_row(record: Record) -> dict[str, Any]:
-    """The record's columns."""
-    return asdict(record)
-
-
-def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
-    """The record that a row holds."""
-    values = {field.name: row[field.name] for field in fields(kind)}
-    if kind is Snapshot:
-        values["labels"] = {target: tuple(names) for target, names in values["labels"].items()}
-    if kind is Verdict:
-        values["checks"] = tuple(Check(**check) for check in values["checks"])
-    return kind(**values)

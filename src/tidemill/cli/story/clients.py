@@ -52,12 +52,20 @@ class Crowd:
     whatever went wrong; `lost` says how many are missing.
     """
 
-    def __init__(self, url: str, pictures: Sequence[bytes], *, most: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        pictures: Sequence[bytes],
+        *,
+        most: int | None = None,
+        pause: float = 0.0,
+    ) -> None:
         self.begun = 0
         self.replies: list[Reply] = []
         self._url = url
         self._pictures = pictures
         self._most = most
+        self._pause = pause
         self._stop = threading.Event()
         self._arrived = threading.Condition()
 
@@ -86,6 +94,7 @@ class Crowd:
                     self._arrived.notify_all()
                 if reply.status == 0:
                     return
+                self._stop.wait(self._pause)
 
     def _begin(self) -> bytes | None:
         with self._arrived:
@@ -96,9 +105,14 @@ class Crowd:
 
 
 @contextmanager
-def crowd(url: str, pictures: Sequence[bytes], *, most: int | None = None) -> Iterator[Crowd]:
-    """Clients at work; leaving the block stops them, or waits until `most` are answered."""
-    people = Crowd(url, pictures, most=most)
+def crowd(
+    url: str, pictures: Sequence[bytes], *, most: int | None = None, pause: float = 0.0
+) -> Iterator[Crowd]:
+    """Clients at work, each thinking for `pause` seconds between an answer and the next question.
+
+    Leaving the block stops them, or waits until `most` are answered.
+    """
+    people = Crowd(url, pictures, most=most, pause=pause)
     threads = [threading.Thread(target=people.work, daemon=True) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 
 from tidemill import provenance
-from tidemill.cli.process import PATIENCE, ServerProcess, argv, environment
+from tidemill.cli.process import PATIENCE, EngineProcess, ServerProcess, argv, environment
 from tidemill.cli.screen import Stages
 from tidemill.cli.story import sources
 from tidemill.data.samples.kept import SampleSource
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.types import ModelVersion
+from tidemill.domain.types import Example, ModelVersion
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workshop.planning import plan
@@ -52,6 +52,7 @@ class Stage:
         self.samples = settings.samples or settings.home / "samples"
         self.base = self.root / "base"
         self._note = self.root / "base.json"
+        self._turned = self.root / "after-one-cycle"
         self.tell = tell
 
     def clear(self) -> None:
@@ -90,10 +91,7 @@ class Stage:
     def workspace(self, name: str) -> Workshop:
         """A copy of the trained workspace, to be changed at will."""
         self._train_base()
-        copy = self.root / name
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.base, copy)
-        return self._open(copy)
+        return self.copied(self.base, name)
 
     def adopt(self, home: Path) -> None:
         """Make a newly trained workspace the shared one, unless there is one."""
@@ -118,6 +116,22 @@ class Stage:
             if self.train(self.base, *SECOND).code:
                 raise TidemillError("The second version could not be trained; see above.")
         return "v2"
+
+    def copied(self, home: Path, name: str) -> Workshop:
+        """A copy of some workspace, to be changed at will."""
+        copy = self.root / name
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(home, copy)
+        return self._open(copy)
+
+    def turn(self, home: Path) -> None:
+        """Keep a workspace whose mill has turned once, for the claims that begin there."""
+        shutil.rmtree(self._turned, ignore_errors=True)
+        shutil.copytree(home, self._turned)
+
+    def turned(self) -> Workshop | None:
+        """That workspace; None when there is none yet."""
+        return self._open(self._turned) if self._turned.exists() else None
 
     def _train_base(self) -> None:
         if self._note.exists():
@@ -144,6 +158,17 @@ class Stage:
         ):
             yield process
 
+    @contextmanager
+    def engine(self, home: Path, *policies: str, **given: str) -> Iterator[EngineProcess]:
+        """An engine over a workspace; it speaks to `engine.log` there."""
+        variables = {f"TIDEMILL_{name.upper()}": value for name, value in given.items()}
+        own = {"TIDEMILL_SAMPLES": str(self.samples), "TIDEMILL_ACTOR": "demo"}
+        with (
+            (home / "engine.log").open("ab") as log,
+            EngineProcess(home, *policies, given={**variables, **own}, log=log) as process,
+        ):
+            yield process
+
     def paint(self) -> None:
         """Paint the sample once, with a bar; every workspace of the demo shares it."""
         with Stages("paint leaves") as stages:
@@ -155,8 +180,17 @@ class Stage:
 
     def pictures(self) -> list[bytes]:
         """Leaves that no model was trained on: the anchor's first ones."""
-        anchor = (row for row in self._source().examples() if row.split == "anchor")
+        anchor = (row for row in self.examples() if row.split == "anchor")
         return [example.payload for example in islice(anchor, PICTURES)]
+
+    def examples(self) -> Iterator[Example]:
+        """Every painted leaf of the sample."""
+        return self._source().examples()
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of a painted leaf."""
+        codec = plan(RECIPE)[1].codec
+        return codec["width"], codec["height"]
 
     def _source(self) -> SampleSource:
         recipe, experiment = plan(RECIPE)

@@ -11,10 +11,16 @@ from tidemill.cli.story.claim import Broken, Claim, Outcome
 from tidemill.cli.story.claims import (
     answers_kept,
     champion_trained,
+    drift_noticed,
+    engine_killed,
     faults_named,
     label_names,
+    mill_turned,
+    no_false_drift,
     not_untrained,
+    poison_refused,
     ready_proved,
+    rollback_quarantines,
     same_weights,
     swap_unnoticed,
     tampering_refused,
@@ -32,6 +38,12 @@ CLAIMS = (
     not_untrained.CLAIM,
     tampering_refused.CLAIM,
     same_weights.CLAIM,
+    no_false_drift.CLAIM,
+    drift_noticed.CLAIM,
+    mill_turned.CLAIM,
+    engine_killed.CLAIM,
+    poison_refused.CLAIM,
+    rollback_quarantines.CLAIM,
 )
 
 

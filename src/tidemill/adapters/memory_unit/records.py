@@ -1,0 +1,100 @@
+"""Records and events in memory, and the state that every part of a unit works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from uuid_utils import uuid7
+
+from tidemill.domain.cycle import Lease
+from tidemill.domain.drift import Profile
+from tidemill.domain.errors import Conflict
+from tidemill.domain.events import Event, RecordedEvent
+from tidemill.domain.ledger import R, Record, missing
+from tidemill.domain.ports import Clock
+from tidemill.domain.types import Alias, Prediction
+
+OpenProfile = tuple[str, str, datetime]
+"""Version, kind and bucket: there is one open profile of each."""
+
+
+@dataclass
+class State:
+    """Everything that a ledger holds."""
+
+    records: dict[type, dict[str, Record]] = field(default_factory=dict)
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    events: list[RecordedEvent] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    profiles: dict[OpenProfile, Profile] = field(default_factory=dict)
+    judged: dict[str, int] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        """Another state that holds the same."""
+        return State(
+            {kind: dict(rows) for kind, rows in self.records.items()},
+            dict(self.aliases),
+            list(self.events),
+            dict(self.marks),
+            dict(self.predictions),
+            dict(self.profiles),
+            dict(self.judged),
+            dict(self.leases),
+        )
+
+
+class RecordsPart:
+    """What the other parts stand on."""
+
+    def __init__(self, state: State, clock: Clock, *, write: bool) -> None:
+        self._state = state
+        self._clock = clock
+        self._write = write
+
+    def add(self, record: Record, event: Event) -> None:
+        if record.id in self._rows(type(record)):
+            raise Conflict(f"{type(record).__name__} {record.id} exists already.")
+        self.tell(event)
+        self._keep(record)
+
+    def get(self, kind: type[R], id: str) -> R:
+        found = self._rows(kind).get(id)
+        if found is None:
+            raise missing(kind, id)
+        return found
+
+    def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
+        return list(self._rows(kind).values())[::-1][:limit]
+
+    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
+        told = [event for event in self._state.events if subject in (None, event.subject)]
+        return told[::-1][:limit]
+
+    def tell(self, event: Event) -> None:
+        self._require_write()
+        self._state.events.append(
+            RecordedEvent(
+                str(uuid7()),
+                self._clock.now(),
+                event.kind,
+                event.actor,
+                event.subject,
+                event.reason,
+                event.detail(),
+            )
+        )
+
+    def _require_write(self) -> None:
+        if not self._write:
+            raise Conflict("This unit of work was opened for reading.")
+
+    def _rows(self, kind: type[R]) -> dict[str, R]:
+        return cast("dict[str, R]", self._state.records.get(kind, {}))
+
+    def _keep(self, record: Record) -> None:
+        """Put a record in the place of its earlier self, or at the end."""
+        self._state.records.setdefault(type(record), {})[record.id] = record

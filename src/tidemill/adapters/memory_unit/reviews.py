@@ -1,0 +1,49 @@
+"""Feedback in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tidemill.adapters.memory_unit.records import RecordsPart
+from tidemill.domain.events import Event
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.guards import guard_status
+
+
+class ReviewsPart(RecordsPart):
+    """The part that `Reviews` asks for."""
+
+    def feedback(
+        self,
+        *,
+        status: FeedbackStatus | None = None,
+        example: str | None = None,
+        limit: int | None = 100,
+    ) -> list[Feedback]:
+        rows = [
+            row
+            for row in self._rows(Feedback).values()
+            if status in (None, row.status) and example in (None, row.example)
+        ]
+        return rows[:limit]
+
+    def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
+        before = self.get(Feedback, to.id)
+        guard_status(before, expected)
+        self.tell(event)
+        self._keep(replace(before, status=to.status, reason=to.reason, settled=to.settled))
+
+    def accepted_since(self, moment: datetime | None) -> int:
+        return sum(
+            moment is None or (row.settled is not None and row.settled > moment)
+            for row in self._rows(Feedback).values()
+            if row.status == "accepted"
+        )
+
+    def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
+        self._require_write()
+        for before in [self.get(Feedback, id) for id in ids]:
+            if not before.snapshot:
+                self._keep(replace(before, snapshot=snapshot))

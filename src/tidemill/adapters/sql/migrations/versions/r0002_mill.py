@@ -1,0 +1,148 @@
+"""What the turning mill keeps: drained traffic, drift verdicts, feedback, cycles, leases.
+
+A released migration is never edited, so it names its columns itself and does not read `tables.py`.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def _table(name: str, *columns: sa.Column) -> None:  # type: ignore[type-arg]
+    op.create_table(
+        name,
+        sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, unique=True, nullable=False),
+        *columns,
+    )
+
+
+def _key(name: str) -> sa.Column:  # type: ignore[type-arg]
+    return sa.Column(name, sa.String, primary_key=True)
+
+
+def _text(name: str, key: str = "") -> sa.Column:  # type: ignore[type-arg]
+    keys = (sa.ForeignKey(key),) if key else ()
+    return sa.Column(name, sa.String, *keys, nullable=False)
+
+
+def _json(name: str) -> sa.Column:  # type: ignore[type-arg]
+    return sa.Column(name, sa.JSON, nullable=False)
+
+
+def _whole(name: str) -> sa.Column:  # type: ignore[type-arg]
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
+def _at(name: str = "at", *, null: bool = False) -> sa.Column:  # type: ignore[type-arg]
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=null)
+
+
+def upgrade() -> None:
+    op.create_index("model_versions_run", "model_versions", ["run"])
+    op.create_index("verdicts_version", "verdicts", ["version"])
+    _traffic()
+    _drift()
+    _feedback()
+    _mill()
+
+
+def _traffic() -> None:
+    _table(
+        "predictions",
+        _text("server"),
+        _whole("sequence"),
+        _text("version"),
+        _at(),
+        _text("kind"),
+        _text("example"),
+        _json("answers"),
+    )
+    op.create_index("predictions_sequence", "predictions", ["server", "sequence"], unique=True)
+    op.create_index("predictions_version", "predictions", ["version", "kind"])
+    op.create_table("marks", _key("server"), _whole("sequence"))
+    op.create_table(
+        "profiles",
+        _key("version"),
+        _key("kind"),
+        _key("window"),
+        sa.Column("bucket", sa.DateTime(timezone=True), primary_key=True),
+        _whole("n"),
+        _json("counts"),
+    )
+
+
+def _drift() -> None:
+    _table(
+        "drift_verdicts",
+        _text("version", "model_versions.id"),
+        sa.Column("drifted", sa.Boolean, nullable=False),
+        _whole("answers"),
+        _whole("reference"),
+        _at("since"),
+        _at("until"),
+        _json("features"),
+        _at(),
+    )
+    op.create_index("drift_verdicts_version", "drift_verdicts", ["version"])
+
+
+def _feedback() -> None:
+    _table(
+        "feedback",
+        _text("prediction"),
+        _text("example"),
+        _text("target"),
+        _text("item"),
+        _text("label"),
+        _text("answered"),
+        _text("actor"),
+        _at(),
+        _text("status"),
+        _text("reason"),
+        _at("settled", null=True),
+        _text("snapshot"),
+    )
+    op.create_index("feedback_status", "feedback", ["status"])
+    op.create_index("feedback_settled", "feedback", ["status", "settled"])
+    op.create_index("feedback_example", "feedback", ["example"])
+
+
+def _mill() -> None:
+    _table(
+        "cycles",
+        _text("recipe"),
+        _text("trigger"),
+        _text("cause"),
+        _text("champion"),
+        _at(),
+        _text("state"),
+        _text("reason"),
+        _at("changed", null=True),
+        _text("snapshot"),
+        _json("runs"),
+        _text("version"),
+        _text("verdict"),
+        sa.Column("open", sa.Boolean),
+    )
+    op.create_index("cycles_open", "cycles", ["open"], unique=True)
+    op.create_table("leases", _key("name"), _text("holder"), _whole("token"), _at("until"))
+
+
+def downgrade() -> None:
+    for name in (
+        "leases",
+        "cycles",
+        "feedback",
+        "drift_verdicts",
+        "profiles",
+        "marks",
+        "predictions",
+    ):
+        op.drop_table(name)
+    op.drop_index("verdicts_version", "verdicts")
+    op.drop_index("model_versions_run", "model_versions")

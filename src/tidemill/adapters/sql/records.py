@@ -1,0 +1,90 @@
+"""Records and events in SQL, and what every part of a unit of work stands on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+from uuid_utils import uuid7
+
+from tidemill.adapters.sql.rows import from_row, to_row
+from tidemill.adapters.sql.tables import EVENTS, TABLES
+from tidemill.domain.errors import Conflict, Corrupt
+from tidemill.domain.events import Event, RecordedEvent
+from tidemill.domain.ledger import R, Record, missing
+from tidemill.domain.ports import Clock
+
+
+def damaged(said: object) -> Corrupt:
+    """The error of a ledger that holds what nobody wrote."""
+    return Corrupt(f"The ledger is damaged: {said}.", hint="Restore it from a copy.")
+
+
+@contextlib.contextmanager
+def as_written() -> Iterator[None]:
+    """A row whose values cannot be what was written is Corrupt."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise damaged(f"a row holds what was never written: {error}") from error
+
+
+class RecordsPart:
+    """What the other parts stand on. Each works on the connection of its unit."""
+
+    def __init__(self, connection: Connection, clock: Clock, *, write: bool) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._write = write
+
+    def add(self, record: Record, event: Event) -> None:
+        table = TABLES[type(record)]
+        taken = select(table.c.n).where(table.c.id == record.id)
+        if self._connection.execute(taken).first():
+            raise Conflict(f"{type(record).__name__} {record.id} exists already.")
+        self.tell(event)
+        self._connection.execute(insert(table).values(to_row(record)))
+
+    def get(self, kind: type[R], id: str) -> R:
+        table = TABLES[kind]
+        found = self._records(kind, select(table).where(table.c.id == id))
+        if not found:
+            raise missing(kind, id)
+        return found[0]
+
+    def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
+        table = TABLES[kind]
+        return self._records(kind, select(table).order_by(table.c.n.desc()).limit(limit))
+
+    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
+        query = select(EVENTS).order_by(EVENTS.c.n.desc()).limit(limit)
+        if subject is not None:
+            query = query.where(EVENTS.c.subject == subject)
+        with as_written():
+            rows = self._connection.execute(query).mappings()
+            return [RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows]
+
+    def tell(self, event: Event) -> None:
+        self._require_write()
+        self._connection.execute(
+            insert(EVENTS).values(
+                id=str(uuid7()),
+                at=self._clock.now(),
+                kind=event.kind,
+                actor=event.actor,
+                subject=event.subject,
+                reason=event.reason,
+                detail=event.detail(),
+            )
+        )
+
+    def _require_write(self) -> None:
+        if not self._write:
+            raise Conflict("This unit of work was opened for reading.")
+
+    def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
+        with as_written():
+            rows = self._connection.execute(query).mappings()
+            return [from_row(kind, dict(row)) for row in rows]

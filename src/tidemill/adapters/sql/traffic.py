@@ -1,0 +1,115 @@
+"""Drained predictions, their counts and drift verdicts in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
+
+from tidemill.adapters.sql.records import RecordsPart, as_written
+from tidemill.adapters.sql.rows import prediction_from_row, prediction_to_row, profile_from_row
+from tidemill.adapters.sql.tables import DRIFT_VERDICTS, MARKS, PREDICTIONS, PROFILES
+from tidemill.domain.drift import DriftVerdict, Kind, Profile
+from tidemill.domain.events import Event
+from tidemill.domain.guards import guard_drain, guard_drift, joined
+from tidemill.domain.types import Prediction
+
+OPEN = ""
+"""The window of a profile that no drift verdict has judged."""
+
+OpenProfile = tuple[str, Kind, datetime]
+"""Version, kind and bucket: there is one open profile of each."""
+
+
+class TrafficPart(RecordsPart):
+    """The part that `Traffic` asks for."""
+
+    def mark(self, server: str) -> int:
+        query = select(MARKS.c.sequence).where(MARKS.c.server == server)
+        return self._connection.scalar(query) or 0
+
+    def drain(
+        self,
+        server: str,
+        predictions: Sequence[Prediction],
+        profiles: Sequence[Profile],
+        *,
+        since: int,
+    ) -> None:
+        self._require_write()
+        if not predictions:
+            return
+        guard_drain(server, predictions, mark=self.mark(server), since=since)
+        self._join(profiles)
+        self._connection.execute(
+            insert(PREDICTIONS), [prediction_to_row(prediction) for prediction in predictions]
+        )
+        last = predictions[-1].sequence
+        if since:
+            moved = update(MARKS).where(MARKS.c.server == server).values(sequence=last)
+            self._connection.execute(moved)
+        else:
+            self._connection.execute(insert(MARKS).values(server=server, sequence=last))
+
+    def _join(self, profiles: Iterable[Profile]) -> None:
+        """Add counts to the open profiles. All are added up before any is written."""
+        before: dict[OpenProfile, Profile | None] = {}
+        after: dict[OpenProfile, Profile] = {}
+        for more in profiles:
+            key = (more.version, more.kind, more.bucket)
+            if key not in after:
+                before[key] = self._open_profile(*key)
+            after[key] = joined(after.get(key, before[key]), more)
+        for key, profile in after.items():
+            counted = {"n": profile.n, "counts": profile.counts}
+            if before[key] is None:
+                named = dict(zip(("version", "kind", "bucket"), key, strict=True))
+                row = {**named, "window": OPEN, **counted}
+                self._connection.execute(insert(PROFILES).values(row))
+            else:
+                self._connection.execute(update(PROFILES).where(_open(*key)).values(counted))
+
+    def _open_profile(self, version: str, kind: str, bucket: datetime) -> Profile | None:
+        query = select(PROFILES).where(_open(version, kind, bucket))
+        with as_written():
+            row = self._connection.execute(query).mappings().first()
+            return profile_from_row(dict(row)) if row else None
+
+    def prediction(self, id: str) -> Prediction | None:
+        query = select(PREDICTIONS).where(PREDICTIONS.c.id == id)
+        with as_written():
+            row = self._connection.execute(query).mappings().first()
+            return prediction_from_row(dict(row)) if row else None
+
+    def profiles(self, version: str, *, kind: str = "live") -> list[Profile]:
+        query = select(PROFILES).where(_open(version, kind)).order_by(PROFILES.c.bucket)
+        with as_written():
+            rows = self._connection.execute(query).mappings()
+            return [profile_from_row(dict(row)) for row in rows]
+
+    def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
+        guard_drift(verdict, self.profiles(verdict.version))
+        self.add(verdict, event)
+        closed = update(PROFILES).where(_open(verdict.version, "live")).values(window=verdict.id)
+        self._connection.execute(closed)
+
+    def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
+        query = select(DRIFT_VERDICTS).where(DRIFT_VERDICTS.c.version == version)
+        return self._records(DriftVerdict, query.order_by(DRIFT_VERDICTS.c.n.desc()).limit(limit))
+
+    def served(self, version: str) -> int:
+        query = select(func.sum(PROFILES.c.n)).where(
+            PROFILES.c.version == version, PROFILES.c.kind == "live"
+        )
+        return self._connection.scalar(query) or 0
+
+
+def _open(version: str, kind: str, *bucket: datetime) -> ColumnElement[bool]:
+    """What is open of a version and a kind; in one bucket, when given."""
+    return and_(
+        PROFILES.c.version == version,
+        PROFILES.c.kind == kind,
+        PROFILES.c.window == OPEN,
+        *(PROFILES.c.bucket == moment for moment in bucket),
+    )

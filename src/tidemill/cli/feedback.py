@@ -1,0 +1,112 @@
+"""`tidemill feedback`: see what people said, and decide whether it is believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemill.cli.screen import OUT, Home, Json, emit, say
+from tidemill.domain.errors import UsageError
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.settings import read_settings
+from tidemill.workshop import feedback
+from tidemill.workshop.root import open_workshop
+
+app = typer.Typer(
+    help="See what people said the right answer was, and decide whether it is believed."
+    "\n\nExample: tidemill feedback list",
+    no_args_is_help=True,
+)
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+
+
+@app.command("list")
+def list_(
+    *,
+    status: Annotated[
+        FeedbackStatus | None, typer.Option(help="Only these, the oldest first.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """List feedback, newest first, and what became of it.
+
+    Example: tidemill feedback list --status pending
+    """
+    workshop = open_workshop(read_settings(home=home))
+    found = feedback.latest(workshop, status=status, limit=limit)
+    if as_json:
+        emit({"feedback": found})
+        return
+    table = Table("feedback", "target", "answered", "label", "actor", "status", "why", "given")
+    for item in found:
+        table.add_row(
+            item.id,
+            f"{item.target} {item.item}".strip(),
+            item.answered,
+            item.label,
+            item.actor,
+            item.status,
+            item.reason,
+            f"{item.at:%Y-%m-%d %H:%M}",
+        )
+    OUT.print(table)
+
+
+@app.command()
+def accept(
+    ids: Annotated[list[str] | None, typer.Argument(help="The ids of feedback.")] = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Accept all that is pending, in place of ids.")
+    ] = False,
+    reason: Reason = "accepted by hand",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Believe feedback, also what was rejected or quarantined: the next snapshot takes it.
+
+    Example: tidemill feedback accept 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
+    """
+    if bool(ids) == everything:
+        raise UsageError("Name the feedback to accept, or say --all.")
+    workshop = open_workshop(read_settings(home=home))
+    settled = (
+        feedback.accept(workshop, ids, reason=reason)
+        if ids
+        else feedback.accept_pending(workshop, reason=reason)
+    )
+    _tell(settled, as_json=as_json)
+
+
+@app.command()
+def reject(
+    ids: Annotated[list[str], typer.Argument(help="The ids of feedback.")],
+    *,
+    reason: Reason,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Do not believe feedback; models that have learnt from it stay as they are.
+
+    Example: tidemill feedback reject 01a1fb4b-8215-74df-a5f3-d6fc45fa526e --reason "blurred"
+    """
+    workshop = open_workshop(read_settings(home=home))
+    _tell(feedback.reject(workshop, ids, reason=reason), as_json=as_json)
+
+
+def _tell(settled: Sequence[Feedback], *, as_json: bool) -> None:
+    if as_json:
+        emit({"feedback": settled})
+        return
+    counts = Counter(item.status for item in settled)
+    say(", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing is pending")
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="feedback")

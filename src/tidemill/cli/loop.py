@@ -1,0 +1,234 @@
+"""`tidemill loop`: the engine that drains, watches and turns cycles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from uuid_utils import uuid7
+
+from tidemill.adapters.local_jobs import LocalJobs
+from tidemill.cli.parent import WithParent, watch
+from tidemill.cli.screen import OUT, Home, Json, emit, say
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict
+from tidemill.loop.drift import sentence
+from tidemill.settings import Settings, read_settings
+from tidemill.workshop.engine import Engine, Tick
+from tidemill.workshop.leadership import Leadership
+from tidemill.workshop.policies import policies
+from tidemill.workshop.root import Workshop, open_workshop
+from tidemill.workshop.standing import Standing, standing
+from tidemill.workshop.steering import refuse as refuse_cycle
+from tidemill.workshop.steering import trigger as trigger_cycle
+
+FOLLOWS = "another engine leads"
+
+app = typer.Typer(
+    help="Turn the mill: drain, review, watch for drift, retrain, promote or refuse."
+    "\n\nExample: tidemill loop status",
+    no_args_is_help=True,
+)
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Policies, drift.KEY=VALUE or trigger.KEY=VALUE.")
+]
+Reason = Annotated[str, typer.Option(help="Why; it stands in the events.")]
+
+
+@app.command()
+def run(
+    overrides: Overrides = None,
+    *,
+    home: Home = None,
+    with_parent: WithParent = False,
+    as_json: Json = False,
+) -> None:
+    """Turn the mill until stopped. One engine leads a workspace; another one waits.
+
+    Example: tidemill loop run trigger.autonomy=automatic
+    """
+    stop = _stop()
+    if with_parent:
+        watch(stop.set)
+    settings = read_settings(home=home)
+    with _engine(settings, overrides or []) as (engine, workshop):
+        if as_json:
+            emit({"engine": os.getpid()})
+        else:
+            say(f"The engine turns over {settings.home}. Ctrl-C stops it.")
+        told = _Teller()
+        while not stop.is_set():
+            turned = engine.tick(workshop.clock.now())
+            told(turned)
+            if not turned.busy:
+                stop.wait(settings.tick_ms / 1000)
+
+
+@app.command()
+def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = False) -> None:
+    """Do all there is to do now, a training included, and end.
+
+    Example: tidemill loop tick trigger.feedback=100
+    """
+    settings = read_settings(home=home)
+    told = _Teller()
+    with _engine(settings, overrides or []) as (engine, workshop):
+        done = []
+        while True:
+            turned = engine.tick(workshop.clock.now())
+            told(turned)
+            done.append(turned)
+            if not turned.busy and not _training(workshop):
+                break
+            if not turned.busy:
+                Event().wait(settings.tick_ms / 1000)
+        with workshop.ledger.begin(write=False) as unit:
+            latest = unit.latest(Cycle, limit=1)
+    if as_json:
+        emit(
+            {
+                "leading": turned.leading,
+                "drained": sum(row.drained for row in done),
+                "reviewed": sum(row.reviewed for row in done),
+                "drift": [row.drift for row in done if row.drift],
+                "steps": [row.step for row in done if row.step and row.step.act != "wait"],
+                "next": turned.step.reason if turned.step else "",
+                "fault": turned.fault,
+                "cycle": latest[0] if latest else None,
+            }
+        )
+    if turned.fault:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(overrides: Overrides = None, *, home: Home = None, as_json: Json = False) -> None:
+    """Show who leads, the cycles, and what would happen next.
+
+    Example: tidemill loop status
+    """
+    workshop = open_workshop(read_settings(home=home))
+    now = standing(workshop, overrides or [])
+    if as_json:
+        emit(now)
+        return
+    _show(now)
+
+
+@app.command()
+def trigger(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
+    """Begin a cycle now, without waiting for drift or for more feedback.
+
+    Example: tidemill loop trigger --reason "new leaves from the north field"
+    """
+    cycle = trigger_cycle(open_workshop(read_settings(home=home)), reason=reason)
+    if as_json:
+        emit(cycle)
+    else:
+        say(f"Cycle {cycle.id} has begun; `tidemill loop run` or `loop tick` turns it.")
+
+
+@app.command()
+def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
+    """End the cycle that awaits approval without promoting its version.
+
+    Example: tidemill loop refuse --reason "the labels are from another crop"
+    """
+    cycle = refuse_cycle(open_workshop(read_settings(home=home)), reason=reason)
+    if as_json:
+        emit(cycle)
+    else:
+        say(f"Cycle {cycle.id} is refused; {cycle.champion} stays champion.")
+
+
+@contextmanager
+def _engine(settings: Settings, overrides: list[str]) -> Iterator[tuple[Engine, Workshop]]:
+    policies(None, overrides)  # a word that fits nothing is said before anything is done
+    workshop = open_workshop(settings, create=True)
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
+    leadership = Leadership(
+        workshop.ledger,
+        workshop.clock,
+        holder=holder,
+        ttl=timedelta(milliseconds=settings.lease_ms),
+    )
+    child = {"TIDEMILL_HOME": str(settings.home), "TIDEMILL_SAMPLES": str(workshop.samples)}
+    jobs = LocalJobs({**child, "TIDEMILL_ACTOR": "engine"})
+    engine = Engine(workshop, jobs, leadership, overrides=overrides)
+    with closing(workshop.ledger):
+        try:
+            yield engine, workshop
+        finally:
+            engine.close(workshop.clock.now())
+
+
+def _training(workshop: Workshop) -> bool:
+    with workshop.ledger.begin(write=False) as unit:
+        cycle = unit.cycle()
+    return cycle is not None and cycle.state == "training"
+
+
+class _Teller:
+    """Says what happens, and what keeps it from happening once for as long as it does."""
+
+    def __init__(self) -> None:
+        self._fault = ""
+
+    def __call__(self, turned: Tick) -> None:
+        if turned.drift:
+            say(f"{_verdict(turned.drift)}: {sentence(turned.drift)}")
+        if turned.step and turned.step.act != "wait":
+            say(f"{turned.step.state or turned.step.act}: {turned.step.reason}")
+        # Until when another engine leads changes with each renewal; that it leads is said once.
+        fault = turned.fault if turned.leading else FOLLOWS
+        if fault and fault != self._fault:
+            say(turned.fault)
+        self._fault = fault
+
+
+def _verdict(verdict: DriftVerdict) -> str:
+    return "drift" if verdict.drifted else "no drift"
+
+
+def _show(now: Standing) -> None:
+    OUT.print(now.engine)
+    OUT.print(f"Feedback: {', '.join(f'{n} {status}' for status, n in now.feedback.items())}")
+    OUT.print(f"Drift: {now.drift}")
+    table = Table("cycle", "trigger", "state", "since", "version", "why")
+    for cycle in now.cycles:
+        table.add_row(
+            cycle.id[:13],
+            cycle.trigger,
+            cycle.state,
+            f"{cycle.changed:%Y-%m-%d %H:%M}" if cycle.changed else "",
+            cycle.version,
+            cycle.reason,
+        )
+    OUT.print(table)
+    OUT.print(f"Next: {now.next.act}. {now.next.reason}", markup=False)
+
+
+def _stop() -> Event:
+    """Set by the first signal to end, so that no unit of work is cut off; a second interrupts."""
+    stop = Event()
+
+    def ask(name: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(name, signal.default_int_handler)
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, ask)
+    return stop
+
+
+def register(root: typer.Typer) -> None:
+    root.add_typer(app, name="loop")

@@ -1,0 +1,39 @@
+"""Feedback with half of its labels wrong is refused; as much that is honest is promoted."""
+
+from __future__ import annotations
+
+from tidemill.cli.story import field
+from tidemill.cli.story.claim import Claim, Outcome, expect
+from tidemill.cli.story.stage import Stage
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.types import Verdict
+
+
+def judge(stage: Stage) -> Outcome:
+    honest, twin = field.honest(stage)
+    workshop = stage.workspace("poisoned")
+    first = workshop.champion().id
+    taught = field.new_camera(stage, field.TAUGHT_SEED, field.TAUGHT)
+    with field.serving(stage, workshop.home) as server:
+        field.say_by_answer(server, field.asked(server, taught), field.half_flipped(taught))
+        with field.turning(stage, workshop.home, "trigger.feedback_policy=accept"):
+            cycle = field.until(lambda: field.ended_cycle(workshop), "the end of the cycle")
+    expect(cycle.state == "refused", f"the poisoned cycle is {cycle.state}: {cycle.reason}")
+    expect(workshop.champion().id == first, f"{first} is no longer the champion")
+    with workshop.ledger.begin(write=False) as unit:
+        checks = {check.name: check for check in unit.get(Verdict, cycle.verdict).checks}
+        aside = len(unit.feedback(status="quarantined", limit=None))
+    credible = checks["fresh_credible"]
+    expect(not credible.passed, f"it was refused for another reason: {cycle.reason}")
+    with honest.ledger.begin(write=False) as unit:
+        said = sum(row.snapshot == twin.snapshot for row in unit.feedback(limit=None))
+        everything: list[Feedback] = unit.feedback(limit=None)
+    expect(len(everything) == field.TAUGHT, f"the honest twin had {len(everything)} labels")
+    return Outcome(
+        True,
+        f"refused: {credible.reason}; {first} stays, {aside} labels are set aside. As many honest "
+        f"ones ({said} learnt from) made {twin.version} champion",
+    )
+
+
+CLAIM = Claim("poison_refused", "Half-wrong feedback is refused, its honest twin is not", judge)

@@ -1,0 +1,44 @@
+"""A rollback is served at once, and says which feedback it no longer believes."""
+
+from __future__ import annotations
+
+import time
+
+from tidemill.cli.story import field
+from tidemill.cli.story.claim import Claim, Outcome, expect
+from tidemill.cli.story.stage import Stage
+
+WITHIN_S = 1.0
+
+
+def judge(stage: Stage) -> Outcome:
+    turned, cycle = field.honest(stage)
+    workshop = stage.copied(turned.home, "rolled_back")
+    [picture] = field.new_camera(stage, field.UNSEEN_SEED, 1)
+    with field.serving(stage, workshop.home) as server:
+        [reply] = field.asked(server, [picture])
+        expect(reply.version == cycle.version, f"{reply.version} answers, not {cycle.version}")
+        said = stage.run(workshop.home, "models", "rollback", "--reason", "the demo takes it back")
+        began = time.monotonic()
+        expect(said.code == 0, f"the rollback ended with exit code {said.code}")
+
+        def back() -> float | None:
+            [again] = field.asked(server, [picture])
+            return again.answered if again.version == cycle.champion else None
+
+        served = field.until(back, f"an answer of {cycle.champion}", 10) - began
+    expect(said.body["champion"] == cycle.champion, f"{said.body['champion']} is champion now")
+    expect(served < WITHIN_S, f"the rollback was served only after {served:.2f} s")
+    with workshop.ledger.begin(write=False) as unit:
+        aside = {row.id for row in unit.feedback(status="quarantined", limit=None)}
+        taught = {row.id for row in unit.feedback(limit=None) if row.snapshot == cycle.snapshot}
+    expect(taught, "no feedback taught the version that was taken back")
+    expect(aside == taught == set(said.body["quarantined"]), "the wrong feedback was quarantined")
+    return Outcome(
+        True,
+        f"{cycle.champion} answers {served:.2f} s after the command; the {len(aside)} labels that "
+        f"taught {cycle.version} are quarantined",
+    )
+
+
+CLAIM = Claim("rollback_quarantines", "A rollback is served within a second, and says why", judge)

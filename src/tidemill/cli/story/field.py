@@ -1,0 +1,191 @@
+"""The field of the story: leaves under an old and a new camera, clients, and people who know.
+
+What is asked of the product is asked as anybody would, over HTTP and by its commands; what it has
+decided is read from its ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from tidemill.cli.process import EngineProcess, ServerProcess
+from tidemill.cli.story.claim import Broken, expect
+from tidemill.cli.story.clients import Reply, crowd
+from tidemill.cli.story.stage import Stage, readiness
+from tidemill.data.samples.leaves import Camera, Sample, examples
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict
+from tidemill.domain.types import Example
+from tidemill.workshop.root import Workshop
+
+CAMERA = Camera(season=0.2, tint=(1.1, 1.0, 0.9), blur=0.5)
+"""The camera that changes: warmer, a little softer, and it is early autumn."""
+TAUGHT, UNSEEN = 450, 300
+"""Pictures of the new camera that people label, and others that nobody ever does."""
+TAUGHT_SEED, UNSEEN_SEED = 21, 22
+
+POLICY = (
+    "trigger.autonomy=automatic",
+    f"trigger.minimum_new={TAUGHT}",
+    f"trigger.feedback={TAUGHT}",
+    "trigger.cooldown_s=0",
+    "drift.every_s=1",
+)
+"""As the story's engine runs: nobody approves, and a cycle needs all that people said."""
+PACE = {"tick_ms": "100", "lease_ms": "2000"}
+AT_ONCE = 50
+"""Labels that one request gives."""
+LOOK_S = 0.02
+
+T = TypeVar("T")
+
+
+def new_camera(stage: Stage, seed: int, count: int) -> list[Example]:
+    """Leaves as the new camera sees them. No training sample holds any of them."""
+    sample = Sample(seed=seed, train=0, val=0, anchor=count, size=stage.size(), camera=CAMERA)
+    return list(examples(sample))
+
+
+def old_camera(stage: Stage, count: int) -> list[Example]:
+    """Leaves of the training distribution that no model learnt from: of the anchor, mixed."""
+    anchor = [row for row in stage.examples() if row.split == "anchor"]
+    # A folder gives one class after the other, which would be drift; an id is as good as chance.
+    return sorted(anchor, key=lambda row: row.id)[:count]
+
+
+def until(found: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
+    """Look again and again until something is there. Raises Broken when it does not come."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if seen := found():
+            return seen
+        time.sleep(LOOK_S)
+    raise Broken(f"{what} did not come within {seconds:.0f} s")
+
+
+@contextmanager
+def serving(stage: Stage, home: Path) -> Iterator[ServerProcess]:
+    """A server that is ready."""
+    with stage.server(home) as server:
+        ready, fault = readiness(server)
+        expect(ready, f"the server is not ready: {fault}")
+        yield server
+
+
+@contextmanager
+def turning(stage: Stage, home: Path, *policies: str) -> Iterator[EngineProcess]:
+    """An engine that turns the mill by the story's policies."""
+    with stage.engine(home, *POLICY, *policies, **PACE) as engine:
+        yield engine
+
+
+def asked(server: ServerProcess, pictures: Sequence[Example]) -> list[Reply]:
+    """Every picture asked once, by several clients; in the order of the pictures."""
+    with crowd(server.url, [row.payload for row in pictures], most=len(pictures)) as people:
+        pass
+    failed = [reply for reply in people.replies if not reply.ok]
+    expect(not failed and not people.lost, f"{len(failed)} requests failed: {failed[:1]}")
+    given = {reply.payload: reply for reply in people.replies}
+    return [given[row.id] for row in pictures]
+
+
+def accuracy(server: ServerProcess, pictures: Sequence[Example]) -> float:
+    """The share of the pictures that the server names rightly."""
+    replies = asked(server, pictures)
+    right = [
+        reply.label == next(iter(row.labels.values()))
+        for reply, row in zip(replies, pictures, strict=True)
+    ]
+    return sum(right) / len(right)
+
+
+def say_by_answer(server: ServerProcess, replies: Sequence[Reply], labels: Sequence[str]) -> None:
+    """Tell the server what the right answers were, by the ids of those it gave."""
+    stream = iter(
+        {"prediction": reply.id, "label": label, "actor": "field"}
+        for reply, label in zip(replies, labels, strict=True)
+    )
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        while batch := list(islice(stream, AT_ONCE)):
+            response = client.post("/v1/feedback", json={"feedback": batch})
+            expect(response.is_success, f"feedback was answered with {response.text:.300}")
+            receipts = response.json()["feedback"]
+            expect(len(receipts) == len(batch), f"{len(receipts)} of {len(batch)} were received")
+
+
+def honest(stage: Stage) -> tuple[Workshop, Cycle]:
+    """The workspace in which people told the truth about the new camera, and its cycle."""
+    if (workshop := stage.turned()) is None:
+        workshop = stage.workspace("honest")
+        taught = new_camera(stage, TAUGHT_SEED, TAUGHT)
+        labels = [next(iter(row.labels.values())) for row in taught]
+        with serving(stage, workshop.home) as server, turning(stage, workshop.home):
+            say_by_answer(server, asked(server, taught), labels)
+            until(lambda: ended_cycle(workshop), "the end of the honest cycle")
+        stage.turn(workshop.home)
+    cycle = ended_cycle(workshop)
+    made = cycle is not None and cycle.version == workshop.champion().id
+    if cycle is None or not made:
+        raise Broken(f"the honest cycle promoted nothing: {cycle}")
+    return workshop, cycle
+
+
+def half_flipped(pictures: Sequence[Example]) -> list[str]:
+    """The pictures' labels, every other one exchanged for the next class's."""
+    true = [next(iter(row.labels.values())) for row in pictures]
+    names = sorted(set(true))
+    turned = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    return [turned[name] if at % 2 else name for at, name in enumerate(true)]
+
+
+def ended_cycle(workshop: Workshop) -> Cycle | None:
+    """The latest cycle, once it has come to its end or to being watched."""
+    cycle = latest_cycle(workshop)
+    done = cycle and (not cycle.open or cycle.state in ("watched", "awaiting_approval"))
+    return cycle if done else None
+
+
+def closed_cycle(workshop: Workshop) -> Cycle | None:
+    """The latest cycle, once nothing of it is left to do."""
+    cycle = latest_cycle(workshop)
+    return None if cycle is None or cycle.open else cycle
+
+
+def latest_cycle(workshop: Workshop) -> Cycle | None:
+    """The latest cycle; None before the first."""
+    with workshop.ledger.begin(write=False) as unit:
+        return next(iter(unit.latest(Cycle, limit=1)), None)
+
+
+def drift_verdicts(workshop: Workshop) -> list[DriftVerdict]:
+    """The verdicts on the champion's traffic, the oldest first."""
+    champion = workshop.champion().id
+    with workshop.ledger.begin(write=False) as unit:
+        return unit.drift_verdicts(champion)[::-1]
+
+
+def promotions(workshop: Workshop, version: str) -> int:
+    """How often a version was made champion."""
+    with workshop.ledger.begin(write=False) as unit:
+        moves = unit.events(subject="champion", limit=1_000)
+    return sum(move.detail["version"] == version for move in moves)
+
+
+def lives(pid: int) -> bool:
+    """True while a process runs. One that has ended and waits to be reaped does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.parent.parent.joinpath("self").exists():
+        return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

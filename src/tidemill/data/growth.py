@@ -1,0 +1,219 @@
+"""A snapshot that grows: its parent's rows, and what people have said since.
+
+The parent's rows keep their splits for good. What was held back stays held back under the label it
+had, unless that label was feedback itself; and nothing that resembles it is learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tidemill.data import splits
+from tidemill.data.inspection import Fingerprints, Inspected, Inspection
+from tidemill.data.opened import OpenSnapshot
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import BadPayload, Corrupt, NotFound
+from tidemill.domain.types import Example, Labels, Snapshot, Split
+
+SOURCE = "feedback"
+"""The source of every row whose label somebody gave while the model was serving."""
+
+COMPARED: tuple[Split, ...] = ("anchor", "fresh", "val")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One example and the labels that were accepted for it.
+
+    `feedback` are the ids behind the labels, one for each. `payload` gets the bytes, and is asked
+    twice at most, so that one payload is in memory at a time.
+    """
+
+    feedback: tuple[str, ...]
+    example: str
+    labels: Labels
+    payload: Callable[[], bytes] = field(repr=False)
+
+    @property
+    def first(self) -> str:
+        """The id of the feedback that came first: ids rise with time."""
+        return min(self.feedback)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What came of it: the snapshot, the feedback that changed it, and why the rest did not.
+
+    The snapshot is the parent itself exactly when nothing was taken.
+    """
+
+    snapshot: Snapshot
+    taken: tuple[str, ...]
+    left: Mapping[str, str]
+
+
+def grow(
+    parent: OpenSnapshot,
+    items: Sequence[Accepted],
+    codec: Fingerprints,
+    store: SnapshotStore,
+    *,
+    recipe: str,
+    near_distance: int,
+    at: datetime,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Growth:
+    """The parent with what was accepted: new examples in new rows, new labels in rows it has.
+
+    Items are about different examples; their order does not matter. A new example goes where its
+    near-duplicates are held back, else where its hash says; one that resembles an anchor row is
+    left out, for anchor never grows. In train, an example that is there already gets its new label,
+    and so it does in val and fresh where its row came from feedback. `progress` hears of the
+    readings done, and of how many there are. Raises what `SnapshotStore.write` raises, and Corrupt
+    when the parent cannot be read.
+    """
+    plan = _Plan(parent, sorted(items, key=lambda item: item.first))
+    looked = plan.look(codec, progress)
+    plan.place(splits.join(looked, near_distance=near_distance))
+    if not plan.taken:
+        return Growth(parent.snapshot, (), plan.left)
+    snapshot = store.write(
+        plan.rows(progress),
+        recipe=recipe,
+        policy=parent.snapshot.policy,
+        parent=parent.snapshot.id,
+        at=at,
+    )
+    return Growth(snapshot, tuple(sorted(plan.taken)), plan.left)
+
+
+class _Plan:
+    """What is to become of each item; knows the parent's short texts, and no payload."""
+
+    def __init__(self, parent: OpenSnapshot, items: Sequence[Accepted]) -> None:
+        self.parent = parent
+        self.left: dict[str, str] = {}
+        self.taken: list[str] = []
+        self._relabelled: dict[str, Accepted] = {}
+        self._joining: dict[str, Accepted] = {}
+        self._splits: Mapping[str, Split] = {}
+        self._learnt = self._sort(items)
+        compared = self._learnt + sum(parent.count(split) for split in COMPARED)
+        looked = compared + len(self._joining) if self._joining else 0
+        self._all = looked + parent.count() + len(self._joining)
+
+    def _sort(self, items: Sequence[Accepted]) -> int:
+        """Tell new examples from those that the parent has, without looking at any payload.
+
+        Returns how many rows of train came from feedback.
+        """
+        wanted = {item.example for item in items}
+        held: dict[str, list[Example]] = {}
+        learnt = 0
+        for row in self.parent.rows(payloads=False):
+            learnt += row.split == "train" and row.source == SOURCE
+            if row.id in wanted:
+                held.setdefault(row.id, []).append(row)
+        for item in items:
+            rows = held.get(item.example, [])
+            fault = self._fault(item, rows)
+            if fault:
+                self._leave(item, fault)
+            elif rows:
+                self._relabelled[item.example] = item
+                self.taken += item.feedback
+            else:
+                self._joining[item.example] = item
+        return learnt
+
+    def _fault(self, item: Accepted, rows: Sequence[Example]) -> str:
+        """Why the item cannot be taken; empty when it can."""
+        for target, label in sorted(item.labels.items()):
+            if label not in self.parent.labels.get(target, ()):
+                return f"The snapshot knows no label {label!r} of {target!r}."
+        lacking = sorted(set(self.parent.labels) - set(item.labels))
+        if not rows and lacking:
+            return f"It says nothing about {', '.join(lacking)}."
+        for row in rows:
+            if row.split != "train" and row.source != SOURCE:
+                return f"The example is held back in {row.split}, with the label it had."
+        if rows and all({**row.labels, **item.labels} == row.labels for row in rows):
+            return "The snapshot has this label already."
+        return ""
+
+    def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> Inspection:
+        """Fingerprints of what is held back, of feedback learnt from, and of what would join."""
+        if not self._joining:
+            return Inspection(())
+        found: list[Inspected] = []
+        for row in self._compared_rows():
+            found.append(_inspected(row, codec))
+            progress(len(found), self._all)
+        compared = len(found)
+        for done, item in enumerate(list(self._joining.values()), start=compared + 1):
+            try:
+                found.append(_inspected(_example(item, item.payload()), codec))
+            except (BadPayload, Corrupt, NotFound) as error:
+                self._leave(item, error.message)
+                del self._joining[item.example]
+            progress(done, self._all)
+        return Inspection(tuple(found))
+
+    def _compared_rows(self) -> Iterator[Example]:
+        """What a new example must not resemble unnoticed, most strictly held back first.
+
+        Feedback that was learnt from draws what resembles it into train; there may be none.
+        """
+        for split in COMPARED:
+            yield from self.parent.rows(split)
+        if self._learnt:
+            yield from (row for row in self.parent.rows("train") if row.source == SOURCE)
+
+    def place(self, chosen: Mapping[str, Split]) -> None:
+        """Take the new examples into their splits, but for those that anchor would have to take."""
+        self._splits = chosen
+        for item in list(self._joining.values()):
+            if chosen[_origin(item)] == "anchor":
+                self._leave(item, "It resembles an example in anchor, which never grows.")
+                del self._joining[item.example]
+            else:
+                self.taken += item.feedback
+
+    def rows(self, progress: Callable[[int, int], None]) -> Iterator[Example]:
+        """Every row of the snapshot, one payload at a time."""
+        done = self._all - self.parent.count() - len(self._joining)
+        written: set[tuple[str, Split | None]] = set()
+        for row in self.parent.rows():
+            item = self._relabelled.get(row.id)
+            # Where the parent kept an example under several labels, one row takes their place.
+            if item is None:
+                yield row
+            elif (row.id, row.split) not in written:
+                written.add((row.id, row.split))
+                labels = {**row.labels, **item.labels}
+                yield replace(row, labels=labels, source=SOURCE, origin=_origin(item))
+            done += 1
+            progress(done, self._all)
+        for item in self._joining.values():
+            split = self._splits[_origin(item)]
+            yield replace(_example(item, item.payload()), split=split)
+            done += 1
+            progress(done, self._all)
+
+    def _leave(self, item: Accepted, reason: str) -> None:
+        self.left |= dict.fromkeys(item.feedback, reason)
+
+
+def _inspected(row: Example, codec: Fingerprints) -> Inspected:
+    print_ = codec.fingerprint(row.payload)
+    return Inspected(row.id, dict(row.labels), row.split, row.source, row.origin, print_)
+
+
+def _example(item: Accepted, payload: bytes) -> Example:
+    return Example(item.example, payload, item.labels, SOURCE, _origin(item))
+
+
+def _origin(item: Accepted) -> str:
+    return f"{SOURCE}/{item.first}"

@@ -1,0 +1,70 @@
+"""One turn of the mill, and the lease of the engine that turns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+TriggerKind = Literal["drift", "feedback", "person"]
+CycleState = Literal[
+    "triggered",
+    "snapshotted",
+    "training",
+    "judged",
+    "awaiting_approval",
+    "shadowing",
+    "canary",
+    "promoted",
+    "watched",
+    "settled",
+    "refused",
+    "rolled_back",
+    "failed",
+]
+FINAL: frozenset[CycleState] = frozenset({"settled", "refused", "rolled_back", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One turn of the mill.
+
+    `cause` says in a sentence why it began, `reason` why it is in its state. `champion` is the
+    version it started from; feedback accepted until `at` is what it learns from. `runs` are the
+    trainings it started, the last one being the one that counts. What has not come about yet is
+    empty.
+    """
+
+    id: str
+    recipe: str
+    trigger: TriggerKind
+    cause: str
+    champion: str
+    at: datetime
+    state: CycleState = "triggered"
+    reason: str = ""
+    changed: datetime | None = None
+    snapshot: str = ""
+    runs: tuple[str, ...] = ()
+    version: str = ""
+    verdict: str = ""
+
+    @property
+    def open(self) -> bool:
+        """True while it may still move."""
+        return self.state not in FINAL
+
+    @property
+    def run(self) -> str:
+        """The training that counts; empty before there is one."""
+        return self.runs[-1] if self.runs else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to lead, until a moment. A higher `token` makes every lower one void."""
+
+    name: str
+    holder: str
+    token: int
+    until: datetime

@@ -1,0 +1,65 @@
+"""What was seen, in counts, and what a drift check found in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal["live", "shadow", "probe"]
+"""Who asked: a client, the shadow's copy of a client's request, or the server itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Counts of what one version saw in one stretch of time; profiles add up.
+
+    `counts` belong to the bins of the reference in the version's bundle, laid end to end.
+    `bucket` is when the stretch began. A profile is open until a drift verdict judged it.
+    """
+
+    version: str
+    kind: Kind
+    bucket: datetime
+    n: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDrift:
+    """One feature's distance from the reference, and how surprising that is.
+
+    `psi` is the population stability index in nats, `js` the Jensen-Shannon distance in base 2
+    (0 to 1). `p` is how often counts of the same source are this far apart, by either measure,
+    before the correction over features.
+    """
+
+    feature: str
+    psi: float
+    js: float
+    p: float
+    drifted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DriftVerdict:
+    """What a drift check found in one window: the profiles of one version that it closed.
+
+    `n` predictions were compared with `reference` held-out examples; `since` and `until` are the
+    first and the last bucket of the window.
+    """
+
+    id: str
+    version: str
+    drifted: bool
+    n: int
+    reference: int
+    since: datetime
+    until: datetime
+    features: tuple[FeatureDrift, ...]
+    at: datetime
+
+    @property
+    def worst(self) -> FeatureDrift:
+        """The feature that moved most; a drifted one where there is any."""
+        return max(self.features, key=lambda row: (row.drifted, row.psi))

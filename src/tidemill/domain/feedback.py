@@ -1,0 +1,40 @@
+"""What somebody says the right answer was, and what became of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+FeedbackStatus = Literal["pending", "accepted", "rejected", "superseded", "quarantined"]
+"""
+pending      nobody has decided yet
+accepted     the next snapshot takes it, or one has
+rejected     a person or the policy does not believe it
+superseded   its actor has said something else since, or a later accepted label took its place
+quarantined  it taught a version that was refused or rolled back; a person may accept it again
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One label that somebody gave to one item of one payload, for one target.
+
+    `prediction` is the answer it is about, `answered` what that answer was; both are empty for
+    feedback that brought its own payload. `example` is the payload's id. `settled` is when the
+    status last moved, `reason` why. `snapshot` is the first snapshot that took it.
+    """
+
+    id: str
+    prediction: str
+    example: str
+    target: str
+    item: str
+    label: str
+    answered: str
+    actor: str
+    at: datetime
+    status: FeedbackStatus = "pending"
+    reason: str = ""
+    settled: datetime | None = None
+    snapshot: str = ""

@@ -1,0 +1,117 @@
+"""The rules by which the ledger's rows move, whichever ledger keeps them.
+
+Each is told what stands in the same unit of work, raises Conflict when the move does not fit it,
+and changes nothing itself. The rule of aliases has a file of its own: `domain/aliases.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from tidemill.domain.cycle import Cycle, CycleState, Lease
+from tidemill.domain.drift import DriftVerdict, Profile
+from tidemill.domain.errors import Conflict, LeaseLost
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.types import Prediction
+
+
+def guard_drain(server: str, predictions: Sequence[Prediction], *, mark: int, since: int) -> None:
+    """Let a server's predictions in only once, in order, and no other server's among them."""
+    if mark != since:
+        raise Conflict(
+            f"The log of server {server} has been drained up to {mark}, not {since}.",
+            hint="Somebody else drained it meanwhile: read it again from the mark.",
+        )
+    stranger = next((row.server for row in predictions if row.server != server), None)
+    if stranger is not None:
+        raise Conflict(
+            f"A prediction of server {stranger} was drained as one of server {server}.",
+            hint="Drain each server's log by itself.",
+        )
+    for before, after in pairwise((since, *(row.sequence for row in predictions))):
+        if after <= before:
+            raise Conflict(
+                f"Prediction {after} of server {server} came after {before}.",
+                hint="Drain a log in the order of its sequence, from above the mark.",
+            )
+
+
+def joined(before: Profile | None, more: Profile) -> Profile:
+    """An open profile with more counts; `before` is None when there is none yet."""
+    if before is None:
+        return more
+    if len(before.counts) != len(more.counts):
+        raise Conflict(
+            f"{len(more.counts)} counts cannot join the {len(before.counts)} that are open for "
+            f"{more.version}.",
+            hint="Counts of one version belong to the bins of its bundle's reference.",
+        )
+    counts = tuple(a + b for a, b in zip(before.counts, more.counts, strict=True))
+    return replace(before, n=before.n + more.n, counts=counts)
+
+
+def guard_drift(verdict: DriftVerdict, profiles: Iterable[Profile]) -> None:
+    """Let a drift verdict close the open live profiles of its version only if it judged them."""
+    found = sum(profile.n for profile in profiles)
+    if found != verdict.n:
+        raise Conflict(
+            f"Drift verdict {verdict.id} judged {verdict.n} answers of {verdict.version}, "
+            f"{found} are open now.",
+            hint="More came in, or another verdict closed them: judge what is open now.",
+        )
+
+
+def guard_cycle(to: Cycle, now: Cycle | None) -> None:
+    """Let a cycle be open only while no other one is; `now` is the one that is open."""
+    if now is not None and to.open and now.id != to.id:
+        raise Conflict(
+            f"Cycle {now.id} is open: it is {now.state}.",
+            hint="One cycle turns at a time: wait until it has ended.",
+        )
+
+
+def guard_state(before: Cycle, expected: CycleState) -> None:
+    """Let a cycle move only from the state in which that was decided."""
+    if before.state != expected:
+        raise Conflict(
+            f"Cycle {before.id} is {before.state}, no longer {expected}.",
+            hint="Look at it again and decide anew.",
+        )
+
+
+def guard_status(before: Feedback, expected: FeedbackStatus) -> None:
+    """Let feedback be settled only from the status in which that was decided."""
+    if before.status != expected:
+        raise Conflict(
+            f"Feedback {before.id} is {before.status}, no longer {expected}.",
+            hint="Look at it again and decide anew.",
+        )
+
+
+def next_lease(
+    last: Lease | None, *, name: str, holder: str, now: datetime, ttl: timedelta
+) -> Lease:
+    """The lease that `holder` gets after `last`, or LeaseLost while somebody else has it."""
+    if last is None:
+        return Lease(name, holder, 1, now + ttl)
+    if last.holder == holder:
+        return replace(last, until=now + ttl)
+    if last.until > now:
+        raise LeaseLost(
+            f"{last.holder} holds the lease {name!r} until {last.until:%Y-%m-%d %H:%M:%S} UTC.",
+            hint="Stop that engine, or wait until its lease has run out.",
+        )
+    return Lease(name, holder, last.token + 1, now + ttl)
+
+
+def guard_lease(lease: Lease, last: Lease | None) -> None:
+    """Let an engine write only while its lease's token is the latest."""
+    if last is None or last.token != lease.token:
+        whose = f"went to {last.holder}" if last else "is unknown here"
+        raise LeaseLost(
+            f"The lease {lease.name!r} of {lease.holder} {whose}.",
+            hint="Another engine leads this workspace; this one has to take the lease anew.",
+        )

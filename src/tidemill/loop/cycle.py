@@ -1,0 +1,208 @@
+"""What a cycle does next. Pure: a situation and a policy in, one step with its reason out.
+
+    triggered > snapshotted > training > judged > shadowing > canary > promoted > watched > settled
+                                         judged > awaiting_approval > promoted
+                                         judged > refused                watched > rolled_back
+
+A cycle may be refused or fail on the way. Whatever state it is found in, also by an engine that
+was started after another one was killed, `decide` says how to go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from tidemill.domain.cycle import Cycle, CycleState, TriggerKind
+from tidemill.domain.drift import DriftVerdict
+from tidemill.domain.ports import JobState
+from tidemill.domain.types import ModelVersion, Run, Verdict
+from tidemill.loop.drift import sentence
+from tidemill.loop.trigger import TriggerPolicy
+
+ABANDONED = "The engine that started it is gone."
+"""Why a run failed that nobody waits for any more. It counts as no attempt."""
+
+INTERRUPTED = "KeyboardInterrupt"
+"""What a run says whose process was told to end, as each is when its engine is gone. The process
+may say so before the next engine can say ABANDONED; that is no attempt either."""
+
+STRAIGHT = "passed straight through: all requests go to one version"
+
+BEFORE_PROMOTION: tuple[CycleState, ...] = (
+    "triggered",
+    "snapshotted",
+    "training",
+    "judged",
+    "awaiting_approval",
+    "shadowing",
+    "canary",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything a decision looks at.
+
+    `cycle` is the open one and `last` the one that ended last; `begun` counts those of the last 24
+    hours. `accepted` is the feedback accepted since a cycle last began. `runs` are the open
+    cycle's, in order; `version` is what the last of them registered, `verdict` the judgement on
+    it, `served` how often it answered a client. `job` is the state of the last run's process.
+    """
+
+    now: datetime
+    champion: ModelVersion | None
+    cycle: Cycle | None = None
+    last: Cycle | None = None
+    begun: int = 0
+    drift: DriftVerdict | None = None
+    accepted: int = 0
+    runs: tuple[Run, ...] = ()
+    job: JobState = "unknown"
+    version: ModelVersion | None = None
+    verdict: Verdict | None = None
+    served: int = 0
+
+
+Act = Literal["wait", "open", "snapshot", "train", "abandon", "judge", "promote", "move"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do, and why. `trigger` belongs to `open`, `state` to `move`."""
+
+    act: Act
+    reason: str
+    trigger: TriggerKind | None = None
+    state: CycleState | None = None
+
+
+SETTLED_STEPS: Mapping[CycleState, Step] = {
+    "triggered": Step("snapshot", "the champion's data and the accepted feedback"),
+    "snapshotted": Step("train", "the first attempt"),
+    "shadowing": Step("move", STRAIGHT, state="canary"),
+    "canary": Step("promote", "passed its gate"),
+    "promoted": Step("move", "waiting for the first answer to a client", state="watched"),
+}
+"""What follows without any question."""
+
+
+def decide(situation: Situation, policy: TriggerPolicy) -> Step:
+    """The next step."""
+    if situation.cycle is None:
+        return _idle(situation, policy)
+    if overtaken := _overtaken(situation, situation.cycle):
+        return overtaken
+    return _turn(situation, situation.cycle, policy)
+
+
+def _idle(situation: Situation, policy: TriggerPolicy) -> Step:
+    begin = _trigger(situation, policy)
+    if begin.act == "wait" or (held := _held_back(situation, policy)) is None:
+        return begin
+    return Step("wait", f"{begin.reason} {held}")
+
+
+def _trigger(situation: Situation, policy: TriggerPolicy) -> Step:
+    """What would begin a cycle if nothing held it back."""
+    if situation.champion is None:
+        return Step("wait", "There is no champion yet, so there is nothing to improve on.")
+    drift, last = situation.drift, situation.last
+    if drift and drift.drifted and (last is None or drift.at > last.at):
+        return Step("open", f"The traffic drifted: {sentence(drift)}.", trigger="drift")
+    n = situation.accepted
+    if n >= policy.feedback:
+        return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
+    return Step("wait", f"No drift, and {n} of {policy.feedback} new feedback labels.")
+
+
+def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:
+    """Why a cycle with a trigger may not begin; None when it may."""
+    if (n := situation.accepted) < policy.minimum_new:
+        return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
+    if situation.last and situation.last.changed:
+        since = situation.now - situation.last.changed
+        if since < policy.cooldown:
+            left = (policy.cooldown - since).total_seconds()
+            return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
+    if situation.begun >= policy.budget:
+        return f"But {situation.begun} cycles began within 24 hours, {policy.budget} may."
+    if policy.autonomy == "observe":
+        return "But the engine only observes."
+    return None
+
+
+def _overtaken(situation: Situation, cycle: Cycle) -> Step | None:
+    """A cycle whose champion is no longer the champion was judged against the wrong one."""
+    served = situation.champion.id if situation.champion else "nothing"
+    if cycle.state not in BEFORE_PROMOTION or served in (cycle.champion, cycle.version):
+        return None
+    return Step("move", f"{served} became champion in place of {cycle.champion}.", state="refused")
+
+
+def _turn(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    if cycle.state in SETTLED_STEPS:
+        return SETTLED_STEPS[cycle.state]
+    match cycle.state:
+        case "training":
+            return _training(situation, policy)
+        case "judged":
+            return _judged(situation, policy)
+        case "awaiting_approval":
+            return _awaiting(situation, cycle)
+        case _:
+            return _watched(situation, cycle, policy)
+
+
+def _training(situation: Situation, policy: TriggerPolicy) -> Step:
+    run = situation.runs[-1]
+    if run.status == "finished":
+        return Step("judge", "against the champion, on anchor and fresh")
+    if run.status == "running":
+        if situation.job == "running":
+            return Step("wait", "The training runs.")
+        # Its process may still be ending: closing the run bars it from registering anything.
+        gone = "It ended without a word." if situation.job == "ended" else ABANDONED
+        return Step("abandon", gone)
+    cut_off = (ABANDONED, INTERRUPTED)
+    failures = [
+        row for row in situation.runs if row.status == "failed" and row.error not in cut_off
+    ]
+    if len(failures) >= policy.attempts:
+        return Step("move", f"{len(failures)} trainings failed: {run.error}", state="failed")
+    return Step("train", f"again, because the last one failed: {run.error}")
+
+
+def _judged(situation: Situation, policy: TriggerPolicy) -> Step:
+    verdict = situation.verdict
+    if verdict is None or not verdict.allows:
+        failed = [check for check in verdict.checks if not check.passed] if verdict else []
+        reasons = "; ".join(f"{check.name}: {check.reason}" for check in failed)
+        return Step("move", f"The gate refused it. {reasons}.", state="refused")
+    if policy.autonomy == "automatic":
+        return Step("move", STRAIGHT, state="shadowing")
+    approve = f"`tidemill models promote {verdict.version}` approves it"
+    return Step("move", approve, state="awaiting_approval")
+
+
+def _awaiting(situation: Situation, cycle: Cycle) -> Step:
+    if situation.champion and situation.champion.id == cycle.version:
+        return Step("move", "A person promoted it.", state="promoted")
+    return Step("wait", cycle.reason)
+
+
+def _watched(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    served = situation.champion.id if situation.champion else "nothing"
+    if served == cycle.champion:
+        return Step("move", f"{cycle.champion} was made champion again.", state="rolled_back")
+    if served != cycle.version:
+        return Step("move", f"{served} has become champion since.", state="settled")
+    if situation.served:
+        reason = f"{cycle.version} has answered {situation.served} requests."
+        return Step("move", reason, state="settled")
+    if cycle.changed and situation.now - cycle.changed >= policy.watch:
+        reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."
+        return Step("move", reason, state="settled")
+    return Step("wait", cycle.reason)

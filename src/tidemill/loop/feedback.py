@@ -1,0 +1,190 @@
+"""What becomes of feedback: judged by itself, then recorded in the caller's unit of work.
+
+Of one item of one payload and one target, an actor has one opinion, the latest, and at most one
+label is accepted. What is decided here is pure; `give`, `settle`, `accept`, `reject` and `review`
+write it down, each change with its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from tidemill.domain.errors import Conflict
+from tidemill.domain.events import FeedbackGiven, FeedbackSettled
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.ledger import UnitOfWork
+
+FeedbackPolicy = Literal["accept", "review", "accept_unless_suspicious"]
+"""
+accept                    everything is believed
+review                    a person decides on each
+accept_unless_suspicious  what gives no cause for suspicion is believed, the rest is rejected
+"""
+
+
+def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
+    """What speaks against believing `item`, each in a sentence; nothing for most.
+
+    `others` is the feedback on the same example, whatever its status. Two things count,
+    because neither needs a guess about the one who said it:
+
+    * Somebody else says another label. It counts whatever became of that, unless it was superseded:
+      otherwise the one of two that is decided second would find nobody to contradict it.
+    * The same label was rejected or quarantined before.
+    """
+    same = _same_item(item, others)
+    against = [
+        f"{other.actor} says {other.label!r}."
+        for other in same
+        if other.actor != item.actor and other.label != item.label and other.status != "superseded"
+    ]
+    before = [
+        f"{other.label!r} was {other.status} before."
+        for other in same
+        if other.label == item.label and other.status in ("rejected", "quarantined")
+    ]
+    return tuple(dict.fromkeys([*against, *before]))
+
+
+def decide(
+    item: Feedback, others: Sequence[Feedback], policy: FeedbackPolicy
+) -> tuple[FeedbackStatus, str]:
+    """What becomes of a pending one, and why. Pending means that a person has to say."""
+    if policy == "review":
+        return "pending", ""
+    later = [
+        other
+        for other in _same_item(item, others)
+        if other.status == "accepted" and (other.at, other.id) > (item.at, item.id)
+    ]
+    if later:
+        return "superseded", f"{later[-1].label!r}, given later, has been accepted."
+    if policy == "accept":
+        return "accepted", "Everything is accepted."
+    found = suspicions(item, others)
+    if found:
+        return "rejected", " ".join(found)
+    return "accepted", "Nothing speaks against it."
+
+
+def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
+    """Record feedback as pending; return it, and False.
+
+    What the same actor said last about the same, in the same words, is the same feedback: then
+    nothing is recorded, and that one is returned with True. Once it was rejected or superseded it
+    is new again. Another label supersedes what the actor said before and nobody has turned down.
+    """
+    others = unit.feedback(example=item.example, limit=None)
+    own = [
+        other
+        for other in _same_item(item, others)
+        if other.actor == item.actor and other.status not in ("rejected", "superseded")
+    ]
+    if own and own[-1].label == item.label:
+        return own[-1], True
+    for other in own:
+        if other.status != "quarantined":
+            reason = f"{item.actor} says {item.label!r} now."
+            settle(unit, other, "superseded", reason=reason, actor=item.actor, at=item.at)
+    event = FeedbackGiven(
+        actor=item.actor,
+        subject=item.id,
+        example=item.example,
+        target=item.target,
+        label=item.label,
+    )
+    unit.add(item, event)
+    return item, False
+
+
+def settle(
+    unit: UnitOfWork,
+    item: Feedback,
+    status: FeedbackStatus,
+    *,
+    reason: str,
+    actor: str,
+    at: datetime,
+) -> Feedback:
+    """Move feedback to a status. Raises Conflict when it moved since it was read.
+
+    One that becomes accepted takes the place of whatever was accepted for the same item.
+    """
+    settled = replace(item, status=status, reason=reason, settled=at)
+    if status == "accepted":
+        for other in _same_item(item, unit.feedback(example=item.example, limit=None)):
+            if other.status == "accepted" and other.id != item.id:
+                why = f"{item.label!r}, from {item.actor}, has been accepted."
+                _move(
+                    unit, other, replace(other, status="superseded", reason=why, settled=at), actor
+                )
+    _move(unit, item, settled, actor)
+    return settled
+
+
+def accept(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) -> Feedback:
+    """Believe feedback, also one that was rejected or quarantined, because a person says so.
+
+    Raises NotFound, and Conflict when it is accepted already or was superseded.
+    """
+    item = unit.get(Feedback, id)
+    _refuse_settled(item, "accepted")
+    return settle(unit, item, "accepted", reason=reason, actor=actor, at=at)
+
+
+def reject(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) -> Feedback:
+    """Do not believe feedback, also one that was accepted. What learnt from it stays as it is.
+
+    Raises NotFound, and Conflict when it is rejected already or was superseded.
+    """
+    item = unit.get(Feedback, id)
+    _refuse_settled(item, "rejected")
+    return settle(unit, item, "rejected", reason=reason, actor=actor, at=at)
+
+
+def review(
+    unit: UnitOfWork, policy: FeedbackPolicy, *, actor: str, at: datetime, limit: int
+) -> int:
+    """Decide on the oldest pending ones, `limit` at most, and return on how many."""
+    if policy == "review":
+        return 0
+    pending = unit.feedback(status="pending", limit=limit)
+    for item in pending:
+        others = unit.feedback(example=item.example, limit=None)
+        status, reason = decide(item, others, policy)
+        settle(unit, item, status, reason=reason, actor=actor, at=at)
+    return len(pending)
+
+
+def _same_item(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
+    """Those of `others` that are about the very item, in their order."""
+    key = (item.example, item.target, item.item)
+    return [
+        other
+        for other in others
+        if (other.example, other.target, other.item) == key and other.id != item.id
+    ]
+
+
+def _refuse_settled(item: Feedback, status: FeedbackStatus) -> None:
+    if item.status == status:
+        raise Conflict(f"Feedback {item.id} is {status} already.")
+    if item.status == "superseded":
+        raise Conflict(
+            f"Feedback {item.id} was superseded: {item.reason}",
+            hint="Give the label again; that is new feedback.",
+        )
+
+
+def _move(unit: UnitOfWork, item: Feedback, to: Feedback, actor: str) -> None:
+    event = FeedbackSettled(
+        actor=actor,
+        subject=item.id,
+        reason=to.reason,
+        before=item.status,
+        status=to.status,
+    )
+    unit.settle_feedback(to, expected=item.status, event=event)

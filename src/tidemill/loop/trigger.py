@@ -1,0 +1,62 @@
+"""When a cycle may begin, and how far it may go without a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, get_args
+
+from tidemill.domain.errors import UsageError
+from tidemill.loop.feedback import FeedbackPolicy
+
+Autonomy = Literal["observe", "propose", "automatic"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPolicy:
+    """What begins a cycle, and what holds it back. Raises UsageError for a value that cannot work.
+
+    autonomy         observe begins nothing; propose waits for a person before it promotes;
+                     automatic promotes what passed the gate
+    feedback_policy  what becomes of feedback that nobody has decided on
+    feedback         accepted feedback that begins a cycle by itself
+    minimum_new      accepted feedback without which no cycle begins, drift or not
+    cooldown_s       seconds from the end of a cycle to the next beginning
+    budget           cycles that may begin within 24 hours
+    attempts         trainings that may fail by themselves before their cycle does
+    watch_s          seconds within which a promoted version should have answered somebody
+
+    A person's own trigger passes over minimum_new, cooldown_s and budget.
+    """
+
+    autonomy: Autonomy = "propose"
+    feedback_policy: FeedbackPolicy = "accept_unless_suspicious"
+    feedback: int = 150
+    minimum_new: int = 50
+    cooldown_s: float = 3600
+    budget: int = 6
+    attempts: int = 3
+    watch_s: float = 60
+
+    def __post_init__(self) -> None:
+        checks = {
+            "autonomy": self.autonomy in get_args(Autonomy),
+            "feedback_policy": self.feedback_policy in get_args(FeedbackPolicy),
+            "feedback": self.feedback >= 1,
+            "minimum_new": self.minimum_new >= 1,
+            "cooldown_s": self.cooldown_s >= 0,
+            "budget": self.budget >= 0,
+            "attempts": self.attempts >= 1,
+            "watch_s": self.watch_s >= 0,
+        }
+        for name, holds in checks.items():
+            if not holds:
+                raise UsageError(f"The trigger cannot use {name}={getattr(self, name)}.")
+
+    @property
+    def cooldown(self) -> timedelta:
+        return timedelta(seconds=self.cooldown_s)
+
+    @property
+    def watch(self) -> timedelta:
+        return timedelta(seconds=self.watch_s)

@@ -1,0 +1,112 @@
+"""The causal chain of a version or a cycle, in plain sentences, from what the ledger recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run, Snapshot, Verdict
+
+ALIASES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
+LOOKED_AT = 1_000
+"""Cycles and moves of the champion that are searched, the latest first."""
+
+
+def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
+    """Why an answer was given: who gave it, and where that version came from."""
+    said = ", ".join(
+        f"{answer.target} {answer.label} ({answer.confidence:.1%})" for answer in prediction.answers
+    )
+    asked = (
+        "the server itself asked, as a probe" if prediction.kind == "probe" else "a client asked"
+    )
+    yield f"{prediction.version} answered {said} at {_when(prediction)}; {asked}."
+    for item in unit.feedback(example=prediction.example) if prediction.example else ():
+        yield f"{item.actor} said it is {item.label}; that is {item.status}{_because(item.reason)}."
+    yield from why_version(unit, unit.get(ModelVersion, prediction.version))
+
+
+def why_version(unit: UnitOfWork, version: ModelVersion) -> Iterator[str]:
+    """Why a version is what it is: its aliases, its verdicts, its training and its data."""
+    names = [
+        name for name in ALIASES if (alias := unit.alias(name)) and alias.version == version.id
+    ]
+    standing = f"is {' and '.join(names)}" if names else "bears no alias"
+    yield f"{version.id} {standing}."
+    for event in reversed(unit.events(subject="champion", limit=LOOKED_AT)):
+        if version.id in (event.detail.get("version"), event.detail.get("before")):
+            before, after = event.detail["before"] or "nothing", event.detail["version"]
+            yield (
+                f"{event.actor} made {after} champion in place of {before} at {event.at:%F %T}"
+                f"{_because(event.reason)}."
+            )
+    for verdict in reversed(unit.verdicts(version.id)):
+        yield from _verdict(verdict)
+    run = unit.get(Run, version.run)
+    yield (
+        f"Run {run.id} trained it with seed {run.seed} on snapshot {version.snapshot[:12]}, with "
+        f"the code {run.code.get('revision') or run.code.get('package', 'of an unknown revision')}."
+    )
+    yield from _snapshot(unit, version.snapshot)
+    for cycle in unit.latest(Cycle, limit=LOOKED_AT):
+        if cycle.version == version.id:
+            yield f"Cycle {cycle.id} had it trained, from {cycle.champion}. {cycle.cause}"
+            yield f"That cycle is {_worded(cycle.state)}{_because(cycle.reason)}."
+
+
+def why_cycle(unit: UnitOfWork, cycle: Cycle) -> Iterator[str]:
+    """Why a cycle began, each state it went through, and what came of it."""
+    yield f"Cycle {cycle.id} began at {cycle.at:%F %T}, from {cycle.champion}. {cycle.cause}"
+    for event in reversed(unit.events(subject=cycle.id, limit=LOOKED_AT)):
+        if event.kind == "CycleMoved":
+            state = _worded(event.detail["state"])
+            yield f"{event.at:%F %T}: {state}, by {event.actor}{_because(event.reason)}."
+    for id in cycle.runs:
+        run = unit.get(Run, id)
+        yield f"Run {run.id} is {run.status}{_because(run.error)}."
+    if cycle.snapshot:
+        yield from _snapshot(unit, cycle.snapshot)
+    if cycle.verdict:
+        yield from _verdict(unit.get(Verdict, cycle.verdict))
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    against = f"against {verdict.champion}" if verdict.champion else "without a champion"
+    failed = [check for check in verdict.checks if not check.passed]
+    if not failed:
+        yield f"The gate passed {verdict.version} {against}, on {len(verdict.checks)} checks."
+    for check in failed:
+        yield f"The gate refused {verdict.version} {against}: {check.name}: {check.reason}."
+    if verdict.overridden:
+        yield f"A person overrode that: {verdict.overridden}."
+
+
+def _snapshot(unit: UnitOfWork, id: str) -> Iterator[str]:
+    snapshot = unit.get(Snapshot, id)
+    splits = ", ".join(f"{n} {split}" for split, n in snapshot.splits.items())
+    yield f"Snapshot {id[:12]} has {snapshot.rows} examples ({splits})."
+    if snapshot.parent:
+        taught = [item for item in unit.feedback(limit=None) if item.snapshot == id]
+        yield f"It grew from {snapshot.parent[:12]} by {len(taught)} feedback labels{_by(taught)}."
+
+
+def _by(items: list[Feedback]) -> str:
+    actors = Counter(item.actor for item in items).most_common(3)
+    return (
+        f", most of them by {', '.join(f'{actor} ({n})' for actor, n in actors)}" if actors else ""
+    )
+
+
+def _worded(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _because(reason: str) -> str:
+    return f", because: {reason.rstrip('.')}" if reason else ""
+
+
+def _when(prediction: Prediction) -> str:
+    return f"{prediction.at:%F %T}"

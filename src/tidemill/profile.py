@@ -1,0 +1,286 @@
+"""What a model saw, in counts: bins for every feature, and how an answer is put into them.
+
+A reference is made once, of held-out examples, and travels in the bundle; training and serving
+count with the same object. Its features are, in this order: what the codec measures, then for each
+target `prediction.<target>` and `confidence.<target>`, then `embedding.0` and on.
+
+The parts of an embedding are its projections on the first principal directions of the held-out
+ones, centred by their mean (I. T. Jolliffe, "Principal Component Analysis", 2002, section 1.1).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.bins import MOST, Bins, Counts, Floats, Seen, describe, edges_of
+from tidemill.domain.errors import Corrupt, DataError
+
+Probabilities = Mapping[str, Floats]
+Features = Sequence[Mapping[str, float]]
+
+DIRECTIONS = 4
+"""How many directions of an embedding are watched, where it has as many."""
+
+# What numpy and zipfile raise over bytes that are no archive of plain arrays.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    EOFError,
+    OSError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How one answer becomes one number for each feature.
+
+    `mean` [d] and `directions` [r, d] are of the embedding; a model without one has d = 0.
+    """
+
+    measures: tuple[str, ...]
+    labels: Mapping[str, tuple[str, ...]]
+    mean: Floats = field(repr=False)
+    directions: Floats = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.directions.ndim != 2 or self.mean.shape != self.directions.shape[1:]:
+            raise ValueError("mean and directions of the embedding do not fit")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.directions).all()):
+            raise ValueError("mean or directions of the embedding are not finite")
+        if not all(self.labels.values()):
+            raise ValueError("a target has no label")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("a feature is named twice")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features, in order."""
+        answered = [f"{kind}.{t}" for t in self.labels for kind in ("prediction", "confidence")]
+        embedded = [f"embedding.{at}" for at in range(len(self.directions))]
+        return (*self.measures, *answered, *embedded)
+
+    @cached_property
+    def named(self) -> tuple[tuple[str, ...], ...]:
+        """For each feature its label names; none for a number."""
+        answered = [row for names in self.labels.values() for row in (names, ())]
+        return (*[()] * len(self.measures), *answered, *[()] * len(self.directions))
+
+    @cached_property
+    def _offset(self) -> Floats:
+        return (self.directions @ self.mean)[:, None]
+
+    def values(self, features: Features, probabilities: Probabilities, embedding: Floats) -> Floats:
+        """[F, n]; a prediction is the position of its label. Raises Corrupt."""
+        n = len(features)
+        out = np.empty((len(self.names), n))
+        try:
+            measured = [[row[name] for name in self.measures] for row in features]
+        except KeyError as error:
+            raise Corrupt(f"The codec does not measure {error}, which the reference has.") from None
+        out[: len(self.measures)] = np.array(measured).reshape(n, len(self.measures)).T
+        at = len(self.measures)
+        for target, names in self.labels.items():
+            rows = probabilities.get(target)
+            if rows is None or rows.shape != (n, len(names)):
+                raise Corrupt(f"The reference does not fit what the model answers to {target!r}.")
+            out[at] = rows.argmax(axis=1)
+            # In single precision a probability that is one for all purposes is exactly one.
+            out[at + 1] = rows.max(axis=1).astype(np.float32)
+            at += 2
+        if embedding.shape != (n, len(self.mean)):
+            raise Corrupt("The reference does not fit the model's embedding.")
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite ones have a bin, too
+            out[at:] = self.directions @ embedding.T - self._offset
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The bins of every feature, and how many of `n` held-out examples fell into each.
+
+    A prediction has a bin for each label. Bin i of a number holds what is at least edge i - 1 and
+    less than edge i; `edges` hold one row for each number. `counts` lie feature by feature, end to
+    end. Raises ValueError when all this does not belong together.
+    """
+
+    view: View
+    edges: tuple[Floats, ...] = field(repr=False)
+    n: int
+    counts: Counts = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.edges) != sum(not names for names in self.view.named):
+            raise ValueError("there is not one row of edges for each number")
+        if not all(np.isfinite(row).all() and (row[1:] > row[:-1]).all() for row in self.edges):
+            raise ValueError("edges do not rise")
+        if max(self.sizes, default=0) > MOST:
+            raise ValueError(f"a feature has more than {MOST} bins")
+        if self.counts.shape != (sum(self.sizes),) or (self.counts < 0).any():
+            raise ValueError("there is not one count for each bin")
+        if self.n < 1 or any(part.sum() != self.n for part in self.split(self.counts).values()):
+            raise ValueError("a feature's counts are not those of every example")
+
+    @classmethod
+    def build(
+        cls,
+        features: Features,
+        probabilities: Probabilities,
+        embedding: Floats,
+        labels: Mapping[str, Sequence[str]],
+    ) -> Self:
+        """The reference of held-out examples; each has one mapping and one row of every array.
+
+        `embedding` is [n, 0] where a model has none. Raises DataError when there is no example, an
+        embedding is not finite or a target has too many labels; Corrupt when they do not fit.
+        """
+        if not features:
+            raise DataError("There is no held-out example to make a reference of.")
+        if not np.isfinite(embedding).all():
+            raise DataError("The model's embedding of a held-out example is not finite.")
+        named = {target: tuple(names) for target, names in labels.items()}
+        if any(len(names) > MOST for names in named.values()):
+            raise DataError(f"A target may have {MOST} labels at most to be counted.")
+        view = View(tuple(features[0]), named, *_principal(embedding))
+        values = view.values(features, probabilities, embedding)
+        edges = tuple(
+            edges_of(row) for row, names in zip(values, view.named, strict=True) if not names
+        )
+        bins = Bins.of(view.named, edges)
+        return cls(view, edges, len(features), bins.count(bins.put(values)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in order."""
+        return self.view.names
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many bins each feature has."""
+        return self._bins.sizes
+
+    @cached_property
+    def _bins(self) -> Bins:
+        return Bins.of(self.view.named, self.edges)
+
+    def see(self, features: Features, probabilities: Probabilities, embedding: Floats) -> Seen:
+        """[n, F]: into which bin of each feature an answer falls. Raises Corrupt."""
+        return self._bins.put(self.view.values(features, probabilities, embedding))
+
+    def count(self, seen: Seen | Sequence[bytes]) -> Counts:
+        """How many fell into each bin, laid as `counts` are. Raises DataError."""
+        if not isinstance(seen, np.ndarray):
+            if any(len(row) != len(self.names) for row in seen):
+                raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
+            seen = np.frombuffer(b"".join(seen), np.uint8).reshape(len(seen), len(self.names))
+        if seen.ndim != 2 or seen.shape[1] != len(self.names):
+            raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
+        return self._bins.count(seen)
+
+    def split(self, counts: Counts) -> dict[str, Counts]:
+        """Counts by feature. Raises DataError when they are not of this reference."""
+        if len(counts) != sum(self.sizes):
+            raise DataError(f"{len(counts)} counts are not those of {sum(self.sizes)} bins.")
+        parts = np.split(counts, self._bins.starts[1:])
+        return dict(zip(self.names, parts, strict=True))
+
+    def describe(self, feature: str) -> tuple[str, ...]:
+        """What each bin of a feature holds, for people. Raises DataError for an unknown one."""
+        if feature not in self.names:
+            raise DataError(
+                f"There is no feature {feature!r}.", hint=f"There are: {', '.join(self.names)}."
+            )
+        numbers = iter(self.edges)
+        for name, labels in zip(self.names, self.view.named, strict=True):
+            described = labels or describe(next(numbers))
+            if name == feature:
+                break
+        return described
+
+    def to_bytes(self) -> bytes:
+        """A `.npz` archive; its bytes depend on the content alone."""
+        file = io.BytesIO()
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "measures": np.array(self.view.measures, np.str_),
+            "targets": np.array(list(self.view.labels), np.str_),
+            "labels": np.array([n for row in self.view.labels.values() for n in row], np.str_),
+            "labels_each": np.array([len(row) for row in self.view.labels.values()], np.int64),
+            "edges": np.concatenate([*self.edges, np.empty(0)]),
+            "edges_each": np.array([len(row) for row in self.edges], np.int64),
+            "mean": self.view.mean,
+            "directions": self.view.directions,
+            "n": np.array(self.n, np.int64),
+            "counts": self.counts,
+        }
+        np.savez(file, allow_pickle=False, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The reference that `to_bytes` wrote. Raises ValueError for anything else."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except _BROKEN as error:
+            raise ValueError(f"it is no archive of arrays ({type(error).__name__})") from error
+        text, whole, real = np.dtype(np.str_), np.dtype(np.int64), np.dtype(np.float64)
+
+        def array(name: str, kind: np.dtype[Any], ndim: int = 1) -> Any:
+            row = arrays.get(name)
+            if row is None or row.dtype.type is not kind.type or row.ndim != ndim:
+                raise ValueError(f"{name!r} is missing or of another kind")
+            return row
+
+        names = _cut(array("labels", text).tolist(), array("labels_each", whole))
+        view = View(
+            tuple(array("measures", text).tolist()),
+            dict(zip(array("targets", text).tolist(), map(tuple, names), strict=True)),
+            array("mean", real),
+            array("directions", real, 2),
+        )
+        edges = tuple(_cut(array("edges", real), array("edges_each", whole)))
+        return cls(view, edges, int(array("n", whole, 0)), array("counts", whole))
+
+
+def _principal(embedding: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """The mean [d] and the first directions [r, d], each with its largest part positive.
+
+    A direction along which the spread is lost in the rounding of single precision is none.
+    """
+    rows = np.asarray(embedding, np.float64)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    spreads, columns = np.linalg.eigh(centred.T @ centred)
+    bound = len(mean) * float(np.finfo(np.float32).eps)
+    # `eigh` goes upwards; its values are squares of the spreads, and of rounding below zero.
+    rank = int((spreads > max(spreads[-1], 0) * bound**2).sum()) if len(mean) else 0
+    directions = columns.T[::-1][: min(DIRECTIONS, rank)]
+    largest = np.abs(directions).argmax(axis=1)[:, None] if rank else np.zeros((0, 1), np.int64)
+    return mean, directions * np.sign(np.take_along_axis(directions, largest, axis=1))
+
+
+def _cut(row: Any, lengths: npt.NDArray[np.int64]) -> list[Any]:
+    """Parts of a row laid end to end. Raises ValueError when it is not as long as they are."""
+    if (lengths < 0).any() or int(lengths.sum()) != len(row):
+        raise ValueError("parts laid end to end have another length")
+    stops = [*accumulate(lengths.tolist(), initial=0)]
+    return [row[start:stop] for start, stop in pairwise(stops)]

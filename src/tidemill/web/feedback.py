@@ -1,0 +1,264 @@
+"""`POST /v1/feedback`: what the right answer was, kept before it is acknowledged.
+
+There is no authentication: feedback is attributed to whoever the request names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from uuid_utils import uuid7
+
+from tidemill.codecs.codec import Payload
+from tidemill.domain.errors import NotFound, TidemillError
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.types import Prediction
+from tidemill.loop.feedback import give
+from tidemill.serving import Serving
+from tidemill.web.api import find_prediction
+from tidemill.web.errors import ForeignLabel, Invalid, NotReady, PayloadGone, UnsupportedMedia
+from tidemill.web.reply import reply
+from tidemill.web.slots import Slot, Slots, View
+
+PATH = "/v1/feedback"
+MOST = 100
+"""Labels that one request may give."""
+
+Name = Annotated[str, Field(max_length=200)]
+FORM = (
+    'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
+    'or many as {"feedback": [...]}.'
+)
+
+
+class Given(BaseModel):
+    """One label. It is about a prediction, or it brings the payload that a prediction takes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prediction: Name = Field("", description="The id that came with the answer.")
+    payload: dict[str, Any] | None = Field(None, description="As it is sent to /v1/predict.")
+    target: Name = Field("", description="May be left out where the model has one.")
+    item: Name = Field("", description="Which item of the payload; empty for pictures.")
+    label: Annotated[Name, Field(min_length=1)]
+    actor: Annotated[Name, Field(min_length=1)] = "anonymous"
+
+
+class Receipt(BaseModel):
+    """What was kept. `repeated`: the same actor had said the same already."""
+
+    id: str
+    status: FeedbackStatus
+    repeated: bool
+    example: str
+
+
+class Receipts(BaseModel):
+    """One entry for each label, in the order of the request."""
+
+    feedback: list[Receipt]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """A label that was found to make sense, and the payload if the request brought it."""
+
+    given: Given
+    target: str
+    answered: str
+    payload: bytes | None
+
+
+def build(serving: Serving, slots: Slots) -> APIRouter:
+    """The route over the parts of one server."""
+    router = APIRouter(tags=["feedback"])
+
+    @router.post(
+        PATH,
+        summary="Say what the right answer was.",
+        response_model=Receipts,
+        openapi_extra={"requestBody": _described()},
+    )
+    async def feedback(request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise UnsupportedMedia(
+                f"A body of type {kind or 'unknown'!r} is not read here.",
+                hint="Send application/json.",
+            )
+        body = await request.body()
+        return reply({"feedback": await run_in_threadpool(_take, serving, slots.view, body)})
+
+    return router
+
+
+def _take(serving: Serving, view: View, body: bytes) -> list[dict[str, Any]]:
+    """Keep every label of a request, or none. All payloads are durable before any label is."""
+    rows = from_json(body)
+    if view.champion is None:
+        raise NotReady(view.fault, hint="GET /v1/ready tells when it is.")
+    meant = []
+    for index, row in enumerate(rows):
+        try:
+            meant.append(_meant(serving, view, view.champion, row))
+        except TidemillError as error:
+            if len(rows) == 1:
+                raise
+            raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
+    examples = [_kept(serving, row) for row in meant]
+    with serving.ledger.begin() as unit:
+        told = [
+            give(unit, _record(serving, row, example))
+            for row, example in zip(meant, examples, strict=True)
+        ]
+    return [
+        {"id": item.id, "status": item.status, "repeated": repeated, "example": item.example}
+        for item, repeated in told
+    ]
+
+
+def from_json(body: bytes) -> list[Given]:
+    """The labels in a body. Raises Invalid, naming the field that does not fit."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"The body is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise Invalid("The body must be one JSON object.", hint=FORM)
+    many = "feedback" in content
+    rows = content["feedback"] if many else [content]
+    if not isinstance(rows, list) or not rows or (many and len(content) > 1):
+        raise Invalid("'feedback' must stand alone and be a list of at least one.", hint=FORM)
+    if len(rows) > MOST:
+        raise Invalid(
+            f"{len(rows)} labels are too many for one request, {MOST} may be.",
+            hint="Send several requests.",
+        )
+    return [_row(row, f"feedback.{index}" if many else "") for index, row in enumerate(rows)]
+
+
+def _row(row: object, place: str) -> Given:
+    try:
+        given = Given.model_validate(row)
+    except ValidationError as error:
+        raise _misfit(error, place) from error
+    if bool(given.prediction) == (given.payload is not None):
+        raise Invalid(
+            ": ".join(filter(None, [place, "Either a prediction or a payload is needed."])),
+            hint=FORM,
+        )
+    return given
+
+
+def _misfit(error: ValidationError, place: str) -> Invalid:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
+    return Invalid(f"{where}: {first['msg']}.", hint=FORM)
+
+
+def _meant(serving: Serving, view: View, champion: Slot, given: Given) -> _Meant:
+    """What a label is about. Raises NotFound, Invalid, ForeignLabel and BadPayload."""
+    if given.payload is not None:
+        target = _target(champion, given)
+        return _Meant(given, target, "", _payload(champion, given.payload))
+    prediction = _prediction(serving, given.prediction)
+    asked = next((slot for slot in _loaded(view) if slot.version.id == prediction.version), None)
+    target = _target(asked or champion, given)
+    for answer in prediction.answers:
+        if (answer.target, answer.item) == (target, given.item):
+            return _Meant(given, target, answer.label, None)
+    raise Invalid(
+        f"Prediction {prediction.id} has no answer about item {given.item!r} of {target}.",
+        hint=f"GET /v1/predictions/{prediction.id} shows its answers.",
+    )
+
+
+def _loaded(view: View) -> Sequence[Slot]:
+    return [slot for slot in (view.champion, view.previous) if slot is not None]
+
+
+def _target(slot: Slot, given: Given) -> str:
+    """The target that a label belongs to. Raises ForeignLabel when it belongs to none."""
+    labels = slot.predictor.bundle.labels
+    if not given.target and len(labels) > 1:
+        raise Invalid("The target is needed.", hint=f"Known are {', '.join(labels)}.")
+    target = given.target or next(iter(labels))
+    if target not in labels:
+        raise ForeignLabel(
+            f"{slot.version.id} has no target {target!r}.", hint=f"Known are {', '.join(labels)}."
+        )
+    if given.label not in labels[target]:
+        raise ForeignLabel(
+            f"{slot.version.id} has no label {given.label!r} for {target}.",
+            hint=f"Known are {', '.join(labels[target])}.",
+        )
+    return target
+
+
+def _payload(champion: Slot, content: dict[str, Any]) -> bytes:
+    model: type[Payload] = champion.predictor.codec.payload
+    try:
+        payload = model.model_validate(content).to_bytes()
+    except ValidationError as error:
+        raise _misfit(error, "payload") from error
+    champion.predictor.read(payload)
+    return payload
+
+
+def _prediction(serving: Serving, id: str) -> Prediction:
+    with serving.ledger.begin(write=False) as unit:
+        found, _ = find_prediction(unit, serving.traffic, id)
+    if found.kind == "probe":
+        raise Invalid(
+            f"Prediction {id} was asked by the server itself; nothing can be learnt from it."
+        )
+    return found
+
+
+def _kept(serving: Serving, meant: _Meant) -> str:
+    """Make the payload durable and return its id. The log has it, also once it was drained."""
+    if meant.payload is not None:
+        return serving.blobs.put(meant.payload)
+    logged = serving.traffic.find(meant.given.prediction)
+    if logged is not None:
+        return serving.blobs.put(logged.payload)
+    with serving.ledger.begin(write=False) as unit:
+        drained = unit.prediction(meant.given.prediction)
+    example = drained.example if drained else ""
+    try:
+        serving.blobs.get(example)
+    except NotFound as error:
+        raise PayloadGone(
+            f"The payload of prediction {meant.given.prediction} is kept no longer.",
+            hint="Send the payload itself, in place of the prediction.",
+        ) from error
+    return example
+
+
+def _record(serving: Serving, meant: _Meant, example: str) -> Feedback:
+    given = meant.given
+    return Feedback(
+        id=str(uuid7()),
+        prediction=given.prediction,
+        example=example,
+        target=meant.target,
+        item=given.item,
+        label=given.label,
+        answered=meant.answered,
+        actor=given.actor,
+        at=serving.clock.now(),
+    )
+
+
+def _described() -> dict[str, Any]:
+    one = Given.model_json_schema()
+    rows = {"type": "array", "items": one, "minItems": 1, "maxItems": MOST}
+    many = {"type": "object", "required": ["feedback"], "properties": {"feedback": rows}}
+    schema = {"anyOf": [one, many]}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

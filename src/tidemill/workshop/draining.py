@@ -1,0 +1,78 @@
+"""From the servers' logs into the ledger: every answer exactly once, with its counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from tidemill.domain.drift import Kind, Profile
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.profile import Reference
+from tidemill.workshop.root import Workshop
+
+BATCH = 1_000
+"""Answers that one unit of work takes in: tens of milliseconds for which other writers wait."""
+BUCKET_S = 60
+
+Unit = Callable[[], AbstractContextManager[UnitOfWork]]
+
+
+class Drain:
+    """Takes in what servers logged. Keeps nothing but the references of the versions it met."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._references: dict[str, Reference] = {}
+
+    def reference(self, version: str) -> Reference:
+        """What a version's live counts are compared with. Raises NotFound, Corrupt."""
+        if version not in self._references:
+            with self._workshop.ledger.begin(write=False) as unit:
+                bundle = unit.get(ModelVersion, version).bundle
+            self._references[version] = self._workshop.bundles.open(bundle).reference
+        return self._references[version]
+
+    def step(self, unit: Unit) -> int:
+        """Take in one batch of every server at most; return how many answers that were.
+
+        `unit` opens the writing units. Raises Conflict when somebody else drains as well.
+        """
+        return sum(self._server(server, unit) for server in self._workshop.traffic.servers())
+
+    def _server(self, server: str, unit: Unit) -> int:
+        with self._workshop.ledger.begin(write=False) as reading:
+            since = reading.mark(server)
+        predictions = self._workshop.traffic.after(server, since, limit=BATCH)
+        if not predictions:
+            return 0
+        profiles = self._profiles(predictions)
+        with unit() as writing:
+            writing.drain(server, predictions, profiles, since=since)
+        return len(predictions)
+
+    def _profiles(self, predictions: Sequence[Prediction]) -> list[Profile]:
+        groups: dict[tuple[str, Kind, datetime], list[bytes]] = defaultdict(list)
+        for prediction in predictions:
+            # A log of an earlier release says nothing of bins.
+            if prediction.seen:
+                key = (prediction.version, prediction.kind, bucket(prediction.at))
+                groups[key].append(prediction.seen)
+        return [
+            Profile(
+                version,
+                kind,
+                begun,
+                len(seen),
+                tuple(int(count) for count in self.reference(version).count(seen)),
+            )
+            for (version, kind, begun), seen in groups.items()
+        ]
+
+
+def bucket(at: datetime) -> datetime:
+    """The start of the stretch of time that a moment belongs to."""
+    seconds = at.timestamp()
+    return datetime.fromtimestamp(seconds - seconds % BUCKET_S, UTC)

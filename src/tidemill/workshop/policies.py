@@ -1,0 +1,45 @@
+"""What the loop may do: the policies of the champion's experiment, and a person's on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Run
+from tidemill.loop.drift import DriftPolicy
+from tidemill.loop.trigger import TriggerPolicy
+from tidemill.validation import validated
+
+
+class Policies(BaseModel):
+    """What is judged as drift, and what begins a cycle."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    drift: DriftPolicy = DriftPolicy()
+    trigger: TriggerPolicy = TriggerPolicy()
+
+
+def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
+    """The policies in force. `overrides` are `drift.KEY=VALUE` and `trigger.KEY=VALUE`.
+
+    Without a run, and where its experiment was older than a policy, the defaults stand. Raises
+    UsageError naming what does not fit.
+    """
+    config = run.config if run else {}
+    tree: dict[str, dict[str, Any]] = {
+        group: dict(config.get(group, {})) for group in Policies.model_fields
+    }
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        group, _, key = path.partition(".")
+        if not equals or not key or group not in tree:
+            raise UsageError(
+                f"{override!r} is no policy of the loop.",
+                hint="Write drift.KEY=VALUE or trigger.KEY=VALUE, such as trigger.feedback=300.",
+            )
+        tree[group][key] = value
+    return validated(Policies, tree)

@@ -1,0 +1,76 @@
+"""How the loop stands, for a person who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from tidemill.domain.cycle import Cycle, Lease
+from tidemill.domain.drift import DriftVerdict
+from tidemill.domain.feedback import FeedbackStatus
+from tidemill.domain.types import Run
+from tidemill.loop.cycle import Step, decide
+from tidemill.loop.drift import sentence
+from tidemill.workshop.leadership import NAME
+from tidemill.workshop.policies import Policies, policies
+from tidemill.workshop.root import Workshop
+from tidemill.workshop.situation import situation
+
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who leads, what waits, the latest cycles, and what an engine would do next.
+
+    `feedback` counts by status; `verdict` is the latest on the champion, `window` the live answers
+    that the next one will judge.
+    """
+
+    engine: str
+    feedback: Mapping[str, int]
+    drift: str
+    verdict: DriftVerdict | None
+    window: int
+    cycles: tuple[Cycle, ...]
+    next: Step
+
+
+def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
+    """The loop over one workspace. Raises UsageError for an override that fits nothing."""
+    now = workshop.clock.now()
+    with workshop.ledger.begin(write=False) as unit:
+        seen = situation(unit, now)
+        champion = seen.champion
+        rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
+        window = sum(row.n for row in unit.profiles(champion.id)) if champion else 0
+        lease = unit.lease(NAME)
+        return Standing(
+            engine=_leader(lease, leading=lease is not None and lease.until > now),
+            feedback={
+                status: len(unit.feedback(status=status, limit=None))
+                for status in get_args(FeedbackStatus)
+            },
+            drift=_drift(seen.drift, window, rules),
+            verdict=seen.drift,
+            window=window,
+            cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
+            next=decide(seen, rules.trigger),
+        )
+
+
+def _leader(lease: Lease | None, *, leading: bool) -> str:
+    if lease is None:
+        return "No engine has ever led this workspace; `tidemill loop run` starts one."
+    if not leading:
+        return f"No engine leads; {lease.holder} did until {lease.until:%Y-%m-%d %H:%M:%S}."
+    return f"{lease.holder} leads."
+
+
+def _drift(verdict: DriftVerdict | None, window: int, rules: Policies) -> str:
+    growing = f"{window} of {rules.drift.minimum} predictions for the next check"
+    if verdict is None:
+        return f"not checked yet; {growing}."
+    said = "drift" if verdict.drifted else "no drift"
+    return f"{said} at {verdict.at:%Y-%m-%d %H:%M:%S}: {sentence(verdict)}; {growing}."

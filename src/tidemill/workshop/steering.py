@@ -1,0 +1,43 @@
+"""What a person does with cycles: begin one, or end one that waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from uuid_utils import uuid7
+
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import Conflict, UsageError
+from tidemill.workshop.root import Workshop
+from tidemill.workshop.turning import begin, move
+
+
+def trigger(workshop: Workshop, *, reason: str) -> Cycle:
+    """Begin a cycle for a person's reason. Raises NotFound without a champion, Conflict while
+    another cycle is open, UsageError for an empty reason."""
+    cause = _said(reason)
+    champion = workshop.champion()
+    now = workshop.clock.now()
+    cycle = Cycle(str(uuid7()), champion.recipe, "person", cause, champion.id, at=now, changed=now)
+    with workshop.ledger.begin() as unit:
+        begin(unit, cycle, actor=workshop.actor)
+    return cycle
+
+
+def refuse(workshop: Workshop, *, reason: str) -> Cycle:
+    """End the cycle that awaits approval. Raises Conflict when none does, UsageError."""
+    why = _said(reason)
+    with workshop.ledger.begin() as unit:
+        cycle = unit.cycle()
+        if cycle is None or cycle.state != "awaiting_approval":
+            raise Conflict(
+                "No cycle awaits approval.", hint="`tidemill loop status` shows the cycles."
+            )
+        move(unit, cycle, "refused", why, workshop.clock.now(), actor=workshop.actor)
+    return replace(cycle, state="refused", reason=why)
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise UsageError("A reason is needed, in words.", hint='--reason "what made you do it"')
+    return reason.strip()

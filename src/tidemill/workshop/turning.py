@@ -1,0 +1,182 @@
+"""What a step of a cycle does. Each ends in one fenced unit of work that also moves the cycle.
+
+Whatever takes long happens before that unit and leaves nothing that a second attempt would not
+make again, the same: a snapshot is named by its content, a judgement is only computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from uuid_utils import uuid7
+
+from tidemill.domain.cycle import Cycle, CycleState
+from tidemill.domain.errors import Corrupt, DataError, NotFound, TidemillError, UsageError
+from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import Jobs
+from tidemill.domain.types import ModelVersion, Run, Verdict
+from tidemill.loop import rollout
+from tidemill.loop.cycle import Situation, Step
+from tidemill.workshop import promotion
+from tidemill.workshop.draining import Unit
+from tidemill.workshop.growing import grow_snapshot
+from tidemill.workshop.root import Workshop
+from tidemill.workshop.training import new_run, record_snapshot, start
+
+ACTOR = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """The acts, over one workspace. `unit` opens fenced units."""
+
+    workshop: Workshop
+    jobs: Jobs
+    unit: Unit
+
+    def do(self, step: Step, situation: Situation) -> None:
+        """Take one step. Raises Conflict when the ledger moved since the situation was seen.
+
+        Data that no attempt could use ends the cycle as failed.
+        """
+        if step.act == "open":
+            self._open(step, situation)
+            return
+        cycle = situation.cycle
+        assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle
+        acts: dict[str, Callable[[Cycle, Step, datetime], None]] = {
+            "snapshot": self._snapshot,
+            "train": self._train,
+            "abandon": self._abandon,
+            "judge": self._judge,
+            "promote": self._promote,
+            "move": self._move,
+        }
+        try:
+            acts[step.act](cycle, step, situation.now)
+        except (DataError, NotFound, UsageError) as error:
+            self._fail(cycle, error, situation.now)
+
+    def _open(self, step: Step, situation: Situation) -> None:
+        assert situation.champion is not None and step.trigger is not None  # noqa: S101, PT018
+        with self.unit() as unit:
+            begin(
+                unit,
+                Cycle(
+                    id=str(uuid7()),
+                    recipe=situation.champion.recipe,
+                    trigger=step.trigger,
+                    cause=step.reason,
+                    champion=situation.champion.id,
+                    at=situation.now,
+                    changed=situation.now,
+                ),
+                actor=ACTOR,
+            )
+
+    def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        grown = grow_snapshot(self.workshop, cycle)
+        if grown is None:
+            reason = "There is no new feedback that a training could learn from."
+            self._move(cycle, Step("move", reason, state="refused"), now)
+            return
+        left = f", {len(grown.left)} left out" if grown.left else ""
+        with self.unit() as unit:
+            record_snapshot(unit, grown.snapshot, ACTOR)
+            unit.take_feedback(grown.taken, grown.snapshot.id)
+            moved = replace(cycle, snapshot=grown.snapshot.id)
+            reason = f"{step.reason}: {len(grown.taken)} labels taken{left}"
+            move(unit, moved, "snapshotted", reason, now)
+
+    def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.unit() as unit:
+            like = unit.get(Run, unit.get(ModelVersion, cycle.champion).run)
+            run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
+            start(unit, run, actor=ACTOR, reason=step.reason)
+            move(unit, replace(cycle, runs=(*cycle.runs, run.id)), "training", step.reason, now)
+        self.jobs.start(run.id, ("train", "--run", run.id))
+
+    def _abandon(self, cycle: Cycle, step: Step, _now: datetime) -> None:
+        """Close the run, so that its process, should it still be there, can register nothing."""
+        said = self.jobs.said(cycle.run)
+        error = f"{step.reason} {said}".strip()
+        with self.unit() as unit:
+            run = replace(unit.get(Run, cycle.run), status="failed", error=error)
+            unit.close_run(run, RunFailed(actor=ACTOR, subject=run.id, error=error))
+
+    def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.workshop.ledger.begin(write=False) as unit:
+            version = unit.version_of(cycle.run)
+        if version is None:
+            raise Corrupt(f"Run {cycle.run} is finished, and registered no version.")
+        verdict = promotion.weigh(self.workshop, version.id)
+        with self.unit() as unit:
+            verdict = promotion.record(unit, verdict, actor=ACTOR)
+            judged = replace(cycle, version=version.id, verdict=verdict.id)
+            move(unit, judged, "judged", f"{step.reason}: {outcome(verdict)}", now)
+
+    def _promote(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.unit() as unit:
+            verdict = unit.get(Verdict, cycle.verdict)
+            rollout.promote(
+                unit, verdict, actor=ACTOR, reason=f"{step.reason}; {cycle.cause}", at=now
+            )
+            move(unit, cycle, "promoted", f"It took the place of {cycle.champion}.", now)
+
+    def _move(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        assert step.state is not None  # noqa: S101 - a move says where to
+        with self.unit() as unit:
+            reason = step.reason
+            if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
+                why = f"Cycle {cycle.id} was refused, because too few of these labels are credible."
+                found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
+                reason += f" {len(found)} feedback labels were quarantined."
+            move(unit, cycle, step.state, reason, now)
+
+    def _fail(self, cycle: Cycle, error: TidemillError, now: datetime) -> None:
+        with self.unit() as unit:
+            move(unit, cycle, "failed", error.message, now)
+
+
+def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
+    """Open a cycle. Raises Conflict while another one is open."""
+    opened = CycleOpened(
+        actor=actor,
+        subject=cycle.id,
+        reason=cycle.cause,
+        trigger=cycle.trigger,
+        champion=cycle.champion,
+    )
+    unit.open_cycle(cycle, opened)
+
+
+def move(
+    unit: UnitOfWork,
+    cycle: Cycle,
+    state: CycleState,
+    reason: str,
+    now: datetime,
+    *,
+    actor: str = ACTOR,
+) -> None:
+    """Move a cycle on from the state it was seen in. Raises Conflict when it has moved since."""
+    moved = CycleMoved(
+        actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
+    )
+    to = replace(cycle, state=state, reason=reason, changed=now)
+    unit.move_cycle(to, expected=cycle.state, event=moved)
+
+
+def outcome(verdict: Verdict) -> str:
+    """A verdict in a few words."""
+    failed = [check.name for check in verdict.checks if not check.passed]
+    return f"refused ({', '.join(failed)})" if failed else "passed"
+
+
+def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
+    """True when the gate did not believe the fresh labels."""
+    checks = unit.get(Verdict, cycle.verdict).checks
+    return any(check.name == "fresh_credible" and not check.passed for check in checks)

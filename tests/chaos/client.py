@@ -1,0 +1,103 @@
+"""Somebody who asks without pause, gives labels, and remembers what was acknowledged."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+
+import httpx
+
+from pebble.stones import TARGET
+from tidemill.domain.types import Example
+
+AT_ONCE = 50
+"""Labels in one request."""
+FEW = 4
+"""Pebbles in one question."""
+PAUSE_S = 0.02
+SECONDS = 60.0
+
+
+class Client:
+    """Two threads: one asks until it is stopped, the other gives each label once.
+
+    Whatever is not acknowledged is given again. `answered` and `given` hold the ids that came with
+    a 200, and nothing else.
+    """
+
+    def __init__(self, url: Callable[[], str], taught: Sequence[Example]) -> None:
+        """`url` says where the server is now: it moves when the server is started again."""
+        self.answered: list[str] = []
+        self.given: list[str] = []
+        self.faults: list[str] = []
+        self.done = threading.Event()
+        """All labels were acknowledged."""
+        self._url = url
+        self._taught = taught
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._ask, self._teach)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let both finish their request and leave."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=SECONDS) as http:
+            for few in cycle(list(_parts(self._taught, FEW))):
+                if self._stop.wait(PAUSE_S):
+                    return
+                self._predicted(http, few)
+
+    def _teach(self) -> None:
+        """Every second request is about predictions, the others bring their payloads."""
+        with httpx.Client(timeout=SECONDS) as http:
+            for turn, examples in enumerate(_parts(self._taught, AT_ONCE)):
+                if turn % 2:
+                    about = [{"prediction": id} for id in self._predicted(http, examples)]
+                else:
+                    about = [{"payload": json.loads(row.payload)} for row in examples]
+                if len(about) < len(examples):
+                    return  # stopped before it was answered
+                said = [{"label": row.labels[TARGET], "actor": "bob"} for row in examples]
+                rows = [{**what, **label} for what, label in zip(about, said, strict=True)]
+                self.given += self._heard(http, "/v1/feedback", {"feedback": rows}, "feedback")
+        if len(self.given) == len(self._taught):
+            self.done.set()
+
+    def _predicted(self, http: httpx.Client, examples: Sequence[Example]) -> list[str]:
+        rows = [json.loads(row.payload) for row in examples]
+        ids = self._heard(http, "/v1/predict", {"instances": rows}, "predictions")
+        self.answered += ids
+        return ids
+
+    def _heard(self, http: httpx.Client, path: str, body: object, name: str) -> list[str]:
+        """The ids that came with a 200, however often it takes; none once it is stopped."""
+        while not self._stop.is_set():
+            try:
+                response = http.post(f"{self._url()}{path}", json=body)
+            except httpx.TransportError:
+                # The server was killed, or has not come back yet.
+                self._stop.wait(PAUSE_S)
+                continue
+            if response.status_code == httpx.codes.OK:
+                return [str(row["id"]) for row in response.json()[name]]
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                self.faults.append(f"{path}: {response.status_code} {response.text}")
+                return []
+            self._stop.wait(PAUSE_S)
+        return []
+
+
+def _parts(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
+    return (examples[at : at + size] for at in range(0, len(examples), size))

@@ -1,0 +1,137 @@
+"""What must be true of a workspace whose mill was killed at some moment and went on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import processes
+from tests.chaos.client import Client
+from tests.chaos.records import Records
+
+from tidemill.domain.types import Example, ModelVersion, Run
+from tidemill.settings import read_settings
+from tidemill.staging import PREFIX
+from tidemill.workshop.root import open_workshop
+
+MADE = {
+    "SnapshotTaken": "snapshots",
+    "RunStarted": "runs",
+    "VersionRegistered": "model_versions",
+    "VerdictGiven": "verdicts",
+    "DriftJudged": "drift_verdicts",
+    "FeedbackGiven": "feedback",
+    "CycleOpened": "cycles",
+}
+"""Each of these events tells of one new row of a table, and each row has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a cycle came to: the same, whoever was killed on the way."""
+
+    versions: tuple[str, ...]
+    snapshot: str
+    weights: str
+
+
+def check(home: Path, client: Client, taught: Sequence[Example], opened: str) -> Outcome:
+    """Every invariant of a workspace that nothing runs on any more; `opened` is its cycle."""
+    assert processes.naming(home) == []
+    assert client.faults == []
+    records = Records(home)
+    try:
+        _cycle(records, opened)
+        _promotion(records)
+        _answers(records, client)
+        _feedback(records, client, taught)
+        _events(records)
+    finally:
+        records.close()
+    return _files(home)
+
+
+def _cycle(records: Records, opened: str) -> None:
+    [cycle] = records.rows("cycles")
+    assert (cycle["id"], cycle["state"]) == (opened, "settled"), cycle["reason"]
+    moves = [row for row in records.events("CycleMoved") if row["subject"] == opened]
+    stations = ["triggered", *(row["state"] for row in moves)]
+    assert [row["before"] for row in moves] == stations[:-1]
+    assert stations[-1] == cycle["state"]
+
+
+def _promotion(records: Records) -> None:
+    moves = records.events("AliasMoved")
+    champions = [row["version"] for row in moves if row["subject"] == "champion"]
+    assert champions == ["v1", "v2"]
+    allowed = {row["id"]: row["version"] for row in records.rows("verdicts") if row["passed"]}
+    assert all(allowed.get(row["verdict"]) == row["version"] for row in moves)
+    aliases = {row["name"]: row["version"] for row in records.rows("aliases")}
+    assert aliases == {"champion": "v2", "previous": "v1"}
+
+
+def _answers(records: Records, client: Client) -> None:
+    """Acknowledged answers are logged, and logged ones are drained and counted once."""
+    logged, drained = records.logged(), records.drained()
+    assert drained == logged
+    ids = {id for _, _, id, _, _ in drained}
+    assert len(ids) == len(drained)
+    assert len(client.answered) == len(set(client.answered)) > 0
+    assert set(client.answered) <= ids
+    live = Counter(version for *_, version, kind in drained if kind == "live")
+    counted: Counter[str] = Counter()
+    for row in records.rows("profiles", "version", "kind", "n"):
+        counted[row["version"]] += row["n"] * (row["kind"] == "live")
+    assert counted == live
+    judged = sum(row["answers"] for row in records.rows("drift_verdicts"))
+    closed = [row["n"] for row in records.rows("profiles", "window", "n") if row["window"]]
+    assert judged == sum(closed)
+
+
+def _feedback(records: Records, client: Client, taught: Sequence[Example]) -> None:
+    rows = records.rows("feedback")
+    assert Counter(row["id"] for row in rows) == Counter(client.given)
+    labels = {(row["example"], row["target"], row["item"], row["label"]) for row in rows}
+    assert len(labels) == len(rows)
+    assert labels == {
+        (row.id, target, "", label) for row in taught for target, label in row.labels.items()
+    }
+    assert {row["status"] for row in rows} == {"accepted"}
+
+
+def _events(records: Records) -> None:
+    """No event without its change, and no change without its event."""
+    for kind, table in MADE.items():
+        told = Counter(row["subject"] for row in records.events(kind))
+        assert told == Counter(row["id"] for row in records.rows(table, "id")), kind
+    runs = {row["id"]: row["status"] for row in records.rows("runs", "id", "status")}
+    ends = records.events("RunFinished", "RunFailed")
+    assert runs == {
+        row["subject"]: "finished" if row["kind"] == "RunFinished" else "failed" for row in ends
+    }
+    assert len(ends) == len(runs)
+    settled = Counter(row["subject"] for row in records.events("FeedbackSettled"))
+    assert settled == Counter(row["id"] for row in records.rows("feedback", "id"))
+    tokens = [row["token"] for row in records.events("LeaseTaken")]
+    [lease] = records.rows("leases")
+    assert tokens == list(range(1, lease["token"] + 1))
+
+
+def _files(home: Path) -> Outcome:
+    """Everything that has its name is whole, and what killed writers left is removed."""
+    workshop = open_workshop(read_settings(home=home), create=True)
+    try:
+        assert list(home.rglob(f"{PREFIX}*")) == []
+        for id in workshop.snapshots.list():
+            workshop.snapshots.open(id).verify()
+        with workshop.ledger.begin(write=False) as unit:
+            versions = unit.latest(ModelVersion)
+            newest = versions[0]
+            weights = unit.get(Run, newest.run).weights
+        for version in versions:
+            assert workshop.bundles.open(version.bundle).id == version.bundle
+        return Outcome(tuple(row.id for row in reversed(versions)), newest.snapshot, weights)
+    finally:
+        workshop.ledger.close()

@@ -1,0 +1,78 @@
+"""Two engines on one workspace: one leads; it is paused, the other finishes, and it stays out."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.chaos import processes
+from tests.chaos.conftest import Tally, Undisturbed
+from tests.chaos.invariants import check
+from tests.chaos.mill import SECONDS, Mill
+
+from tidemill.cli.process import EngineProcess
+
+pytestmark = [
+    pytest.mark.xdist_group("chaos"),
+    pytest.mark.skipif(not processes.PROC.is_dir(), reason="processes are looked for in /proc"),
+]
+PACE = {"TIDEMILL_TICK_MS": "200", "TIDEMILL_LEASE_MS": "3000"}
+"""So that a leader on a busy machine keeps its lease, and writes only now and then."""
+
+
+def said(home: Path, name: str) -> str:
+    return home.with_name(f"{name}.log").read_text("utf-8")
+
+
+def holds(engine: EngineProcess, holder: str) -> bool:
+    """True when the lease's holder is this process: a host, a process and an id make the name."""
+    return f":{engine.pid}:" in holder
+
+
+def pause_between_units(mill: Mill, engine: EngineProcess) -> None:
+    """Stop it where it does not hold the ledger's lock, which would stop everybody else."""
+
+    def stopped() -> bool:
+        os.kill(engine.pid, signal.SIGSTOP)
+        if mill.records.unlocked():
+            return True
+        os.kill(engine.pid, signal.SIGCONT)
+        return False
+
+    mill.until(stopped, "a moment at which the leader does not write")
+
+
+def test_a_paused_leader_is_followed_and_writes_nothing_when_it_wakes(
+    home: Path, undisturbed: Undisturbed, tally: Tally
+) -> None:
+    with tally.trial("two engines"), Mill(home, **PACE) as mill:
+        one, records = mill.engine, mill.records
+        mill.until(lambda: holds(one, records.leader()), "a leader")
+        first = records.leader()
+        two = mill.start_engine("two")
+        mill.until(lambda: f"{first} holds the lease" in said(home, "two"), "the other's word")
+        mill.until(lambda: mill.trainer() is not None, "a trainer")
+        opened = records.cycle()
+        pause_between_units(mill, one)
+        tally.kills["engine, paused"][records.state()] += 1
+        mill.until(lambda: holds(two, records.leader()), f"a second leader within {SECONDS} s")
+        mill.engine = two
+        mill.until(lambda: records.state() == "settled", "the end of the cycle")
+        mill.settle()
+        assert said(home, "two").count("holds the lease") == 1
+        before = records.rows("events")
+        os.kill(one.pid, signal.SIGCONT)
+        second = records.leader()
+        log = mill.log
+        mill.until(
+            lambda: f"{second} holds the lease" in log.read_text("utf-8"), "the first's word"
+        )
+        assert holds(two, records.leader())
+        assert records.rows("events") == before
+        assert [row["actor"] for row in records.events("LeaseTaken")] == [first, second]
+        one.stop()
+        two.stop()
+        outcome = check(home, mill.client, mill.taught, opened)
+    assert outcome == undisturbed.outcome

@@ -1,0 +1,123 @@
+"""`tidemill feedback`, over a workspace on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.cli.main import main
+from tidemill.domain.feedback import Feedback
+from tidemill.loop.feedback import give
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Ask = Callable[..., tuple[int, str, str]]
+GIVEN = [("a", "rust", "ana"), ("a", "miner", "bob"), ("b", "rust", "ana"), ("c", "rust", "ana")]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A workspace with four labels, two of them about the same leaf."""
+    home = tmp_path / "home"
+    workshop = open_workshop(read_settings(home=home), create=True)
+    with workshop.ledger.begin() as unit:
+        for n, (leaf, label, actor) in enumerate(GIVEN):
+            at = NOW + timedelta(minutes=n)
+            item = Feedback(f"f{n}", "", leaf * 64, "disease", "", label, "phoma", actor, at)
+            give(unit, item)
+    workshop.ledger.close()
+    return home
+
+
+@pytest.fixture
+def ask(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Runs the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.setenv("TIDEMILL_HOME", str(home))
+    monkeypatch.setenv("TIDEMILL_ACTOR", "eve")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tidemill", "feedback", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def told(ask: Ask, *words: str) -> list[dict[str, Any]]:
+    code, out, _ = ask(*words, "--json")
+    assert code == 0, out
+    rows: list[dict[str, Any]] = json.loads(out)["feedback"]
+    return rows
+
+
+def statuses(ask: Ask) -> dict[str, str]:
+    return {row["id"]: row["status"] for row in told(ask, "list")}
+
+
+def test_listing_is_newest_first_and_of_a_status_oldest_first(ask: Ask) -> None:
+    assert [row["id"] for row in told(ask, "list")] == ["f3", "f2", "f1", "f0"]
+    pending = told(ask, "list", "--status", "pending", "--limit", "2")
+    assert [row["id"] for row in pending] == ["f0", "f1"]
+    assert told(ask, "list", "--status", "accepted") == []
+    code, out, _ = ask("list")
+    assert code == 0
+    assert "rust" in out
+    assert ask("list", "--status", "maybe")[0] == 2
+
+
+def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:
+    [row] = told(ask, "accept", "f2", "--reason", "seen")
+    assert (row["id"], row["status"], row["reason"]) == ("f2", "accepted", "seen")
+    code, _, err = ask("reject", "f0", "f1", "--reason", "blurred")
+    assert (code, err.strip()) == (0, "2 rejected")
+    expected = {"f0": "rejected", "f1": "rejected", "f2": "accepted", "f3": "pending"}
+    assert statuses(ask) == expected
+    with open_workshop(read_settings(home=home)).ledger.begin(write=False) as unit:
+        [event] = unit.events(subject="f0")[:1]
+    assert (event.kind, event.actor, event.reason) == ("FeedbackSettled", "eve", "blurred")
+
+
+def test_accepting_all_takes_the_later_of_two_labels(ask: Ask) -> None:
+    code, _, err = ask("accept", "--all")
+    assert (code, err.strip()) == (0, "1 superseded, 3 accepted")
+    assert statuses(ask) == {
+        "f0": "superseded",
+        "f1": "accepted",
+        "f2": "accepted",
+        "f3": "accepted",
+    }
+    assert ask("accept", "--all")[2].strip() == "nothing is pending"
+
+
+def test_accepting_all_does_not_undo_a_later_label(ask: Ask) -> None:
+    ask("accept", "f1")
+    ask("accept", "--all")
+    assert statuses(ask)["f1"] == "accepted"
+    assert statuses(ask)["f0"] == "superseded"
+
+
+@pytest.mark.parametrize("act", [["accept"], ["reject", "--reason", "so"]])
+def test_one_that_cannot_be_settled_keeps_all_as_they_were(ask: Ask, act: list[str]) -> None:
+    before = statuses(ask)
+    assert ask(*act, "f2", "f9")[0] == 3
+    assert statuses(ask) == before
+    assert ask(*act, "f2")[0] == 0
+    before = statuses(ask)
+    assert ask(*act, "f3", "f2")[0] == 1
+    assert statuses(ask) == before
+
+
+def test_a_command_that_does_not_say_what_is_usage(ask: Ask) -> None:
+    for words in (["accept"], ["accept", "f1", "--all"], ["reject", "f1"], ["reject"]):
+        assert ask(*words)[0] == 2, words

@@ -1,0 +1,153 @@
+"""What every ledger must do with feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.domain.errors import Conflict, NotFound
+from tidemill.domain.events import FeedbackGiven, FeedbackSettled
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.ledger import Ledger, UnitOfWork
+
+NOW = FixedClock().now()
+MINUTE = timedelta(minutes=1)
+FEEDBACK = Feedback("f1", "p1", "x1", "disease", "leaf 2", "rust", "healthy", "ann", NOW)
+GIVEN = FeedbackGiven(actor="ann", subject="f1", example="x1", target="disease", label="rust")
+SETTLED = FeedbackSettled(actor="ben", subject="f1", before="pending", status="accepted")
+ACCEPTED = replace(FEEDBACK, status="accepted", reason="Ben agrees.", settled=NOW)
+
+
+def give(ledger: Ledger, *given: Feedback) -> None:
+    with ledger.begin() as unit:
+        for row in given:
+            unit.add(row, GIVEN)
+
+
+@pytest.fixture
+def given(ledger: Ledger) -> Ledger:
+    """One piece of feedback that nobody has decided on."""
+    give(ledger, FEEDBACK)
+    return ledger
+
+
+def test_feedback_comes_back_as_it_was(given: Ledger) -> None:
+    with given.begin(write=False) as unit:
+        assert unit.get(Feedback, "f1") == FEEDBACK
+        assert unit.feedback() == [FEEDBACK]
+
+
+def test_feedback_comes_oldest_first_and_is_bounded_from_there(ledger: Ledger) -> None:
+    give(ledger, *(replace(FEEDBACK, id=f"f{n}") for n in range(105)))
+    with ledger.begin(write=False) as unit:
+        assert [row.id for row in unit.feedback(limit=2)] == ["f0", "f1"]
+        assert [row.id for row in unit.feedback()] == [f"f{n}" for n in range(100)]
+        assert len(unit.feedback(limit=None)) == 105
+
+
+def test_feedback_is_found_by_status_and_by_example(ledger: Ledger) -> None:
+    rows = [
+        FEEDBACK,
+        replace(FEEDBACK, id="f2", example="x2"),
+        replace(ACCEPTED, id="f3"),
+        replace(ACCEPTED, id="f4", example="x2"),
+    ]
+    give(ledger, *rows)
+    with ledger.begin(write=False) as unit:
+        assert unit.feedback(status="pending") == rows[:2]
+        assert unit.feedback(example="x2") == [rows[1], rows[3]]
+        assert unit.feedback(status="accepted", example="x1") == [rows[2]]
+        assert unit.feedback(status="quarantined") == []
+
+
+def test_settling_replaces_status_reason_and_moment_alone(given: Ledger) -> None:
+    to = replace(ACCEPTED, label="miner", actor="eve", snapshot="s9")
+    with given.begin() as unit:
+        unit.settle_feedback(to, expected="pending", event=SETTLED)
+    with given.begin(write=False) as unit:
+        assert unit.get(Feedback, "f1") == ACCEPTED
+        assert [event.kind for event in unit.events()] == ["FeedbackSettled", "FeedbackGiven"]
+
+
+def test_settling_keeps_the_order(ledger: Ledger) -> None:
+    give(ledger, FEEDBACK, replace(FEEDBACK, id="f2"))
+    with ledger.begin() as unit:
+        unit.settle_feedback(ACCEPTED, expected="pending", event=SETTLED)
+        assert [row.id for row in unit.feedback()] == ["f1", "f2"]
+
+
+def test_feedback_is_settled_only_from_where_that_was_decided(given: Ledger) -> None:
+    with given.begin() as unit:
+        unit.settle_feedback(ACCEPTED, expected="pending", event=SETTLED)
+    rejected = replace(FEEDBACK, status="rejected", settled=NOW)
+    with pytest.raises(Conflict, match="accepted"), given.begin() as unit:
+        unit.settle_feedback(rejected, expected="pending", event=SETTLED)
+    with pytest.raises(NotFound), given.begin() as unit:
+        unit.settle_feedback(replace(rejected, id="f9"), expected="pending", event=SETTLED)
+    with given.begin(write=False) as unit:
+        assert unit.feedback() == [ACCEPTED]
+        assert len(unit.events()) == 2
+
+
+def test_accepted_feedback_is_counted_from_a_moment_on(ledger: Ledger) -> None:
+    moments = [NOW, NOW + MINUTE, NOW + MINUTE + timedelta(microseconds=1), NOW + 2 * MINUTE]
+    give(
+        ledger,
+        FEEDBACK,
+        replace(FEEDBACK, id="f2", status="rejected", settled=NOW + 3 * MINUTE),
+        *(replace(ACCEPTED, id=f"a{n}", settled=moment) for n, moment in enumerate(moments)),
+    )
+    with ledger.begin(write=False) as unit:
+        assert unit.accepted_since(None) == 4
+        assert unit.accepted_since(NOW - MINUTE) == 4
+        assert unit.accepted_since(NOW) == 3
+        assert unit.accepted_since(NOW + MINUTE) == 2
+        assert unit.accepted_since(NOW + 2 * MINUTE) == 0
+
+
+def test_the_first_snapshot_that_took_feedback_stays(ledger: Ledger) -> None:
+    give(ledger, FEEDBACK, replace(FEEDBACK, id="f2"), replace(FEEDBACK, id="f3"))
+    with ledger.begin() as unit:
+        unit.take_feedback(["f1"], "s1")
+        unit.take_feedback(["f1", "f2"], "s2")
+        unit.take_feedback([], "s3")
+    with ledger.begin(write=False) as unit:
+        assert [row.snapshot for row in unit.feedback()] == ["s1", "s2", ""]
+
+
+def test_a_snapshot_takes_only_feedback_that_is_there(given: Ledger) -> None:
+    with pytest.raises(NotFound), given.begin() as unit:
+        unit.take_feedback(["f1", "f9"], "s1")
+    with given.begin(write=False) as unit:
+        assert unit.get(Feedback, "f1").snapshot == ""
+
+
+def test_a_snapshot_may_take_more_than_one_statement_can_name(ledger: Ledger) -> None:
+    ids = [f"f{n}" for n in range(40_000)]
+    give(ledger, replace(FEEDBACK, id="f0"), replace(FEEDBACK, id="f39999"))
+    with pytest.raises(NotFound), ledger.begin() as unit:
+        unit.take_feedback(ids, "s1")
+    with ledger.begin() as unit:
+        unit.take_feedback(["f0", "f39999"] * 20_000, "s1")
+        assert {row.snapshot for row in unit.feedback()} == {"s1"}
+
+
+WRITES: dict[str, Callable[[UnitOfWork], None]] = {
+    "settle_feedback": lambda unit: unit.settle_feedback(
+        ACCEPTED, expected="pending", event=SETTLED
+    ),
+    "take_feedback": lambda unit: unit.take_feedback(["f1"], "s1"),
+    "take no feedback": lambda unit: unit.take_feedback([], "s1"),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_reading_unit_refuses_to_write(given: Ledger, name: str) -> None:
+    with given.begin(write=False) as unit, pytest.raises(Conflict, match="for reading"):
+        WRITES[name](unit)
+    with given.begin(write=False) as unit:
+        assert unit.feedback() == [FEEDBACK]

@@ -1,0 +1,325 @@
+"""A snapshot and the feedback that joins it."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidemill.data.canonical import canonical_row
+from tidemill.data.growth import Accepted, Growth, grow
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.data.splits import by_hash_joined
+from tidemill.domain.errors import Corrupt, NotFound
+from tidemill.domain.types import Example, Split, payload_id
+
+Make = Callable[..., Example]
+Grow = Callable[..., Growth]
+Named = Callable[[Split], str]
+DISTANCE = 6
+AT = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def said(payload: str | bytes, label: str = "rust", id: str = "", **more: str) -> Accepted:
+    data = payload.encode() if isinstance(payload, str) else payload
+    labels = {"disease": label} | more
+    return Accepted((id or f"f-{payload!r}",), payload_id(data), labels, lambda: data)
+
+
+def rows(store: SnapshotStore, id: str) -> dict[str, Example]:
+    """The rows of a snapshot by payload, verified."""
+    opened = store.open(id)
+    opened.verify()
+    return {row.payload.decode(): row for row in opened.rows()}
+
+
+@pytest.fixture
+def grown(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -> Grow:
+    """Grows a parent, the crowd's snapshot unless another one is named."""
+    write()
+
+    def growth(items: Sequence[Accepted], parent: str = "", **choices: Any) -> Growth:
+        opened = store.open(parent or write().id)
+        given: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
+        return grow(opened, items, codec, store, **given)
+
+    return growth
+
+
+@pytest.fixture
+def named(codec: Any) -> Named:
+    """Makes a payload that its hash puts in a split."""
+
+    def text_in(split: Split) -> str:
+        texts = (f"leaf {n}" for n in range(1000))
+        return next(
+            text
+            for text in texts
+            if by_hash_joined(codec.fingerprint(text.encode()).exact) == split
+        )
+
+    return text_in
+
+
+def test_the_hash_is_fixed_for_ever() -> None:
+    # The first byte of `printf 2 | sha256sum` is d4: 0xd4 / 256 = 0.83, at or above 0.65; that of
+    # 19 is 94, between 0.55 and 0.65.
+    found = {number: by_hash_joined(str(number)) for number in (0, 2, 3, 5, 19, 35)}
+    assert found == {0: "train", 2: "fresh", 3: "train", 5: "fresh", 19: "val", 35: "val"}
+
+
+def test_the_hash_gives_fifty_five_ten_thirty_five() -> None:
+    found = [by_hash_joined(f"leaf {number}") for number in range(4000)]
+    shares: dict[Split, float] = {"train": 0.55, "val": 0.10, "fresh": 0.35}
+    for split, share in shares.items():
+        assert found.count(split) / 4000 == pytest.approx(share, abs=0.025)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "fresh"])
+def test_a_new_example_goes_where_its_hash_says(
+    named: Named, grown: Grow, store: SnapshotStore, write: Any, split: Split
+) -> None:
+    growth = grown([said(named(split), "healthy", "f1")])
+    assert (growth.taken, growth.left) == (("f1",), {})
+    assert (growth.snapshot.parent, growth.snapshot.at) == (write().id, AT)
+    row = rows(store, growth.snapshot.id)[named(split)]
+    assert (row.split, row.source, row.origin) == (split, "feedback", "feedback/f1")
+    assert row.labels == {"disease": "healthy"}
+
+
+def test_what_resembles_a_held_back_row_is_held_back_with_it(
+    write: Any, grown: Grow, store: SnapshotStore, crowd: list[Example], example: Make
+) -> None:
+    held: list[tuple[Split, int]] = [("val", 0), ("fresh", 0xFFFF), ("anchor", 0xFFFF0000)]
+    parent = write(
+        [*crowd, *(example(f"{split} row|{near:x}", split=split) for split, near in held)]
+    )
+    for split, near in held:
+        items = [said(f"{split} {n}|{near ^ 1 << n:x}") for n in range(4)]
+        growth = grown(items, parent.id)
+        if split == "anchor":
+            assert (growth.snapshot, growth.taken) == (parent, ())
+            assert all("anchor, which never grows" in why for why in growth.left.values())
+            assert len(growth.left) == 4
+        else:
+            found = rows(store, growth.snapshot.id)
+            assert {found[f"{split} {n}|{near ^ 1 << n:x}"].split for n in range(4)} == {split}
+
+
+def test_what_resembles_feedback_in_train_joins_it(
+    codec: Any, grown: Grow, store: SnapshotStore
+) -> None:
+    texts = [f"leaf {n}|abcd" for n in range(200)]
+    by_split = {by_hash_joined(codec.fingerprint(t.encode()).exact): t for t in texts}
+    parent = grown([said(by_split["train"], id="f1")]).snapshot
+    assert rows(store, parent.id)[by_split["train"]].split == "train"
+    found = rows(store, grown([said(by_split["fresh"], id="f2")], parent.id).snapshot.id)
+    assert found[by_split["fresh"]].split == "train"
+
+
+def test_an_example_in_train_gets_its_new_label(
+    grown: Grow, store: SnapshotStore, write: Any
+) -> None:
+    growth = grown([said("rust train 3", "healthy", "f1")])
+    assert growth.snapshot.rows == write().rows
+    row = rows(store, growth.snapshot.id)["rust train 3"]
+    assert (row.split, row.source, row.origin) == ("train", "feedback", "feedback/f1")
+    assert row.labels == {"disease": "healthy"}
+
+
+@pytest.mark.parametrize("split", ["val", "anchor"])
+def test_what_was_held_back_keeps_its_label(grown: Grow, write: Any, split: str) -> None:
+    growth = grown([said(f"rust {split} 1", "healthy", "f1")])
+    assert (growth.snapshot, growth.taken) == (write(), ())
+    assert growth.left == {"f1": f"The example is held back in {split}, with the label it had."}
+
+
+@pytest.mark.parametrize("split", ["train", "val", "fresh"])
+def test_the_latest_label_of_earlier_feedback_wins(
+    named: Named, grown: Grow, store: SnapshotStore, split: Split
+) -> None:
+    first = grown([said(named(split), "rust", "f1")]).snapshot
+    second = grown([said(named(split), "healthy", "f2")], first.id)
+    assert second.taken == ("f2",)
+    row = rows(store, second.snapshot.id)[named(split)]
+    assert (row.labels, row.split, row.origin) == ({"disease": "healthy"}, split, "feedback/f2")
+    assert second.snapshot.rows == first.rows
+
+
+def test_a_label_that_the_snapshot_has_changes_nothing(grown: Grow, write: Any) -> None:
+    growth = grown([said("rust train 3", "rust", "f1")])
+    assert (growth.snapshot, growth.taken) == (write(), ())
+    assert growth.left == {"f1": "The snapshot has this label already."}
+
+
+def unreadable(error: Exception) -> Accepted:
+    def payload() -> bytes:
+        raise error
+
+    return Accepted(("f1",), payload_id(b"x"), {"disease": "rust"}, payload)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (said(b"\xff", id="f1"), "not UTF-8"),
+        (unreadable(NotFound("It is gone.")), "It is gone."),
+        (unreadable(Corrupt("It was changed.")), "It was changed."),
+        (said("new", "mildew", "f1"), "no label 'mildew' of 'disease'"),
+        (said("new", "rust", "f1", age="old"), "no label 'old' of 'age'"),
+    ],
+)
+def test_what_cannot_be_taken_is_left_out_with_a_reason(
+    named: Named, grown: Grow, item: Accepted, reason: str
+) -> None:
+    growth = grown([item, said(named("train"), id="f2")])
+    assert growth.taken == ("f2",)
+    assert reason in growth.left["f1"]
+    assert len(growth.left) == 1
+
+
+def test_a_new_example_needs_a_label_of_every_target(
+    write: Any, grown: Grow, store: SnapshotStore, example: Make
+) -> None:
+    two = [
+        replace(example(f"{split} {n}", split=split), labels={"age": "old", "disease": "rust"})
+        for split in ("train", "val", "anchor")
+        for n in range(2)
+    ]
+    two[0] = replace(two[0], labels={"age": "new", "disease": "healthy"})
+    parent = write(two)
+    half = Accepted(("f1",), payload_id(b"new"), {"disease": "rust"}, lambda: b"new")
+    known = Accepted(("f2",), two[0].id, {"age": "old"}, lambda: two[0].payload)
+    whole = Accepted(
+        ("f3", "f4"), payload_id(b"x"), {"disease": "rust", "age": "new"}, lambda: b"x"
+    )
+    growth = grown([half, known, whole], parent.id)
+    assert growth.left == {"f1": "It says nothing about age."}
+    assert growth.taken == ("f2", "f3", "f4")
+    found = rows(store, growth.snapshot.id)
+    assert found["train 0"].labels == {"age": "old", "disease": "healthy"}
+    assert found["x"].origin == "feedback/f3"
+
+
+def test_an_example_under_several_labels_gets_the_one_that_was_accepted(
+    write: Any, grown: Grow, store: SnapshotStore, crowd: list[Example], example: Make
+) -> None:
+    sides = [example("torn", label, origin=label, split="train") for label in ("rust", "healthy")]
+    parent = write([*crowd, *sides])
+    growth = grown([said("torn", "healthy", "f1")], parent.id)
+    assert growth.snapshot.rows == parent.rows - 1
+    assert store.open(growth.snapshot.id).labels_of({sides[0].id}) == {
+        sides[0].id: [{"disease": "healthy"}]
+    }
+
+
+def test_progress_ends_where_it_said_it_would(grown: Grow, write: Any) -> None:
+    heard: list[tuple[int, int]] = []
+    told = {"progress": lambda done, of: heard.append((done, of))}
+    items = [said(f"leaf {n}") for n in range(3)] + [said(b"\xff")]
+    first = grown(items, **told).snapshot
+    assert heard[-1][0] == heard[-1][1] == 12 + 4 + 32 + 4
+    assert heard == sorted(heard)
+    heard.clear()
+    grown([said("rust train 1", "healthy")], first.id, **told)
+    assert heard == [(done, first.rows) for done in range(1, first.rows + 1)]
+
+
+def test_no_payload_outlives_its_turn(grown: Grow) -> None:
+    """Each payload is got twice at most, and never before the one before it was let go."""
+    asked: dict[str, int] = {}
+
+    def item(n: int) -> Accepted:
+        data = f"leaf {n}".encode()
+
+        def payload() -> bytes:
+            asked[f"f{n}"] = asked.get(f"f{n}", 0) + 1
+            return data
+
+        return Accepted((f"f{n}",), payload_id(data), {"disease": "rust"}, payload)
+
+    grown([item(n) for n in range(5)])
+    assert set(asked.values()) == {2}
+
+
+Row = tuple[int, int, str]
+"""Which of a few pictures, in which of its near-duplicates, under which label."""
+ROWS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["rust", "healthy"])),
+    max_size=12,
+    unique_by=lambda row: row[:2],
+)
+NEAR = [0x0, 0xFFF, 0xFFF000, 0xFFF000000, 0xFFF000000000, 0xFFF000000000000]
+SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
+
+
+def text(picture: int, variant: int) -> str:
+    return f"{picture}.{variant}|{NEAR[picture] ^ (1 << variant):x}"
+
+
+def items(given_rows: Sequence[Row]) -> list[Accepted]:
+    return [said(text(p, v), label, f"f{p}.{v}") for p, v, label in given_rows]
+
+
+def parent_of(held: Mapping[int, Split], store: SnapshotStore, example: Make) -> str:
+    base: list[tuple[str, str, Split]] = [
+        (f"{label} {split}", label, split)
+        for label in ("rust", "healthy")
+        for split in ("train", "val", "anchor")
+    ]
+    base += [(text(picture, 9), "rust", split) for picture, split in held.items()]
+    made = [example(name, label, split=split) for name, label, split in base]
+    return store.write(made, recipe="leaves", policy="stop", parent=None, at=AT).id
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    given_rows=ROWS,
+    held=st.dictionaries(st.integers(0, 5), st.sampled_from(SPLITS)),
+    seed=st.integers(0, 100),
+)
+def test_growing_keeps_its_promises(
+    codec: Any, example: Make, given_rows: list[Row], held: dict[int, Split], seed: int
+) -> None:
+    def near(row: Example) -> int:
+        return int(codec.fingerprint(row.payload).near)
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = SnapshotStore(Path(folder))
+        parent = store.open(parent_of(held, store, example))
+        choices: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT}
+        offered = items(given_rows)
+        growth = grow(parent, offered, codec, store, **choices)
+
+        # What is taken and what is left make up what was offered.
+        ids = {id for item in offered for id in item.feedback}
+        assert set(growth.taken) | set(growth.left) == ids
+        assert set(growth.taken).isdisjoint(growth.left)
+
+        # The parent's rows are all there, as they were.
+        after = list(store.open(growth.snapshot.id).rows())
+        before = {canonical_row(row) for row in parent.rows()}
+        assert before <= {canonical_row(row) for row in after}
+
+        # No new row in train resembles anything held back, and anchor did not grow.
+        new = [row for row in after if canonical_row(row) not in before]
+        assert {row.split for row in new} <= {"train", "val", "fresh"}
+        back = [near(row) for row in after if row.split != "train"]
+        learnt = [near(row) for row in new if row.split == "train"]
+        assert not [n for n in learnt for b in back if (n ^ b).bit_count() <= DISTANCE]
+
+        # Neither the order nor a repetition matters.
+        shuffled = list(offered)
+        random.Random(seed).shuffle(shuffled)
+        assert grow(parent, shuffled, codec, store, **choices) == growth
+        child = store.open(growth.snapshot.id)
+        again = grow(child, shuffled, codec, store, **choices)
+        assert (again.snapshot, again.taken) == (growth.snapshot, ())

@@ -1,0 +1,178 @@
+"""What a cycle does next, for every state it can be found in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.domain.cycle import FINAL, Cycle, CycleState
+from tidemill.domain.drift import DriftVerdict, FeatureDrift
+from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Check, ModelVersion, Run, Verdict
+from tidemill.loop.cycle import ABANDONED, INTERRUPTED, Act, Situation, Step, decide
+from tidemill.loop.trigger import TriggerPolicy
+
+NOW = FixedClock().now()
+HOUR = timedelta(hours=1)
+V1 = ModelVersion("v1", "b1", "r1", "s1", "coffee", None, NOW)
+V2 = ModelVersion("v2", "b2", "r2", "s2", "coffee", "v1", NOW)
+V3 = ModelVersion("v3", "b3", "r3", "s3", "coffee", "v1", NOW)
+RUN = Run("r2", "coffee", "s2", 0, {}, {}, {}, NOW)
+CYCLE = Cycle("c1", "coffee", "drift", "It drifted.", "v1", NOW, changed=NOW)
+PASSED = Verdict("d2", "v2", "v1", True, (Check("floor", True, "0.9"),), 1, NOW)
+REFUSED = replace(PASSED, passed=False, checks=(Check("fresh_gain", False, "too little"),))
+DRIFT = DriftVerdict(
+    "w1", "v1", True, 250, 300, NOW, NOW, (FeatureDrift("red", 1.2, 0.4, 1e-6, True),), NOW
+)
+POLICY = TriggerPolicy(autonomy="automatic")
+
+
+def idle(policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
+    return decide(Situation(NOW, V1, **seen), policy)
+
+
+def turn(state: CycleState, policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
+    cycle = replace(CYCLE, state=state, runs=("r2",), version="v2", verdict="d2")
+    given: dict[str, Any] = {"champion": V1, "runs": (RUN,), "version": V2, **seen}
+    return decide(Situation(now=NOW, cycle=cycle, **given), policy)
+
+
+def test_nothing_begins_without_a_champion_a_trigger_or_data() -> None:
+    assert decide(Situation(NOW, None), POLICY).act == "wait"
+    assert idle(accepted=149) == Step("wait", "No drift, and 149 of 150 new feedback labels.")
+    waiting = idle(drift=DRIFT, accepted=49)
+    assert waiting.act == "wait"
+    assert "drifted" in waiting.reason
+    assert "needs 50 new feedback labels, and there are 49" in waiting.reason
+
+
+def test_drift_with_enough_data_and_feedback_alone_begin_a_cycle() -> None:
+    begun = idle(drift=DRIFT, accepted=50)
+    assert (begun.act, begun.trigger) == ("open", "drift")
+    assert "red" in begun.reason
+    begun = idle(accepted=150)
+    assert (begun.act, begun.trigger) == ("open", "feedback")
+    assert idle(drift=replace(DRIFT, drifted=False), accepted=50).act == "wait"
+
+
+def test_one_drift_verdict_begins_one_cycle() -> None:
+    last = replace(CYCLE, state="refused", at=DRIFT.at, changed=NOW - 2 * HOUR)
+    assert idle(drift=DRIFT, accepted=60, last=last).act == "wait"
+    later = replace(DRIFT, at=NOW + HOUR)
+    assert idle(drift=later, accepted=60, last=last).act == "open"
+
+
+@pytest.mark.parametrize(
+    ("policy", "seen", "says"),
+    [
+        ({}, {"last": replace(CYCLE, state="settled")}, "3600 s of cool-down are left"),
+        ({"budget": 2}, {"begun": 2}, "2 cycles began within 24 hours, 2 may"),
+        ({"autonomy": "observe"}, {}, "only observes"),
+        ({"minimum_new": 200}, {}, "needs 200"),
+    ],
+)
+def test_what_holds_a_cycle_back_is_said(
+    policy: dict[str, Any], seen: dict[str, Any], says: str
+) -> None:
+    step = idle(replace(POLICY, **policy), accepted=150, **seen)
+    assert step.act == "wait"
+    assert "150 new feedback labels were accepted" in step.reason
+    assert says in step.reason
+
+
+def test_a_guard_that_is_met_holds_nothing_back() -> None:
+    last = replace(CYCLE, state="settled", changed=NOW - HOUR)
+    assert idle(accepted=150, last=last, begun=5).act == "open"
+
+
+NEXT: list[tuple[CycleState, dict[str, Any], Act, CycleState | None]] = [
+    ("triggered", {}, "snapshot", None),
+    ("snapshotted", {}, "train", None),
+    ("training", {"job": "running"}, "wait", None),
+    ("training", {"job": "ended"}, "abandon", None),
+    ("training", {"job": "unknown"}, "abandon", None),
+    ("training", {"runs": (replace(RUN, status="finished"),)}, "judge", None),
+    ("training", {"runs": (replace(RUN, status="failed", error="oops"),)}, "train", None),
+    ("judged", {"verdict": PASSED}, "move", "shadowing"),
+    ("judged", {"verdict": REFUSED}, "move", "refused"),
+    ("judged", {"verdict": replace(REFUSED, overridden="I looked")}, "move", "shadowing"),
+    ("awaiting_approval", {}, "wait", None),
+    ("awaiting_approval", {"champion": V2}, "move", "promoted"),
+    ("shadowing", {}, "move", "canary"),
+    ("canary", {}, "promote", None),
+    ("promoted", {"champion": V2}, "move", "watched"),
+    ("watched", {"champion": V2}, "wait", None),
+    ("watched", {"champion": V2, "served": 3}, "move", "settled"),
+    ("watched", {"champion": V1}, "move", "rolled_back"),
+    ("watched", {"champion": V3}, "move", "settled"),
+]
+
+
+@pytest.mark.parametrize(("state", "seen", "act", "to"), NEXT)
+def test_every_state_has_its_next_step(
+    state: CycleState, seen: dict[str, Any], act: Act, to: CycleState | None
+) -> None:
+    step = turn(state, **seen)
+    assert (step.act, step.state) == (act, to)
+
+
+def test_no_state_is_forgotten() -> None:
+    assert {row[0] for row in NEXT} == set(get_args(CycleState)) - FINAL
+
+
+@pytest.mark.parametrize("state", ["triggered", "training", "judged", "canary"])
+def test_a_cycle_whose_champion_was_replaced_is_refused(state: CycleState) -> None:
+    step = turn(state, champion=V3, verdict=PASSED)
+    assert (step.act, step.state) == ("move", "refused")
+    assert "v3 became champion in place of v1" in step.reason
+
+
+def test_what_the_gate_said_stands_in_the_refusal() -> None:
+    assert "fresh_gain: too little" in turn("judged", verdict=REFUSED).reason
+
+
+@pytest.mark.parametrize("autonomy", ["propose", "observe"])
+def test_without_full_autonomy_a_person_has_to_approve(autonomy: Any) -> None:
+    step = turn("judged", replace(POLICY, autonomy=autonomy), verdict=PASSED)
+    assert step.state == "awaiting_approval"
+    assert "tidemill models promote v2" in step.reason
+
+
+def test_trainings_that_fail_by_themselves_are_bounded_and_those_of_a_dead_engine_are_not() -> None:
+    failed = replace(RUN, status="failed", error="no memory")
+    assert turn("training", runs=(failed, failed)).act == "train"
+    last = turn("training", runs=(failed, failed, failed))
+    assert (last.act, last.state) == ("move", "failed")
+    assert "3 trainings failed: no memory" in last.reason
+    for said in (ABANDONED, INTERRUPTED):
+        gone = replace(failed, error=said)
+        assert turn("training", runs=(gone,) * 9).act == "train"
+
+
+def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
+    cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed=NOW)
+    seen = Situation(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
+    assert decide(seen, POLICY).state == "settled"
+    assert "Nobody asked v2" in decide(seen, POLICY).reason
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"autonomy": "full"},
+        {"feedback_policy": "believe"},
+        {"feedback": 0},
+        {"minimum_new": 0},
+        {"cooldown_s": -1},
+        {"budget": -1},
+        {"attempts": 0},
+        {"watch_s": -1},
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(value))):
+        TriggerPolicy(**value)

@@ -1,0 +1,270 @@
+"""What becomes of feedback, on every ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.adapters.memory_ledger import MemoryLedger
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.domain.errors import Conflict, NotFound
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.ledger import Ledger
+from tidemill.loop.feedback import (
+    FeedbackPolicy,
+    accept,
+    decide,
+    give,
+    reject,
+    review,
+    settle,
+    suspicions,
+)
+
+NOW = FixedClock().now()
+ONE = Feedback("f1", "", "e" * 64, "disease", "", "rust", "", "ana", NOW)
+
+
+def sql(folder: Path) -> Ledger:
+    upgrade(folder / "ledger.sqlite")
+    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
+
+
+LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
+
+
+@pytest.fixture(params=LEDGERS)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    made = LEDGERS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+class Desk:
+    """Gives and decides, each in a unit of its own, a minute after the one before."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.count = 0
+
+    def give(self, label: str, actor: str = "ana", **more: Any) -> tuple[str, bool]:
+        self.count += 1
+        item = replace(ONE, id=f"f{self.count}", label=label, actor=actor, at=self.now, **more)
+        with self.ledger.begin() as unit:
+            given, repeated = give(unit, item)
+        return given.id, repeated
+
+    def settle(self, id: str, status: FeedbackStatus) -> None:
+        self.count += 1
+        with self.ledger.begin() as unit:
+            item = unit.get(Feedback, id)
+            settle(unit, item, status, reason="so", actor="eve", at=self.now)
+
+    def review(self, policy: FeedbackPolicy = "accept_unless_suspicious", limit: int = 100) -> int:
+        self.count += 1
+        with self.ledger.begin() as unit:
+            return review(unit, policy, actor="engine", at=self.now, limit=limit)
+
+    @property
+    def now(self) -> Any:
+        return NOW + timedelta(minutes=self.count)
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        with self.ledger.begin(write=False) as unit:
+            return {item.id: item.status for item in unit.feedback()}
+
+    def get(self, id: str) -> Feedback:
+        with self.ledger.begin(write=False) as unit:
+            return unit.get(Feedback, id)
+
+    def events(self, id: str) -> list[tuple[str, str, str]]:
+        """Kind, actor and status of an item's events, the oldest first."""
+        with self.ledger.begin(write=False) as unit:
+            told = unit.events(subject=id)
+        return [(row.kind, row.actor, row.detail.get("status", "")) for row in reversed(told)]
+
+
+@pytest.fixture
+def desk(ledger: Ledger) -> Desk:
+    return Desk(ledger)
+
+
+def other(**changes: Any) -> Feedback:
+    return replace(ONE, **({"id": "f0", "actor": "bob"} | changes))
+
+
+def test_another_actors_other_label_is_suspicious() -> None:
+    statuses: list[FeedbackStatus] = ["pending", "accepted", "rejected", "quarantined"]
+    for status in statuses:
+        against = other(label="miner", status=status)
+        assert suspicions(ONE, [against]) == ("bob says 'miner'.",), status
+    assert suspicions(ONE, [other(label="miner", status="superseded")]) == ()
+
+
+def test_a_label_that_was_turned_down_before_is_suspicious() -> None:
+    for status in ("rejected", "quarantined"):
+        before = other(actor="ana", status=status)
+        assert suspicions(ONE, [before]) == (f"'rust' was {status} before.",)
+
+
+def test_agreement_and_what_is_about_something_else_are_not_suspicious() -> None:
+    elsewhere = [{"item": "2"}, {"target": "age"}, {"example": "d" * 64}]
+    others = [other(label="miner", **where) for where in elsewhere]
+    agreeing = [other(), other(status="accepted"), other(actor="ana", label="miner")]
+    assert suspicions(ONE, [ONE, *others, *agreeing]) == ()
+
+
+def test_each_policy_decides_as_it_says() -> None:
+    against = [other(label="miner")]
+    assert decide(ONE, [], "review") == ("pending", "")
+    assert decide(ONE, against, "accept")[0] == "accepted"
+    assert decide(ONE, [], "accept_unless_suspicious")[0] == "accepted"
+    decided = decide(ONE, against, "accept_unless_suspicious")
+    assert decided == ("rejected", "bob says 'miner'.")
+
+
+def test_what_was_given_later_and_accepted_is_not_undone_by_a_policy() -> None:
+    later = other(label="miner", status="accepted", at=NOW + timedelta(seconds=1))
+    for policy in ("accept", "accept_unless_suspicious"):
+        status, reason = decide(ONE, [later], policy)
+        assert (status, reason) == ("superseded", "'miner', given later, has been accepted.")
+    assert decide(ONE, [replace(later, at=NOW)], "accept")[0] == "accepted"
+
+
+def test_given_feedback_is_pending_and_has_its_event(desk: Desk) -> None:
+    assert desk.give("rust") == ("f1", False)
+    assert desk.statuses == {"f1": "pending"}
+    assert desk.events("f1") == [("FeedbackGiven", "ana", "")]
+
+
+def test_the_same_again_is_the_same(desk: Desk) -> None:
+    desk.give("rust")
+    for status in ("pending", "accepted", "quarantined"):
+        if status != "pending":
+            desk.settle("f1", status)
+        before = desk.events("f1")
+        assert desk.give("rust") == ("f1", True)
+        assert desk.statuses == {"f1": status}
+        assert desk.events("f1") == before
+
+
+def test_after_a_rejection_the_same_is_new(desk: Desk) -> None:
+    desk.give("rust")
+    desk.settle("f1", "rejected")
+    id, repeated = desk.give("rust")
+    assert not repeated
+    desk.review()
+    assert desk.statuses == {"f1": "rejected", id: "rejected"}
+    assert desk.get(id).reason == "'rust' was rejected before."
+
+
+def test_somebody_elses_same_label_is_feedback_of_its_own(desk: Desk) -> None:
+    desk.give("rust")
+    assert desk.give("rust", "bob") == ("f2", False)
+    assert desk.give("rust", item="2") == ("f3", False)
+    assert desk.give("rust", target="age") == ("f4", False)
+
+
+@pytest.mark.parametrize("status", ["pending", "accepted"])
+def test_another_label_of_the_same_actor_supersedes_the_earlier(
+    desk: Desk, status: FeedbackStatus
+) -> None:
+    desk.give("rust")
+    if status != "pending":
+        desk.settle("f1", status)
+    id, _ = desk.give("miner")
+    assert desk.statuses == {"f1": "superseded", id: "pending"}
+    assert desk.get("f1").reason == "ana says 'miner' now."
+    assert desk.events("f1")[-1] == ("FeedbackSettled", "ana", "superseded")
+    again, repeated = desk.give("rust")
+    assert not repeated
+    assert desk.statuses == {"f1": "superseded", id: "superseded", again: "pending"}
+
+
+def test_quarantined_feedback_stays_and_does_not_swallow_a_change_of_mind(desk: Desk) -> None:
+    desk.give("rust")
+    desk.settle("f1", "quarantined")
+    second, _ = desk.give("miner")
+    third, repeated = desk.give("rust")
+    assert not repeated
+    assert desk.statuses == {"f1": "quarantined", second: "superseded", third: "pending"}
+
+
+def test_one_label_at_most_is_accepted(desk: Desk) -> None:
+    desk.give("rust")
+    desk.give("miner", "bob")
+    desk.give("phoma", item="2")
+    assert desk.review("accept") == 3
+    assert desk.statuses == {"f1": "superseded", "f2": "accepted", "f3": "accepted"}
+    assert desk.get("f1").reason == "'miner', from bob, has been accepted."
+    assert [row[2] for row in desk.events("f1")] == ["", "accepted", "superseded"]
+
+
+def test_a_contradiction_is_rejected_on_both_sides_however_it_is_cut(desk: Desk) -> None:
+    desk.give("rust")
+    desk.give("miner", "bob")
+    assert [desk.review(limit=1) for _ in range(3)] == [1, 1, 0]
+    assert desk.statuses == {"f1": "rejected", "f2": "rejected"}
+
+
+def test_a_review_takes_the_oldest_and_stops_at_its_limit(desk: Desk) -> None:
+    for n in range(5):
+        desk.give("rust", example=f"{n}" * 64)
+    assert desk.review(limit=2) == 2
+    assert list(desk.statuses.values()) == ["accepted"] * 2 + ["pending"] * 3
+    assert desk.get("f1").settled is not None
+    assert desk.events("f1")[-1] == ("FeedbackSettled", "engine", "accepted")
+
+
+def test_under_review_nothing_is_decided(desk: Desk) -> None:
+    desk.give("rust")
+    assert desk.review("review") == 0
+    assert desk.statuses == {"f1": "pending"}
+
+
+def test_a_person_may_accept_what_was_turned_down(desk: Desk) -> None:
+    for status in ("rejected", "quarantined"):
+        id, _ = desk.give("rust", example=status)
+        desk.settle(id, status)
+        with desk.ledger.begin() as unit:
+            assert accept(unit, id, actor="eve", reason="seen", at=NOW).status == "accepted"
+        assert desk.get(id).reason == "seen"
+
+
+def test_a_person_may_reject_what_was_accepted(desk: Desk) -> None:
+    desk.give("rust")
+    desk.review()
+    with desk.ledger.begin() as unit:
+        reject(unit, "f1", actor="eve", reason="blurred", at=NOW)
+    assert (desk.get("f1").status, desk.get("f1").reason) == ("rejected", "blurred")
+
+
+@pytest.mark.parametrize("act", [accept, reject])
+def test_what_is_settled_for_good_is_a_conflict(desk: Desk, act: Any) -> None:
+    desk.give("rust")
+    desk.settle("f1", "superseded")
+    desk.give("rust", example="d")
+    desk.settle("f3", "accepted" if act is accept else "rejected")
+    for id, sentence in (("f1", "was superseded"), ("f3", "already")):
+        with pytest.raises(Conflict, match=sentence), desk.ledger.begin() as unit:
+            act(unit, id, actor="eve", reason="so", at=NOW)
+    with pytest.raises(NotFound), desk.ledger.begin() as unit:
+        act(unit, "f9", actor="eve", reason="so", at=NOW)
+
+
+def test_what_moved_meanwhile_is_a_conflict_and_nothing_is_kept(desk: Desk) -> None:
+    desk.give("rust")
+    stale = desk.get("f1")
+    desk.settle("f1", "rejected")
+    before = desk.events("f1")
+    with pytest.raises(Conflict, match="no longer pending"), desk.ledger.begin() as unit:
+        settle(unit, stale, "accepted", reason="so", actor="eve", at=NOW)
+    assert desk.events("f1") == before

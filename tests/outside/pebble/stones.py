@@ -1,0 +1,76 @@
+"""Pebbles picked up from nowhere: the same ones from the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from pebble.codec import MEASURED, Pebble
+from tidemill.domain.types import Example, Split, payload_id
+
+TARGET = "stone"
+STONES = ("flint", "granite", "slate")
+CENTRES = np.array([[40.0, 30.0, 60.0], [40.0, 50.0, 100.0], [40.0, 70.0, 140.0]])
+"""A typical pebble of each stone, in the order of MEASURED. Gloss tells no stone from another."""
+SPREAD = np.array([4.0, 4.5, 9.0])
+SHIFT = np.array([30.0, 20.0, 40.0])
+"""What a shift of 1 adds to every measurement: flint then weighs what granite did."""
+PLACES: tuple[Split | None, ...] = (None, *get_args(Split))
+
+
+def pebbles(n: int, seed: int, shift: float, *, split: Split | None = None) -> list[Example]:
+    """The first `n` pebbles of a seed and a split, their stones taking turns.
+
+    Each split has pebbles of its own. `shift` moves the measurements and nothing else: with another
+    one these are the same pebbles on other instruments.
+    """
+    draws = np.random.default_rng([seed, PLACES.index(split)]).standard_normal((n, len(MEASURED)))
+    return [_example(at, draw, shift, seed, split) for at, draw in enumerate(draws)]
+
+
+def _example(
+    at: int,
+    draw: np.ndarray[tuple[int], np.dtype[np.float64]],
+    shift: float,
+    seed: int,
+    split: Split | None,
+) -> Example:
+    stone = at % len(STONES)
+    measured = CENTRES[stone] + SPREAD * draw + SHIFT * shift
+    values = dict(zip(MEASURED, np.round(measured, 4).tolist(), strict=True))
+    payload = Pebble(**values).to_bytes()
+    return Example(
+        id=payload_id(payload),
+        payload=payload,
+        labels={TARGET: STONES[stone]},
+        source="pebbles",
+        origin=f"pebbles/{seed}/{shift:g}/{split or 'any'}/{at:06d}",
+        split=split,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PebbleSource:
+    """Pebbles for every split that learns or judges. Fulfils `domain.ports.Source`."""
+
+    seed: int
+    train: int
+    val: int
+    anchor: int
+    shift: float
+    name: str = "pebbles"
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """They are picked up when they are asked for."""
+
+    def examples(self) -> Iterator[Example]:
+        """Every pebble, in the same order each time."""
+        yield from pebbles(self.train, self.seed, self.shift, split="train")
+        yield from pebbles(self.val, self.seed, self.shift, split="val")
+        yield from pebbles(self.anchor, self.seed, self.shift, split="anchor")
+
+    def __len__(self) -> int:
+        return self.train + self.val + self.anchor

@@ -1,0 +1,167 @@
+"""Data, training, gate, serving, feedback, drift, retraining, promotion: all of it, in seconds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.circle import TTL, Circle, champion, flipped, pebbles
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.domain.errors import LeaseLost
+from tidemill.domain.types import ModelVersion, Snapshot
+from tidemill.settings import read_settings
+from tidemill.workshop.promotion import rollback
+from tidemill.workshop.root import open_workshop
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+SHIFT = 1.0
+Begin = Callable[..., Circle]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("pebbles") / "home"
+    champion(home).ledger.close()
+    return home
+
+
+@pytest.fixture
+def begin(trained: Path, tmp_path: Path) -> Iterator[Begin]:
+    """`begin(*policies)`: a circle over a copy of the trained workspace; again, over the same."""
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    circles: list[Circle] = []
+
+    def make(*policies: str, **given: object) -> Circle:
+        workshop = open_workshop(read_settings(home=home, actor="ada"))
+        clock = circles[0].clock if circles else FixedClock(workshop.clock.now())
+        circles.append(Circle(replace(workshop, clock=clock), *policies, **given))  # type: ignore[arg-type]
+        return circles[-1]
+
+    yield make
+    for circle in circles:
+        circle.close()
+
+
+def test_windows_of_the_training_distribution_are_no_drift(begin: Begin) -> None:
+    circle = begin()
+    verdicts = []
+    for window in range(5):
+        circle.serve(pebbles(250, 50 + window, 0.0))
+        verdicts += [row.drift for row in circle.settle() if row.drift]
+    assert [(row.n, row.drifted) for row in verdicts] == [(250, False)] * 5
+
+
+def test_too_few_predictions_are_no_verdict(begin: Begin) -> None:
+    circle = begin()
+    circle.serve(pebbles(199, 50, SHIFT))
+    assert not any(row.drift for row in circle.settle())
+    circle.serve(pebbles(1, 51, SHIFT))
+    assert any(row.drift and row.drift.drifted for row in circle.settle())
+
+
+def test_the_mill_turns_by_itself(begin: Begin) -> None:
+    circle = begin()
+    unseen = pebbles(300, 90, SHIFT)
+    before, old = circle.accuracy(unseen), circle.accuracy(pebbles(300, 91, 0.0))
+    circle.serve(pebbles(250, 60, SHIFT))
+    waiting = circle.settle()[-1].step
+    assert waiting is not None
+    assert "needs 50 new feedback labels" in waiting.reason
+    circle.teach(pebbles(300, 61, SHIFT))
+    circle.settle()
+    [cycle] = circle.cycles()
+    assert (cycle.trigger, cycle.state, cycle.version) == ("drift", "watched", "v2")
+    assert circle.workshop.champion().id == "v2"
+    circle.serve(pebbles(10, 62, SHIFT))
+    circle.settle()
+    assert circle.cycles()[0].state == "settled"
+    assert circle.accuracy(unseen) - before >= 0.10
+    assert circle.accuracy(pebbles(300, 91, 0.0)) >= old - 0.03
+
+
+def test_each_state_of_a_cycle_stands_in_the_events(begin: Begin) -> None:
+    circle = begin()
+    circle.teach(pebbles(300, 61, SHIFT))
+    circle.settle()
+    [cycle] = circle.cycles()
+    with circle.workshop.ledger.begin(write=False) as unit:
+        told = unit.events(subject=cycle.id)[::-1]
+    assert [event.detail.get("state", event.kind) for event in told] == [
+        "CycleOpened",
+        "snapshotted",
+        "training",
+        "judged",
+        "shadowing",
+        "canary",
+        "promoted",
+        "watched",
+    ]
+    assert all(event.reason for event in told)
+
+
+def test_poisoned_feedback_is_refused_and_put_aside(begin: Begin) -> None:
+    circle = begin("trigger.feedback_policy=accept")
+    circle.teach(flipped(pebbles(300, 61, SHIFT)))
+    circle.settle()
+    [cycle] = circle.cycles()
+    assert cycle.state == "refused"
+    assert "fresh_credible" in cycle.reason
+    assert circle.workshop.champion().id == "v1"
+    with circle.workshop.ledger.begin(write=False) as unit:
+        assert len(unit.feedback(status="quarantined", limit=None)) > 250
+
+
+def test_a_rollback_quarantines_what_taught_the_bad_version(begin: Begin) -> None:
+    circle = begin()
+    circle.teach(pebbles(300, 61, SHIFT))
+    circle.settle()
+    done = rollback(circle.workshop, reason="complaints")
+    assert (done.served, done.taken_back) == ("v1", "v2")
+    assert len(done.quarantined) > 250
+    circle.settle()
+    assert circle.cycles()[0].state == "rolled_back"
+
+
+def test_proposals_wait_for_a_person(begin: Begin) -> None:
+    circle = begin("trigger.autonomy=propose")
+    circle.teach(pebbles(300, 61, SHIFT))
+    last = circle.settle()[-1]
+    assert circle.cycles()[0].state == "awaiting_approval"
+    assert last.step is not None
+    assert "tidemill models promote v2" in last.step.reason
+    assert circle.workshop.champion().id == "v1"
+
+
+def test_a_second_engine_waits_and_takes_over(begin: Begin) -> None:
+    one, two = begin(), begin(holder="two")
+    assert one.tick().leading
+    waiting = two.tick()
+    assert not waiting.leading
+    assert "one" in waiting.fault
+    assert two.tick(TTL.total_seconds()).leading
+
+
+def test_a_leader_that_was_paused_cannot_write(begin: Begin) -> None:
+    one, two = begin(), begin(holder="two")
+    one.tick()
+    two.tick(seconds=6)
+    with pytest.raises(LeaseLost), one.engine._leadership.unit():
+        pytest.fail("a paused leader wrote")
+
+
+def test_the_snapshot_of_a_cycle_grows_from_its_champion_s(begin: Begin) -> None:
+    circle = begin()
+    circle.teach(pebbles(300, 61, SHIFT))
+    circle.settle()
+    with circle.workshop.ledger.begin(write=False) as unit:
+        versions = {name: unit.get(ModelVersion, name) for name in ("v1", "v2")}
+        grown = unit.get(Snapshot, versions["v2"].snapshot)
+        parent = unit.get(Snapshot, versions["v1"].snapshot)
+    assert grown.parent == parent.id
+    assert grown.splits["anchor"] == parent.splits["anchor"]
+    assert grown.splits["fresh"] > 80

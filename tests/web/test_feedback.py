@@ -1,0 +1,386 @@
+"""Feedback over HTTP: kept before it is acknowledged, and refused in words."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from uuid_utils import uuid7
+
+from tidemill.adapters.blobs import FileBlobs
+from tidemill.adapters.memory import MemoryBlobs, MemoryTraffic
+from tidemill.adapters.memory_ledger import MemoryLedger
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.domain.errors import StorageFailed
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.types import Prediction
+from tidemill.web.feedback import MOST
+
+Leaf = Callable[[Sequence[int]], bytes]
+
+
+def image(payload: bytes) -> dict[str, str]:
+    return {"image": base64.b64encode(payload).decode()}
+
+
+def predicted(door: Any, payload: bytes) -> str:
+    said = door.ask("POST", "/v1/predict", json=image(payload)).json()
+    return str(said["predictions"][0]["id"])
+
+
+def given(door: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    body = rows[0] if len(rows) == 1 else {"feedback": list(rows)}
+    response = door.ask("POST", "/v1/feedback", json=body)
+    assert response.status_code == 200, response.text
+    told: list[dict[str, Any]] = response.json()["feedback"]
+    return told
+
+
+def refused(door: Any, body: Any, status: int, code: str) -> dict[str, str]:
+    response = door.ask("POST", "/v1/feedback", json=body)
+    error: dict[str, str] = response.json()["error"]
+    assert (response.status_code, error["code"]) == (status, code), response.text
+    return error
+
+
+def kept(workspace: Any) -> list[Feedback]:
+    with workspace.ledger.begin(write=False) as unit:
+        found: list[Feedback] = unit.feedback(limit=None)
+    return found
+
+
+def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    id = predicted(door, red)
+    [told] = given(door, {"prediction": id, "label": "Phoma", "actor": "ana"})
+    [item] = kept(workspace)
+    example = hashlib.sha256(red).hexdigest()
+    assert told == {"id": item.id, "status": "pending", "repeated": False, "example": example}
+    assert workspace.blobs.get(example) == red
+    assert item == Feedback(
+        id=item.id,
+        prediction=id,
+        example=example,
+        target="disease",
+        item="",
+        label="Phoma",
+        answered="Miner",
+        actor="ana",
+        at=workspace.clock.now(),
+    )
+
+
+def test_feedback_may_bring_its_own_payload(door: Any, workspace: Any, red: bytes) -> None:
+    [told] = given(door, {"payload": image(red), "target": "disease", "label": "Phoma"})
+    [item] = kept(workspace)
+    assert workspace.blobs.get(told["example"]) == red
+    assert (item.prediction, item.answered, item.actor) == ("", "", "anonymous")
+
+
+def test_the_same_again_is_acknowledged_and_not_recorded(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    row = {"prediction": predicted(door, red), "label": "Phoma"}
+    [first] = given(door, row)
+    assert given(door, row) == [{**first, "repeated": True}]
+    # The payload is what it is about, whichever answer led to it.
+    assert given(door, {"payload": image(red), "label": "Phoma"}) == [{**first, "repeated": True}]
+    assert len(kept(workspace)) == 1
+
+
+def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    row = {"prediction": predicted(door, red), "actor": "ana"}
+    given(door, {**row, "label": "Phoma"})
+    given(door, {**row, "label": "Healthy"})
+    given(door, {**row, "label": "Miner", "actor": "bob"})
+    assert [(item.label, item.status) for item in kept(workspace)] == [
+        ("Phoma", "superseded"),
+        ("Healthy", "pending"),
+        ("Miner", "pending"),
+    ]
+
+
+def test_many_are_kept_together(door: Any, workspace: Any, leaf: Leaf) -> None:
+    pictures = [leaf((200 + n, 10, 10)) for n in range(3)]
+    rows = [{"prediction": predicted(door, one), "label": "Phoma"} for one in pictures]
+    told = given(door, *rows, rows[0])
+    assert [row["repeated"] for row in told] == [False, False, False, True]
+    assert [item.id for item in kept(workspace)] == [row["id"] for row in told[:3]]
+
+
+def test_many_are_refused_together_and_the_faulty_one_is_named(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    good = {"prediction": predicted(door, red), "label": "Phoma"}
+    bad: list[tuple[dict[str, Any], int, str]] = [
+        ({**good, "label": "Rust"}, 422, "foreign_label"),
+        ({**good, "prediction": str(uuid7())}, 404, "not_found"),
+        ({**good, "confidence": 1}, 422, "invalid"),
+        ({"payload": image(b"no picture"), "label": "Phoma"}, 400, "bad_payload"),
+    ]
+    for row, status, code in bad:
+        error = refused(door, {"feedback": [good, row]}, status, code)
+        assert error["message"].startswith("feedback.1"), error
+    assert kept(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        ({"label": "Rust"}, "Miner, Healthy, Phoma"),
+        ({"target": "age"}, "disease"),
+    ],
+)
+def test_a_label_that_the_model_does_not_have_is_refused_with_those_it_has(
+    door: Any, red: bytes, change: dict[str, str], known: str
+) -> None:
+    row = {"prediction": predicted(door, red), "label": "Phoma", **change}
+    assert known in refused(door, row, 422, "foreign_label")["hint"]
+
+
+def test_labels_are_those_of_the_version_that_answered_while_it_is_loaded(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    old = predicted(door, red)
+    renamed = [
+        {
+            **sample,
+            "labels": {"disease": f"{sample['labels']['disease']}2"},
+            "probabilities": {
+                "disease": {f"{k}2": v for k, v in sample["probabilities"]["disease"].items()}
+            },
+        }
+        for sample in _samples(door)
+    ]
+    for _ in range(2):
+        version = workspace.register(labels=("Miner2", "Healthy2", "Phoma2"), samples=renamed)
+        workspace.promote(version)
+        door.slots.step()
+        assert door.slots.view.fault == ""
+        loaded = door.slots.view.previous.version.id == "v1"
+        row = {"prediction": old, "label": "Phoma" if loaded else "Phoma2"}
+        assert given(door, row)[0]["status"] == "pending"
+    refused(door, {"prediction": old, "label": "Phoma"}, 422, "foreign_label")
+
+
+def _samples(door: Any) -> list[dict[str, Any]]:
+    return [row.to_json() for row in door.slots.view.champion.predictor.bundle.golden]
+
+
+@pytest.mark.parametrize("id", ["01a1fc0e-0718-7673-8520-aacfd4e952c5", "nonsense", "../../etc"])
+def test_an_unknown_prediction_is_not_found(door: Any, id: str) -> None:
+    refused(door, {"prediction": id, "label": "Phoma"}, 404, "not_found")
+
+
+def test_a_probe_teaches_nothing(door: Any, workspace: Any) -> None:
+    probe = next(p for p in workspace.traffic._kept.values() if p.kind == "probe")
+    error = refused(door, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
+    assert "the server itself" in error["message"]
+
+
+def test_an_item_that_was_not_answered_is_refused(door: Any, red: bytes) -> None:
+    row = {"prediction": predicted(door, red), "label": "Phoma", "item": "7"}
+    assert "item '7'" in refused(door, row, 422, "invalid")["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "one JSON object"),
+        ({}, "label: Field required"),
+        ({"feedback": []}, "at least one"),
+        ({"feedback": {}}, "at least one"),
+        ({"feedback": [{"prediction": "x", "label": "y"}], "actor": "z"}, "stand alone"),
+        ({"label": "Phoma"}, "Either a prediction or a payload"),
+        ({"prediction": "x", "payload": {}, "label": "Phoma"}, "Either a prediction or a payload"),
+        ({"prediction": "x", "label": ""}, "label: "),
+        ({"prediction": "x", "label": 7}, "label: "),
+        ({"prediction": "x", "label": "y", "actor": ""}, "actor: "),
+        ({"prediction": "x", "label": "y", "actor": "a" * 201}, "actor: "),
+        ({"payload": {"picture": ""}, "label": "Phoma"}, "payload.image: Field required"),
+        ({"feedback": [{"prediction": "x", "label": "y"}] * (MOST + 1)}, "too many"),
+    ],
+)
+def test_a_body_of_another_form_is_refused(door: Any, body: Any, message: str) -> None:
+    assert message in refused(door, body, 422, "invalid")["message"]
+
+
+def test_a_body_that_is_no_json_is_refused(door: Any) -> None:
+    head = {"content-type": "application/json"}
+    response = door.ask("POST", "/v1/feedback", content=b"{", headers=head)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
+    response = door.ask("POST", "/v1/feedback", files={"file": b"x"})
+    code = response.json()["error"]["code"]
+    assert (response.status_code, code) == (415, "unsupported_media_type")
+
+
+def test_a_payload_that_cannot_be_read_is_refused(door: Any, workspace: Any) -> None:
+    for payload in (image(b"no picture"), {"image": "%"}):
+        refused(door, {"payload": payload, "label": "Phoma"}, 400, "bad_payload")
+    assert kept(workspace) == []
+
+
+def test_without_a_model_nothing_is_taken(workspace: Any, opened: Any, red: bytes) -> None:
+    door = opened(workspace.serving())
+    refused(door, {"payload": image(red), "label": "Phoma"}, 503, "not_ready")
+
+
+def test_a_drained_answer_is_found_and_its_payload_still_in_the_log(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    id = predicted(door, red)
+    drain(workspace, id)
+    [told] = given(door, {"prediction": id, "label": "Phoma"})
+    assert workspace.blobs.get(told["example"]) == red
+
+
+def drain(workspace: Any, id: str) -> None:
+    found = workspace.traffic.find(id)
+    with workspace.ledger.begin() as unit:
+        unit.drain(found.server, [found], [], since=0)
+
+
+class Forgetful(MemoryTraffic):
+    """A log that was removed after it was drained."""
+
+    forgets = False
+
+    def find(self, id: str) -> Prediction | None:
+        return None if self.forgets else super().find(id)
+
+
+def test_a_payload_that_is_gone_is_asked_for(workspace: Any, opened: Any, red: bytes) -> None:
+    workspace.traffic = Forgetful()
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    id = predicted(door, red)
+    drain(workspace, id)
+    workspace.traffic.forgets = True
+    row = {"prediction": id, "label": "Phoma"}
+    error = refused(door, row, 410, "payload_gone")
+    assert "Send the payload" in error["hint"]
+    assert kept(workspace) == []
+    # Once somebody has sent it, the other answers to it can be spoken of, too.
+    [first] = given(door, {"payload": image(red), "label": "Phoma"})
+    assert given(door, row) == [{**first, "repeated": True}]
+
+
+class Full(MemoryBlobs):
+    """A disk without room."""
+
+    def put(self, content: bytes) -> str:
+        raise StorageFailed("The disk is full.")
+
+
+class Shut(MemoryLedger):
+    """A ledger that fails at the very end of a unit, once it is told to."""
+
+    shut = False
+
+    @contextlib.contextmanager
+    def begin(self, *, write: bool = True) -> Iterator[Any]:
+        with super().begin(write=write) as unit:
+            yield unit
+            if write and self.shut:
+                raise StorageFailed("The ledger cannot be written.")
+
+
+@pytest.mark.parametrize("part", ["blobs", "ledger"])
+def test_what_cannot_be_kept_is_not_acknowledged(
+    workspace: Any, opened: Any, red: bytes, part: str
+) -> None:
+    workspace.ledger = Shut(workspace.clock)
+    workspace.blobs = Full() if part == "blobs" else MemoryBlobs()
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    workspace.ledger.shut = part == "ledger"
+    rows = [
+        {"prediction": predicted(door, red), "label": "Phoma"},
+        {"payload": image(red), "label": "Healthy"},
+    ]
+    for body in (*rows, {"feedback": rows}):
+        response = door.ask("POST", "/v1/feedback", json=body)
+        assert response.json()["error"]["code"] == "storage_failed"
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert kept(workspace) == []
+
+
+class Watching(MemoryBlobs):
+    """Looks at the ledger whenever something is put."""
+
+    def __init__(self, workspace: Any) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self.seen: list[int] = []
+
+    def put(self, content: bytes) -> str:
+        self.seen.append(len(kept(self.workspace)))
+        return super().put(content)
+
+
+def test_feedback_outlives_the_server_that_took_it(
+    workspace: Any, opened: Any, red: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    upgrade(file)
+    workspace.ledger = SqlLedger.existing(file, workspace.clock)
+    workspace.blobs = FileBlobs(tmp_path / "blobs")
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    [told] = given(door, {"prediction": predicted(door, red), "label": "Phoma"})
+    workspace.ledger.close()
+    workspace.ledger = SqlLedger.existing(file, workspace.clock)
+    [item] = kept(workspace)
+    workspace.ledger.close()
+    assert (item.id, item.label, item.answered) == (told["id"], "Phoma", "Miner")
+    assert FileBlobs(tmp_path / "blobs").get(item.example) == red
+
+
+def test_payloads_are_kept_before_any_label_is(workspace: Any, opened: Any, leaf: Leaf) -> None:
+    workspace.blobs = Watching(workspace)
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving())
+    rows = [{"payload": image(leaf((200 + n, 9, 9))), "label": "Phoma"} for n in range(3)]
+    given(door, *rows)
+    assert workspace.blobs.seen == [0, 0, 0]
+    assert len(kept(workspace)) == 3
+
+
+def test_a_large_body_does_not_hold_up_the_others(door: Any) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((1500, 1500), 90).convert("RGB").save(file, "PNG")
+    body = json.dumps({"payload": image(file.getvalue()), "label": "Phoma"})
+    head = {"content-type": "application/json"}
+    slow = door.send("POST", "/v1/feedback", content=body, headers=head)
+    assert door.ask("GET", "/v1/live").status_code == 200
+    assert slow.result(timeout=20).status_code == 200
+
+
+def test_the_document_describes_one_and_many(door: Any) -> None:
+    document = door.ask("GET", "/openapi.json").json()
+    body = document["paths"]["/v1/feedback"]["post"]["requestBody"]
+    one, many = body["content"]["application/json"]["schema"]["anyOf"]
+    assert one["required"] == ["label"]
+    assert many["properties"]["feedback"]["maxItems"] == MOST
+
+
+def test_an_answer_of_another_server_can_be_spoken_of(
+    door: Any, workspace: Any, red: bytes
+) -> None:
+    found = workspace.traffic.find(predicted(door, red))
+    other = replace(found, id=str(uuid7()), server=str(uuid7()))
+    workspace.traffic.append([other])
+    assert given(door, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"

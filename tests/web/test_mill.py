@@ -1,0 +1,108 @@
+"""The reading routes of the loop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
+from tidemill.domain.events import CycleMoved, CycleOpened, DriftJudged, FeedbackGiven
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Prediction
+from tidemill.web.reply import reply
+
+SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """A record as it goes over the wire."""
+    told: dict[str, Any] = json.loads(bytes(reply(asdict(record)).body))
+    return told
+
+
+def feedback(unit: UnitOfWork, at: Any, count: int) -> list[Feedback]:
+    made = []
+    for n in range(count):
+        status: Any = "accepted" if n % 2 else "pending"
+        row = Feedback(f"f{n}", "", f"{n}" * 64, "disease", "", "Miner", "", "ana", at, status)
+        told = FeedbackGiven(
+            actor="ana", subject=row.id, example=row.example, target="disease", label="Miner"
+        )
+        unit.add(row, told)
+        made.append(row)
+    return made
+
+
+def test_feedback_newest_first_and_of_a_status_oldest_first(door: Any, workspace: Any) -> None:
+    with workspace.ledger.begin() as unit:
+        made = feedback(unit, workspace.clock.now(), 4)
+    told = door.ask("GET", "/v1/feedback").json()["feedback"]
+    assert told == [plain(row) for row in reversed(made)]
+    pending = door.ask("GET", "/v1/feedback?status=pending").json()["feedback"]
+    assert [row["id"] for row in pending] == ["f0", "f2"]
+    first = door.ask("GET", "/v1/feedback?status=pending&limit=1").json()["feedback"]
+    assert [row["id"] for row in first] == ["f0"]
+
+
+@pytest.mark.parametrize("query", ["status=maybe", "limit=0", "limit=1001"])
+def test_a_query_that_makes_no_sense_is_refused(door: Any, query: str) -> None:
+    response = door.ask("GET", f"/v1/feedback?{query}")
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
+
+
+def window(unit: UnitOfWork, version: str, at: Any, since: int, n: int) -> None:
+    """Drain so many answers of a version."""
+    rows = [
+        Prediction(f"p{since + k}", SERVER, since + k, version, at, "live", b"", ())
+        for k in range(1, n + 1)
+    ]
+    unit.drain(SERVER, rows, [Profile(version, "live", at, n, (n, 0))], since=since)
+
+
+def test_drift_of_the_champion_and_its_open_window(door: Any, workspace: Any) -> None:
+    at = workspace.clock.now()
+    features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
+    verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at)
+    told = DriftJudged(actor="engine", subject="d1", version="v1", drifted=True)
+    assert door.ask("GET", "/v1/drift").json() == {"version": "v1", "open": 0, "verdicts": []}
+    with workspace.ledger.begin() as unit:
+        window(unit, "v1", at, 0, 5)
+        unit.judge_drift(verdict, told)
+        window(unit, "v1", at, 5, 3)
+        window(unit, "v1", at + timedelta(minutes=1), 8, 4)
+    body = door.ask("GET", "/v1/drift").json()
+    assert body == {"version": "v1", "open": 7, "verdicts": [plain(verdict)]}
+    workspace.promote(workspace.register())
+    assert door.ask("GET", "/v1/drift").json() == {"version": "v2", "open": 0, "verdicts": []}
+
+
+def test_drift_without_a_champion(workspace: Any, opened: Any) -> None:
+    body = opened(workspace.serving()).ask("GET", "/v1/drift").json()
+    assert body == {"version": None, "open": 0, "verdicts": []}
+
+
+def test_cycles_newest_first_and_one_with_its_events(door: Any, workspace: Any) -> None:
+    at = workspace.clock.now()
+    first = Cycle("c1", "coffee", "drift", "It drifted.", "v1", at)
+    second = replace(first, id="c2", trigger="person", cause="ana wants it")
+    refused = replace(first, state="refused", reason="too little", changed=at)
+    opening = {"actor": "engine", "champion": "v1"}
+    with workspace.ledger.begin() as unit:
+        unit.open_cycle(first, CycleOpened(**opening, subject="c1", trigger="drift"))
+        moved = CycleMoved(actor="engine", subject="c1", before="triggered", state="refused")
+        unit.move_cycle(refused, expected="triggered", event=moved)
+        unit.open_cycle(second, CycleOpened(**opening, subject="c2", trigger="person"))
+    assert door.ask("GET", "/v1/cycles").json() == {"cycles": [plain(second), plain(refused)]}
+    assert len(door.ask("GET", "/v1/cycles?limit=1").json()["cycles"]) == 1
+    one = door.ask("GET", "/v1/cycles/c1").json()
+    events = one.pop("events")
+    assert one == plain(refused)
+    assert [event["kind"] for event in events] == ["CycleMoved", "CycleOpened"]
+    response = door.ask("GET", "/v1/cycles/c9")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

@@ -1,0 +1,107 @@
+"""A bundle's reference: what its very graph saw in val and fresh, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tidemill.data.opened import OpenSnapshot
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import Corrupt, DataError
+from tidemill.domain.types import Example, Split, payload_id
+from tidemill.predictor import Predictor
+from tidemill.profile import Reference
+from tidemill.workshop.reference import BATCH, reference_of
+
+TinyFiles = Callable[..., dict[str, bytes]]
+Tiny = Callable[..., Predictor]
+Paint = Callable[[Sequence[int]], bytes]
+LABELS = ("healthy", "miner", "phoma")
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[[Sequence[tuple[Split, bytes]]], OpenSnapshot]:
+    """Writes a snapshot of these payloads; which label they have matters to no reference."""
+
+    def write(rows: Sequence[tuple[Split, bytes]]) -> OpenSnapshot:
+        store = SnapshotStore(tmp_path / "snapshots")
+        examples = [
+            Example(
+                payload_id(payload),
+                payload,
+                {"disease": LABELS[at % 3]},
+                "test",
+                f"{at}.png",
+                split,
+            )
+            for at, (split, payload) in enumerate(rows)
+        ]
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        taken = store.write(examples, recipe="coffee", policy="stop", parent=None, at=at)
+        return store.open(taken.id)
+
+    return write
+
+
+Keep = Callable[[Sequence[tuple[Split, bytes]]], OpenSnapshot]
+
+
+def leaves(paint: Paint, split: Split, n: int, seed: int) -> list[tuple[Split, bytes]]:
+    dice = np.random.default_rng(seed)
+    return [(split, paint(dice.integers(0, 256, 3).tolist())) for _ in range(n)]
+
+
+def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+) -> None:
+    val, fresh = leaves(paint, "val", BATCH + 7, 1), leaves(paint, "fresh", 9, 2)
+    others = leaves(paint, "train", 5, 3) + leaves(paint, "anchor", 5, 4)
+    predictor = tiny()
+    content = reference_of(
+        tiny_files(), predictor.codec, predictor.labels, keep(val + fresh + others)
+    )
+    reference = Reference.from_bytes(content)
+    assert reference.n == BATCH + 16
+    looks = [predictor.look(payload) for _, payload in val + fresh]
+    outputs = predictor.outputs([look.item for look in looks])
+    seen = reference.see([look.features for look in looks], *outputs)
+    np.testing.assert_array_equal(reference.count(seen), reference.counts)
+    assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
+
+
+def test_the_same_snapshot_and_graph_give_the_same_bytes(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+) -> None:
+    predictor, opened = tiny(), keep(leaves(paint, "val", 30, 1))
+    one, other = (
+        reference_of(tiny_files(), predictor.codec, predictor.labels, opened) for _ in range(2)
+    )
+    assert one == other
+
+
+def test_a_snapshot_without_held_out_examples_has_no_reference(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+) -> None:
+    predictor, opened = tiny(), keep(leaves(paint, "anchor", 3, 1))
+    with pytest.raises(DataError, match="has no val or fresh examples"):
+        reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+
+
+def test_an_example_that_cannot_be_read_is_named(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+) -> None:
+    predictor, opened = tiny(), keep([*leaves(paint, "val", 3, 1), ("fresh", b"no picture")])
+    with pytest.raises(DataError, match=r"3\.png: The payload is not a picture"):
+        reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+
+
+def test_a_graph_of_other_labels_has_no_reference(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+) -> None:
+    predictor, opened = tiny(), keep(leaves(paint, "val", 3, 1))
+    with pytest.raises(Corrupt, match="where"):
+        reference_of(tiny_files(), predictor.codec, {"disease": ("a", "b")}, opened)
