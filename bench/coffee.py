@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from statistics import mean
@@ -10,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bench import real
 from bench.command import run
 from bench.picture import bars
 from bench.record import Record
 from bench.train import Overrides, train
-from tidemill.domain.errors import Unavailable, UsageError
+from tidemill.domain.errors import UsageError
 
 ACCURACY = 0.82
 SECONDS = 240.0
@@ -27,7 +27,7 @@ def measure(
 ) -> int:
     """Train on the leaves in TIDEMILL_REAL_DATA/coffee once per seed, each in a new workspace."""
     chosen = _seeds(seeds)
-    folder = _folder()
+    folder = real.folder(real.LEAVES)
     record = Record("coffee")
     for seed in chosen:
         words = ("data=folder", f"data.path={folder}", f"seed={seed}", *(overrides or []))
@@ -79,17 +79,6 @@ def _seeds(text: str) -> list[int]:
         raise UsageError(
             f"--seeds does not fit: {text!r}.", hint="Numbers with commas: 0,1,2"
         ) from error
-
-
-def _folder() -> Path:
-    named = os.environ.get("TIDEMILL_REAL_DATA", "")
-    folder = Path(named) / "coffee"
-    hint = "Set TIDEMILL_REAL_DATA to the folder that holds coffee/ with its index.csv."
-    if not named:
-        raise Unavailable("The real leaves are not here: TIDEMILL_REAL_DATA is not set.", hint=hint)
-    if not folder.is_dir():
-        raise Unavailable(f"The real leaves are not here: {folder} is no folder.", hint=hint)
-    return folder.absolute()
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ Curve = Mapping[float, float]
 def measure(
     *,
     windows: Annotated[int, typer.Option(min=1, help="Windows for each rate of alarms.")] = 1000,
-    power: Annotated[int, typer.Option(min=1, help="Windows for each point of a curve.")] = 100,
+    power: Annotated[int, typer.Option(min=1, help="Windows for each point of a curve.")] = 200,
     references: Annotated[int, typer.Option(min=1, help="References that are kept.")] = 5,
     runs: Annotated[int, typer.Option(min=1, help="Windows that are let grow.")] = 200,
 ) -> int:

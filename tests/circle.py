@@ -6,7 +6,9 @@ answer, append to a traffic log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_jobs import MemoryJobs
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import Kind
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
@@ -85,7 +88,7 @@ class Circle:
             turned.append(self.tick())
         return turned
 
-    def serve(self, examples: Sequence[Example]) -> list[Prediction]:
+    def serve(self, examples: Sequence[Example], kind: Kind = "live") -> list[Prediction]:
         """Answer these as the champion, and log the answers."""
         version = self.workshop.champion()
         predictor = self.workshop.predictor(version)
@@ -100,7 +103,7 @@ class Circle:
                     sequence=self._sequence,
                     version=version.id,
                     at=self.clock.now(),
-                    kind="live",
+                    kind=kind,
                     payload=example.payload,
                     answers=answers,
                     seen=seen,
@@ -146,6 +149,29 @@ class Circle:
         resume(self.workshop, words[2], Progress())
 
 
+Begin = Callable[..., Circle]
+
+
+@contextmanager
+def circles(trained: Path, home: Path) -> Iterator[Begin]:
+    """`begin(*policies)`: a circle over a copy of the trained workspace; again, over the same."""
+    shutil.copytree(trained, home)
+    begun: list[Circle] = []
+
+    def begin(*policies: str, jobs: Jobs | None = None, holder: str = "one") -> Circle:
+        workshop = open_workshop(read_settings(home=home, actor="ada"))
+        clock = begun[0].clock if begun else FixedClock(workshop.clock.now())
+        workshop = replace(workshop, clock=clock)
+        begun.append(Circle(workshop, *policies, jobs=jobs, holder=holder))
+        return begun[-1]
+
+    try:
+        yield begin
+    finally:
+        for circle in begun:
+            circle.close()
+
+
 def flipped(examples: Sequence[Example]) -> list[Example]:
     """Every other one under the next stone's name."""
     names = sorted({example.labels[TARGET] for example in examples})
@@ -156,4 +182,4 @@ def flipped(examples: Sequence[Example]) -> list[Example]:
     ]
 
 
-__all__ = ["Circle", "champion", "flipped", "pebbles"]
+__all__ = ["Begin", "Circle", "champion", "circles", "flipped", "pebbles"]

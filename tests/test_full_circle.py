@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.circle import TTL, Circle, champion, flipped, pebbles
+from tests.circle import TTL, Begin, champion, circles, flipped, pebbles
 
-from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.types import ModelVersion, Snapshot
-from tidemill.settings import read_settings
 from tidemill.workshop.promotion import rollback
-from tidemill.workshop.root import open_workshop
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SHIFT = 1.0
-Begin = Callable[..., Circle]
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +25,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def begin(trained: Path, tmp_path: Path) -> Iterator[Begin]:
-    """`begin(*policies)`: a circle over a copy of the trained workspace; again, over the same."""
-    home = tmp_path / "home"
-    shutil.copytree(trained, home)
-    circles: list[Circle] = []
-
-    def make(*policies: str, **given: object) -> Circle:
-        workshop = open_workshop(read_settings(home=home, actor="ada"))
-        clock = circles[0].clock if circles else FixedClock(workshop.clock.now())
-        circles.append(Circle(replace(workshop, clock=clock), *policies, **given))  # type: ignore[arg-type]
-        return circles[-1]
-
-    yield make
-    for circle in circles:
-        circle.close()
+    with circles(trained, tmp_path / "home") as begun:
+        yield begun
 
 
 def test_windows_of_the_training_distribution_are_no_drift(begin: Begin) -> None:

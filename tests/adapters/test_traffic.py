@@ -239,3 +239,23 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageFailed):
         SqliteTraffic(tmp_path / "file" / "traffic", str(uuid7()))
+
+
+def test_a_log_that_rests_is_not_opened_again_until_it_is_written(tmp_path: Path) -> None:
+    server = str(uuid7())
+    log = SqliteTraffic(tmp_path, server)
+    log.append([prediction(1)])
+    log.close()
+    file, archive = tmp_path / f"{server}.sqlite", TrafficFiles(tmp_path)
+    content = file.read_bytes()
+    os.utime(file, (1_000, 1_000))
+    assert archive.after(server, 1, limit=10) == []
+    file.write_bytes(b"no log at all")
+    os.utime(file, (1_000, 1_000))
+    assert archive.after(server, 1, limit=10) == []
+    with pytest.raises(StorageFailed):
+        archive.after(server, 0, limit=10)
+    file.write_bytes(content)
+    assert [row.sequence for row in archive.after(server, 0, limit=10)] == [1]
+    os.utime(file, (2_000, 2_000))
+    assert archive.after(server, 1, limit=10) == []

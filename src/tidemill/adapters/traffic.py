@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -102,6 +103,7 @@ class TrafficFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._rested: dict[str, tuple[int, float]] = {}
 
     def find(self, id: str) -> Prediction | None:
         """The prediction with this id, or None.
@@ -137,7 +139,14 @@ class TrafficFiles:
         """
         if not (self._root / f"{server}{SUFFIX}").exists():
             return []
-        return self._read(server, "WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, limit)
+        written = self._written_at(server)
+        if self._rested.get(server) == (sequence, written):
+            return []
+        found = self._read(server, "WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, limit)
+        if not found and time.time() - written > SLACK_SECONDS:
+            # A server that is gone costs a look at its file's date from now on, and no opening.
+            self._rested[server] = (sequence, written)
+        return found
 
     def _candidates(self, id: str) -> Iterator[str]:
         made = _made_at(id)

@@ -11,7 +11,7 @@ from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop.cycle import Situation
 
 DAY = timedelta(hours=24)
-RECENT = 1_000
+RECENT = 100
 """Cycles that are looked at to count those of a day; a budget is far below."""
 
 

@@ -60,6 +60,12 @@ def _figures(story: Story, stage: Stage) -> list[str]:
     if kept := rows.get("answers_kept"):
         caption = "How long an answer took, 4 closed-loop clients"
         figures.append(_shown(latency_picture(kept["milliseconds"]), caption))
+    if drift := rows.get("drift_noticed"):
+        caption = "How far each feature moved when the camera changed; red ones are called drift"
+        figures.append(_shown(drift_picture(drift["features"], drift["matters"]), caption))
+    if turned := rows.get("mill_turned"):
+        caption = "Which version answered while the mill turned, from the change of camera on"
+        figures.append(_shown(swap_picture(turned), caption))
     return figures
 
 
@@ -93,6 +99,18 @@ def swap_picture(rows: dict[str, Any]) -> bytes:
     axes.set_yticks(range(len(versions)), versions)
     axes.set_ylim(-0.5, len(versions) - 0.4)
     axes.set_xlabel("seconds")
+    return _png(figure)
+
+
+def drift_picture(features: list[tuple[str, float, bool]], matters: float) -> bytes:
+    """A bar for each feature's PSI, and a line where it begins to matter."""
+    figure = Figure(figsize=(9, 0.3 * len(features) + 0.6), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    names, distances, drifted = zip(*reversed(features), strict=True)
+    axes.barh(names, distances, color=[RED if moved else BLUE for moved in drifted])
+    axes.axvline(matters, color=INK, linewidth=1)
+    axes.set_xlabel("PSI")
+    axes.tick_params(axis="y", labelsize=8)
     return _png(figure)
 
 

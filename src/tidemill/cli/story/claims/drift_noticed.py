@@ -6,6 +6,7 @@ from tidemill.cli.story import field
 from tidemill.cli.story.claim import Claim, Outcome, expect
 from tidemill.cli.story.stage import Stage
 from tidemill.domain.drift import DriftVerdict
+from tidemill.loop.drift import DriftPolicy
 
 WITHIN = 400
 """Predictions on the new camera within which the change has to be noticed."""
@@ -33,7 +34,10 @@ def judge(stage: Stage) -> Outcome:
         f"noticed within {WITHIN} predictions (at most {min(seen, WITHIN)}); "
         f"{len(moved)} of {len(last.features)} features drifted, {last.worst.feature} most "
         f"(PSI {last.worst.psi:.2f})",
-        {"features": [[row.feature, row.psi, row.drifted] for row in last.features]},
+        {
+            "features": [(row.feature, row.psi, row.drifted) for row in last.features],
+            "matters": DriftPolicy().psi,
+        },
     )
 
 

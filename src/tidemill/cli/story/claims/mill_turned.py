@@ -49,7 +49,10 @@ def judge(stage: Stage) -> Outcome:
         f"new camera {before:.3f} -> {after:.3f} on {len(unseen)} pictures nobody labelled, old "
         f"camera {old_before:.3f} -> {old_after:.3f}; {len(people.replies)} requests, 0 failed; "
         f"{healed:.0f} s from the change to answers of {ended.version} in place of {first}",
-        {"healed": healed},
+        {
+            "answers": [[reply.answered - onset, reply.version] for reply in people.replies],
+            "moves": [[0.0, "the camera changes"], [healed, f"{ended.version} answers"]],
+        },
     )
 
 

@@ -1,0 +1,111 @@
+"""A mill seen from outside: asked and taught over HTTP, its decisions read in its ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TypeVar
+
+import httpx
+
+from tidemill.cli.story.clients import Reply, ask
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Example
+from tidemill.recipes.coffee.recipe import TARGET
+from tidemill.web.feedback import MOST
+from tidemill.workshop.root import Workshop
+
+PAUSE = 0.1
+"""Seconds between two looks, so that the looking costs a training beside it nothing."""
+
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T | None], what: str, *, seconds: float) -> T:
+    """Look again and again until something is there. Raises TidemillError when it does not come."""
+    deadline = time.monotonic() + seconds
+    while (seen := found()) is None:
+        if time.monotonic() >= deadline:
+            raise TidemillError(f"{what} did not come within {seconds:g} s.")
+        time.sleep(PAUSE)
+    return seen
+
+
+def ask_all(url: str, pictures: Sequence[Example]) -> list[Reply]:
+    """Ask about one picture after the other. Raises TidemillError when one is not answered."""
+    with httpx.Client(base_url=url, timeout=60) as client:
+        replies = [ask(client, row.payload) for row in pictures]
+    failed = [reply for reply in replies if not reply.ok]
+    if failed:
+        raise TidemillError(f"{len(failed)} requests failed, the first with {failed[0].fault}.")
+    return replies
+
+
+def teach(url: str, said: Sequence[tuple[Reply, Example]]) -> None:
+    """Give the true labels, by the ids of the answers. Raises TidemillError when they are not
+    kept."""
+    rows = iter(
+        {"prediction": reply.id, "label": row.labels[TARGET], "actor": "bench"}
+        for reply, row in said
+    )
+    with httpx.Client(base_url=url, timeout=60) as client:
+        while batch := list(islice(rows, MOST)):
+            response = client.post("/v1/feedback", json={"feedback": batch})
+            if not response.is_success:
+                raise TidemillError(f"Feedback was answered with {response.text:.300}")
+
+
+def watch(
+    workshop: Workshop, url: str, pictures: Sequence[Example], *, window: int, seconds: float
+) -> tuple[list[Reply], list[DriftVerdict]]:
+    """Ask about the pictures a window at a time, and wait until the engine has judged each.
+
+    The engine must judge windows of that size, and none may be half full. Returns the answers and
+    the verdicts, both in order. What is left at the end fills no window and is not judged.
+    """
+    champion = workshop.champion().id
+    with workshop.ledger.begin(write=False) as unit:
+        before = unit.drift_verdicts(champion)
+    replies: list[Reply] = []
+    verdicts: list[DriftVerdict] = []
+    for start in range(0, len(pictures), window):
+        replies += ask_all(url, pictures[start : start + window])
+        full = len(replies) // window
+
+        def judged(asked: int = len(replies), full: int = full) -> list[DriftVerdict] | None:
+            with workshop.ledger.begin(write=False) as unit:
+                found = [row for row in unit.drift_verdicts(champion)[::-1] if row not in before]
+                seen = sum(row.n for row in found)
+                seen += sum(row.n for row in unit.profiles(champion))
+            return found if seen == asked and len(found) == full else None
+
+        verdicts = until(judged, f"A verdict on {len(replies)} answers", seconds=seconds)
+    return replies, verdicts
+
+
+def ended_cycle(workshop: Workshop, url: str, picture: Example, *, seconds: float) -> Cycle:
+    """The latest cycle, once it has ended; a version that it promoted is asked about the picture.
+
+    Raises TidemillError when it does not end.
+    """
+
+    def come(*states: str) -> Cycle | None:
+        with workshop.ledger.begin(write=False) as unit:
+            found = unit.latest(Cycle, limit=1)
+        return next((row for row in found if row.state in states or not row.open), None)
+
+    cycle = until(lambda: come("watched"), "The end of a cycle", seconds=seconds)
+    if cycle.open:
+        ask_all(url, [picture])
+        cycle = until(come, "The settling of a cycle", seconds=seconds)
+    return cycle
+
+
+def training_seconds(unit: UnitOfWork, run: str) -> float:
+    """From the start of a run to its end, as its events tell."""
+    events = unit.events(subject=run)
+    return (events[0].at - events[-1].at).total_seconds()

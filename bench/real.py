@@ -1,0 +1,48 @@
+"""The real leaves, read from the folder that TIDEMILL_REAL_DATA names. Nothing of them is kept."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.data.folder import INDEX, FolderSource
+from tidemill.domain.errors import Unavailable
+from tidemill.domain.types import Example
+from tidemill.recipes.coffee.recipe import TARGET
+
+LEAVES, CROPS = "coffee", "coffee_symptom"
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Close-ups of leaves, in hash order, and which of them are never taught."""
+
+    pictures: tuple[Example, ...]
+    held: frozenset[str]
+
+
+def folder(name: str) -> Path:
+    """A folder of the real data. Raises Unavailable when it is not here."""
+    named = os.environ.get("TIDEMILL_REAL_DATA", "")
+    found = Path(named) / name
+    hint = f"Set TIDEMILL_REAL_DATA to the folder that holds {name}/ with its index.csv."
+    if not named:
+        raise Unavailable("The real leaves are not here: TIDEMILL_REAL_DATA is not set.", hint=hint)
+    if not found.is_dir():
+        raise Unavailable(f"The real leaves are not here: {found} is no folder.", hint=hint)
+    return found.absolute()
+
+
+def crops(place: Path) -> Crops:
+    """The close-ups. Held back are those of leaves in the test split, which is the anchor.
+
+    So no leaf is on both sides: of many a leaf there are several close-ups, and a model that was
+    taught those of anchor leaves could not be measured on anchor any more.
+    """
+    with (place / INDEX).open(newline="", encoding="utf-8") as file:
+        held = {row["file"] for row in csv.DictReader(file) if row["source_leaf_split"] == "test"}
+    # A folder gives one class after the other, which would be drift; an id is as good as chance.
+    pictures = sorted(FolderSource(place, TARGET).examples(), key=lambda row: row.id)
+    return Crops(tuple(pictures), frozenset(row.id for row in pictures if row.origin in held))
