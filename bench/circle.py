@@ -154,9 +154,9 @@ def picture(found: Turn) -> Figure:
         drawn = right.bar(places + shift, shares, width=0.4, color=colour, label=name)
         right.bar_label(drawn, fmt="%.2f", padding=2)
     right.set_xticks(places, list(found.sets))
-    right.set(ylim=(0, 1.08), ylabel="share right")
+    right.set(ylim=(0, 1.2), ylabel="share right")
     right.set_title(f"the cycle: {found.cycle.state}", fontsize=11)
-    right.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="upper center", ncols=2)
     return figure
 
 

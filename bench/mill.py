@@ -88,9 +88,8 @@ def watch(
 
 
 def ended_cycle(workshop: Workshop, url: str, picture: Example, *, seconds: float) -> Cycle:
-    """The latest cycle, once it has ended; a version that it promoted is asked about the picture.
-
-    Raises TidemillError when it does not end.
+    """The latest cycle, once it has ended. What it promoted is asked about the picture, because a
+    cycle settles once its version has answered somebody. Raises TidemillError when it does not end.
     """
 
     def come(*states: str) -> Cycle | None:
@@ -99,10 +98,15 @@ def ended_cycle(workshop: Workshop, url: str, picture: Example, *, seconds: floa
         return next((row for row in found if row.state in states or not row.open), None)
 
     cycle = until(lambda: come("watched"), "The end of a cycle", seconds=seconds)
-    if cycle.open:
-        ask_all(url, [picture])
-        cycle = until(come, "The settling of a cycle", seconds=seconds)
-    return cycle
+    if not cycle.open:
+        return cycle
+
+    def answered() -> bool | None:
+        (reply,) = ask_all(url, [picture])
+        return reply.version == cycle.version or None
+
+    until(answered, f"An answer of {cycle.version}", seconds=seconds)
+    return until(come, "The settling of a cycle", seconds=seconds)
 
 
 def training_seconds(unit: UnitOfWork, run: str) -> float:

@@ -18,6 +18,10 @@ from tidemill.domain.errors import Conflict, DataError, UsageError
 from tidemill.loop.distance import Counts, js, psi
 from tidemill.loop.significance import p_value
 
+LONGEST_S = 1e9
+"""Seconds that a policy may name: thirty years, far more than are of use and few enough to count
+with."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
@@ -39,7 +43,7 @@ class DriftPolicy:
             "minimum": self.minimum >= 1,
             "psi": 0 <= self.psi < float("inf"),
             "alpha": 0 < self.alpha < 1,
-            "every_s": 0 <= self.every_s < float("inf"),
+            "every_s": 0 <= self.every_s <= LONGEST_S,
         }
         for name, holds in checks.items():
             if not holds:

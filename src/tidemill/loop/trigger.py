@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from tidemill.domain.errors import UsageError
+from tidemill.loop.drift import LONGEST_S
 from tidemill.loop.feedback import FeedbackPolicy
 
 Autonomy = Literal["observe", "propose", "automatic"]
@@ -44,10 +45,10 @@ class TriggerPolicy:
             "feedback_policy": self.feedback_policy in get_args(FeedbackPolicy),
             "feedback": self.feedback >= 1,
             "minimum_new": self.minimum_new >= 1,
-            "cooldown_s": self.cooldown_s >= 0,
+            "cooldown_s": 0 <= self.cooldown_s <= LONGEST_S,
             "budget": self.budget >= 0,
             "attempts": self.attempts >= 1,
-            "watch_s": self.watch_s >= 0,
+            "watch_s": 0 <= self.watch_s <= LONGEST_S,
         }
         for name, holds in checks.items():
             if not holds:

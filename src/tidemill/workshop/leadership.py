@@ -30,8 +30,11 @@ class Leadership:
     def lead(self, now: datetime) -> Lease:
         """Take the lease or renew it. Raises LeaseLost while another engine holds it."""
         with self._ledger.begin() as unit:
-            self._lease = unit.take_lease(NAME, self.holder, now=now, ttl=self._ttl)
+            self._lease = self._taken(unit, now)
         return self._lease
+
+    def _taken(self, unit: UnitOfWork, now: datetime) -> Lease:
+        return unit.take_lease(NAME, self.holder, now=now, ttl=self._ttl)
 
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
@@ -60,7 +63,9 @@ class Leadership:
     def _keep(self, stop: threading.Event) -> None:
         while not stop.wait(self._ttl.total_seconds() / RENEWALS):
             try:
-                self.lead(self._clock.now())
+                # Fenced: who was overtaken does not lead again in the midst of its work.
+                with self.unit() as unit:
+                    self._lease = self._taken(unit, self._clock.now())
             except TidemillError:
                 return
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from uuid_utils import uuid7
 
 from tidemill.domain.cycle import Cycle
@@ -33,8 +31,7 @@ def refuse(workshop: Workshop, *, reason: str) -> Cycle:
             raise Conflict(
                 "No cycle awaits approval.", hint="`tidemill loop status` shows the cycles."
             )
-        move(unit, cycle, "refused", why, workshop.clock.now(), actor=workshop.actor)
-    return replace(cycle, state="refused", reason=why)
+        return move(unit, cycle, "refused", why, workshop.clock.now(), actor=workshop.actor)
 
 
 def _said(reason: str) -> str:

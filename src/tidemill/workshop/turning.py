@@ -161,13 +161,14 @@ def move(
     now: datetime,
     *,
     actor: str = ACTOR,
-) -> None:
+) -> Cycle:
     """Move a cycle on from the state it was seen in. Raises Conflict when it has moved since."""
     moved = CycleMoved(
         actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
     )
     to = replace(cycle, state=state, reason=reason, changed=now)
     unit.move_cycle(to, expected=cycle.state, event=moved)
+    return to
 
 
 def outcome(verdict: Verdict) -> str:
