@@ -24,7 +24,7 @@ integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow
 
 chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
-	$(BIN)/pytest -n 2 -m chaos
+	$(BIN)/pytest tests/chaos
 
 check: $(VENV)/.dev ## Everything that needs no test to run; under a minute.
 	$(BIN)/ruff check .

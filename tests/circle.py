@@ -116,12 +116,10 @@ class Circle:
         """Give the labels of these as feedback, each with its payload."""
         now = self.clock.now()
         said = []
-        for example in examples:
-            id = self.workshop.blobs.put(example.payload)
-            item = Feedback(
-                str(uuid7()), "", id, TARGET, "", example.labels[TARGET], "", actor, now
-            )
-            with self.workshop.ledger.begin() as unit:
+        with self.workshop.ledger.begin() as unit:
+            for example in examples:
+                id, label = self.workshop.blobs.put(example.payload), example.labels[TARGET]
+                item = Feedback(str(uuid7()), "", id, TARGET, "", label, "", actor, now)
                 said.append(give(unit, item)[0])
         return said
 

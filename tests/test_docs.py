@@ -37,7 +37,7 @@ from tidemill.domain import errors
 from tidemill.domain.cycle import CycleState
 from tidemill.domain.errors import TidemillError
 from tidemill.experiment import read_experiment
-from tidemill.loop import gate
+from tidemill.loop import drift, gate
 from tidemill.recipes.recipe import open_recipe
 from tidemill.settings import Settings
 from tidemill.web.errors import FRAMEWORK_CODES, GONE, INTERNAL, STATUS
@@ -263,6 +263,12 @@ def test_every_policy_of_the_loop_has_a_row_with_its_default() -> None:
         for name, value in dataclasses.asdict(policy).items()
     }
     assert {name: row[0] for name, row in table.items() if "." in name} == known
+
+
+def test_every_value_of_the_drift_policy_has_a_row_with_its_default() -> None:
+    table = rows(section(text_of("drift.md"), "Policy"))
+    known = {name: f"{value:g}" for name, value in dataclasses.asdict(drift.DriftPolicy()).items()}
+    assert {name: row[0] for name, row in list(table.items())[2:]} == known
 
 
 def test_every_state_of_a_cycle_is_explained() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.circle import TTL, Begin, champion, circles, flipped, pebbles
 
+from tests.circle import TTL, Begin, champion, circles, flipped, pebbles
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.types import ModelVersion, Snapshot
 from tidemill.workshop.promotion import rollback
@@ -53,7 +53,7 @@ def test_the_mill_turns_by_itself(begin: Begin) -> None:
     circle.serve(pebbles(250, 60, SHIFT))
     waiting = circle.settle()[-1].step
     assert waiting is not None
-    assert "needs 50 new feedback labels" in waiting.reason
+    assert "needs 150 new feedback labels" in waiting.reason
     circle.teach(pebbles(300, 61, SHIFT))
     circle.settle()
     [cycle] = circle.cycles()
@@ -64,6 +64,21 @@ def test_the_mill_turns_by_itself(begin: Begin) -> None:
     assert circle.cycles()[0].state == "settled"
     assert circle.accuracy(unseen) - before >= 0.10
     assert circle.accuracy(pebbles(300, 91, 0.0)) >= old - 0.03
+
+
+def test_what_a_cycle_has_learnt_is_no_drift_any_more(begin: Begin) -> None:
+    circle = begin()
+    circle.serve(pebbles(250, 60, SHIFT))
+    circle.teach(pebbles(450, 61, SHIFT))
+    circle.settle()
+    assert [(cycle.trigger, cycle.version) for cycle in circle.cycles()] == [("drift", "v2")]
+    found = []
+    for window in range(5):
+        circle.serve(pebbles(250, 70 + window, SHIFT))
+        found += [row.drift for row in circle.settle() if row.drift]
+    assert [(row.version, row.n, row.drifted) for row in found] == [("v2", 250, False)] * 5
+    circle.serve(pebbles(250, 80, 0.0))
+    assert any(row.drift and row.drift.drifted for row in circle.settle())
 
 
 def test_each_state_of_a_cycle_stands_in_the_events(begin: Begin) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from tests.chaos import processes
 
+from tests.chaos import processes
 from tidemill.adapters import local_jobs
 from tidemill.adapters.local_jobs import LocalJobs
+from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Conflict, StorageFailed
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +37,10 @@ Event().wait()
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+    """A workspace in which nothing was ever done."""
+    home = tmp_path / "home"
+    upgrade(home / "ledger.sqlite")
+    return home
 
 
 @pytest.fixture
@@ -57,13 +61,13 @@ def running(home: Path, *, wanted: int) -> list[int]:
 
 
 def until_up(home: Path) -> None:
-    """Wait until an engine has made its workspace, and so can be interrupted."""
+    """Wait until an engine works on its ledger, and so can be interrupted."""
     looking = Event()
     for _ in range(int(SECONDS / 0.01)):
-        if (home / "ledger.sqlite").exists():
+        if any(processes.has_open(pid, home / "ledger.sqlite") for pid in processes.naming(home)):
             return
         looking.wait(0.01)
-    pytest.fail(f"There is no workspace in {home}.")
+    pytest.fail(f"No engine works on {home}.")
 
 
 def test_a_job_runs_beside_its_starter_with_the_given_settings(jobs: LocalJobs, home: Path) -> None:

@@ -22,6 +22,7 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "mark": lambda unit: unit.mark("web"),
     "prediction": lambda unit: unit.prediction("p1"),
     "profiles": lambda unit: unit.profiles("v1"),
+    "profiles since": lambda unit: unit.profiles("v1", since=NOW),
     "drift_verdicts": lambda unit: unit.drift_verdicts("v1"),
     "served": lambda unit: unit.served("v1"),
     "feedback of a status": lambda unit: unit.feedback(status="pending"),
@@ -73,5 +74,7 @@ def test_a_question_that_reads_everything_would_be_seen(engine: Engine) -> None:
 def test_what_is_open_is_found_without_reading_what_is_closed(engine: Engine) -> None:
     (plan,) = plans(engine, ASKED["profiles"])
     assert "window=?" in plan
+    (plan,) = plans(engine, ASKED["profiles since"])
+    assert "window=? AND bucket>?" in plan
     (plan,) = plans(engine, ASKED["accepted_since"])
     assert "settled>?" in plan

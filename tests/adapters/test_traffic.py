@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -167,8 +168,25 @@ def test_a_log_of_before_there_were_profiles_is_read(tmp_path: Path) -> None:
     assert files.find(one.id) == wanted
     assert wanted.seen == b""
     first, probe = files.after(server, 0, limit=10)
-    assert first == wanted
+    assert first == replace(wanted, payload=b"")
     assert (probe.seen, probe.example) == (b"", "")
+
+
+def test_a_drain_of_large_payloads_holds_one_at_a_time(tmp_path: Path) -> None:
+    server, size = str(uuid7()), 1 << 20
+    log = SqliteTraffic(tmp_path, server)
+    for sequence in range(1, 13):
+        log.append([prediction(sequence, bytes([sequence]) * size)])
+    log.close()
+    archive = TrafficFiles(tmp_path)
+    tracemalloc.start()
+    try:
+        rows = archive.after(server, 0, limit=100)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [row.example for row in rows] == [payload_id(bytes([n]) * size) for n in range(1, 13)]
+    assert size <= peak < 4 * size
 
 
 def test_a_damaged_log_is_named_when_it_is_read(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from tests.chaos.client import Client
 from tests.chaos.invariants import Outcome, check
 from tests.chaos.mill import Mill
 from tests.circle import champion
-
 from tidemill.domain.types import Example
 
 SUMMARY = Path(__file__).parents[2] / "bench" / "out" / "chaos.json"

@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.chaos import processes
 from tests.chaos.client import Client
 from tests.chaos.records import Records
-
 from tidemill.domain.types import Example, ModelVersion, Run
 from tidemill.settings import read_settings
 from tidemill.staging import PREFIX

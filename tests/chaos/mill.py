@@ -17,11 +17,10 @@ from threading import Event
 from types import TracebackType
 from typing import Literal, Self
 
+from pebble.stones import pebbles
 from tests.chaos import processes
 from tests.chaos.client import Client
 from tests.chaos.records import Records
-
-from pebble.stones import pebbles
 from tidemill.cli.process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import FINAL, CycleState
 

@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from tests.chaos import processes
 from tests.chaos.conftest import Undisturbed
 from tests.chaos.invariants import check
-
 from tidemill.domain.errors import Corrupt, NotFound
 from tidemill.staging import PREFIX
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+
 from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
 from tests.chaos.mill import EDGES, Mill, Victim
-
 from tidemill.domain.cycle import CycleState
 from tidemill.loop.trigger import TriggerPolicy
 

@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
 from tests.chaos.mill import SECONDS, Mill
-
 from tidemill.cli.process import EngineProcess
 
 pytestmark = [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tidemill.cli.main import main
+from tidemill.cli.screen import OUT
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
 from tidemill.settings import read_settings
@@ -74,6 +75,37 @@ def test_listing_is_newest_first_and_of_a_status_oldest_first(ask: Ask) -> None:
     assert code == 0
     assert "rust" in out
     assert ask("list", "--status", "maybe")[0] == 2
+
+
+def test_a_listed_id_can_be_copied_from_a_narrow_terminal(
+    ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin() as unit:
+        give(unit, Feedback(id, "", "d" * 64, "disease", "", "rust", "phoma", "ana [/b]", NOW))
+    workshop.ledger.close()
+    monkeypatch.setattr(OUT, "width", 100)
+    shown = ask("list")[1]
+    assert f" {id} " in shown
+    assert " ana [/b] " in shown
+
+
+def test_brackets_are_no_markup_in_any_cell(
+    ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"[/{letter}]" for letter in "iabcd"]
+    id, target, item, label, answered = words
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin() as unit:
+        row = Feedback(id, "", "d" * 64, target, item, label, answered, "[/x]", NOW)
+        give(unit, row)
+    workshop.ledger.close()
+    assert ask("reject", id, "--reason", "[/y]")[0] == 0
+    monkeypatch.setattr(OUT, "width", 160)
+    code, shown, _ = ask("list")
+    assert code == 0
+    assert all(word in shown for word in (*words, "[/x]", "[/y]"))
 
 
 def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:

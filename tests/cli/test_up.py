@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from uuid_utils import uuid7
 
+from tests.cli.commands import SECONDS, ended, rest, started, until
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
@@ -33,7 +34,6 @@ from tidemill.domain.events import (
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
 from tidemill.web.address import bind
 
-SECONDS = 60
 ID = "s" * 64
 Keep = Callable[..., Path]
 
@@ -76,45 +76,6 @@ def keep(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Keep:
     return write
 
 
-@contextmanager
-def started(*words: str, home: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command that is running; its children have its stderr, too."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tidemill", *words],
-        env={**os.environ, "TIDEMILL_HOME": str(home)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """The first line on stderr that has the pattern."""
-    assert process.stderr
-    seen = ""
-    for line in process.stderr:
-        seen += line
-        if found := re.search(pattern, line):
-            return found
-    pytest.fail(f"{pattern!r} was not said: {seen}")
-
-
-def rest(process: subprocess.Popen[str]) -> str:
-    """What was still said, once nobody is left who could say more: no child is alive either."""
-    return process.communicate(timeout=SECONDS)[1]
-
-
-def ended(*words: str, home: Path) -> tuple[int, str]:
-    with started(*words, home=home) as process:
-        said = rest(process)
-        assert "Traceback" not in said
-        return process.returncode, said
-
-
 def test_what_up_starts_ends_with_it_even_when_it_is_killed(keep: Keep) -> None:
     with started("up", "--port", "0", home=keep()) as process:
         url = until(process, r"listens on (\S+) ")[1]
@@ -132,7 +93,7 @@ def test_up_that_is_told_to_end_stops_its_server(keep: Keep) -> None:
         process.send_signal(signal.SIGTERM)
         said = rest(process)
     assert (process.returncode, "Traceback" in said) == (0, False)
-    assert said.endswith("Stopping.\n")
+    assert "Stopping.\n" in said
 
 
 def test_a_refused_champion_is_said(keep: Keep) -> None:
@@ -293,3 +254,61 @@ def test_a_child_that_does_not_end_by_itself_is_ended() -> None:
 def test_a_child_tells_its_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_child("train", "cofee", home=tmp_path / "home") == 2
     assert "There is no recipe 'cofee'" in capfd.readouterr().err
+
+
+def leader(home: Path, *, other_than: int = 0) -> int:
+    """The process of the engine that leads, as soon as one does."""
+    looking = threading.Event()
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as db:
+        for _ in range(SECONDS * 100):
+            row = db.execute("SELECT holder FROM leases").fetchone()
+            if row and (pid := int(row[0].split(":")[1])) != other_than:
+                return pid
+            looking.wait(0.01)
+    pytest.fail("no engine leads")
+
+
+def test_an_engine_that_is_killed_ends_up_and_the_server(keep: Keep) -> None:
+    home = keep()
+    with started("up", "--port", "0", home=home) as process:
+        url = until(process, r"listens on (\S+) ")[1]
+        os.kill(leader(home), signal.SIGKILL)
+        said = rest(process)
+    assert (process.returncode, said.count("error:"), "Traceback" in said) == (4, 1, False)
+    assert "The engine was killed by signal 9." in said
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/v1/live")
+
+
+def test_an_engine_that_ends_by_itself_is_said_with_its_exit_code(keep: Keep) -> None:
+    home = keep()
+    with started("up", "--port", "0", home=home) as process:
+        until(process, "listens on")
+        os.kill(leader(home), signal.SIGTERM)
+        said = rest(process)
+    assert process.returncode == 0
+    assert "The engine ended with exit code 0, so the rest is stopped, too." in said
+
+
+def test_what_dies_is_started_again_when_up_was_told_so(keep: Keep) -> None:
+    home = keep()
+    pace = {"TIDEMILL_TICK_MS": "20", "TIDEMILL_LEASE_MS": "300"}
+    with started("up", "--port", "0", "--restart", home=home, **pace) as process:
+        url = until(process, r"listens on (\S+) ")[1]
+        for _ in range(2):
+            engine = leader(home)
+            os.kill(engine, signal.SIGKILL)
+            until(process, r"^The engine was killed by signal 9\. It is started again\.$")
+            leader(home, other_than=engine)
+        assert httpx.get(f"{url}/v1/live").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        said = rest(process)
+    assert (process.returncode, "Traceback" in said) == (0, False)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/v1/live")
+
+
+def test_a_policy_in_the_recipe_s_place_is_usage(keep: Keep) -> None:
+    code, said = ended("up", "trigger.autonomy=automatic", "--port", "0", home=keep())
+    assert (code, said.count("error:")) == (2, 1)
+    assert "tidemill up coffee trigger.autonomy=automatic" in said

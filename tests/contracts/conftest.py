@@ -1,4 +1,4 @@
-"""Every ledger, for the suites of its contract. A new adapter joins by one line in LEDGERS."""
+"""Every ledger, for the suites of its contract."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ from threading import Barrier, Thread
 
 import pytest
 
-from tidemill.adapters.memory import FixedClock
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql.ledger import SqlLedger
-from tidemill.adapters.sql.upgrade import upgrade
+from tests.ledgers import LEDGERS
 from tidemill.domain.errors import Conflict
 from tidemill.domain.ledger import Ledger, UnitOfWork
 
 Race = Callable[[Callable[[UnitOfWork, str], object]], list[str]]
-
-
-def sql(folder: Path) -> Ledger:
-    upgrade(folder / "ledger.sqlite")
-    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
-
-
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
 
 
 @pytest.fixture(params=LEDGERS)

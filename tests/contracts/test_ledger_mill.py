@@ -155,6 +155,37 @@ def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_token(ledger: Ledge
     assert take(ledger, "a", 60).token == 3
 
 
+def test_a_lease_of_a_clock_that_was_ahead_is_to_be_had_at_once(ledger: Ledger) -> None:
+    ahead = take(ledger, "a", 30.001)
+    taken = take(ledger, "b")
+    assert taken == Lease("mill", "b", 2, NOW + TTL)
+    with ledger.begin(write=False) as unit:
+        assert unit.lease("mill") == taken
+        assert len(unit.events()) == 2
+        with pytest.raises(LeaseLost, match="went to b"):
+            unit.fence(ahead)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 10, 30])
+def test_a_lease_renewed_while_another_waited_to_write_is_held(
+    ledger: Ledger, seconds: float
+) -> None:
+    """The other one read its clock first, and found the lease a little longer than its own."""
+    take(ledger, "a")
+    held = take(ledger, "a", seconds)
+    with pytest.raises(LeaseLost, match="a holds the lease"):
+        take(ledger, "b")
+    with ledger.begin(write=False) as unit:
+        unit.fence(held)
+
+
+def test_a_holder_whose_clock_was_ahead_renews_to_what_is_right(ledger: Ledger) -> None:
+    take(ledger, "a", 3600)
+    assert take(ledger, "a") == Lease("mill", "a", 1, NOW + TTL)
+    with pytest.raises(LeaseLost):
+        take(ledger, "b")
+
+
 def test_a_fence_looks_at_the_token_alone(ledger: Ledger) -> None:
     held = take(ledger, "a")
     take(ledger, "a", 3600)

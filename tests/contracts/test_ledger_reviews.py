@@ -11,7 +11,7 @@ import pytest
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import Conflict, NotFound
 from tidemill.domain.events import FeedbackGiven, FeedbackSettled
-from tidemill.domain.feedback import Feedback
+from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import Ledger, UnitOfWork
 
 NOW = FixedClock().now()
@@ -109,26 +109,52 @@ def test_accepted_feedback_is_counted_from_a_moment_on(ledger: Ledger) -> None:
         assert unit.accepted_since(NOW + 2 * MINUTE) == 0
 
 
-def test_the_first_snapshot_that_took_feedback_stays(ledger: Ledger) -> None:
-    give(ledger, FEEDBACK, replace(FEEDBACK, id="f2"), replace(FEEDBACK, id="f3"))
+def test_the_latest_snapshot_that_took_feedback_is_kept(ledger: Ledger) -> None:
+    give(ledger, *(replace(ACCEPTED, id=id) for id in ("f1", "f2", "f3")))
     with ledger.begin() as unit:
-        unit.take_feedback(["f1"], "s1")
-        unit.take_feedback(["f1", "f2"], "s2")
+        unit.take_feedback(["f1", "f2"], "s1")
+        unit.take_feedback(["f2"], "s2")
         unit.take_feedback([], "s3")
     with ledger.begin(write=False) as unit:
         assert [row.snapshot for row in unit.feedback()] == ["s1", "s2", ""]
 
 
-def test_a_snapshot_takes_only_feedback_that_is_there(given: Ledger) -> None:
-    with pytest.raises(NotFound), given.begin() as unit:
-        unit.take_feedback(["f1", "f9"], "s1")
-    with given.begin(write=False) as unit:
-        assert unit.get(Feedback, "f1").snapshot == ""
+def test_a_snapshot_takes_only_feedback_that_is_there(ledger: Ledger) -> None:
+    give(ledger, ACCEPTED, replace(FEEDBACK, id="f2"))
+    with ledger.begin() as unit:
+        for ids in (["f1", "f9"], ["f2", "f9"]):
+            with pytest.raises(NotFound, match="snapshot s1 is unknown, f9 first"):
+                unit.take_feedback(ids, "s1")
+    with ledger.begin(write=False) as unit:
+        assert {row.snapshot for row in unit.feedback()} == {""}
+
+
+@pytest.mark.parametrize("status", ["pending", "rejected", "superseded", "quarantined"])
+def test_a_snapshot_takes_only_what_is_still_accepted(
+    ledger: Ledger, status: FeedbackStatus
+) -> None:
+    rows = [replace(ACCEPTED, snapshot="s1"), replace(ACCEPTED, id="f2", status=status)]
+    give(ledger, *rows)
+    with ledger.begin() as unit, pytest.raises(Conflict, match=f"f2 is {status}, no longer"):
+        unit.take_feedback(["f1", "f2"], "s2")
+    with ledger.begin(write=False) as unit:
+        assert unit.feedback() == rows
+
+
+def test_what_was_taken_and_rejected_since_is_not_taken_again(ledger: Ledger) -> None:
+    give(ledger, ACCEPTED)
+    with ledger.begin() as unit:
+        unit.take_feedback(["f1"], "s1")
+        rejected = replace(ACCEPTED, status="rejected")
+        unit.settle_feedback(rejected, expected="accepted", event=SETTLED)
+        with pytest.raises(Conflict, match="rejected"):
+            unit.take_feedback(["f1"], "s2")
+        assert unit.get(Feedback, "f1") == replace(rejected, snapshot="s1")
 
 
 def test_a_snapshot_may_take_more_than_one_statement_can_name(ledger: Ledger) -> None:
     ids = [f"f{n}" for n in range(40_000)]
-    give(ledger, replace(FEEDBACK, id="f0"), replace(FEEDBACK, id="f39999"))
+    give(ledger, replace(ACCEPTED, id="f0"), replace(ACCEPTED, id="f39999"))
     with pytest.raises(NotFound), ledger.begin() as unit:
         unit.take_feedback(ids, "s1")
     with ledger.begin() as unit:

@@ -97,6 +97,21 @@ def test_the_oldest_bucket_comes_first(served: Ledger) -> None:
         assert unit.profiles("v1") == [early, PROFILE, late]
 
 
+def test_profiles_are_asked_for_from_a_bucket_on(served: Ledger) -> None:
+    late, early = (replace(PROFILE, bucket=NOW + n * HOUR) for n in (2, -2))
+    probe = replace(PROFILE, kind="probe")
+    with served.begin() as unit:
+        unit.drain("web", predictions(4, 4), [late, early, probe], since=3)
+    with served.begin(write=False) as unit:
+        assert unit.profiles("v1", since=NOW - 2 * HOUR) == [early, PROFILE, late]
+        assert unit.profiles("v1", since=NOW) == [PROFILE, late]
+        assert unit.profiles("v1", since=NOW.astimezone(timezone(5 * HOUR))) == [PROFILE, late]
+        assert unit.profiles("v1", since=NOW + timedelta(microseconds=1)) == [late]
+        assert unit.profiles("v1", since=NOW + 3 * HOUR) == []
+        assert unit.profiles("v1", kind="probe", since=NOW) == [probe]
+        assert unit.profiles("v1", kind="probe", since=NOW + HOUR) == []
+
+
 def test_a_moment_is_one_bucket_however_it_is_written(served: Ledger) -> None:
     elsewhere = replace(PROFILE, bucket=NOW.astimezone(timezone(5 * HOUR)))
     with served.begin() as unit:
@@ -171,6 +186,30 @@ def test_a_drift_verdict_closes_what_it_judged(served: Ledger) -> None:
         assert unit.latest(DriftVerdict) == [VERDICT]
         assert unit.events()[0].kind == "DriftJudged"
         assert unit.served("v1") == 3
+
+
+def test_what_is_older_than_a_drift_verdict_s_window_stays_open(served: Ledger) -> None:
+    late, early = (replace(PROFILE, bucket=NOW + n * HOUR) for n in (2, -2))
+    verdict = replace(VERDICT, n=6, until=NOW + 2 * HOUR)
+    with served.begin() as unit:
+        unit.drain("web", predictions(4, 9), [late, early], since=3)
+        unit.judge_drift(verdict, JUDGED)
+    with served.begin(write=False) as unit:
+        assert unit.profiles("v1") == [early]
+        assert unit.profiles("v1", since=NOW) == []
+        assert unit.get(DriftVerdict, "w1") == verdict
+        assert unit.served("v1") == 9
+
+
+@pytest.mark.parametrize("n", [3, 9])
+def test_a_drift_verdict_answers_for_its_window_alone(served: Ledger, n: int) -> None:
+    late, early = (replace(PROFILE, bucket=NOW + n * HOUR) for n in (2, -2))
+    with served.begin() as unit:
+        unit.drain("web", predictions(4, 9), [late, early], since=3)
+    with pytest.raises(Conflict, match="6 are open now from 2026-01-01"), served.begin() as unit:
+        unit.judge_drift(replace(VERDICT, n=n), JUDGED)
+    with served.begin(write=False) as unit:
+        assert unit.profiles("v1") == [early, PROFILE, late]
 
 
 def test_the_next_window_begins_anew_and_everything_served_is_counted(served: Ledger) -> None:

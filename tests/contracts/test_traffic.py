@@ -85,6 +85,11 @@ def read_back(given: Prediction) -> Prediction:
     return replace(given, example=payload_id(given.payload))
 
 
+def drained(given: Prediction) -> Prediction:
+    """A live prediction as an archive gives it to whoever drains."""
+    return replace(read_back(given), payload=b"")
+
+
 def test_what_was_appended_is_found_as_it_was_with_its_payloads_id(log: TrafficLog) -> None:
     given = [prediction(n) for n in range(1, 6)]
     log.append(given)
@@ -138,7 +143,18 @@ def test_a_log_is_read_in_order_in_bounded_parts_and_nothing_twice(logs: Logs) -
         sizes.append(len(rows))
         found += rows
     assert sizes == [4, 4, 3]
-    assert found == [read_back(one) for one in given]
+    assert found == [drained(one) for one in given]
+
+
+def test_payloads_are_found_and_not_drained(logs: Logs) -> None:
+    """A drain of a thousand large ones would hold them all."""
+    given = [prediction(n, payload=bytes([n]) * 1_000) for n in range(1, 4)]
+    probe = prediction(4, payload=b"", kind="probe")
+    logs.of(SERVER).append([*given, probe])
+    rows = logs.archive.after(SERVER, 0, limit=10)
+    assert {row.payload for row in rows} == {b""}
+    assert [row.example for row in rows] == [*(payload_id(one.payload) for one in given), ""]
+    assert [logs.archive.find(one.id) for one in given] == [read_back(one) for one in given]
 
 
 def test_what_comes_later_follows_what_was_read(logs: Logs) -> None:
@@ -156,7 +172,7 @@ def test_each_server_has_a_log_of_its_own_and_a_find_looks_into_all(logs: Logs) 
     mine, theirs = prediction(1, one), prediction(1, other)
     logs.of(one).append([mine])
     logs.of(other).append([theirs])
-    assert logs.archive.after(one, 0, limit=10) == [read_back(mine)]
-    assert logs.archive.after(other, 0, limit=10) == [read_back(theirs)]
+    assert logs.archive.after(one, 0, limit=10) == [drained(mine)]
+    assert logs.archive.after(other, 0, limit=10) == [drained(theirs)]
     assert logs.archive.find(mine.id) == read_back(mine)
     assert logs.archive.find(theirs.id) == read_back(theirs)

@@ -114,15 +114,46 @@ def test_what_resembles_a_held_back_row_is_held_back_with_it(
             assert {found[f"{split} {n}|{near ^ 1 << n:x}"].split for n in range(4)} == {split}
 
 
-def test_what_resembles_feedback_in_train_joins_it(
-    codec: Any, grown: Grow, store: SnapshotStore
-) -> None:
+@pytest.fixture
+def alike(codec: Any) -> dict[Split, str]:
+    """Payloads that resemble each other, by the split in which their hash puts them."""
     texts = [f"leaf {n}|abcd" for n in range(200)]
-    by_split = {by_hash_joined(codec.fingerprint(t.encode()).exact): t for t in texts}
-    parent = grown([said(by_split["train"], id="f1")]).snapshot
-    assert rows(store, parent.id)[by_split["train"]].split == "train"
-    found = rows(store, grown([said(by_split["fresh"], id="f2")], parent.id).snapshot.id)
-    assert found[by_split["fresh"]].split == "train"
+    return {by_hash_joined(codec.fingerprint(t.encode()).exact): t for t in texts}
+
+
+def test_what_resembles_feedback_in_train_joins_it(
+    alike: dict[Split, str], grown: Grow, store: SnapshotStore
+) -> None:
+    parent = grown([said(alike["train"], id="f1")]).snapshot
+    assert rows(store, parent.id)[alike["train"]].split == "train"
+    found = rows(store, grown([said(alike["fresh"], id="f2")], parent.id).snapshot.id)
+    assert found[alike["fresh"]].split == "train"
+
+
+@pytest.mark.parametrize("split", ["val", "fresh"])
+def test_what_resembles_a_first_row_of_train_joins_it(
+    alike: dict[Split, str],
+    write: Any,
+    grown: Grow,
+    store: SnapshotStore,
+    crowd: list[Example],
+    example: Make,
+    split: Split,
+) -> None:
+    parent = write([*crowd, example("first|abcd", split="train")])
+    found = rows(store, grown([said(alike[split], id="f1")], parent.id).snapshot.id)
+    assert found[alike[split]].split == "train"
+
+
+@pytest.mark.parametrize("split", ["val", "fresh"])
+def test_what_resembles_both_sides_is_left_out(
+    write: Any, grown: Grow, crowd: list[Example], example: Make, split: Split
+) -> None:
+    sides = [example("learnt|0", split="train"), example("judging|ff", split=split)]
+    parent = write([*crowd, *sides])
+    growth = grown([said("between|f", id="f1")], parent.id)
+    assert (growth.snapshot, growth.taken) == (parent, ())
+    assert growth.left == {"f1": "It resembles examples in train and others that are held back."}
 
 
 def test_an_example_in_train_gets_its_new_label(
@@ -226,7 +257,7 @@ def test_progress_ends_where_it_said_it_would(grown: Grow, write: Any) -> None:
     told = {"progress": lambda done, of: heard.append((done, of))}
     items = [said(f"leaf {n}") for n in range(3)] + [said(b"\xff")]
     first = grown(items, **told).snapshot
-    assert heard[-1][0] == heard[-1][1] == 12 + 4 + 32 + 4
+    assert heard[-1][0] == heard[-1][1] == 2 * (32 + 4)
     assert heard == sorted(heard)
     heard.clear()
     grown([said("rust train 1", "healthy")], first.id, **told)
@@ -259,6 +290,8 @@ ROWS = st.lists(
 )
 NEAR = [0x0, 0xFFF, 0xFFF000, 0xFFF000000, 0xFFF000000000, 0xFFF000000000000]
 SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
+Held = Mapping[tuple[int, int], Split]
+"""Of some pictures the parent has one or two near-duplicates, maybe in different splits."""
 
 
 def text(picture: int, variant: int) -> str:
@@ -269,13 +302,13 @@ def items(given_rows: Sequence[Row]) -> list[Accepted]:
     return [said(text(p, v), label, f"f{p}.{v}") for p, v, label in given_rows]
 
 
-def parent_of(held: Mapping[int, Split], store: SnapshotStore, example: Make) -> str:
+def parent_of(held: Held, store: SnapshotStore, example: Make) -> str:
     base: list[tuple[str, str, Split]] = [
         (f"{label} {split}", label, split)
         for label in ("rust", "healthy")
         for split in ("train", "val", "anchor")
     ]
-    base += [(text(picture, 9), "rust", split) for picture, split in held.items()]
+    base += [(text(picture, 8 + side), "rust", split) for (picture, side), split in held.items()]
     made = [example(name, label, split=split) for name, label, split in base]
     return store.write(made, recipe="leaves", policy="stop", parent=None, at=AT).id
 
@@ -283,11 +316,13 @@ def parent_of(held: Mapping[int, Split], store: SnapshotStore, example: Make) ->
 @settings(max_examples=40, deadline=None)
 @given(
     given_rows=ROWS,
-    held=st.dictionaries(st.integers(0, 5), st.sampled_from(SPLITS)),
+    held=st.dictionaries(
+        st.tuples(st.integers(0, 5), st.integers(0, 1)), st.sampled_from(SPLITS), max_size=8
+    ),
     seed=st.integers(0, 100),
 )
 def test_growing_keeps_its_promises(
-    codec: Any, example: Make, given_rows: list[Row], held: dict[int, Split], seed: int
+    codec: Any, example: Make, given_rows: list[Row], held: Held, seed: int
 ) -> None:
     def near(row: Example) -> int:
         return int(codec.fingerprint(row.payload).near)
@@ -309,12 +344,14 @@ def test_growing_keeps_its_promises(
         before = {canonical_row(row) for row in parent.rows()}
         assert before <= {canonical_row(row) for row in after}
 
-        # No new row in train resembles anything held back, and anchor did not grow.
+        # Anchor did not grow, and no new row resembles one on the other side of train.
         new = [row for row in after if canonical_row(row) not in before]
         assert {row.split for row in new} <= {"train", "val", "fresh"}
-        back = [near(row) for row in after if row.split != "train"]
-        learnt = [near(row) for row in new if row.split == "train"]
-        assert not [n for n in learnt for b in back if (n ^ b).bit_count() <= DISTANCE]
+        sides = [(near(row), row.split == "train") for row in after]
+        for row in new:
+            own, learnt = near(row), row.split == "train"
+            across = [n for n, other in sides if other != learnt]
+            assert all((own ^ n).bit_count() > DISTANCE for n in across)
 
         # Neither the order nor a repetition matters.
         shuffled = list(offered)

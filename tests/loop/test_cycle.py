@@ -43,27 +43,30 @@ def turn(state: CycleState, policy: TriggerPolicy = POLICY, **seen: Any) -> Step
 
 def test_nothing_begins_without_a_champion_a_trigger_or_data() -> None:
     assert decide(Situation(NOW, None), POLICY).act == "wait"
-    assert idle(accepted=149) == Step("wait", "No drift, and 149 of 150 new feedback labels.")
-    waiting = idle(drift=DRIFT, accepted=49)
+    assert idle(accepted=149) == Step(
+        "wait", "No drift so far, and 149 of 150 new feedback labels."
+    )
+    waiting = idle(drift=DRIFT, accepted=149)
     assert waiting.act == "wait"
     assert "drifted" in waiting.reason
-    assert "needs 50 new feedback labels, and there are 49" in waiting.reason
+    assert "needs 150 new feedback labels, and there are 149" in waiting.reason
 
 
 def test_drift_with_enough_data_and_feedback_alone_begin_a_cycle() -> None:
-    begun = idle(drift=DRIFT, accepted=50)
+    begun = idle(drift=DRIFT, accepted=150)
     assert (begun.act, begun.trigger) == ("open", "drift")
     assert "red" in begun.reason
     begun = idle(accepted=150)
     assert (begun.act, begun.trigger) == ("open", "feedback")
-    assert idle(drift=replace(DRIFT, drifted=False), accepted=50).act == "wait"
+    assert idle(drift=replace(DRIFT, drifted=False), accepted=149).act == "wait"
 
 
 def test_one_drift_verdict_begins_one_cycle() -> None:
     last = replace(CYCLE, state="refused", at=DRIFT.at, changed=NOW - 2 * HOUR)
-    assert idle(drift=DRIFT, accepted=60, last=last).act == "wait"
+    patient = replace(POLICY, feedback=500)
+    assert idle(patient, drift=DRIFT, accepted=150, last=last).act == "wait"
     later = replace(DRIFT, at=NOW + HOUR)
-    assert idle(drift=later, accepted=60, last=last).act == "open"
+    assert idle(patient, drift=later, accepted=150, last=last).act == "open"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,7 @@ def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
         {"minimum_new": 0},
         {"cooldown_s": -1},
         {"budget": -1},
+        {"budget": 101},
         {"attempts": 0},
         {"watch_s": -1},
     ],

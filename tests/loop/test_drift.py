@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tidemill.domain.drift import FeatureDrift, Profile
 from tidemill.domain.errors import Conflict, DataError, UsageError
 from tidemill.loop.distance import js, psi
-from tidemill.loop.drift import DriftPolicy, chance, check, holm, judge, sentence, standing
+from tidemill.loop.drift import DriftPolicy, chance, check, holm, judge, sentence, window
 from tidemill.loop.significance import CELLS, CERTAIN, EXCEEDANCES, chi_square, p_value
 
 POLICY = DriftPolicy()
@@ -285,6 +285,8 @@ def test_counts_of_another_kind_are_refused(
         {"psi": math.inf},
         {"alpha": 0.0},
         {"alpha": 1.0},
+        {"alpha": 0.9e-6},
+        {"alpha": 1e-310},
         {"every_s": -1},
         {"every_s": math.inf},
     ],
@@ -293,6 +295,12 @@ def test_a_policy_that_cannot_judge_is_refused(value: dict[str, Any]) -> None:
     (name,) = value
     with pytest.raises(UsageError, match=f"The drift test cannot use {name}="):
         DriftPolicy(**value)
+
+
+def test_the_smallest_alpha_still_finds_what_is_plain() -> None:
+    policy = DriftPolicy(alpha=1e-6)
+    calm, moved = check(counted(a=EVEN, b=EVEN), counted(a=EVEN, b=STEEP), policy)
+    assert (calm.drifted, moved.drifted) == (False, True)
 
 
 REFERENCE = counted(brightness=EVEN, label=[150, 100, 50])
@@ -322,9 +330,9 @@ def test_profiles_are_summed_and_judged() -> None:
 def test_too_few_predictions_are_no_verdict() -> None:
     assert judge(REFERENCE, 300, [CALM], POLICY, id="d1", at=NOW) is None
     assert judge(REFERENCE, 300, [], POLICY, id="d1", at=NOW) is None
-    assert (standing([CALM], POLICY).n, standing([CALM], POLICY).missing) == (100, 100)
-    assert (standing([], POLICY).n, standing([], POLICY).missing) == (0, 200)
-    assert standing([CALM, STIRRED], POLICY).missing == 0
+    assert (window([CALM], POLICY).n, window([CALM], POLICY).missing) == (100, 100)
+    assert (window([], POLICY).n, window([], POLICY).missing) == (0, 200)
+    assert window([CALM, STIRRED], POLICY).missing == 0
     assert judge(REFERENCE, 300, [CALM], DriftPolicy(minimum=100), id="d1", at=NOW) is not None
 
 

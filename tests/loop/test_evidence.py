@@ -66,7 +66,8 @@ def with_golden(predictor: Predictor, golden: Sequence[Golden]) -> Predictor:
 
 
 def failed(evidence: Evidence) -> set[str]:
-    return {check.name for check in judge(evidence, GatePolicy()) if not check.passed}
+    policy = GatePolicy(fresh_minimum=1)
+    return {check.name for check in judge(evidence, policy) if not check.passed}
 
 
 def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.ledgers import LEDGERS
 from tidemill.adapters.memory import FixedClock
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql.ledger import SqlLedger
-from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Conflict, NotFound
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import Ledger
 from tidemill.loop.feedback import (
+    ANONYMOUS,
     FeedbackPolicy,
     accept,
     decide,
@@ -30,14 +29,6 @@ from tidemill.loop.feedback import (
 
 NOW = FixedClock().now()
 ONE = Feedback("f1", "", "e" * 64, "disease", "", "rust", "", "ana", NOW)
-
-
-def sql(folder: Path) -> Ledger:
-    upgrade(folder / "ledger.sqlite")
-    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
-
-
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
 
 
 @pytest.fixture(params=LEDGERS)
@@ -107,6 +98,14 @@ def test_another_actors_other_label_is_suspicious() -> None:
         against = other(label="miner", status=status)
         assert suspicions(ONE, [against]) == ("bob says 'miner'.",), status
     assert suspicions(ONE, [other(label="miner", status="superseded")]) == ()
+
+
+def test_a_stranger_s_other_label_is_suspicious_to_a_stranger() -> None:
+    stranger = replace(ONE, actor=ANONYMOUS)
+    against = other(actor=ANONYMOUS, label="miner", status="accepted")
+    assert suspicions(stranger, [against]) == ("anonymous says 'miner'.",)
+    assert suspicions(ONE, [against]) == ("anonymous says 'miner'.",)
+    assert suspicions(stranger, [other(actor=ANONYMOUS)]) == ()
 
 
 def test_a_label_that_was_turned_down_before_is_suspicious() -> None:
@@ -189,6 +188,36 @@ def test_another_label_of_the_same_actor_supersedes_the_earlier(
     assert desk.statuses == {"f1": "superseded", id: "superseded", again: "pending"}
 
 
+@pytest.mark.parametrize("status", ["pending", "accepted", "quarantined"])
+def test_another_stranger_supersedes_nothing_and_repeats_what_any_has_said(
+    desk: Desk, status: FeedbackStatus
+) -> None:
+    desk.give("rust", ANONYMOUS)
+    if status != "pending":
+        desk.settle("f1", status)
+    id, repeated = desk.give("miner", ANONYMOUS)
+    assert not repeated
+    assert desk.statuses == {"f1": status, id: "pending"}
+    for label, first in (("rust", "f1"), ("miner", id)):
+        assert desk.give(label, ANONYMOUS) == (first, True)
+    assert desk.statuses == {"f1": status, id: "pending"}
+
+
+def test_a_stranger_s_accepted_label_stays_against_another_stranger_s(desk: Desk) -> None:
+    desk.give("rust", ANONYMOUS)
+    desk.review()
+    id, _ = desk.give("miner", ANONYMOUS)
+    desk.review()
+    assert desk.statuses == {"f1": "accepted", id: "rejected"}
+    assert desk.get(id).reason == "anonymous says 'rust'."
+
+
+def test_a_rejected_stranger_s_label_is_new_again(desk: Desk) -> None:
+    desk.give("rust", ANONYMOUS)
+    desk.settle("f1", "rejected")
+    assert desk.give("rust", ANONYMOUS)[1] is False
+
+
 def test_quarantined_feedback_stays_and_does_not_swallow_a_change_of_mind(desk: Desk) -> None:
     desk.give("rust")
     desk.settle("f1", "quarantined")
@@ -213,6 +242,14 @@ def test_a_contradiction_is_rejected_on_both_sides_however_it_is_cut(desk: Desk)
     desk.give("miner", "bob")
     assert [desk.review(limit=1) for _ in range(3)] == [1, 1, 0]
     assert desk.statuses == {"f1": "rejected", "f2": "rejected"}
+
+
+def test_what_was_accepted_before_it_was_contradicted_stays_accepted(desk: Desk) -> None:
+    desk.give("rust")
+    desk.review()
+    desk.give("miner", "bob")
+    desk.review()
+    assert desk.statuses == {"f1": "accepted", "f3": "rejected"}
 
 
 def test_a_review_takes_the_oldest_and_stops_at_its_limit(desk: Desk) -> None:

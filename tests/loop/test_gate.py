@@ -16,6 +16,7 @@ from tidemill.loop.gate import (
     GatePolicy,
     floor,
     fresh_credible,
+    fresh_enough,
     fresh_gain,
     judge,
     label_names,
@@ -95,7 +96,8 @@ def test_a_better_challenger_passes_everything_on_anchor_and_fresh() -> None:
     better = against(marks(190, ANCHOR), marks(180, ANCHOR), marks(90, 100), marks(60, 100))
     checks = judge(evidence(better), POLICY)
     assert all(check.passed for check in checks)
-    assert [check.name for check in checks][-2:] == ["fresh_credible", "fresh_gain"]
+    last = [check.name for check in checks][-3:]
+    assert last == ["fresh_enough", "fresh_credible", "fresh_gain"]
 
 
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
@@ -261,9 +263,27 @@ def test_fresh_is_judged_from_the_minimum_on() -> None:
     same = marks(180, ANCHOR)
     below = judge(evidence(against(same, same, marks(39, 39), marks(0, 39))), POLICY)
     enough = judge(evidence(against(same, same, marks(40, 40), marks(0, 40))), POLICY)
-    assert "fresh_gain" not in verdicts(below)
-    assert verdicts(enough)["fresh_gain"]
-    assert verdicts(enough)["fresh_credible"]
+    names = {"fresh_enough", "fresh_credible", "fresh_gain"}
+    assert {check.name for check in below if not check.passed} == {"fresh_enough"}
+    assert names & set(verdicts(below)) == {"fresh_enough"}
+    assert {name: verdicts(enough)[name] for name in names} == dict.fromkeys(names, True)
+
+
+@pytest.mark.parametrize("n", [1, 39, 40, 100])
+def test_too_few_fresh_examples_are_a_refusal_that_says_how_many_are_missing(n: int) -> None:
+    check = fresh_enough(target(fresh=marks(n, n)), POLICY)
+    assert (check.passed, check.figure, check.target) == (n >= 40, n, "disease")
+    if n < 40:
+        assert check.reason.endswith(f"too few to judge by: {40 - n} more needed")
+    else:
+        assert check.reason == f"{n} fresh examples, at least 40 needed"
+
+
+def test_without_any_fresh_example_nothing_fresh_is_asked() -> None:
+    same = marks(180, ANCHOR)
+    assert not [
+        name for name in verdicts(judge(evidence(against(same, same)), POLICY)) if "fresh" in name
+    ]
 
 
 @pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (50, 0)])
@@ -345,5 +365,5 @@ def test_a_challenger_worse_than_the_margin_is_always_inferior(
 
 
 def test_of_two_policies_the_harder_demands_count() -> None:
-    lax = GatePolicy(floor=0.1, margin=0.5, fresh_minimum=1_000, confidence=0.6)
+    lax = GatePolicy(floor=0.1, margin=0.5, fresh_minimum=1, confidence=0.6)
     assert stricter(lax, GatePolicy()) == stricter(GatePolicy(), lax) == GatePolicy()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.ledgers import LEDGERS
 from tidemill.adapters.memory import FixedClock
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql.ledger import SqlLedger
-from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
 from tidemill.domain.events import VerdictGiven
 from tidemill.domain.ledger import Ledger, UnitOfWork
@@ -21,14 +19,6 @@ from tidemill.loop.rollout import promote, refusal, rollback
 NOW = FixedClock().now()
 PASSED = Verdict("d1", "v1", None, True, (Check("floor", True, "0.9 is enough", 0.9),), 1, NOW)
 NAMES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
-
-
-def sql(folder: Path) -> Ledger:
-    upgrade(folder / "ledger.sqlite")
-    return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
-
-
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {"memory": lambda _: MemoryLedger(), "sql": sql}
 
 
 @pytest.fixture(params=LEDGERS)

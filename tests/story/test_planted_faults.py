@@ -230,19 +230,19 @@ FAULTS = {
         "labels={row.target: row.answered for row in rows}",
         "refused",
     ),
-    "an engine waits for the training of another": Fault(
+    "a training outlives its engine": Fault(
         "engine_killed",
-        "loop/cycle.py",
-        'if situation.job == "running":',
-        'if situation.job != "ended":',
-        "the end of the cycle did not come",
+        "adapters/local_jobs.py",
+        'tidemill", *words, "--with-parent"]',
+        'tidemill", *words]',
+        "its trainings are ['finished']",
     ),
     "fresh labels are always believed": Fault(
         "poison_refused",
         "loop/gate.py",
         'Check("fresh_credible", best >= policy.fresh_floor,',
         'Check("fresh_credible", True,',
-        "the poisoned cycle is",
+        "it was refused for another reason",
     ),
     "a rollback believes what taught the bad version": Fault(
         "rollback_quarantines",

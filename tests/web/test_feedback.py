@@ -88,6 +88,16 @@ def test_feedback_may_bring_its_own_payload(door: Any, workspace: Any, red: byte
     assert (item.prediction, item.answered, item.actor) == ("", "", "anonymous")
 
 
+def test_an_item_of_a_payload_is_refused(door: Any, workspace: Any, red: bytes) -> None:
+    good = {"payload": image(red), "label": "Phoma"}
+    for body in ({**good, "item": "7"}, {"feedback": [good, {**good, "item": "7"}]}):
+        error = refused(door, body, 422, "invalid")
+        assert "A payload has no item '7' yet." in error["message"]
+        assert error["message"].startswith("feedback.1: ") == ("feedback" in body)
+        assert "Items are named by predictions" in error["hint"]
+    assert kept(workspace) == []
+
+
 def test_the_same_again_is_acknowledged_and_not_recorded(
     door: Any, workspace: Any, red: bytes
 ) -> None:
@@ -106,9 +116,13 @@ def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
     given(door, {**row, "label": "Phoma"})
     given(door, {**row, "label": "Healthy"})
     given(door, {**row, "label": "Miner", "actor": "bob"})
+    strangers = [{"prediction": row["prediction"], "label": name} for name in ("Phoma", "Miner")]
+    given(door, *strangers)
     assert [(item.label, item.status) for item in kept(workspace)] == [
         ("Phoma", "superseded"),
         ("Healthy", "pending"),
+        ("Miner", "pending"),
+        ("Phoma", "pending"),
         ("Miner", "pending"),
     ]
 

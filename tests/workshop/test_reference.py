@@ -1,4 +1,5 @@
-"""A bundle's reference: what its very graph saw in val and fresh, and nothing else."""
+"""A bundle's reference: what its very graph saw in val and fresh, and nothing else; once enough of
+that came from feedback, only those."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tidemill.data.growth import SOURCE
 from tidemill.data.opened import OpenSnapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import Corrupt, DataError
 from tidemill.domain.types import Example, Split, payload_id
 from tidemill.predictor import Predictor
 from tidemill.profile import Reference
-from tidemill.workshop.reference import BATCH, reference_of
+from tidemill.workshop.reference import BATCH, ENOUGH, reference_of
 
 TinyFiles = Callable[..., dict[str, bytes]]
 Tiny = Callable[..., Predictor]
@@ -24,17 +26,20 @@ LABELS = ("healthy", "miner", "phoma")
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> Callable[[Sequence[tuple[Split, bytes]]], OpenSnapshot]:
-    """Writes a snapshot of these payloads; which label they have matters to no reference."""
+def keep(tmp_path: Path) -> Callable[..., OpenSnapshot]:
+    """Writes a snapshot of these payloads; which label they have matters to no reference.
 
-    def write(rows: Sequence[tuple[Split, bytes]]) -> OpenSnapshot:
+    The last `said` of them came from feedback.
+    """
+
+    def write(rows: Sequence[tuple[Split, bytes]], said: int = 0) -> OpenSnapshot:
         store = SnapshotStore(tmp_path / "snapshots")
         examples = [
             Example(
                 payload_id(payload),
                 payload,
                 {"disease": LABELS[at % 3]},
-                "test",
+                "test" if at < len(rows) - said else SOURCE,
                 f"{at}.png",
                 split,
             )
@@ -47,7 +52,7 @@ def keep(tmp_path: Path) -> Callable[[Sequence[tuple[Split, bytes]]], OpenSnapsh
     return write
 
 
-Keep = Callable[[Sequence[tuple[Split, bytes]]], OpenSnapshot]
+Keep = Callable[..., OpenSnapshot]
 
 
 def leaves(paint: Paint, split: Split, n: int, seed: int) -> list[tuple[Split, bytes]]:
@@ -71,6 +76,25 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     seen = reference.see([look.features for look in looks], *outputs)
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
     assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_enough_held_out_feedback_is_the_reference_by_itself(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint, missing: int
+) -> None:
+    first = leaves(paint, "val", 20, 1) + leaves(paint, "fresh", 5, 2)
+    held = leaves(paint, "val", 30, 3) + leaves(paint, "fresh", ENOUGH - 30 - missing, 4)
+    learnt = leaves(paint, "train", 40, 5)
+    predictor = tiny()
+    opened = keep(first + learnt + held, said=len(learnt) + len(held))
+    content = reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+    reference = Reference.from_bytes(content)
+    counted = [*first, *held] if missing else held
+    assert reference.n == len(counted)
+    looks = [predictor.look(payload) for _, payload in counted]
+    outputs = predictor.outputs([look.item for look in looks])
+    seen = reference.see([look.features for look in looks], *outputs)
+    np.testing.assert_array_equal(reference.count(seen), reference.counts)
 
 
 def test_the_same_snapshot_and_graph_give_the_same_bytes(

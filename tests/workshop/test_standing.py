@@ -7,18 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.circle import TTL, Begin, Circle, pebbles
 from uuid_utils import uuid7
 
+from tests.circle import TTL, Begin, Circle, pebbles
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Run
+from tidemill.loop.passage import begin as open_cycle
+from tidemill.loop.passage import move
 from tidemill.settings import read_settings
 from tidemill.workshop.root import open_workshop
 from tidemill.workshop.standing import SHOWN, standing
 from tidemill.workshop.training import new_run, start
-from tidemill.workshop.turning import begin as open_cycle
-from tidemill.workshop.turning import move
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 
@@ -37,7 +37,7 @@ def cycles(circle: Circle, n: int) -> list[str]:
         cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
         with circle.workshop.ledger.begin() as unit:
             open_cycle(unit, cycle, actor="ada")
-            move(unit, cycle, "refused", "I changed my mind.", now)
+            move(unit, cycle, "refused", "I changed my mind.", actor="ada", at=now)
         ids.append(cycle.id)
     return ids
 
@@ -103,8 +103,8 @@ def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> No
     circle.teach(pebbles(60, 61, 0.0))
     circle.tick()
     workshop = circle.workshop
-    assert standing(workshop).next.reason == "No drift, and 60 of 150 new feedback labels."
-    assert standing(workshop, ["trigger.feedback=60"]).next.act == "open"
+    assert standing(workshop).next.reason == "No drift so far, and 60 of 150 new feedback labels."
+    assert standing(workshop, ["trigger.feedback=60", "trigger.minimum_new=60"]).next.act == "open"
     with pytest.raises(UsageError, match="no policy"):
         standing(workshop, ["feedback=60"])
 
@@ -118,7 +118,14 @@ def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> 
         run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
         start(unit, run, actor="engine", reason="the first attempt")
         open_cycle(unit, cycle, actor="ada")
-        move(unit, replace(cycle, runs=(run.id,)), "training", "the first attempt", now)
+        move(
+            unit,
+            replace(cycle, runs=(run.id,)),
+            "training",
+            "the first attempt",
+            actor="engine",
+            at=now,
+        )
         before = len(unit.events())
     assert standing(circle.workshop).next.reason == "The training runs."
     with circle.workshop.ledger.begin(write=False) as unit:

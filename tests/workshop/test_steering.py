@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.circle import Begin, Circle, pebbles
 
+from tests.circle import Begin, Circle, pebbles
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, NotFound, UsageError
 from tidemill.settings import read_settings
@@ -60,7 +60,7 @@ def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: Circle) -> None:
     circle.settle()
     [cycle] = circle.cycles()
     assert cycle.state == "refused"
-    assert cycle.reason == "There is no new feedback that a training could learn from."
+    assert cycle.reason == "There is no feedback that a training could learn from."
 
 
 def test_one_cycle_at_a_time(circle: Circle) -> None:
@@ -102,7 +102,7 @@ def test_a_proposal_is_refused_and_the_champion_stays(proposed: Circle) -> None:
 
 
 def refused_twice(workshop: Workshop) -> None:
-    with pytest.raises(Conflict, match="No cycle awaits approval"):
+    with pytest.raises(Conflict, match="No cycle is open"):
         refuse(workshop, reason=WHY)
 
 
@@ -114,8 +114,14 @@ def test_a_proposal_that_a_person_promotes_goes_on(proposed: Circle) -> None:
     refused_twice(proposed.workshop)
 
 
-def test_only_what_awaits_approval_can_be_refused(circle: Circle) -> None:
+def test_without_an_open_cycle_there_is_nothing_to_refuse(circle: Circle) -> None:
     refused_twice(circle.workshop)
+    assert circle.cycles() == []
+
+
+def test_a_cycle_is_refused_before_there_is_anything_to_approve(circle: Circle) -> None:
     cycle = trigger(circle.workshop, reason=WHY)
-    refused_twice(circle.workshop)
-    assert circle.cycles() == [cycle]
+    assert refuse(circle.workshop, reason="not now").id == cycle.id
+    circle.settle()
+    [refused] = circle.cycles()
+    assert (refused.state, refused.reason, refused.runs) == ("refused", "not now", ())

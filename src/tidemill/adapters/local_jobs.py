@@ -71,6 +71,13 @@ class LocalJobs:
         job.stderr.seek(max(0, size - TAIL))
         return job.stderr.read().decode(errors="replace").strip()
 
+    def running(self) -> list[str]:
+        return [key for key in self._jobs if self.state(key) == "running"]
+
+    def stop(self, key: str) -> None:
+        if self.state(key) == "running":
+            self._forget(key)
+
     def close(self) -> None:
         for key in list(self._jobs):
             self._forget(key)

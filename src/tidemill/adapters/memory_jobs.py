@@ -30,6 +30,12 @@ class MemoryJobs:
     def said(self, key: str) -> str:
         return self._said.get(key, "")
 
+    def running(self) -> list[str]:
+        return []
+
+    def stop(self, key: str) -> None:
+        """Nothing runs."""
+
     def close(self) -> None:
         """Nothing runs."""
 

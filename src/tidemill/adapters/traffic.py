@@ -106,7 +106,7 @@ class TrafficFiles:
         self._rested: dict[str, tuple[int, float]] = {}
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id, or None.
+        """The prediction with this id and its payload, or None.
 
         Ids of servers and predictions are UUIDv7, which sort by time: the log is most likely that
         of the last server started before the prediction, so a hit mostly reads one file. Files
@@ -117,7 +117,7 @@ class TrafficFiles:
         damage: StorageFailed | None = None
         for server in self._candidates(id):
             try:
-                found = self._read(server, "WHERE id = ?", id)
+                found = self._read(server, "WHERE id = ?", id, payloads=True)
             except StorageFailed as error:
                 damage = damage or error
                 continue
@@ -132,7 +132,7 @@ class TrafficFiles:
         return sorted(path.stem for path in self._root.glob(f"*{SUFFIX}"))
 
     def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
-        """What a server answered after that sequence, in order, `limit` at most.
+        """What a server answered after that sequence, in order, `limit` at most; no payloads.
 
         Nothing that is still being written is seen, and nothing that was seen changes. A server
         without a log answered nothing. Raises StorageFailed, naming the log that is damaged.
@@ -142,7 +142,8 @@ class TrafficFiles:
         written = self._written_at(server)
         if self._rested.get(server) == (sequence, written):
             return []
-        found = self._read(server, "WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, limit)
+        which = "WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        found = self._read(server, which, sequence, limit, payloads=False)
         if not found and time.time() - written > SLACK_SECONDS:
             # A server that is gone costs a look at its file's date from now on, and no opening.
             self._rested[server] = (sequence, written)
@@ -163,7 +164,7 @@ class TrafficFiles:
                 times.append((self._root / name).stat().st_mtime)
         return max(times)
 
-    def _read(self, server: str, which: str, *given: object) -> list[Prediction]:
+    def _read(self, server: str, which: str, *given: object, payloads: bool) -> list[Prediction]:
         name = f"{server}{SUFFIX}"
         with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
             present = {row[1] for row in db.execute("PRAGMA table_info(predictions)")}
@@ -173,7 +174,8 @@ class TrafficFiles:
             columns = ", ".join(name if name in present else f"x'' AS {name}" for name in COLUMNS)
             # Made of this file's own words; whatever a caller gives is bound.
             rows = db.execute(f"SELECT {columns} FROM predictions {which}", given)  # noqa: S608
-            return [_from_row(server, row) for row in rows]
+            # One row at a time: a payload that is not kept is gone before the next one comes.
+            return [_from_row(server, row, payload=payloads) for row in rows]
 
 
 def _made_at(id: str) -> float:
@@ -216,8 +218,9 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
     )
 
 
-def _from_row(server: str, row: Sequence[Any]) -> Prediction:
-    sequence, id, version, at, kind, payload, answers, seen = row
+def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
+    """The prediction that a row holds; its payload only when asked for, its example always."""
+    sequence, id, version, at, kind, content, answers, seen = row
     return Prediction(
         id=id,
         server=server,
@@ -225,10 +228,10 @@ def _from_row(server: str, row: Sequence[Any]) -> Prediction:
         version=version,
         at=datetime.fromisoformat(at),
         kind=kind,
-        payload=payload,
+        payload=content if payload else b"",
         answers=tuple(Answer(**answer) for answer in orjson.loads(answers)),
         seen=seen,
-        example="" if kind == "probe" else payload_id(payload),
+        example="" if kind == "probe" else payload_id(content),
     )
 
 

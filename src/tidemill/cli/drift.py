@@ -12,7 +12,7 @@ from rich.text import Text
 from tidemill.cli.screen import OUT, Home, Json, emit
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Run
-from tidemill.loop.drift import DriftPolicy, Standing, chance, sentence, standing
+from tidemill.loop.drift import DriftPolicy, Window, chance, sentence, window
 from tidemill.settings import read_settings
 from tidemill.workshop.policies import policies
 from tidemill.workshop.root import open_workshop
@@ -40,26 +40,26 @@ def drift(
     with workshop.ledger.begin(write=False) as unit:
         policy = policies(unit.get(Run, champion.run)).drift
         verdicts = unit.drift_verdicts(champion.id, limit=limit)
-        window = standing(unit.profiles(champion.id), policy)
+        growing = window(unit.profiles(champion.id), policy)
     if as_json:
         emit(
             {
                 "version": champion.id,
                 "policy": asdict(policy),
-                "window": asdict(window),
+                "window": asdict(growing),
                 "verdicts": [asdict(verdict) for verdict in verdicts],
             }
         )
         return
     if not verdicts:
-        OUT.print(f"No drift check yet: {window.n} of {policy.minimum} predictions.")
+        OUT.print(f"No drift check yet: {growing.n} of {policy.minimum} predictions.")
         return
     latest, *earlier = verdicts
     OUT.print(_table(latest, policy))
     OUT.print(f"{sentence(latest)}.", markup=False, soft_wrap=True)
     for verdict in earlier:
         OUT.print(f"{_found(verdict)}: {sentence(verdict)}.", markup=False, soft_wrap=True)
-    OUT.print(_open(window, policy))
+    OUT.print(_open(growing, policy))
 
 
 def bar(psi: float, matters: float, *, drifted: bool) -> Text:
@@ -98,7 +98,7 @@ def _found(verdict: DriftVerdict) -> str:
     return f"{'drift' if verdict.drifted else 'no drift'} at {verdict.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _open(window: Standing, policy: DriftPolicy) -> str:
+def _open(window: Window, policy: DriftPolicy) -> str:
     if window.missing:
         return f"Since then: {window.n} of {policy.minimum} predictions for the next check."
     return f"Since then: {window.n} predictions, which the next check judges."

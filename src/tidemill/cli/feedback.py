@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from tidemill.cli.screen import OUT, Home, Json, emit, say
 from tidemill.domain.errors import UsageError
@@ -43,18 +44,13 @@ def list_(
     if as_json:
         emit({"feedback": found})
         return
-    table = Table("feedback", "target", "answered", "label", "actor", "status", "why", "given")
+    whole = Column("feedback", no_wrap=True)  # to be copied after `accept` or `reject`
+    other = ("label", "answered", "actor", "status", "why")
+    table = Table(whole, *(Column(name, overflow="fold") for name in other))
     for item in found:
-        table.add_row(
-            item.id,
-            f"{item.target} {item.item}".strip(),
-            item.answered,
-            item.label,
-            item.actor,
-            item.status,
-            item.reason,
-            f"{item.at:%Y-%m-%d %H:%M}",
-        )
+        named = " ".join(filter(None, (item.target, item.item, item.label)))
+        cells = (item.id, named, item.answered, item.actor, item.status, item.reason)
+        table.add_row(*(Text(cell) for cell in cells))  # a person's words may hold brackets
     OUT.print(table)
 
 
@@ -74,7 +70,10 @@ def accept(
     Example: tidemill feedback accept 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
     if bool(ids) == everything:
-        raise UsageError("Name the feedback to accept, or say --all.")
+        raise UsageError(
+            "Name the feedback to accept, or say --all; one of the two.",
+            hint="`tidemill feedback list --status pending` shows what nobody has decided on.",
+        )
     workshop = open_workshop(read_settings(home=home))
     settled = (
         feedback.accept(workshop, ids, reason=reason)

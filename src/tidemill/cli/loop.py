@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from uuid_utils import uuid7
 
 from tidemill.adapters.local_jobs import LocalJobs
@@ -26,7 +25,7 @@ from tidemill.settings import Settings, read_settings
 from tidemill.workshop.engine import Engine, Tick
 from tidemill.workshop.leadership import Leadership
 from tidemill.workshop.policies import policies
-from tidemill.workshop.root import Workshop, open_workshop
+from tidemill.workshop.root import LEDGER, Workshop, open_workshop
 from tidemill.workshop.standing import Standing, standing
 from tidemill.workshop.steering import refuse as refuse_cycle
 from tidemill.workshop.steering import trigger as trigger_cycle
@@ -38,6 +37,9 @@ app = typer.Typer(
     "\n\nExample: tidemill loop status",
     no_args_is_help=True,
 )
+SLOWEST_S = 30.0
+"""Seconds between attempts at what fails again and again."""
+
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Policies, drift.KEY=VALUE or trigger.KEY=VALUE.")
 ]
@@ -65,12 +67,15 @@ def run(
             emit({"engine": os.getpid()})
         else:
             say(f"The engine turns over {settings.home}. Ctrl-C stops it.")
-        told = _Teller()
+        told, idle = _Teller(), settings.tick_ms / 1000
+        pause = idle
         while not stop.is_set():
             turned = engine.tick(workshop.clock.now())
             told(turned)
+            # What cannot be done now, for want of disk for instance, is tried less and less often.
+            pause = min(2 * pause, SLOWEST_S) if turned.leading and turned.fault else idle
             if not turned.busy:
-                stop.wait(settings.tick_ms / 1000)
+                stop.wait(pause)
 
 
 @app.command()
@@ -87,7 +92,8 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
             turned = engine.tick(workshop.clock.now())
             told(turned)
             done.append(turned)
-            if not turned.busy and not _training(workshop):
+            # What cut the turn short may stay; and another engine's training is not waited for.
+            if not turned.busy and (turned.step is None or not _training(workshop)):
                 break
             if not turned.busy:
                 Event().wait(settings.tick_ms / 1000)
@@ -106,6 +112,8 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
                 "cycle": latest[0] if latest else None,
             }
         )
+    elif turned.step:
+        say(f"Next: {turned.step.act}. {turned.step.reason}")
     if turned.fault:
         raise typer.Exit(1)
 
@@ -139,7 +147,7 @@ def trigger(*, reason: Reason, home: Home = None, as_json: Json = False) -> None
 
 @app.command()
 def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
-    """End the cycle that awaits approval without promoting its version.
+    """End the open cycle without promoting its version.
 
     Example: tidemill loop refuse --reason "the labels are from another crop"
     """
@@ -153,7 +161,8 @@ def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
 @contextmanager
 def _engine(settings: Settings, overrides: list[str]) -> Iterator[tuple[Engine, Workshop]]:
     policies(None, overrides)  # a word that fits nothing is said before anything is done
-    workshop = open_workshop(settings, create=True)
+    # A mistyped folder is no workspace, and must not become one.
+    workshop = open_workshop(settings, create=(settings.home / LEDGER).exists())
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
     leadership = Leadership(
         workshop.ledger,
@@ -200,21 +209,16 @@ def _verdict(verdict: DriftVerdict) -> str:
 
 
 def _show(now: Standing) -> None:
-    OUT.print(now.engine)
+    OUT.print(now.engine, markup=False, soft_wrap=True)
     OUT.print(f"Feedback: {', '.join(f'{n} {status}' for status, n in now.feedback.items())}")
-    OUT.print(f"Drift: {now.drift}")
-    table = Table("cycle", "trigger", "state", "since", "version", "why")
+    OUT.print(f"Drift: {now.drift}", markup=False, soft_wrap=True)
     for cycle in now.cycles:
-        table.add_row(
-            cycle.id[:13],
-            cycle.trigger,
-            cycle.state,
-            f"{cycle.changed:%Y-%m-%d %H:%M}" if cycle.changed else "",
-            cycle.version,
-            cycle.reason,
-        )
-    OUT.print(table)
-    OUT.print(f"Next: {now.next.act}. {now.next.reason}", markup=False)
+        since = f"since {cycle.changed:%Y-%m-%d %H:%M} UTC" if cycle.changed else ""
+        facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)
+        # Not a table: an id has to be copied whole, and a reason is a sentence.
+        OUT.print(" ".join(filter(None, facts)), markup=False, soft_wrap=True)
+        OUT.print(f"  {cycle.reason or cycle.cause}", markup=False, soft_wrap=True)
+    OUT.print(f"Next: {now.next.act}. {now.next.reason}", markup=False, soft_wrap=True)
 
 
 def _stop() -> Event:

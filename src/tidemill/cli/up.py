@@ -15,7 +15,7 @@ import typer
 
 from tidemill.cli.process import Child, Ended, EngineProcess, ServerProcess, run_child
 from tidemill.cli.screen import Home, say
-from tidemill.domain.errors import NotFound, Unavailable
+from tidemill.domain.errors import NotFound, Unavailable, UsageError
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
 from tidemill.workshop.policies import policies
@@ -41,6 +41,12 @@ def up(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     settings = read_settings(home=home, port=port)
+    if "=" in recipe:
+        # With a champion no recipe is looked for, and the word would be passed over.
+        raise UsageError(
+            f"{recipe!r} stands where the recipe belongs.",
+            hint=f"Name the recipe first: tidemill up coffee {recipe}",
+        )
     policies(None, overrides or [])
     # Before minutes of training, not after them.
     bind(settings.host, settings.port).close()

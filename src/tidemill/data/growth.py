@@ -1,7 +1,8 @@
 """A snapshot that grows: its parent's rows, and what people have said since.
 
 The parent's rows keep their splits for good. What was held back stays held back under the label it
-had, unless that label was feedback itself; and nothing that resembles it is learnt from.
+had, unless that label was feedback itself; and nothing that resembles it is learnt from. Nor does
+what joins judge by what resembles something learnt.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 SOURCE = "feedback"
 """The source of every row whose label somebody gave while the model was serving."""
-
-COMPARED: tuple[Split, ...] = ("anchor", "fresh", "val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,11 @@ def grow(
     """The parent with what was accepted: new examples in new rows, new labels in rows it has.
 
     Items are about different examples; their order does not matter. A new example goes where its
-    near-duplicates are held back, else where its hash says; one that resembles an anchor row is
-    left out, for anchor never grows. In train, an example that is there already gets its new label,
-    and so it does in val and fresh where its row came from feedback. `progress` hears of the
-    readings done, and of how many there are. Raises what `SnapshotStore.write` raises, and Corrupt
-    when the parent cannot be read.
+    near-duplicates are, else where its hash says. One that resembles an anchor row is left out, for
+    anchor never grows, and so is one that resembles both what is learnt and what is held back. In
+    train, an example that is there already gets its new label, and so it does in val and fresh
+    where its row came from feedback. `progress` hears of the readings done, and of how many there
+    are. Raises what `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
     """
     plan = _Plan(parent, sorted(items, key=lambda item: item.first))
     looked = plan.look(codec, progress)
@@ -99,21 +98,15 @@ class _Plan:
         self._relabelled: dict[str, Accepted] = {}
         self._joining: dict[str, Accepted] = {}
         self._splits: Mapping[str, Split] = {}
-        self._learnt = self._sort(items)
-        compared = self._learnt + sum(parent.count(split) for split in COMPARED)
-        looked = compared + len(self._joining) if self._joining else 0
+        self._sort(items)
+        looked = parent.count() + len(self._joining) if self._joining else 0
         self._all = looked + parent.count() + len(self._joining)
 
-    def _sort(self, items: Sequence[Accepted]) -> int:
-        """Tell new examples from those that the parent has, without looking at any payload.
-
-        Returns how many rows of train came from feedback.
-        """
+    def _sort(self, items: Sequence[Accepted]) -> None:
+        """Tell new examples from those that the parent has, without looking at any payload."""
         wanted = {item.example for item in items}
         held: dict[str, list[Example]] = {}
-        learnt = 0
         for row in self.parent.rows(payloads=False):
-            learnt += row.split == "train" and row.source == SOURCE
             if row.id in wanted:
                 held.setdefault(row.id, []).append(row)
         for item in items:
@@ -126,7 +119,6 @@ class _Plan:
                 self.taken += item.feedback
             else:
                 self._joining[item.example] = item
-        return learnt
 
     def _fault(self, item: Accepted, rows: Sequence[Example]) -> str:
         """Why the item cannot be taken; empty when it can."""
@@ -144,11 +136,11 @@ class _Plan:
         return ""
 
     def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> Inspection:
-        """Fingerprints of what is held back, of feedback learnt from, and of what would join."""
+        """Fingerprints of every row of the parent and of what would join it."""
         if not self._joining:
             return Inspection(())
         found: list[Inspected] = []
-        for row in self._compared_rows():
+        for row in self.parent.rows():
             found.append(_inspected(row, codec))
             progress(len(found), self._all)
         compared = len(found)
@@ -161,25 +153,18 @@ class _Plan:
             progress(done, self._all)
         return Inspection(tuple(found))
 
-    def _compared_rows(self) -> Iterator[Example]:
-        """What a new example must not resemble unnoticed, most strictly held back first.
-
-        Feedback that was learnt from draws what resembles it into train; there may be none.
-        """
-        for split in COMPARED:
-            yield from self.parent.rows(split)
-        if self._learnt:
-            yield from (row for row in self.parent.rows("train") if row.source == SOURCE)
-
     def place(self, chosen: Mapping[str, Split]) -> None:
-        """Take the new examples into their splits, but for those that anchor would have to take."""
+        """Take the new examples into their splits, but for those that no split can take."""
         self._splits = chosen
         for item in list(self._joining.values()):
-            if chosen[_origin(item)] == "anchor":
-                self._leave(item, "It resembles an example in anchor, which never grows.")
-                del self._joining[item.example]
-            else:
+            split = chosen.get(_origin(item))
+            if split not in (None, "anchor"):
                 self.taken += item.feedback
+                continue
+            held_back = "an example in anchor, which never grows"
+            both = "examples in train and others that are held back"
+            self._leave(item, f"It resembles {held_back if split else both}.")
+            del self._joining[item.example]
 
     def rows(self, progress: Callable[[int, int], None]) -> Iterator[Example]:
         """Every row of the snapshot, one payload at a time."""

@@ -25,6 +25,8 @@ HELD_OUT: tuple[Split, ...] = ("val", "anchor")
 """The splits that every snapshot needs beside train."""
 HELD_BACK: tuple[Split, ...] = ("anchor", "fresh", "val", "train")
 """The splits, the most strictly held back first."""
+JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
+"""The splits that are held back and grow."""
 
 
 def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
@@ -73,7 +75,8 @@ def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """A split for every origin that has none yet, beside rows that have theirs for good.
 
     A group that touches such rows inherits the most strictly held-back of their splits, anchor
-    included: the caller leaves those out.
+    included: the caller leaves those out. One that touches train and val or fresh has no split that
+    it could join without learning what judges, or judging by what is learnt, and gets none.
     """
     chosen: dict[str, Split] = {}
     for members in groups(inspection, near_distance=near_distance):
@@ -81,7 +84,10 @@ def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
         if not joining:
             continue
         first = joining[0].fingerprint
-        inherited = most_held_back(row.split for row in members)
+        touched = {row.split for row in members if row.split is not None}
+        if "train" in touched and touched & JUDGING and "anchor" not in touched:
+            continue
+        inherited = most_held_back(touched)
         split = inherited or by_hash_joined(first.exact if first else joining[0].id)
         chosen |= {row.origin: split for row in joining}
     return chosen

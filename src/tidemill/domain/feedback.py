@@ -22,7 +22,7 @@ class Feedback:
 
     `prediction` is the answer it is about, `answered` what that answer was; both are empty for
     feedback that brought its own payload. `example` is the payload's id. `settled` is when the
-    status last moved, `reason` why. `snapshot` is the first snapshot that took it.
+    status last moved, `reason` why. `snapshot` is the latest snapshot that took it.
     """
 
     id: str

@@ -1,19 +1,20 @@
 """The rules by which the ledger's rows move, whichever ledger keeps them.
 
-Each is told what stands in the same unit of work, raises Conflict when the move does not fit it,
-and changes nothing itself. The rule of aliases has a file of its own: `domain/aliases.py`.
+Each is told what stands in the same unit of work, raises Conflict when the move does not fit it
+(NotFound when what should move is not there), and changes nothing itself. The rule of aliases has
+a file of its own: `domain/aliases.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
-from tidemill.domain.errors import Conflict, LeaseLost
+from tidemill.domain.errors import Conflict, LeaseLost, NotFound
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Prediction
 
@@ -54,12 +55,15 @@ def joined(before: Profile | None, more: Profile) -> Profile:
 
 
 def guard_drift(verdict: DriftVerdict, profiles: Iterable[Profile]) -> None:
-    """Let a drift verdict close the open live profiles of its version only if it judged them."""
+    """Let a drift verdict close profiles only if it judged them.
+
+    They are the open live ones of its version, from its `since` on.
+    """
     found = sum(profile.n for profile in profiles)
     if found != verdict.n:
         raise Conflict(
             f"Drift verdict {verdict.id} judged {verdict.n} answers of {verdict.version}, "
-            f"{found} are open now.",
+            f"{found} are open now from {verdict.since:%Y-%m-%d %H:%M:%S} UTC on.",
             hint="More came in, or another verdict closed them: judge what is open now.",
         )
 
@@ -91,15 +95,44 @@ def guard_status(before: Feedback, expected: FeedbackStatus) -> None:
         )
 
 
+def guard_taken(
+    ids: Iterable[str], statuses: Mapping[str, FeedbackStatus], *, snapshot: str
+) -> None:
+    """Let a snapshot take only feedback that is there and still accepted.
+
+    `statuses` holds what was found of `ids`. Raises NotFound before Conflict.
+    """
+    wanted = list(dict.fromkeys(ids))
+    unknown = [id for id in wanted if id not in statuses]
+    if unknown:
+        raise NotFound(
+            f"{len(unknown)} of the feedback for snapshot {snapshot} is unknown, "
+            f"{unknown[0]} first.",
+            hint="A snapshot takes only feedback that the ledger holds.",
+        )
+    moved = next((id for id in wanted if statuses[id] != "accepted"), None)
+    if moved is not None:
+        raise Conflict(
+            f"Feedback {moved} is {statuses[moved]}, no longer accepted: snapshot {snapshot} "
+            "cannot take it.",
+            hint="Grow the snapshot again from what is accepted now.",
+        )
+
+
 def next_lease(
     last: Lease | None, *, name: str, holder: str, now: datetime, ttl: timedelta
 ) -> Lease:
-    """The lease that `holder` gets after `last`, or LeaseLost while somebody else has it."""
+    """The lease that `holder` gets after `last`, or LeaseLost while somebody else has it.
+
+    A lease that a clock ahead of ours made is void, or a workspace might stand still for years. It
+    is so only a whole `ttl` beyond what we would get: `now` was read before the writers' queue, in
+    which its holder may have renewed it after that.
+    """
     if last is None:
         return Lease(name, holder, 1, now + ttl)
     if last.holder == holder:
         return replace(last, until=now + ttl)
-    if last.until > now:
+    if now < last.until <= now + 2 * ttl:
         raise LeaseLost(
             f"{last.holder} holds the lease {name!r} until {last.until:%Y-%m-%d %H:%M:%S} UTC.",
             hint="Stop that engine, or wait until its lease has run out.",

@@ -117,13 +117,20 @@ class Traffic(Protocol):
     def prediction(self, id: str) -> Prediction | None:
         """A drained prediction, without its payload."""
 
-    def profiles(self, version: str, *, kind: str = "live") -> list[Profile]:
-        """The open profiles of a version, the oldest bucket first."""
+    def profiles(
+        self, version: str, *, kind: str = "live", since: datetime | None = None
+    ) -> list[Profile]:
+        """The open profiles of a version, the oldest bucket first.
+
+        With `since` only those whose bucket began then or later.
+        """
 
     def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
         """Keep a drift verdict and close the live profiles of its version that it judged.
 
-        Raises Conflict when what is open does not add up to `verdict.n`.
+        Those are the open ones from `verdict.since` on. What is older stays open and is not asked
+        for: it is from before the version last became champion. Raises Conflict when what is open
+        does not add up to `verdict.n`.
         """
 
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
@@ -152,7 +159,11 @@ class Reviews(Protocol):
         """How many accepted ones were settled after a moment; all of them when it is None."""
 
     def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
-        """Write down the first snapshot that took these; one that has a snapshot keeps it."""
+        """Write down that this snapshot took these, in the place of one that took them before.
+
+        Raises NotFound when one is unknown, and Conflict when one is no longer accepted: somebody
+        may have decided anew while the snapshot grew. Then nothing is changed.
+        """
 
 
 class Mill(Protocol):
@@ -174,7 +185,9 @@ class Mill(Protocol):
         """Take or renew a lease until `now + ttl`, and return it.
 
         Its holder keeps the token. Anybody else gets the next one, with the event LeaseTaken, once
-        the lease has run out; until then this raises LeaseLost.
+        the lease has run out; until then this raises LeaseLost. A lease that ends later than
+        `now + 2 * ttl` was taken under a clock that was ahead: it is void and to be had at once.
+        Everybody who takes a lease asks for the same `ttl`.
         """
 
     def give_lease(self, lease: Lease, *, now: datetime) -> None:

@@ -31,7 +31,10 @@ class TrafficArchive(Protocol):
     """Every server's log, read by whoever drains them. Reading changes nothing."""
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id, whichever server gave it. Raises StorageFailed."""
+        """The prediction with this id and its payload, whichever server gave it.
+
+        Raises StorageFailed.
+        """
 
     def servers(self) -> list[str]:
         """The servers that have a log, the oldest first."""
@@ -39,8 +42,9 @@ class TrafficArchive(Protocol):
     def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
         """What a server answered after that sequence, in order, `limit` at most.
 
-        Nothing that is still being written is seen, and nothing that was seen changes. A server
-        without a log answered nothing. Raises StorageFailed.
+        Payloads are left out, so that a thousand large ones do not fill the memory: each is empty,
+        and `example` says which it was. Nothing that is still being written is seen, and nothing
+        that was seen changes. A server without a log answered nothing. Raises StorageFailed.
         """
 
 
@@ -81,6 +85,12 @@ class Jobs(Protocol):
 
     def said(self, key: str) -> str:
         """The last lines that an ended job wrote on stderr; empty for any other."""
+
+    def running(self) -> list[str]:
+        """The keys of the jobs that run."""
+
+    def stop(self, key: str) -> None:
+        """End a job, and wait until it has ended. Does nothing when it does not run."""
 
     def close(self) -> None:
         """End every job that runs."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from tidemill.domain.cycle import Cycle, CycleState, TriggerKind
@@ -49,7 +49,8 @@ class Situation:
     `cycle` is the open one and `last` the one that ended last; `begun` counts those of the last 24
     hours. `accepted` is the feedback accepted since a cycle last began. `runs` are the open
     cycle's, in order; `version` is what the last of them registered, `verdict` the judgement on
-    it, `served` how often it answered a client. `job` is the state of the last run's process.
+    it, `served` how often it answered a client, and `outlived` how often the version that it
+    replaced still did. `job` is the state of the last run's process.
     """
 
     now: datetime
@@ -64,6 +65,7 @@ class Situation:
     version: ModelVersion | None = None
     verdict: Verdict | None = None
     served: int = 0
+    outlived: int = 0
 
 
 Act = Literal["wait", "open", "snapshot", "train", "abandon", "judge", "promote", "move"]
@@ -108,14 +110,15 @@ def _idle(situation: Situation, policy: TriggerPolicy) -> Step:
 def _trigger(situation: Situation, policy: TriggerPolicy) -> Step:
     """What would begin a cycle if nothing held it back."""
     if situation.champion is None:
-        return Step("wait", "There is no champion yet, so there is nothing to improve on.")
+        return Step("wait", "There is no champion yet: `tidemill models promote` makes one.")
     drift, last = situation.drift, situation.last
     if drift and drift.drifted and (last is None or drift.at > last.at):
         return Step("open", f"The traffic drifted: {sentence(drift)}.", trigger="drift")
     n = situation.accepted
     if n >= policy.feedback:
         return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
-    return Step("wait", f"No drift, and {n} of {policy.feedback} new feedback labels.")
+    since = "since the last cycle began" if last else "so far"
+    return Step("wait", f"No drift {since}, and {n} of {policy.feedback} new feedback labels.")
 
 
 def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:
@@ -124,7 +127,8 @@ def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:
         return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
     if situation.last and situation.last.changed:
         since = situation.now - situation.last.changed
-        if since < policy.cooldown:
+        # A clock that was ahead once must not hold the mill back.
+        if timedelta(0) <= since < policy.cooldown:
             left = (policy.cooldown - since).total_seconds()
             return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
     if situation.begun >= policy.budget:
@@ -135,10 +139,15 @@ def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:
 
 
 def _overtaken(situation: Situation, cycle: Cycle) -> Step | None:
-    """A cycle whose champion is no longer the champion was judged against the wrong one."""
+    """What follows when somebody moved the champion before the cycle did.
+
+    Another champion than the cycle's own means that it was judged against the wrong one.
+    """
     served = situation.champion.id if situation.champion else "nothing"
-    if cycle.state not in BEFORE_PROMOTION or served in (cycle.champion, cycle.version):
+    if cycle.state not in BEFORE_PROMOTION or served == cycle.champion:
         return None
+    if situation.version and served == situation.version.id:
+        return Step("move", "A person promoted it.", state="promoted")
     return Step("move", f"{served} became champion in place of {cycle.champion}.", state="refused")
 
 
@@ -151,7 +160,7 @@ def _turn(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
         case "judged":
             return _judged(situation, policy)
         case "awaiting_approval":
-            return _awaiting(situation, cycle)
+            return Step("wait", cycle.reason)
         case _:
             return _watched(situation, cycle, policy)
 
@@ -187,12 +196,6 @@ def _judged(situation: Situation, policy: TriggerPolicy) -> Step:
     return Step("move", approve, state="awaiting_approval")
 
 
-def _awaiting(situation: Situation, cycle: Cycle) -> Step:
-    if situation.champion and situation.champion.id == cycle.version:
-        return Step("move", "A person promoted it.", state="promoted")
-    return Step("wait", cycle.reason)
-
-
 def _watched(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
     served = situation.champion.id if situation.champion else "nothing"
     if served == cycle.champion:
@@ -203,6 +206,9 @@ def _watched(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
         reason = f"{cycle.version} has answered {situation.served} requests."
         return Step("move", reason, state="settled")
     if cycle.changed and situation.now - cycle.changed >= policy.watch:
+        if situation.outlived:
+            still = f"{cycle.champion} still answers in place of {cycle.version}"
+            return Step("wait", f"{still}: GET /v1/ready of the server says why.")
         reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."
         return Step("move", reason, state="settled")
     return Step("wait", cycle.reason)

@@ -21,6 +21,8 @@ from tidemill.loop.significance import p_value
 LONGEST_S = 1e9
 """Seconds that a policy may name: thirty years, far more than are of use and few enough to count
 with."""
+SMALLEST_ALPHA = 1e-6
+"""A false alarm in a million windows: rarer ones no count of draws could tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class DriftPolicy:
 
     minimum   predictions that a window needs
     psi       population stability index from which on a feature's drift matters
-    alpha     chance that a window of unchanged traffic has any false alarm
+    alpha     chance that a window of unchanged traffic has any false alarm; a millionth at least
     every_s   seconds from one check to the next at least, so that busy traffic costs no more
     """
 
@@ -42,7 +44,7 @@ class DriftPolicy:
         checks = {
             "minimum": self.minimum >= 1,
             "psi": 0 <= self.psi < float("inf"),
-            "alpha": 0 < self.alpha < 1,
+            "alpha": SMALLEST_ALPHA <= self.alpha < 1,
             "every_s": 0 <= self.every_s <= LONGEST_S,
         }
         for name, holds in checks.items():
@@ -51,17 +53,17 @@ class DriftPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How far an open window is: it has `n` predictions, and so many are `missing`."""
+class Window:
+    """An open window: it has `n` predictions, and so many are `missing` for a verdict."""
 
     n: int
     missing: int
 
 
-def standing(profiles: Sequence[Profile], policy: DriftPolicy) -> Standing:
+def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
     """How many predictions are there, and how many a verdict still needs."""
     n = sum(profile.n for profile in profiles)
-    return Standing(n, max(0, policy.minimum - n))
+    return Window(n, max(0, policy.minimum - n))
 
 
 def check(
@@ -120,8 +122,8 @@ def judge(
     counts lie end to end. Raises Conflict when the profiles are not of one version's live traffic,
     DataError when they were not counted with this reference.
     """
-    window = standing(profiles, policy)
-    if window.missing:
+    open_ = window(profiles, policy)
+    if open_.missing:
         return None
     if {(profile.version, profile.kind) for profile in profiles} != {(profiles[0].version, "live")}:
         raise Conflict("Only the live profiles of one version can be judged together.")
@@ -139,7 +141,7 @@ def judge(
         id=id,
         version=profiles[0].version,
         drifted=any(row.drifted for row in features),
-        n=window.n,
+        n=open_.n,
         reference=examples,
         since=min(profile.bucket for profile in profiles),
         until=max(profile.bucket for profile in profiles),

@@ -1,8 +1,8 @@
 """What becomes of feedback: judged by itself, then recorded in the caller's unit of work.
 
-Of one item of one payload and one target, an actor has one opinion, the latest, and at most one
-label is accepted. What is decided here is pure; `give`, `settle`, `accept`, `reject` and `review`
-write it down, each change with its event.
+Of one item of one payload and one target, a named actor has one opinion, the latest, and at most
+one label is accepted. What is decided here is pure; `give`, `settle`, `accept`, `reject` and
+`review` write it down, each change with its event.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ accept                    everything is believed
 review                    a person decides on each
 accept_unless_suspicious  what gives no cause for suspicion is believed, the rest is rejected
 """
+ANONYMOUS = "anonymous"
+"""The actor of those who give no name: any number of strangers, so nobody's change of mind."""
 
 
 def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
@@ -31,15 +33,18 @@ def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
     `others` is the feedback on the same example, whatever its status. Two things count,
     because neither needs a guess about the one who said it:
 
-    * Somebody else says another label. It counts whatever became of that, unless it was superseded:
-      otherwise the one of two that is decided second would find nobody to contradict it.
+    * Somebody else says another label; to a stranger, every other stranger is somebody else. It
+      counts whatever became of that, unless it was superseded: otherwise the one of two that is
+      decided second would find nobody to contradict it.
     * The same label was rejected or quarantined before.
     """
     same = _same_item(item, others)
     against = [
         f"{other.actor} says {other.label!r}."
         for other in same
-        if other.actor != item.actor and other.label != item.label and other.status != "superseded"
+        if (other.actor != item.actor or item.actor == ANONYMOUS)
+        and other.label != item.label
+        and other.status != "superseded"
     ]
     before = [
         f"{other.label!r} was {other.status} before."
@@ -70,12 +75,20 @@ def decide(
     return "accepted", "Nothing speaks against it."
 
 
+def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> list[Feedback]:
+    """The newest feedback first; of one status, the oldest first, as it is decided on."""
+    if status is None:
+        return unit.latest(Feedback, limit=limit)
+    return unit.feedback(status=status, limit=limit)
+
+
 def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     """Record feedback as pending; return it, and False.
 
     What the same actor said last about the same, in the same words, is the same feedback: then
     nothing is recorded, and that one is returned with True. Once it was rejected or superseded it
-    is new again. Another label supersedes what the actor said before and nobody has turned down.
+    is new again. Another label supersedes what the actor said before and nobody has turned down;
+    of strangers, any may have said the same before, and nothing is superseded.
     """
     others = unit.feedback(example=item.example, limit=None)
     own = [
@@ -83,10 +96,12 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
         for other in _same_item(item, others)
         if other.actor == item.actor and other.status not in ("rejected", "superseded")
     ]
-    if own and own[-1].label == item.label:
-        return own[-1], True
+    stranger = item.actor == ANONYMOUS
+    repeated = [other for other in (own if stranger else own[-1:]) if other.label == item.label]
+    if repeated:
+        return repeated[-1], True
     for other in own:
-        if other.status != "quarantined":
+        if not stranger and other.status != "quarantined":
             reason = f"{item.actor} says {item.label!r} now."
             settle(unit, other, "superseded", reason=reason, actor=item.actor, at=item.at)
     event = FeedbackGiven(

@@ -32,7 +32,7 @@ class GatePolicy:
     prior_margin     by how much it must beat always naming the commonest class
     uniform_margin   by how much its mean confidence must exceed that of a uniform guess, as a
                      share of the way to certainty
-    fresh_minimum    fresh examples from which on a gain there is demanded
+    fresh_minimum    fresh examples without which those that there are judge nothing
     fresh_floor      accuracy on fresh below which its labels are not believed
     confidence       of every one-sided bound
     """
@@ -67,7 +67,7 @@ def stricter(one: GatePolicy, other: GatePolicy) -> GatePolicy:
         margin=min(one.margin, other.margin),
         prior_margin=max(one.prior_margin, other.prior_margin),
         uniform_margin=max(one.uniform_margin, other.uniform_margin),
-        fresh_minimum=min(one.fresh_minimum, other.fresh_minimum),
+        fresh_minimum=max(one.fresh_minimum, other.fresh_minimum),
         fresh_floor=max(one.fresh_floor, other.fresh_floor),
         confidence=max(one.confidence, other.confidence),
     )
@@ -97,7 +97,11 @@ def _judge_target(
         yield Check("non_inferiority", False, reason, target=target.target)
         return
     yield non_inferiority(target, policy)
-    if len(target.fresh.correct) >= policy.fresh_minimum:
+    if not len(target.fresh.correct):
+        return
+    enough = fresh_enough(target, policy)
+    yield enough
+    if enough.passed:
         yield fresh_credible(target, policy)
         yield fresh_gain(target, policy)
 
@@ -191,6 +195,16 @@ def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
     )
     reason = f"accuracy moved by at least {bound:+.4f} on {n}, {-policy.margin:+.4f} allowed"
     return Check(name, bound >= -policy.margin, reason, bound, target.target)
+
+
+def fresh_enough(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """Where there are fresh labels at all, they are enough to tell good ones from poison."""
+    n, missing = len(target.fresh.correct), policy.fresh_minimum - len(target.fresh.correct)
+    if missing > 0:
+        reason = f"{n} fresh examples are too few to judge by: {missing} more needed"
+        return Check("fresh_enough", False, reason, float(n), target.target)
+    reason = f"{n} fresh examples, at least {policy.fresh_minimum} needed"
+    return Check("fresh_enough", True, reason, float(n), target.target)
 
 
 def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:

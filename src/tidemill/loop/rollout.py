@@ -11,6 +11,7 @@ from tidemill.domain.events import AliasMoved
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Alias, ModelVersion, Snapshot, Verdict
 from tidemill.loop.feedback import settle
+from tidemill.loop.passage import move
 
 
 def promote(
@@ -63,6 +64,10 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Roll
         ancestry(unit, unit.get(ModelVersion, alias.version).snapshot)
         for alias in (previous, champion)
     )
+    cycle = unit.cycle()
+    if cycle is not None and cycle.version == champion.version:
+        # Or its engine, which may not have looked since, would take this for what it has to do.
+        move(unit, cycle, "rolled_back", reason, actor=actor, at=at)
     why = f"It taught {champion.version}, which was taken back: {reason}"
     quarantined = quarantine(unit, taken_back - served, actor=actor, reason=why, at=at)
     return Rollback(previous.version, champion.version, quarantined)
@@ -71,7 +76,7 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Roll
 def quarantine(
     unit: UnitOfWork, snapshots: Collection[str], *, actor: str, reason: str, at: datetime
 ) -> tuple[str, ...]:
-    """Put aside the accepted feedback that first came in with these snapshots; return its ids."""
+    """Put aside the accepted feedback that went into these snapshots last; return its ids."""
     suspects = [
         item for item in unit.feedback(status="accepted", limit=None) if item.snapshot in snapshots
     ]

@@ -11,6 +11,8 @@ from tidemill.loop.drift import LONGEST_S
 from tidemill.loop.feedback import FeedbackPolicy
 
 Autonomy = Literal["observe", "propose", "automatic"]
+MOST_BUDGET = 100
+"""Cycles that an engine looks back upon; a larger budget would never be found spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,15 @@ class TriggerPolicy:
     attempts         trainings that may fail by themselves before their cycle does
     watch_s          seconds within which a promoted version should have answered somebody
 
-    A person's own trigger passes over minimum_new, cooldown_s and budget.
+    About a third of the feedback is held back in fresh, and the gate judges nothing by fewer than
+    40 of those: 150 labels give about 52, and hardly ever too few. A person's own trigger passes
+    over minimum_new, cooldown_s and budget.
     """
 
     autonomy: Autonomy = "propose"
     feedback_policy: FeedbackPolicy = "accept_unless_suspicious"
     feedback: int = 150
-    minimum_new: int = 50
+    minimum_new: int = 150
     cooldown_s: float = 3600
     budget: int = 6
     attempts: int = 3
@@ -46,7 +50,7 @@ class TriggerPolicy:
             "feedback": self.feedback >= 1,
             "minimum_new": self.minimum_new >= 1,
             "cooldown_s": 0 <= self.cooldown_s <= LONGEST_S,
-            "budget": self.budget >= 0,
+            "budget": 0 <= self.budget <= MOST_BUDGET,
             "attempts": self.attempts >= 1,
             "watch_s": 0 <= self.watch_s <= LONGEST_S,
         }

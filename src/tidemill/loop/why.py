@@ -46,20 +46,22 @@ def why_version(unit: UnitOfWork, version: ModelVersion) -> Iterator[str]:
     for verdict in reversed(unit.verdicts(version.id)):
         yield from _verdict(verdict)
     run = unit.get(Run, version.run)
+    code = str(run.code.get("revision") or run.code.get("package", ""))[:12]
     yield (
         f"Run {run.id} trained it with seed {run.seed} on snapshot {version.snapshot[:12]}, with "
-        f"the code {run.code.get('revision') or run.code.get('package', 'of an unknown revision')}."
+        f"the code {code or 'of an unknown revision'}."
     )
     yield from _snapshot(unit, version.snapshot)
     for cycle in unit.latest(Cycle, limit=LOOKED_AT):
         if cycle.version == version.id:
-            yield f"Cycle {cycle.id} had it trained, from {cycle.champion}. {cycle.cause}"
+            yield f"Cycle {cycle.id} had it trained, from {cycle.champion}. {_ended(cycle.cause)}"
             yield f"That cycle is {_worded(cycle.state)}{_because(cycle.reason)}."
 
 
 def why_cycle(unit: UnitOfWork, cycle: Cycle) -> Iterator[str]:
     """Why a cycle began, each state it went through, and what came of it."""
-    yield f"Cycle {cycle.id} began at {cycle.at:%F %T}, from {cycle.champion}. {cycle.cause}"
+    cause = _ended(cycle.cause)
+    yield f"Cycle {cycle.id} began at {cycle.at:%F %T}, from {cycle.champion}. {cause}"
     for event in reversed(unit.events(subject=cycle.id, limit=LOOKED_AT)):
         if event.kind == "CycleMoved":
             state = _worded(event.detail["state"])
@@ -102,6 +104,11 @@ def _by(items: list[Feedback]) -> str:
 
 def _worded(state: str) -> str:
     return state.replace("_", " ")
+
+
+def _ended(cause: str) -> str:
+    """A person's own words may lack the full stop."""
+    return f"{cause.rstrip('.')}."
 
 
 def _because(reason: str) -> str:

@@ -92,7 +92,10 @@ def find_prediction(unit: UnitOfWork, traffic: TrafficLog, id: str) -> tuple[Pre
             return drained, True
         if (logged := traffic.find(id)) is not None:
             return logged, False
-    raise NotFound(f"No prediction {id}.")
+    raise NotFound(
+        f"No server of this workspace gave the prediction {id!r}.",
+        hint="Every answer of /v1/predict carries its id.",
+    )
 
 
 def _info(serving: Serving, slots: Slots) -> dict[str, Any]:

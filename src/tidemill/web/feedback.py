@@ -19,7 +19,7 @@ from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import NotFound, TidemillError
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Prediction
-from tidemill.loop.feedback import give
+from tidemill.loop.feedback import ANONYMOUS, give
 from tidemill.serving import Serving
 from tidemill.web.api import find_prediction
 from tidemill.web.errors import ForeignLabel, Invalid, NotReady, PayloadGone, UnsupportedMedia
@@ -45,9 +45,11 @@ class Given(BaseModel):
     prediction: Name = Field("", description="The id that came with the answer.")
     payload: dict[str, Any] | None = Field(None, description="As it is sent to /v1/predict.")
     target: Name = Field("", description="May be left out where the model has one.")
-    item: Name = Field("", description="Which item of the payload; empty for pictures.")
+    item: Name = Field(
+        "", description="Which item of a prediction; empty for pictures and with a payload."
+    )
     label: Annotated[Name, Field(min_length=1)]
-    actor: Annotated[Name, Field(min_length=1)] = "anonymous"
+    actor: Annotated[Name, Field(min_length=1)] = ANONYMOUS
 
 
 class Receipt(BaseModel):
@@ -152,6 +154,12 @@ def _row(row: object, place: str) -> Given:
         raise Invalid(
             ": ".join(filter(None, [place, "Either a prediction or a payload is needed."])),
             hint=FORM,
+        )
+    # An item that nobody answered would be an item of its own, which no other label contradicts.
+    if given.item and not given.prediction:
+        raise Invalid(
+            ": ".join(filter(None, [place, f"A payload has no item {given.item!r} yet."])),
+            hint="Items are named by predictions; give the prediction's id in its place.",
         )
     return given
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
+from tidemill.loop.feedback import listed
 from tidemill.serving import Serving
 from tidemill.web.api import Limit
 from tidemill.web.reply import reply
@@ -28,7 +29,7 @@ def build(serving: Serving) -> APIRouter:
     @router.get("/v1/feedback", summary="What people said, newest first, and what came of it.")
     def feedback(status: Status = None, limit: Count = 100) -> Response:
         with serving.ledger.begin(write=False) as unit:
-            return reply({"feedback": _feedback(unit, status, limit)})
+            return reply({"feedback": listed(unit, status, limit=limit)})
 
     @router.get("/v1/drift", summary="How far the champion's traffic is from its reference.")
     def drift(limit: Limit = 100) -> Response:
@@ -47,12 +48,6 @@ def build(serving: Serving) -> APIRouter:
             return reply(asdict(found) | {"events": unit.events(subject=id)})
 
     return router
-
-
-def _feedback(unit: UnitOfWork, status: FeedbackStatus | None, limit: int) -> list[Feedback]:
-    if status is None:
-        return unit.latest(Feedback, limit=limit)
-    return unit.feedback(status=status, limit=limit)
 
 
 def _drift(unit: UnitOfWork, limit: int) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tidemill.domain.drift import Kind, Profile
+from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Prediction
 from tidemill.profile import Reference
@@ -18,6 +20,14 @@ BATCH = 1_000
 BUCKET_S = 60
 
 Unit = Callable[[], AbstractContextManager[UnitOfWork]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How many answers were taken in, and what kept others from it, in sentences."""
+
+    answers: int
+    faults: tuple[str, ...]
 
 
 class Drain:
@@ -35,12 +45,21 @@ class Drain:
             self._references[version] = self._workshop.bundles.open(bundle).reference
         return self._references[version]
 
-    def step(self, unit: Unit) -> int:
-        """Take in one batch of every server at most; return how many answers that were.
+    def step(self, unit: Unit) -> Drained:
+        """Take in one batch of every server at most.
 
-        `unit` opens the writing units. Raises Conflict when somebody else drains as well.
+        `unit` opens the writing units. A log that cannot be taken in does not hold up the others.
+        Raises Conflict when somebody else drains as well, LeaseLost.
         """
-        return sum(self._server(server, unit) for server in self._workshop.traffic.servers())
+        answers, faults = 0, []
+        for server in self._workshop.traffic.servers():
+            try:
+                answers += self._server(server, unit)
+            except Conflict:
+                raise
+            except TidemillError as error:
+                faults.append(f"What server {server} logged cannot be taken in: {error.message}")
+        return Drained(answers, tuple(faults))
 
     def _server(self, server: str, unit: Unit) -> int:
         with self._workshop.ledger.begin(write=False) as reading:

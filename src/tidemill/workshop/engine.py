@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,15 +14,13 @@ from tidemill.domain.events import DriftJudged
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop import drift, feedback
-from tidemill.loop.cycle import Step, decide
-from tidemill.workshop.draining import Drain
+from tidemill.loop.cycle import Situation, Step, decide
+from tidemill.workshop.draining import Drain, bucket
 from tidemill.workshop.leadership import Leadership
 from tidemill.workshop.policies import Policies, policies
 from tidemill.workshop.root import Workshop
 from tidemill.workshop.situation import situation
 from tidemill.workshop.turning import ACTOR, Turning
-
-log = logging.getLogger(__name__)
 
 REVIEWS = 500
 """Feedback that is decided on within one unit of work."""
@@ -48,7 +45,7 @@ class Tick:
     def busy(self) -> bool:
         """True when there may be more to do at once."""
         acted = self.step is not None and self.step.act != "wait"
-        return not self.fault and bool(self.drained or self.reviewed or self.drift or acted)
+        return bool(self.drained or self.reviewed or self.drift or acted)
 
 
 class Engine:
@@ -85,7 +82,6 @@ class Engine:
             # What was seen has moved: the next tick looks again.
             return Tick(leading=True, fault=error.message)
         except TidemillError as error:
-            log.warning("%s", error.message)
             return Tick(leading=True, fault=error.message)
 
     def close(self, now: datetime) -> None:
@@ -100,11 +96,19 @@ class Engine:
         verdict = self._watch(rules, now)
         with self._workshop.ledger.begin(write=False) as unit:
             seen = situation(unit, now, self._jobs)
+        self._end_strays(seen)
         step = decide(seen, rules.trigger)
         if step.act != "wait":
             with self._leadership.kept():
                 self._turning.do(step, seen)
-        return Tick(True, drained, reviewed, verdict, step)
+        return Tick(True, drained.answers, reviewed, verdict, step, " ".join(drained.faults))
+
+    def _end_strays(self, seen: Situation) -> None:
+        """End what trains for a cycle that somebody has ended meanwhile."""
+        wanted = seen.cycle.run if seen.cycle and seen.cycle.state == "training" else ""
+        for key in self._jobs.running():
+            if key != wanted:
+                self._jobs.stop(key)
 
     def _policies(self) -> Policies:
         with self._workshop.ledger.begin(write=False) as unit:
@@ -116,10 +120,13 @@ class Engine:
         with self._workshop.ledger.begin(write=False) as unit:
             if not unit.feedback(status="pending", limit=1):
                 return 0
-        with self._leadership.unit() as unit:
-            return feedback.review(
-                unit, rules.trigger.feedback_policy, actor=ACTOR, at=now, limit=REVIEWS
-            )
+        policy, decided = rules.trigger.feedback_policy, 0
+        while True:
+            with self._leadership.unit() as unit:
+                step = feedback.review(unit, policy, actor=ACTOR, at=now, limit=REVIEWS)
+            decided += step
+            if step < REVIEWS:
+                return decided
 
     def _watch(self, rules: Policies, now: datetime) -> DriftVerdict | None:
         """Judge the champion's window, when it is large enough and it is time again."""
@@ -128,10 +135,12 @@ class Engine:
             if champion is None:
                 return None
             last = next(iter(unit.drift_verdicts(champion.version, limit=1)), None)
-            if last and now - last.at < timedelta(seconds=rules.drift.every_s):
+            # A clock that was ahead once must not put the next check off.
+            if last and timedelta(0) <= now - last.at < timedelta(seconds=rules.drift.every_s):
                 return None
-            profiles = unit.profiles(champion.version)
-        if drift.standing(profiles, rules.drift).missing:
+            # What it saw before it was champion this time is another window, and an old one.
+            profiles = unit.profiles(champion.version, since=bucket(champion.at))
+        if drift.window(profiles, rules.drift).missing:
             return None
         reference = self._drain.reference(champion.version)
         verdict = drift.judge(

@@ -14,9 +14,7 @@ def latest(
 ) -> list[Feedback]:
     """The newest feedback first; of one status, the oldest first, as it is decided on."""
     with workshop.ledger.begin(write=False) as unit:
-        if status is None:
-            return unit.latest(Feedback, limit=limit)
-        return unit.feedback(status=status, limit=limit)
+        return feedback.listed(unit, status, limit=limit)
 
 
 def accept(workshop: Workshop, ids: Sequence[str], *, reason: str) -> list[Feedback]:

@@ -1,8 +1,8 @@
-"""The snapshot of a cycle: its champion's data, and the feedback that was accepted by then."""
+"""The snapshot of a cycle: its champion's data, and the feedback that was given by then."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 
 from tidemill.data.growth import Accepted, Growth, grow
@@ -15,19 +15,22 @@ from tidemill.loop.rollout import ancestry
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workshop.root import Workshop
 
+REASONS = 3
+"""So many kinds of reasons are worth a person's screen."""
 
-def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth | None:
-    """The data of the cycle's champion with what was accepted until the cycle began.
 
-    None when that adds nothing. Feedback accepted later waits for the next cycle, so that a second
-    attempt at this one makes the same snapshot.
+def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
+    """The data of the cycle's champion with what was given until the cycle began and is accepted.
+
+    What was given before the cycle began belongs to it, also when it
+    was accepted a moment later; what was given since waits for the next one.
     """
     with workshop.ledger.begin(write=False) as unit:
         champion = unit.get(ModelVersion, cycle.champion)
         config = unit.get(Run, champion.run).config
         items = _accepted(unit, champion.snapshot, cycle)
     recipe = open_recipe(cycle.recipe)
-    grown = grow(
+    return grow(
         workshop.snapshots.open(champion.snapshot),
         [_merged(workshop, example, rows) for example, rows in items.items()],
         recipe.codec(config),
@@ -36,7 +39,13 @@ def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth | None:
         near_distance=read_experiment(config).checks.near_distance,
         at=cycle.at,
     )
-    return grown if grown.taken else None
+
+
+def left_out(grown: Growth) -> str:
+    """Why feedback was not taken, the commonest reasons with their numbers; empty when all was."""
+    reasons = Counter(grown.left.values()).most_common(REASONS)
+    listed = " ".join(f"{n}: {reason}" for reason, n in reasons)
+    return f" {len(grown.left)} labels were left out. {listed}" if listed else ""
 
 
 def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Feedback]]:
@@ -44,7 +53,8 @@ def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Fee
     known = ancestry(unit, parent)
     found: dict[str, list[Feedback]] = defaultdict(list)
     for item in unit.feedback(status="accepted", limit=None):
-        if item.snapshot not in known and item.settled and item.settled <= cycle.at:
+        # Accepted by then, or given by then and accepted a moment later, as by the next tick.
+        if item.snapshot not in known and min(item.at, item.settled or item.at) <= cycle.at:
             found[item.example].append(item)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from tidemill.domain.cycle import Lease
 from tidemill.domain.errors import LeaseLost, TidemillError
 from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.ports import Clock
+
+log = logging.getLogger(__name__)
 
 NAME = "engine"
 RENEWALS = 3
@@ -49,7 +52,8 @@ class Leadership:
     def kept(self) -> Iterator[None]:
         """Renew the lease from a thread of its own for as long as the block takes.
 
-        A renewal that fails is not the block's business: the fence of its next unit finds out.
+        A renewal that fails is tried again. One that comes too late is not the block's business:
+        the fence of its next unit finds out.
         """
         stop = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)

@@ -13,5 +13,8 @@ def trace(workshop: Workshop, prediction: str) -> Lineage:
     with workshop.ledger.begin(write=False) as unit:
         found = unit.prediction(prediction) or workshop.traffic.find(prediction)
         if found is None:
-            raise NotFound(f"No prediction {prediction} was given in {workshop.home}.")
+            raise NotFound(
+                f"No prediction {prediction} was given in {workshop.home}.",
+                hint="Every answer of /v1/predict carries its id.",
+            )
         return lineage.trace(unit, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -42,4 +43,12 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
                 hint="Write drift.KEY=VALUE or trigger.KEY=VALUE, such as trigger.feedback=300.",
             )
         tree[group][key] = value
-    return validated(Policies, tree)
+    try:
+        return validated(Policies, tree)
+    except UsageError as error:
+        known = ", ".join(
+            f"{group}.{name}={value}"
+            for group, policy in Policies()
+            for name, value in asdict(policy).items()
+        )
+        raise UsageError(error.message, hint=f"By default it is {known}.") from error

@@ -11,14 +11,19 @@ import numpy as np
 
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.codecs.codec import Codec
+from tidemill.data.growth import SOURCE
 from tidemill.data.opened import OpenSnapshot
 from tidemill.domain.errors import BadPayload, DataError
-from tidemill.domain.types import Example
+from tidemill.domain.types import Example, Split
 from tidemill.predictor import Look, Model
 from tidemill.profile import Reference
 
 BATCH = 64
 """Payloads that are held at a time."""
+HELD_OUT: tuple[Split, ...] = ("val", "fresh")
+ENOUGH = 50
+"""Held-out rows of feedback from which on they alone are the reference. Bins of fewer would be luck
+that every window repeats."""
 
 
 def reference_of(
@@ -29,6 +34,8 @@ def reference_of(
 ) -> bytes:
     """`reference.npz` for a bundle's other files, of the snapshot's splits `val` and `fresh`.
 
+    Where enough of these rows came from feedback, only those count: they are a sample of what
+    clients ask now, while all of them together are a mixture that no traffic looks like.
     The codec, label names and graph are those that will serve, so that what drifts is the data.
     What is kept of each example is its features, probabilities and embedding. Raises DataError when
     there is none or one cannot be read (its origin is named), Corrupt when the graph does not fit.
@@ -36,7 +43,7 @@ def reference_of(
     model = Model(codec, labels, OnnxRuntime(files["model.onnx"], threads=os.cpu_count() or 1))
     features: list[Mapping[str, float]] = []
     answered, embedded = [], []
-    for batch in _batches(chain(snapshot.rows("val"), snapshot.rows("fresh"))):
+    for batch in _batches(_held_out(snapshot)):
         looks = [_look(model, example) for example in batch]
         probabilities, embedding = model.outputs([look.item for look in looks])
         features += [look.features for look in looks]
@@ -46,6 +53,15 @@ def reference_of(
         raise DataError(f"Snapshot {snapshot.snapshot.id[:12]} has no val or fresh examples.")
     together = {name: np.concatenate([part[name] for part in answered]) for name in labels}
     return Reference.build(features, together, np.concatenate(embedded), labels).to_bytes()
+
+
+def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:
+    """The rows that the traffic is held against."""
+    kept = chain.from_iterable(snapshot.rows(split, payloads=False) for split in HELD_OUT)
+    only_feedback = sum(row.source == SOURCE for row in kept) >= ENOUGH
+    for row in chain.from_iterable(snapshot.rows(split) for split in HELD_OUT):
+        if row.source == SOURCE or not only_feedback:
+            yield row
 
 
 def _look(model: Model, example: Example) -> Look:

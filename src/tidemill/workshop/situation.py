@@ -38,4 +38,12 @@ def situation(unit: UnitOfWork, now: datetime, jobs: Jobs | None = None) -> Situ
         version=version,
         verdict=unit.get(Verdict, cycle.verdict) if cycle and cycle.verdict else None,
         served=unit.served(version.id) if version else 0,
+        outlived=_outlived(unit, cycle),
     )
+
+
+def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:
+    """Answers that clients got from the version before, in a minute that began after the change."""
+    if cycle is None or cycle.state != "watched" or cycle.changed is None:
+        return 0
+    return sum(row.n for row in unit.profiles(cycle.champion, since=cycle.changed))

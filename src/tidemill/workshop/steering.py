@@ -6,8 +6,9 @@ from uuid_utils import uuid7
 
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, UsageError
+from tidemill.loop.cycle import BEFORE_PROMOTION
+from tidemill.loop.passage import begin, move
 from tidemill.workshop.root import Workshop
-from tidemill.workshop.turning import begin, move
 
 
 def trigger(workshop: Workshop, *, reason: str) -> Cycle:
@@ -23,15 +24,20 @@ def trigger(workshop: Workshop, *, reason: str) -> Cycle:
 
 
 def refuse(workshop: Workshop, *, reason: str) -> Cycle:
-    """End the cycle that awaits approval. Raises Conflict when none does, UsageError."""
+    """End the open cycle before it promotes anything; the champion stays, and so does feedback.
+
+    Raises Conflict when there is none, or when it has promoted its version; UsageError.
+    """
     why = _said(reason)
     with workshop.ledger.begin() as unit:
         cycle = unit.cycle()
-        if cycle is None or cycle.state != "awaiting_approval":
+        if cycle is None or cycle.state not in BEFORE_PROMOTION:
             raise Conflict(
-                "No cycle awaits approval.", hint="`tidemill loop status` shows the cycles."
+                "No cycle is open that has not promoted its version yet.",
+                hint="`tidemill loop status` shows the cycles, `tidemill models rollback` takes "
+                "a promotion back.",
             )
-        return move(unit, cycle, "refused", why, workshop.clock.now(), actor=workshop.actor)
+        return move(unit, cycle, "refused", why, actor=workshop.actor, at=workshop.clock.now())
 
 
 def _said(reason: str) -> str:

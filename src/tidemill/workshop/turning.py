@@ -12,17 +12,24 @@ from datetime import datetime
 
 from uuid_utils import uuid7
 
-from tidemill.domain.cycle import Cycle, CycleState
-from tidemill.domain.errors import Corrupt, DataError, NotFound, TidemillError, UsageError
-from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import (
+    Corrupt,
+    DataError,
+    NotFound,
+    StorageFailed,
+    TidemillError,
+    UsageError,
+)
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop import rollout
 from tidemill.loop.cycle import Situation, Step
+from tidemill.loop.passage import begin, close, move
 from tidemill.workshop import promotion
 from tidemill.workshop.draining import Unit
-from tidemill.workshop.growing import grow_snapshot
+from tidemill.workshop.growing import grow_snapshot, left_out
 from tidemill.workshop.root import Workshop
 from tidemill.workshop.training import new_run, record_snapshot, start
 
@@ -79,33 +86,39 @@ class Turning:
 
     def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
         grown = grow_snapshot(self.workshop, cycle)
-        if grown is None:
-            reason = "There is no new feedback that a training could learn from."
+        if not grown.taken:
+            reason = f"There is no feedback that a training could learn from.{left_out(grown)}"
             self._move(cycle, Step("move", reason, state="refused"), now)
             return
-        left = f", {len(grown.left)} left out" if grown.left else ""
+        reason = f"{step.reason}: {len(grown.taken)} labels taken.{left_out(grown)}"
         with self.unit() as unit:
             record_snapshot(unit, grown.snapshot, ACTOR)
             unit.take_feedback(grown.taken, grown.snapshot.id)
             moved = replace(cycle, snapshot=grown.snapshot.id)
-            reason = f"{step.reason}: {len(grown.taken)} labels taken{left}"
-            move(unit, moved, "snapshotted", reason, now)
+            move(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
 
     def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.unit() as unit:
             like = unit.get(Run, unit.get(ModelVersion, cycle.champion).run)
             run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
             start(unit, run, actor=ACTOR, reason=step.reason)
-            move(unit, replace(cycle, runs=(*cycle.runs, run.id)), "training", step.reason, now)
-        self.jobs.start(run.id, ("train", "--run", run.id))
+            started = replace(cycle, runs=(*cycle.runs, run.id))
+            move(unit, started, "training", step.reason, actor=ACTOR, at=now)
+        try:
+            self.jobs.start(run.id, ("train", "--run", run.id))
+        except StorageFailed as error:
+            # Left open, it would be abandoned and begun anew without end.
+            self._close(run.id, error.message)
 
     def _abandon(self, cycle: Cycle, step: Step, _now: datetime) -> None:
         """Close the run, so that its process, should it still be there, can register nothing."""
         said = self.jobs.said(cycle.run)
         error = f"{step.reason} {said}".strip()
+        self._close(cycle.run, error)
+
+    def _close(self, id: str, error: str) -> None:
         with self.unit() as unit:
-            run = replace(unit.get(Run, cycle.run), status="failed", error=error)
-            unit.close_run(run, RunFailed(actor=ACTOR, subject=run.id, error=error))
+            close(unit, id, error, actor=ACTOR)
 
     def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.workshop.ledger.begin(write=False) as unit:
@@ -116,7 +129,8 @@ class Turning:
         with self.unit() as unit:
             verdict = promotion.record(unit, verdict, actor=ACTOR)
             judged = replace(cycle, version=version.id, verdict=verdict.id)
-            move(unit, judged, "judged", f"{step.reason}: {outcome(verdict)}", now)
+            reason = f"{step.reason}: {outcome(verdict)}"
+            move(unit, judged, "judged", reason, actor=ACTOR, at=now)
 
     def _promote(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.unit() as unit:
@@ -124,51 +138,25 @@ class Turning:
             rollout.promote(
                 unit, verdict, actor=ACTOR, reason=f"{step.reason}; {cycle.cause}", at=now
             )
-            move(unit, cycle, "promoted", f"It took the place of {cycle.champion}.", now)
+            reason = f"It took the place of {cycle.champion}."
+            move(unit, cycle, "promoted", reason, actor=ACTOR, at=now)
 
     def _move(self, cycle: Cycle, step: Step, now: datetime) -> None:
         assert step.state is not None  # noqa: S101 - a move says where to
         with self.unit() as unit:
             reason = step.reason
+            if not cycle.version and (own := unit.version_of(cycle.run)):
+                # A person was faster than the gate of this cycle.
+                cycle = replace(cycle, version=own.id)
             if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
                 why = f"Cycle {cycle.id} was refused, because too few of these labels are credible."
                 found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
                 reason += f" {len(found)} feedback labels were quarantined."
-            move(unit, cycle, step.state, reason, now)
+            move(unit, cycle, step.state, reason, actor=ACTOR, at=now)
 
     def _fail(self, cycle: Cycle, error: TidemillError, now: datetime) -> None:
         with self.unit() as unit:
-            move(unit, cycle, "failed", error.message, now)
-
-
-def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
-    """Open a cycle. Raises Conflict while another one is open."""
-    opened = CycleOpened(
-        actor=actor,
-        subject=cycle.id,
-        reason=cycle.cause,
-        trigger=cycle.trigger,
-        champion=cycle.champion,
-    )
-    unit.open_cycle(cycle, opened)
-
-
-def move(
-    unit: UnitOfWork,
-    cycle: Cycle,
-    state: CycleState,
-    reason: str,
-    now: datetime,
-    *,
-    actor: str = ACTOR,
-) -> Cycle:
-    """Move a cycle on from the state it was seen in. Raises Conflict when it has moved since."""
-    moved = CycleMoved(
-        actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
-    )
-    to = replace(cycle, state=state, reason=reason, changed=now)
-    unit.move_cycle(to, expected=cycle.state, event=moved)
-    return to
+            move(unit, cycle, "failed", error.message, actor=ACTOR, at=now)
 
 
 def outcome(verdict: Verdict) -> str:

@@ -25,6 +25,6 @@ def why(workshop: Workshop, id: str) -> tuple[str, ...]:
         if found is None:
             raise NotFound(
                 f"{id!r} is no version, cycle or prediction of {workshop.home}.",
-                hint="`tidemill models list` and `tidemill loop status --json` show the ids.",
+                hint="`tidemill models list` and `tidemill loop status` show the ids.",
             )
         return tuple(why_prediction(unit, found))

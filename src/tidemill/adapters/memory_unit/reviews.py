@@ -9,7 +9,7 @@ from datetime import datetime
 from tidemill.adapters.memory_unit.records import RecordsPart
 from tidemill.domain.events import Event
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.guards import guard_status
+from tidemill.domain.guards import guard_status, guard_taken
 
 
 class ReviewsPart(RecordsPart):
@@ -44,6 +44,9 @@ class ReviewsPart(RecordsPart):
 
     def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         self._require_write()
-        for before in [self.get(Feedback, id) for id in ids]:
-            if not before.snapshot:
-                self._keep(replace(before, snapshot=snapshot))
+        rows = self._rows(Feedback)
+        found = {id: rows[id] for id in ids if id in rows}
+        statuses = {id: row.status for id, row in found.items()}
+        guard_taken(ids, statuses, snapshot=snapshot)
+        for row in found.values():
+            self._keep(replace(row, snapshot=snapshot))

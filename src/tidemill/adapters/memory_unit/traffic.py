@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from tidemill.adapters.memory_unit.records import RecordsPart
 from tidemill.domain.drift import DriftVerdict, Profile
@@ -45,16 +46,18 @@ class TrafficPart(RecordsPart):
     def prediction(self, id: str) -> Prediction | None:
         return self._state.predictions.get(id)
 
-    def profiles(self, version: str, *, kind: str = "live") -> list[Profile]:
+    def profiles(
+        self, version: str, *, kind: str = "live", since: datetime | None = None
+    ) -> list[Profile]:
         rows = [
             row
             for row in self._state.profiles.values()
-            if (row.version, row.kind) == (version, kind)
+            if (row.version, row.kind) == (version, kind) and (since is None or row.bucket >= since)
         ]
         return sorted(rows, key=lambda row: row.bucket)
 
     def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
-        closing = self.profiles(verdict.version)
+        closing = self.profiles(verdict.version, since=verdict.since)
         guard_drift(verdict, closing)
         self.add(verdict, event)
         for row in closing:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from tidemill.adapters.sql.records import RecordsPart
 from tidemill.adapters.sql.tables import FEEDBACK
-from tidemill.domain.errors import NotFound
 from tidemill.domain.events import Event
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.guards import guard_status
+from tidemill.domain.guards import guard_status, guard_taken
+
+NAMED = 500
+"""Ids that one statement asks for; a database bounds how many values it may name."""
 
 
 class ReviewsPart(RecordsPart):
@@ -51,14 +53,17 @@ class ReviewsPart(RecordsPart):
         self._require_write()
         if not ids:
             return
-        # One row at a time, because a database bounds how many values one statement may name.
-        kept = case((FEEDBACK.c.snapshot == "", snapshot), else_=FEEDBACK.c.snapshot)
-        taken = self._connection.execute(
-            update(FEEDBACK).where(FEEDBACK.c.id == bindparam("taken")).values(snapshot=kept),
+        guard_taken(ids, self._statuses(ids), snapshot=snapshot)
+        self._connection.execute(
+            update(FEEDBACK).where(FEEDBACK.c.id == bindparam("taken")).values(snapshot=snapshot),
             [{"taken": id} for id in ids],
         )
-        if taken.rowcount != len(ids):
-            raise NotFound(
-                f"{len(ids) - taken.rowcount} of the feedback for snapshot {snapshot} is unknown.",
-                hint="A snapshot takes only feedback that the ledger holds.",
-            )
+
+    def _statuses(self, ids: Sequence[str]) -> dict[str, FeedbackStatus]:
+        """The statuses of those that there are, by id."""
+        found: dict[str, FeedbackStatus] = {}
+        for start in range(0, len(ids), NAMED):
+            some = FEEDBACK.c.id.in_(ids[start : start + NAMED])
+            query = select(FEEDBACK.c.id, FEEDBACK.c.status).where(some)
+            found.update((row.id, row.status) for row in self._connection.execute(query))
+        return found

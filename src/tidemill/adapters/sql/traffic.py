@@ -82,17 +82,21 @@ class TrafficPart(RecordsPart):
             row = self._connection.execute(query).mappings().first()
             return prediction_from_row(dict(row)) if row else None
 
-    def profiles(self, version: str, *, kind: str = "live") -> list[Profile]:
+    def profiles(
+        self, version: str, *, kind: str = "live", since: datetime | None = None
+    ) -> list[Profile]:
         query = select(PROFILES).where(_open(version, kind)).order_by(PROFILES.c.bucket)
+        if since is not None:
+            query = query.where(PROFILES.c.bucket >= since)
         with as_written():
             rows = self._connection.execute(query).mappings()
             return [profile_from_row(dict(row)) for row in rows]
 
     def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
-        guard_drift(verdict, self.profiles(verdict.version))
+        guard_drift(verdict, self.profiles(verdict.version, since=verdict.since))
         self.add(verdict, event)
-        closed = update(PROFILES).where(_open(verdict.version, "live")).values(window=verdict.id)
-        self._connection.execute(closed)
+        judged = and_(_open(verdict.version, "live"), PROFILES.c.bucket >= verdict.since)
+        self._connection.execute(update(PROFILES).where(judged).values(window=verdict.id))
 
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
         query = select(DRIFT_VERDICTS).where(DRIFT_VERDICTS.c.version == version)

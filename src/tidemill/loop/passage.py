@@ -1,0 +1,47 @@
+"""A cycle's way from state to state: the only code that moves one, in the caller's unit of work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from tidemill.domain.cycle import Cycle, CycleState
+from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Run
+
+
+def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
+    """Open a cycle. Raises Conflict while another one is open."""
+    opened = CycleOpened(
+        actor=actor,
+        subject=cycle.id,
+        reason=cycle.cause,
+        trigger=cycle.trigger,
+        champion=cycle.champion,
+    )
+    unit.open_cycle(cycle, opened)
+
+
+def move(
+    unit: UnitOfWork, cycle: Cycle, state: CycleState, reason: str, *, actor: str, at: datetime
+) -> Cycle:
+    """Move a cycle on from the state it was seen in, and return it.
+
+    A cycle that ends takes its training with it: the run is closed, so that its process can
+    register nothing any more. Raises Conflict when the cycle has moved since it was seen.
+    """
+    to = replace(cycle, state=state, reason=reason, changed=at)
+    if not to.open and cycle.run and unit.get(Run, cycle.run).status == "running":
+        close(unit, cycle.run, f"Its cycle ended: {reason}", actor=actor)
+    moved = CycleMoved(
+        actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
+    )
+    unit.move_cycle(to, expected=cycle.state, event=moved)
+    return to
+
+
+def close(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:
+    """Close a run as failed. Raises Conflict when it is closed already."""
+    failed = replace(unit.get(Run, run), status="failed", error=error)
+    unit.close_run(failed, RunFailed(actor=actor, subject=run, error=error))

@@ -1,0 +1,62 @@
+"""Commands as processes: started, listened to, and gone when a test is over."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SECONDS = 60
+OUTSIDE = Path(__file__).parents[1] / "outside"
+
+
+def surroundings(home: Path, **given: str) -> dict[str, str]:
+    """The environment of a command: a workspace, and the recipe from outside within reach."""
+    path = os.pathsep.join(filter(None, [str(OUTSIDE), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "TIDEMILL_HOME": str(home), **given}
+
+
+@contextmanager
+def started(*words: str, home: Path, **given: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that is running; its children have its stderr, too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidemill", *words],
+        env=surroundings(home, **given),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """The first line on stderr that has the pattern."""
+    assert process.stderr
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if found := re.search(pattern, line):
+            return found
+    pytest.fail(f"{pattern!r} was not said: {seen}")
+
+
+def rest(process: subprocess.Popen[str]) -> str:
+    """What was still said, once nobody is left who could say more: no child is alive either."""
+    return process.communicate(timeout=SECONDS)[1]
+
+
+def ended(*words: str, home: Path, **given: str) -> tuple[int, str]:
+    """A command that was waited for: its exit code, and what it said on stderr."""
+    with started(*words, home=home, **given) as process:
+        said = rest(process)
+        assert "Traceback" not in said
+        return process.returncode, said

@@ -1,0 +1,71 @@
+"""`tidemill train --run ID`: the training that the ledger knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ask
+from tidemill.domain.types import ModelVersion, Run
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+from tidemill.workshop.training import new_run, start
+
+pytestmark = pytest.mark.xdist_group("pebble commands")
+
+
+@pytest.fixture
+def run(beach: Path) -> str:
+    """A run that was started, on the champion's data, and that nobody has done yet."""
+    workshop = open_workshop(read_settings(home=beach))
+    champion = workshop.champion()
+    with workshop.ledger.begin() as unit:
+        like = unit.get(Run, champion.run)
+        made = new_run("pebble", {**like.config, "seed": 7}, champion.snapshot, like.at)
+        start(unit, made, actor="engine", reason="the first attempt")
+    workshop.ledger.close()
+    return made.id
+
+
+def runs(home: Path) -> tuple[list[Run], list[ModelVersion]]:
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin(write=False) as unit:
+        found = unit.latest(Run), unit.latest(ModelVersion)
+    workshop.ledger.close()
+    return found
+
+
+def test_a_run_is_done_as_it_stands_in_the_ledger(tell: Ask, beach: Path, run: str) -> None:
+    said = tell("train", "--run", run, "--json")
+    assert said.code == 0
+    body = said.body
+    assert (body["version"], body["run"], body["champion"]) == ("v2", run, False)
+    done, versions = runs(beach)
+    assert (done[0].id, done[0].status, done[0].seed) == (run, "finished", 7)
+    assert [row.run for row in versions] == [run, done[1].id]
+
+
+def test_a_run_is_done_once(tell: Ask, beach: Path, run: str) -> None:
+    assert tell("train", "--run", run).code == 0
+    said = tell("train", "--run", run, "--json")
+    assert (said.code, said.body["error"]["code"]) == (1, "conflict")
+    assert said.body["error"]["message"] == f"Run {run} is finished already."
+    assert len(runs(beach)[1]) == 2
+
+
+def test_an_unknown_run_is_not_found(tell: Ask, beach: Path) -> None:
+    before = runs(beach)
+    said = tell("train", "--run", "nobody", "--json")
+    assert (said.code, said.body["error"]["code"]) == (3, "not_found")
+    assert said.body["error"]["message"] == "There is no run 'nobody'."
+    assert runs(beach) == before
+
+
+@pytest.mark.parametrize("words", [[], ["pebble", "--run", "ID"], ["seed=3", "--run", "ID"]])
+def test_it_is_either_a_recipe_or_a_run(tell: Ask, beach: Path, run: str, words: list[str]) -> None:
+    before = runs(beach)
+    said = tell("train", *(run if word == "ID" else word for word in words), "--json")
+    assert (said.code, said.body["error"]["code"]) == (2, "usage")
+    assert "--run ID" in said.body["error"]["hint"]
+    assert runs(beach) == before

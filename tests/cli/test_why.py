@@ -1,0 +1,42 @@
+"""`tidemill why`: sentences on stdout, or one JSON object of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ask
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+from tidemill.workshop.steering import trigger
+
+pytestmark = pytest.mark.xdist_group("pebble commands")
+
+
+def test_a_version_is_explained_in_a_sentence_a_line(tell: Ask) -> None:
+    said = tell("why", "v1")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "v1 is champion."
+    assert all(line.endswith(".") for line in lines)
+    assert tell("why", "v1", "--json").body == {"id": "v1", "why": lines}
+
+
+def test_a_person_s_words_are_printed_as_they_are(tell: Ask, beach: Path) -> None:
+    workshop = open_workshop(read_settings(home=beach))
+    cycle = trigger(workshop, reason="the [north] field, [/b]")
+    workshop.ledger.close()
+    said = tell("why", cycle.id)
+    assert said.code == 0
+    assert "the [north] field, [/b].\n" in said.out
+
+
+@pytest.mark.parametrize("id", ["v9", "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"])
+def test_an_unknown_id_is_not_found_with_a_hint(tell: Ask, id: str) -> None:
+    said = tell("why", id, "--json")
+    assert said.code == 3
+    assert said.body["error"]["code"] == "not_found"
+    assert id in said.body["error"]["message"]
+    assert "tidemill models list" in said.body["error"]["hint"]
+    assert said.err.count("error:") == 1
