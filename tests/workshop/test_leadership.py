@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
 
 from tidemill.adapters.memory import FixedClock
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.domain.errors import LeaseLost
+from tidemill.adapters.memory_ledger import MemoryLedger, MemoryUnit
+from tidemill.domain.errors import LeaseLost, StorageFailed
 from tidemill.domain.ledger import Ledger
 from tidemill.workshop.leadership import NAME, Leadership
 
@@ -177,3 +178,30 @@ def test_a_keeper_that_comes_too_late_does_not_lead_again(
                 assert not thread.is_alive()
     assert refused(one)
     assert written(ledger)[:2] == ("two", 2)
+
+
+class Faltering(MemoryLedger):
+    """A ledger that cannot be written for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    @contextmanager
+    def begin(self, *, write: bool = True) -> Iterator[MemoryUnit]:
+        if write and self.failures:
+            self.failures -= 1
+            raise StorageFailed("The disk is full.")
+        with super().begin(write=write) as unit:
+            yield unit
+
+
+def test_a_renewal_that_fails_is_tried_again(clock: AskedClock) -> None:
+    ledger = Faltering()
+    leadership = Leadership(ledger, clock, holder="one", ttl=TTL)
+    leadership.lead(clock.now())
+    clock.wait(1)
+    ledger.failures = 2
+    with leadership.kept():
+        clock.wait(2)
+    assert ledger.failures == 0

@@ -73,7 +73,8 @@ def run(
             turned = engine.tick(workshop.clock.now())
             told(turned)
             # What cannot be done now, for want of disk for instance, is tried less and less often.
-            pause = min(2 * pause, SLOWEST_S) if turned.leading and turned.fault else idle
+            cut_short = turned.leading and turned.step is None
+            pause = min(2 * pause, SLOWEST_S) if cut_short else idle
             if not turned.busy:
                 stop.wait(pause)
 

@@ -70,8 +70,10 @@ class Leadership:
                 # Fenced: who was overtaken does not lead again in the midst of its work.
                 with self.unit() as unit:
                     self._lease = self._taken(unit, self._clock.now())
-            except TidemillError:
+            except LeaseLost:
                 return
+            except TidemillError as error:
+                log.warning("The lease could not be renewed: %s", error.message)
 
     def resign(self, now: datetime) -> None:
         """Let another engine lead at once."""
