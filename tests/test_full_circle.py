@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ import pytest
 from tests.circle import TTL, Begin, champion, circles, flipped, pebbles
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.types import ModelVersion, Snapshot
+from tidemill.loop.window import open_profiles
 from tidemill.workshop.promotion import rollback
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SHIFT = 1.0
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +166,13 @@ def test_the_snapshot_of_a_cycle_grows_from_its_champion_s(begin: Begin) -> None
     assert grown.parent == parent.id
     assert grown.splits["anchor"] == parent.splits["anchor"]
     assert grown.splits["fresh"] > 80
+
+
+def test_what_a_version_saw_before_it_was_champion_again_is_in_no_window(begin: Begin) -> None:
+    circle = begin("trigger.autonomy=observe")
+    circle.serve(pebbles(199, 50, SHIFT))
+    circle.settle()
+    with circle.workshop.ledger.begin() as unit:
+        seen = open_profiles(unit, replace(unit.alias("champion") or pytest.fail("none"), at=LATER))
+        kept = open_profiles(unit, unit.alias("champion") or pytest.fail("none"))
+    assert (seen, sum(row.n for row in kept)) == ([], 199)

@@ -13,6 +13,7 @@ from tidemill.cli.screen import OUT, Home, Json, emit
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Run
 from tidemill.loop.drift import DriftPolicy, Window, chance, sentence, window
+from tidemill.loop.window import open_profiles
 from tidemill.settings import read_settings
 from tidemill.workshop.policies import policies
 from tidemill.workshop.root import open_workshop
@@ -40,7 +41,8 @@ def drift(
     with workshop.ledger.begin(write=False) as unit:
         policy = policies(unit.get(Run, champion.run)).drift
         verdicts = unit.drift_verdicts(champion.id, limit=limit)
-        growing = window(unit.profiles(champion.id), policy)
+        alias = unit.alias("champion")
+        growing = window(open_profiles(unit, alias) if alias else [], policy)
     if as_json:
         emit(
             {

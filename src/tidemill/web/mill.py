@@ -11,6 +11,7 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.loop.feedback import listed
+from tidemill.loop.window import open_profiles
 from tidemill.serving import Serving
 from tidemill.web.api import Limit
 from tidemill.web.reply import reply
@@ -57,6 +58,6 @@ def _drift(unit: UnitOfWork, limit: int) -> dict[str, Any]:
         return {"version": None, "open": 0, "verdicts": []}
     return {
         "version": champion.version,
-        "open": sum(profile.n for profile in unit.profiles(champion.version)),
+        "open": sum(profile.n for profile in open_profiles(unit, champion)),
         "verdicts": unit.drift_verdicts(champion.version, limit=limit),
     }

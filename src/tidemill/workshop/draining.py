@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tidemill.domain.drift import Kind, Profile
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.loop.window import bucket
 from tidemill.profile import Reference
 from tidemill.workshop.root import Workshop
 
 BATCH = 1_000
 """Answers that one unit of work takes in: tens of milliseconds for which other writers wait."""
-BUCKET_S = 60
 
 Unit = Callable[[], AbstractContextManager[UnitOfWork]]
 
@@ -89,9 +89,3 @@ class Drain:
             )
             for (version, kind, begun), seen in groups.items()
         ]
-
-
-def bucket(at: datetime) -> datetime:
-    """The start of the stretch of time that a moment belongs to."""
-    seconds = at.timestamp()
-    return datetime.fromtimestamp(seconds - seconds % BUCKET_S, UTC)

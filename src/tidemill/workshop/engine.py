@@ -15,7 +15,8 @@ from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop import drift, feedback
 from tidemill.loop.cycle import Situation, Step, decide
-from tidemill.workshop.draining import Drain, bucket
+from tidemill.loop.window import open_profiles
+from tidemill.workshop.draining import Drain
 from tidemill.workshop.leadership import Leadership
 from tidemill.workshop.policies import Policies, policies
 from tidemill.workshop.root import Workshop
@@ -138,8 +139,7 @@ class Engine:
             # A clock that was ahead once must not put the next check off.
             if last and timedelta(0) <= now - last.at < timedelta(seconds=rules.drift.every_s):
                 return None
-            # What it saw before it was champion this time is another window, and an old one.
-            profiles = unit.profiles(champion.version, since=bucket(champion.at))
+            profiles = open_profiles(unit, champion)
         if drift.window(profiles, rules.drift).missing:
             return None
         reference = self._drain.reference(champion.version)

@@ -12,6 +12,7 @@ from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.types import Run
 from tidemill.loop.cycle import Step, decide
 from tidemill.loop.drift import sentence
+from tidemill.loop.window import open_profiles
 from tidemill.workshop.leadership import NAME
 from tidemill.workshop.policies import Policies, policies
 from tidemill.workshop.root import Workshop
@@ -44,7 +45,8 @@ def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
         seen = situation(unit, now)
         champion = seen.champion
         rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
-        window = sum(row.n for row in unit.profiles(champion.id)) if champion else 0
+        alias = unit.alias("champion")
+        window = sum(row.n for row in open_profiles(unit, alias)) if alias else 0
         lease = unit.lease(NAME)
         return Standing(
             engine=_leader(lease, leading=lease is not None and lease.until > now),
