@@ -101,13 +101,15 @@ def test_a_fault_in_the_files_is_found(ended: Path, undisturbed: Undisturbed, fa
 
 
 def test_a_process_that_is_left_is_found(ended: Path, undisturbed: Undisturbed) -> None:
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", "input()"],
-            env={**os.environ, "TIDEMILL_HOME": str(ended)},
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ),
-        pytest.raises(AssertionError),
-    ):
-        checked(ended, undisturbed)
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"],
+        env={**os.environ, "TIDEMILL_HOME": str(ended)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as left:
+        # `Popen` returns in the middle of exec, before /proc shows the new environment.
+        assert left.stdout is not None
+        left.stdout.readline()
+        with pytest.raises(AssertionError):
+            checked(ended, undisturbed)
