@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo up test check integration chaos docs bench bench-drift bench-real lock clean
+.PHONY: help setup demo up test check integration chaos docs bench bench-train bench-drift bench-real lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,12 +40,16 @@ bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
 
+bench-train: $(VENV)/.dev ## Fine-tuning beside the original's algorithm, on the data in TIDEMILL_REAL_DATA.
+	$(BIN)/python -m bench.finetune
+
 bench-drift: setup ## Simulate thousands of windows: false alarms and power; ten minutes.
 	$(BIN)/python -m bench.drift
 
-bench-real: setup ## Measure on the data in TIDEMILL_REAL_DATA.
+bench-real: $(VENV)/.dev ## Measure on the data in TIDEMILL_REAL_DATA.
 	$(BIN)/python -m bench.coffee
 	$(BIN)/python -m bench.circle
+	$(BIN)/python -m bench.texts
 
 lock: $(VENV)/.dev ## Pin what is installed now into requirements/*.txt.
 	$(BIN)/python requirements/lock.py

@@ -1,4 +1,4 @@
-"""The real leaves, read from the folder that TIDEMILL_REAL_DATA names. Nothing of them is kept."""
+"""The real data, read from the folder that TIDEMILL_REAL_DATA names. Nothing of it is kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.data.folder import INDEX, FolderSource
+from tidemill.data.formats import open_rows
+from tidemill.data.payloads import TextColumn
+from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
@@ -23,16 +26,33 @@ class Crops:
     held: frozenset[str]
 
 
+def root() -> Path:
+    """The folder of the real data. Raises Unavailable when none is named."""
+    named = os.environ.get("TIDEMILL_REAL_DATA", "")
+    if not named:
+        raise Unavailable(
+            "The real data is not here: TIDEMILL_REAL_DATA is not set.",
+            hint="Set it to the folder that holds coffee/, sentiment/ and the others.",
+        )
+    return Path(named).absolute()
+
+
 def folder(name: str) -> Path:
     """A folder of the real data. Raises Unavailable when it is not here."""
-    named = os.environ.get("TIDEMILL_REAL_DATA", "")
-    found = Path(named) / name
-    hint = f"Set TIDEMILL_REAL_DATA to the folder that holds {name}/ with its index.csv."
-    if not named:
-        raise Unavailable("The real leaves are not here: TIDEMILL_REAL_DATA is not set.", hint=hint)
+    found = root() / name
     if not found.is_dir():
-        raise Unavailable(f"The real leaves are not here: {found} is no folder.", hint=hint)
-    return found.absolute()
+        raise Unavailable(
+            f"The real data is not here: {found} is no folder.",
+            hint=f"TIDEMILL_REAL_DATA must name the folder that holds {name}/.",
+        )
+    return found
+
+
+def headlines() -> list[Example]:
+    """The training texts of the sentiment system."""
+    rows = open_rows(folder("sentiment") / "seed_splits" / "train.csv")
+    labels = {"sentiment": LabelColumn("label")}
+    return list(RowSource("files", [Part(rows)], TextColumn("text"), labels).examples())
 
 
 def crops(place: Path) -> Crops:

@@ -1,4 +1,4 @@
-"""One real `tidemill train coffee --json`, timed from outside."""
+"""One real `tidemill train RECIPE --json`, timed from outside."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ class Trained:
 
     seconds: float
     metrics: Mapping[str, Mapping[str, float]]
+    version: str
+    bundle: Path
 
 
-def train(home: Path, *overrides: str, samples: Path | None = None) -> Trained:
+def train(
+    home: Path, *overrides: str, recipe: str = "coffee", samples: Path | None = None
+) -> Trained:
     """Train in the workspace `home`. Raises TidemillError when the command fails."""
     given = {"TIDEMILL_SAMPLES": str(samples)} if samples else {}
     started = time.perf_counter()
     done = subprocess.run(
-        argv("train", "coffee", *overrides, "--json"),
+        argv("train", recipe, *overrides, "--json"),
         env=environment(home, given),
         stdout=subprocess.PIPE,
         text=True,
@@ -43,4 +47,4 @@ def train(home: Path, *overrides: str, samples: Path | None = None) -> Trained:
     if done.returncode:
         raise TidemillError(f"The training ended with exit code {done.returncode}; see above.")
     body: dict[str, Any] = json.loads(done.stdout)
-    return Trained(seconds, body["metrics"])
+    return Trained(seconds, body["metrics"], body["version"], home / "bundles" / body["bundle"])

@@ -42,7 +42,7 @@ def wanted(marker: str, extras: frozenset[str]) -> bool:
 
 
 def main() -> None:
-    for extra in ("serve", "train", "dev"):
+    for extra in ("serve", "train", "minilm", "dev"):
         found: dict[str, str] = {}
         needed("tidemill", frozenset({extra}), found)
         pins = [f"{name}=={found[name]}{MARKERS.get(name, '')}\n" for name in sorted(found)]

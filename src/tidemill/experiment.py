@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidemill.learn.plan import TrainPlan
+from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.gate import GatePolicy
 from tidemill.loop.trigger import TriggerPolicy
@@ -24,6 +24,7 @@ class ChecksPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     policy: Literal["stop", "drop", "majority", "keep"]
+    keep_anchor: bool = False
     near_distance: int = Field(ge=0, le=16)
     minimum_per_class: int = Field(ge=1)
 
@@ -38,6 +39,7 @@ class Experiment(BaseModel):
     codec: dict[str, Any]
     model: dict[str, Any]
     train: TrainPlan
+    export: ExportPlan = ExportPlan()
     checks: ChecksPlan
     gate: GatePolicy
     drift: DriftPolicy = DriftPolicy()

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tidemill.domain.errors import UsageError
@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     )
     traffic_max_mb: int = Field(
         0, ge=0, description="Size of a traffic log at which requests get 503; 0 has no bound."
+    )
+    feedback_database: SecretStr | None = Field(
+        None, description="A database whose table user_data(prompt, label, time) holds feedback."
     )
 
 

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.circle import pebbles
+from tests.cli.conftest import Ask as Tell
+from tests.workshop import user_data
+from tidemill.cli.feedback import DATABASE
 from tidemill.cli.main import main
 from tidemill.cli.screen import OUT
 from tidemill.domain.feedback import Feedback
@@ -148,6 +152,55 @@ def test_one_that_cannot_be_settled_keeps_all_as_they_were(ask: Ask, act: list[s
     before = statuses(ask)
     assert ask(*act, "f3", "f2")[0] == 1
     assert statuses(ask) == before
+
+
+def test_pulling_takes_in_what_is_new_and_says_so(
+    tell: Tell, beach: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_data.created(tmp_path)
+    user_data.write(tmp_path, user_data.said(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1)))
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    assert tell("feedback", "pull", "--json").body == {"rows": 5, "new": 5}
+    assert tell("feedback", "pull").err == "1 rows read, 0 of them new feedback\n"
+    listed = tell("feedback", "list", "--json").body["feedback"]
+    assert {(row["actor"], row["status"]) for row in listed} == {("user_data", "pending")}
+    workshop = open_workshop(read_settings(home=beach))
+    assert workshop.rows is not None
+    with workshop.ledger.begin(write=False) as unit:
+        assert {row.actor for row in unit.events(subject=workshop.rows.bookmark)} == {"eve"}
+    workshop.ledger.close()
+
+
+def test_a_row_that_cannot_be_taken_is_an_error_of_the_data(
+    tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_data.created(tmp_path)
+    user_data.write(tmp_path, [(pebbles(1, 61, 0.0)[0].payload.decode(), "maybe", NOW)])
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    said = tell("feedback", "pull", "--json")
+    assert (said.code, said.body["error"]["code"]) == (3, "data")
+    assert "'maybe'" in said.body["error"]["message"]
+
+
+def test_pulling_needs_a_database_that_is_there(
+    tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tell("feedback", "pull", "--json")
+    assert (said.code, said.body["error"]["code"]) == (2, "usage")
+    assert DATABASE in said.body["error"]["hint"]
+    monkeypatch.setenv(DATABASE, "somewhere")
+    assert tell("feedback", "pull").code == 2
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
+    assert tell("feedback", "pull").code == 4
+
+
+def test_the_address_of_the_database_is_not_shown(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, "postgresql://ann:hush@host/base")
+    for words in (["config"], ["config", "--json"]):
+        shown = tell(*words)
+        assert (shown.code, "hush" in shown.out + shown.err) == (0, False)
 
 
 def test_a_command_that_does_not_say_what_is_usage(ask: Ask) -> None:

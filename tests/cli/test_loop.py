@@ -96,13 +96,24 @@ def test_the_status_as_json_and_by_other_policies(tell: Ask, beach: Path) -> Non
     cycle = brought_to(beach, "training")
     with another_leads(beach):
         body = tell("loop", "status", "drift.minimum=70", "--json").body
-    assert set(body) == {"engine", "feedback", "drift", "verdict", "window", "cycles", "next"}
+    assert set(body) == {
+        *("engine", "feedback", "drift", "verdict", "window", "schedule", "cycles", "next")
+    }
     assert body["engine"] == "another leads."
     assert "0 of 70 predictions" in body["drift"]
     [shown] = body["cycles"]
     assert (shown["id"], shown["state"], shown["cause"]) == (cycle.id, "training", WHY)
     assert shown["runs"] == list(cycle.runs)
     assert body["next"]["reason"] == "The training runs."
+
+
+def test_the_status_says_when_the_next_round_begins(tell: Ask, beach: Path) -> None:
+    assert "Schedule" not in tell("loop", "status").out
+    said = tell("loop", "status", "trigger.schedule=weekly")
+    assert re.search(
+        r"^Schedule: weekly; the next round begins at \d{4}-\d\d-\d\d 00:00 UTC\.$", said.out, re.M
+    )
+    assert tell("loop", "status", "--json").body["schedule"] == ""
 
 
 def test_a_person_begins_a_cycle_and_another_one_has_to_wait(tell: Ask, beach: Path) -> None:

@@ -383,3 +383,20 @@ def test_every_error_has_an_exit_code_of_its_kind() -> None:
     assert set(codes.values()) <= {1, 2, 3, 4}
     assert set(EXIT_CODES.values()) == {1, 2, 3, 4}
     assert exit_code(DataRefused("no", lines=["a"])) == 3
+
+
+def test_a_person_is_spared_a_screenful_of_reasons_and_a_machine_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tidemill.cli.main import _fail
+    from tidemill.cli.screen import LISTED
+
+    lines = tuple(f"reason {at}" for at in range(LISTED + 3))
+    monkeypatch.setattr("sys.argv", ["tidemill", "train", "--json"])
+    with pytest.raises(SystemExit):
+        _fail("data_refused", "Refused.", "", 3, lines)
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["lines"] == list(lines)
+    assert f"reason {LISTED - 1}" in err
+    assert f"reason {LISTED}" not in err
+    assert "... and 3 more" in err

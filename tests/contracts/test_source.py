@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tidemill.adapters.memory import MemorySource
+from tidemill.codecs.codec import Fingerprint
+from tidemill.data.blocks import Blocks
 from tidemill.data.folder import FolderSource
+from tidemill.data.formats import open_rows
+from tidemill.data.merged import MergedSource
+from tidemill.data.payloads import TextColumn
+from tidemill.data.remote import Fetched
+from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.samples.kept import SampleSource
 from tidemill.data.samples.leaves import Sample
+from tidemill.data.sql_rows import SqlRows
+from tidemill.data.stratified import Stratified
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import SPLITS, Example, payload_id
@@ -31,15 +43,62 @@ def folder(root: Path) -> Path:
     return root / "leaves"
 
 
+class Digests:
+    """Fingerprints of payloads that are alike only when they are the same."""
+
+    def fingerprint(self, payload: bytes) -> Fingerprint:
+        return Fingerprint(payload_id(payload), 0)
+
+
+def filed(root: Path, count: int = 6, *, name: str = "rows") -> Source:
+    lines = [json.dumps({"text": f"{n}", "kind": "ab"[n % 2]}) for n in range(count)]
+    (root / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    part = Part(open_rows(root / f"{name}.jsonl"))
+    return RowSource(name, [part], TextColumn("text"), {"disease": LabelColumn("kind")})
+
+
+def queried(root: Path, count: int = 6) -> Source:
+    with closing(sqlite3.connect(root / "rows.db")) as database, database:
+        database.execute("CREATE TABLE said (text TEXT, kind TEXT, time INTEGER)")
+        said = [(f"{n}", "ab"[n % 2], n) for n in range(count)]
+        database.executemany("INSERT INTO said VALUES (?, ?, ?)", said)
+    rows = SqlRows("CONTRACT_DATABASE", "SELECT * FROM said", ("time", "text"), page=4)
+    return RowSource("said", [Part(rows)], TextColumn("text"), {"disease": LabelColumn("kind")})
+
+
+def merged(root: Path, count: int = 6) -> Source:
+    return MergedSource([filed(root, count, name=name) for name in ("one", "two")])
+
+
+def drawn(root: Path, count: int = 6) -> Source:
+    return Stratified(filed(root, count), Digests(), share=0.5, seed=0)
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTRACT_DATABASE", f"sqlite:///{tmp_path / 'rows.db'}")
+
+
 SOURCES: dict[str, Callable[[Path], Source]] = {
     "memory": lambda _: MemorySource(listed()),
     "folder": lambda root: FolderSource(folder(root), "disease"),
     "sample": lambda root: SampleSource(root, Sample(train=5, val=5, anchor=0, size=(16, 16))),
+    "rows": filed,
+    "query": queried,
+    "merged": merged,
+    "drawn": drawn,
+    "blocks": lambda root: Blocks(filed(root), size=2),
+    "fetched": lambda root: Fetched(filed(root), []),
 }
 EMPTY: dict[str, Callable[[Path], Source]] = {
     "memory": lambda _: MemorySource([]),
     "folder": lambda root: FolderSource(root / "leaves", "disease"),
     "sample": lambda root: SampleSource(root, Sample(train=0, val=0, anchor=0)),
+    "rows": lambda root: filed(root, 0),
+    "query": lambda root: queried(root, 0),
+    "merged": lambda root: merged(root, 0),
+    "drawn": lambda root: drawn(root, 0),
+    "fetched": lambda root: Fetched(filed(root, 0), []),
 }
 
 
@@ -58,9 +117,10 @@ def test_every_reading_gives_the_same_in_the_same_order(source: Source) -> None:
 
 def test_every_example_is_whole(source: Source) -> None:
     given = list(source.examples())
+    names = {one.name for one in getattr(source, "sources", [source])}
+    assert {example.source for example in given} == names
     for example in given:
         assert example.id == payload_id(example.payload)
-        assert example.source == source.name
         assert set(example.labels) == {"disease"}
         assert example.split in (None, *SPLITS)
     assert len({example.origin for example in given}) == len(given)

@@ -204,3 +204,15 @@ def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
     assert "rust/truncated.png" in raised.value.lines[0]
     assert "healthy/02.png" in raised.value.lines[1]
     assert "rust/01.png, rust/same.bmp" in raised.value.lines[2]
+
+
+def test_a_kept_test_is_in_the_snapshot_as_the_source_gave_it(
+    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+) -> None:
+    twice = example("rust anchor 1 ", "healthy", split="anchor", origin="twice.txt")
+    learnt = example("rust anchor 1  ", "healthy", split="train", origin="learnt.txt")
+    rows = [*crowd, twice, learnt]
+    kept = taken(source(rows), policy="majority", keep_anchor=True)
+    assert set(kept.excluded) == {"learnt.txt"}
+    held = {(row.id, row.labels["disease"]) for row in store.open(kept.snapshot.id).rows("anchor")}
+    assert held == {(row.id, row.labels["disease"]) for row in rows if row.split == "anchor"}

@@ -26,9 +26,9 @@ LEAF = st.tuples(
 
 @pytest.fixture
 def settle(codec: Any, crowd: list[Example]) -> Settle:
-    def resolution(policy: str, *more: Example) -> Resolution:
+    def resolution(policy: str, *more: Example, **choices: bool) -> Resolution:
         inspection = inspect([*crowd, *more], codec)
-        return apply(inspection, find(inspection), policy)
+        return apply(inspection, find(inspection), policy, **choices)
 
     return resolution
 
@@ -124,6 +124,51 @@ def test_no_policy_waives_a_small_class(settle: Settle, example: Make, policy: s
         settle(policy, example("phoma", "phoma", split="train"))
     assert "[too_few]" in raised.value.lines[0]
     assert "no policy waives this" in raised.value.hint
+
+
+@pytest.fixture
+def tested(example: Make) -> list[Example]:
+    """A test that repeats and contradicts itself and what is learnt; two rows beside it do so."""
+    return [
+        example("leaf", "rust", split="anchor", origin="1.txt"),
+        example("leaf ", "healthy", split="anchor", origin="2.txt"),
+        example("leaf  ", "healthy", split="train", origin="3.txt"),
+        example("leaf   ", "healthy", split="val", origin="4.txt"),
+        example("twig", "rust", split="anchor", origin="5.txt"),
+        example("twig ", "rust", split="anchor", origin="6.txt"),
+        example("stem", "rust", split="anchor", origin="7.txt"),
+        example("stem ", "rust", origin="8.txt"),
+        example("bark", "rust", split="train", origin="9.txt"),
+        example("bark ", "healthy", split="train", origin="10.txt"),
+        example("bark  ", "healthy", split="train", origin="11.txt"),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["drop", "majority", "keep"])
+def test_a_given_test_stays_as_it_is(settle: Settle, tested: list[Example], policy: str) -> None:
+    found = settle(policy, *tested, keep_anchor=True)
+    elsewhere = {
+        "drop": {"9.txt", "10.txt", "11.txt"},
+        "majority": {"10.txt", "11.txt"},
+        "keep": set(),
+    }
+    assert set(found.excluded) == {"3.txt", "4.txt", "8.txt"} | elsewhere[policy]
+    assert set(found.relabelled) == ({"9.txt"} if policy == "majority" else set())
+
+
+def test_without_being_kept_a_test_is_settled_as_the_rest(
+    settle: Settle, tested: list[Example]
+) -> None:
+    found = settle("majority", *tested)
+    assert found.relabelled["1.txt"] == {"disease": "healthy"}
+    assert {"2.txt", "6.txt"} < set(found.excluded)
+
+
+def test_a_kept_test_is_no_pardon(settle: Settle, tested: list[Example], example: Make) -> None:
+    with pytest.raises(DataRefused):
+        settle("stop", *tested, keep_anchor=True)
+    broken = example(b"\xff", "rust", split="anchor", origin="broken.txt")
+    assert set(settle("keep", broken, keep_anchor=True).excluded) == {"broken.txt"}
 
 
 def test_warnings_change_nothing(settle: Settle, example: Make) -> None:

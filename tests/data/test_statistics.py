@@ -23,6 +23,7 @@ def test_statistics_count_every_label_in_every_split(
         "policy": "stop",
         "rows": 33,
         "sources": {"list": 33},
+        "slices": {"list": {"train": 21, "val": 6, "anchor": 6}},
         "splits": {
             "train": {"rows": 21, "labels": {"disease": {"healthy": 10, "phoma": 1, "rust": 10}}},
             "val": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tidemill.learn.arrays import EncodedSplit
-from tidemill.learn.network import ResidualCNN
 from tidemill.learn.plan import TrainPlan
+from tidemill.learn.residual import ResidualCNN
+from tidemill.learn.rows import Rows
 
 SIZE = (32, 48)
 
@@ -24,7 +25,7 @@ def split() -> Callable[[int, int], EncodedSplit]:
         noise = random.integers(0, 60, (n, *SIZE, 3))
         images = (noise + 70 * shade[:, None, None, None]).astype(np.uint8)
         labels = {"shade": shade.astype(np.int64)}
-        return EncodedSplit(images, labels)
+        return EncodedSplit({"image": Rows.of(images)}, labels, ("sample",) * n)
 
     return make
 

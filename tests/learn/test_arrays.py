@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.samples.leaves import CLASSES, Sample, examples
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example
-from tidemill.learn.arrays import LOOK_AHEAD, encode_split
+from tidemill.learn.arrays import LOOK_AHEAD, EncodedSplit, encode_split
 from tidemill.learn.batches import Batches
 
 SMALL = Sample(train=45, val=0, anchor=0, size=(48, 32))
@@ -31,7 +32,7 @@ def leaves() -> list[Example]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    return tmp_path / "train.npy"
+    return tmp_path / "train"
 
 
 def test_order_and_pixels_are_those_given(
@@ -39,20 +40,27 @@ def test_order_and_pixels_are_those_given(
 ) -> None:
     told: list[int] = []
     split = encode_split(leaves, codec, LABELS, store, progress=told.append)
-    assert split.images.shape == (45, 32, 48, 3)
     direct = codec.encode([codec.read(example.payload) for example in leaves])["image"]
-    np.testing.assert_array_equal(split.images, direct)
+    np.testing.assert_array_equal(_pixels(split), direct)
+    assert split.lengths is None
+    assert set(split.sources) == {"sample"}
     names = [CLASSES[at] for at in split.labels["disease"]]
     assert names == [example.labels["disease"] for example in leaves]
     assert told == list(range(1, 46))
+
+
+def _pixels(split: EncodedSplit) -> npt.NDArray[np.uint8]:
+    return split.take(np.arange(len(split)))["image"]
 
 
 def test_a_split_is_a_file_that_is_mapped(
     codec: ImageCodec, leaves: list[Example], store: Path
 ) -> None:
     split = encode_split(leaves, codec, LABELS, store)
-    assert isinstance(split.images, np.memmap)
-    np.testing.assert_array_equal(np.load(store), split.images)
+    assert isinstance(split.arrays["image"].values, np.memmap)
+    np.testing.assert_array_equal(
+        np.load(store / "image.npy").reshape(45, 32, 48, 3), _pixels(split)
+    )
 
 
 def test_no_more_than_the_look_ahead_is_drawn_early(
@@ -107,9 +115,9 @@ def test_batches_cover_a_split_in_order(
     codec: ImageCodec, leaves: list[Example], store: Path
 ) -> None:
     split = encode_split(leaves, codec, LABELS, store)
-    parts = [images.numpy() for images, _ in Batches(split, 16)]
+    parts = [arrays["image"].numpy() for arrays, _ in Batches(split, 16)]
     assert [len(part) for part in parts] == [16, 16, 13]
-    np.testing.assert_array_equal(np.concatenate(parts), split.images)
+    np.testing.assert_array_equal(np.concatenate(parts), _pixels(split))
 
 
 def test_shuffled_batches_keep_pictures_and_labels_together(
@@ -120,10 +128,10 @@ def test_shuffled_batches_keep_pictures_and_labels_together(
     split = encode_split(leaves, codec, LABELS, store)
     known = {
         image.tobytes(): int(at)
-        for image, at in zip(split.images, split.labels["disease"], strict=True)
+        for image, at in zip(_pixels(split), split.labels["disease"], strict=True)
     }
     batches = Batches(split, 16, shuffle=torch.Generator().manual_seed(0))
-    first, second = list(batches), list(batches)
+    first, second = ([(arrays["image"], labels) for arrays, labels in batches] for _ in range(2))
     assert [len(images) for images, _ in first] == [16, 16]
     assert not torch.equal(first[0][0], second[0][0])
     for images, labels in first:

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from tidemill.domain.errors import DataError
-from tidemill.learn.arrays import Pixels
+from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import export, parity
 from tidemill.learn.inference import infer
-from tidemill.learn.network import ResidualCNN
+from tidemill.learn.residual import ResidualCNN
+from tidemill.learn.rows import Rows
 
 SIZE = (32, 48)
 TEMPERATURES = {"disease": 1.7, "plant": 0.6}
@@ -25,26 +26,31 @@ def network() -> ResidualCNN:
 
 
 @pytest.fixture(scope="module")
-def model(network: ResidualCNN, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export(network, TEMPERATURES, path, size=SIZE)
-    return path
+def images() -> EncodedSplit:
+    pixels = np.random.default_rng(0).integers(0, 256, (70, *SIZE, 3), np.uint8)
+    return EncodedSplit({"image": Rows.of(pixels)}, {})
 
 
 @pytest.fixture(scope="module")
-def images() -> Pixels:
-    return np.random.default_rng(0).integers(0, 256, (70, *SIZE, 3), np.uint8)
+def model(
+    network: ResidualCNN, images: EncodedSplit, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    export(network, TEMPERATURES, path, images)
+    return path
 
 
 def test_the_file_answers_as_the_network_at_every_batch_size(
-    network: ResidualCNN, model: Path, images: Pixels
+    network: ResidualCNN, model: Path, images: EncodedSplit
 ) -> None:
     found = parity(network, TEMPERATURES, model, images)
     assert found.difference < 1e-5
     assert (found.examples, found.batches) == (64, (1, 2, 7, 64))
 
 
-def test_names_types_and_temperatures(network: ResidualCNN, model: Path, images: Pixels) -> None:
+def test_names_types_and_temperatures(
+    network: ResidualCNN, model: Path, images: EncodedSplit
+) -> None:
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     assert (given.name, given.type, given.shape) == ("image", "tensor(uint8)", ["batch", 32, 48, 3])
@@ -54,8 +60,10 @@ def test_names_types_and_temperatures(network: ResidualCNN, model: Path, images:
         "logits_plant": ["batch", 2],
         "embedding": ["batch", 32],
     }
-    expected = infer(network, images[:3])
-    answered = dict(zip(outputs, session.run(list(outputs), {"image": images[:3]}), strict=True))
+    expected = infer(network, images.first(3))
+    answered = dict(
+        zip(outputs, session.run(list(outputs), images.take(np.arange(3))), strict=True)
+    )
     np.testing.assert_allclose(answered["embedding"], expected["embedding"], atol=1e-5)
     for target, temperature in TEMPERATURES.items():
         name = f"logits_{target}"
@@ -72,15 +80,15 @@ def test_one_file_that_tells_nothing_of_this_machine(model: Path) -> None:
 
 
 def test_the_same_weights_give_the_same_bytes(
-    network: ResidualCNN, model: Path, tmp_path: Path
+    network: ResidualCNN, model: Path, images: EncodedSplit, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.onnx"
-    export(network, TEMPERATURES, again, size=SIZE)
+    export(network, TEMPERATURES, again, images)
     assert again.read_bytes() == model.read_bytes()
 
 
 def test_a_planted_difference_is_caught(
-    network: ResidualCNN, model: Path, images: Pixels, tmp_path: Path
+    network: ResidualCNN, model: Path, images: EncodedSplit, tmp_path: Path
 ) -> None:
     planted = tmp_path / "planted.onnx"
     shutil.copy(model, planted)
@@ -93,7 +101,7 @@ def test_a_planted_difference_is_caught(
         parity(network, TEMPERATURES, planted, images)
 
 
-def test_answers_that_are_not_numbers_are_caught(model: Path, images: Pixels) -> None:
+def test_answers_that_are_not_numbers_are_caught(model: Path, images: EncodedSplit) -> None:
     broken = ResidualCNN({"disease": 5, "plant": 2}, [0.5] * 3, [0.2] * 3, width=8)
     with torch.no_grad():
         next(broken.heads.parameters()).fill_(float("nan"))
@@ -101,7 +109,7 @@ def test_answers_that_are_not_numbers_are_caught(model: Path, images: Pixels) ->
         parity(broken, TEMPERATURES, model, images)
 
 
-def test_a_missing_output_is_named(model: Path, images: Pixels) -> None:
+def test_a_missing_output_is_named(model: Path, images: EncodedSplit) -> None:
     wider = ResidualCNN({"disease": 5, "colour": 3}, [0.5] * 3, [0.2] * 3, width=8)
     with pytest.raises(DataError, match="logits_colour"):
         parity(wider, {"disease": 1.0, "colour": 1.0}, model, images)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ import torch
 
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.evaluate import evaluate
 from tidemill.learn.fit import FitStep, fit
 from tidemill.learn.inference import infer
-from tidemill.learn.network import ResidualCNN
 from tidemill.learn.plan import TrainPlan
+from tidemill.learn.residual import ResidualCNN
 from tidemill.predictor import softmax
 
 MakeSplit = Callable[[int, int], EncodedSplit]
@@ -54,8 +56,9 @@ def test_the_best_epochs_weights_come_back(
     fitted = fit(network, split(36, 0), val, wild, seed=0)
     best = min(fitted.history, key=lambda row: row.nll)
     assert best.epoch == fitted.best_epoch
-    logits = infer(fitted.network, val.images)["logits_shade"]
-    scores = evaluate(softmax(logits), val.labels["shade"], ["0", "1", "2"])
+    logits = infer(fitted.network, val)["logits_shade"]
+    scaled = logits / fit_temperature(logits, val.labels["shade"])
+    scores = evaluate(softmax(scaled), val.labels["shade"], ["0", "1", "2"])
     assert scores.nll == pytest.approx(best.nll, abs=1e-5)
     assert scores.accuracy == best.accuracy["shade"]
     assert not fitted.network.training
@@ -143,14 +146,24 @@ def test_divergence_is_said(network: ResidualCNN, split: MakeSplit, plan: TrainP
 def test_splits_must_fit_the_network(
     network: ResidualCNN, split: MakeSplit, plan: TrainPlan
 ) -> None:
-    other = EncodedSplit(split(6, 0).images, {"colour": np.zeros(6, np.int64)})
+    other = EncodedSplit(split(6, 0).arrays, {"colour": np.zeros(6, np.int64)})
     with pytest.raises(DataError, match="colour"):
         fit(network, other, split(6, 0), plan, seed=0)
     with pytest.raises(DataError, match="no example"):
         fit(network, split(6, 0), split(0, 0), plan, seed=0)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}])
-def test_a_plan_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"schedule": "square"},
+        {"clip": -1.0},
+        {"precision": "64"},
+    ],
+)
+def test_a_plan_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         TrainPlan(**{"epochs": 1, **wrong})

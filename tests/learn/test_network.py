@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tidemill.learn.digest import weights_digest
-from tidemill.learn.network import ResidualCNN
+from tidemill.learn.residual import ResidualCNN
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.2, 0.2]
 
@@ -18,7 +18,7 @@ def test_it_has_about_a_third_of_a_million_weights() -> None:
 def test_two_targets_and_an_embedding_at_every_size(size: tuple[int, int]) -> None:
     network = ResidualCNN({"keys": 5, "plant": 2}, MEAN, STD, width=8).eval()
     with torch.inference_mode():
-        outputs = network(torch.zeros(3, *size, 3, dtype=torch.uint8))
+        outputs = network(image=torch.zeros(3, *size, 3, dtype=torch.uint8))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         "embedding": (3, 32),
         "logits_keys": (3, 5),

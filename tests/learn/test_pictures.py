@@ -1,34 +1,65 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from tidemill.learn.evaluate import evaluate
-from tidemill.learn.pictures import confusion_picture, reliability_picture
+from tidemill.learn.answers import Answers
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.pictures import (
+    confusion_picture,
+    embedding_picture,
+    reliability_picture,
+    roc_picture,
+)
+from tidemill.learn.rows import Rows
 
-PROBABILITIES = np.random.default_rng(0).dirichlet([1, 1, 1], 60)
-LABELS = np.arange(60) % 3
 NAMES = ("healthy", "miner", "a longer name of a stress")
 
 
-def _check(picture: bytes) -> None:
+@pytest.fixture(scope="module", params=[1, 5])
+def answers(request: pytest.FixtureRequest) -> Answers:
+    """Of 60 examples, with an embedding of one dimension and of several."""
+    random = np.random.default_rng(0)
+    logits = np.log(random.dirichlet([1, 1, 1], 60))
+    split = EncodedSplit(
+        {"image": Rows.of(np.zeros((60, 1)))},
+        {"stress": np.arange(60) % 3},
+        ("ours",) * 20 + ("theirs",) * 40,
+    )
+    outputs = {"logits_stress": logits, "embedding": random.normal(size=(60, request.param))}
+    return Answers.of(outputs, split, {"stress": 2.0}, {"stress": NAMES})
+
+
+DRAWN: dict[str, Callable[[Answers], bytes]] = {
+    "confusion": lambda answers: confusion_picture(answers.scores["stress"], "stress"),
+    "reliability": lambda answers: reliability_picture(answers, "stress"),
+    "roc": lambda answers: roc_picture(answers, "stress"),
+    "embedding": lambda answers: embedding_picture(answers, "stress"),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_picture_can_be_opened_and_depends_on_the_figures_alone(
+    answers: Answers, kind: str
+) -> None:
+    picture = DRAWN[kind](answers)
     with Image.open(BytesIO(picture)) as opened:
         opened.load()
         assert opened.format == "PNG"
         assert min(opened.size) > 300
         assert "Software" not in opened.info
+    assert picture == DRAWN[kind](answers)
 
 
-def test_confusion() -> None:
-    scores = evaluate(PROBABILITIES, LABELS, NAMES)
-    picture = confusion_picture(scores, "Validation")
-    _check(picture)
-    assert picture == confusion_picture(scores, "Validation")
-
-
-def test_reliability() -> None:
-    picture = reliability_picture(PROBABILITIES, LABELS, "Validation")
-    _check(picture)
-    assert picture == reliability_picture(PROBABILITIES, LABELS, "Validation")
+def test_sources_and_the_error_before_scaling_are_told(answers: Answers) -> None:
+    body = answers.to_json("stress")
+    right = answers.probabilities["stress"].argmax(axis=1) == np.arange(60) % 3
+    assert body["sources"] == {
+        "ours": {"examples": 20, "accuracy": right[:20].mean()},
+        "theirs": {"examples": 40, "accuracy": right[20:].mean()},
+    }
+    assert body["ece_unscaled"] != body["ece"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -14,7 +14,7 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check, ModelVersion, Run, Verdict
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED, Act, Situation, Step, decide
-from tidemill.loop.trigger import TriggerPolicy
+from tidemill.loop.trigger import Autonomy, TriggerPolicy
 
 NOW = FixedClock().now()
 HOUR = timedelta(hours=1)
@@ -90,6 +90,111 @@ def test_what_holds_a_cycle_back_is_said(
 def test_a_guard_that_is_met_holds_nothing_back() -> None:
     last = replace(CYCLE, state="settled", changed=NOW - HOUR)
     assert idle(accepted=150, last=last, begun=5).act == "open"
+
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+WEEK = timedelta(weeks=1)
+WEEKLY = replace(POLICY, schedule="weekly", feedback=500)
+NAME = "The weekly round of 2026-01-05 00:00 UTC"
+
+
+def round_at(now: datetime, policy: TriggerPolicy = WEEKLY, **seen: Any) -> Step:
+    return decide(Situation(now, V1, **{"accepted": 150, **seen}), policy)
+
+
+def test_a_round_with_enough_to_learn_begins_a_cycle() -> None:
+    assert round_at(MONDAY - timedelta(microseconds=1)).act == "wait"
+    begun = round_at(MONDAY)
+    assert (begun.act, begun.trigger) == ("open", "schedule")
+    assert begun.reason == f"{NAME} has 150 new feedback labels."
+    assert round_at(MONDAY, replace(WEEKLY, schedule="never")).act == "wait"
+
+
+def test_a_cycle_that_began_since_has_done_what_the_round_was_for() -> None:
+    last = replace(CYCLE, state="refused", at=MONDAY, changed=MONDAY)
+    assert round_at(MONDAY + 2 * HOUR, last=last).act == "wait"
+    assert round_at(MONDAY + WEEK, last=last).trigger == "schedule"
+    sunday = replace(last, at=MONDAY - 3 * HOUR, changed=MONDAY - 2 * HOUR)
+    assert round_at(MONDAY, last=sunday).trigger == "schedule"
+
+
+def test_three_weeks_without_an_engine_are_one_round() -> None:
+    last = replace(CYCLE, state="settled", at=MONDAY, changed=MONDAY)
+    late = MONDAY + 3 * WEEK + 30 * HOUR
+    begun = round_at(late, last=last)
+    assert "round of 2026-01-26 00:00 UTC" in begun.reason
+    after = replace(last, at=late, changed=late)
+    assert round_at(late + 2 * HOUR, last=after).act == "wait"
+    assert round_at(MONDAY + 4 * WEEK, last=after).act == "open"
+
+
+def test_a_clock_that_is_set_back_begins_no_round_twice() -> None:
+    last = replace(CYCLE, state="settled", at=MONDAY + HOUR, changed=MONDAY + HOUR)
+    for now in (MONDAY - HOUR, MONDAY, MONDAY + 3 * HOUR):
+        assert round_at(now, last=last, accepted=499).act == "wait"
+    assert round_at(MONDAY + 9 * HOUR, last=replace(last, at=MONDAY + 9 * WEEK)).act == "open"
+
+
+def test_a_champion_has_no_round_to_catch_up_on() -> None:
+    young = replace(V1, at=MONDAY + HOUR)
+    assert decide(Situation(MONDAY + 2 * HOUR, young, accepted=150), WEEKLY).act == "wait"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "says"),
+    [
+        (0, "has no new feedback label."),
+        (1, "has 1 of 150 new feedback labels; they wait for the next one."),
+        (149, "has 149 of 150 new feedback labels; they wait for the next one."),
+    ],
+)
+@pytest.mark.parametrize("autonomy", get_args(Autonomy))
+def test_a_round_without_enough_to_learn_goes_by(
+    accepted: int, says: str, autonomy: Autonomy
+) -> None:
+    step = round_at(MONDAY, replace(WEEKLY, autonomy=autonomy), accepted=accepted)
+    assert step == Step("pass", f"{NAME} {says}")
+
+
+def test_labels_that_come_after_their_round_wait_for_the_next() -> None:
+    assert round_at(MONDAY + HOUR, passed=MONDAY).act == "wait"
+    assert round_at(MONDAY + WEEK, passed=MONDAY + HOUR).act == "open"
+
+
+@pytest.mark.parametrize(
+    ("policy", "seen", "says"),
+    [
+        ({}, {"last": replace(CYCLE, at=MONDAY - HOUR, changed=MONDAY)}, "cool-down are left"),
+        ({"budget": 2}, {"begun": 2}, "2 cycles began within 24 hours, 2 may"),
+        ({"autonomy": "observe"}, {}, "only observes"),
+    ],
+)
+def test_a_round_that_is_held_back_waits_and_is_not_lost(
+    policy: dict[str, Any], seen: dict[str, Any], says: str
+) -> None:
+    step = round_at(MONDAY, replace(WEEKLY, **policy), **seen)
+    assert step.act == "wait"
+    assert says in step.reason
+    assert round_at(MONDAY + 2 * HOUR, WEEKLY, **{**seen, "begun": 1}).act == "open"
+
+
+def test_a_round_begins_only_after_the_database_was_read() -> None:
+    step = round_at(MONDAY, pulled=MONDAY - HOUR, accepted=3)
+    assert step == Step("wait", f"{NAME} waits until the database of feedback has been read.")
+    assert round_at(MONDAY, pulled=MONDAY, accepted=3).act == "pass"
+    assert round_at(MONDAY, pulled=MONDAY - HOUR).act == "open", "there is enough without it"
+
+
+def test_drift_and_feedback_come_before_the_calendar() -> None:
+    drift = replace(DRIFT, at=MONDAY)
+    assert round_at(MONDAY, drift=drift).trigger == "drift"
+    assert round_at(MONDAY, accepted=500).trigger == "feedback"
+
+
+def test_a_round_in_propose_stops_before_the_promotion() -> None:
+    proposing = replace(WEEKLY, autonomy="propose")
+    assert round_at(MONDAY, proposing).trigger == "schedule"
+    assert turn("judged", proposing, verdict=PASSED).state == "awaiting_approval"
 
 
 NEXT: list[tuple[CycleState, dict[str, Any], Act, CycleState | None]] = [
@@ -169,6 +274,7 @@ def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
         {"autonomy": "full"},
         {"feedback_policy": "believe"},
         {"feedback": 0},
+        {"schedule": "monthly"},
         {"minimum_new": 0},
         {"cooldown_s": -1},
         {"budget": -1},

@@ -16,7 +16,7 @@ from tidemill.domain.types import payload_id
 
 ROW = {"id": "p1", "version": "v1", "label": "rust", "probabilities": {"rust": 0.75, "spot": 0.25}}
 GOOD = json.dumps({"predictions": [ROW]}).encode()
-PICTURES = [b"one leaf", b"another leaf", b"a third"]
+PAYLOADS = [b"one leaf", b"another leaf", b"a third"]
 
 Serve = Callable[[int, bytes], str]
 
@@ -52,7 +52,7 @@ def serving(status: int, body: bytes) -> Iterator[str]:
 
 
 def asked(status: int, body: bytes, most: int = 12) -> list[Reply]:
-    with serving(status, body) as url, crowd(url, PICTURES, most=most) as people:
+    with serving(status, body) as url, crowd(url, PAYLOADS, most=most) as people:
         pass
     assert people.lost == 0
     assert people.begun == len(people.replies)
@@ -62,7 +62,7 @@ def asked(status: int, body: bytes, most: int = 12) -> list[Reply]:
 def test_an_answer_is_kept_with_the_payload_that_was_asked() -> None:
     replies = asked(200, GOOD)
     assert len(replies) == 12
-    assert {reply.payload for reply in replies} == {payload_id(picture) for picture in PICTURES}
+    assert {reply.payload for reply in replies} == {payload_id(payload) for payload in PAYLOADS}
     assert all(reply.ok and not reply.cut_off for reply in replies)
     assert replies[0].label == "rust"
     assert replies[0].probabilities == ROW["probabilities"]
@@ -107,7 +107,7 @@ def test_a_broken_connection_is_counted_as_cut_off_and_ends_its_client() -> None
 def test_a_refused_connection_is_counted_and_not_as_cut_off() -> None:
     with serving(200, GOOD) as url:
         pass
-    with crowd(url, PICTURES, most=12) as people:
+    with crowd(url, PAYLOADS, most=12) as people:
         pass
     assert (people.begun, people.lost) == (CLIENTS, 0)
     assert {(reply.status, reply.fault) for reply in people.replies} == {(0, "ConnectError")}
@@ -115,7 +115,7 @@ def test_a_refused_connection_is_counted_and_not_as_cut_off() -> None:
 
 
 def test_clients_without_a_bound_work_until_they_are_stopped() -> None:
-    with serving(200, GOOD) as url, crowd(url, PICTURES) as people:
+    with serving(200, GOOD) as url, crowd(url, PAYLOADS) as people:
         people.wait(20)
     assert len(people.replies) >= 20
     assert people.lost == 0

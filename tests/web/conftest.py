@@ -119,8 +119,9 @@ class Workspace:
         sharpness: float = 4.0,
         labels: Sequence[str] = LABELS,
         samples: Sequence[Mapping[str, Any]] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """A new version whose bundle is on disk."""
+        """A new version whose bundle is on disk; it knows pictures."""
         files = {
             "model.onnx": model(sharpness),
             "codec.json": json.dumps({"kind": "image", "config": CODEC}).encode(),
@@ -133,14 +134,26 @@ class Workspace:
             "card.md": b"tiny",
         }
         held_out = [picture((20 * n, 240 - 20 * n, 9 * n)) for n in range(12)]
-        files[REFERENCE] = self.reference_for(files, held_out)
-        bundle = self.bundles.write("coffee", files)
+        return self.enter(files, held_out, config=config)
+
+    def enter(
+        self,
+        files: Mapping[str, bytes],
+        held_out: Sequence[bytes],
+        *,
+        config: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """A new version of these files, which lack only the reference, and of this experiment."""
+        made = {**files, REFERENCE: self.reference_for(files, held_out)}
+        bundle = self.bundles.write(self.recipe, made)
         now = self.clock.now()
-        run = Run(str(uuid7()), "coffee", "s" * 64, 7, {"epochs": 1}, {"revision": "abc"}, {}, now)
+        tree, code = config or {"epochs": 1}, {"revision": "abc"}
+        run = Run(str(uuid7()), self.recipe, "s" * 64, 7, tree, code, {}, now)
         with self.ledger.begin() as unit:
             if not unit.latest(Snapshot, limit=1):
-                names = {"disease": tuple(LABELS)}
-                taken = Snapshot("s" * 64, "coffee", 16, {}, names, "stop", None, now)
+                named = json.loads(files["labels.json"])
+                names = {target: tuple(row) for target, row in named.items()}
+                taken = Snapshot("s" * 64, self.recipe, 16, {}, names, "stop", None, now)
                 unit.add(taken, SnapshotTaken(actor="test", subject=taken.id, rows=16))
             id = unit.next_version()
             version = ModelVersion(id, bundle, run.id, "s" * 64, self.recipe, None, now)
@@ -183,7 +196,7 @@ class Workspace:
     def serving(self, **settings: object) -> Serving:
         given = {"home": self.root, "poll_ms": NEVER_MS, **settings}
         return Serving(
-            recipe="coffee",
+            recipe=self.recipe,
             server=str(uuid7()),
             settings=read_settings(**given),
             ledger=self.ledger,

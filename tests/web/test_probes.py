@@ -198,6 +198,39 @@ def test_a_recipe_whose_answers_are_no_answers(
     assert told in fault(workspace, opened, recipe(answer, lambda body: body["said"]))
 
 
+def short(change: Any) -> Any:
+    """A recipe that shows the label and its probability alone, after `change`."""
+    return recipe(
+        lambda one: change(one.answers[0].label, one.answers[0].confidence),
+        lambda body: [("disease", body[0], body[1])],
+    )
+
+
+def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving(), short(lambda label, sure: [label, sure]))
+    assert door.ask("POST", "/ask", content=red).json()[0] == "Miner"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda label, sure: [{"Miner": "Phoma"}.get(label, label), sure], "'Phoma' was answered"),
+        (lambda label, sure: ["Rust", sure], "'Rust' was answered"),
+        (lambda label, sure: [label, sure - 0.01], "is off by"),
+        (lambda label, sure: [label, 1 - sure], "is off by"),
+        (lambda label, sure: [label, str(sure)], "TypeError"),
+        (lambda label, _: [label, None], "TypeError"),
+    ],
+)
+def test_a_label_and_a_probability_that_are_not_the_models(
+    workspace: Any, opened: Any, change: Any, told: str
+) -> None:
+    assert told in fault(workspace, opened, short(change))
+
+
 def test_a_route_without_a_probe_keeps_the_server_from_starting(workspace: Any) -> None:
     with pytest.raises(UsageError, match="No probe asks POST /ask"):
         create_app(workspace.serving(), recipe(None, None, probed=False))

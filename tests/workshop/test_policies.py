@@ -45,6 +45,7 @@ def test_words_become_numbers_and_names() -> None:
     found = policies(None, ["trigger.cooldown_s=1.5", "trigger.autonomy=automatic"])
     assert found.trigger.cooldown == timedelta(seconds=1.5)
     assert found.trigger.autonomy == "automatic"
+    assert policies(None, ["trigger.schedule=weekly"]).trigger.schedule == "weekly"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
         ("trigger.feedback=many", "trigger.feedback does not fit"),
         ("trigger.autonomy=", "trigger.autonomy does not fit"),
         ("trigger.autonomy=full", "trigger.autonomy does not fit"),
+        ("trigger.schedule=monthly", "trigger.schedule does not fit"),
         ("trigger.budget=-1", "cannot use budget=-1"),
         ("trigger.watch_s=nan", "cannot use watch_s=nan"),
         ("trigger.watch_s=inf", "cannot use watch_s=inf"),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from tidemill.adapters.memory import FixedClock
+from tidemill.adapters.memory_unit.bookmarks import BookmarksPart
 from tidemill.adapters.memory_unit.mill import MillPart
 from tidemill.adapters.memory_unit.records import State
 from tidemill.adapters.memory_unit.registry import RegistryPart
@@ -15,7 +16,7 @@ from tidemill.adapters.memory_unit.traffic import TrafficPart
 from tidemill.domain.ledger import Ledger
 
 
-class MemoryUnit(RegistryPart, TrafficPart, ReviewsPart, MillPart):
+class MemoryUnit(RegistryPart, TrafficPart, ReviewsPart, MillPart, BookmarksPart):
     """A unit of work: all parts on one state."""
 
 

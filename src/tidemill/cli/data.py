@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, Stages, emit, say, warn
-from tidemill.data.checks import find
+from tidemill.cli.screen import LISTED, OUT, Home, Json, Stages, emit, say, warn
+from tidemill.data.checks import Finding, find
 from tidemill.data.inspection import inspect
+from tidemill.data.markdown import markdown
+from tidemill.data.notes import notes_of
+from tidemill.data.repeats import repeats
 from tidemill.data.statistics import describe
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Snapshot
@@ -24,6 +29,7 @@ app = typer.Typer(
     "data.path=leaves",
     no_args_is_help=True,
 )
+
 
 RecipeName = Annotated[str, typer.Argument(help="The recipe, such as coffee.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")]
@@ -56,15 +62,29 @@ def check(
         minimum_per_class=experiment.checks.minimum_per_class,
     )
     errors = [finding for finding in findings if finding.severity == "error"]
+    repeated, notes = repeats(inspection), notes_of(source)
     if as_json:
-        emit({"examples": len(inspection.rows), "findings": [asdict(row) for row in findings]})
+        body = {"examples": len(inspection.rows), "findings": [asdict(row) for row in findings]}
+        emit(body | {"repeats": asdict(repeated), "notes": notes})
     else:
-        for finding in findings:
-            say(finding.line())
+        for line in (*_listed(findings), *repeated.lines(), *notes):
+            say(line)
         warnings = len(findings) - len(errors)
         say(f"{len(inspection.rows)} examples, {len(errors)} errors, {warnings} warnings")
     if errors:
         raise typer.Exit(3)
+
+
+def _listed(findings: Sequence[Finding]) -> Iterator[str]:
+    """The first findings of each kind, a line each, and how many more of a kind there are."""
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts[finding.kind] += 1
+        if counts[finding.kind] <= LISTED:
+            yield finding.line()
+    for kind, count in counts.items():
+        if count > LISTED:
+            yield f"... and {count - LISTED} more [{kind}]; --json lists them all"
 
 
 @app.command()
@@ -112,11 +132,14 @@ def stats(
     ] = None,
     *,
     home: Home = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, as for a pull request.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Count a snapshot's examples per split and label.
 
-    Example: tidemill data stats
+    Example: tidemill data stats --markdown
     """
     workshop = open_workshop(read_settings(home=home))
     with workshop.ledger.begin(write=False) as unit:
@@ -127,7 +150,11 @@ def stats(
             f"There is no snapshot {snapshot!r}." if snapshot else "There is no snapshot yet.",
             hint="`tidemill data list` shows what there is.",
         )
-    body = describe(workshop.snapshots.open(matching[0]))
+    opened = workshop.snapshots.open(matching[0])
+    if as_markdown:
+        OUT.print(markdown(opened), end="", markup=False, soft_wrap=True)
+        return
+    body = describe(opened)
     if as_json:
         emit(body)
         return

@@ -1,4 +1,4 @@
-"""`tidemill demo`: the whole story on painted leaves, judged."""
+"""`tidemill demo`: the whole story on generated data, judged."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from tidemill.cli.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
 from tidemill.cli.story.claim import Claim
 from tidemill.cli.story.page import render
 from tidemill.cli.story.stage import Stage
-from tidemill.cli.story.telling import Judged, Story, choose, tell
+from tidemill.cli.story.telling import WORLDS, Judged, Story, choose, place, tell
 from tidemill.settings import read_settings
 
 
 def demo(
     *,
+    recipe: Annotated[str, typer.Option(help=f"Whose story: {', '.join(WORLDS)}.")] = "coffee",
     only: Annotated[str | None, typer.Option(help="Judge one claim, by its id.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Tell the whole story on painted leaves and judge every claim; exit code 1 when one fails.
+    """Tell the whole story on generated data and judge every claim; exit code 1 when one fails.
 
     Example: tidemill demo --only label_names
     """
     claims = choose(only)
-    stage = Stage(read_settings(home=home), say)
+    stage = Stage(place(recipe), read_settings(home=home), say)
     if only is None:
         stage.clear()
     else:
         stage.reuse()
-    # Painting counts: a person waits for it like for everything else.
-    stage.paint()
+    # Making the data counts: a person waits for it like for everything else.
+    stage.prepare()
     story = tell(stage, claims, since=STARTED, began=_began, ended=_ended)
     stage.root.mkdir(parents=True, exist_ok=True)
     (stage.root / "report.json").write_text(json.dumps(story.to_json(), indent=2) + "\n")

@@ -10,11 +10,13 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from tidemill.adapters.user_rows import FORM
 from tidemill.cli.screen import OUT, Home, Json, emit, say
 from tidemill.domain.errors import UsageError
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.settings import read_settings
 from tidemill.workshop import feedback
+from tidemill.workshop.pulling import pull as read_rows
 from tidemill.workshop.root import open_workshop
 
 app = typer.Typer(
@@ -23,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
 
 
 @app.command("list")
@@ -97,6 +100,22 @@ def reject(
     """
     workshop = open_workshop(read_settings(home=home))
     _tell(feedback.reject(workshop, ids, reason=reason), as_json=as_json)
+
+
+@app.command()
+def pull(*, home: Home = None, as_json: Json = False) -> None:
+    """Take in what came to the database of feedback since the last time.
+
+    Example: tidemill feedback pull
+    """
+    workshop = open_workshop(read_settings(home=home))
+    if workshop.rows is None:
+        raise UsageError("No database of feedback is named.", hint=f"Set {DATABASE}. {FORM}")
+    found = read_rows(workshop, workshop.rows, workshop.ledger.begin, actor=workshop.actor)
+    if as_json:
+        emit(found)
+    else:
+        say(f"{found.rows} rows read, {found.new} of them new feedback")
 
 
 def _tell(settled: Sequence[Feedback], *, as_json: bool) -> None:

@@ -105,6 +105,7 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
             {
                 "leading": turned.leading,
                 "drained": sum(row.drained for row in done),
+                "pulled": sum(row.pulled for row in done),
                 "reviewed": sum(row.reviewed for row in done),
                 "drift": [row.drift for row in done if row.drift],
                 "steps": [row.step for row in done if row.step and row.step.act != "wait"],
@@ -194,6 +195,8 @@ class _Teller:
         self._fault = ""
 
     def __call__(self, turned: Tick) -> None:
+        if turned.pulled:
+            say(f"pulled: {turned.pulled} new feedback labels")
         if turned.drift:
             say(f"{_verdict(turned.drift)}: {sentence(turned.drift)}")
         if turned.step and turned.step.act != "wait":
@@ -213,6 +216,8 @@ def _show(now: Standing) -> None:
     OUT.print(now.engine, markup=False, soft_wrap=True)
     OUT.print(f"Feedback: {', '.join(f'{n} {status}' for status, n in now.feedback.items())}")
     OUT.print(f"Drift: {now.drift}", markup=False, soft_wrap=True)
+    if now.schedule:
+        OUT.print(f"Schedule: {now.schedule}", markup=False, soft_wrap=True)
     for cycle in now.cycles:
         since = f"since {cycle.changed:%Y-%m-%d %H:%M} UTC" if cycle.changed else ""
         facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli.screen import SCREEN
+from tidemill.cli.screen import LISTED, SCREEN
 from tidemill.domain.errors import (
     Conflict,
     DataError,
@@ -163,8 +163,11 @@ def _fail(
     if "--json" in sys.argv:
         body = {"code": code, "message": message, "hint": hint, "lines": list(lines)}
         sys.stdout.write(json.dumps({"error": body}) + "\n")
-    for line in lines:
+    for line in lines[:LISTED]:
         SCREEN.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    if len(lines) > LISTED:
+        more = f"  ... and {len(lines) - LISTED} more; --json has them all"
+        SCREEN.print(more, markup=False, highlight=False, soft_wrap=True)
     SCREEN.print(f"[bold red]error:[/] {_plain(message)}", highlight=False, soft_wrap=True)
     if hint:
         SCREEN.print(f"[bold]hint:[/] {_plain(hint)}", highlight=False, soft_wrap=True)

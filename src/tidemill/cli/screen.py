@@ -22,6 +22,8 @@ OUT = Console(highlight=False)
 STARTED = time.monotonic()
 """When the command began: this module is among the first things it imports."""
 
+LISTED = 20
+"""Findings of a kind, and reasons of a refusal, that a person is shown."""
 SHOWN = 5
 """How many warnings are worth a person's screen while something else is going on."""
 
@@ -43,7 +45,7 @@ def warn(lines: Sequence[str]) -> None:
     for line in lines[:SHOWN]:
         say(line)
     if len(lines) > SHOWN:
-        say(f"... and {len(lines) - SHOWN} more; `tidemill data check` lists them all")
+        say(f"... and {len(lines) - SHOWN} more; `tidemill data check --json` lists them all")
 
 
 def say(line: str) -> None:

@@ -13,6 +13,8 @@ from tidemill.domain.errors import DataRefused, UsageError
 from tidemill.domain.types import Labels
 
 POLICIES = ("stop", "drop", "majority", "keep")
+SAME = ("identical", "conflict", "leak")
+"""The kinds of findings about examples with the same content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Resolution:
     relabelled: Mapping[str, Labels] = field(default_factory=dict)
 
 
-def apply(inspection: Inspection, findings: Sequence[Finding], policy: str) -> Resolution:
+def apply(
+    inspection: Inspection, findings: Sequence[Finding], policy: str, *, keep_anchor: bool = False
+) -> Resolution:
     """Settle the errors among `findings` as `policy` says; warnings change nothing.
 
     * `stop` refuses any error.
@@ -32,6 +36,9 @@ def apply(inspection: Inspection, findings: Sequence[Finding], policy: str) -> R
     * `majority` does as `drop`, but a conflict keeps one file, the most strictly held back, under
       the most frequent labels; a tie leaves all of them out.
     * `keep` leaves out only what cannot be read.
+
+    With `keep_anchor`, every readable example in an anchor that the source gave stays as it is,
+    and what has the same content elsewhere is left out: no policy but `stop` says otherwise.
 
     Raises DataRefused with a line per error under `stop`, and under every policy when a class
     has too few examples; UsageError for another policy.
@@ -47,7 +54,12 @@ def apply(inspection: Inspection, findings: Sequence[Finding], policy: str) -> R
     excluded: dict[str, str] = {}
     relabelled: dict[str, Labels] = {}
     for error in errors:
-        kept = _kept(error, [rows[origin] for origin in error.files], policy)
+        members = [rows[origin] for origin in error.files]
+        anchored = [row for row in members if keep_anchor and row.split == "anchor"]
+        if anchored and error.kind in SAME:
+            kept = {row.origin: row.labels for row in anchored}
+        else:
+            kept = _kept(error, members, policy)
         excluded |= {origin: error.sentence for origin in error.files if origin not in kept}
         relabelled |= {
             origin: labels for origin, labels in kept.items() if labels != rows[origin].labels

@@ -1,4 +1,4 @@
-"""One Parquet file of examples. The only place that knows Arrow."""
+"""One Parquet file of examples, as a snapshot holds them."""
 
 from __future__ import annotations
 

@@ -13,13 +13,14 @@ def describe(opened: OpenSnapshot) -> dict[str, Any]:
     """Rows per split and per label of each target, as plain JSON values; no payload is read.
 
     `{"id", "recipe", "policy", "rows", "sources": {source: rows},
+    "slices": {source: {split: rows}},
     "splits": {split: {"rows": n, "labels": {target: {label: n}}}}}`. Every label of the snapshot
     is listed in every split that has rows, with 0 where it has none. Raises Corrupt.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
-    sources: Counter[str] = Counter()
+    slices: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for example in opened.rows(payloads=False):
-        sources[example.source] += 1
+        slices[example.source][str(example.split)] += 1
         for target, label in example.labels.items():
             counts[str(example.split), target, label] += 1
     splits: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -37,6 +38,7 @@ def describe(opened: OpenSnapshot) -> dict[str, Any]:
         "recipe": opened.snapshot.recipe,
         "policy": opened.snapshot.policy,
         "rows": opened.snapshot.rows,
-        "sources": dict(sorted(sources.items())),
+        "sources": {source: slices[source].total() for source in sorted(slices)},
+        "slices": {source: dict(slices[source]) for source in sorted(slices)},
         "splits": dict(splits),
     }

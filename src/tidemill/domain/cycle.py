@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-TriggerKind = Literal["drift", "feedback", "person"]
+TriggerKind = Literal["drift", "feedback", "schedule", "person"]
 CycleState = Literal[
     "triggered",
     "snapshotted",

@@ -86,6 +86,19 @@ class FeedbackSettled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsPulled(Event):
+    """Feedback was read from a database; `subject` is the bookmark that was moved."""
+
+    rows: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundPassed(Event):
+    """A round of the schedule went by without a cycle; `subject` is the schedule's bookmark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleOpened(Event):
     trigger: str
     champion: str

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import Conflict, LeaseLost, NotFound
@@ -147,4 +148,13 @@ def guard_lease(lease: Lease, last: Lease | None) -> None:
         raise LeaseLost(
             f"The lease {lease.name!r} of {lease.holder} {whose}.",
             hint="Another engine leads this workspace; this one has to take the lease anew.",
+        )
+
+
+def guard_bookmark(found: Bookmark, expected: Bookmark) -> None:
+    """Let a bookmark move only from where it was seen."""
+    if found != expected:
+        raise Conflict(
+            f"Somebody else went on with {expected.name} meanwhile.",
+            hint="Go on from where it is now.",
         )

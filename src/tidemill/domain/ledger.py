@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import NotFound
@@ -198,7 +199,18 @@ class Mill(Protocol):
         every writing unit does: then a leader that was paused and wakes cannot write."""
 
 
-class UnitOfWork(Records, Registry, Traffic, Reviews, Mill, Protocol):
+class Bookmarks(Protocol):
+    """How far things that come in order have been gone through."""
+
+    def bookmark(self, name: str) -> Bookmark:
+        """The bookmark of that name; a fresh one before it was first moved."""
+
+    def move_bookmark(self, to: Bookmark, *, expected: Bookmark, event: Event) -> None:
+        """Replace a bookmark. Raises Conflict when it is no longer `expected`: somebody else went
+        on meanwhile."""
+
+
+class UnitOfWork(Records, Registry, Traffic, Reviews, Mill, Bookmarks, Protocol):
     """Everything done through one of these is kept together, or none of it is.
 
     Reading sees what the same unit wrote before. Leaving the block normally commits; leaving it

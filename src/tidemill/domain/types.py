@@ -59,7 +59,8 @@ class Prediction:
 
     `seen` says for each feature of the version's reference, one byte each, into which bin this
     fell. `example` is the payload's id, empty for a probe. A log fills it in when it is read; the
-    ledger keeps it in place of the payload.
+    ledger keeps it in place of the payload. `remarks` say how the payload was read (a text that
+    was cut); they follow from it, so nothing keeps them.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Prediction:
     answers: tuple[Answer, ...]
     seen: bytes = field(default=b"", repr=False)
     example: str = ""
+    remarks: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,83 +1,124 @@
 """Encoded examples: each payload decoded once, ready to be drawn in any order, many times.
 
-Pixels live in a `.npy` file that is mapped into memory, so that a data set larger than memory
-trains in flat memory.
+Every array of the codec lies in a `.npy` file that is mapped into memory, its rows end to end, so
+that a data set larger than memory trains in flat memory, and texts of any length are tokenised
+once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.codecs.codec import Codec
+from tidemill.codecs.codec import Arrays, Codec
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example
-
-INPUT = "image"
-"""The array that an image codec makes, and the input of the exported graph."""
+from tidemill.learn.rows import Rows, RowsWriter
 
 DECODERS = 2
 LOOK_AHEAD = 32
 """Payloads that may be decoded or waiting at any moment: what bounds memory."""
 
-Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EncodedSplit:
     """The examples of one split, in the order they were given.
 
-    `images` is uint8 [n, h, w, 3]; `labels` holds per target an int64 [n] of positions in that
-    target's label names.
+    `arrays` are the codec's, by name; `labels` holds per target an int64 [n] of positions in that
+    target's label names; `sources` says where each example came from.
     """
 
-    images: Pixels
+    arrays: Mapping[str, Rows]
     labels: Mapping[str, Indices]
+    sources: Sequence[str] = field(default=(), repr=False)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(next(iter(self.arrays.values())))
+
+    @cached_property
+    def lengths(self) -> Indices | None:
+        """How long each example is, int64 [n]; None where all are equally long."""
+        ragged = [rows.lengths for rows in self.arrays.values() if rows.ragged]
+        return np.maximum.reduce(ragged) if ragged else None
+
+    def first(self, n: int) -> EncodedSplit:
+        """Its first n examples."""
+        return EncodedSplit(
+            {name: rows.first(n) for name, rows in self.arrays.items()},
+            {target: column[:n] for target, column in self.labels.items()},
+            self.sources[:n],
+        )
+
+    def take(self, at: Indices) -> Arrays:
+        """The codec's arrays of these examples, as its `encode` would have made them."""
+        return {name: rows.take(at) for name, rows in self.arrays.items()}
 
 
 def encode_split(
     examples: Iterable[Example],
     codec: Codec[Any],
     labels: Mapping[str, tuple[str, ...]],
-    store: Path,
+    folder: Path,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> EncodedSplit:
     """Decode every payload once, in a small pool of threads, keeping the order of `examples`.
 
-    `labels` are the label names per target, in model order. The pixels are written to the `.npy`
-    file `store` while they come and are mapped back read-only. `progress` is told the number done
-    so far, after each example. Raises DataError when there is no example, when a
-    payload cannot be read or has another size than the first (its origin is named), and when a
-    label is missing or unknown; OSError when `store` cannot be written.
+    `labels` are the label names per target, in model order. The arrays are written to the new
+    `folder` while they come and are mapped back read-only. `progress` is told the number done so
+    far, after each example. Raises DataError when there is no example, when a payload cannot be
+    read or does not go with the first (its origin is named), and when a label is missing or
+    unknown; OSError when `folder` cannot be written.
     """
     positions = {
         target: {name: at for at, name in enumerate(names)} for target, names in labels.items()
     }
     columns: dict[str, list[int]] = {target: [] for target in labels}
-
-    def images() -> Iterator[Pixels]:
-        for done, (example, image) in enumerate(_decoded(examples, codec), start=1):
+    sources: list[str] = []
+    folder.mkdir()
+    with ExitStack() as stack:
+        writers: dict[str, RowsWriter] = {}
+        for done, (example, arrays) in enumerate(_decoded(examples, codec), start=1):
             for target, known in positions.items():
                 columns[target].append(_position(example, target, known))
-            yield image
+            if not writers:
+                writers = {
+                    name: stack.enter_context(RowsWriter(folder / f"{name}.npy", array[0]))
+                    for name, array in arrays.items()
+                }
+            _append(writers, arrays, example)
+            sources.append(example.source)
             if progress is not None:
                 progress(done)
-
-    pixels = _stored(images(), store)
+    if not writers:
+        raise DataError("There is no example to encode.")
     numbered = {target: np.array(column, np.int64) for target, column in columns.items()}
-    return EncodedSplit(pixels, numbered)
+    return EncodedSplit(
+        {name: writer.rows() for name, writer in writers.items()}, numbered, tuple(sources)
+    )
+
+
+def _append(writers: Mapping[str, RowsWriter], arrays: Arrays, example: Example) -> None:
+    if set(arrays) != set(writers):
+        raise DataError(
+            f"{example.origin} is encoded as {', '.join(arrays)}, others as {', '.join(writers)}."
+        )
+    for name, writer in writers.items():
+        try:
+            writer.append(arrays[name][0])
+        except ValueError as error:
+            raise DataError(f"{example.origin}, encoded: {error}.") from error
 
 
 def _position(example: Example, target: str, known: Mapping[str, int]) -> int:
@@ -92,31 +133,24 @@ def _position(example: Example, target: str, known: Mapping[str, int]) -> int:
     return known[name]
 
 
-def _decoded(examples: Iterable[Example], codec: Codec[Any]) -> Iterator[tuple[Example, Pixels]]:
-    """Each example with its pixels [h, w, 3], in order; all of the first one's size."""
-    shape: tuple[int, ...] | None = None
+def _decoded(examples: Iterable[Example], codec: Codec[Any]) -> Iterator[tuple[Example, Arrays]]:
+    """Each example with its own arrays [1, ...], in order."""
     for example, future in _ahead(examples, codec):
         try:
-            image = future.result()
+            yield example, future.result()
         except BadPayload as error:
             raise DataError(f"{example.origin}: {error.message}", hint=error.hint) from error
-        shape = shape or image.shape
-        if image.shape != shape:
-            raise DataError(f"{example.origin} is encoded as {image.shape}, others as {shape}.")
-        yield example, image
-    if shape is None:
-        raise DataError("There is no example to encode.")
 
 
 def _ahead(
     examples: Iterable[Example], codec: Codec[Any]
-) -> Iterator[tuple[Example, Future[Pixels]]]:
+) -> Iterator[tuple[Example, Future[Arrays]]]:
     """Start decoding at most LOOK_AHEAD examples before their turn."""
-    waiting: deque[tuple[Example, Future[Pixels]]] = deque()
+    waiting: deque[tuple[Example, Future[Arrays]]] = deque()
     with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
         try:
             for example in examples:
-                waiting.append((example, pool.submit(_pixels, codec, example.payload)))
+                waiting.append((example, pool.submit(_encoded, codec, example.payload)))
                 if len(waiting) == LOOK_AHEAD:
                     yield waiting.popleft()
             while waiting:
@@ -126,39 +160,8 @@ def _ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _pixels(codec: Codec[Any], payload: bytes) -> Pixels:
-    array = codec.encode([codec.read(payload)]).get(INPUT)
-    if array is None or array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
-        raise DataError(f"Codec {codec.kind!r} does not make {INPUT!r} as uint8 [n, h, w, 3].")
-    image: Pixels = array[0]
-    return image
-
-
-def _stored(images: Iterator[Pixels], store: Path) -> Pixels:
-    """Append to a `.npy` file of unknown length; its header is written again at the end.
-
-    numpy pads the header so that the first axis can grow in place
-    (`numpy.lib.format`, "GROWTH_AXIS_MAX_DIGITS").
-    """
-    count = 0
-    shape: tuple[int, ...] = ()
-    with store.open("wb") as file:
-        for image in images:
-            if count == 0:
-                shape = image.shape
-                _write_header(file, (0, *shape))
-            file.write(np.ascontiguousarray(image).data)
-            count += 1
-        start = file.tell() - count * int(np.prod(shape))
-        file.seek(0)
-        _write_header(file, (count, *shape))
-        if file.tell() != start:
-            raise DataError(f"{store.name}: its header does not fit.")
-    mapped: Pixels = np.load(store, mmap_mode="r", allow_pickle=False)
-    return mapped
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
+def _encoded(codec: Codec[Any], payload: bytes) -> Arrays:
+    arrays = codec.encode([codec.read(payload)])
+    if not arrays or any(array.ndim < 2 or len(array) != 1 for array in arrays.values()):
+        raise DataError(f"Codec {codec.kind!r} does not make arrays with a row for each payload.")
+    return arrays

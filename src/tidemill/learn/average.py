@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import torch
 
-from tidemill.learn.network import ImageNetwork
+from tidemill.learn.network import Network
 
 
 class MovingAverage:
@@ -17,13 +17,13 @@ class MovingAverage:
     normalisation are averaged alike; counters are copied.
     """
 
-    def __init__(self, network: ImageNetwork, decay: float) -> None:
+    def __init__(self, network: Network, decay: float) -> None:
         self.network = deepcopy(network).eval()
         self._decay = decay
         self._step = 0
 
     @torch.no_grad()
-    def follow(self, network: ImageNetwork) -> None:
+    def follow(self, network: Network) -> None:
         """Move towards the weights after one more step of training."""
         self._step += 1
         decay = min(self._decay, (1 + self._step) / (10 + self._step))

@@ -9,19 +9,22 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.arrays import EncodedSplit, Indices
 
-Batch = tuple[Tensor, dict[str, Tensor]]
-"""Images uint8 [n, h, w, 3] and, per target, positions int64 [n]."""
+Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""The codec's arrays by name, batch first, and per target positions int64 [n]."""
+
+POOL = 32
+"""Batches whose examples are sorted by length together, where lengths differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Goes over a split once per iteration.
+    """Goes over a split once per iteration, in batches of like lengths, padded as they are drawn.
 
     With `shuffle` each iteration draws a new order from that generator and leaves the remainder
     out, so that batch normalisation never sees a batch of one or two; a split smaller than a
-    batch is one batch. Without it, every example comes, in order.
+    batch is one batch. Without it, every example comes, the shortest first where lengths differ.
     """
 
     split: EncodedSplit
@@ -33,20 +36,33 @@ class Batches:
         return -(-n // self.size) if self.shuffle is None else max(1, n // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n = len(self.split)
-        if self.shuffle is None:
-            order = np.arange(n)
-        else:
-            order = torch.randperm(n, generator=self.shuffle).numpy()
-        for start in range(0, len(self) * self.size, self.size):
-            yield self._batch(order[start : start + self.size])
+        for at in self.order():
+            arrays = {name: torch.from_numpy(row) for name, row in self.split.take(at).items()}
+            labels = {
+                target: torch.from_numpy(column[at]) for target, column in self.split.labels.items()
+            }
+            yield arrays, labels
 
-    def _batch(self, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Batch:
-        # Reading a mapped file in its own order touches each page once; then back to the draw.
-        forward = np.argsort(at)
-        images = np.empty((len(at), *self.split.images.shape[1:]), np.uint8)
-        images[forward] = self.split.images[at[forward]]
-        labels = {
-            target: torch.from_numpy(column[at]) for target, column in self.split.labels.items()
-        }
-        return torch.from_numpy(images), labels
+    def order(self) -> list[Indices]:
+        """Which examples make up each batch of the next iteration."""
+        n, lengths = len(self.split), self.split.lengths
+        if self.shuffle is None:
+            return self._cut(np.arange(n) if lengths is None else _sorted(np.arange(n), lengths))
+        drawn = torch.randperm(n, generator=self.shuffle).numpy()[: len(self) * self.size]
+        if lengths is None:
+            return self._cut(drawn)
+        pool = POOL * self.size
+        batches = [
+            batch
+            for start in range(0, len(drawn), pool)
+            for batch in self._cut(_sorted(drawn[start : start + pool], lengths))
+        ]
+        # Else every pool would begin with its shortest texts.
+        return [batches[at] for at in torch.randperm(len(batches), generator=self.shuffle)]
+
+    def _cut(self, order: Indices) -> list[Indices]:
+        return [order[start : start + self.size] for start in range(0, len(order), self.size)]
+
+
+def _sorted(at: Indices, lengths: Indices) -> Indices:
+    return at[np.argsort(lengths[at], kind="stable")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+PICTURES = ("confusion", "reliability", "roc", "embedding")
+
 
 def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The card as Markdown. Every figure in it stands in `evaluation.json` too."""
@@ -23,17 +25,31 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
             "",
             f"On {test['examples']} examples of {split}:",
             f"accuracy **{test['accuracy']:.3f}**, macro-F1 {test['macro_f1']:.3f}, "
-            f"calibration error {test['ece']:.3f} (temperature {scores['temperature']:.2f}).",
+            f"calibration error {test['ece']:.3f} (temperature {scores['temperature']:.2f}; "
+            f"{test['ece_unscaled']:.3f} without it).",
             "",
-            "| label | precision | recall | F1 | examples |",
-            "|---|--:|--:|--:|--:|",
+            "| label | precision | recall | F1 | ROC area | examples |",
+            "|---|--:|--:|--:|--:|--:|",
         ]
         lines += [
             f"| {row['label']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} "
-            f"| {row['support']} |"
+            f"| {_share(row['auc'])} | {row['support']} |"
             for row in test["classes"]
         ]
-        lines += ["", f"![Confusion]({confusion_name(target)})", ""]
+        if len(test["sources"]) > 1:
+            lines += ["", "| source | accuracy | examples |", "|---|--:|--:|"]
+            lines += [
+                f"| {name} | {row['accuracy']:.3f} | {row['examples']} |"
+                for name, row in test["sources"].items()
+            ]
+        lines += ["", *(f"![{kind}]({picture_name(kind, target)})" for kind in PICTURES), ""]
+    if small := evaluation["int8"]:
+        lines += [
+            f"The graph calculates in int8: {small['bytes_after']:,} bytes in place of "
+            f"{small['bytes_before']:,}; {small['agreement']:.1%} of the answers to the validation "
+            f"examples stayed, and probabilities moved by at most {small['difference']:.3f}.",
+            "",
+        ]
     parity = evaluation["parity"]
     lines += [
         f"The exported graph answers as the trained network does: probabilities differ by at most "
@@ -43,11 +59,10 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
     return "\n".join(lines)
 
 
-def confusion_name(target: str) -> str:
-    """The file of a target's confusion picture."""
-    return f"confusion-{target}.png"
+def picture_name(kind: str, target: str) -> str:
+    """The file of one of a target's PICTURES."""
+    return f"{kind}-{target}.png"
 
 
-def reliability_name(target: str) -> str:
-    """The file of a target's reliability picture."""
-    return f"reliability-{target}.png"
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

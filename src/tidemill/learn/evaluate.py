@@ -11,17 +11,23 @@ import numpy.typing as npt
 
 from tidemill.domain.errors import DataError
 from tidemill.learn.calibrate import expected_calibration_error, negative_log_likelihood
+from tidemill.learn.roc import area
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One label's row. A figure whose denominator is zero is 0, as usual for F1."""
+    """One label's row. A figure whose denominator is zero is 0, as usual for F1.
+
+    `auc` is the area under its ROC curve against all other labels; None where it has no example,
+    or all of them.
+    """
 
     label: str
     precision: float
     recall: float
     f1: float
     support: int
+    auc: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,10 @@ def evaluate(
     if not np.isfinite(probabilities).all():
         raise DataError("The model answers with probabilities that are not numbers.")
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
-    classes = tuple(_class_score(confusion, at, name) for at, name in enumerate(names))
+    classes = tuple(
+        _class_score(confusion, at, name, area(probabilities[:, at], labels == at))
+        for at, name in enumerate(names)
+    )
     occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     return Scores(
         examples=len(labels),
@@ -88,7 +97,9 @@ def confusion_matrix(
     return counts
 
 
-def _class_score(confusion: npt.NDArray[np.int64], at: int, name: str) -> ClassScore:
+def _class_score(
+    confusion: npt.NDArray[np.int64], at: int, name: str, auc: float | None
+) -> ClassScore:
     right = int(confusion[at, at])
     support, answered = int(confusion[at].sum()), int(confusion[:, at].sum())
     return ClassScore(
@@ -97,4 +108,5 @@ def _class_score(confusion: npt.NDArray[np.int64], at: int, name: str) -> ClassS
         recall=right / support if support else 0.0,
         f1=2 * right / (support + answered) if support + answered else 0.0,
         support=support,
+        auc=auc,
     )

@@ -16,13 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from tidemill.bundle import TOLERANCE
+from tidemill.codecs.codec import Arrays
 from tidemill.domain.errors import DataError
-from tidemill.learn.arrays import INPUT, Pixels
-from tidemill.learn.inference import infer
-from tidemill.learn.network import EMBEDDING, ImageNetwork, logits_of
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.batches import Batches
+from tidemill.learn.inference import Outputs, infer
+from tidemill.learn.network import EMBEDDING, Network, logits_of
 from tidemill.predictor import softmax
 
 BATCHES = (1, 2, 7, 64)
+_TEMPORARY = "answer."
+TRACED = 8
+"""The least length of a ragged array at which a network is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,63 +40,63 @@ class Parity:
 
 
 def export(
-    network: ImageNetwork, temperatures: Mapping[str, float], path: Path, *, size: tuple[int, int]
+    network: Network, temperatures: Mapping[str, float], path: Path, like: EncodedSplit
 ) -> None:
-    """Write the network as one self-contained ONNX file for pictures of `size` (height, width).
+    """Write the network as one self-contained ONNX file that takes what `like` holds.
 
-    Input `image`: uint8 [batch, h, w, 3], any batch. Outputs: `logits_<target>` [batch, k],
-    divided by that target's temperature, so that their softmax is calibrated, and `embedding`
-    [batch, d]. The file's bytes depend on weights and temperatures alone.
+    Inputs are the codec's arrays by name, for any batch and, where the network calls them ragged,
+    any length. Outputs: `logits_<target>` [batch, k], divided by that target's temperature, so that
+    their softmax is calibrated, and `embedding` [batch, d]. The file's bytes depend on weights and
+    temperatures alone.
     """
+    shown = _shown(network, like)
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
+    axes = [{0: batch, 1: length} if name in network.ragged else {0: batch} for name in shown]
     with _quiet():
         program = torch.onnx.export(
-            graph := _Graph(network, temperatures).eval(),
-            (torch.zeros(2, *size, 3, dtype=torch.uint8),),
+            graph := _Graph(network, temperatures, list(shown)).eval(),
+            tuple(torch.from_numpy(array) for array in shown.values()),
             dynamo=True,
             verbose=False,
-            input_names=[INPUT],
-            output_names=graph.names,
-            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
+            input_names=list(shown),
+            output_names=[_TEMPORARY + name for name in graph.names],
+            dynamic_shapes={"arrays": tuple(axes)},
         )
     if program is None:
         raise DataError("The network could not be exported.")
     model = program.model_proto
     _strip(model)
+    _name(model.graph, graph.names)
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def parity(
-    network: ImageNetwork,
+    network: Network,
     temperatures: Mapping[str, float],
     path: Path,
-    images: Pixels,
+    split: EncodedSplit,
     *,
     batches: Sequence[int] = BATCHES,
 ) -> Parity:
     """Compare calibrated probabilities of the network and of the file, for several batch sizes.
 
-    `images` are real examples, uint8 [n, h, w, 3]; each size in `batches` is run over the first
-    min(n, 64) of them. Raises DataError when a probability differs by more than TOLERANCE, is not
-    a number, or an output is missing.
+    Each size in `batches` is run over the first min(n, 64) examples of `split`; ragged ones are
+    padded otherwise by each. Raises DataError when a probability differs by more than TOLERANCE,
+    is not a number, or an output is missing.
     """
-    images = np.array(images[: max(batches)])
-    expected = infer(network, images)
-    session = _session(path)
-    names = {target: logits_of(target) for target in network.targets}
-    known = {output.name for output in session.get_outputs()}
-    for name in (*names.values(), EMBEDDING):
-        if name not in known:
-            raise DataError(f"The exported graph has no output {name!r}.")
+    first = split.first(max(batches))
+    expected = infer(network, first)
     worst = 0.0
     for size in batches:
-        parts = [
-            session.run(list(names.values()), {INPUT: images[start : start + size]})
-            for start in range(0, len(images), size)
-        ]
-        for at, (target, name) in enumerate(names.items()):
-            answered = softmax(np.concatenate([part[at] for part in parts]))
-            gap = np.abs(answered - softmax(expected[name] / temperatures[target])).max()
+        answered = run_graph(path, first, batch_size=size)
+        if missing := set(expected) - set(answered):
+            raise DataError(f"The exported graph has no output {', '.join(sorted(missing))}.")
+        for target in network.targets:
+            name = logits_of(target)
+            gap = np.abs(
+                softmax(answered[name]) - softmax(expected[name] / temperatures[target])
+            ).max()
             # Written so that a gap which is not a number is refused too.
             if not gap <= TOLERANCE:
                 raise DataError(
@@ -100,13 +105,46 @@ def parity(
                     hint="Train again; if it stays, report the network with this sentence.",
                 )
             worst = max(worst, float(gap))
-    return Parity(worst, len(images), tuple(batches))
+    return Parity(worst, len(first), tuple(batches))
+
+
+def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> Outputs:
+    """All named outputs of the file for the examples of a split, in their order."""
+    session = _session(path)
+    names = [output.name for output in session.get_outputs()]
+    order = Batches(split, batch_size).order()
+    parts = [session.run(names, split.take(at)) for at in order]
+    back = np.argsort(np.concatenate(order))
+    return {
+        name: np.concatenate([part[at] for part in parts])[back] for at, name in enumerate(names)
+    }
+
+
+def _shown(network: Network, like: EncodedSplit) -> Arrays:
+    """Two examples to trace; ragged ones padded, for a length of 2 or less would be fixed."""
+    shown = like.take(np.arange(min(2, len(like))))
+    for name, array in shown.items():
+        wider = max(0, TRACED - array.shape[1]) if name in network.ragged else 0
+        pads = [(0, 2 - len(array)), (0, wider), *[(0, 0)] * (array.ndim - 2)]
+        shown[name] = np.pad(array, pads)
+    return shown
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _name(graph: onnx.GraphProto, names: Sequence[str]) -> None:
+    """Give the outputs their names. torch calls what an embedding layer makes `embedding`, too."""
+    known = {name: f"{name}_inner" for name in names}
+    known |= {_TEMPORARY + name: name for name in names}
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [known.get(value, value) for value in values]
+    for output in graph.output:
+        output.name = known[output.name]
 
 
 def _strip(model: onnx.ModelProto) -> None:
@@ -127,7 +165,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back two things that nobody who exports can act on."""
+    """Keep back three things that nobody who exports can act on."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     # It tells that torchvision is missing, which it always is here.
@@ -138,20 +176,25 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings(
                 "ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning
             )
+            # Two arrays of one length share the name of that axis, as they should.
+            warnings.filterwarnings("ignore", message="# The axis name: ", category=UserWarning)
             yield
     finally:
         logger.setLevel(level)
 
 
 class _Graph(nn.Module):
-    def __init__(self, network: ImageNetwork, temperatures: Mapping[str, float]) -> None:
+    def __init__(
+        self, network: Network, temperatures: Mapping[str, float], inputs: Sequence[str]
+    ) -> None:
         super().__init__()
         self.network = network
         self.temperatures = dict(temperatures)
+        self.inputs = list(inputs)
         self.names = [*(logits_of(target) for target in network.targets), EMBEDDING]
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.network(image)
+    def forward(self, *arrays: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.network(**dict(zip(self.inputs, arrays, strict=True)))
         logits = [
             outputs[logits_of(target)] / self.temperatures[target]
             for target in self.network.targets

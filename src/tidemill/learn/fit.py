@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -23,7 +23,7 @@ from tidemill.learn.batches import Batches
 from tidemill.learn.determinism import deterministic
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.module import TrainModule
-from tidemill.learn.network import ImageNetwork
+from tidemill.learn.network import Network
 from tidemill.learn.plan import TrainPlan
 
 
@@ -58,14 +58,14 @@ class FitStep:
 class Fitted:
     """The network with its best weights, in evaluation mode, and how it came to them."""
 
-    network: ImageNetwork
+    network: Network
     history: tuple[EpochScores, ...]
     best_epoch: int
     weights: str
 
 
 def fit(
-    network: ImageNetwork,
+    network: Network,
     train: EncodedSplit,
     val: EncodedSplit,
     plan: TrainPlan,
@@ -77,7 +77,9 @@ def fit(
 
     Best is the least validation NLL, summed over the targets, the earlier epoch on a tie: on a
     few hundred examples it moves smoothly where accuracy and F1 jump from example to example, so
-    it is far less a matter of luck, and calibration profits. The same network, data, plan, seed
+    it is far less a matter of luck. Each epoch's is taken at its own best temperature, because the
+    finished model is scaled as well: one that is right more often, but too sure, is no worse for
+    that. The same network, data, plan, seed
     and machine give the same weights bit for bit; no global state is left changed. Raises
     DataError when the splits do not fit the network, UsageError when the training diverges. An
     interruption passes through.
@@ -92,9 +94,12 @@ def fit(
         steps = plan.epochs * len(batches)
         module = TrainModule(copy, plan, steps=steps, generator=generator)
         keeper = _Keeper(module, plan, len(batches), progress)
+        device = "gpu" if torch.cuda.is_available() else "cpu"
         trainer = pl.Trainer(
-            accelerator="cpu",
+            accelerator=device,
             devices=1,
+            precision=_precision(plan, device),
+            gradient_clip_val=plan.clip or None,
             max_epochs=plan.epochs,
             callbacks=[keeper],
             num_sanity_val_steps=0,
@@ -105,9 +110,15 @@ def fit(
         )
         with _interruptible():
             trainer.fit(module, train_dataloaders=batches, val_dataloaders=Batches(val, 64))
-    copy.load_state_dict(keeper.best)
+    copy.cpu().load_state_dict(keeper.best)
     copy.eval()
     return Fitted(copy, tuple(keeper.history), keeper.best_epoch, weights_digest(keeper.best))
+
+
+def _precision(plan: TrainPlan, device: str) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
+    if plan.precision == "bf16":
+        return "bf16-mixed"
+    return "16-mixed" if plan.precision == "auto" and device == "gpu" else "32-true"
 
 
 class _Keeper(pl.Callback):
@@ -152,7 +163,7 @@ class _Keeper(pl.Callback):
         self.history.append(scores)
         if scores.nll < earlier:
             state = self._module.average.network.state_dict()
-            self.best = {name: tensor.clone() for name, tensor in state.items()}
+            self.best = {name: tensor.cpu().clone() for name, tensor in state.items()}
             self.best_epoch = scores.epoch
         self._tell(scores)
         limit = self._plan.max_seconds
@@ -191,7 +202,7 @@ class _Keeper(pl.Callback):
         )
 
 
-def _check(network: ImageNetwork, split: EncodedSplit) -> None:
+def _check(network: Network, split: EncodedSplit) -> None:
     if len(split) == 0:
         raise DataError("There is no example to train or validate on.")
     if set(split.labels) != set(network.targets):

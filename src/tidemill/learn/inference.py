@@ -6,25 +6,27 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidemill.learn.arrays import Pixels
-from tidemill.learn.network import ImageNetwork
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.batches import Batches
+from tidemill.learn.network import Network
+
+Outputs = dict[str, npt.NDArray[np.float32]]
+"""`embedding` [n, d] and, per target, `logits_<target>` [n, k]."""
 
 
-def infer(
-    network: ImageNetwork, images: Pixels, *, batch_size: int = 64
-) -> dict[str, npt.NDArray[np.float32]]:
-    """All named outputs for images uint8 [n, h, w, 3], in order: `embedding`, `logits_<target>`.
+def infer(network: Network, split: EncodedSplit, *, batch_size: int = 64) -> Outputs:
+    """All named outputs for the examples of a split, in their order.
 
     The network is left in the mode (training or not) it was in.
     """
     before = network.training
     network.eval()
+    batches = Batches(split, batch_size)
     parts: list[dict[str, torch.Tensor]] = []
     try:
         with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                batch = np.array(images[start : start + batch_size])
-                parts.append(network(torch.from_numpy(batch)))
+            parts.extend(network(**arrays) for arrays, _ in batches)
     finally:
         network.train(before)
-    return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+    back = np.argsort(np.concatenate(batches.order()))
+    return {name: torch.cat([part[name] for part in parts]).numpy()[back] for name in parts[0]}

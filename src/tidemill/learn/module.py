@@ -10,14 +10,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Generator, Tensor
 from torch.nn import functional
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from tidemill.learn.augment import augment
 from tidemill.learn.average import MovingAverage
 from tidemill.learn.batches import Batch
+from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.evaluate import Scores, evaluate
-from tidemill.learn.network import ImageNetwork, logits_of
+from tidemill.learn.network import Network, logits_of
 from tidemill.learn.plan import TrainPlan
 from tidemill.predictor import softmax
 
@@ -26,12 +26,13 @@ class TrainModule(pl.LightningModule):
     """Trains `network`, validates the moving average of its weights.
 
     The loss is the cross-entropy with label smoothing, summed over the targets. After each
-    validation `scores` holds the figures per target; it is empty when the network's answers are
-    no longer finite. Pictures are changed with `generator` only.
+    validation `scores` holds the figures per target, each at the temperature that suits it best, as
+    the finished model will be scaled; it is empty when the network's answers are
+    no longer finite. Training batches are varied with `generator` only.
     """
 
     def __init__(
-        self, network: ImageNetwork, plan: TrainPlan, *, steps: int, generator: Generator
+        self, network: Network, plan: TrainPlan, *, steps: int, generator: Generator
     ) -> None:
         super().__init__()
         self.network = network
@@ -43,10 +44,9 @@ class TrainModule(pl.LightningModule):
         self._seen: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        images, labels = batch
+        arrays, labels = batch
         plan = self._plan
-        images = augment(images, self._generator, jitter=plan.jitter, warp=plan.warp)
-        outputs = self.network(images)
+        outputs = self.network(**self.network.varied(arrays, self._generator, plan))
         losses = [
             functional.cross_entropy(
                 outputs[logits_of(target)], truth, label_smoothing=plan.label_smoothing
@@ -62,18 +62,20 @@ class TrainModule(pl.LightningModule):
         self._seen.clear()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels = batch
-        self._seen.append((self.average.network(images), labels))
+        arrays, labels = batch
+        self._seen.append((self.average.network(**arrays), labels))
 
     def on_validation_epoch_end(self) -> None:
         for target, size in self.network.targets.items():
-            logits = torch.cat([outputs[logits_of(target)] for outputs, _ in self._seen]).numpy()
-            truth = torch.cat([labels[target] for _, labels in self._seen]).numpy()
+            answered = [outputs[logits_of(target)] for outputs, _ in self._seen]
+            logits = torch.cat(answered).float().cpu().numpy()
+            truth = torch.cat([labels[target] for _, labels in self._seen]).cpu().numpy()
             if not np.isfinite(logits).all():
                 self.scores.clear()
                 return
             names = [str(position) for position in range(size)]
-            self.scores[target] = evaluate(softmax(logits), truth, names)
+            scaled = logits / fit_temperature(logits, truth)
+            self.scores[target] = evaluate(softmax(scaled), truth, names)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         plan = self._plan
@@ -85,16 +87,23 @@ class TrainModule(pl.LightningModule):
             {"params": others, "weight_decay": 0.0},
         ]
         optimizer = AdamW(groups, lr=plan.learning_rate)
-        schedule = OneCycleLR(
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"},
+        }
+
+    def _schedule(self, optimizer: Optimizer) -> LRScheduler:
+        if self._plan.schedule == "constant":
+            return LambdaLR(optimizer, lambda _step: 1.0)
+        # A rise of exactly one step is one that torch divides by.
+        rising = self._plan.warmup * self._steps
+        return OneCycleLR(
             optimizer,
-            max_lr=plan.learning_rate,
+            max_lr=self._plan.learning_rate,
             total_steps=self._steps,
-            pct_start=plan.warmup,
+            pct_start=self._plan.warmup if abs(rising - 1) > 1e-6 else 0.5 / self._steps,
+            anneal_strategy="cos" if self._plan.schedule == "cosine" else "linear",
             div_factor=10,
             final_div_factor=100,
             cycle_momentum=False,
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }

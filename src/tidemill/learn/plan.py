@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tidemill.domain.errors import UsageError
+
+Schedule = Literal["cosine", "linear", "constant"]
+Precision = Literal["auto", "32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,11 +16,13 @@ class TrainPlan:
     """One training's settings. Raises UsageError for a value that cannot work.
 
     The learning rate rises over the first `warmup` part of all steps to `learning_rate` and then
-    falls to almost nothing (one cycle). `averaging` is the decay per step of the moving average of
-    the weights, which is what gets validated and kept; 0 keeps the raw weights. `jitter` and
-    `warp` are the strengths of `augment`. No epoch begins after `max_seconds`; a training that was
-    stopped so is not reproducible. `threads` belongs here because another number of threads adds
-    in another order, and so ends in other weights.
+    falls to almost nothing (one cycle), as a cosine or linearly; a `constant` schedule does
+    neither. Gradients longer than `clip` are cut to that length; 0 leaves them. `precision` auto
+    is mixed (16 bits) on an accelerator and 32 bits on a processor. `averaging` is the decay per
+    step of the moving average of the weights, which is what gets validated and kept; 0 keeps the
+    raw weights. `jitter` and `warp` are the strengths of a picture's `augment`. No epoch begins
+    after `max_seconds`; a training that was stopped so is not reproducible. `threads` belongs here
+    because another number of threads adds in another order, and so ends in other weights.
     """
 
     epochs: int
@@ -25,6 +31,9 @@ class TrainPlan:
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     warmup: float = 0.2
+    schedule: Schedule = "cosine"
+    clip: float = 0.0
+    precision: Precision = "auto"
     averaging: float = 0.98
     jitter: float = 0.2
     warp: float = 0.0
@@ -39,6 +48,9 @@ class TrainPlan:
             "weight_decay": self.weight_decay >= 0,
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "warmup": 0 < self.warmup < 1,
+            "schedule": self.schedule in get_args(Schedule),
+            "clip": self.clip >= 0,
+            "precision": self.precision in get_args(Precision),
             "averaging": 0 <= self.averaging < 1,
             "jitter": 0 <= self.jitter < 1,
             "warp": 0 <= self.warp < 1,
@@ -48,3 +60,14 @@ class TrainPlan:
         for name, holds in checks.items():
             if not holds:
                 raise UsageError(f"Training cannot use {name}={getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """In which numbers the exported graph calculates; what is chosen is judged and served."""
+
+    precision: Literal["fp32", "int8"] = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "int8"):
+            raise UsageError(f"A graph cannot be exported with precision={self.precision}.")

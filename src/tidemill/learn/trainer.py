@@ -7,7 +7,7 @@ only then read the anchor, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,29 @@ from tidemill.codecs.codec import Codec
 from tidemill.data.opened import OpenSnapshot
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Run, Split
-from tidemill.learn.arrays import EncodedSplit, Indices, encode_split
+from tidemill.learn.answers import Answers
+from tidemill.learn.arrays import EncodedSplit, encode_split
 from tidemill.learn.calibrate import fit_temperature
-from tidemill.learn.card import confusion_name, reliability_name, render
-from tidemill.learn.evaluate import Scores, evaluate
-from tidemill.learn.export import Parity, export, parity
+from tidemill.learn.card import PICTURES, picture_name, render
+from tidemill.learn.export import Parity, export, parity, run_graph
 from tidemill.learn.fit import FitStep, Fitted, fit
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.inference import infer
-from tidemill.learn.network import ImageNetwork, logits_of
-from tidemill.learn.pictures import confusion_picture, reliability_picture
-from tidemill.learn.plan import TrainPlan
+from tidemill.learn.network import Network, logits_of
+from tidemill.learn.pictures import (
+    confusion_picture,
+    embedding_picture,
+    reliability_picture,
+    roc_picture,
+)
+from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.learn.progress import Progress
+from tidemill.learn.quantise import Quantised, quantise
 from tidemill.learn.trained import Trained
-from tidemill.predictor import softmax
 from tidemill.staging import staged
 
 Labels = Mapping[str, Sequence[str]]
-Build = Callable[[Mapping[str, Any], Labels], ImageNetwork]
+Build = Callable[[Mapping[str, Any], Labels], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 Floats = npt.NDArray[np.float64]
 
@@ -45,17 +50,17 @@ Floats = npt.NDArray[np.float64]
 class _Model:
     """A fitted network with its temperatures."""
 
-    network: ImageNetwork
+    network: Network
     temperatures: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """What a model answered to one split, per target: probabilities, truth and scores."""
+class _Exported:
+    """The graph that will serve; `quantised` is None where it calculates as the network does."""
 
-    probabilities: Mapping[str, Floats]
-    truth: Mapping[str, Indices]
-    scores: Mapping[str, Scores]
+    path: Path
+    proved: Parity
+    quantised: Quantised | None
 
 
 def train(
@@ -71,7 +76,7 @@ def train(
 ) -> Trained:
     """Train the network that `build` makes; `learn.trained.Train` tells of the rest.
 
-    Decoded pictures lie in a folder below `scratch` for the while. Raises DataError when a split
+    Encoded examples lie in a folder below `scratch` for the while. Raises DataError when a split
     is missing or the export does not answer as the network does, StorageFailed when `scratch`
     cannot hold them.
     """
@@ -88,14 +93,16 @@ def train(
         )
         progress.stage("judge")
         model = _calibrated(fitted.network, splits["val"])
-        graph, proved = _exported(model, splits["val"], folder / "model.onnx")
-        judged: dict[Split, _Judged] = {
-            split: _judged(model, part, snapshot.labels)
+        precision = ExportPlan(**run.config.get("export", {})).precision
+        exported = _export(model, splits["val"], folder / "model.onnx", precision)
+        judged: dict[Split, Answers] = {
+            split: _answered(model, exported, part, snapshot.labels)
             for split, part in splits.items()
             if split != "train"
         }
+        graph = exported.path.read_bytes()
         samples = _golden(snapshot, splits["val"], judged["val"].probabilities)
-    evaluation = _evaluation(model, fitted, proved, judged)
+    evaluation = _evaluation(model, fitted, exported, judged)
     lineage = _lineage(run, parent, fitted.weights)
     files = {
         "model.onnx": graph,
@@ -128,7 +135,7 @@ def _encode(
             snapshot.rows(split),
             codec,
             snapshot.labels,
-            folder / f"{split}.npy",
+            folder / split,
             progress=step,
         )
         before += len(encoded[split])
@@ -148,8 +155,8 @@ def _told(progress: Progress) -> Callable[[FitStep], None]:
     return tell
 
 
-def _calibrated(network: ImageNetwork, val: EncodedSplit) -> _Model:
-    outputs = infer(network, val.images)
+def _calibrated(network: Network, val: EncodedSplit) -> _Model:
+    outputs = infer(network, val)
     return _Model(
         network,
         {
@@ -159,24 +166,21 @@ def _calibrated(network: ImageNetwork, val: EncodedSplit) -> _Model:
     )
 
 
-def _exported(model: _Model, val: EncodedSplit, path: Path) -> tuple[bytes, Parity]:
-    height, width = val.images.shape[1:3]
-    export(model.network, model.temperatures, path, size=(height, width))
-    proved = parity(model.network, model.temperatures, path, val.images)
-    return path.read_bytes(), proved
+def _export(model: _Model, val: EncodedSplit, path: Path, precision: str) -> _Exported:
+    export(model.network, model.temperatures, path, val)
+    proved = parity(model.network, model.temperatures, path, val)
+    small = quantise(path, val, tuple(model.network.targets)) if precision == "int8" else None
+    return _Exported(path, proved, small)
 
 
-def _judged(model: _Model, split: EncodedSplit, labels: Labels) -> _Judged:
-    outputs = infer(model.network, split.images)
-    probabilities = {
-        target: softmax(outputs[logits_of(target)] / temperature)
-        for target, temperature in model.temperatures.items()
-    }
-    scores = {
-        target: evaluate(probabilities[target], split.labels[target], names)
-        for target, names in labels.items()
-    }
-    return _Judged(probabilities, split.labels, scores)
+def _answered(model: _Model, exported: _Exported, split: EncodedSplit, labels: Labels) -> Answers:
+    """What will be served is what is judged: of a graph that was proved, the network's answers."""
+    outputs = infer(model.network, split)
+    if exported.quantised:
+        outputs = run_graph(exported.path, split)
+        for target, temperature in model.temperatures.items():
+            outputs[logits_of(target)] *= temperature
+    return Answers.of(outputs, split, model.temperatures, labels)
 
 
 def _golden(
@@ -190,18 +194,22 @@ def _golden(
 
 
 def _evaluation(
-    model: _Model, fitted: Fitted, proved: Parity, judged: Mapping[Split, _Judged]
+    model: _Model, fitted: Fitted, exported: _Exported, judged: Mapping[Split, Answers]
 ) -> dict[str, Any]:
-    anchor = judged.get("anchor")
+    anchor, small = judged.get("anchor"), exported.quantised
     return {
         "best_epoch": fitted.best_epoch,
         "history": [row.nll for row in fitted.history],
-        "parity": {"difference": proved.difference, "examples": proved.examples},
+        "parity": {
+            "difference": exported.proved.difference,
+            "examples": exported.proved.examples,
+        },
+        "int8": asdict(small) if small else None,
         "targets": {
             target: {
                 "temperature": temperature,
-                "val": judged["val"].scores[target].to_json(),
-                "test": anchor.scores[target].to_json() if anchor else None,
+                "val": judged["val"].to_json(target),
+                "test": anchor.to_json(target) if anchor else None,
             }
             for target, temperature in model.temperatures.items()
         },
@@ -222,17 +230,22 @@ def _lineage(run: Run, parent: str | None, weights: str) -> dict[str, Any]:
     }
 
 
-def _pictures(judged: _Judged) -> dict[str, bytes]:
-    pictures = {}
-    for target, scores in judged.scores.items():
-        pictures[confusion_name(target)] = confusion_picture(scores, target)
-        pictures[reliability_name(target)] = reliability_picture(
-            judged.probabilities[target], judged.truth[target], target
+def _pictures(answers: Answers) -> dict[str, bytes]:
+    pictures: dict[str, bytes] = {}
+    for target, scores in answers.scores.items():
+        drawn = (
+            confusion_picture(scores, target),
+            reliability_picture(answers, target),
+            roc_picture(answers, target),
+            embedding_picture(answers, target),
         )
+        pictures |= {
+            picture_name(kind, target): png for kind, png in zip(PICTURES, drawn, strict=True)
+        }
     return pictures
 
 
-def _metrics(judged: Mapping[Split, _Judged]) -> dict[str, Any]:
+def _metrics(judged: Mapping[Split, Answers]) -> dict[str, Any]:
     """Headline figures per split, the mean over targets; people call the anchor `test`."""
     return {
         "test" if split == "anchor" else split: {

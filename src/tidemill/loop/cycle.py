@@ -20,6 +20,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.ports import JobState
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop.drift import sentence
+from tidemill.loop.schedule import due, moment
 from tidemill.loop.trigger import TriggerPolicy
 
 ABANDONED = "The engine that started it is gone."
@@ -50,7 +51,9 @@ class Situation:
     hours. `accepted` is the feedback accepted since a cycle last began. `runs` are the open
     cycle's, in order; `version` is what the last of them registered, `verdict` the judgement on
     it, `served` how often it answered a client, and `outlived` how often the version that it
-    replaced still did. `job` is the state of the last run's process.
+    replaced still did. `job` is the state of the last run's process. `passed` is when a round of
+    the schedule last went by without a cycle, `pulled` when the database of feedback was last read
+    to its end; None where there is no such database.
     """
 
     now: datetime
@@ -66,9 +69,11 @@ class Situation:
     verdict: Verdict | None = None
     served: int = 0
     outlived: int = 0
+    passed: datetime | None = None
+    pulled: datetime | None = None
 
 
-Act = Literal["wait", "open", "snapshot", "train", "abandon", "judge", "promote", "move"]
+Act = Literal["wait", "open", "pass", "snapshot", "train", "abandon", "judge", "promote", "move"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def decide(situation: Situation, policy: TriggerPolicy) -> Step:
 
 def _idle(situation: Situation, policy: TriggerPolicy) -> Step:
     begin = _trigger(situation, policy)
-    if begin.act == "wait" or (held := _held_back(situation, policy)) is None:
+    if begin.act != "open" or (held := _held_back(situation, policy)) is None:
         return begin
     return Step("wait", f"{begin.reason} {held}")
 
@@ -117,8 +122,31 @@ def _trigger(situation: Situation, policy: TriggerPolicy) -> Step:
     n = situation.accepted
     if n >= policy.feedback:
         return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
+    if turn := _round(situation, situation.champion, policy):
+        return turn
     since = "since the last cycle began" if last else "so far"
     return Step("wait", f"No drift {since}, and {n} of {policy.feedback} new feedback labels.")
+
+
+def _round(situation: Situation, champion: ModelVersion, policy: TriggerPolicy) -> Step | None:
+    """What a round of the schedule comes to; None when none is due.
+
+    Any cycle that began since, whatever began it, has done what the round was for.
+    """
+    seen_to = [champion.at, situation.passed, situation.last and situation.last.at]
+    since = max(at for at in seen_to if at)
+    latest = due(policy.schedule, situation.now, since)
+    if latest is None:
+        return None
+    name, n = f"The {policy.schedule} round of {moment(latest)}", situation.accepted
+    if n >= policy.minimum_new:
+        return Step("open", f"{name} has {n} new feedback labels.", trigger="schedule")
+    if situation.pulled and due(policy.schedule, situation.now, situation.pulled):
+        return Step("wait", f"{name} waits until the database of feedback has been read.")
+    if n == 0:
+        return Step("pass", f"{name} has no new feedback label.")
+    needed = f"{n} of {policy.minimum_new} new feedback labels"
+    return Step("pass", f"{name} has {needed}; they wait for the next one.")
 
 
 def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:

@@ -1,14 +1,21 @@
-"""A cycle's way from state to state: the only code that moves one, in the caller's unit of work."""
+"""A cycle's way from state to state: the only code that moves one, in the caller's unit of work.
+
+A round of the schedule that begins no cycle is let go by here, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
+from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Cycle, CycleState
-from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed
+from tidemill.domain.events import CycleMoved, CycleOpened, RoundPassed, RunFailed
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
+
+SCHEDULE = "schedule"
+"""The bookmark of the rounds, and the subject of the events that tell of them."""
 
 
 def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
@@ -39,6 +46,13 @@ def move(
     )
     unit.move_cycle(to, expected=cycle.state, event=moved)
     return to
+
+
+def pass_over(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
+    """Let the round of the schedule that has begun go by without a cycle."""
+    passed = Bookmark(SCHEDULE, reached=at)
+    event = RoundPassed(actor=actor, subject=SCHEDULE, reason=reason)
+    unit.move_bookmark(passed, expected=unit.bookmark(SCHEDULE), event=event)
 
 
 def close(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from tidemill.domain.errors import UsageError
 from tidemill.loop.drift import LONGEST_S
 from tidemill.loop.feedback import FeedbackPolicy
+from tidemill.loop.schedule import Schedule
 
 Autonomy = Literal["observe", "propose", "automatic"]
 MOST_BUDGET = 100
@@ -23,6 +24,7 @@ class TriggerPolicy:
                      automatic promotes what passed the gate
     feedback_policy  what becomes of feedback that nobody has decided on
     feedback         accepted feedback that begins a cycle by itself
+    schedule         rounds by the calendar, each beginning a cycle if minimum_new is there
     minimum_new      accepted feedback without which no cycle begins, drift or not
     cooldown_s       seconds from the end of a cycle to the next beginning
     budget           cycles that may begin within 24 hours
@@ -37,6 +39,7 @@ class TriggerPolicy:
     autonomy: Autonomy = "propose"
     feedback_policy: FeedbackPolicy = "accept_unless_suspicious"
     feedback: int = 150
+    schedule: Schedule = "never"
     minimum_new: int = 150
     cooldown_s: float = 3600
     budget: int = 6
@@ -48,6 +51,7 @@ class TriggerPolicy:
             "autonomy": self.autonomy in get_args(Autonomy),
             "feedback_policy": self.feedback_policy in get_args(FeedbackPolicy),
             "feedback": self.feedback >= 1,
+            "schedule": self.schedule in get_args(Schedule),
             "minimum_new": self.minimum_new >= 1,
             "cooldown_s": 0 <= self.cooldown_s <= LONGEST_S,
             "budget": 0 <= self.budget <= MOST_BUDGET,

@@ -10,12 +10,12 @@ from fastapi import FastAPI
 
 from tidemill import __version__
 from tidemill.domain.errors import UsageError
-from tidemill.recipes.routes import Build, Probe, Routes
+from tidemill.recipes.routes import Build, Routes
 from tidemill.serving import Serving
 from tidemill.web import api, document, errors, feedback, metrics, mill, predict
-from tidemill.web.answering import Answerer
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
+from tidemill.web.lent import Lent
 from tidemill.web.probes import Prover
 from tidemill.web.slots import Slots
 
@@ -27,7 +27,8 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
     """The app of one server process. Its lifespan starts and stops the threads it needs.
 
     `app.state.slots` and `app.state.batcher` are there for tests. Raises UsageError when a route
-    of the recipe takes POST and no probe asks it, or takes a path of the server's.
+    of the recipe takes POST and no probe asks it, takes a path of the server's, or counts under a
+    name of the server's.
     """
     settings = serving.settings
     numbers = metrics.Metrics()
@@ -68,14 +69,15 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
         prover,
         poll=timedelta(milliseconds=settings.poll_ms),
     )
-    answerer = Answerer(slots, batcher)
-    recipe = routes(answerer)
-    prover.probes = _checked(recipe)
-    answerer.proved = prover.asked
+    lent = Lent(serving, slots, batcher)
+    recipe = _checked(routes(lent))
+    prover.probes = recipe.probes
+    lent.proved = prover.asked
     numbers.watch(lambda: batcher.waiting, lambda: slots.view)
+    numbers.add(recipe.collectors)
 
     for router in (
-        predict.build(answerer),
+        predict.build(lent),
         feedback.build(serving, slots),
         api.build(serving, slots),
         mill.build(serving),
@@ -94,10 +96,11 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
     return app
 
 
-def _checked(recipe: Routes) -> tuple[Probe, ...]:
-    """The recipe's probes, unless it is plain already that it cannot be served with them.
+def _checked(recipe: Routes) -> Routes:
+    """The recipe's routes, unless it is plain already that they cannot be served.
 
-    The answerer refuses whatever no probe asks; this tells the author of a recipe at the start.
+    The answerer refuses whatever no probe asks, what is called silent included; this tells the
+    author of a recipe at the start.
     """
     paths = [str(getattr(route, "path", "")) for route in recipe.router.routes]
     posts = {
@@ -105,11 +108,17 @@ def _checked(recipe: Routes) -> tuple[Probe, ...]:
         for path, route in zip(paths, recipe.router.routes, strict=True)
         if "POST" in (getattr(route, "methods", None) or ())
     }
-    if loose := sorted(posts - {probe.path for probe in recipe.probes if probe.method == "POST"}):
+    probed = {probe.path for probe in recipe.probes if probe.method == "POST"}
+    silent = set(recipe.silent)
+    if loose := sorted(posts - probed - silent):
         raise UsageError(
             f"No probe asks POST {', '.join(loose)}, so nothing proves what it answers.",
-            hint="Return a Probe for it from the recipe's routes.",
+            hint="Return a Probe for it from the recipe's routes, or name it in `silent`.",
+        )
+    if wrong := sorted((silent & probed) | (silent - posts)):
+        raise UsageError(
+            f"{', '.join(wrong)} cannot be silent: it takes no POST, or a probe asks it."
         )
     if taken := [path for path in paths if path.startswith(OWN)]:
         raise UsageError(f"{', '.join(taken)} belongs to the server, not to a recipe.")
-    return recipe.probes
+    return recipe

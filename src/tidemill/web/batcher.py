@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from uuid_utils import uuid7
 
+from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
@@ -185,11 +186,13 @@ class Batcher:
         return outcomes
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        observed = slot.predictor.observe([look for job in jobs for look in job.looks])
+        looks = [look for job in jobs for look in job.looks]
+        observed = slot.predictor.observe(looks)
+        remarks = remarks_on(slot.predictor.codec, looks)
         now = self._clock.now()
         asked = [(payload, job.kind) for job in jobs for payload in job.payloads]
         predictions = []
-        for (payload, kind), (answers, seen) in zip(asked, observed, strict=True):
+        for (payload, kind), (answers, seen), said in zip(asked, observed, remarks, strict=True):
             # A number is spent even when the append fails: nobody can tell how far it came.
             self._sequence += 1
             predictions.append(
@@ -204,6 +207,7 @@ class Batcher:
                     payload=b"" if kind == "probe" else payload,
                     answers=answers,
                     seen=seen,
+                    remarks=said,
                 )
             )
         return predictions
@@ -219,6 +223,12 @@ class Batcher:
             log.exception("The traffic log failed")
             raise StorageFailed("The answer could not be kept, so it is not given.") from error
         self._told(predictions)
+
+
+def remarks_on(codec: Codec[Any], looks: Sequence[Look]) -> list[tuple[str, ...]]:
+    """What each payload's reader has to say to a client. Few codecs have the method `remarks`."""
+    remarks: Callable[[Any], tuple[str, ...]] | None = getattr(codec, "remarks", None)
+    return [() if remarks is None else tuple(remarks(look.item)) for look in looks]
 
 
 def _settle(outcomes: Sequence[_Outcome]) -> None:

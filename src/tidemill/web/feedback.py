@@ -5,24 +5,20 @@ There is no authentication: feedback is attributed to whoever the request names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
-from uuid_utils import uuid7
 
 from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import NotFound, TidemillError
-from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.types import Prediction
-from tidemill.loop.feedback import ANONYMOUS, give
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.feedback import FeedbackStatus
+from tidemill.loop.feedback import ANONYMOUS
 from tidemill.serving import Serving
-from tidemill.web.api import find_prediction
-from tidemill.web.errors import ForeignLabel, Invalid, NotReady, PayloadGone, UnsupportedMedia
+from tidemill.web.errors import Invalid, UnsupportedMedia
+from tidemill.web.hearing import Label, Meant, about_payload, about_prediction, champion_of, keep
 from tidemill.web.reply import reply
 from tidemill.web.slots import Slot, Slots, View
 
@@ -67,16 +63,6 @@ class Receipts(BaseModel):
     feedback: list[Receipt]
 
 
-@dataclass(frozen=True, slots=True)
-class _Meant:
-    """A label that was found to make sense, and the payload if the request brought it."""
-
-    given: Given
-    target: str
-    answered: str
-    payload: bytes | None
-
-
 def build(serving: Serving, slots: Slots) -> APIRouter:
     """The route over the parts of one server."""
     router = APIRouter(tags=["feedback"])
@@ -101,27 +87,20 @@ def build(serving: Serving, slots: Slots) -> APIRouter:
 
 
 def _take(serving: Serving, view: View, body: bytes) -> list[dict[str, Any]]:
-    """Keep every label of a request, or none. All payloads are durable before any label is."""
+    """Keep every label of a request, or none."""
     rows = from_json(body)
-    if view.champion is None:
-        raise NotReady(view.fault, hint="GET /v1/ready tells when it is.")
+    champion = champion_of(view)
     meant = []
     for index, row in enumerate(rows):
         try:
-            meant.append(_meant(serving, view, view.champion, row))
+            meant.append(_meant(serving, view, champion, row))
         except TidemillError as error:
             if len(rows) == 1:
                 raise
             raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
-    examples = [_kept(serving, row) for row in meant]
-    with serving.ledger.begin() as unit:
-        told = [
-            give(unit, _record(serving, row, example))
-            for row, example in zip(meant, examples, strict=True)
-        ]
     return [
         {"id": item.id, "status": item.status, "repeated": repeated, "example": item.example}
-        for item, repeated in told
+        for item, repeated in keep(serving, meant)
     ]
 
 
@@ -170,98 +149,16 @@ def _misfit(error: ValidationError, place: str) -> Invalid:
     return Invalid(f"{where}: {first['msg']}.", hint=FORM)
 
 
-def _meant(serving: Serving, view: View, champion: Slot, given: Given) -> _Meant:
-    """What a label is about. Raises NotFound, Invalid, ForeignLabel and BadPayload."""
-    if given.payload is not None:
-        target = _target(champion, given)
-        return _Meant(given, target, "", _payload(champion, given.payload))
-    prediction = _prediction(serving, given.prediction)
-    asked = next((slot for slot in _loaded(view) if slot.version.id == prediction.version), None)
-    target = _target(asked or champion, given)
-    for answer in prediction.answers:
-        if (answer.target, answer.item) == (target, given.item):
-            return _Meant(given, target, answer.label, None)
-    raise Invalid(
-        f"Prediction {prediction.id} has no answer about item {given.item!r} of {target}.",
-        hint=f"GET /v1/predictions/{prediction.id} shows its answers.",
-    )
-
-
-def _loaded(view: View) -> Sequence[Slot]:
-    return [slot for slot in (view.champion, view.previous) if slot is not None]
-
-
-def _target(slot: Slot, given: Given) -> str:
-    """The target that a label belongs to. Raises ForeignLabel when it belongs to none."""
-    labels = slot.predictor.bundle.labels
-    if not given.target and len(labels) > 1:
-        raise Invalid("The target is needed.", hint=f"Known are {', '.join(labels)}.")
-    target = given.target or next(iter(labels))
-    if target not in labels:
-        raise ForeignLabel(
-            f"{slot.version.id} has no target {target!r}.", hint=f"Known are {', '.join(labels)}."
-        )
-    if given.label not in labels[target]:
-        raise ForeignLabel(
-            f"{slot.version.id} has no label {given.label!r} for {target}.",
-            hint=f"Known are {', '.join(labels[target])}.",
-        )
-    return target
-
-
-def _payload(champion: Slot, content: dict[str, Any]) -> bytes:
+def _meant(serving: Serving, view: View, champion: Slot, given: Given) -> Meant:
+    label = Label(given.target, given.label, given.actor)
+    if given.payload is None:
+        return about_prediction(serving, view, given.prediction, given.item, label)
     model: type[Payload] = champion.predictor.codec.payload
     try:
-        payload = model.model_validate(content).to_bytes()
+        payload = model.model_validate(given.payload).to_bytes()
     except ValidationError as error:
         raise _misfit(error, "payload") from error
-    champion.predictor.read(payload)
-    return payload
-
-
-def _prediction(serving: Serving, id: str) -> Prediction:
-    with serving.ledger.begin(write=False) as unit:
-        found, _ = find_prediction(unit, serving.traffic, id)
-    if found.kind == "probe":
-        raise Invalid(
-            f"Prediction {id} was asked by the server itself; nothing can be learnt from it."
-        )
-    return found
-
-
-def _kept(serving: Serving, meant: _Meant) -> str:
-    """Make the payload durable and return its id. The log has it, also once it was drained."""
-    if meant.payload is not None:
-        return serving.blobs.put(meant.payload)
-    logged = serving.traffic.find(meant.given.prediction)
-    if logged is not None:
-        return serving.blobs.put(logged.payload)
-    with serving.ledger.begin(write=False) as unit:
-        drained = unit.prediction(meant.given.prediction)
-    example = drained.example if drained else ""
-    try:
-        serving.blobs.get(example)
-    except NotFound as error:
-        raise PayloadGone(
-            f"The payload of prediction {meant.given.prediction} is kept no longer.",
-            hint="Send the payload itself, in place of the prediction.",
-        ) from error
-    return example
-
-
-def _record(serving: Serving, meant: _Meant, example: str) -> Feedback:
-    given = meant.given
-    return Feedback(
-        id=str(uuid7()),
-        prediction=given.prediction,
-        example=example,
-        target=meant.target,
-        item=given.item,
-        label=given.label,
-        answered=meant.answered,
-        actor=given.actor,
-        at=serving.clock.now(),
-    )
+    return about_payload(champion, payload, label)
 
 
 def _described() -> dict[str, Any]:

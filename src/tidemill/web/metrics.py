@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Prediction
 from tidemill.web.answering import is_probe
 from tidemill.web.slots import View
@@ -57,6 +58,17 @@ class Metrics:
         for one in predictions:
             for answer in one.answers:
                 self.predictions.labels(one.version, answer.target, answer.label, one.kind).inc()
+
+    def add(self, collectors: Sequence[Collector]) -> None:
+        """Show a recipe's numbers as well. Raises UsageError for a name that is taken."""
+        for collector in collectors:
+            try:
+                self.registry.register(collector)
+            except ValueError as error:
+                raise UsageError(
+                    f"A number of the recipe cannot be shown: {error}.",
+                    hint="Give it a name that neither the server nor another one has.",
+                ) from error
 
     def watch(self, waiting: Callable[[], int], view: Callable[[], View]) -> None:
         """Have these read whenever the numbers are."""

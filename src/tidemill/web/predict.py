@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
@@ -25,7 +25,10 @@ SMALL = 256 << 10
 
 
 class Entry(BaseModel):
-    """What was said about one payload for one target. `index` counts the request's payloads."""
+    """What was said about one payload for one target. `index` counts the request's payloads.
+
+    `remarks` is there only when there is something to say about how the payload was read.
+    """
 
     index: int
     id: str
@@ -35,6 +38,7 @@ class Entry(BaseModel):
     label: str
     confidence: float
     probabilities: dict[str, float]
+    remarks: list[str] = Field([], description="Such as that a text was too long and was cut.")
 
 
 class Predictions(BaseModel):
@@ -56,6 +60,7 @@ def entries(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
             "confidence": answer.confidence,
             "probabilities": answer.probabilities,
         }
+        | ({"remarks": prediction.remarks} if prediction.remarks else {})
         for index, prediction in enumerate(predictions)
         for answer in prediction.answers
     ]

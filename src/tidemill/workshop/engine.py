@@ -20,6 +20,7 @@ from tidemill.workshop.draining import Drain
 from tidemill.workshop.leadership import Leadership
 from tidemill.workshop.policies import Policies, policies
 from tidemill.workshop.root import Workshop
+from tidemill.workshop.round import Round
 from tidemill.workshop.situation import situation
 from tidemill.workshop.turning import ACTOR, Turning
 
@@ -29,7 +30,7 @@ REVIEWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did: answers drained, feedback decided on, a drift verdict, a cycle's step.
+    """What one tick did: answers drained, feedback pulled and decided on, a drift verdict, a step.
 
     `leading` is False when another engine leads. `fault` says what kept the tick from its end; the
     next one tries again.
@@ -41,16 +42,17 @@ class Tick:
     drift: DriftVerdict | None = None
     step: Step | None = None
     fault: str = ""
+    pulled: int = 0
 
     @property
     def busy(self) -> bool:
         """True when there may be more to do at once."""
         acted = self.step is not None and self.step.act != "wait"
-        return bool(self.drained or self.reviewed or self.drift or acted)
+        return bool(self.drained or self.pulled or self.reviewed or self.drift or acted)
 
 
 class Engine:
-    """Drains, reviews, watches for drift and turns cycles, while it leads."""
+    """Drains, pulls, reviews, watches for drift and turns cycles, while it leads."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Engine:
         self._jobs = jobs
         self._overrides = tuple(overrides)
         self._drain = Drain(workshop)
+        self._round = Round(workshop, leadership)
         self._turning = Turning(workshop, jobs, leadership.unit)
 
     def tick(self, now: datetime) -> Tick:
@@ -93,16 +96,18 @@ class Engine:
     def _turn(self, now: datetime) -> Tick:
         rules = self._policies()
         drained = self._drain.step(self._leadership.unit)
+        pulled = self._round.step(rules.trigger.schedule, now)
         reviewed = self._review(rules, now)
         verdict = self._watch(rules, now)
         with self._workshop.ledger.begin(write=False) as unit:
-            seen = situation(unit, now, self._jobs)
+            seen = situation(unit, now, self._jobs, self._workshop.rows)
         self._end_strays(seen)
         step = decide(seen, rules.trigger)
         if step.act != "wait":
             with self._leadership.kept():
                 self._turning.do(step, seen)
-        return Tick(True, drained.answers, reviewed, verdict, step, " ".join(drained.faults))
+        faults = " ".join(filter(None, [*drained.faults, self._round.fault]))
+        return Tick(True, drained.answers, reviewed, verdict, step, faults, pulled)
 
     def _end_strays(self, seen: Situation) -> None:
         """End what trains for a cycle that somebody has ended meanwhile."""

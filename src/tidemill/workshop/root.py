@@ -14,6 +14,7 @@ from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.adapters.traffic import TrafficFiles
+from tidemill.adapters.user_rows import UserRows
 from tidemill.bundle import BundleStore
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import NotFound, Unavailable
@@ -33,7 +34,7 @@ class Workshop:
     """The parts over one workspace.
 
     `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
-    runs, and nothing else.
+    runs, and nothing else. `rows` is a database of feedback, where one is named.
     """
 
     home: Path
@@ -46,6 +47,7 @@ class Workshop:
     bundles: BundleStore
     traffic: TrafficArchive
     blobs: Blobs
+    rows: UserRows | None = None
 
     def predictor(self, version: ModelVersion) -> Predictor:
         """The registered version, verified and loaded. Raises NotFound, Corrupt."""
@@ -69,12 +71,14 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
 
     With `create` it is made, its ledger is brought up to date, and what killed writers left in it
     is removed; without, opening changes nothing. Raises Unavailable when there is none,
-    StorageFailed when it cannot be written, Corrupt when its ledger is damaged.
+    StorageFailed when it cannot be written, Corrupt when its ledger is damaged, UsageError when the
+    database of feedback has no address.
     """
     clock = SystemClock()
     samples = settings.samples or settings.home / "samples"
     snapshots, bundles = settings.home / "snapshots", settings.home / "bundles"
     scratch, blobs = settings.home / "scratch", settings.home / "blobs"
+    address = settings.feedback_database
     if create:
         upgrade(settings.home / LEDGER)
         for folder in (snapshots, bundles, samples, scratch, blobs):
@@ -91,6 +95,7 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
         bundles=BundleStore(bundles),
         traffic=TrafficFiles(settings.home / "traffic"),
         blobs=FileBlobs(blobs),
+        rows=UserRows(address.get_secret_value()) if address else None,
     )
 
 

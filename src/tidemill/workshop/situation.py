@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop.cycle import Situation
+from tidemill.loop.passage import SCHEDULE
 
 DAY = timedelta(hours=24)
 RECENT = 100
 """Cycles that are looked at to count those of a day; a budget is far below."""
 
 
-def situation(unit: UnitOfWork, now: datetime, jobs: Jobs | None = None) -> Situation:
-    """What a decision at this moment looks at.
+def situation(
+    unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, rows: UserRows | None = None
+) -> Situation:
+    """What a decision at this moment looks at; `rows` is the database of feedback, if there is one.
 
     Without `jobs`, as for whoever only looks on, the process of a running training is taken to run.
     """
@@ -39,7 +43,15 @@ def situation(unit: UnitOfWork, now: datetime, jobs: Jobs | None = None) -> Situ
         verdict=unit.get(Verdict, cycle.verdict) if cycle and cycle.verdict else None,
         served=unit.served(version.id) if version else 0,
         outlived=_outlived(unit, cycle),
+        passed=unit.bookmark(SCHEDULE).reached,
+        pulled=last_pull(unit, rows, champion) if rows and champion else None,
     )
+
+
+def last_pull(unit: UnitOfWork, rows: UserRows, champion: ModelVersion) -> datetime:
+    """When the database of feedback was last read to its end; a champion starts with nothing to
+    catch up on."""
+    return unit.bookmark(rows.bookmark).reached or champion.at
 
 
 def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:

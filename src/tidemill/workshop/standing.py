@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import get_args
 
 from tidemill.domain.cycle import Cycle, Lease
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import FeedbackStatus
+from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
 from tidemill.loop.cycle import Step, decide
 from tidemill.loop.drift import sentence
+from tidemill.loop.passage import SCHEDULE
+from tidemill.loop.schedule import Schedule, following, moment
 from tidemill.loop.window import open_profiles
 from tidemill.workshop.leadership import NAME
 from tidemill.workshop.policies import Policies, policies
@@ -26,7 +30,7 @@ class Standing:
     """Who leads, what waits, the latest cycles, and what an engine would do next.
 
     `feedback` counts by status; `verdict` is the latest on the champion, `window` the live answers
-    that the next one will judge.
+    that the next one will judge. `schedule` says how the rounds stand; empty without a schedule.
     """
 
     engine: str
@@ -34,6 +38,7 @@ class Standing:
     drift: str
     verdict: DriftVerdict | None
     window: int
+    schedule: str
     cycles: tuple[Cycle, ...]
     next: Step
 
@@ -42,7 +47,7 @@ def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
     """The loop over one workspace. Raises UsageError for an override that fits nothing."""
     now = workshop.clock.now()
     with workshop.ledger.begin(write=False) as unit:
-        seen = situation(unit, now)
+        seen = situation(unit, now, rows=workshop.rows)
         champion = seen.champion
         rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
         alias = unit.alias("champion")
@@ -57,6 +62,7 @@ def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
             drift=_drift(seen.drift, window, rules),
             verdict=seen.drift,
             window=window,
+            schedule=_schedule(unit, rules.trigger.schedule, now),
             cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
             next=decide(seen, rules.trigger),
         )
@@ -68,6 +74,14 @@ def _leader(lease: Lease | None, *, leading: bool) -> str:
     if not leading:
         return f"No engine leads; {lease.holder} did until {lease.until:%Y-%m-%d %H:%M:%S}."
     return f"{lease.holder} leads."
+
+
+def _schedule(unit: UnitOfWork, schedule: Schedule, now: datetime) -> str:
+    after = following(schedule, now)
+    if after is None:
+        return ""
+    said = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
+    return " ".join([f"{schedule}; the next round begins at {moment(after)}.", *said])
 
 
 def _drift(verdict: DriftVerdict | None, window: int, rules: Policies) -> str:

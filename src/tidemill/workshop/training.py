@@ -58,6 +58,7 @@ def take_snapshot(
         workshop.snapshots,
         recipe=recipe.name,
         policy=experiment.checks.policy,
+        keep_anchor=experiment.checks.keep_anchor,
         near_distance=experiment.checks.near_distance,
         minimum_per_class=experiment.checks.minimum_per_class,
         at=workshop.clock.now(),

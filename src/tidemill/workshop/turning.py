@@ -26,7 +26,7 @@ from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop import rollout
 from tidemill.loop.cycle import Situation, Step
-from tidemill.loop.passage import begin, close, move
+from tidemill.loop.passage import begin, close, move, pass_over
 from tidemill.workshop import promotion
 from tidemill.workshop.draining import Unit
 from tidemill.workshop.growing import grow_snapshot, left_out
@@ -51,6 +51,10 @@ class Turning:
         """
         if step.act == "open":
             self._open(step, situation)
+            return
+        if step.act == "pass":
+            with self.unit() as unit:
+                pass_over(unit, step.reason, actor=ACTOR, at=situation.now)
             return
         cycle = situation.cycle
         assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle

@@ -8,6 +8,7 @@ from typing import cast
 
 from uuid_utils import uuid7
 
+from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Lease
 from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Conflict
@@ -32,6 +33,7 @@ class State:
     profiles: dict[OpenProfile, Profile] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
+    bookmarks: dict[str, Bookmark] = field(default_factory=dict)
 
     def copy(self) -> State:
         """Another state that holds the same."""
@@ -44,6 +46,7 @@ class State:
             dict(self.profiles),
             dict(self.judged),
             dict(self.leases),
+            dict(self.bookmarks),
         )
 
 

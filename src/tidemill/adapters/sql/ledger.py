@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 
+from tidemill.adapters.sql.bookmarks import BookmarksPart
 from tidemill.adapters.sql.mill import MillPart
 from tidemill.adapters.sql.records import damaged
 from tidemill.adapters.sql.registry import RegistryPart
@@ -55,7 +56,7 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, MillPart):
+class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, MillPart, BookmarksPart):
     """A unit of work: all parts on one connection, in one transaction."""
 
 

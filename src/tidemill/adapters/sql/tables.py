@@ -29,7 +29,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that this code is written against. The server refuses any other."""
 
 
@@ -218,6 +218,13 @@ LEASES = Table(
     _text("holder"),
     _whole("token"),
     _at("until"),
+)
+BOOKMARKS = Table(
+    "bookmarks",
+    METADATA,
+    Column("name", String, primary_key=True),
+    _text("place"),
+    _at("reached", null=True),
 )
 
 TABLES: Mapping[type, Table] = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 
@@ -15,6 +16,19 @@ from tidemill.domain.types import payload_id
 CLIENTS = 4
 CUT_OFF = ("ReadError", "RemoteProtocolError")
 """The faults of a request that had been sent when its connection broke."""
+
+Form = Callable[[bytes], Mapping[str, Any]]
+"""How a payload is asked about: keyword arguments of an httpx request (`files`, `json`)."""
+
+
+def as_file(payload: bytes) -> Mapping[str, Any]:
+    """As a form with a file."""
+    return {"files": {"file": payload}}
+
+
+def as_text(payload: bytes) -> Mapping[str, Any]:
+    """As JSON, for payloads that are UTF-8 text."""
+    return {"json": {"text": payload.decode()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Reply:
 
 
 class Crowd:
-    """Clients that share a list of pictures, take them in turn, and keep every reply.
+    """Clients that share a list of payloads, take them in turn, and keep every reply.
 
     `begun` counts the requests. Once the clients are gone there is a reply to each of them,
     whatever went wrong; `lost` says how many are missing.
@@ -55,7 +69,8 @@ class Crowd:
     def __init__(
         self,
         url: str,
-        pictures: Sequence[bytes],
+        payloads: Sequence[bytes],
+        form: Form = as_file,
         *,
         most: int | None = None,
         pause: float = 0.0,
@@ -63,7 +78,8 @@ class Crowd:
         self.begun = 0
         self.replies: list[Reply] = []
         self._url = url
-        self._pictures = pictures
+        self._payloads = payloads
+        self._form = form
         self._most = most
         self._pause = pause
         self._stop = threading.Event()
@@ -87,8 +103,8 @@ class Crowd:
     def work(self) -> None:
         """One client's life. It ends with `stop`, with `most`, or when the server is gone."""
         with httpx.Client(base_url=self._url, timeout=60) as client:
-            while (picture := self._begin()) is not None:
-                reply = ask(client, picture)
+            while (payload := self._begin()) is not None:
+                reply = ask(client, payload, self._form)
                 with self._arrived:
                     self.replies.append(reply)
                     self._arrived.notify_all()
@@ -101,18 +117,23 @@ class Crowd:
             if self._stop.is_set() or self.begun == self._most:
                 return None
             self.begun += 1
-            return self._pictures[(self.begun - 1) % len(self._pictures)]
+            return self._payloads[(self.begun - 1) % len(self._payloads)]
 
 
 @contextmanager
 def crowd(
-    url: str, pictures: Sequence[bytes], *, most: int | None = None, pause: float = 0.0
+    url: str,
+    payloads: Sequence[bytes],
+    form: Form = as_file,
+    *,
+    most: int | None = None,
+    pause: float = 0.0,
 ) -> Iterator[Crowd]:
     """Clients at work, each thinking for `pause` seconds between an answer and the next question.
 
     Leaving the block stops them, or waits until `most` are answered.
     """
-    people = Crowd(url, pictures, most=most, pause=pause)
+    people = Crowd(url, payloads, form, most=most, pause=pause)
     threads = [threading.Thread(target=people.work, daemon=True) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
@@ -125,11 +146,11 @@ def crowd(
             thread.join()
 
 
-def ask(client: httpx.Client, picture: bytes) -> Reply:
-    """Ask about one picture. Raises nothing: whatever goes wrong is in the reply."""
-    reply = Reply(payload_id(picture), time.monotonic(), 0.0)
+def ask(client: httpx.Client, payload: bytes, form: Form = as_file) -> Reply:
+    """Ask about one payload. Raises nothing: whatever goes wrong is in the reply."""
+    reply = Reply(payload_id(payload), time.monotonic(), 0.0)
     try:
-        response = client.post("/v1/predict", files={"file": picture})
+        response = client.post("/v1/predict", **form(payload))
         reply = replace(reply, status=response.status_code)
         reply = _read(reply, response)
     except Exception as error:  # noqa: BLE001  a client that died here would not be counted

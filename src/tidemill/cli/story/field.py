@@ -1,4 +1,4 @@
-"""The field of the story: leaves under an old and a new camera, clients, and people who know.
+"""The field of the story: examples as of old and as changed, clients, and people who know.
 
 What is asked of the product is asked as anybody would, over HTTP and by its commands; what it has
 decided is read from its ledger.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from operator import eq
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,26 +22,12 @@ from tidemill.cli.process import EngineProcess, ServerProcess
 from tidemill.cli.story.claim import Broken, expect
 from tidemill.cli.story.clients import Reply, crowd
 from tidemill.cli.story.stage import Stage, readiness
-from tidemill.data.samples.leaves import Camera, Sample, examples
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Example
 from tidemill.workshop.root import Workshop
 
-CAMERA = Camera(season=0.2, tint=(1.1, 1.0, 0.9), blur=0.5)
-"""The camera that changes: warmer, a little softer, and it is early autumn."""
-TAUGHT, UNSEEN = 450, 300
-"""Pictures of the new camera that people label, and others that nobody ever does."""
 TAUGHT_SEED, UNSEEN_SEED = 21, 22
-
-POLICY = (
-    "trigger.autonomy=automatic",
-    f"trigger.minimum_new={TAUGHT}",
-    f"trigger.feedback={TAUGHT}",
-    "trigger.cooldown_s=0",
-    "drift.every_s=1",
-)
-"""As the story's engine runs: nobody approves, and a cycle needs all that people said."""
 PACE = {"tick_ms": "100", "lease_ms": "2000"}
 AT_ONCE = 50
 """Labels that one request gives."""
@@ -48,17 +36,26 @@ LOOK_S = 0.02
 T = TypeVar("T")
 
 
-def new_camera(stage: Stage, seed: int, count: int) -> list[Example]:
-    """Leaves as the new camera sees them. No training sample holds any of them."""
-    sample = Sample(seed=seed, train=0, val=0, anchor=count, size=stage.size(), camera=CAMERA)
-    return list(examples(sample))
+def taught(stage: Stage) -> list[Example]:
+    """Examples after the change that people label."""
+    return stage.world.changed(TAUGHT_SEED, stage.world.taught)
 
 
-def old_camera(stage: Stage, count: int) -> list[Example]:
-    """Leaves of the training distribution that no model learnt from: of the anchor, mixed."""
+def unseen(stage: Stage) -> list[Example]:
+    """Examples after the change that nobody ever labels."""
+    return stage.world.changed(UNSEEN_SEED, stage.world.unseen)
+
+
+def usual(stage: Stage, count: int) -> list[Example]:
+    """Examples of the training distribution that no model learnt from: of the anchor, mixed."""
     anchor = [row for row in stage.examples() if row.split == "anchor"]
     # A folder gives one class after the other, which would be drift; an id is as good as chance.
     return sorted(anchor, key=lambda row: row.id)[:count]
+
+
+def truth(rows: Sequence[Example]) -> list[str]:
+    """The right label of each."""
+    return [next(iter(row.labels.values())) for row in rows]
 
 
 def until(found: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
@@ -82,29 +79,33 @@ def serving(stage: Stage, home: Path) -> Iterator[ServerProcess]:
 
 @contextmanager
 def turning(stage: Stage, home: Path, *policies: str) -> Iterator[EngineProcess]:
-    """An engine that turns the mill by the story's policies."""
-    with stage.engine(home, *POLICY, *policies, **PACE) as engine:
+    """An engine that turns the mill: nobody approves, and a cycle needs all that people said."""
+    policy = (
+        "trigger.autonomy=automatic",
+        f"trigger.minimum_new={stage.world.taught}",
+        f"trigger.feedback={stage.world.taught}",
+        "trigger.cooldown_s=0",
+        "drift.every_s=1",
+    )
+    with stage.engine(home, *policy, *policies, **PACE) as engine:
         yield engine
 
 
-def asked(server: ServerProcess, pictures: Sequence[Example]) -> list[Reply]:
-    """Every picture asked once, by several clients; in the order of the pictures."""
-    with crowd(server.url, [row.payload for row in pictures], most=len(pictures)) as people:
+def asked(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> list[Reply]:
+    """Every example asked about once, by several clients; in the order of the examples."""
+    payloads = [row.payload for row in rows]
+    with crowd(server.url, payloads, stage.world.form, most=len(rows)) as people:
         pass
     failed = [reply for reply in people.replies if not reply.ok]
     expect(not failed and not people.lost, f"{len(failed)} requests failed: {failed[:1]}")
     given = {reply.payload: reply for reply in people.replies}
-    return [given[row.id] for row in pictures]
+    return [given[row.id] for row in rows]
 
 
-def accuracy(server: ServerProcess, pictures: Sequence[Example]) -> float:
-    """The share of the pictures that the server names rightly."""
-    replies = asked(server, pictures)
-    right = [
-        reply.label == next(iter(row.labels.values()))
-        for reply, row in zip(replies, pictures, strict=True)
-    ]
-    return sum(right) / len(right)
+def accuracy(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> float:
+    """The share of the examples that the server names rightly."""
+    said = [reply.label for reply in asked(stage, server, rows)]
+    return sum(map(eq, said, truth(rows))) / len(rows)
 
 
 def say_by_answer(server: ServerProcess, replies: Sequence[Reply], labels: Sequence[str]) -> None:
@@ -122,13 +123,12 @@ def say_by_answer(server: ServerProcess, replies: Sequence[Reply], labels: Seque
 
 
 def honest(stage: Stage) -> tuple[Workshop, Cycle]:
-    """The workspace in which people told the truth about the new camera, and its cycle."""
+    """The workspace in which people told the truth about what has changed, and its cycle."""
     if (workshop := stage.turned()) is None:
         workshop = stage.workspace("honest")
-        taught = new_camera(stage, TAUGHT_SEED, TAUGHT)
-        labels = [next(iter(row.labels.values())) for row in taught]
+        rows = taught(stage)
         with serving(stage, workshop.home) as server, turning(stage, workshop.home):
-            say_by_answer(server, asked(server, taught), labels)
+            say_by_answer(server, asked(stage, server, rows), truth(rows))
             until(lambda: ended_cycle(workshop), "the end of the honest cycle")
         stage.turn(workshop.home)
     cycle = ended_cycle(workshop)
@@ -138,12 +138,17 @@ def honest(stage: Stage) -> tuple[Workshop, Cycle]:
     return workshop, cycle
 
 
-def half_flipped(pictures: Sequence[Example]) -> list[str]:
-    """The pictures' labels, every other one exchanged for the next class's."""
-    true = [next(iter(row.labels.values())) for row in pictures]
+def half_flipped(true: Sequence[str]) -> list[str]:
+    """The labels, every other one of each class exchanged for the next class's."""
     names = sorted(set(true))
     turned = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
-    return [turned[name] if at % 2 else name for at, name in enumerate(true)]
+    # Samples give the classes in turn: of two classes, every other label would be one of them.
+    seen = Counter({name: at for at, name in enumerate(dict.fromkeys(true))})
+    said = []
+    for name in true:
+        said.append(turned[name] if seen[name] % 2 else name)
+        seen[name] += 1
+    return said
 
 
 def ended_cycle(workshop: Workshop) -> Cycle | None:

@@ -23,7 +23,7 @@ def lineage(workshop: Workshop, recipe: str, code: Mapping[str, Any]) -> dict[st
     champion = workshop.champion()
     with workshop.ledger.begin(write=False) as unit:
         snapshots = unit.latest(Snapshot)
-    expect(len(snapshots) == 1, f"{len(snapshots)} snapshots are kept of the same pictures")
+    expect(len(snapshots) == 1, f"{len(snapshots)} snapshots are kept of the same sample")
     workshop.snapshots.open(snapshots[0].id).verify()
     return {
         "version": champion.id,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
+from collections.abc import Iterable
 from html import escape
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 from tidemill.cli.story.stage import Stage
 from tidemill.cli.story.telling import Judged, Story
+from tidemill.cli.story.world import World
+from tidemill.domain.types import Example
 
 INK, BLUE, RED = "#1f2933", "#2f6f9f", "#d1495b"
 EACH = 8
-"""Pictures of a class in the gallery."""
+"""Examples of a class in the gallery."""
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto;
@@ -52,7 +54,8 @@ def _row(row: Judged) -> str:
 
 def _figures(story: Story, stage: Stage) -> list[str]:
     rows = {row.claim.id: row.outcome.rows for row in story.judged}
-    figures = [_shown(gallery(stage.painted()), "What the champion learns from: painted leaves")]
+    change = stage.world.change
+    figures = [gallery(stage.world, stage.examples())]
     for picture in sorted(stage.base.glob("bundles/*/confusion-*.png")):
         figures.append(_shown(picture.read_bytes(), f"Bundle {picture.parent.name[:12]} on test"))
     if swap := rows.get("swap_unnoticed"):
@@ -61,28 +64,27 @@ def _figures(story: Story, stage: Stage) -> list[str]:
         caption = "How long an answer took, 4 closed-loop clients"
         figures.append(_shown(latency_picture(kept["milliseconds"]), caption))
     if drift := rows.get("drift_noticed"):
-        caption = "How far each feature moved when the camera changed; red ones are called drift"
+        caption = f"How far each feature moved when the {change} changed; red ones are called drift"
         figures.append(_shown(drift_picture(drift["features"], drift["matters"]), caption))
     if turned := rows.get("mill_turned"):
-        caption = "Which version answered while the mill turned, from the change of camera on"
+        caption = f"Which version answered while the mill turned, from the change of {change} on"
         figures.append(_shown(swap_picture(turned), caption))
     return figures
 
 
-def gallery(folder: Path) -> bytes:
-    """A contact sheet: a row of pictures per class."""
-    classes = sorted(path for path in (folder / "train").iterdir() if path.is_dir())
-    figure = Figure(figsize=(9, 0.75 * len(classes)), dpi=110, layout="constrained")
-    grid = figure.subplots(len(classes), EACH, squeeze=False)
-    for cells, label in zip(grid, classes, strict=True):
-        for cell, file in zip(cells, sorted(label.iterdir()), strict=False):
-            with Image.open(file) as picture:
-                cell.imshow(picture)
-        for cell in cells:
-            cell.set_xticks([])
-            cell.set_yticks([])
-        cells[0].set_ylabel(label.name, rotation=0, ha="right", va="center", fontsize=8)
-    return _png(figure)
+def gallery(world: World, examples: Iterable[Example]) -> str:
+    """A row of what a model learns from for each class."""
+    classes: dict[str, list[str]] = defaultdict(list)
+    for row in examples:
+        shown = classes[" ".join(row.labels.values())]
+        if row.split == "train" and len(shown) < EACH:
+            shown.append(world.show(row.payload))
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{' '.join(classes[name])}</td></tr>"
+        for name in sorted(classes)
+    )
+    caption = f"What the champion learns from: generated {world.items}"
+    return f"<figure><table>{rows}</table><figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def swap_picture(rows: dict[str, Any]) -> bytes:

@@ -19,18 +19,17 @@ from tidemill import provenance
 from tidemill.cli.process import PATIENCE, EngineProcess, ServerProcess, argv, environment
 from tidemill.cli.screen import Stages
 from tidemill.cli.story import sources
-from tidemill.data.samples.kept import SampleSource
+from tidemill.cli.story.world import World
 from tidemill.domain.errors import TidemillError
+from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, ModelVersion
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workshop.planning import plan
 from tidemill.workshop.root import Workshop, open_workshop
 
-RECIPE = "coffee"
-SECOND = ("train.epochs=9",)
-"""The second version learns longer than the champion, and so is no worse."""
-PICTURES = 500
+ASKED = 500
+"""Payloads that clients ask about where it matters that they are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,9 @@ class Stage:
     A file beside it says which sources trained it, and that it is complete.
     """
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        self.root = settings.home / "demo"
+    def __init__(self, world: World, settings: Settings, tell: Callable[[str], None]) -> None:
+        self.world = world
+        self.root = settings.home / "demo" / world.recipe
         self.samples = settings.samples or settings.home / "samples"
         self.base = self.root / "base"
         self._note = self.root / "base.json"
@@ -56,7 +56,7 @@ class Stage:
         self.tell = tell
 
     def clear(self) -> None:
-        """Begin anew; painted samples are kept."""
+        """Begin anew; generated samples are kept."""
         shutil.rmtree(self.root, ignore_errors=True)
 
     def reuse(self) -> None:
@@ -77,9 +77,9 @@ class Stage:
         return Said(done.returncode, json.loads(done.stdout) if done.stdout else {})
 
     def train(self, home: Path, *overrides: str, promoted: bool = False) -> Said:
-        """Train on painted leaves, with live progress."""
+        """Train on the generated sample, with live progress."""
         flags = ("--promote",) if promoted else ()
-        return self.run(home, "train", RECIPE, *overrides, *flags, quiet=False)
+        return self.run(home, "train", self.world.recipe, *overrides, *flags, quiet=False)
 
     def folder(self, name: str) -> Path:
         """An empty folder of this demo."""
@@ -113,7 +113,7 @@ class Stage:
             known = unit.latest(ModelVersion)
         if len(known) == 1:
             self.tell("training a second version")
-            if self.train(self.base, *SECOND).code:
+            if self.train(self.base, *self.world.second).code:
                 raise TidemillError("The second version could not be trained; see above.")
         return "v2"
 
@@ -169,34 +169,23 @@ class Stage:
         ):
             yield process
 
-    def paint(self) -> None:
-        """Paint the sample once, with a bar; every workspace of the demo shares it."""
-        with Stages("paint leaves") as stages:
+    def prepare(self) -> None:
+        """Make the sample once, with a bar; every workspace of the demo shares it."""
+        with Stages(f"make {self.world.items}") as stages:
             self._source().prepare(stages.step)
 
-    def painted(self) -> Path:
-        """The folder of painted leaves."""
-        return self._source().path
-
-    def pictures(self) -> list[bytes]:
-        """Leaves that no model was trained on: the anchor's first ones."""
+    def payloads(self) -> list[bytes]:
+        """Payloads that no model was trained on: the anchor's first ones."""
         anchor = (row for row in self.examples() if row.split == "anchor")
-        return [example.payload for example in islice(anchor, PICTURES)]
+        return [example.payload for example in islice(anchor, ASKED)]
 
     def examples(self) -> Iterator[Example]:
-        """Every painted leaf of the sample."""
+        """Every example of the sample."""
         return self._source().examples()
 
-    def size(self) -> tuple[int, int]:
-        """Width and height of a painted leaf."""
-        codec = plan(RECIPE)[1].codec
-        return codec["width"], codec["height"]
-
-    def _source(self) -> SampleSource:
-        recipe, experiment = plan(RECIPE)
-        source = recipe.source(experiment.tree(), self.samples)
-        assert isinstance(source, SampleSource)  # noqa: S101 - the default data is the sample
-        return source
+    def _source(self) -> Source:
+        recipe, experiment = plan(self.world.recipe)
+        return recipe.source(experiment.tree(), self.samples)
 
     def _environment(self, home: Path) -> dict[str, str]:
         given = {"TIDEMILL_SAMPLES": str(self.samples), "TIDEMILL_ACTOR": "demo"}

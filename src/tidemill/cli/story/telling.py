@@ -26,6 +26,8 @@ from tidemill.cli.story.claims import (
     tampering_refused,
 )
 from tidemill.cli.story.stage import Stage
+from tidemill.cli.story.world import World
+from tidemill.cli.story.worlds import coffee, lucky, sentiment
 from tidemill.domain.errors import TidemillError, UsageError
 
 CLAIMS = (
@@ -45,6 +47,8 @@ CLAIMS = (
     poison_refused.CLAIM,
     rollback_quarantines.CLAIM,
 )
+
+WORLDS = {world.recipe: world for world in (coffee.WORLD, sentiment.WORLD, lucky.WORLD)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,14 @@ def choose(only: str | None) -> tuple[Claim, ...]:
         known = ", ".join(claim.id for claim in CLAIMS)
         raise UsageError(f"There is no claim {only!r}.", hint=f"Choose one of {known}.")
     return chosen
+
+
+def place(recipe: str) -> World:
+    """The world of that recipe. Raises UsageError."""
+    if recipe not in WORLDS:
+        known = ", ".join(WORLDS)
+        raise UsageError(f"No story is told for {recipe!r}.", hint=f"Choose one of {known}.")
+    return WORLDS[recipe]
 
 
 def tell(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tidemill.learn.network import ResidualCNN
+from tidemill.learn.residual import ResidualCNN
 from tidemill.recipes.recipe import Config
 
 

@@ -15,7 +15,7 @@ from tidemill.cli.process import ServerProcess
 from tidemill.cli.story import oracle
 from tidemill.cli.story.claim import Broken, Claim, Outcome, expect
 from tidemill.cli.story.clients import Crowd, Reply, crowd
-from tidemill.cli.story.stage import PICTURES, RECIPE, Stage, readiness
+from tidemill.cli.story.stage import ASKED, Stage, readiness
 from tidemill.workshop.root import Workshop
 
 BEFORE_KILL = 100
@@ -23,40 +23,40 @@ BEFORE_KILL = 100
 KILLS = 3
 """How often to try, when by chance every client was between two requests."""
 FULL_MB = "2"
-"""A log that holds some of the pictures and not all."""
+"""A log that holds some of the bulky payloads and not all."""
 
 Truth = Mapping[str, Any]
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop, pictures = stage.workspace("kept"), stage.pictures()
-    truth = oracle.lineage(workshop, RECIPE, stage.trained_by())
-    survivors, cut_off = _killed(stage, workshop.home, pictures)
+    workshop, payloads = stage.workspace("kept"), stage.payloads()
+    truth = oracle.lineage(workshop, stage.world.recipe, stage.trained_by())
+    survivors, cut_off = _killed(stage, workshop.home, payloads)
     with stage.server(workshop.home) as server:
         _ready(server)
         _found(server, survivors, truth)
-        answered = _all_answered(server, pictures)
+        answered = _all_answered(stage, server, payloads)
         _found(server, answered, truth)
         server.kill()
     given = [*survivors, *answered]
-    refused = _full_log(stage, workshop, pictures, truth, given)
+    refused = _full_log(stage, workshop, payloads, truth, given)
     milliseconds = [1000 * (reply.answered - reply.asked) for reply in answered]
     return Outcome(
         True,
         f"{len(given)} answers found again after kill -9, {cut_off} others cut off by it; "
-        f"full log: {PICTURES - refused} kept, {refused} refused; "
+        f"full log: {ASKED - refused} kept, {refused} refused; "
         f"p50 {statistics.median(milliseconds):.1f} ms at 4 clients",
         {"milliseconds": milliseconds},
     )
 
 
-def _killed(stage: Stage, home: Path, pictures: Sequence[bytes]) -> tuple[list[Reply], int]:
+def _killed(stage: Stage, home: Path, payloads: Sequence[bytes]) -> tuple[list[Reply], int]:
     """Kill a server that is answering: what clients have got by then, and how many were cut off."""
     survivors: list[Reply] = []
     for _ in range(KILLS):
         with stage.server(home) as server:
             _ready(server)
-            with crowd(server.url, pictures) as people:
+            with crowd(server.url, payloads, stage.world.form) as people:
                 people.wait(BEFORE_KILL)
                 server.kill()
         _counted(people)
@@ -68,24 +68,25 @@ def _killed(stage: Stage, home: Path, pictures: Sequence[bytes]) -> tuple[list[R
     raise Broken(f"in {KILLS} kills no request was in flight, so they proved nothing")
 
 
-def _all_answered(server: ServerProcess, pictures: Sequence[bytes]) -> list[Reply]:
-    with crowd(server.url, pictures, most=PICTURES) as people:
+def _all_answered(stage: Stage, server: ServerProcess, payloads: Sequence[bytes]) -> list[Reply]:
+    with crowd(server.url, payloads, stage.world.form, most=ASKED) as people:
         pass
     _counted(people)
     failed = [reply for reply in people.replies if not reply.ok]
-    expect(not failed, f"{len(failed)} of {PICTURES} requests failed: {failed[:1]}")
-    expect(len({reply.id for reply in people.replies}) == PICTURES, "ids repeat")
+    expect(not failed, f"{len(failed)} of {ASKED} requests failed: {failed[:1]}")
+    expect(len({reply.id for reply in people.replies}) == ASKED, "ids repeat")
     return people.replies
 
 
 def _full_log(
-    stage: Stage, workshop: Workshop, pictures: Sequence[bytes], truth: Truth, given: list[Reply]
+    stage: Stage, workshop: Workshop, payloads: Sequence[bytes], truth: Truth, given: list[Reply]
 ) -> int:
     """Serve with a log that fills up: what cannot be kept must not be answered."""
     with stage.server(workshop.home, traffic_max_mb=FULL_MB) as server:
         _ready(server)
         _found(server, given, truth)
-        with crowd(server.url, pictures, most=PICTURES) as people:
+        bulky = stage.world.bulky(payloads)
+        with crowd(server.url, bulky, stage.world.form, most=ASKED) as people:
             pass
         _counted(people)
         kept = [reply for reply in people.replies if reply.ok]

@@ -1,4 +1,4 @@
-"""A champion is trained from painted leaves and passes its gate."""
+"""A champion is trained from generated data and passes its gate."""
 
 from __future__ import annotations
 

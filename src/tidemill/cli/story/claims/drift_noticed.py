@@ -1,4 +1,4 @@
-"""The camera changes, and that is noticed."""
+"""What comes in changes, and that is noticed."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from tidemill.cli.story.stage import Stage
 from tidemill.domain.drift import DriftVerdict
 from tidemill.loop.drift import DriftPolicy
 
-WITHIN = 400
-"""Predictions on the new camera within which the change has to be noticed."""
-
 
 def judge(stage: Stage) -> Outcome:
+    change, within = stage.world.change, stage.world.within
     workshop = stage.workspace("drift")
     with field.serving(stage, workshop.home) as server, field.turning(stage, workshop.home):
-        field.asked(server, field.old_camera(stage, 300))
-        field.until(lambda: field.drift_verdicts(workshop), "the verdict on the old camera")
+        field.asked(stage, server, field.usual(stage, 300))
+        field.until(lambda: field.drift_verdicts(workshop), f"the verdict on the old {change}")
         before = field.drift_verdicts(workshop)
-        expect(not any(row.drifted for row in before), "the old camera is called drift")
-        field.asked(server, field.new_camera(stage, field.TAUGHT_SEED, WITHIN))
+        expect(not any(row.drifted for row in before), f"the old {change} is called drift")
+        field.asked(stage, server, stage.world.changed(field.TAUGHT_SEED, within))
 
         def noticed() -> list[DriftVerdict]:
             after = field.drift_verdicts(workshop)[len(before) :]
             drifted = next((at for at, row in enumerate(after) if row.drifted), None)
             return [] if drifted is None else after[: drifted + 1]
 
-        verdicts = field.until(noticed, f"a drift verdict after {WITHIN} predictions", 30)
+        verdicts = field.until(noticed, f"a drift verdict after {within} predictions", 30)
     seen, last = sum(row.n for row in verdicts), verdicts[-1]
     moved = [row.feature for row in last.features if row.drifted]
     return Outcome(
         True,
-        f"noticed within {WITHIN} predictions (at most {min(seen, WITHIN)}); "
+        f"noticed within {within} predictions (at most {min(seen, within)}); "
         f"{len(moved)} of {len(last.features)} features drifted, {last.worst.feature} most "
         f"(PSI {last.worst.psi:.2f})",
         {
@@ -41,4 +39,4 @@ def judge(stage: Stage) -> Outcome:
     )
 
 
-CLAIM = Claim("drift_noticed", "A changed camera is noticed", judge)
+CLAIM = Claim("drift_noticed", "A change of what comes in is noticed", judge)

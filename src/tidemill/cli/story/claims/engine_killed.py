@@ -11,10 +11,9 @@ from tidemill.workshop.root import Workshop
 
 def judge(stage: Stage) -> Outcome:
     workshop = stage.workspace("killed")
-    taught = field.new_camera(stage, field.TAUGHT_SEED, field.TAUGHT)
-    labels = [next(iter(row.labels.values())) for row in taught]
+    taught = field.taught(stage)
     with field.serving(stage, workshop.home) as server:
-        field.say_by_answer(server, field.asked(server, taught), labels)
+        field.say_by_answer(server, field.asked(stage, server, taught), field.truth(taught))
         with field.turning(stage, workshop.home) as engine:
             trainer = field.until(lambda: _trainer(workshop), "a training")
             cycle = field.latest_cycle(workshop)

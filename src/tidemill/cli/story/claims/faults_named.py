@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tidemill.cli.story.claim import Claim, Outcome, expect
-from tidemill.cli.story.stage import RECIPE, Stage
-from tidemill.data.samples.faults import plant
+from tidemill.cli.story.stage import Stage
 
 KINDS = {
     "identical": "identical",
@@ -16,11 +15,12 @@ KINDS = {
 
 
 def judge(stage: Stage) -> Outcome:
-    folder = stage.folder("faulty") / "leaves"
+    world = stage.world
+    folder = stage.folder("faulty") / world.items
     home = folder.parent / "home"
-    planted = plant(folder)
-    data = ("data=folder", f"data.path={folder}")
-    checked = stage.run(home, "data", "check", RECIPE, *data)
+    planted = world.plant(folder)
+    data = (world.recipe, *world.faulty(folder))
+    checked = stage.run(home, "data", "check", *data)
     expect(checked.code == 3, f"the check ended with exit code {checked.code}")
     findings = checked.body["findings"]
     expected = sorted(("error", KINDS[name], sorted(files)) for name, files in planted.items())
@@ -30,7 +30,7 @@ def judge(stage: Stage) -> Outcome:
         missing = [file for file in row["files"] if file not in row["sentence"]]
         expect(not missing, f"{missing} is not named in {row['sentence']!r}")
     # A training begins with the same step; asked for by itself it loads no training library.
-    refused = stage.run(home, "data", "snapshot", RECIPE, *data)
+    refused = stage.run(home, "data", "snapshot", *data)
     expect(refused.code == 3, f"keeping it for training ended with exit code {refused.code}")
     lines = "\n".join(refused.body["error"]["lines"])
     unnamed = [file for files in planted.values() for file in files if file not in lines]

@@ -15,10 +15,10 @@ WINDOWS, EACH = 5, 250
 
 def judge(stage: Stage) -> Outcome:
     workshop = stage.workspace("calm")
-    pictures = field.old_camera(stage, WINDOWS * EACH)
+    rows = field.usual(stage, WINDOWS * EACH)
     with field.serving(stage, workshop.home) as server, field.turning(stage, workshop.home):
         for window in range(WINDOWS):
-            field.asked(server, pictures[window * EACH : (window + 1) * EACH])
+            field.asked(stage, server, rows[window * EACH : (window + 1) * EACH])
             field.until(partial(_judged, workshop, window + 1), f"verdict {window + 1}")
     verdicts = field.drift_verdicts(workshop)
     least = min(verdict.n for verdict in verdicts)

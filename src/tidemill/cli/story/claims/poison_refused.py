@@ -13,9 +13,10 @@ def judge(stage: Stage) -> Outcome:
     honest, twin = field.honest(stage)
     workshop = stage.workspace("poisoned")
     first = workshop.champion().id
-    taught = field.new_camera(stage, field.TAUGHT_SEED, field.TAUGHT)
+    taught = field.taught(stage)
+    flipped = field.half_flipped(field.truth(taught))
     with field.serving(stage, workshop.home) as server:
-        field.say_by_answer(server, field.asked(server, taught), field.half_flipped(taught))
+        field.say_by_answer(server, field.asked(stage, server, taught), flipped)
         with field.turning(stage, workshop.home, "trigger.feedback_policy=accept"):
             cycle = field.until(lambda: field.ended_cycle(workshop), "the end of the cycle")
     expect(cycle.state == "refused", f"the poisoned cycle is {cycle.state}: {cycle.reason}")
@@ -28,7 +29,7 @@ def judge(stage: Stage) -> Outcome:
     with honest.ledger.begin(write=False) as unit:
         said = sum(row.snapshot == twin.snapshot for row in unit.feedback(limit=None))
         everything: list[Feedback] = unit.feedback(limit=None)
-    expect(len(everything) == field.TAUGHT, f"the honest twin had {len(everything)} labels")
+    expect(len(everything) == len(taught), f"the honest twin had {len(everything)} labels")
     return Outcome(
         True,
         f"refused: {credible.reason}; {first} stays, {aside} labels are set aside. As many honest "

@@ -14,16 +14,16 @@ WITHIN_S = 1.0
 def judge(stage: Stage) -> Outcome:
     turned, cycle = field.honest(stage)
     workshop = stage.copied(turned.home, "rolled_back")
-    [picture] = field.new_camera(stage, field.UNSEEN_SEED, 1)
+    one = stage.world.changed(field.UNSEEN_SEED, 1)
     with field.serving(stage, workshop.home) as server:
-        [reply] = field.asked(server, [picture])
+        [reply] = field.asked(stage, server, one)
         expect(reply.version == cycle.version, f"{reply.version} answers, not {cycle.version}")
         said = stage.run(workshop.home, "models", "rollback", "--reason", "the demo takes it back")
         began = time.monotonic()
         expect(said.code == 0, f"the rollback ended with exit code {said.code}")
 
         def back() -> float | None:
-            [again] = field.asked(server, [picture])
+            [again] = field.asked(stage, server, one)
             return again.answered if again.version == cycle.champion else None
 
         served = field.until(back, f"an answer of {cycle.champion}", 10) - began

@@ -29,7 +29,7 @@ def judge(stage: Stage) -> Outcome:
     home = stage.folder("again")
     said = stage.train(home)
     expect(said.code == 0, f"the second training ended with exit code {said.code}")
-    expect(said.body["snapshot"] == first.snapshot, "the same pictures gave another snapshot")
+    expect(said.body["snapshot"] == first.snapshot, "the same sample gave another snapshot")
     again = _weights(said.body["weights"], home / "bundles" / said.body["bundle"])
     expect(again.graph == known[first.id].graph, "the same run gave another model.onnx")
     contradiction = contradicted({**known, f"{first.id} again": again})

@@ -16,13 +16,13 @@ PATIENCE = 10.0
 
 def judge(stage: Stage) -> Outcome:
     second = stage.second()
-    workshop, pictures = stage.workspace("swap"), stage.pictures()
+    workshop, payloads = stage.workspace("swap"), stage.payloads()
     first = workshop.champion().id
     with stage.server(workshop.home) as server:
         ready, fault = readiness(server)
         expect(ready, f"the server is not ready: {fault}")
         began = time.monotonic()
-        with crowd(server.url, pictures) as people:
+        with crowd(server.url, payloads, stage.world.form) as people:
             people.wait(BETWEEN)
             promote(workshop, second)
             promoted = time.monotonic()

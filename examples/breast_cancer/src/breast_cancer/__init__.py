@@ -1,0 +1,1 @@
+"""A recipe for Tidemill: whether a tumour is malignant."""

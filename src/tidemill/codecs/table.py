@@ -1,0 +1,192 @@
+"""Rows of a table: typed columns become arrays of numbers, of what is there and of categories."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+)
+
+from tidemill.codecs.codec import Arrays, Fingerprint, Payload
+from tidemill.codecs.columns import (
+    UNKNOWN,
+    CategoryColumn,
+    Cell,
+    Column,
+    NumberColumn,
+    canonical_row,
+    read_row,
+    shown,
+)
+from tidemill.domain.errors import BadPayload
+from tidemill.validation import validated
+
+
+class TableConfig(BaseModel):
+    """The codec's configuration: the columns, and how long a payload may be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    columns: tuple[Column, ...] = Field(min_length=1)
+    max_bytes: Annotated[int, Field(strict=True, ge=1)] = 100_000
+
+    @field_validator("columns")
+    @classmethod
+    def _distinct(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        if len({column.name for column in columns}) != len(columns):
+            raise ValueError("two columns have one name")
+        return columns
+
+
+class RowPayload(Payload):
+    """A row inside JSON. What its cells may be is for the codec to say, which has the columns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: dict[str, Cell] = Field(description="Column name to value.")
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Self:
+        """The cells. Raises BadPayload; canonical bytes come back as they are."""
+        try:
+            return cls(row=read_row(payload))
+        except ValidationError as error:
+            name = shown(error.errors(include_url=False)[0]["loc"][1])
+            raise BadPayload(f"The column {name} holds no plain value.") from error
+
+    def to_bytes(self) -> bytes:
+        """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
+        return canonical_row(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A decoded row: its numbers and its words, in the order of their columns; None is missing."""
+
+    numbers: tuple[float | None, ...]
+    words: tuple[str | None, ...]
+
+
+class TableCodec:
+    """Fulfils `Codec` for rows. Holds nothing that changes: threads may share one.
+
+    Numbers are passed on as they were measured; the network normalises, so that it is part of the
+    exported graph. `payload` is `RowPayload` with these columns in its JSON schema.
+    """
+
+    kind = "table"
+    payload: type[Payload] = RowPayload
+
+    def __init__(self, settings: TableConfig) -> None:
+        self.settings = settings
+        self.numbers = tuple(c for c in settings.columns if isinstance(c, NumberColumn))
+        self.categories = tuple(c for c in settings.columns if isinstance(c, CategoryColumn))
+        self.payload = _payload(settings.columns)
+        self._names = {column.name for column in settings.columns}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The codec that `config` describes. Raises UsageError for a value it cannot take."""
+        return cls(validated(TableConfig, config))
+
+    def config(self) -> dict[str, Any]:
+        """Plain values that rebuild this codec."""
+        return self.settings.model_dump(mode="json")
+
+    def read(self, payload: bytes) -> Row:
+        """Decode one row. A column that is absent or null is missing. Raises BadPayload."""
+        if len(payload) > self.settings.max_bytes:
+            raise BadPayload(
+                f"The row has {len(payload):,} bytes; the limit is {self.settings.max_bytes:,}."
+            )
+        row = read_row(payload)
+        if strange := sorted(row.keys() - self._names):
+            first = shown(self.settings.columns[0].name)
+            raise BadPayload(
+                f"There is no column {shown(strange[0])}.",
+                hint=f"The first of the {len(self._names)} columns is {first}.",
+            )
+        return Row(
+            numbers=tuple(column.read(row.get(column.name)) for column in self.numbers),
+            words=tuple(column.read(row.get(column.name)) for column in self.categories),
+        )
+
+    def encode(self, items: Sequence[Row]) -> Arrays:
+        """`numbers` and `present`, float32 [n, F], and `categories`, int64 [n, C].
+
+        Where a number is missing, both are 0; else `present` is 1. A category is 0 where it is
+        missing, 1 where its value is not listed, else 2 and its place among the listed values. A
+        table without numbers has not the first two, one without categories not the third.
+        """
+        arrays: Arrays = {}
+        if self.numbers:
+            shape = len(items), len(self.numbers)
+            cells = [[value is not None for value in item.numbers] for item in items]
+            values = [[value or 0.0 for value in item.numbers] for item in items]
+            arrays["numbers"] = np.array(values, np.float32).reshape(shape)
+            arrays["present"] = np.array(cells, np.float32).reshape(shape)
+        if self.categories:
+            places = [self._positions(item) for item in items]
+            shape = len(items), len(self.categories)
+            arrays["categories"] = np.array(places, np.int64).reshape(shape)
+        return arrays
+
+    def features(self, item: Row) -> dict[str, float]:
+        """Each column as in the arrays, then 0 or 1 for what is missing or not listed.
+
+        `COLUMN` is the number (0 where missing) or the category's position. `missing.COLUMN` is
+        there for a column that may be missing, `unknown.COLUMN` for a category. A position is a
+        name and no measure: values that less than a tenth of the rows have share a bin with
+        their neighbours in the list, so a list by likeness, or by frequency, tells most.
+        """
+        features = {
+            column.name: value or 0.0
+            for column, value in zip(self.numbers, item.numbers, strict=True)
+        }
+        for category, place in zip(self.categories, self._positions(item), strict=True):
+            features[category.name] = float(place)
+            features[f"unknown.{category.name}"] = float(place == UNKNOWN)
+        cells = zip((*self.numbers, *self.categories), (*item.numbers, *item.words), strict=True)
+        absent = {c.name: float(value is None) for c, value in cells if not c.required}
+        return features | {f"missing.{name}": value for name, value in absent.items()}
+
+    def fingerprint(self, payload: bytes) -> Fingerprint:
+        """Of the values, however they are written (1, 1.0; null, absent). Raises BadPayload.
+
+        Rows have no perceptual hash. `near` is a part of the digest, so that only identical rows
+        are near: two others are about 32 bits apart.
+        """
+        item = self.read(payload)
+        cells = zip((*self.numbers, *self.categories), (*item.numbers, *item.words), strict=True)
+        there = {column.name: value for column, value in cells if value is not None}
+        digest = hashlib.sha256(canonical_row(there)).digest()
+        return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))
+
+    def _positions(self, item: Row) -> list[int]:
+        return [c.position(word) for c, word in zip(self.categories, item.words, strict=True)]
+
+
+def _payload(columns: Sequence[Column]) -> type[RowPayload]:
+    schema = {
+        "type": "object",
+        "properties": {column.name: column.schema_of_cell() for column in columns},
+        "required": [column.name for column in columns if column.required],
+        "additionalProperties": False,
+    }
+    described = Field(
+        description="Column name to value.",
+        examples=[{column.name: column.example for column in columns}],
+    )
+    row = Annotated[dict[str, Cell], WithJsonSchema(schema)]
+    return create_model("TableRow", __base__=RowPayload, row=(row, described))

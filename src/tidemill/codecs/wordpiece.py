@@ -1,0 +1,85 @@
+"""Pieces of words by a saved tokenizer: what a pretrained language model reads of a text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from tidemill.domain.errors import UsageError
+
+LONGEST = 10
+"""Characters that are tokenised for each piece that is kept. English has four or five a piece."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """The pieces of one text: `ids` int64 [t], the tokenizer's marks at both ends included.
+
+    `characters` of the text were read; fewer than it has when it was cut. `unknown` counts the
+    pieces that the vocabulary has no name for.
+    """
+
+    ids: npt.NDArray[np.int64]
+    characters: int
+    unknown: int
+
+
+class WordPieces:
+    """A tokenizer that cuts and never pads, whatever its file says. Threads may share one.
+
+    `saved` is the JSON text of the tokenizers library (a model's `tokenizer.json`); `max_tokens`
+    counts the marks that it adds. Raises UsageError when it cannot be opened, or when nothing but
+    the marks would fit.
+    """
+
+    def __init__(self, saved: str, max_tokens: int) -> None:
+        try:
+            tokenizer = Tokenizer.from_str(saved)
+        except Exception as error:  # the library raises nothing narrower
+            raise UsageError(
+                f"The tokenizer cannot be opened: {error}.",
+                hint="Give the text of a model's tokenizer.json.",
+            ) from error
+        self.marks: int = tokenizer.num_special_tokens_to_add(is_pair=False)
+        if max_tokens <= self.marks:
+            raise UsageError(
+                f"The tokenizer adds {self.marks} marks to a text, and max_tokens is {max_tokens}.",
+                hint="Choose a max_tokens that leaves room for the text.",
+            )
+        # These belong to the object, not to a call: set once, before any thread sees it.
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_tokens)
+        # A payload that spells out a mark, such as "[SEP]", means its letters.
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._most = max_tokens * LONGEST
+        self._unknown = _unknown(tokenizer, saved)
+
+    def read(self, text: str) -> Pieces:
+        """The pieces of a text, at most `max_tokens` of its first 10 characters for each.
+
+        So a text of any length takes as long as one that fits.
+        """
+        head = text[: self._most]
+        found = self._tokenizer.encode(head)
+        ids = found.ids
+        characters = len(head)
+        if found.overflowing:
+            characters = max((end for _, end in found.offsets), default=0)
+        return Pieces(
+            ids=np.array(ids, dtype=np.int64),
+            characters=characters,
+            unknown=0 if self._unknown is None else ids.count(self._unknown),
+        )
+
+
+def _unknown(tokenizer: Tokenizer, saved: str) -> int | None:
+    """The id of what the vocabulary cannot spell; none where it can spell everything."""
+    model = json.loads(saved)["model"]
+    number: int | None = model.get("unk_id")
+    name: str | None = model.get("unk_token")
+    return number if name is None else tokenizer.token_to_id(name)

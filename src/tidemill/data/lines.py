@@ -1,0 +1,43 @@
+"""A text file line by line, in the encoding that was stated and in no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from tidemill.domain.errors import DataError, UsageError
+
+Encoding = Literal["utf-8", "latin-1", "cp1252"]
+"""The encodings in which a line ends at the byte of a line feed, and files are found."""
+
+_MARK = "\ufeff"
+
+
+def read_lines(path: Path, encoding: Encoding) -> Iterator[str]:
+    """The lines with their ends, decoded one at a time; a byte order mark is left out.
+
+    Raises UsageError for another encoding, DataError when the file cannot be read and for a byte
+    that the encoding does not have.
+    """
+    known = get_args(Encoding)
+    if encoding not in known:
+        raise UsageError(f"No encoding {encoding!r} is known.", hint=f"Use {', '.join(known)}.")
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                text = _decoded(line, encoding, f"{path.name} line {number}")
+                yield text.removeprefix(_MARK) if number == 1 else text
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _decoded(line: bytes, encoding: Encoding, where: str) -> str:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError as error:
+        others = [name for name in get_args(Encoding) if name != encoding]
+        raise DataError(
+            f"{where} is no {encoding}: byte 0x{line[error.start]:02x} at position {error.start}.",
+            hint=f"State the encoding that the file has: {' or '.join(others)}.",
+        ) from error

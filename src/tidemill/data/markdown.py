@@ -1,0 +1,115 @@
+"""What a snapshot holds, as Markdown: the figures that a pull request is judged by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tidemill.data.opened import OpenSnapshot
+from tidemill.data.statistics import describe
+from tidemill.domain.types import Example
+
+SAMPLES = 3
+"""How many texts of each source are shown."""
+SHOWN = 80
+"""How many characters of a text are shown."""
+
+
+def markdown(opened: OpenSnapshot) -> str:
+    """Rows per source and split, labels per split, and a few texts of each source.
+
+    The same snapshot gives the same text. Nothing that stands in the data can be taken for
+    Markdown. A source whose payloads are no text shows none of them. Raises Corrupt.
+    """
+    found = describe(opened)
+    splits = list(found["splits"])
+    sizes = {split: found["splits"][split]["rows"] for split in splits}
+    lines = [
+        f"# Data of {_escaped(found['recipe'])}",
+        "",
+        f"Snapshot `{found['id'][:12]}`, {found['rows']:,} examples, policy"
+        f" {_escaped(found['policy'])}.",
+        "",
+        *_table("source", splits, found["slices"], sizes, of_all=True),
+    ]
+    for target in opened.labels:
+        counts: dict[str, dict[str, int]] = {}
+        for split in splits:
+            for label, count in found["splits"][split]["labels"][target].items():
+                counts.setdefault(label, {})[split] = count
+        lines += ["", f"## {_escaped(target)}", "", *_table("label", splits, counts, sizes)]
+    for source, texts in _texts(opened, found["sources"]).items():
+        lines += ["", f"## Samples of {_escaped(source)}", "", *texts]
+    return "\n".join(lines) + "\n"
+
+
+def _table(
+    first: str,
+    splits: Sequence[str],
+    counts: Mapping[str, Mapping[str, int]],
+    sizes: Mapping[str, int],
+    *,
+    of_all: bool = False,
+) -> list[str]:
+    """A row for each name: its count in each split, and the share of the split that this is."""
+    total = sum(sizes.values())
+    lines = [_row([first, *splits, "all"]), "|---|" + "---:|" * (len(splits) + 1)]
+    for name, row in counts.items():
+        cells = [_share(row.get(split, 0), sizes[split]) for split in splits]
+        lines.append(_row([_escaped(name), *cells, _share(sum(row.values()), total)]))
+    if of_all:
+        cells = [_share(sizes[split], total) for split in splits]
+        lines.append(_row(["all", *cells, f"{total:,}"]))
+    return lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count:,} ({count / of:.1%})" if of else "0"
+
+
+def _texts(opened: OpenSnapshot, sources: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The first texts of each source that has texts, in the snapshot's order."""
+    shown: dict[str, list[str]] = {source: [] for source in sources}
+    wanted = {source: min(SAMPLES, count) for source, count in sources.items()}
+    for example in opened.rows():
+        if len(shown[example.source]) == wanted[example.source]:
+            continue
+        text = _text(example.payload)
+        if text is None:
+            wanted[example.source] = len(shown[example.source])
+        else:
+            shown[example.source].append(f"- {_labelled(example)}: {_code(text)}")
+        if all(len(shown[source]) == wanted[source] for source in wanted):
+            break
+    return {source: texts for source, texts in shown.items() if texts}
+
+
+def _text(payload: bytes) -> str | None:
+    """A payload as one line of text, cut where it is long; None when it is none."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text:
+        return None
+    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+
+
+def _labelled(example: Example) -> str:
+    return ", ".join(_escaped(label) for _, label in sorted(example.labels.items()))
+
+
+def _code(text: str) -> str:
+    """A code span, in which nothing is Markdown, HTML, a mention or a link."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}"
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~@&])", r"\\\1", " ".join(name.split()))

@@ -1,0 +1,58 @@
+"""Several sources as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from tidemill.data.notes import notes_of
+from tidemill.domain.errors import DataError, UsageError
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Example
+
+
+class MergedSource:
+    """The examples of several sources for one task, one source after the other.
+
+    Fulfils `domain.ports.Source`. Each example keeps the name of its own source, so that an
+    evaluation can tell them apart, and has it in front of its origin. Raises UsageError when two
+    sources share a name, and DataError when an example has other targets than the first.
+    """
+
+    def __init__(self, sources: Sequence[Source], *, name: str = "merged") -> None:
+        names = [source.name for source in sources]
+        if twice := sorted({one for one in names if names.count(one) > 1}):
+            raise UsageError(f"Two sources are called {twice[0]}.")
+        self.name = name
+        self.sources = tuple(sources)
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Prepare each in turn."""
+        for source in self.sources:
+            source.prepare(progress)
+
+    def examples(self) -> Iterator[Example]:
+        """Raises what the sources raise."""
+        targets: set[str] | None = None
+        for source in self.sources:
+            for example in source.examples():
+                targets = set(example.labels) if targets is None else targets
+                if set(example.labels) != targets:
+                    raise DataError(
+                        f"{source.name}/{example.origin} has labels for"
+                        f" {', '.join(sorted(example.labels))}, not {', '.join(sorted(targets))}.",
+                        hint="Sources that are merged give labels of the same targets.",
+                    )
+                yield replace(example, origin=f"{source.name}/{example.origin}")
+        if targets is None:
+            raise DataError("The merged sources hold no example.")
+
+    def __len__(self) -> int:
+        """How many examples the sources have together. Raises what they raise."""
+        return sum(len(source) for source in self.sources)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the sources tell of their last reading."""
+        return tuple(
+            f"{source.name}: {note}" for source in self.sources for note in notes_of(source)
+        )

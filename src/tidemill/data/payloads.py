@@ -1,0 +1,79 @@
+"""How the values of a row become the payload of an example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidemill.codecs.columns import Cell, canonical_row
+from tidemill.data.rows import spelled
+from tidemill.domain.errors import DataError
+
+
+class PayloadColumns(Protocol):
+    """Which columns make the payload, and how."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+
+    def payload(self, values: Mapping[str, Any]) -> bytes | None:
+        """The payload, or None when nothing is there. Raises DataError for what cannot be one."""
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of texts. The payload is the text as it stands, in UTF-8."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def payload(self, values: Mapping[str, Any]) -> bytes | None:
+        value = values.get(self.column)
+        if not spelled(value):
+            return None
+        if not isinstance(value, str):
+            raise DataError(f"the column {self.column!r} holds no text but {value!r}")
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"the text in {self.column!r} holds half a character") from error
+
+
+@dataclass(frozen=True)
+class CellColumns:
+    """Columns of a table. The payload is the row's canonical JSON, missing cells left out.
+
+    What stands in `numbers` is read as a number, also when the file holds it as text; what stands
+    in `words` is kept as text.
+    """
+
+    numbers: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.numbers, *self.words)
+
+    def payload(self, values: Mapping[str, Any]) -> bytes | None:
+        cells: dict[str, Cell] = {}
+        for column in self.columns:
+            text = spelled(values.get(column))
+            if text:
+                cells[column] = _number(column, text) if column in self.numbers else text
+        return canonical_row(cells) if cells else None
+
+
+def _number(column: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise DataError(f"the column {column!r} holds no number but {text!r}") from error
+    if not math.isfinite(number):
+        raise DataError(f"the number in {column!r} is not finite")
+    return number

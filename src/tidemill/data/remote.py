@@ -1,0 +1,157 @@
+"""Files behind URLs, fetched once and checked against their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import httpx
+
+from tidemill.data.notes import notes_of
+from tidemill.domain.errors import Corrupt, DataError, Unavailable
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Example
+from tidemill.staging import settle, staged
+
+LIMIT = 4 * 2**30
+"""How many bytes of one file are taken at most."""
+OFFLINE = "Without a network use data=sample, or files of your own: data=files data.path=FOLDER."
+RECORD = "fetched.json"
+TIMEOUT_S = 30.0
+"""How long a server may be silent."""
+
+Progress = Callable[[int, int], None]
+
+
+class RemoteFile:
+    """A file behind a URL, or the `member` of a zip archive there, kept below `cache`.
+
+    `sha256` is that of the file which is read, so for a member the member's: archives are packed
+    anew. Without it, the digest of what came first is recorded, and holds from then on.
+    """
+
+    def __init__(self, url: str, cache: Path, *, sha256: str = "", member: str = "") -> None:
+        self.url = url
+        self.sha256 = sha256
+        self.member = member
+        key = hashlib.sha256(f"{url}\n{member}\n{sha256}".encode()).hexdigest()[:16]
+        self.folder = cache / key
+        name = PurePosixPath(member).name or PurePosixPath(httpx.URL(url).path).name or "file"
+        self.path = self.folder / name
+
+    def fetch(self, progress: Progress) -> None:
+        """Have the file at `path`, whole and with the right digest; nothing is told if it is there.
+
+        Raises Unavailable when the server cannot be reached or refuses, DataError when it sends
+        something else than was expected, Corrupt when the kept file was changed, StorageFailed.
+        A file that does not fit its digest is not kept.
+        """
+        if self.folder.is_dir():
+            self._verify()
+            return
+        with staged(self.folder.parent) as folder:
+            file = folder / self.path.name
+            self._download(file, progress)
+            digest = _digest(file)
+            if self.sha256 and digest != self.sha256:
+                raise DataError(
+                    f"{self._said()} is not the file that was expected: its sha256 is {digest}.",
+                    hint="It was changed there. Choose another revision, or files of your own.",
+                )
+            record = {"url": self.url, "member": self.member, "sha256": digest}
+            (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+            settle(folder, self.folder.name)
+
+    def _download(self, file: Path, progress: Progress) -> None:
+        if not self.member:
+            with file.open("wb") as out:
+                self._receive(out, progress)
+            return
+        archive = file.with_name("archive.zip.part")
+        with archive.open("wb") as out:
+            self._receive(out, progress)
+        self._unpack(archive, file)
+        archive.unlink()
+
+    def _receive(self, out: IO[bytes], progress: Progress) -> None:
+        done = 0
+        try:
+            with httpx.stream("GET", self.url, follow_redirects=True, timeout=TIMEOUT_S) as answer:
+                answer.raise_for_status()
+                announced = int(answer.headers.get("content-length", 0))
+                for block in answer.iter_bytes():
+                    out.write(block)
+                    done += len(block)
+                    if done > LIMIT:
+                        raise DataError(f"{self.url} is larger than {LIMIT:,} bytes.")
+                    progress(done, max(done, announced))
+        except httpx.HTTPStatusError as error:
+            raise Unavailable(
+                f"{self.url} answers with status {error.response.status_code}.", hint=OFFLINE
+            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            said = str(error) or type(error).__name__
+            raise Unavailable(f"{self.url} cannot be fetched: {said}.", hint=OFFLINE) from error
+
+    def _unpack(self, archive: Path, file: Path) -> None:
+        try:
+            with zipfile.ZipFile(archive) as packed:
+                if self.member not in packed.namelist():
+                    listed = ", ".join(packed.namelist()[:5])
+                    raise DataError(f"{self._said()} is not there; the archive holds {listed}.")
+                if packed.getinfo(self.member).file_size > LIMIT:
+                    raise DataError(f"{self._said()} is larger than {LIMIT:,} bytes.")
+                with packed.open(self.member) as member, file.open("wb") as out:
+                    shutil.copyfileobj(member, out)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{self.url} is no zip archive to read: {error}.") from error
+
+    def _verify(self) -> None:
+        try:
+            record = json.loads((self.folder / RECORD).read_text("utf-8"))
+            kept = _digest(self.path) == record["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            kept = False
+        if not kept:
+            raise Corrupt(
+                f"{self.path} is not what was fetched.", hint="Remove its folder to fetch it again."
+            )
+
+    def _said(self) -> str:
+        return f"{self.member} in {self.url}" if self.member else self.url
+
+
+class Fetched:
+    """A source over remote files, which `prepare` fetches. Fulfils `domain.ports.Source`."""
+
+    def __init__(self, source: Source, files: Sequence[RemoteFile]) -> None:
+        self.name = source.name
+        self.source = source
+        self.files = tuple(files)
+
+    def prepare(self, progress: Progress) -> None:
+        """Fetch what is missing; tells the bytes of each file. Raises what `fetch` raises."""
+        for file in self.files:
+            file.fetch(progress)
+        self.source.prepare(progress)
+
+    def examples(self) -> Iterator[Example]:
+        """Raises what the source raises, which is DataError for a file that was not fetched."""
+        return self.source.examples()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the source tells of its last reading."""
+        return notes_of(self.source)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

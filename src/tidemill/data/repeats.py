@@ -1,0 +1,67 @@
+"""How often a data set says the same thing again, in figures."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+
+from tidemill.data.inspection import Inspection
+from tidemill.domain.types import SPLITS, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How many different contents two splits have in common."""
+
+    splits: tuple[Split, Split]
+    contents: int
+
+    def line(self) -> str:
+        """The figure as a plain sentence."""
+        return f"Different contents in both {' and '.join(self.splits)}: {self.contents}."
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Rows whose content occurred before, in the source's order.
+
+    `same_label` of these bear labels that the content bore before, `other_label` do not; together
+    they are `rows`. `shared` names each pair of given splits that has contents in common.
+    """
+
+    rows: int
+    same_label: int
+    other_label: int
+    shared: tuple[Shared, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """The figures as plain sentences; none when nothing occurs twice."""
+        if not self.rows:
+            return ()
+        first = (
+            f"Rows whose content occurred before: {self.rows},"
+            f" {self.same_label} with the same label and {self.other_label} with another."
+        )
+        return (first, *(shared.line() for shared in self.shared))
+
+
+def repeats(inspection: Inspection) -> Repeats:
+    """Count the readable rows by their exact fingerprints."""
+    borne: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
+    within: dict[str, set[Split]] = defaultdict(set)
+    counts: Counter[bool] = Counter()
+    for row, fingerprint in inspection.readable:
+        labels = tuple(sorted(row.labels.items()))
+        before = borne[fingerprint.exact]
+        if before:
+            counts[labels in before] += 1
+        before.add(labels)
+        if row.split is not None:
+            within[fingerprint.exact].add(row.split)
+    shared = [
+        Shared((one, other), count)
+        for one, other in combinations(SPLITS, 2)
+        if (count := sum({one, other} <= splits for splits in within.values()))
+    ]
+    return Repeats(counts.total(), counts[True], counts[False], tuple(shared))

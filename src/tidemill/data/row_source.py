@@ -1,0 +1,137 @@
+"""Examples from rows: one column or more make the payload, one column each label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.data.payloads import PayloadColumns
+from tidemill.data.rows import Row, Rows, spelled
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Example, Split, payload_id
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The column of a label. `names` tells for each value in it which label it stands for.
+
+    Values are spelled as text: `true`, `1`, `yes` are three. Without names, the text in the column
+    is the label.
+    """
+
+    column: str
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, values: Mapping[str, Any]) -> str:
+        """The label of a row, empty when nothing is there. Raises DataError for another value."""
+        value = spelled(values.get(self.column))
+        if not value or not self.names:
+            return value
+        if value not in self.names:
+            raise DataError(
+                f"the value {value!r} of {self.column!r} stands for no label",
+                hint=f"Known values are: {', '.join(self.names)}.",
+            )
+        return self.names[value]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that belong to one split; None leaves the choice to Tidemill."""
+
+    rows: Rows
+    split: Split | None = None
+
+
+class RowSource:
+    """The examples of one or more files of rows, in the files' order.
+
+    Fulfils `domain.ports.Source`. `where` keeps only the rows whose columns have these values. A
+    row without a payload or a label is an error that names it; with `skip_blank` it is left out,
+    and `notes` counts it. One row is held at a time. When no row is left, that is an error, unless
+    the source `may_be_empty`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        payload: PayloadColumns,
+        labels: Mapping[str, LabelColumn],
+        *,
+        where: Mapping[str, str] | None = None,
+        skip_blank: bool = False,
+        may_be_empty: bool = False,
+    ) -> None:
+        self.name = name
+        self.parts = tuple(parts)
+        self.payload = payload
+        self.labels = dict(labels)
+        self.where = dict(where or {})
+        self.skip_blank = skip_blank
+        self.may_be_empty = may_be_empty
+        self._skipped: dict[str, int] = {}
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Files are there already, or their owner is told so when they are read."""
+
+    def examples(self) -> Iterator[Example]:
+        """Raises DataError with the file and the line of what is wrong."""
+        given = False
+        for part in self.parts:
+            for example in self._of(part):
+                given = True
+                yield example
+        if not given and not self.may_be_empty:
+            raise DataError(f"{self._named()} holds no row{self._condition()}.")
+
+    def __len__(self) -> int:
+        """How many examples there are now: one more reading. Raises DataError."""
+        return sum(1 for _ in self.examples())
+
+    def notes(self) -> tuple[str, ...]:
+        """What the last reading left out, a sentence for each file."""
+        return tuple(
+            f"{count} {'row' if count == 1 else 'rows'} of {name} without a text or label left out."
+            for name, count in self._skipped.items()
+            if count
+        )
+
+    def _of(self, part: Part) -> Iterator[Example]:
+        columns = [*self.payload.columns, *(label.column for label in self.labels.values())]
+        self._skipped[part.rows.name] = 0
+        for row in part.rows.read([*columns, *self.where]):
+            if any(spelled(row.values.get(key)) != value for key, value in self.where.items()):
+                continue
+            example = self._example(row, f"{part.rows.name} {row.place}", part.split)
+            if example is None:
+                self._skipped[part.rows.name] += 1
+            else:
+                yield example
+
+    def _example(self, row: Row, origin: str, split: Split | None) -> Example | None:
+        try:
+            payload = self.payload.payload(row.values)
+            labels = {target: label.label(row.values) for target, label in self.labels.items()}
+        except DataError as error:
+            raise DataError(f"{origin}: {error.message.rstrip('.')}.", hint=error.hint) from error
+        absent = [self.labels[target].column for target, label in labels.items() if not label]
+        if payload is None:
+            absent = [*self.payload.columns[:1], *absent]
+        if payload is not None and not absent:
+            return Example(payload_id(payload), payload, labels, self.name, origin, split)
+        if self.skip_blank:
+            return None
+        raise DataError(
+            f"{origin}: there is nothing in {' and '.join(map(repr, absent))}.",
+            hint="Fill it in, or let such rows be left out.",
+        )
+
+    def _named(self) -> str:
+        return ", ".join(part.rows.name for part in self.parts) or self.name
+
+    def _condition(self) -> str:
+        if not self.where:
+            return ""
+        return " where " + " and ".join(f"{key} is {value}" for key, value in self.where.items())

@@ -1,0 +1,18 @@
+"""How far something that comes in order has been gone through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Where to go on, in words that only the reader of `name` understands.
+
+    `reached` is when the end was last reached; None while it never was.
+    """
+
+    name: str
+    place: str = ""
+    reached: datetime | None = None

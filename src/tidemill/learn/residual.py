@@ -1,0 +1,90 @@
+"""A small residual network for pictures, trained from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+from tidemill.learn.augment import augment
+from tidemill.learn.network import EMBEDDING, Arrays, Network, logits_of
+from tidemill.learn.plan import TrainPlan
+
+STEM = 16
+"""Channels of the first convolution. Not fewer: torch 2.13's CPU kernel for its weight gradient
+writes out of bounds below 16 (3 channels in, channels last, 224 x 112: the process dies)."""
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2016, section 3.3), halving the size."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.relu(self.body(features) + self.shortcut(features))
+
+
+class ResidualCNN(Network):
+    """A strided stem, four residual blocks, the mean over the picture, one linear head per target.
+
+    `mean` and `std` are per channel, on the scale 0 to 1, and travel inside the graph, so that
+    serving cannot normalise otherwise than training did. `width` is the number of channels after
+    the first block; 24 gives about 0.35 million weights. Any size from 32 x 32 up works. The
+    initial weights depend on `seed` alone; the global generator is left as it was.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        targets: Mapping[str, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        width: int = 24,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.targets = dict(targets)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+        widths = (STEM, width, 2 * width, 4 * width, 4 * width)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.stem = nn.Sequential(
+                nn.Conv2d(3, STEM, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(STEM),
+                nn.ReLU(),
+            )
+            self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))
+            # A list, because a target may bear a name that a ModuleDict refuses ("keys").
+            self.heads = nn.ModuleList(nn.Linear(widths[-1], k) for k in self.targets.values())
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        # The permuted view is already in the channels-last layout that the CPU prefers.
+        pixels = image.permute(0, 3, 1, 2).float() / 255
+        features: Tensor = self.blocks(self.stem((pixels - self.mean) / self.std))
+        embedding = features.mean(dim=(2, 3))
+        outputs = {EMBEDDING: embedding}
+        for target, head in zip(self.targets, self.heads, strict=True):
+            outputs[logits_of(target)] = head(embedding)
+        return outputs
+
+    def varied(self, arrays: Arrays, generator: Generator, plan: TrainPlan) -> Arrays:
+        """Pictures flipped, warped and recoloured."""
+        images = augment(arrays["image"], generator, jitter=plan.jitter, warp=plan.warp)
+        return arrays | {"image": images}

@@ -1,0 +1,33 @@
+"""The network that an experiment's `model` names, untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidemill.learn.network import Network
+from tidemill.learn.ngram import NGramNetwork
+from tidemill.learn.text_model import NGram, TextParts
+from tidemill.learn.transformer import TransformerNetwork
+from tidemill.validation import validated
+
+
+def build(config: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> Network:
+    """Hashed n-grams from scratch, or a pretrained encoder, with a head per target."""
+    model = validated(TextParts, config).model
+    targets = {target: len(names) for target, names in labels.items()}
+    if isinstance(model, NGram):
+        return NGramNetwork(
+            targets,
+            buckets=config["codec"]["buckets"],
+            dim=model.dim,
+            dropout=model.dropout,
+            seed=config["seed"],
+        )
+    return TransformerNetwork.pretrained(
+        model.folder(),
+        targets,
+        pooling=model.pooling,
+        dropout=model.dropout,
+        seed=config["seed"],
+    )

@@ -1,0 +1,93 @@
+"""Questions answered with yes or no, the training side: one text, one answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidemill.codecs.text import TextCodec
+from tidemill.data.merged import MergedSource
+from tidemill.data.samples.questions import GeneratedSource, Questions
+from tidemill.domain.errors import DataError
+from tidemill.domain.ports import Source
+from tidemill.learn.text_model import text_codec
+from tidemill.recipes.lucky.subsets import SUBSETS, from_folder, from_hub, from_users, present
+from tidemill.recipes.recipe import Config
+from tidemill.validation import validated
+
+Name = Literal["boolq", "strategyqa", "commonsense", "justice"]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleData(_Part):
+    """Generated questions: how many per split, from which seed."""
+
+    name: Literal["sample"]
+    seed: int = Field(ge=0)
+    train: int = Field(ge=1)
+    val: int = Field(ge=1)
+    anchor: int = Field(ge=0)
+
+
+class FilesData(_Part):
+    """A folder with the subsets' files. `user` names the variable with a database's address."""
+
+    name: Literal["files"]
+    path: Path
+    subsets: Names | None
+    user: str | None
+
+
+class HubData(_Part):
+    """The subsets as they were published."""
+
+    name: Literal["hub"]
+    subsets: Names
+    user: str | None
+
+
+class Parts(BaseModel):
+    """What only this recipe understands of an experiment."""
+
+    data: Annotated[SampleData | FilesData | HubData, Field(discriminator="name")]
+
+
+class Lucky:
+    """Fulfils `recipes.recipe.Recipe`."""
+
+    name = "lucky"
+    description = "Yes or no to a question, of facts and of what is all right to do"
+    conf = Path(__file__).parent / "conf"
+
+    def check(self, config: Config) -> None:
+        validated(Parts, config)
+        self.codec(config)
+
+    def codec(self, config: Config) -> TextCodec:
+        return text_codec(config)
+
+    def source(self, config: Config, samples: Path) -> Source:
+        data = validated(Parts, config).data
+        if isinstance(data, SampleData):
+            return GeneratedSource(Questions(**data.model_dump(exclude={"name"})))
+        sources: list[Source] = []
+        if isinstance(data, HubData):
+            sources += [from_hub(name, samples) for name in data.subsets]
+        else:
+            sources += [from_folder(name, data.path) for name in data.subsets or _there(data.path)]
+        if data.user is not None:
+            sources.append(from_users(data.user))
+        return MergedSource(sources)
+
+
+def _there(folder: Path) -> list[str]:
+    if found := present(folder):
+        return found
+    pairs = "; ".join(" and ".join(subset.files) for subset in SUBSETS.values())
+    raise DataError(f"{folder} holds the files of no subset.", hint=f"Any of: {pairs}.")

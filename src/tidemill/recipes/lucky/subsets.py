@@ -1,0 +1,191 @@
+"""The original's sources of questions and judgements: where each lies, and what its labels mean.
+
+None gives a validation. It is drawn in blocks, because ETHICS has a judgement's variants, of either
+label, one below the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.data.blocks import Blocks
+from tidemill.data.formats import open_rows
+from tidemill.data.hub import hub_url
+from tidemill.data.payloads import TextColumn
+from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.row_source import LabelColumn, Part, RowSource
+from tidemill.data.rows import Row, Rows, spelled
+from tidemill.data.sql_rows import SqlRows
+from tidemill.domain.types import Split
+
+TARGET = "answer"
+SPLITS: tuple[Split, Split] = ("train", "anchor")
+
+MEANT = {"1": "yes", "0": "no", "true": "yes", "false": "no"}
+WRONG_IS_ONE = {"0": "yes", "1": "no"}
+"""ETHICS asks of an act whether it is wrong; Lucky is asked whether it is all right."""
+SAID = {**MEANT, "yes": "yes", "no": "no"}
+"""What the original's database may hold: booleans, or the words that its API took."""
+
+_BOOLQ = ("google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5")
+_STRATEGYQA = ("ChilleD/StrategyQA", "705562638fe1d8ca6bb98c66fc8f94d45fda8c83")
+_ETHICS = (
+    "https://raw.githubusercontent.com/EleutherAI/gpt-neox/"
+    "49e7b2c7ac5ab67b89400dff7cc9d1cc40bc9422/data/ethics/"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file behind a URL. Without a digest, that of the first fetch is recorded and holds."""
+
+    url: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class ShortRows:
+    """The rows that ETHICS calls short: a sentence or two. Fulfils `rows.Rows`."""
+
+    rows: Rows
+
+    @property
+    def name(self) -> str:
+        return self.rows.name
+
+    def read(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Raises what the rows raise."""
+        for row in self.rows.read([*columns, "is_short"]):
+            if spelled(row.values["is_short"]).lower() == "true":
+                yield row
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """One source: `files` are its train and its test in a folder, `published` the same behind URLs.
+
+    `columns` are those of text and label in the files, `published_columns` there. `values` says
+    which label a value stands for. With `short`, only the rows count whose `is_short` is true; the
+    file NAME_short.csv holds those alone.
+    """
+
+    files: tuple[str, str]
+    columns: tuple[str, str]
+    values: Mapping[str, str]
+    published: tuple[Published, Published]
+    published_columns: tuple[str, str]
+    short: bool = False
+
+    def paths(self, folder: Path) -> list[Path]:
+        """The files of a folder, whether they are there or not."""
+        paths = [folder / name for name in self.files]
+        return [_cut(path) if self.short and _cut(path).is_file() else path for path in paths]
+
+    def rows(self, path: Path) -> Rows:
+        """The rows of one file that count."""
+        rows = open_rows(path)
+        return ShortRows(rows) if self.short and not path.stem.endswith("_short") else rows
+
+
+SUBSETS: dict[str, Subset] = {
+    "boolq": Subset(
+        ("boolq_train.csv", "boolq_test.csv"),
+        ("input", "label"),
+        MEANT,
+        (
+            Published(
+                hub_url(*_BOOLQ, "data/train-00000-of-00001.parquet"),
+                "4f028e992c0bd4df30b9f056f4946b64f5c23028034ff0ed5ea467d8538cc623",
+            ),
+            Published(
+                hub_url(*_BOOLQ, "data/validation-00000-of-00001.parquet"),
+                "52355d11524b4b874a9b9dcc278feb10f672d52c4f4eff9872e695ede59820f8",
+            ),
+        ),
+        ("question", "answer"),
+    ),
+    "strategyqa": Subset(
+        ("strategyqa_train.csv", "strategyqa_test.csv"),
+        ("input", "label"),
+        MEANT,
+        (
+            Published(
+                hub_url(*_STRATEGYQA, "data/train-00000-of-00001-506370352f622815.parquet"),
+                "82262246f9f669cc69128c64d96e81860d232482565ecb9d9c63e7ee2c6574a7",
+            ),
+            Published(hub_url(*_STRATEGYQA, "data/test-00000-of-00001-bae602f3ee37f4ca.parquet")),
+        ),
+        ("question", "answer"),
+    ),
+    "commonsense": Subset(
+        ("cm_train.csv", "cm_test.csv"),
+        ("input", "label"),
+        WRONG_IS_ONE,
+        (
+            Published(f"{_ETHICS}commonsense/cm_train.csv"),
+            Published(f"{_ETHICS}commonsense/cm_test.csv"),
+        ),
+        ("input", "label"),
+        short=True,
+    ),
+    "justice": Subset(
+        ("justice_train.csv", "justice_test.csv"),
+        ("scenario", "label"),
+        MEANT,
+        (
+            Published(
+                f"{_ETHICS}justice/justice_train.csv",
+                "175c8255f5ee3d99ad381cd716473367274dc24b3832d5e3357f37f1779a7d3f",
+            ),
+            Published(
+                f"{_ETHICS}justice/justice_test.csv",
+                "d7cc506a1055915d455a9244b26de573c75a760d416a8508a9420d41cbf40250",
+            ),
+        ),
+        ("scenario", "label"),
+    ),
+}
+
+
+def present(folder: Path) -> list[str]:
+    """The subsets whose files are all in a folder."""
+    found = SUBSETS.items()
+    return [name for name, one in found if all(path.is_file() for path in one.paths(folder))]
+
+
+def from_folder(name: str, folder: Path) -> Blocks:
+    """A subset from the CSV files in a folder."""
+    subset = SUBSETS[name]
+    return Blocks(_source(name, subset, subset.paths(folder), subset.columns))
+
+
+def from_hub(name: str, cache: Path) -> Blocks:
+    """A subset from where it was published, fetched once into `cache`."""
+    subset = SUBSETS[name]
+    files = [RemoteFile(one.url, cache, sha256=one.sha256) for one in subset.published]
+    paths = [file.path for file in files]
+    return Blocks(Fetched(_source(name, subset, paths, subset.published_columns), files))
+
+
+def from_users(variable: str) -> RowSource:
+    """What the original's users said: its table, at the address in an environment variable."""
+    query = "SELECT prompt, label, time FROM user_data"
+    rows = SqlRows(variable, query, ("time", "prompt", "label"), name="user_data")
+    labels = {TARGET: LabelColumn("label", SAID)}
+    # Nobody has said anything on the first day.
+    return RowSource("user", [Part(rows)], TextColumn("prompt"), labels, may_be_empty=True)
+
+
+def _source(
+    name: str, subset: Subset, paths: Sequence[Path], columns: tuple[str, str]
+) -> RowSource:
+    parts = [Part(subset.rows(path), split) for path, split in zip(paths, SPLITS, strict=True)]
+    text, label = columns
+    labels = {TARGET: LabelColumn(label, subset.values)}
+    return RowSource(name, parts, TextColumn(text), labels, skip_blank=True)
+
+
+def _cut(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}_short")

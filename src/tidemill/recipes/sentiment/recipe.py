@@ -1,0 +1,127 @@
+"""Sentiment of financial texts, the training side: one text, one of three sentiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidemill.codecs.text import TextCodec
+from tidemill.data.formats import SUFFIXES, open_rows
+from tidemill.data.lines import Encoding
+from tidemill.data.payloads import TextColumn
+from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.row_source import LabelColumn, Part, RowSource
+from tidemill.data.rows import spelled
+from tidemill.data.samples.headlines import GeneratedSource, Headlines
+from tidemill.data.stratified import Stratified
+from tidemill.domain.errors import DataError
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Split
+from tidemill.learn.text_model import text_codec
+from tidemill.recipes.recipe import Config
+from tidemill.validation import validated
+
+TARGET = "sentiment"
+SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test": "anchor"}
+"""What a file's name says about its rows; the original calls its validation `eval`."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleData(_Part):
+    """Generated headlines: how many per split, from which seed."""
+
+    name: Literal["sample"]
+    seed: int = Field(ge=0)
+    train: int = Field(ge=1)
+    val: int = Field(ge=1)
+    anchor: int = Field(ge=0)
+
+
+class FilesData(_Part):
+    """A person's own rows; `test` is the share that `Stratified` draws."""
+
+    name: Literal["files"]
+    path: Path
+    text: str
+    label: str
+    columns: tuple[str, ...]
+    encoding: Encoding
+    where: dict[str, str | bool | int | float] | None
+    test: float | None = Field(gt=0, lt=1)
+    seed: int = Field(ge=0)
+
+
+class KaggleData(_Part):
+    """A file within an archive behind a URL."""
+
+    name: Literal["kaggle"]
+    url: str
+    member: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Parts(BaseModel):
+    """What only this recipe understands of an experiment."""
+
+    data: Annotated[SampleData | FilesData | KaggleData, Field(discriminator="name")]
+
+
+class Sentiment:
+    """Fulfils `recipes.recipe.Recipe`."""
+
+    name = "sentiment"
+    description = "Sentiment of financial headlines and posts"
+    conf = Path(__file__).parent / "conf"
+
+    def check(self, config: Config) -> None:
+        validated(Parts, config)
+        self.codec(config)
+
+    def codec(self, config: Config) -> TextCodec:
+        return text_codec(config)
+
+    def source(self, config: Config, samples: Path) -> Source:
+        data = validated(Parts, config).data
+        if isinstance(data, SampleData):
+            return GeneratedSource(Headlines(**data.model_dump(exclude={"name"})))
+        if isinstance(data, KaggleData):
+            file = RemoteFile(data.url, samples, sha256=data.sha256, member=data.member)
+            rows = [Part(open_rows(file.path))]
+            return Fetched(_labelled("kaggle", rows, "Sentence", "Sentiment"), [file])
+        given = _labelled("files", _parts(data), data.text, data.label, data.where)
+        if data.test is None:
+            return given
+        return Stratified(given, self.codec(config), share=data.test, seed=data.seed)
+
+
+def _labelled(
+    name: str, parts: list[Part], text: str, label: str, where: Mapping[str, object] | None = None
+) -> RowSource:
+    kept = {column: spelled(value) for column, value in (where or {}).items()}
+    labels = {TARGET: LabelColumn(label)}
+    return RowSource(name, parts, TextColumn(text), labels, where=kept, skip_blank=True)
+
+
+def _parts(data: FilesData) -> list[Part]:
+    """One file without splits, or the files of a folder that are named after theirs."""
+    files = [data.path]
+    if data.path.is_dir():
+        files = [path for path in sorted(data.path.iterdir()) if path.suffix.lower() in SUFFIXES]
+    named = {path: SPLITS.get(path.stem.lower()) for path in files}
+    if len(files) > 1:
+        named = {path: split for path, split in named.items() if split}
+    if not named:
+        raise DataError(
+            f"{data.path} holds no {' or '.join(SPLITS)} file of rows.",
+            hint=f"Give one file, or a folder with train.csv and test.csv ({', '.join(SUFFIXES)}).",
+        )
+    return [
+        Part(open_rows(path, encoding=data.encoding, names=data.columns), split)
+        for path, split in named.items()
+    ]

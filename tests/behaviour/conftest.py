@@ -1,0 +1,84 @@
+"""One trained service of each text recipe, and one that learnt nonsense, for all tests here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.broken import Misled
+from tests.behaviour.grammar import GRAMMARS
+from tests.behaviour.service import Ask, Service, asking, learn, serving, workspace
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.codecs.text import TextCodec
+from tidemill.domain.errors import GateRefused
+from tidemill.predictor import Model
+from tidemill.recipes.recipe import open_recipe
+from tidemill.workshop.promotion import promote
+from tidemill.workshop.root import Workshop
+
+LEARNT = ("data.val=300", "data.anchor=300")
+"""What is trained on is the sample as it ships; only what judges it is smaller."""
+NONSENSE = ("data.train=600", "data.val=150", "data.anchor=150", "train.epochs=3")
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(f"behaviour {name}")) for name in GRAMMARS
+    ],
+)
+def recipe(request: pytest.FixtureRequest) -> str:
+    """The name of each text recipe in turn; one worker does all of its tests."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The recipe's champion, being served. Nobody trains or promotes there."""
+    home = tmp_path_factory.mktemp(recipe) / "home"
+    workshop = workspace(home, create=True)
+    promote(workshop, learn(workshop, open_recipe(recipe), *LEARNT).version.id)
+    workshop.ledger.close()
+    with serving(home, recipe) as served:
+        assert served.door.ask("GET", "/v1/ready").status_code == 200
+        yield served
+
+
+@pytest.fixture(scope="session")
+def misled(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """A model that learnt labels at random, asked by itself: the gate keeps it from a server."""
+    workshop = workspace(tmp_path_factory.mktemp(f"misled {recipe}") / "home", create=True)
+    version = learn(workshop, Misled(open_recipe(recipe)), *NONSENSE).version
+    with pytest.raises(GateRefused):
+        promote(workshop, version.id)
+    predictor = workshop.predictor(version)
+    workshop.ledger.close()
+    return asking(predictor, GRAMMARS[recipe].target)
+
+
+@pytest.fixture
+def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
+    """`miscoded(codec)`: the champion's graph and labels behind another codec."""
+    workshop = workspace(service.home)
+    bundle = workshop.bundles.open(workshop.champion().bundle)
+    workshop.ledger.close()
+
+    def build(codec: type[TextCodec]) -> Ask:
+        made = codec.from_config(bundle.codec.config())
+        model = Model(made, bundle.labels, OnnxRuntime(bundle.model))
+        return asking(model, service.grammar.target)
+
+    return build
+
+
+@pytest.fixture
+def copied(service: Service, tmp_path: Path) -> Iterator[Workshop]:
+    """A copy of the workspace, to do with as a test pleases; `serving` may be given its home."""
+    shutil.copytree(service.home, tmp_path / "home", ignore=shutil.ignore_patterns("traffic"))
+    opened = workspace(tmp_path / "home")
+    yield opened
+    opened.ledger.close()

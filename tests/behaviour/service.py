@@ -1,0 +1,134 @@
+"""A recipe's service as its clients see it: trained on its sample, promoted, asked over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.behaviour.grammar import GRAMMARS, Grammar
+from tests.web.conftest import NEVER_MS, Door, running
+from tidemill.learn.progress import Progress
+from tidemill.predictor import Model
+from tidemill.recipes.recipe import Recipe
+from tidemill.serving import open_serving
+from tidemill.settings import read_settings
+from tidemill.web.app import create_app
+from tidemill.workshop.planning import plan
+from tidemill.workshop.root import Workshop, open_trainer, open_workshop
+from tidemill.workshop.training import Finished, take_snapshot, train_version
+
+Chances = Mapping[str, float]
+"""The probability under each label's name."""
+Ask = Callable[[Sequence[str]], list[Chances]]
+
+TOGETHER = 65
+"""Texts that one run of the model takes: one, and 64 beside it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A recipe's own route: how to send a text, and where label and probability stand."""
+
+    path: str
+    form: Callable[[str], dict[str, Any]]
+    read: Callable[[Any], tuple[str, float]]
+
+
+def _oracle(body: Any) -> tuple[str, float]:
+    label = top(body["probs"])
+    return label, body["probs"][label]
+
+
+WAYS = {
+    "lucky": Way("/ask_model/", lambda text: {"params": {"question": text}}, _oracle),
+    "sentiment": Way(
+        "/predict",
+        lambda text: {"json": {"text": text}},
+        lambda body: (body["label"], body["score"]),
+    ),
+}
+
+
+def top(chances: Chances) -> str:
+    """The name with the largest probability."""
+    return max(chances, key=lambda name: chances[name])
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running app over a workspace, and what the grammar knows of its texts."""
+
+    recipe: str
+    home: Path
+    door: Door
+
+    @property
+    def grammar(self) -> Grammar:
+        return GRAMMARS[self.recipe]
+
+    @property
+    def way(self) -> Way:
+        return WAYS[self.recipe]
+
+    def ask(self, texts: Sequence[str]) -> list[Chances]:
+        """The answers of `POST /v1/predict`, as many texts to a request as it takes."""
+        told: list[Chances] = []
+        for at in range(0, len(texts), TOGETHER):
+            body = {"instances": [{"text": text} for text in texts[at : at + TOGETHER]]}
+            response = self.door.ask("POST", "/v1/predict", json=body)
+            assert response.status_code == 200, response.text
+            told += [entry["probabilities"] for entry in response.json()["predictions"]]
+        return told
+
+    def ask_own(self, text: str) -> httpx.Response:
+        """The response of the recipe's own route."""
+        return self.door.ask("POST", self.way.path, **self.way.form(text))
+
+
+def asking(model: Model, target: str) -> Ask:
+    """Asks a model by itself, where a server would refuse to serve it."""
+
+    def ask(texts: Sequence[str]) -> list[Chances]:
+        items = [model.read(text.encode()) for text in texts]
+        answers = [row for part in _parts(items) for row in model.answer(part)]
+        return [
+            next(answer.probabilities for answer in row if answer.target == target)
+            for row in answers
+        ]
+
+    return ask
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(items), TOGETHER):
+        yield items[at : at + TOGETHER]
+
+
+def learn(workshop: Workshop, recipe: Recipe, *overrides: str) -> Finished:
+    """A version of the recipe, trained as `tidemill train` does."""
+    _, experiment = plan(recipe.name, overrides)
+    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    train = open_trainer(recipe.name)
+    return train_version(workshop, recipe, experiment, intake.snapshot, train, Progress())
+
+
+def workspace(home: Path, *, create: bool = False) -> Workshop:
+    """The parts over a workspace; whoever opens it closes its ledger."""
+    return open_workshop(read_settings(home=home, actor="ada"), create=create)
+
+
+@contextmanager
+def serving(home: Path, recipe: str) -> Iterator[Service]:
+    """The app of `tidemill serve` over a workspace, after one look at the ledger."""
+    parts, routes = open_serving(read_settings(home=home, batch=TOGETHER, poll_ms=NEVER_MS))
+    try:
+        with running(create_app(parts, routes)) as door:
+            door.slots.step()
+            yield Service(recipe, home, door)
+    finally:
+        parts.close()

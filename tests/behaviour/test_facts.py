@@ -1,0 +1,71 @@
+"""What is learnt from and what judges have nothing in common, and neither has been seen here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.service import Service, workspace
+from tidemill.data.samples import headlines, questions
+from tidemill.domain.types import Example
+from tidemill.workshop.planning import plan
+
+PLANT = {"lucky": questions.plant, "sentiment": headlines.plant}
+
+
+def plain(text: str) -> str:
+    """What is the same text to a person: neither case nor blanks tell two apart."""
+    return " ".join(text.lower().split())
+
+
+def shared(rows: Iterable[Example]) -> set[str]:
+    """The texts that stand in more than one split."""
+    splits: dict[str | None, set[str]] = defaultdict(set)
+    for row in rows:
+        splits[row.split].add(plain(row.payload.decode()))
+    assert len(splits) >= 2
+    return set().union(*(one & other for one, other in combinations(splits.values(), 2)))
+
+
+@pytest.fixture
+def rows(service: Service) -> list[Example]:
+    """The snapshot that the champion learnt from."""
+    workshop = workspace(service.home)
+    found = list(workshop.snapshots.open(workshop.champion().snapshot).rows())
+    workshop.ledger.close()
+    return found
+
+
+def test_no_text_is_learnt_from_and_judged_on(rows: list[Example]) -> None:
+    assert {row.split for row in rows} == {"train", "val", "anchor"}
+    assert shared(rows) == set()
+
+
+def test_no_text_has_two_labels(rows: list[Example]) -> None:
+    labels: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        labels[plain(row.payload.decode())].update(row.labels.values())
+    assert {text for text, names in labels.items() if len(names) > 1} == set()
+
+
+def test_every_split_holds_every_label(service: Service, rows: list[Example]) -> None:
+    held = {(row.split, row.labels[service.grammar.target]) for row in rows}
+    assert len(held) == 3 * len(service.grammar.labels)
+
+
+def test_what_is_asked_here_was_not_learnt(service: Service, rows: list[Example]) -> None:
+    learnt = {plain(row.payload.decode()) for row in rows}
+    asked = [text for label in service.grammar.labels for text in service.grammar.fresh(label, 200)]
+    assert learnt.isdisjoint(map(plain, asked))
+
+
+def test_a_text_that_leaked_is_noticed(recipe: str, tmp_path: Path) -> None:
+    PLANT[recipe](tmp_path / "new")
+    chosen, experiment = plan(recipe, ["data=files", f"data.path={tmp_path / 'new'}"])
+    source = chosen.source(experiment.tree(), tmp_path)
+    source.prepare(lambda _done, _all: None)
+    assert len(shared(source.examples())) == 1

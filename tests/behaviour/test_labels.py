@@ -1,0 +1,126 @@
+"""Label order, from the training's texts to what a client reads: a name means what it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.behaviour import shares
+from tests.behaviour.broken import swapped
+from tests.behaviour.service import Service, asking, serving, top
+from tidemill.bundle import MANIFEST
+from tidemill.domain.errors import GateRefused
+from tidemill.domain.events import VersionRegistered
+from tidemill.domain.types import ModelVersion
+from tidemill.recipes.lucky import routes as lucky
+from tidemill.recipes.sentiment import routes as sentiment
+from tidemill.workshop.promotion import promote
+from tidemill.workshop.root import Workshop
+
+MOST = {"lucky": 0.82, "sentiment": 0.7}
+"""The share of each label's texts that must bear its name; measured 0.91 and 0.8, or more."""
+FEW = 20
+"""Texts of each label that the recipe's own route is asked, one by one."""
+
+
+def test_texts_of_a_label_are_answered_with_its_name(service: Service) -> None:
+    for label in service.grammar.labels:
+        texts = service.grammar.fresh(label, 200)
+        assert shares.named(service.ask, texts, label) >= MOST[service.recipe], label
+
+
+def test_every_route_gives_a_name_the_same_probability(service: Service) -> None:
+    texts = service.grammar.mixed(FEW * len(service.grammar.labels))
+    for text, chances in zip(texts, service.ask(texts), strict=True):
+        label, chance = service.way.read(service.ask_own(text).json())
+        assert label == top(chances)
+        assert chance == pytest.approx(chances[label], abs=1e-6)
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_recipes_own_route_names_texts_as_they_are(service: Service) -> None:
+    for label in service.grammar.labels:
+        answers = [service.ask_own(text).json() for text in service.grammar.fresh(label, FEW)]
+        named = [service.way.read(answer)[0] == label for answer in answers]
+        assert sum(named) / FEW >= 0.6, label
+
+
+def test_names_that_were_swapped_are_noticed(service: Service) -> None:
+    for label in service.grammar.labels:
+        texts = service.grammar.fresh(label, 200)
+        assert shares.named(swapped(service.ask), texts, label) <= 0.3, label
+
+
+def turned_round(workshop: Workshop) -> ModelVersion:
+    """Another version of the champion, whose bundle has the names in another order."""
+    champion = workshop.champion()
+    folder = workshop.bundles.open(champion.bundle).path
+    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != MANIFEST}
+    labels = {name: [*row[1:], row[0]] for name, row in json.loads(files["labels.json"]).items()}
+    bundle = workshop.bundles.write(
+        champion.recipe, {**files, "labels.json": json.dumps(labels).encode()}
+    )
+    with workshop.ledger.begin() as unit:
+        version = replace(champion, id=unit.next_version(), bundle=bundle)
+        told = VersionRegistered(actor="eve", subject=version.id, bundle=bundle, run=version.run)
+        unit.add(version, told)
+    return version
+
+
+def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
+    service: Service, copied: Workshop
+) -> None:
+    version = turned_round(copied)
+    with pytest.raises(GateRefused, match="label_names"):
+        promote(copied, version.id)
+    ask = asking(copied.predictor(version), service.grammar.target)
+    for label in service.grammar.labels:
+        assert shares.named(ask, service.grammar.fresh(label, 200), label) <= 0.3, label
+    promote(copied, version.id, override="Eve says it is fine.")
+    with serving(copied.home, service.recipe) as refused:
+        assert "was answered where" in fault(refused)
+        [text] = service.grammar.mixed(1)
+        assert refused.ask_own(text).status_code == 503
+
+
+def swap_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the original did: yes is told as no."""
+    true = lucky.oracle
+
+    def oracle(prediction: Any) -> lucky.Oracle:
+        told = true(prediction).probs
+        return lucky.Oracle(probs=lucky.Chances(yes=told.no, no=told.yes))
+
+    monkeypatch.setattr(lucky, "oracle", oracle)
+
+
+def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Good news is told as bad."""
+    true = sentiment.sentiment
+    names = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
+
+    def told(prediction: Any) -> sentiment.Sentiment:
+        said = true(prediction)
+        return said.model_copy(update={"label": names[said.label]})
+
+    monkeypatch.setattr(sentiment, "sentiment", told)
+
+
+def test_a_route_that_swaps_its_names_is_never_served(
+    service: Service, copied: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    {"lucky": swap_oracle, "sentiment": swap_sentiment}[service.recipe](monkeypatch)
+    with serving(copied.home, service.recipe) as refused:
+        assert f"POST {service.way.path}" in fault(refused)
+        assert "was answered where" in fault(refused)
+
+
+def fault(service: Service) -> str:
+    """What the server says of why it is not ready."""
+    response = service.door.ask("GET", "/v1/ready")
+    assert response.status_code == 503
+    message: str = response.json()["error"]["message"]
+    return message

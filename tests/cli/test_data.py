@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ask
+from tidemill.cli.screen import LISTED, _listed
+from tidemill.data.checks import Finding
+from tidemill.data.samples.faults import plant
+
+
+def test_a_kind_with_many_findings_is_counted_after_the_first() -> None:
+    found = [Finding("conflict", "error", f"Row {n}.", (f"{n}",)) for n in range(LISTED + 3)]
+    found.insert(1, Finding("leak", "error", "Elsewhere.", ("x",)))
+    lines = list(_listed(found))
+    assert len(lines) == LISTED + 2
+    assert lines[:2] == ["error: Row 0. [conflict]", "error: Elsewhere. [leak]"]
+    assert lines[-1] == "... and 3 more [conflict]; --json lists them all"
+
+
+def test_a_check_tells_what_occurs_again(tell: Ask, tmp_path: Path) -> None:
+    plant(tmp_path / "leaves")
+    words = ("data", "check", "coffee", "data=folder", f"data.path={tmp_path / 'leaves'}")
+    said = tell(*words)
+    assert said.code == 3
+    repeated = "Rows whose content occurred before: 3, 2 with the same label and 1 with another."
+    assert repeated in said.err
+    assert "Different contents in both train and anchor: 1." in said.err
+    body = tell(*words, "--json").body
+    assert body["repeats"] == {
+        "rows": 3,
+        "same_label": 2,
+        "other_label": 1,
+        "shared": [{"splits": ["train", "anchor"], "contents": 1}],
+    }
+    assert body["notes"] == []
+    assert len(body["findings"]) == 4
+
+
+def test_statistics_come_as_markdown(tell: Ask) -> None:
+    said = tell("data", "stats", "--markdown")
+    assert said.code == 0
+    assert said.out.startswith("# Data of ")
+    assert said.out == tell("data", "stats", "--markdown").out
+    assert "| source | train |" in said.out
+
+
+@pytest.mark.parametrize("value", ["maybe", "2"])
+def test_whether_a_test_is_kept_is_yes_or_no(tell: Ask, value: str) -> None:
+    said = tell("data", "check", "coffee", f"checks.keep_anchor={value}")
+    assert said.code == 2
+    assert "keep_anchor" in said.err

@@ -1,0 +1,235 @@
+"""The text codec reads what people send, and refuses the rest with a sentence."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidemill.codecs.codec import open_codec
+from tidemill.codecs.grams import grams
+from tidemill.codecs.text import GramsForm, TextCodec, TextPayload
+from tidemill.domain.errors import BadPayload, UsageError
+
+CONFIG: dict[str, Any] = {
+    "form": "grams",
+    "buckets": 4096,
+    "word_max": 2,
+    "char_min": 3,
+    "char_max": 4,
+    "max_grams": 512,
+}
+SHORT, LONG = b"Sales fell.", b"Sales of the new line rose by a third, and so did the margin."
+MEGABYTE = b"The tide turns the mill. " * 40_000
+
+
+@pytest.fixture
+def codec() -> TextCodec:
+    return TextCodec.from_config(CONFIG)
+
+
+def test_it_is_found_by_entry_point() -> None:
+    codec = open_codec("text", CONFIG)
+    assert isinstance(codec, TextCodec)
+    assert codec.kind == "text"
+    assert codec.payload is TextPayload
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"a plain text", "a plain text"),
+        (b"  two\tblanks \r\n at a line's end\n", "two blanks at a line's end"),
+        (b"\xef\xbb\xbfbehind a byte order mark", "behind a byte order mark"),
+        ("joined \ufeff\ufefffiles\ufeff".encode(), "joined files"),
+        (b"NUL\x00and\x1bothers\x7f", "NUL and others"),
+        ("a\x85b\x92c".encode(), "a b c"),
+        ("no\u00a0break\u3000wide\u2028line".encode(), "no break wide line"),
+        ("naïve 漢字 👍🏽 e\u0301".encode(), "naïve 漢字 👍🏽 e\u0301"),
+        ("zero\u200bwidth".encode(), "zero\u200bwidth"),
+        (b"?", "?"),
+    ],
+)
+def test_what_is_read(codec: TextCodec, payload: bytes, text: str) -> None:
+    assert codec.read(payload).text == text
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"   ", b"\n\t\r\n", b"\x00\x01", b"\xef\xbb\xbf", "\u200b \u2060".encode()]
+)
+def test_nothing_to_read(codec: TextCodec, payload: bytes) -> None:
+    for call in (codec.read, codec.fingerprint):
+        with pytest.raises(BadPayload, match="The text is empty") as caught:
+            call(payload)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("payload", "where"),
+    [
+        (b"caf\xe9 in latin-1", "byte 0xe9 at position 3"),
+        (b"cut short \xe6\xbc", "byte 0xe6 at position 10"),
+        (b"\xff\xfea\x00", "byte 0xff at position 0"),
+        (b"half a pair \xed\xa0\x80", "byte 0xed at position 12"),
+    ],
+)
+def test_what_is_not_utf8(codec: TextCodec, payload: bytes, where: str) -> None:
+    for call in (codec.read, codec.fingerprint, TextPayload.from_bytes):
+        with pytest.raises(BadPayload, match=where) as caught:
+            call(payload)
+        assert "UTF-8" in caught.value.hint
+
+
+def test_too_many_bytes(codec: TextCodec) -> None:
+    with pytest.raises(BadPayload, match="1,000,001 bytes; the limit is 1,000,000"):
+        codec.read(b"x" * 1_000_001)
+    small = TextCodec.from_config(CONFIG | {"max_bytes": 10})
+    assert small.read(b"0123456789").text == "0123456789"
+    with pytest.raises(BadPayload, match="11 bytes; the limit is 10"):
+        small.fingerprint(b"0123456789\n")
+
+
+@pytest.mark.parametrize("payload", [MEGABYTE, b"a " * 500_000, b"!" * 10**6])
+def test_a_megabyte_is_cut_soon_and_said_so(codec: TextCodec, payload: bytes) -> None:
+    start = perf_counter()
+    item = codec.read(payload)
+    assert perf_counter() - start < 1  # a tenth of it is usual
+    assert item.covered < len(item.text)
+    (remark,) = codec.remarks(item)
+    assert f"the first {item.covered:,} of its {len(item.text):,} characters" in remark
+
+
+@pytest.mark.parametrize("payload", [b"x" * 10**6, b"1." * 500_000, "漢".encode() * 333_333])
+def test_a_megabyte_of_one_word_is_read_soon(codec: TextCodec, payload: bytes) -> None:
+    start = perf_counter()
+    assert len(codec.read(payload).ids) <= CONFIG["max_grams"]
+    assert perf_counter() - start < 1
+
+
+def test_a_text_that_fits_needs_no_remark(codec: TextCodec) -> None:
+    item = codec.read(LONG)
+    assert item.covered == len(item.text)
+    assert codec.remarks(item) == ()
+
+
+def test_blanks_and_what_counts_as_such_do_not_matter(codec: TextCodec) -> None:
+    plain = codec.read(LONG)
+    spread = codec.read(b"\xef\xbb\xbf\n " + LONG.replace(b" ", b" \t\x00\n") + b"  ")
+    assert spread.text == plain.text
+    assert np.array_equal(spread.ids, plain.ids)
+    assert np.array_equal(spread.weights, plain.weights)
+
+
+def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
+    items = [codec.read(SHORT), codec.read(LONG)]
+    arrays = codec.encode(items)
+    assert set(arrays) == {"ids", "weights"}
+    ids, weights = arrays["ids"], arrays["weights"]
+    assert ids.dtype == np.int64
+    assert weights.dtype == np.float32
+    short, longest = (len(item.ids) for item in items)
+    assert ids.shape == weights.shape == (2, longest)
+    assert short < longest
+    assert not ids[0, short:].any()
+    assert not weights[0, short:].any()
+    assert ids[0, :short].min() >= 1
+    assert ids.max() <= CONFIG["buckets"]
+
+
+def test_a_text_is_the_same_alone_and_among_others(codec: TextCodec) -> None:
+    item = codec.read(SHORT)
+    alone, together = codec.encode([item]), codec.encode([codec.read(LONG), item])
+    own, weights = grams("Sales fell.", GramsForm.model_validate(CONFIG))
+    for arrays, row in ((alone, 0), (together, 1)):
+        assert np.array_equal(arrays["ids"][row, : len(own)], own)
+        assert np.array_equal(arrays["weights"][row, : len(own)], weights)
+
+
+def test_no_texts_have_a_shape_too(codec: TextCodec) -> None:
+    assert {name: array.shape for name, array in codec.encode([]).items()} == {
+        "ids": (0, 1),
+        "weights": (0, 1),
+    }
+
+
+@settings(deadline=None)
+@given(st.one_of(st.binary(max_size=40), st.text(max_size=40).map(str.encode)))
+def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
+    codec = TextCodec.from_config(CONFIG)
+    try:
+        item = codec.read(payload)
+    except BadPayload:
+        return
+    assert item.text == " ".join(item.text.split())
+    again = item.text.encode()
+    assert codec.read(again).text == item.text
+    assert codec.fingerprint(again) == codec.fingerprint(payload)
+    assert np.isfinite(list(codec.features(item).values())).all()
+
+
+def test_threads_may_share_a_codec(codec: TextCodec) -> None:
+    payloads = [LONG + b" again" * n for n in range(32)]
+    alone = [codec.read(payload).ids for payload in payloads]
+    with ThreadPoolExecutor(8) as pool:
+        together = [item.ids for item in pool.map(codec.read, payloads)]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_config_round_trip(codec: TextCodec) -> None:
+    assert codec.config() == CONFIG | {"max_bytes": 1_000_000}
+    assert TextCodec.from_config(codec.config()).config() == codec.config()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"form": "words"}, "form"),
+        ({"form": None}, "form"),
+        ({"form": ["grams"]}, "form"),
+        ({"buckets": 0}, "buckets"),
+        ({"buckets": "4096"}, "buckets"),
+        ({"max_bytes": 0}, "max_bytes"),
+        ({"tokenizer": "{}"}, "tokenizer"),
+        ({"char_min": 5}, "'grams': .*char_max is below char_min"),
+    ],
+)
+def test_a_value_it_cannot_take(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named) as caught:
+        TextCodec.from_config(CONFIG | change)
+    assert "form" in caught.value.hint
+
+
+def test_a_missing_form() -> None:
+    with pytest.raises(UsageError, match="'form'") as caught:
+        TextCodec.from_config({"buckets": 4096})
+    assert "grams, wordpiece" in caught.value.hint
+
+
+def test_json_payload(codec: TextCodec) -> None:
+    text = TextPayload.model_validate_json('{"text": "Sales \\u00e9\\nfell"}')
+    assert codec.read(text.to_bytes()).text == "Sales é fell"
+
+
+def test_the_json_of_a_text_leads_back_to_its_bytes() -> None:
+    payload = "\ufeffas it came,\n\x00\tin 漢字 ".encode()
+    assert TextPayload.from_bytes(payload).to_bytes() == payload
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(ValueError, match="end of hex escape"):
+        TextPayload.model_validate_json('{"text": "fine so far \\ud83d"}')
+    # A body that was parsed elsewhere can hold one.
+    with pytest.raises(BadPayload, match="position 12") as caught:
+        TextPayload(text="fine so far \ud83d").to_bytes()
+    assert caught.value.hint
+
+
+def test_the_documented_example_is_a_text(codec: TextCodec) -> None:
+    field = TextPayload.model_json_schema()["properties"]["text"]
+    assert field["description"]
+    assert codec.read(TextPayload(text=field["examples"][0]).to_bytes()).covered

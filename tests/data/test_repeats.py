@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tidemill.data.inspection import inspect
+from tidemill.data.repeats import Repeats, Shared, repeats
+from tidemill.domain.types import Example
+
+Make = Callable[..., Example]
+Count = Callable[..., Repeats]
+
+
+@pytest.fixture
+def count(codec: Any) -> Count:
+    return lambda *rows: repeats(inspect(rows, codec))
+
+
+def test_nothing_twice_is_nothing_to_tell(count: Count, crowd: list[Example]) -> None:
+    found = count(*crowd)
+    assert found == Repeats(0, 0, 0, ())
+    assert found.lines() == ()
+
+
+def test_each_row_after_the_first_counts_once(count: Count, example: Make) -> None:
+    labels = ["rust", "rust", "healthy", "rust", "healthy"]
+    rows = [example("leaf" + " " * n, label, origin=f"{n}") for n, label in enumerate(labels)]
+    # The third is the first with its label; the fifth bears what the third bore before it.
+    assert count(*rows) == Repeats(4, 3, 1, ())
+
+
+def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make) -> None:
+    rows = [
+        example("leaf", split="train", origin="0"),
+        example("leaf ", split="train", origin="1"),
+        example("leaf  ", split="anchor", origin="2"),
+        example("leaf   ", split="anchor", origin="3"),
+        example("twig", split="val", origin="4"),
+        example("twig ", split="anchor", origin="5"),
+        example("stem", origin="6"),
+        example("stem ", split="train", origin="7"),
+    ]
+    found = count(*rows)
+    assert found.rows == 5
+    assert found.shared == (Shared(("train", "anchor"), 1), Shared(("val", "anchor"), 1))
+    assert found.lines() == (
+        "Rows whose content occurred before: 5, 5 with the same label and 0 with another.",
+        "Different contents in both train and anchor: 1.",
+        "Different contents in both val and anchor: 1.",
+    )
+
+
+def test_what_cannot_be_read_repeats_nothing(count: Count, example: Make) -> None:
+    broken = [example(b"\xff", origin=f"{n}") for n in range(2)]
+    assert count(*broken) == Repeats(0, 0, 0, ())

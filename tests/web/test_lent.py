@@ -1,0 +1,266 @@
+"""What a recipe's routes may ask of the server beside answers, and what they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, Request
+from prometheus_client import Counter
+
+from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
+from tidemill.domain.errors import UsageError
+from tidemill.domain.events import DriftJudged
+from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.recipes.routes import Probe, Routes, Server
+from tidemill.web.app import create_app
+
+SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
+
+
+def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool = False) -> Any:
+    """A recipe whose `POST /tell` gives feedback on its body."""
+
+    def build(server: Server) -> Routes:
+        router = APIRouter()
+
+        @router.post("/tell")
+        async def tell(request: Request) -> list[str]:
+            named = {} if actor is None else {"actor": actor}
+            kept = await server.hear(request, await request.body(), labels, **named)
+            return [item.id for item in kept]
+
+        probe = Probe("/tell", lambda payload: {"content": payload}, lambda body: body)
+        return Routes(router, (probe,) if probed else (), () if probed else ("/tell",))
+
+    return build
+
+
+def kept(workspace: Any) -> list[Any]:
+    with workspace.ledger.begin(write=False) as unit:
+        return list(unit.feedback(limit=None))
+
+
+def ready(workspace: Any, opened: Any, routes: Any) -> Any:
+    workspace.promote(workspace.register())
+    return opened(workspace.serving(), routes)
+
+
+def test_feedback_of_a_recipe_is_that_of_the_server(
+    workspace: Any, opened: Any, red: bytes
+) -> None:
+    door = ready(workspace, opened, telling({"disease": "Phoma"}, actor="ana"))
+    [id] = door.ask("POST", "/tell", content=red).json()
+    [item] = kept(workspace)
+    assert (item.id, item.target, item.label, item.actor) == (id, "disease", "Phoma", "ana")
+    assert (item.status, item.prediction, item.answered) == ("pending", "", "")
+    assert workspace.blobs.get(item.example) == red
+    assert door.ask("POST", "/tell", content=red).json() == [id], "the same again is no news"
+    assert len(kept(workspace)) == 1
+
+
+def test_feedback_without_a_name_is_a_strangers(workspace: Any, opened: Any, red: bytes) -> None:
+    door = ready(workspace, opened, telling({"disease": "Phoma"}))
+    assert door.ask("POST", "/tell", content=red).status_code == 200
+    assert [item.actor for item in kept(workspace)] == ["anonymous"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "status", "code"),
+    [
+        ({"disease": "Rust"}, 422, "foreign_label"),
+        ({"plant": "Phoma"}, 422, "foreign_label"),
+        ({"disease": "Phoma", "plant": "Coffee"}, 422, "foreign_label"),
+        ({}, 422, "invalid"),
+    ],
+)
+def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
+    workspace: Any, opened: Any, red: bytes, labels: dict[str, str], status: int, code: str
+) -> None:
+    door = ready(workspace, opened, telling(labels))
+    response = door.ask("POST", "/tell", content=red)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert kept(workspace) == []
+
+
+def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, opened: Any) -> None:
+    door = ready(workspace, opened, telling({"disease": "Phoma"}))
+    response = door.ask("POST", "/tell", content=b"no picture")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
+    assert kept(workspace) == []
+
+
+def test_without_a_model_nothing_is_heard(workspace: Any, opened: Any, red: bytes) -> None:
+    door = opened(workspace.serving(), telling({"disease": "Phoma"}))
+    assert door.ask("POST", "/tell", content=red).json()["error"]["code"] == "not_ready"
+
+
+def test_a_probe_never_gives_feedback(workspace: Any, opened: Any) -> None:
+    door = ready(workspace, opened, telling({"disease": "Phoma"}, probed=True))
+    message = door.ask("GET", "/v1/ready").json()["error"]["message"]
+    assert "/tell gives feedback, so no probe may ask it" in message
+    assert kept(workspace) == []
+
+
+def test_a_silent_route_gets_no_answers(workspace: Any, opened: Any, red: bytes) -> None:
+    def build(server: Server) -> Routes:
+        router = APIRouter()
+
+        @router.post("/tell")
+        async def tell(request: Request) -> str:
+            [one] = await server.answer(request, [await request.body()])
+            return one.answers[0].label
+
+        return Routes(router, silent=("/tell",))
+
+    door = ready(workspace, opened, build)
+    before = len(workspace.traffic._kept)
+    response = door.ask("POST", "/tell", content=red)
+    assert response.status_code == 500
+    assert "POST /tell is asked by no probe" in response.json()["error"]["message"]
+    assert len(workspace.traffic._kept) == before
+
+
+@pytest.mark.parametrize("silent", [("/tell", "/other"), ("/tell", "/get")])
+def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...]) -> None:
+    def build(server: Server) -> Routes:
+        made = telling({})(server)
+        made.router.get("/get")(lambda: 1)
+        return Routes(made.router, silent=silent)
+
+    with pytest.raises(UsageError, match=f"{silent[1]} cannot be silent"):
+        create_app(workspace.serving(), build)
+
+
+def test_what_a_probe_asks_is_not_silent(workspace: Any) -> None:
+    def build(server: Server) -> Routes:
+        made = telling({}, probed=True)(server)
+        return Routes(made.router, made.probes, silent=("/tell",))
+
+    with pytest.raises(UsageError, match="/tell cannot be silent"):
+        create_app(workspace.serving(), build)
+
+
+def counting(name: str) -> Any:
+    def build(_: Server) -> Routes:
+        router = APIRouter()
+        counter = Counter(name, "Asked.", registry=None)
+        router.get("/count")(counter.inc)
+        return Routes(router, collectors=(counter,))
+
+    return build
+
+
+def test_numbers_of_a_recipe_are_shown_under_their_own_names(workspace: Any, opened: Any) -> None:
+    first, second = (opened(workspace.serving(), counting("asked")) for _ in range(2))
+    assert first.ask("GET", "/count").status_code == 200
+    assert "\nasked_total 1.0\n" in first.ask("GET", "/metrics").text
+    assert "\nasked_total 0.0\n" in second.ask("GET", "/metrics").text, "each app has its own"
+
+
+@pytest.mark.parametrize("name", ["http_requests", "tidemill_queue_payloads"])
+def test_numbers_of_the_server_cannot_be_taken(workspace: Any, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be shown"):
+        create_app(workspace.serving(), counting(name))
+
+
+def watching(limit: int = 10) -> Any:
+    """A recipe whose `GET /drift` shows all that it is told."""
+
+    def build(server: Server) -> Routes:
+        router = APIRouter()
+        router.get("/drift")(lambda: server.drift(limit=limit))
+        return Routes(router)
+
+    return build
+
+
+def drained(workspace: Any, version: str, labels: list[int], *, since: int = 0) -> None:
+    """Have the ledger know of answers with these labels, by their place."""
+    with workspace.ledger.begin(write=False) as unit:
+        reference = workspace.load(unit.get(ModelVersion, version)).bundle.reference
+    at = workspace.clock.now()
+    counts = [0] * sum(reference.sizes)
+    place = 0
+    for name, size in zip(reference.names, reference.sizes, strict=True):
+        for label in labels:
+            counts[place + (label if name.startswith("prediction.") else 0)] += 1
+        place += size
+    rows = [
+        Prediction(f"p{since + k}", SERVER, since + k, version, at, "live", b"", ())
+        for k in range(1, len(labels) + 1)
+    ]
+    with workspace.ledger.begin() as unit:
+        profile = Profile(version, "live", at, len(labels), tuple(counts))
+        unit.drain(SERVER, rows, [profile], since=since)
+
+
+def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, opened: Any) -> None:
+    door = ready(workspace, opened, watching())
+    at = workspace.clock.now()
+    nothing = {"Miner": 0, "Healthy": 0, "Phoma": 0}
+    assert door.ask("GET", "/drift").json() == {
+        "version": "v1",
+        "served": 0,
+        "open": 0,
+        "needed": None,
+        "labels": {"disease": nothing},
+        "verdicts": [],
+    }
+    drained(workspace, "v1", [0, 0, 2])
+    seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
+    with workspace.ledger.begin() as unit:
+        told = DriftJudged(actor="engine", subject="d1", version="v1", drifted=True)
+        unit.judge_drift(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
+    drained(workspace, "v1", [1, 0], since=3)
+    state = door.ask("GET", "/drift").json()
+    assert (state["served"], state["open"]) == (5, 2)
+    assert state["labels"] == {"disease": {"Miner": 1, "Healthy": 1, "Phoma": 0}}
+    assert [row["id"] for row in state["verdicts"]] == ["d1"]
+
+
+@pytest.mark.parametrize(("tree", "needed"), [({"minimum": 50}, 50), ({"minimum": "x"}, None)])
+def test_how_many_are_needed_is_what_the_experiment_says(
+    workspace: Any, opened: Any, tree: dict[str, Any], needed: int | None
+) -> None:
+    workspace.promote(workspace.register(config={"drift": tree}))
+    door = opened(workspace.serving(), watching())
+    assert door.ask("GET", "/drift").json()["needed"] == needed
+
+
+def test_without_a_champion_there_is_no_drift(workspace: Any, opened: Any) -> None:
+    door = opened(workspace.serving(), watching())
+    response = door.ask("GET", "/drift")
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
+
+
+def test_drift_of_a_champion_that_is_not_served_yet(workspace: Any, opened: Any) -> None:
+    door = ready(workspace, opened, watching())
+    workspace.promote(workspace.register())
+    response = door.ask("GET", "/drift")
+    assert response.status_code == 503
+    assert "does not serve v2 yet" in response.json()["error"]["message"]
+    door.slots.step()
+    assert door.ask("GET", "/drift").json()["version"] == "v2"
+
+
+def test_only_a_probe_is_the_server_asking(workspace: Any, opened: Any, red: bytes) -> None:
+    heard: list[bool] = []
+
+    def build(server: Server) -> Routes:
+        router = APIRouter()
+
+        @router.post("/ask")
+        async def ask(request: Request) -> Any:
+            heard.append(server.probing(request))
+            [one] = await server.answer(request, [await request.body()])
+            return [[a.target, a.label, a.confidence] for a in one.answers]
+
+        probe = Probe("/ask", lambda payload: {"content": payload}, lambda body: body)
+        return Routes(router, (probe,))
+
+    door = ready(workspace, opened, build)
+    assert heard == [True] * 16
+    door.ask("POST", "/ask", content=red, headers={"tidemill-asked": "probe"})
+    assert heard[16:] == [False]
