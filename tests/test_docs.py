@@ -45,8 +45,8 @@ from tidemill.workshop.policies import Policies, policies
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-COFFEE = ROOT / "src" / "tidemill" / "recipes" / "coffee" / "README.md"
-PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), COFFEE)
+RECIPES = sorted((ROOT / "src" / "tidemill" / "recipes").glob("*/README.md"))
+PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), *RECIPES)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
@@ -117,7 +117,7 @@ def shell_lines(block: str) -> Iterator[list[str]]:
             yield words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_shell_line_parses(page: Path) -> None:
     verbs = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     for language, content in blocks(page):
@@ -194,7 +194,7 @@ class Terminal:
         return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_python_and_console_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,7 +339,7 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", prose(page.read_text(encoding="utf-8"))):
         path, _, anchor = target.partition("#")
@@ -351,7 +351,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
             assert anchor in slugs, target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_no_page_names_another_host_or_a_path_of_one_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.findall(r"https?://(?!localhost|127\.0\.0\.1)\S+", text)

@@ -79,12 +79,16 @@ def serving(stage: Stage, home: Path) -> Iterator[ServerProcess]:
 
 @contextmanager
 def turning(stage: Stage, home: Path, *policies: str) -> Iterator[EngineProcess]:
-    """An engine that turns the mill: nobody approves, and a cycle needs all that people said."""
+    """An engine that turns the mill: nobody approves, and a cycle needs all that people said.
+
+    A recipe's weekly round may not fall into the story.
+    """
     policy = (
         "trigger.autonomy=automatic",
         f"trigger.minimum_new={stage.world.taught}",
         f"trigger.feedback={stage.world.taught}",
         "trigger.cooldown_s=0",
+        "trigger.schedule=never",
         "drift.every_s=1",
     )
     with stage.engine(home, *policy, *policies, **PACE) as engine:
