@@ -126,12 +126,21 @@ def _drift(record: Record, row: Row, trained: Trained, home: Path, place: Path) 
     )
 
 
+def goals_of(row: Row) -> list[str]:
+    """The ids of everything that is asked of a row."""
+    stems = [Path(file).stem for file in row.shifted]
+    drift = [f"drift_{row.id}_{stem}" for stem in stems]
+    quiet = [f"quiet_{row.id}"] if row.shifted else []
+    return [row.id, *([f"{row.id}_seconds"] if row.seconds else []), *drift, *quiet]
+
+
 def _judge(record: Record, row: Row, found: Sequence[Trained]) -> None:
     """One goal for each row, whether it ran or not; a row without a bound must have run."""
     accuracies = [one.metrics["test"]["accuracy"] for one in found]
     shown = f"{row.model} on {row.data}: "
     if not accuracies:
-        record.goal(row.id, f"{shown}it runs", "missing", met=False)
+        for id in goals_of(row):
+            record.goal(id, f"{shown}it runs", "missing", met=False)
         return
     value = f"{mean(accuracies):.3f}, minimum {min(accuracies):.3f}"
     bound = f"mean accuracy at least {row.accuracy}" if row.accuracy else "reported"

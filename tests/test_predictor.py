@@ -120,6 +120,8 @@ def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
 class Counting:
     """Counts the runs of a runtime, and leaves out some of its outputs."""
 
+    alone = False
+
     def __init__(self, inner: Runtime, *, without: str = "") -> None:
         self.inner = inner
         self.without = without
@@ -180,6 +182,8 @@ def test_a_model_needs_no_bundle_and_no_embedding(
 
 class Flat:
     """Embeds nothing rightly."""
+
+    alone = False
 
     def __init__(self, embedding: npt.NDArray[np.float32]) -> None:
         self.embedding = embedding

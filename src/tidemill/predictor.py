@@ -6,7 +6,7 @@ was judged is what is served; a bundle's reference is counted through it, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,18 +50,32 @@ class Model:
         item = self.codec.read(payload)
         return Look(item, self.codec.features(item))
 
+    def remarks(self, item: Any) -> tuple[str, ...]:
+        """What there is to say about how a payload was read: that a text was cut, for one.
+
+        Few codecs have the method `remarks`.
+        """
+        told: Callable[[Any], tuple[str, ...]] | None = getattr(self.codec, "remarks", None)
+        return () if told is None else tuple(told(item))
+
     def outputs(self, items: Sequence[Any]) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
         """The calibrated probabilities [items, labels] of every target, and the embedding.
 
         Names are in the given order. The embedding is [items, 0] where the graph has none. Raises
         Corrupt when the graph does not answer as many labels as are named, or not every item.
         """
-        outputs = self._runtime.run(self.codec.encode(items))
+        outputs = self._run(items)
         probabilities = {
             target: softmax(_logits(outputs, target, (len(items), len(names))))
             for target, names in self.labels.items()
         }
         return probabilities, _embedding(outputs, len(items))
+
+    def _run(self, items: Sequence[Any]) -> Mapping[str, Any]:
+        if not self._runtime.alone or not items:
+            return self._runtime.run(self.codec.encode(items))
+        parts = [self._runtime.run(self.codec.encode([item])) for item in items]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def probabilities(self, items: Sequence[Any]) -> dict[str, Floats]:
         """The first half of `outputs`."""

@@ -160,7 +160,8 @@ def test_pulling_takes_in_what_is_new_and_says_so(
     user_data.created(tmp_path)
     user_data.write(tmp_path, user_data.said(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1)))
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
-    assert tell("feedback", "pull", "--json").body == {"rows": 5, "new": 5}
+    body = {"rows": 5, "new": 5, "left_out": 0, "reasons": []}
+    assert tell("feedback", "pull", "--json").body == body
     assert tell("feedback", "pull").err == "1 rows read, 0 of them new feedback\n"
     listed = tell("feedback", "list", "--json").body["feedback"]
     assert {(row["actor"], row["status"]) for row in listed} == {("user_data", "pending")}
@@ -171,7 +172,24 @@ def test_pulling_takes_in_what_is_new_and_says_so(
     workshop.ledger.close()
 
 
-def test_a_row_that_cannot_be_taken_is_an_error_of_the_data(
+def test_what_a_pull_leaves_out_is_said(
+    tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = user_data.said(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1))
+    lines[2] = (lines[2][0], "maybe", lines[2][2])
+    user_data.created(tmp_path)
+    user_data.write(tmp_path, lines)
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    said = tell("feedback", "pull").err.splitlines()
+    assert said[0] == "5 rows read, 4 of them new feedback, 1 left out"
+    assert said[1:] == [
+        f"The row of user_data of {lines[2][2]} has the label 'maybe', which is none."
+    ]
+    user_data.write(tmp_path, lines[2:3])
+    assert tell("feedback", "pull", "--json").body["left_out"] == 0
+
+
+def test_rows_none_of_which_can_be_taken_are_an_error_of_the_data(
     tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_data.created(tmp_path)

@@ -35,7 +35,7 @@ def test_a_bookmark_moves_with_its_event(ledger: Ledger) -> None:
         assert unit.bookmark("rows") == SECOND
         assert unit.bookmark("schedule") == Bookmark("schedule")
         assert [event.detail for event in unit.events(subject="rows")] == [
-            {"rows": 3, "new": 2}
+            {"rows": 3, "new": 2, "left_out": 0}
         ] * 2
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.data.growing import AT, DISTANCE, Grow, Named
 from tidemill.codecs.codec import Fingerprint
+from tidemill.data.growth import Accepted, Growth, grow
 from tidemill.data.snapshots import SnapshotStore
+from tidemill.data.splits import by_hash_joined
 from tidemill.domain.errors import BadPayload
 from tidemill.domain.types import Example, Snapshot, Split, payload_id
 
@@ -104,3 +107,31 @@ def write(store: SnapshotStore, crowd: list[Example], at: datetime) -> Write:
         return store.write(crowd if rows is None else rows, **settings)
 
     return written
+
+
+@pytest.fixture
+def grown(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -> Grow:
+    """Grows a parent, the crowd's snapshot unless another one is named."""
+    write()
+
+    def growth(items: Sequence[Accepted], parent: str = "", **choices: Any) -> Growth:
+        opened = store.open(parent or write().id)
+        given: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
+        return grow(opened, items, codec, store, **given)
+
+    return growth
+
+
+@pytest.fixture
+def named(codec: Any) -> Named:
+    """Makes a payload that its hash puts in a split."""
+
+    def text_in(split: Split) -> str:
+        texts = (f"leaf {n}" for n in range(1000))
+        return next(
+            text
+            for text in texts
+            if by_hash_joined(codec.fingerprint(text.encode()).exact) == split
+        )
+
+    return text_in

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,59 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.growing import AT, DISTANCE, Grow, Make, Named, rows, said
 from tidemill.data.canonical import canonical_row
-from tidemill.data.growth import Accepted, Growth, grow
+from tidemill.data.growth import Accepted, grow
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.data.splits import by_hash_joined
 from tidemill.domain.errors import Corrupt, NotFound
 from tidemill.domain.types import Example, Split, payload_id
-
-Make = Callable[..., Example]
-Grow = Callable[..., Growth]
-Named = Callable[[Split], str]
-DISTANCE = 6
-AT = datetime(2026, 4, 1, tzinfo=UTC)
-
-
-def said(payload: str | bytes, label: str = "rust", id: str = "", **more: str) -> Accepted:
-    data = payload.encode() if isinstance(payload, str) else payload
-    labels = {"disease": label} | more
-    return Accepted((id or f"f-{payload!r}",), payload_id(data), labels, lambda: data)
-
-
-def rows(store: SnapshotStore, id: str) -> dict[str, Example]:
-    """The rows of a snapshot by payload, verified."""
-    opened = store.open(id)
-    opened.verify()
-    return {row.payload.decode(): row for row in opened.rows()}
-
-
-@pytest.fixture
-def grown(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -> Grow:
-    """Grows a parent, the crowd's snapshot unless another one is named."""
-    write()
-
-    def growth(items: Sequence[Accepted], parent: str = "", **choices: Any) -> Growth:
-        opened = store.open(parent or write().id)
-        given: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
-        return grow(opened, items, codec, store, **given)
-
-    return growth
-
-
-@pytest.fixture
-def named(codec: Any) -> Named:
-    """Makes a payload that its hash puts in a split."""
-
-    def text_in(split: Split) -> str:
-        texts = (f"leaf {n}" for n in range(1000))
-        return next(
-            text
-            for text in texts
-            if by_hash_joined(codec.fingerprint(text.encode()).exact) == split
-        )
-
-    return text_in
 
 
 def test_the_hash_is_fixed_for_ever() -> None:
@@ -281,12 +234,17 @@ def test_no_payload_outlives_its_turn(grown: Grow) -> None:
     assert set(asked.values()) == {2}
 
 
-Row = tuple[int, int, str]
-"""Which of a few pictures, in which of its near-duplicates, under which label."""
+Row = tuple[int, int, str, str]
+"""Which of a few pictures, in which of its near-duplicates and bytes, under which label."""
 ROWS = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["rust", "healthy"])),
+    st.tuples(
+        st.integers(0, 5),
+        st.integers(0, 7),
+        st.sampled_from(["", "\n"]),
+        st.sampled_from(["rust", "healthy"]),
+    ),
     max_size=12,
-    unique_by=lambda row: row[:2],
+    unique_by=lambda row: row[:3],
 )
 NEAR = [0x0, 0xFFF, 0xFFF000, 0xFFF000000, 0xFFF000000000, 0xFFF000000000000]
 SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
@@ -299,7 +257,9 @@ def text(picture: int, variant: int) -> str:
 
 
 def items(given_rows: Sequence[Row]) -> list[Accepted]:
-    return [said(text(p, v), label, f"f{p}.{v}") for p, v, label in given_rows]
+    return [
+        said(text(p, v) + end, label, f"f{p}.{v}{bool(end):d}") for p, v, end, label in given_rows
+    ]
 
 
 def parent_of(held: Held, store: SnapshotStore, example: Make) -> str:
@@ -352,6 +312,10 @@ def test_growing_keeps_its_promises(
             own, learnt = near(row), row.split == "train"
             across = [n for n, other in sides if other != learnt]
             assert all((own ^ n).bit_count() > DISTANCE for n in across)
+
+        # No content has two rows.
+        contents = [codec.fingerprint(row.payload).exact for row in after]
+        assert len(contents) == len(set(contents))
 
         # Neither the order nor a repetition matters.
         shuffled = list(offered)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import ssl
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -19,23 +23,24 @@ from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
-from tidemill.domain.errors import Corrupt, DataError, Unavailable, UsageError
+from tidemill.domain.errors import Corrupt, DataError, StorageFailed, Unavailable, UsageError
 
 ROWS = b"text,label\nyes it is,1\n"
 SHA = hashlib.sha256(ROWS).hexdigest()
 
 
 class Shelf(BaseHTTPRequestHandler):
-    """Gives what lies on it; `/old` leads to `/rows.csv`, `/cut` announces more than it gives."""
+    """Gives what lies on it; `leads` elsewhere; `/cut` announces more than it gives."""
 
     files: ClassVar[dict[str, bytes]] = {}
+    leads: ClassVar[dict[str, str]] = {}
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        if self.path == "/old":
+        if self.path in self.leads:
             self.send_response(302)
-            self.send_header("Location", "/rows.csv")
+            self.send_header("Location", self.leads[self.path])
             self.end_headers()
             return
         content = self.files.get(self.path.partition("?")[0])
@@ -55,14 +60,41 @@ def shelf() -> Iterator[str]:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("inner/data.csv", ROWS)
     Shelf.files = {"/rows.csv": ROWS, "/cut": ROWS, "/all.zip": packed.getvalue(), "/": ROWS}
+    Shelf.leads = {"/old": "/rows.csv"}
     Shelf.asked = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Shelf)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def served(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Serves until the end of the block; gives the port."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server.server_port
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def safe(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same shelf behind https, with a certificate that is believed while the test runs."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("openssl makes the certificate, and is not installed")
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    named = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    words = f"{made} {named} -keyout key.pem -out cert.pem".split()
+    subprocess.run([openssl, *words], cwd=folder, check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "cert.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with served(server) as port:
+        yield f"https://127.0.0.1:{port}"
 
 
 def fetched(file: RemoteFile) -> list[tuple[int, int]]:
@@ -88,6 +120,21 @@ def test_a_redirection_is_followed(shelf: str, tmp_path: Path) -> None:
     file = RemoteFile(f"{shelf}/old", tmp_path, sha256=SHA)
     fetched(file)
     assert file.path.read_bytes() == ROWS
+
+
+def test_a_redirection_stays_encrypted(shelf: str, safe: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    Shelf.leads |= {"/away": f"{shelf}/rows.csv", "/on": "/away", "/up": f"{safe}/old"}
+    fetched(RemoteFile(f"{safe}/old", kept))
+    fetched(RemoteFile(f"{shelf}/up", kept))
+    before = left(kept)
+    for path in ("/away", "/on"):
+        Shelf.asked.clear()
+        with pytest.raises(Unavailable, match=r"leads to http://.*, without encryption") as raised:
+            fetched(RemoteFile(f"{safe}{path}", kept))
+        assert "data=sample" in raised.value.hint
+        assert "/rows.csv" not in Shelf.asked
+    assert left(kept) == before
 
 
 def test_a_url_without_a_name_has_a_file(shelf: str, tmp_path: Path) -> None:
@@ -127,6 +174,67 @@ def test_an_archive_without_the_member_or_none_at_all(shelf: str, tmp_path: Path
     with pytest.raises(DataError, match="is no zip archive"):
         fetched(RemoteFile(f"{shelf}/rows.csv", tmp_path, member="other.csv"))
     assert left(tmp_path) == []
+
+
+LONG = b"".join(b"row %d\n" % number for number in range(500))
+
+
+def damaged(kind: int) -> bytes:
+    """An archive packed in one way, with some bytes of its member turned over."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", kind) as archive:
+        archive.writestr("rows", LONG)
+    content = bytearray(packed.getvalue())
+    for at in range(60, 90):
+        content[at] ^= 0xFF
+    return bytes(content)
+
+
+def announcing(size: int) -> bytes:
+    """An archive whose directory says that its member has so many bytes, and no more of it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("rows", LONG)
+    content = bytearray(packed.getvalue())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 20 : entry + 28] = size.to_bytes(4, "little") * 2
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        (damaged(zipfile.ZIP_STORED), "CRC"),
+        (damaged(zipfile.ZIP_DEFLATED), "decompressing"),
+        (damaged(zipfile.ZIP_BZIP2), "Invalid data stream"),
+        (damaged(zipfile.ZIP_LZMA), "input"),
+        (announcing(2 * len(LONG)), "it ends too early"),
+    ],
+    ids=["stored", "deflated", "bzip2", "lzma", "short"],
+)
+def test_a_damaged_archive_is_said_to_be_one(
+    shelf: str, tmp_path: Path, archive: bytes, said: str
+) -> None:
+    Shelf.files["/all.zip"] = archive
+    with pytest.raises(DataError, match=f"is no zip archive to read: .*{said}"):
+        fetched(RemoteFile(f"{shelf}/all.zip", tmp_path, member="rows"))
+    assert left(tmp_path) == []
+
+
+def test_an_archive_whose_directory_lies_elsewhere(shelf: str, tmp_path: Path) -> None:
+    content = bytearray(Shelf.files["/all.zip"])
+    end = content.rindex(b"PK\x05\x06")
+    content[end + 17] += 1
+    Shelf.files["/all.zip"] = bytes(content)
+    with pytest.raises(DataError, match="is no zip archive to read: Invalid argument"):
+        fetched(RemoteFile(f"{shelf}/all.zip", tmp_path, member="inner/data.csv"))
+
+
+def test_a_disk_that_fails_is_not_called_a_damaged_archive(shelf: str, tmp_path: Path) -> None:
+    file = RemoteFile(f"{shelf}/all.zip", tmp_path, member="inner/data.csv")
+    file.path = file.path.with_name("n" * 300)
+    with pytest.raises(StorageFailed):
+        fetched(file)
 
 
 def test_what_is_too_large_is_not_taken(

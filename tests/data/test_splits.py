@@ -118,6 +118,27 @@ def test_train_alone_is_split_as_if_nothing_was_given(
     assert assigned([example(one.payload, split="train") for one in many]) == assigned(many)
 
 
+def test_a_given_anchor_gets_nothing_by_its_hash(
+    assigned: Assign, many: list[Example], example: Make
+) -> None:
+    alone = assigned(many)
+    for more in ([], [example("looked at", split="val")]):
+        found = dict(assigned([*many, example("judged", split="anchor"), *more]))
+        assert found.pop("judged.txt") == "anchor"
+        found = {origin: split for origin, split in found.items() if origin in alone}
+        assert found == {
+            origin: "train" if split == "anchor" else split for origin, split in alone.items()
+        }
+
+
+def test_a_given_val_leaves_the_hash_its_anchor(
+    assigned: Assign, many: list[Example], example: Make
+) -> None:
+    found = dict(assigned([*many, example("looked at", split="val")]))
+    assert found.pop("looked at.txt") == "val"
+    assert found == assigned(many)
+
+
 def test_touching_a_held_back_group_bars_train(assigned: Assign, example: Make) -> None:
     for number in range(20):
         found = assigned(

@@ -8,14 +8,15 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from tidemill.domain.errors import DataError
+from tidemill.domain.errors import DataError, UsageError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import export, parity, run_graph
 from tidemill.learn.fit import fit
 from tidemill.learn.inference import infer
 from tidemill.learn.plan import TrainPlan
-from tidemill.learn.quantise import quantise
+from tidemill.learn.quantise import quantise, refuse_convolutions
+from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
 from tidemill.learn.transformer import Pooling, TransformerNetwork
 
@@ -113,6 +114,22 @@ def test_in_whole_numbers_it_is_smaller_and_says_what_that_cost(
     same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
     assert found.agreement == same > 0.8
     assert 0 < found.difference < 0.1
+
+
+def test_pictures_are_refused_before_anything_is_learnt(bert: Path) -> None:
+    refuse_convolutions(_network(bert))
+    with pytest.raises(UsageError, match="texts and tables"):
+        refuse_convolutions(ResidualCNN({"leaf": 2}, [0.5] * 3, [0.2] * 3))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "pooler"])
+def test_a_text_of_no_token_has_an_answer(bert: Path, pooling: Pooling) -> None:
+    mask = torch.tensor([[1, 1], [0, 0]])
+    with torch.inference_mode():
+        outputs = _network(bert, pooling).eval()(mask.new_zeros(2, 2), mask)
+    assert all(torch.isfinite(output).all() for output in outputs.values())
+    if pooling == "mean":
+        assert outputs["embedding"][1].tolist() == [0] * 32
 
 
 def test_the_seed_decides_the_heads_alone(bert: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tidemill.domain.errors import DataError, Unavailable, UsageError
-from tidemill.learn.weights import NEEDED, locate, tokenizer
+from tidemill.learn.weights import NEEDED, Limits, in_folder, limits, locate, tokenizer
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
+PINNED = f"acme/tiny@{REVISION}"
 NOBODY = "http://127.0.0.1:9"
 """Nothing listens on the discard port."""
 
@@ -25,16 +27,14 @@ def fill(folder: Path, *files: str) -> Path:
 
 def kept(cache: Path, *files: str) -> Path:
     """A model as the hub's cache keeps it, at one commit."""
-    model = cache / "models--acme--tiny"
-    (model / "refs").mkdir(parents=True)
-    (model / "refs" / "main").write_text(REVISION)
-    return fill(model / "snapshots" / REVISION, *files)
+    return fill(cache / "models--acme--tiny" / "snapshots" / REVISION, *files)
 
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub that nobody runs."""
+    """A hub that nobody runs, and a library that was told so: else it tries for half a minute."""
     pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", NOBODY)
 
 
@@ -54,6 +54,36 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no folder") as caught:
         locate(str(tmp_path / "elsewhere"))
     assert "model.path=DIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["acme/tiny", PINNED])
+def test_a_folder_that_was_meant_is_no_name_on_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"There is no folder {name}") as caught:
+        in_folder(Path(name))
+    assert "model=ngram" in caught.value.hint
+    fill(Path(name))
+    assert in_folder(Path(name)) == Path(name)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+    with pytest.raises(UsageError, match="There is no folder"):
+        in_folder(tmp_path / "model")
+
+
+def test_a_folder_named_as_a_package_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    monkeypatch.setattr("tidemill.learn.weights.PACKAGED", {"a-model": "weights_of_a_model"})
+    folder = fill(tmp_path / "installed" / "weights_of_a_model" / "model")
+    (folder.parent / "__init__.py").touch()
+    Path("a-model").mkdir()
+    assert locate("a-model") == folder
 
 
 def test_weights_inside_a_package() -> None:
@@ -76,16 +106,24 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("name", ["acme/tiny", f"acme/tiny@{REVISION}"])
-def test_what_was_fetched_once_needs_no_network(tmp_path: Path, name: str) -> None:
+def test_what_was_fetched_once_needs_no_network(tmp_path: Path) -> None:
     folder = kept(tmp_path)
-    assert locate(name, cache=tmp_path) == folder
+    assert locate(PINNED, cache=tmp_path) == folder
+
+
+@pytest.mark.parametrize("commit", ["", "@", "@main", "@0123456", f"@{REVISION}0"])
+def test_a_name_on_the_hub_needs_a_whole_commit(tmp_path: Path, commit: str) -> None:
+    kept(tmp_path)
+    with pytest.raises(UsageError, match="names no commit") as caught:
+        locate(f"acme/tiny{commit}", cache=tmp_path)
+    assert "acme/tiny@COMMIT" in caught.value.hint
+    assert "model.path=DIR" in caught.value.hint
 
 
 @pytest.mark.usefixtures("no_network")
 def test_without_a_network_the_choices_are_named(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="acme/tiny cannot be had") as caught:
-        locate("acme/tiny", cache=tmp_path)
+    with pytest.raises(Unavailable, match=f"{PINNED} cannot be had") as caught:
+        locate(PINNED, cache=tmp_path)
     for choice in ("model=ngram", "model=minilm", "model.path=DIR"):
         assert choice in caught.value.hint
 
@@ -94,19 +132,19 @@ def test_without_a_network_the_choices_are_named(tmp_path: Path) -> None:
 def test_half_a_model_is_none(tmp_path: Path) -> None:
     kept(tmp_path, "config.json")
     with pytest.raises(DataError, match=r"holds no tokenizer\.json and no model\.safetensors"):
-        locate("acme/tiny", cache=tmp_path)
+        locate(PINNED, cache=tmp_path)
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     with pytest.raises(UsageError, match="neither a folder nor a name"):
-        locate("three/part/name", cache=tmp_path)
+        locate(f"three/part/name@{REVISION}", cache=tmp_path)
 
 
 def test_without_the_hubs_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(Unavailable, match="huggingface_hub is not installed") as caught:
-        locate("acme/tiny")
+        locate(PINNED)
     assert "model=ngram" in caught.value.hint
 
 
@@ -114,3 +152,31 @@ def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_bytes(b"\xff")
     with pytest.raises(DataError, match="tokenizer"):
         tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, Limits(None, None)),
+        ({"vocab_size": 60, "pad_token_id": 0}, Limits(None, 60)),
+        ({"model_type": "bert", "max_position_embeddings": 512}, Limits(512, None)),
+        ({"model_type": "roberta", "max_position_embeddings": 514}, Limits(512, None)),
+        (
+            {"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 0},
+            Limits(513, None),
+        ),
+    ],
+)
+def test_what_an_encoder_can_take(
+    tmp_path: Path, config: dict[str, object], expected: Limits
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert limits(tmp_path) == expected
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"vocab_size": "many"}', None])
+def test_a_configuration_that_cannot_be_read(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(DataError, match=r"config\.json in .* cannot be read"):
+        limits(tmp_path)

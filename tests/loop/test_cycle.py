@@ -135,6 +135,20 @@ def test_a_clock_that_is_set_back_begins_no_round_twice() -> None:
     assert round_at(MONDAY + 9 * HOUR, last=replace(last, at=MONDAY + 9 * WEEK)).act == "open"
 
 
+@pytest.mark.parametrize("late", ["champion", "last", "both"])
+def test_a_clock_that_was_far_ahead_lets_a_round_go_by_once(late: str) -> None:
+    ahead = MONDAY + 30 * timedelta(days=1)
+    champion = V1 if late == "last" else replace(V1, at=ahead)
+    cycle = replace(CYCLE, state="settled", at=ahead, changed=ahead)
+    seen = Situation(MONDAY + HOUR, champion, last=None if late == "champion" else cycle)
+    first = decide(replace(seen, accepted=3), WEEKLY)
+    assert (first.act, first.reason[: len(NAME)]) == ("pass", NAME)
+    for now in (seen.now, seen.now + HOUR, seen.now - 2 * HOUR):
+        assert decide(replace(seen, now=now, accepted=3, passed=seen.now), WEEKLY).act == "wait"
+    later = replace(seen, now=MONDAY + WEEK, accepted=3, passed=seen.now)
+    assert decide(later, WEEKLY).act == "pass"
+
+
 def test_a_champion_has_no_round_to_catch_up_on() -> None:
     young = replace(V1, at=MONDAY + HOUR)
     assert decide(Situation(MONDAY + 2 * HOUR, young, accepted=150), WEEKLY).act == "wait"

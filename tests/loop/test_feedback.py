@@ -17,6 +17,8 @@ from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import Ledger
 from tidemill.loop.feedback import (
     ANONYMOUS,
+    STRANGERS,
+    USER_DATA,
     FeedbackPolicy,
     accept,
     decide,
@@ -100,12 +102,17 @@ def test_another_actors_other_label_is_suspicious() -> None:
     assert suspicions(ONE, [other(label="miner", status="superseded")]) == ()
 
 
-def test_a_stranger_s_other_label_is_suspicious_to_a_stranger() -> None:
-    stranger = replace(ONE, actor=ANONYMOUS)
-    against = other(actor=ANONYMOUS, label="miner", status="accepted")
-    assert suspicions(stranger, [against]) == ("anonymous says 'miner'.",)
-    assert suspicions(ONE, [against]) == ("anonymous says 'miner'.",)
-    assert suspicions(stranger, [other(actor=ANONYMOUS)]) == ()
+def test_strangers_are_those_without_a_name_and_the_users_of_another_system() -> None:
+    assert {ANONYMOUS, USER_DATA} == STRANGERS
+
+
+@pytest.mark.parametrize("actor", sorted(STRANGERS))
+def test_a_stranger_s_other_label_is_suspicious_to_a_stranger(actor: str) -> None:
+    stranger = replace(ONE, actor=actor)
+    against = other(actor=actor, label="miner", status="accepted")
+    assert suspicions(stranger, [against]) == (f"{actor} says 'miner'.",)
+    assert suspicions(ONE, [against]) == (f"{actor} says 'miner'.",)
+    assert suspicions(stranger, [other(actor=actor)]) == ()
 
 
 def test_a_label_that_was_turned_down_before_is_suspicious() -> None:
@@ -188,34 +195,39 @@ def test_another_label_of_the_same_actor_supersedes_the_earlier(
     assert desk.statuses == {"f1": "superseded", id: "superseded", again: "pending"}
 
 
+@pytest.mark.parametrize("actor", sorted(STRANGERS))
 @pytest.mark.parametrize("status", ["pending", "accepted", "quarantined"])
 def test_another_stranger_supersedes_nothing_and_repeats_what_any_has_said(
-    desk: Desk, status: FeedbackStatus
+    desk: Desk, status: FeedbackStatus, actor: str
 ) -> None:
-    desk.give("rust", ANONYMOUS)
+    desk.give("rust", actor)
     if status != "pending":
         desk.settle("f1", status)
-    id, repeated = desk.give("miner", ANONYMOUS)
+    id, repeated = desk.give("miner", actor)
     assert not repeated
     assert desk.statuses == {"f1": status, id: "pending"}
     for label, first in (("rust", "f1"), ("miner", id)):
-        assert desk.give(label, ANONYMOUS) == (first, True)
+        assert desk.give(label, actor) == (first, True)
     assert desk.statuses == {"f1": status, id: "pending"}
 
 
-def test_a_stranger_s_accepted_label_stays_against_another_stranger_s(desk: Desk) -> None:
-    desk.give("rust", ANONYMOUS)
+@pytest.mark.parametrize("actor", sorted(STRANGERS))
+def test_a_stranger_s_accepted_label_stays_against_another_stranger_s(
+    desk: Desk, actor: str
+) -> None:
+    desk.give("rust", actor)
     desk.review()
-    id, _ = desk.give("miner", ANONYMOUS)
+    id, _ = desk.give("miner", actor)
     desk.review()
     assert desk.statuses == {"f1": "accepted", id: "rejected"}
-    assert desk.get(id).reason == "anonymous says 'rust'."
+    assert desk.get(id).reason == f"{actor} says 'rust'."
 
 
-def test_a_rejected_stranger_s_label_is_new_again(desk: Desk) -> None:
-    desk.give("rust", ANONYMOUS)
+@pytest.mark.parametrize("actor", sorted(STRANGERS))
+def test_a_rejected_stranger_s_label_is_new_again(desk: Desk, actor: str) -> None:
+    desk.give("rust", actor)
     desk.settle("f1", "rejected")
-    assert desk.give("rust", ANONYMOUS)[1] is False
+    assert desk.give("rust", actor)[1] is False
 
 
 def test_quarantined_feedback_stays_and_does_not_swallow_a_change_of_mind(desk: Desk) -> None:

@@ -75,5 +75,14 @@ def test_a_clock_that_was_far_ahead_once_does_not_end_all_rounds() -> None:
     assert due("weekly", MONDAY + DAY, MONDAY + 60 * WEEK) == MONDAY
 
 
+def test_a_date_that_lies_far_ahead_hides_no_other() -> None:
+    far, held = MONDAY + 60 * WEEK, MONDAY + timedelta(minutes=5)
+    for seen_to in ((far, held), (held, far), (None, far, held)):
+        assert due("weekly", MONDAY + DAY, *seen_to) is None
+        assert due("weekly", MONDAY - timedelta(hours=1), *seen_to) is None, "set back a little"
+        assert due("weekly", MONDAY + WEEK, *seen_to) == MONDAY + WEEK
+    assert due("weekly", MONDAY + DAY, far, None, far) == MONDAY
+
+
 def test_a_round_is_named_by_its_moment() -> None:
     assert moment(MONDAY) == "2026-01-05 00:00 UTC"

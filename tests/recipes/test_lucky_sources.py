@@ -15,9 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.recipes.sources import REAL, Shelf, opened, real, rows, write
+from tests.recipes.sources import REAL, Shelf, opened, real, resolved, rows, write
+from tidemill.data.inspection import inspect
+from tidemill.data.splits import assign
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.recipes.lucky.subsets import SUBSETS, Published
+from tidemill.recipes.recipe import open_recipe
 
 
 def parquet(**columns: list[Any]) -> bytes:
@@ -58,6 +61,14 @@ def test_a_file_of_short_rows_alone_is_taken_as_it_is(tmp_path: Path) -> None:
         ("I stole.", "no"),
         ("I waved.", "yes"),
     ]
+
+
+def test_half_a_subset_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    (lucky_files(tmp_path) / "cm_test.csv").unlink()
+    words = ("data=files", f"data.path={tmp_path}")
+    with pytest.raises(DataError, match=r"half of the subset commonsense: cm_test\.csv"):
+        opened("lucky", tmp_path, *words)
+    assert rows(opened("lucky", tmp_path, *words, "data.subsets=[boolq]"))
 
 
 def test_justice_is_not_inverted(tmp_path: Path) -> None:
@@ -130,9 +141,25 @@ def test_what_users_said_is_one_more_subset(
     words = ("data=files", f"data.path={lucky_files(tmp_path)}", "data.subsets=[boolq]")
     found = rows(opened("lucky", tmp_path, *words, "data.user=LUCKY_DATABASE"))
     assert sorted(found[2:]) == [
-        ("is it dull", "no", "user", None),
-        ("is it fun", "yes", "user", None),
+        ("is it dull", "no", "user", "train"),
+        ("is it fun", "yes", "user", "train"),
     ]
+
+
+def test_what_users_said_never_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does what resembles a row of the test, where a row without a split would follow it."""
+    said = [(f"is {n} a number", "yes", f"2026-01-{n:02}") for n in range(1, 29)]
+    said += [("is fire cold?", "no", "2026-02-01"), ("Is fire cold", "no", "2026-02-02")]
+    monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", "text", *said))
+    words = ("data=files", f"data.path={lucky_files(tmp_path)}", "data.user=LUCKY_DATABASE")
+    codec = open_recipe("lucky").codec(resolved("lucky"))
+    inspection = inspect(opened("lucky", tmp_path, *words).examples(), codec)
+    assigned = assign(inspection, near_distance=6)
+    # Sources as small as these have no block in val, which is then hashed out of train.
+    users = [assigned[row.origin] for row in inspection.rows if row.source == "user"]
+    assert (len(users), set(users)) == (30, {"train", "val"})
+    anchor = {row.source for row in inspection.rows if assigned[row.origin] == "anchor"}
+    assert anchor == {"boolq", "commonsense"}
 
 
 def test_an_answer_that_is_neither_is_named(
@@ -154,7 +181,10 @@ def test_a_table_in_which_nobody_wrote_yet(tmp_path: Path, monkeypatch: pytest.M
 @real
 def test_the_real_subsets_have_the_published_counts(tmp_path: Path) -> None:
     found = rows(opened("lucky", tmp_path, "data=files", f"data.path={REAL / 'ethics'}"))
-    assert Counter((row[2], row[3], row[1]) for row in found) == {
+    # What is drawn for val comes out of the published train.
+    splits = ["train" if row[3] == "val" else row[3] for row in found]
+    counted = Counter((row[2], split, row[1]) for row, split in zip(found, splits, strict=True))
+    assert counted == {
         ("boolq", "train", "yes"): 5874,
         ("boolq", "train", "no"): 3553,
         ("boolq", "anchor", "yes"): 2033,

@@ -27,7 +27,6 @@ def test_the_splits_are_named_by_the_files(tmp_path: Path) -> None:
         train='text,label\n"up, and\nup again",positive\n',
         eval="text,label\nflat,neutral\n",
         test="text,label\ndown,negative\n,positive\n",
-        notes="a,b\n1,2\n",
     )
     source = opened("sentiment", tmp_path, "data=files", f"data.path={tmp_path}")
     assert sorted(rows(source)) == [
@@ -71,9 +70,14 @@ def test_a_test_is_drawn_where_the_files_give_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_such_files(tmp_path: Path) -> None:
-    write(tmp_path, one="text,label\n", other="text,label\n")
-    with pytest.raises(DataError, match="holds no train or eval or val or test file"):
+    with pytest.raises(DataError, match="holds no file of rows"):
         opened("sentiment", tmp_path, "data=files", f"data.path={tmp_path}")
+    # Passed over in silence, a misspelt test would be drawn from train instead.
+    write(tmp_path, train="text,label\n", tests="text,label\n")
+    with pytest.raises(DataError, match=r"holds tests\.csv, which names no split"):
+        opened("sentiment", tmp_path, "data=files", f"data.path={tmp_path}")
+    with pytest.raises(DataError, match="no file or folder"):
+        opened("sentiment", tmp_path, "data=files", f"data.path={tmp_path / 'nowhere'}")
 
 
 def test_the_originals_archive_is_fetched_once_and_checked(tmp_path: Path, shelf: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from importlib.util import find_spec
@@ -74,6 +75,17 @@ def test_an_encoder_in_a_folder_needs_no_name(recipe: str) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_a_folder_that_is_not_there_is_no_name_on_the_hub(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = re.escape(str(tmp_path / "acme" / "tiny"))
+    with pytest.raises(UsageError, match=f"There is no folder {missing}") as caught:
+        plan(recipe, ["model=bert", "model.path=acme/tiny"])
+    assert "model=ngram" in caught.value.hint
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -83,6 +95,7 @@ def test_an_encoder_in_a_folder_needs_no_name(recipe: str) -> None:
         (("model.dropout=1.0",), "dropout"),
         (("data.train=0",), "train"),
         (("model=bert", "model.path=/no/such/folder"), "no folder /no/such/folder"),
+        (("model=bert", "model.weights=acme/tiny"), "names no commit"),
     ],
 )
 def test_a_value_that_cannot_work(recipe: str, overrides: tuple[str, ...], said: str) -> None:

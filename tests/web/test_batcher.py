@@ -33,6 +33,8 @@ def anyio_backend() -> str:
 class HeldRuntime:
     """Tells of each run, and waits to be let go."""
 
+    alone = False
+
     def __init__(self, inner: Runtime) -> None:
         self.inner = inner
         self.entered: Queue[int] = Queue()
@@ -265,6 +267,8 @@ async def test_a_failed_append_acknowledges_nobody(
 
 
 class BrokenRuntime:
+    alone = False
+
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RuntimeError("broken")
 

@@ -276,6 +276,8 @@ def test_a_ledger_that_fails_changes_nothing(
 class Held:
     """A runtime that waits once it is told to."""
 
+    alone = False
+
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.entered = threading.Event()

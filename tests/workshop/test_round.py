@@ -132,6 +132,31 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
     assert circle.cycles()[0].trigger == "schedule"
 
 
+def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: Begin, tmp_path: Path) -> None:
+    circle = weekly("trigger.minimum_new=3")
+    begins = monday(circle)
+    rows = user_data.said(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
+    user_data.write(tmp_path, [*rows, ("", "flint", begins - SECOND)])
+    at(circle, begins)
+    turned = circle.tick()
+    assert (turned.pulled, turned.fault) == (9, "")
+    circle.settle()
+    assert circle.cycles()[0].trigger == "schedule"
+
+
+def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
+    weekly: Begin, tmp_path: Path
+) -> None:
+    circle = weekly()
+    begins = monday(circle)
+    user_data.write(tmp_path, [("no pebble", "flint", begins - HOUR)])
+    at(circle, begins)
+    turned = circle.tick()
+    assert "None of 1 rows of user_data can be taken" in turned.fault
+    assert turned.step is not None
+    assert turned.step.reason.endswith("waits until the database of feedback has been read.")
+
+
 def test_labels_from_elsewhere_count_in_the_round(weekly: Begin) -> None:
     circle = weekly("trigger.minimum_new=3")
     circle.teach(pebbles(9, 61, 1.0))

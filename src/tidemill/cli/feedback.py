@@ -115,7 +115,10 @@ def pull(*, home: Home = None, as_json: Json = False) -> None:
     if as_json:
         emit(found)
     else:
-        say(f"{found.rows} rows read, {found.new} of them new feedback")
+        left_out = f", {found.left_out} left out" if found.left_out else ""
+        say(f"{found.rows} rows read, {found.new} of them new feedback{left_out}")
+        for reason in found.reasons:
+            say(reason)
 
 
 def _tell(settled: Sequence[Feedback], *, as_json: bool) -> None:

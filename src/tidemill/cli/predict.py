@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.cli.screen import OUT, Home, Json, emit, warn
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.settings import read_settings
 from tidemill.workshop.root import open_workshop
@@ -19,7 +19,7 @@ BATCH = 64
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Payloads, such as pictures.")],
+    files: Annotated[list[Path], typer.Argument(help="Payloads: pictures, or texts.")],
     *,
     home: Home = None,
     as_json: Json = False,
@@ -34,17 +34,19 @@ def predict(
     rows = []
     for start in range(0, len(files), BATCH):
         part = files[start : start + BATCH]
-        answers = predictor.answer([_read(predictor.read, file) for file in part])
-        rows += list(zip(part, answers, strict=True))
+        items = [_read(predictor.read, file) for file in part]
+        remarks = [predictor.remarks(item) for item in items]
+        rows += list(zip(part, predictor.answer(items), remarks, strict=True))
     if as_json:
         body = [
-            {"file": str(file), "answers": [asdict(answer) for answer in given]}
-            for file, given in rows
+            {"file": str(file), "answers": [asdict(answer) for answer in given], "remarks": said}
+            for file, given, said in rows
         ]
         emit({"version": version.id, "predictions": body})
         return
     table = Table("file", "target", "label", "confidence", title=f"answered by {version.id}")
-    for file, given in rows:
+    for file, given, said in rows:
+        warn([f"{file}: {remark}" for remark in said])
         for answer in given:
             table.add_row(str(file), answer.target, answer.label, f"{answer.confidence:.3f}")
     OUT.print(table)

@@ -2,11 +2,13 @@
 
 The parent's rows keep their splits for good. What was held back stays held back under the label it
 had, unless that label was feedback itself; and nothing that resembles it is learnt from. Nor does
-what joins judge by what resembles something learnt.
+what joins judge by what resembles something learnt. Other bytes of a content that is there already,
+such as a text with a newline behind it, are that row and never a second one.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +42,11 @@ class Accepted:
         """The id of the feedback that came first: ids rise with time."""
         return min(self.feedback)
 
+    @property
+    def last(self) -> str:
+        """The id of the feedback that came last."""
+        return max(self.feedback)
+
 
 @dataclass(frozen=True, slots=True)
 class Growth:
@@ -70,12 +77,14 @@ def grow(
     near-duplicates are, else where its hash says. One that resembles an anchor row is left out, for
     anchor never grows, and so is one that resembles both what is learnt and what is held back. In
     train, an example that is there already gets its new label, and so it does in val and fresh
-    where its row came from feedback. `progress` hears of the readings done, and of how many there
-    are. Raises what `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
+    where its row came from feedback. A new example of a content that a row has counts as that row.
+    Of one content comes one row: the bytes that were given first, the labels that were given
+    last. `progress` hears of the readings done, and of how many there are. Raises what
+    `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
     """
     plan = _Plan(parent, sorted(items, key=lambda item: item.first))
-    looked = plan.look(codec, progress)
-    plan.place(splits.join(looked, near_distance=near_distance))
+    plan.look(codec, progress)
+    plan.place(splits.join(plan.settle(), near_distance=near_distance))
     if not plan.taken:
         return Growth(parent.snapshot, (), plan.left)
     snapshot = store.write(
@@ -95,8 +104,11 @@ class _Plan:
         self.parent = parent
         self.left: dict[str, str] = {}
         self.taken: list[str] = []
+        self._known: list[Accepted] = []
         self._relabelled: dict[str, Accepted] = {}
         self._joining: dict[str, Accepted] = {}
+        self._rows: list[Inspected] = []
+        self._new: dict[str, Inspected] = {}
         self._splits: Mapping[str, Split] = {}
         self._sort(items)
         looked = parent.count() + len(self._joining) if self._joining else 0
@@ -105,26 +117,26 @@ class _Plan:
     def _sort(self, items: Sequence[Accepted]) -> None:
         """Tell new examples from those that the parent has, without looking at any payload."""
         wanted = {item.example for item in items}
-        held: dict[str, list[Example]] = {}
-        for row in self.parent.rows(payloads=False):
-            if row.id in wanted:
-                held.setdefault(row.id, []).append(row)
+        held = [row for row in self.parent.rows(payloads=False) if row.id in wanted]
+        self._rows = [_inspected(row, None) for row in held]
+        there = {row.id for row in held}
         for item in items:
-            rows = held.get(item.example, [])
-            fault = self._fault(item, rows)
-            if fault:
+            if fault := self._unknown(item):
                 self._leave(item, fault)
-            elif rows:
-                self._relabelled[item.example] = item
-                self.taken += item.feedback
+            elif item.example in there:
+                self._known.append(item)
             else:
                 self._joining[item.example] = item
 
-    def _fault(self, item: Accepted, rows: Sequence[Example]) -> str:
-        """Why the item cannot be taken; empty when it can."""
+    def _unknown(self, item: Accepted) -> str:
+        """Which label the parent does not have; empty when it has all."""
         for target, label in sorted(item.labels.items()):
             if label not in self.parent.labels.get(target, ()):
                 return f"The snapshot knows no label {label!r} of {target!r}."
+        return ""
+
+    def _fault(self, item: Accepted, rows: Sequence[Inspected]) -> str:
+        """Why the item cannot be taken; empty when it can. `rows` are those that it is about."""
         lacking = sorted(set(self.parent.labels) - set(item.labels))
         if not rows and lacking:
             return f"It says nothing about {', '.join(lacking)}."
@@ -135,23 +147,53 @@ class _Plan:
             return "The snapshot has this label already."
         return ""
 
-    def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> Inspection:
-        """Fingerprints of every row of the parent and of what would join it."""
+    def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> None:
+        """Fingerprints of every row of the parent and of what would join it, if anything would."""
         if not self._joining:
-            return Inspection(())
-        found: list[Inspected] = []
+            return
+        self._rows = []
         for row in self.parent.rows():
-            found.append(_inspected(row, codec))
-            progress(len(found), self._all)
-        compared = len(found)
+            self._rows.append(_inspected(row, codec))
+            progress(len(self._rows), self._all)
+        compared = len(self._rows)
         for done, item in enumerate(list(self._joining.values()), start=compared + 1):
             try:
-                found.append(_inspected(_example(item, item.payload()), codec))
+                self._new[item.example] = _inspected(_example(item, item.payload()), codec)
             except (BadPayload, Corrupt, NotFound) as error:
                 self._leave(item, error.message)
                 del self._joining[item.example]
             progress(done, self._all)
-        return Inspection(tuple(found))
+
+    def settle(self) -> Inspection:
+        """One item for each content; the parent's rows, and those that are to join them."""
+        contents = self._contents()
+        about: dict[str, list[Accepted]] = defaultdict(list)
+        for item in (*self._known, *self._joining.values()):
+            about[contents.get(item.example, item.example)].append(item)
+        held: dict[str, list[Inspected]] = defaultdict(list)
+        for row in self._rows:
+            held[contents.get(row.id, row.id)].append(row)
+        self._joining = {}
+        for content, items in about.items():
+            item, rows = _merged(items), held.get(content, [])
+            if fault := self._fault(item, rows):
+                self._leave(item, fault)
+            elif rows:
+                self._relabelled |= dict.fromkeys((row.id for row in rows), item)
+                self.taken += item.feedback
+            else:
+                self._joining[item.example] = item
+        joining = [self._new[id] for id in self._joining]
+        return Inspection((*self._rows, *joining) if joining else ())
+
+    def _contents(self) -> Mapping[str, str]:
+        """By id, the exact fingerprint of what would join and of the rows that have the same.
+
+        Of everything else the id is the content: what the parent keeps under two ids stays two.
+        """
+        contents = {row.id: _exact(row) for row in self._new.values()}
+        new = set(contents.values())
+        return contents | {row.id: _exact(row) for row in self._rows if _exact(row) in new}
 
     def place(self, chosen: Mapping[str, Split]) -> None:
         """Take the new examples into their splits, but for those that no split can take."""
@@ -191,9 +233,22 @@ class _Plan:
         self.left |= dict.fromkeys(item.feedback, reason)
 
 
-def _inspected(row: Example, codec: Fingerprints) -> Inspected:
-    print_ = codec.fingerprint(row.payload)
+def _inspected(row: Example, codec: Fingerprints | None) -> Inspected:
+    print_ = codec.fingerprint(row.payload) if codec else None
     return Inspected(row.id, dict(row.labels), row.split, row.source, row.origin, print_)
+
+
+def _exact(row: Inspected) -> str:
+    return row.fingerprint.exact if row.fingerprint else ""
+
+
+def _merged(items: Sequence[Accepted]) -> Accepted:
+    """What was accepted for one content, as one: the first example, with the latest labels."""
+    labels: dict[str, str] = {}
+    for item in sorted(items, key=lambda item: item.last):
+        labels |= item.labels
+    feedback = tuple(id for item in items for id in item.feedback)
+    return replace(min(items, key=lambda item: item.first), feedback=feedback, labels=labels)
 
 
 def _example(item: Accepted, payload: bytes) -> Example:

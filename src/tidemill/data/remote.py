@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -24,6 +27,16 @@ OFFLINE = "Without a network use data=sample, or files of your own: data=files d
 RECORD = "fetched.json"
 TIMEOUT_S = 30.0
 """How long a server may be silent."""
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises for an archive that is damaged, encrypted or packed in another way."""
 
 Progress = Callable[[int, int], None]
 
@@ -47,9 +60,9 @@ class RemoteFile:
     def fetch(self, progress: Progress) -> None:
         """Have the file at `path`, whole and with the right digest; nothing is told if it is there.
 
-        Raises Unavailable when the server cannot be reached or refuses, DataError when it sends
-        something else than was expected, Corrupt when the kept file was changed, StorageFailed.
-        A file that does not fit its digest is not kept.
+        Raises Unavailable when the server cannot be reached, refuses or leads from https to http,
+        DataError when it sends something else than was expected, Corrupt when the kept file was
+        changed, StorageFailed. A file that does not fit its digest is not kept.
         """
         if self.folder.is_dir():
             self._verify()
@@ -81,7 +94,7 @@ class RemoteFile:
     def _receive(self, out: IO[bytes], progress: Progress) -> None:
         done = 0
         try:
-            with httpx.stream("GET", self.url, follow_redirects=True, timeout=TIMEOUT_S) as answer:
+            with _client() as client, client.stream("GET", self.url) as answer:
                 answer.raise_for_status()
                 announced = int(answer.headers.get("content-length", 0))
                 for block in answer.iter_bytes():
@@ -108,8 +121,14 @@ class RemoteFile:
                     raise DataError(f"{self._said()} is larger than {LIMIT:,} bytes.")
                 with packed.open(self.member) as member, file.open("wb") as out:
                     shutil.copyfileobj(member, out)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{self.url} is no zip archive to read: {error}.") from error
+        except DAMAGE as error:
+            raise self._unreadable(str(error) or "it ends too early") from error
+        except OSError as error:
+            # Not the disk's fault: damaged bz2 data has no number, and a directory that places its
+            # member before the beginning of the file makes an invalid seek.
+            if error.errno not in (None, errno.EINVAL):
+                raise
+            raise self._unreadable(error.strerror or str(error)) from error
 
     def _verify(self) -> None:
         try:
@@ -121,6 +140,9 @@ class RemoteFile:
             raise Corrupt(
                 f"{self.path} is not what was fetched.", hint="Remove its folder to fetch it again."
             )
+
+    def _unreadable(self, said: str) -> DataError:
+        return DataError(f"{self.url} is no zip archive to read: {said}.")
 
     def _said(self) -> str:
         return f"{self.member} in {self.url}" if self.member else self.url
@@ -150,6 +172,19 @@ class Fetched:
     def notes(self) -> tuple[str, ...]:
         """What the source tells of its last reading."""
         return notes_of(self.source)
+
+
+def _client() -> httpx.Client:
+    hooks = {"response": [_keep_https]}
+    return httpx.Client(follow_redirects=True, timeout=TIMEOUT_S, event_hooks=hooks)
+
+
+def _keep_https(answer: httpx.Response) -> None:
+    """Raises Unavailable for a redirection from https to http: anybody between may answer there."""
+    if answer.url.scheme == "https" and answer.has_redirect_location:
+        to = answer.url.join(answer.headers["location"])
+        if to.scheme == "http":
+            raise Unavailable(f"{answer.url} leads to {to}, without encryption.", hint=OFFLINE)
 
 
 def _digest(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 A group of near-duplicates moves as one: the exact fingerprint of its first recorded member,
 hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % anchor. So the answer depends
-neither on the labels nor on the order of the source, but for who came first within a group.
+neither on the labels nor on the order of the source, but for who came first within a group. An
+anchor that the source gives is whole: what the hash would add to it is learnt from.
 
 What joins a snapshot later is hashed into 55 % train, 10 % val and 35 % fresh: a challenger is
 compared with its champion on what neither has learnt, and anchor never grows.
@@ -35,7 +36,8 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     A given split is respected, with one exception: when the source gives no val, or no anchor,
     its train examples whose hash says so become it. An example without a split inherits the most
     strictly held-back given split of its group, so that nothing resembling a held-back example
-    is learnt from.
+    is learnt from. Else its hash decides between train, val and, when the source gives none,
+    anchor.
     """
     given = {row.split for row in inspection.rows if row.split is not None}
     missing = set(HELD_OUT) - given
@@ -43,6 +45,7 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     for members in groups(inspection, near_distance=near_distance):
         hashed = by_hash(members[0].fingerprint.exact if members[0].fingerprint else members[0].id)
         learnt: Split = hashed if hashed in missing else "train"
+        unsplit: Split = learnt if hashed == "anchor" else hashed
         inherited = most_held_back(row.split for row in members)
         for row in members:
             if row.split is not None:
@@ -50,7 +53,7 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
             elif inherited is not None:
                 chosen[row.origin] = learnt if inherited == "train" else inherited
             else:
-                chosen[row.origin] = hashed
+                chosen[row.origin] = unsplit
     return chosen
 
 

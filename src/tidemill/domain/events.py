@@ -87,10 +87,14 @@ class FeedbackSettled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsPulled(Event):
-    """Feedback was read from a database; `subject` is the bookmark that was moved."""
+    """Feedback was read from a database; `subject` is the bookmark that was moved.
+
+    `left_out` counts the rows that could not be taken; `reason` tells of the first of them.
+    """
 
     rows: int
     new: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,14 @@ class Blobs(Protocol):
 
 
 class Runtime(Protocol):
-    """Runs one exported model."""
+    """Runs one exported model.
+
+    `alone` says that what it answers to a payload would depend on those beside it, so that each
+    must be run by itself: a graph in int8 measures its activations over the whole batch.
+    """
+
+    @property
+    def alone(self) -> bool: ...
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         """Named arrays in, named arrays out; the first axis is the batch on both sides."""

@@ -51,9 +51,10 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
             "",
         ]
     parity = evaluation["parity"]
+    graph = "graph, before it was put into int8," if small else "graph"
     lines += [
-        f"The exported graph answers as the trained network does: probabilities differ by at most "
-        f"{parity['difference']:.1e} on {parity['examples']} examples.",
+        f"The exported {graph} answers as the trained network does: probabilities differ by at "
+        f"most {parity['difference']:.1e} on {parity['examples']} examples.",
         "",
     ]
     return "\n".join(lines)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from tokenizers import Tokenizer
 
 from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import UsageError
-from tidemill.learn.weights import locate, tokenizer
+from tidemill.learn.weights import in_folder, limits, locate, tokenizer
 from tidemill.validation import validated
 
 
@@ -30,7 +31,7 @@ class NGram(_Model):
 class Transformer(_Model):
     """A pretrained encoder, fine-tuned. `path` is its folder; without one, `weights` names it.
 
-    See `weights.locate` for the names.
+    See `weights.locate` for the names. A `path` is never taken for one of them.
     """
 
     name: Literal["minilm", "bert"]
@@ -40,7 +41,7 @@ class Transformer(_Model):
 
     def folder(self) -> Path:
         """Where its files are; fetches them when need be. Raises what `locate` raises."""
-        return locate(str(self.path or self.weights))
+        return locate(self.weights) if self.path is None else in_folder(self.path)
 
 
 class TextParts(BaseModel):
@@ -53,7 +54,8 @@ class TextParts(BaseModel):
 def text_codec(config: Mapping[str, Any]) -> TextCodec:
     """The codec of an experiment; a pretrained model's tokenizer is the one beside its weights.
 
-    Raises UsageError when model and codec do not belong together, or what `locate` raises.
+    Raises UsageError when model and codec do not belong together, or the codec makes what the
+    encoder cannot take; and what `locate` raises.
     """
     parts = validated(TextParts, config)
     form = "grams" if isinstance(parts.model, NGram) else "wordpiece"
@@ -64,4 +66,27 @@ def text_codec(config: Mapping[str, Any]) -> TextCodec:
         )
     if isinstance(parts.model, NGram):
         return TextCodec.from_config(parts.codec)
-    return TextCodec.from_config({**parts.codec, "tokenizer": tokenizer(parts.model.folder())})
+    folder = parts.model.folder()
+    saved = tokenizer(folder)
+    codec = TextCodec.from_config({**parts.codec, "tokenizer": saved})
+    _must_fit(folder, saved, codec.config()["max_tokens"])
+    return codec
+
+
+def _must_fit(folder: Path, saved: str, max_tokens: int) -> None:
+    """Raises UsageError where a text would reach beyond one of the encoder's tables."""
+    found = limits(folder)
+    if found.tokens is not None and max_tokens > found.tokens:
+        raise UsageError(
+            f"The encoder in {folder} takes {found.tokens} tokens, and codec.max_tokens is"
+            f" {max_tokens}.",
+            hint=f"Choose codec.max_tokens={found.tokens} or less.",
+        )
+    # Not how many there are: ids may have gaps between them.
+    needed = max(Tokenizer.from_str(saved).get_vocab().values(), default=-1) + 1
+    if found.pieces is not None and needed > found.pieces:
+        raise UsageError(
+            f"The tokenizer in {folder} has ids up to {needed - 1}, and the encoder takes"
+            f" {found.pieces} pieces.",
+            hint="Take tokenizer.json and the weights from the same model.",
+        )

@@ -36,7 +36,7 @@ from tidemill.learn.pictures import (
 )
 from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.learn.progress import Progress
-from tidemill.learn.quantise import Quantised, quantise
+from tidemill.learn.quantise import Quantised, quantise, refuse_convolutions
 from tidemill.learn.trained import Trained
 from tidemill.staging import staged
 
@@ -82,6 +82,9 @@ def train(
     """
     network = build(run.config, snapshot.labels)
     plan = TrainPlan(**run.config["train"])
+    precision = ExportPlan(**run.config.get("export", {})).precision
+    if precision == "int8":
+        refuse_convolutions(network)
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")
@@ -93,7 +96,6 @@ def train(
         )
         progress.stage("judge")
         model = _calibrated(fitted.network, splits["val"])
-        precision = ExportPlan(**run.config.get("export", {})).precision
         exported = _export(model, splits["val"], folder / "model.onnx", precision)
         judged: dict[Split, Answers] = {
             split: _answered(model, exported, part, snapshot.labels)
@@ -177,7 +179,7 @@ def _answered(model: _Model, exported: _Exported, split: EncodedSplit, labels: L
     """What will be served is what is judged: of a graph that was proved, the network's answers."""
     outputs = infer(model.network, split)
     if exported.quantised:
-        outputs = run_graph(exported.path, split)
+        outputs = run_graph(exported.path, split, batch_size=1)
         for target, temperature in model.temperatures.items():
             outputs[logits_of(target)] *= temperature
     return Answers.of(outputs, split, model.temperatures, labels)

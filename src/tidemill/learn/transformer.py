@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import ERROR
 from pathlib import Path
 from typing import Literal, Self
 
@@ -94,7 +95,9 @@ class TransformerNetwork(Network):
             embedding = answered.last_hidden_state[:, 0]
         else:
             told = attention_mask.unsqueeze(-1).to(answered.last_hidden_state.dtype)
-            embedding = (answered.last_hidden_state * told).sum(dim=1) / told.sum(dim=1)
+            # A text of which the tokenizer leaves nothing has no token: its mean is zero.
+            count = told.sum(dim=1).clamp(min=1)
+            embedding = (answered.last_hidden_state * told).sum(dim=1) / count
         outputs = {EMBEDDING: embedding.float()}
         for target, head in zip(self.targets, self.heads, strict=True):
             outputs[logits_of(target)] = head(self.dropout(embedding)).float()
@@ -105,7 +108,7 @@ class TransformerNetwork(Network):
 def _quiet() -> Iterator[None]:
     """Keep back the report on weights, which is judged above, and the bar over a moment's work."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield

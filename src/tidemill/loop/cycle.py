@@ -133,9 +133,8 @@ def _round(situation: Situation, champion: ModelVersion, policy: TriggerPolicy) 
 
     Any cycle that began since, whatever began it, has done what the round was for.
     """
-    seen_to = [champion.at, situation.passed, situation.last and situation.last.at]
-    since = max(at for at in seen_to if at)
-    latest = due(policy.schedule, situation.now, since)
+    last = situation.last.at if situation.last else None
+    latest = due(policy.schedule, situation.now, champion.at, situation.passed, last)
     if latest is None:
         return None
     name, n = f"The {policy.schedule} round of {moment(latest)}", situation.accepted

@@ -24,7 +24,11 @@ review                    a person decides on each
 accept_unless_suspicious  what gives no cause for suspicion is believed, the rest is rejected
 """
 ANONYMOUS = "anonymous"
-"""The actor of those who give no name: any number of strangers, so nobody's change of mind."""
+"""The actor of those who give no name."""
+USER_DATA = "user_data"
+"""The actor of the rows of another system's database, whichever of its users said them."""
+STRANGERS = frozenset({ANONYMOUS, USER_DATA})
+"""Each of these is any number of strangers, so that another label is nobody's change of mind."""
 
 
 def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
@@ -42,7 +46,7 @@ def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
     against = [
         f"{other.actor} says {other.label!r}."
         for other in same
-        if (other.actor != item.actor or item.actor == ANONYMOUS)
+        if (other.actor != item.actor or item.actor in STRANGERS)
         and other.label != item.label
         and other.status != "superseded"
     ]
@@ -96,7 +100,7 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
         for other in _same_item(item, others)
         if other.actor == item.actor and other.status not in ("rejected", "superseded")
     ]
-    stranger = item.actor == ANONYMOUS
+    stranger = item.actor in STRANGERS
     repeated = [other for other in (own if stranger else own[-1:]) if other.label == item.label]
     if repeated:
         return repeated[-1], True

@@ -39,18 +39,19 @@ def following(schedule: Schedule, now: datetime) -> datetime | None:
     return latest + PERIODS[schedule] if latest else None
 
 
-def due(schedule: Schedule, now: datetime, since: datetime) -> datetime | None:
-    """The latest round if it began after `since`, when rounds were last seen to; else None.
+def due(schedule: Schedule, now: datetime, *seen_to: datetime | None) -> datetime | None:
+    """The latest round if it began after all of `seen_to`, when rounds were seen to; else None.
 
-    Of several that nobody held, as when no engine ran for weeks, only the latest is due. A `since`
-    that lies more than a round ahead was set by a clock that was ahead once, and counts for
-    nothing.
+    Of several that nobody held, as when no engine ran for weeks, only the latest is due. A date
+    that lies more than a round ahead was set by a clock that was ahead once. It counts for nothing,
+    and the others still do.
     """
     latest = began(schedule, now)
     if latest is None:
         return None
-    ahead = since - now > PERIODS[schedule]
-    return latest if ahead or latest > since else None
+    horizon = now + PERIODS[schedule]
+    held = any(latest <= at <= horizon for at in seen_to if at)
+    return None if held else latest
 
 
 def moment(at: datetime) -> str:

@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from uuid_utils import uuid7
 
-from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
@@ -188,7 +187,7 @@ class Batcher:
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
         looks = [look for job in jobs for look in job.looks]
         observed = slot.predictor.observe(looks)
-        remarks = remarks_on(slot.predictor.codec, looks)
+        remarks = [slot.predictor.remarks(look.item) for look in looks]
         now = self._clock.now()
         asked = [(payload, job.kind) for job in jobs for payload in job.payloads]
         predictions = []
@@ -223,12 +222,6 @@ class Batcher:
             log.exception("The traffic log failed")
             raise StorageFailed("The answer could not be kept, so it is not given.") from error
         self._told(predictions)
-
-
-def remarks_on(codec: Codec[Any], looks: Sequence[Look]) -> list[tuple[str, ...]]:
-    """What each payload's reader has to say to a client. Few codecs have the method `remarks`."""
-    remarks: Callable[[Any], tuple[str, ...]] | None = getattr(codec, "remarks", None)
-    return [() if remarks is None else tuple(remarks(look.item)) for look in looks]
 
 
 def _settle(outcomes: Sequence[_Outcome]) -> None:

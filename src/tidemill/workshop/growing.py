@@ -12,7 +12,6 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.experiment import read_experiment
 from tidemill.loop.rollout import ancestry
-from tidemill.recipes.recipe import open_recipe
 from tidemill.workshop.root import Workshop
 
 REASONS = 3
@@ -23,17 +22,18 @@ def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
     """The data of the cycle's champion with what was given until the cycle began and is accepted.
 
     What was given before the cycle began belongs to it, also when it
-    was accepted a moment later; what was given since waits for the next one.
+    was accepted a moment later; what was given since waits for the next one. Raises what
+    `BundleStore.open` and `growth.grow` raise.
     """
     with workshop.ledger.begin(write=False) as unit:
         champion = unit.get(ModelVersion, cycle.champion)
         config = unit.get(Run, champion.run).config
         items = _accepted(unit, champion.snapshot, cycle)
-    recipe = open_recipe(cycle.recipe)
     return grow(
         workshop.snapshots.open(champion.snapshot),
         [_merged(workshop, example, rows) for example, rows in items.items()],
-        recipe.codec(config),
+        # The recipe's codec may need what only a training needs, such as pretrained weights.
+        workshop.bundles.open(champion.bundle).codec,
         workshop.snapshots,
         recipe=cycle.recipe,
         near_distance=read_experiment(config).checks.near_distance,

@@ -1,8 +1,8 @@
-"""Feedback from the database of another system, given as everybody's is.
+"""Feedback from the database of another system, given as that of strangers is.
 
-A row that was read before does nothing, however often it is read: what the table said of an example
-at that moment or later is in the ledger. So a pull may be cut off anywhere, and rows that are still
-being written are read again.
+A row that was read before does nothing, however often it is read: that the table says this label of
+this example is in the ledger. So a pull may be cut off anywhere, and rows that are still being
+written are read again. A row that cannot be taken is left out and counted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
+from reprlib import repr as shortened
 
 from uuid_utils import uuid7
 
@@ -24,7 +25,7 @@ from tidemill.domain.events import RowsPulled
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Blobs
-from tidemill.loop.feedback import give
+from tidemill.loop.feedback import USER_DATA, give
 from tidemill.workshop.draining import Unit
 from tidemill.workshop.root import Workshop
 
@@ -44,45 +45,67 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 }
 """How databases write the two labels of a question; what is not listed is no label."""
 
+TOLD = 3
+"""Rows that were left out of which it is said why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """How many rows were read, and how many of them said something new."""
+    """How many rows were read, how many of them said something new, how many cannot be taken.
+
+    `reasons` has a sentence for the first of the latter, each naming its row by the time.
+    """
 
     rows: int
     new: int
+    left_out: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: int = PAGE) -> Pulled:
     """Give every row that came since the last pull as feedback; `unit` opens the writing units.
 
-    Each page of `size` rows is one unit of work, which also moves the bookmark. Raises Unavailable
-    when the database cannot be read; DataError naming a row that cannot be taken, and then nothing
-    of its page is; NotFound without a champion, whose codec and labels the rows have to fit;
-    UsageError when it has several targets; Conflict when somebody else pulls.
+    Each page of `size` rows is one unit of work, which also moves the bookmark. A row whose label
+    is none of the champion's or whose payload its codec cannot read is left out. Raises Unavailable
+    when the database cannot be read; DataError when nothing that is new can be taken, in a whole
+    page or in all that there is, because then the table is the wrong one; NotFound without a
+    champion; UsageError when it has several targets; Conflict when somebody else pulls.
     """
     bundle = workshop.bundles.open(workshop.champion().bundle)
     target = target_of(bundle.labels)
     now = workshop.clock.now()
     with workshop.ledger.begin(write=False) as reading:
         mark = reading.bookmark(rows.bookmark)
-    read = new = 0
+    pulled = Pulled(0, 0)
     with closing(rows.pages(mark.place, size=size)) as pages:
         for page in pages:
-            labels = [_label(bundle, target, row) for row in page]
-            examples = _kept(workshop.blobs, page)
+            sound, faults = _sorted(bundle, target, page)
+            whole = len(page) == size or pulled.rows == pulled.left_out
+            if faults and not sound and whole and _unread(page, mark):
+                raise DataError(
+                    f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
+                    hint=f"The champion's labels are {', '.join(bundle.labels[target])}.",
+                )
+            examples = _kept(workshop.blobs, [row for row, _ in sound])
             items = [
-                Feedback(str(uuid7()), "", example, target, "", label, "", rows.name, row.at)
-                for row, label, example in zip(page, labels, examples, strict=True)
+                Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
+                for (row, label), example in zip(sound, examples, strict=True)
             ]
             place = _settled(page, now) or mark.place
             to = Bookmark(mark.name, place, now if len(page) < size else mark.reached)
             with unit() as writing:
                 given = sum(_given(writing, item) for item in items)
-                event = RowsPulled(actor=actor, subject=mark.name, rows=len(page), new=given)
+                event = RowsPulled(
+                    actor=actor,
+                    subject=mark.name,
+                    reason=" ".join(faults[:TOLD]),
+                    rows=len(page),
+                    new=given,
+                    left_out=len(faults),
+                )
                 writing.move_bookmark(to, expected=mark, event=event)
-            mark, read, new = to, read + len(page), new + given
-    return Pulled(read, new)
+            mark, pulled = to, _added(pulled, given, page, faults)
+    return pulled
 
 
 def target_of(labels: Mapping[str, Sequence[str]]) -> str:
@@ -114,22 +137,38 @@ def _settled(page: Sequence[UserRow], now: datetime) -> str:
     return old[-1].place if old else ""
 
 
-def _label(bundle: Bundle, target: str, row: UserRow) -> str:
-    """The row's label, its payload having been read. Raises DataError naming the row."""
-    label = label_of(row.label, bundle.labels[target])
-    if label is None:
-        raise DataError(
-            f"The row of {TABLE} of {row.at} has the label {row.label!r}, which is none.",
-            hint=f"Known are {', '.join(bundle.labels[target])}. Mend or delete the row.",
-        )
-    try:
-        bundle.codec.read(row.payload)
-    except BadPayload as error:
-        raise DataError(
-            f"The row of {TABLE} of {row.at} cannot be read: {error.message}",
-            hint="Mend or delete the row.",
-        ) from error
-    return label
+def _sorted(
+    bundle: Bundle, target: str, page: Sequence[UserRow]
+) -> tuple[list[tuple[UserRow, str]], list[str]]:
+    """The rows that can be taken, each with its label, and what is wrong with each other one."""
+    sound, faults = [], []
+    for row in page:
+        named = f"The row of {TABLE} of {row.at}"
+        label = label_of(row.label, bundle.labels[target])
+        if label is None:
+            faults.append(f"{named} has the label {shortened(row.label)}, which is none.")
+            continue
+        try:
+            bundle.codec.read(row.payload)
+        except BadPayload as error:
+            faults.append(f"{named} cannot be read: {error.message}")
+        else:
+            sound.append((row, label))
+    return sound, faults
+
+
+def _unread(page: Sequence[UserRow], mark: Bookmark) -> bool:
+    """True when it holds a row that no pull has seen; the last one is seen again by the next."""
+    return mark.reached is None or any(row.at > mark.reached for row in page)
+
+
+def _added(pulled: Pulled, given: int, page: Sequence[UserRow], faults: Sequence[str]) -> Pulled:
+    return Pulled(
+        pulled.rows + len(page),
+        pulled.new + given,
+        pulled.left_out + len(faults),
+        (*pulled.reasons, *faults)[:TOLD],
+    )
 
 
 def _kept(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
@@ -140,13 +179,15 @@ def _kept(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
 
 
 def _given(unit: UnitOfWork, item: Feedback) -> bool:
-    """Give it, unless it was read before; True when it said something new."""
-    said = [
-        (other.at, other.label)
-        for other in unit.feedback(example=item.example, limit=None)
-        if (other.actor, other.target, other.item) == (item.actor, item.target, item.item)
-    ]
-    if max(said, default=(item.at, "")) >= (item.at, item.label):
-        return False
+    """Give it, unless it was read before; True when it said something new.
+
+    A repeat is not recorded, and would be new once the label was turned down. So a row also counts
+    as read when it is older than what became of its label.
+    """
+    key = (item.actor, item.target, item.item, item.label)
+    for other in unit.feedback(example=item.example, limit=None):
+        same = (other.actor, other.target, other.item, other.label) == key
+        if same and item.at <= max(other.at, other.settled or other.at):
+            return False
     _, repeated = give(unit, item)
     return not repeated

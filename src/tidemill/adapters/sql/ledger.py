@@ -77,7 +77,7 @@ class SqlLedger:
         if not path.is_file():
             raise Unavailable(
                 f"There is no workspace in {path.parent}.",
-                hint="Make one: tidemill train coffee",
+                hint="Make one: tidemill train RECIPE, such as coffee",
             )
         ledger = cls(sqlite_engine(path), clock)
         try:

@@ -1,7 +1,7 @@
 """The original's sources of questions and judgements: where each lies, and what its labels mean.
 
 None gives a validation. It is drawn in blocks, because ETHICS has a judgement's variants, of either
-label, one below the other.
+label, one below the other. What users said is only learnt from.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import Row, Rows, spelled
 from tidemill.data.sql_rows import SqlRows
+from tidemill.domain.errors import DataError
 from tidemill.domain.types import Split
 
 TARGET = "answer"
@@ -150,9 +151,18 @@ SUBSETS: dict[str, Subset] = {
 
 
 def present(folder: Path) -> list[str]:
-    """The subsets whose files are all in a folder."""
-    found = SUBSETS.items()
-    return [name for name, one in found if all(path.is_file() for path in one.paths(folder))]
+    """The subsets whose files are in a folder. Raises DataError for one of which half is."""
+    found = []
+    for name, subset in SUBSETS.items():
+        missing = [path.name for path in subset.paths(folder) if not path.is_file()]
+        if not missing:
+            found.append(name)
+        elif len(missing) < len(subset.files):
+            raise DataError(
+                f"{folder} holds half of the subset {name}: {missing[0]} is not there.",
+                hint="Add it, or name the subsets that you want: data.subsets=[...].",
+            )
+    return found
 
 
 def from_folder(name: str, folder: Path) -> Blocks:
@@ -174,8 +184,10 @@ def from_users(variable: str) -> RowSource:
     query = "SELECT prompt, label, time FROM user_data"
     rows = SqlRows(variable, query, ("time", "prompt", "label"), name="user_data")
     labels = {TARGET: LabelColumn("label", SAID)}
+    # Anonymous rows must not judge: without a split, some would join the published tests.
+    part = Part(rows, "train")
     # Nobody has said anything on the first day.
-    return RowSource("user", [Part(rows)], TextColumn("prompt"), labels, may_be_empty=True)
+    return RowSource("user", [part], TextColumn("prompt"), labels, may_be_empty=True)
 
 
 def _source(

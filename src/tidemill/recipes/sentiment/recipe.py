@@ -110,17 +110,18 @@ def _labelled(
 
 def _parts(data: FilesData) -> list[Part]:
     """One file without splits, or the files of a folder that are named after theirs."""
+    hint = f"Give one file, or a folder with train.csv and test.csv ({', '.join(SUFFIXES)})."
+    if not data.path.exists():
+        raise DataError(f"There is no file or folder {data.path}.", hint=hint)
     files = [data.path]
     if data.path.is_dir():
         files = [path for path in sorted(data.path.iterdir()) if path.suffix.lower() in SUFFIXES]
     named = {path: SPLITS.get(path.stem.lower()) for path in files}
-    if len(files) > 1:
-        named = {path: split for path, split in named.items() if split}
-    if not named:
-        raise DataError(
-            f"{data.path} holds no {' or '.join(SPLITS)} file of rows.",
-            hint=f"Give one file, or a folder with train.csv and test.csv ({', '.join(SUFFIXES)}).",
-        )
+    # A file that is passed over in silence may be the test, misspelt.
+    strange = [path.name for path, split in named.items() if not split]
+    if not named or (strange and len(named) > 1):
+        what = f"{', '.join(strange)}, which names no split" if strange else "no file of rows"
+        raise DataError(f"{data.path} holds {what}.", hint=hint)
     return [
         Part(open_rows(path, encoding=data.encoding, names=data.columns), split)
         for path, split in named.items()

@@ -1,0 +1,96 @@
+"""Somebody else's database, SQLite or PostgreSQL, which is read and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from tidemill.domain.errors import DataError, Unavailable, UsageError
+
+CONNECT_S = 10
+FORM = "Write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+
+
+class Database:
+    """The database at an address; `name` says in messages what it holds.
+
+    `public` is the address without user and password. No message holds more of it. Raises
+    UsageError for an address that is none.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        self.name = name
+        try:
+            self._url = url = _known(make_url(address))
+        except (ArgumentError, ValueError):
+            raise UsageError(
+                f"The database of {name} has no address that can be read.", hint=FORM
+            ) from None
+        plain = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+        self.public = str(plain)
+
+    @contextmanager
+    def connected(self, query: str) -> Iterator[Connection]:
+        """A connection whose transactions only read, for a query that an error names.
+
+        Raises Unavailable when the database is away, locked or needs a driver that is not
+        installed, also in the middle; DataError for what it cannot run.
+        """
+        try:
+            with closing(_engine(self._url).connect()) as connection:
+                yield connection.execution_options(postgresql_readonly=True)
+        except ImportError as error:
+            raise Unavailable(
+                f"Reading the database of {self.name} needs psycopg, which cannot be loaded.",
+                hint="pip install 'tidemill[postgres]'",
+            ) from error
+        except SQLAlchemyError as error:
+            if _away(error):
+                raise Unavailable(
+                    f"The database of {self.name} cannot be read: {_said(error)}.",
+                    hint=f"It was looked for at {self.public}.",
+                ) from error
+            raise DataError(
+                f"The query of {self.name} cannot be run: {_said(error)}.",
+                hint=f"The query is: {query}",
+            ) from error
+
+
+def _known(url: URL) -> URL:
+    """The address with the driver that reads it."""
+    match url.get_backend_name():
+        case "sqlite" if url.database:
+            return url
+        case "postgresql" | "postgres":
+            return url.set(drivername="postgresql+psycopg")
+        case _:
+            raise ArgumentError(url.drivername)
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        # Statements are not prepared: a pool in front of the database may give each transaction
+        # another session. Within one, all statements see the same rows.
+        settings = {"connect_timeout": CONNECT_S, "prepare_threshold": None}
+        same = "REPEATABLE READ"
+        return create_engine(url, poolclass=NullPool, connect_args=settings, isolation_level=same)
+    # Opened for reading only: a mistyped file would else be made, and be empty.
+    file = url.database or ""
+    query = {"timeout": str(CONNECT_S), **url.query, "mode": "ro", "uri": "true"}
+    uri = file if file.startswith("file:") else Path(file).absolute().as_uri()
+    return create_engine(url.set(database=uri, query=query), poolclass=NullPool)
+
+
+def _away(error: SQLAlchemyError) -> bool:
+    # SQLite calls a table that is missing an operational error, too.
+    named = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    return isinstance(error, OperationalError) and named != "SQLITE_ERROR"
+
+
+def _said(error: SQLAlchemyError) -> str:
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    return said.partition("\n")[0].rstrip(".")

@@ -1,0 +1,123 @@
+"""The rows of a query to a SQL database in the order of their time, a page at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from operator import ge, gt, le, lt
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.types import NullType
+
+from tidemill.data.database import Database
+from tidemill.data.rows import require
+from tidemill.domain.errors import DataError
+
+PAGE = 1000
+BOUNDS: dict[str, Callable[..., Any]] = {"after": gt, "since": ge, "until": le, "below": lt}
+
+Place = tuple[Any, ...]
+"""Where a row stands: its values in the columns of the order, as the database gave them.
+
+A place to read from or to may be shorter: the time alone stands for every row of that time.
+"""
+
+
+class Page(NamedTuple):
+    """Some rows in order, and the place of the last that was read up to here, None before any."""
+
+    rows: tuple[dict[str, Any], ...]
+    end: Place | None
+
+
+class SqlPages:
+    """The rows of a query, ordered by the columns of `order`, none of which may be empty.
+
+    `order` begins with the time a row was written. Rows of one place are ordered by what else is in
+    them, so that a page may end between them.
+    """
+
+    def __init__(
+        self, database: Database, query: str, order: Sequence[str], *, name: str, size: int = PAGE
+    ) -> None:
+        self.database = database
+        self.query = query.strip()
+        self.order = tuple(order)
+        self.name = name
+        self.size = size
+        # A colon would begin a parameter; the query has none, and casts and times have colons.
+        asked = text(re.sub(r"(?<!:):(?!:)", r"\\:", self.query.rstrip(";")) + "\n")
+        self._asked = select(text("*")).select_from(asked.columns().subquery("asked"))
+
+    def read(
+        self, *, after: Place | None = None, since: Place | None = None, until: Place | None = None
+    ) -> Generator[Page]:
+        """The rows behind `after`, from `since` and up to `until`, the latter two included.
+
+        The last page, and no other, has fewer than `size` rows; it may have none. Each page is a
+        transaction of its own: between two of them nobody waits for this reader. Raises what
+        `Database.connected` raises, and DataError for a row without a place.
+        """
+        end, seen = after or since, 0
+        with self.database.connected(self.query) as connection:
+            ordered = self._ordered(connection).limit(self.size)
+            while True:
+                bounds = self._within(after=after, since=since)
+                asked = ordered.where(*bounds, *self._within(until=until)).offset(seen)
+                with connection.begin():
+                    rows = tuple(dict(row) for row in connection.execute(asked).mappings())
+                    if rows:
+                        end = tuple(rows[-1][name] for name in self.order)
+                        # Only the database knows which places it takes to be the same.
+                        before = connection.execute(self._count(*bounds, *self._within(below=end)))
+                        seen = max(0, seen + len(rows) - before.scalar_one())
+                yield Page(rows, end)
+                if len(rows) < self.size:
+                    return
+                # The next page begins with this place again, behind those of its rows seen so far.
+                after, since = None, end
+
+    def _ordered(self, connection: Connection) -> Select[Any]:
+        empty = or_(*(column(name).is_(None) for name in self.order))
+        with connection.begin():
+            found = list(connection.execute(self._asked.limit(0)).keys())
+            require(self.order, found, self.name)
+            # The database would compare nothing with anything, and leave such rows out in silence.
+            placeless = connection.execute(self._count(empty)).scalar_one()
+        if placeless:
+            raise DataError(
+                f"{placeless} {'row' if placeless == 1 else 'rows'} of {self.name} with nothing in"
+                f" {' or '.join(self.order)} would never be read.",
+                hint="Fill it in, or delete them.",
+            )
+        # As text, because not everything that a column may hold has an order.
+        rest = [cast(column(name), Text) for name in found if name not in self.order]
+        return self._asked.order_by(*map(column, self.order), *rest)
+
+    def _count(self, *where: ColumnElement[bool]) -> Select[int]:
+        return select(func.count()).select_from(self._asked.where(*where).subquery())
+
+    def _within(self, **bounds: Place | None) -> list[ColumnElement[bool]]:
+        # Without a type of ours the database compares by its own: a time with a zone keeps it.
+        return [
+            BOUNDS[bound](
+                tuple_(*map(column, self.order[: len(place)])),
+                tuple_(*(literal(value, NullType()) for value in place)),
+            )
+            for bound, place in bounds.items()
+            if place is not None
+        ]

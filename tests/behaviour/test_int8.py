@@ -1,0 +1,56 @@
+"""A model in whole numbers goes the whole way: trained, judged, proved and asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.service import Service, learn, serving, workspace
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.recipes.recipe import open_recipe
+from tidemill.workshop.promotion import promote
+
+pytestmark = pytest.mark.xdist_group("int8")
+
+SMALL = ("data.train=600", "data.val=200", "data.anchor=200", "train.epochs=6", "gate.floor=0.5")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose champion, in int8, passed the gate."""
+    home = tmp_path_factory.mktemp("int8")
+    workshop = workspace(home, create=True)
+    try:
+        recipe = open_recipe("sentiment")
+        finished = learn(workshop, recipe, *SMALL, "export.precision=int8")
+        verdict = promote(workshop, finished.version.id)
+        assert verdict.passed, verdict
+    finally:
+        workshop.ledger.close()
+    return home
+
+
+@pytest.fixture(scope="module")
+def service(home: Path) -> Iterator[Service]:
+    with serving(home, "sentiment") as service:
+        yield service
+
+
+def test_it_is_proved_and_answers_each_text_as_if_it_were_alone(service: Service) -> None:
+    assert service.door.ask("GET", "/v1/ready").status_code == 200
+    texts = ["Profit rose.", "Loss " * 300, "The company opens an office in Turku."]
+    together = service.ask(texts)
+    assert together == [service.ask([text])[0] for text in texts]
+
+
+def test_the_bundle_says_what_it_cost(home: Path) -> None:
+    (bundle,) = (home / "bundles").iterdir()
+    told = json.loads((bundle / "evaluation.json").read_bytes())["int8"]
+    assert told["bytes_after"] == (bundle / "model.onnx").stat().st_size
+    assert told["bytes_after"] < 0.5 * told["bytes_before"]
+    assert told["agreement"] > 0.95
+    assert "in int8" in (bundle / "card.md").read_text()
+    assert OnnxRuntime((bundle / "model.onnx").read_bytes()).alone
