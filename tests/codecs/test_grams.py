@@ -20,7 +20,9 @@ def config(**changes: Any) -> GramsConfig:
 
 def known(text: str, **changes: Any) -> dict[int, float]:
     ids, weights = grams(text, config(**changes))
-    assert (ids.dtype, weights.dtype, ids.shape) == (np.int64, np.float32, weights.shape)
+    assert ids.dtype == np.int64
+    assert weights.dtype == np.float32
+    assert ids.shape == weights.shape
     return dict(zip(ids.tolist(), weights.tolist(), strict=True))
 
 

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from operator import eq
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,7 +108,8 @@ def asked(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> list[
 def accuracy(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> float:
     """The share of the examples that the server names rightly."""
     said = [reply.label for reply in asked(stage, server, rows)]
-    return sum(map(eq, said, truth(rows))) / len(rows)
+    right = [name == true for name, true in zip(said, truth(rows), strict=True)]
+    return sum(right) / len(right)
 
 
 def say_by_answer(server: ServerProcess, replies: Sequence[Reply], labels: Sequence[str]) -> None:
