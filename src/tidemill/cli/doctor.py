@@ -33,11 +33,13 @@ SERVING = (
     "prometheus_client",
     "python_multipart",
     "sqlalchemy",
+    "tokenizers",
     "uuid_utils",
     "uvicorn",
 )
 TRAINING = (
     "alembic",
+    "huggingface_hub",
     "hydra",
     "lightning",
     "matplotlib",
@@ -47,6 +49,7 @@ TRAINING = (
     "pyarrow",
     "scipy",
     "torch",
+    "transformers",
 )
 """What the extras `serve` and `train` install, by the names that are imported."""
 
