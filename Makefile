@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo up test check integration chaos docs bench bench-train bench-drift bench-real lock clean
+.PHONY: help setup demo stories up test check integration chaos docs bench bench-train bench-drift bench-real lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -13,6 +13,10 @@ setup: $(VENV)/.train ## Make the virtual environment and install the pinned dep
 
 demo: setup ## Tell the whole story on painted leaves and judge every claim.
 	$(BIN)/tidemill demo
+
+stories: setup ## Tell the story of both text recipes as well; ten minutes.
+	$(BIN)/tidemill demo --recipe sentiment
+	$(BIN)/tidemill demo --recipe lucky
 
 up: setup ## Train a champion if there is none, then serve it on port 8000.
 	$(BIN)/tidemill up
