@@ -5,40 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.samples.kept import SampleSource
 from tidemill.data.samples.leaves import Sample
 from tidemill.recipes.recipe import Config
+from tidemill.recipes.sample import Choice, SampleData
 from tidemill.validation import validated
 
 TARGET = "disease"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleData(_Part):
-    """Painted leaves: how many per split, from which seed."""
-
-    name: Literal["sample"]
-    seed: int = Field(ge=0)
-    train: int = Field(ge=1)
-    val: int = Field(ge=1)
-    anchor: int = Field(ge=0)
-
-
-class FolderData(_Part):
+class FolderData(Choice):
     """A person's own pictures."""
 
     name: Literal["folder"]
     path: Path
 
 
-class Model(_Part):
+class Model(Choice):
     """The network's size; `width` is its number of channels after the first block."""
 
     name: Literal["residual_cnn"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
 from tidemill.data.merged import MergedSource
@@ -15,27 +15,14 @@ from tidemill.domain.ports import Source
 from tidemill.learn.text_model import text_codec
 from tidemill.recipes.lucky.subsets import SUBSETS, from_folder, from_hub, from_users, present
 from tidemill.recipes.recipe import Config
+from tidemill.recipes.sample import Choice, SampleData
 from tidemill.validation import validated
 
 Name = Literal["boolq", "strategyqa", "commonsense", "justice"]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleData(_Part):
-    """Generated questions: how many per split, from which seed."""
-
-    name: Literal["sample"]
-    seed: int = Field(ge=0)
-    train: int = Field(ge=1)
-    val: int = Field(ge=1)
-    anchor: int = Field(ge=0)
-
-
-class FilesData(_Part):
+class FilesData(Choice):
     """A folder with the subsets' files. `user` names the variable with a database's address."""
 
     name: Literal["files"]
@@ -44,7 +31,7 @@ class FilesData(_Part):
     user: str | None
 
 
-class HubData(_Part):
+class HubData(Choice):
     """The subsets as they were published."""
 
     name: Literal["hub"]

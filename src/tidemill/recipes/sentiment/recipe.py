@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
 from tidemill.data.formats import SUFFIXES, open_rows
@@ -22,6 +22,7 @@ from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
 from tidemill.learn.text_model import text_codec
 from tidemill.recipes.recipe import Config
+from tidemill.recipes.sample import Choice, SampleData
 from tidemill.validation import validated
 
 TARGET = "sentiment"
@@ -29,21 +30,7 @@ SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test
 """What a file's name says about its rows; the original calls its validation `eval`."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleData(_Part):
-    """Generated headlines: how many per split, from which seed."""
-
-    name: Literal["sample"]
-    seed: int = Field(ge=0)
-    train: int = Field(ge=1)
-    val: int = Field(ge=1)
-    anchor: int = Field(ge=0)
-
-
-class FilesData(_Part):
+class FilesData(Choice):
     """A person's own rows; `test` is the share that `Stratified` draws."""
 
     name: Literal["files"]
@@ -57,7 +44,7 @@ class FilesData(_Part):
     seed: int = Field(ge=0)
 
 
-class KaggleData(_Part):
+class KaggleData(Choice):
     """A file within an archive behind a URL."""
 
     name: Literal["kaggle"]
