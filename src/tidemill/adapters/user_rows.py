@@ -16,7 +16,6 @@ from tidemill.domain.errors import DataError
 TABLE = "user_data"
 QUERY = f"SELECT prompt, label, time FROM {TABLE}"  # noqa: S608 - the name above
 MOMENT = "moment"
-FORM = database.FORM
 
 
 @dataclass(frozen=True, slots=True)

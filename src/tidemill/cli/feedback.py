@@ -10,8 +10,8 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from tidemill.adapters.user_rows import FORM
 from tidemill.cli.screen import OUT, Home, Json, emit, say
+from tidemill.data.database import FORM
 from tidemill.domain.errors import UsageError
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.settings import read_settings
