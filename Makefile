@@ -14,7 +14,9 @@ setup: $(VENV)/.train ## Make the virtual environment and install the pinned dep
 demo: setup ## Tell the whole story on painted leaves and judge every claim.
 	$(BIN)/tidemill demo
 
-stories: setup ## Tell the story of both text recipes as well; ten minutes.
+stories: setup ## Tell the story of the other recipes as well; a quarter of an hour.
+	$(BIN)/tidemill demo --recipe plants
+	$(BIN)/tidemill demo --recipe cora
 	$(BIN)/tidemill demo --recipe sentiment
 	$(BIN)/tidemill demo --recipe lucky
 
@@ -51,7 +53,9 @@ bench-drift: setup ## Simulate thousands of windows: false alarms and power; ten
 	$(BIN)/python -m bench.drift
 
 bench-real: $(VENV)/.dev ## Measure on the data in TIDEMILL_REAL_DATA.
-	$(BIN)/python -m bench.coffee
+	$(BIN)/python -m bench.leaves
+	$(BIN)/python -m bench.nodes
+	$(BIN)/python -m bench.upload
 	$(BIN)/python -m bench.circle
 	$(BIN)/python -m bench.texts
 

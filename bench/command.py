@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from tidemill.cli.main import exit_code
 from tidemill.cli.screen import say
 from tidemill.domain.errors import TidemillError
+
+Rows = Annotated[list[str] | None, typer.Argument(help="Rows by id; the others count as unmet.")]
 
 
 def run(measure: Callable[..., int]) -> None:

@@ -84,8 +84,7 @@ def tiny_reference(files: Mapping[str, bytes], payloads: Sequence[bytes]) -> byt
     opened = open_codec(codec["kind"], codec["config"])
     model = Model(opened, labels, OnnxRuntime(files["model.onnx"]))
     looks = [model.look(payload) for payload in payloads]
-    outputs = model.outputs([look.item for look in looks])
-    return Reference.build([look.features for look in looks], *outputs, labels).to_bytes()
+    return Reference.build(*model.measured(looks), labels).to_bytes()
 
 
 def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:

@@ -20,7 +20,7 @@ from tidemill.domain.errors import TidemillError
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tidemill"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TRAINING = {"torch", "lightning", "torchmetrics", "transformers"}
+TRAINING = {"torch", "lightning", "torchmetrics", "torch_geometric", "transformers"}
 PICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAY_CHOOSE = {"workshop/root.py", "cli/main.py"}
 """What loads torch, and the command table: what is loaded is decided at run time there."""

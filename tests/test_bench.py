@@ -226,7 +226,7 @@ def test_sizes_are_in_millions_of_bytes(tmp_path: Path) -> None:
     assert list(parts_mb(tmp_path)) == ["large", "small"]
 
 
-@pytest.mark.parametrize("name", ["coffee", "circle", "texts", "finetune"])
+@pytest.mark.parametrize("name", ["leaves", "nodes", "upload", "circle", "texts", "finetune"])
 @pytest.mark.parametrize("named", ["", "nowhere"])
 def test_without_the_real_data_it_says_so(named: str, name: str, tmp_path: Path) -> None:
     given = {"TIDEMILL_REAL_DATA": named and str(tmp_path / named), "TMPDIR": str(tmp_path)}

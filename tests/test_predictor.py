@@ -117,6 +117,50 @@ def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
         predictor.observe([predictor.look(paint(tiny_colours[0]))])
 
 
+class Overflowing:
+    """A graph that answers one payload of a batch with what is no finite number."""
+
+    alone = False
+
+    def __init__(self, inner: Runtime, at: int, value: float) -> None:
+        self.inner = inner
+        self.at = at
+        self.value = value
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = dict(self.inner.run(arrays))
+        given["logits_disease"] = given["logits_disease"].copy()
+        given["logits_disease"][self.at, 1] = self.value
+        return given
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_finite_answer_is_none(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours, value: float
+) -> None:
+    sound = tiny()
+    runtime = Overflowing(OnnxRuntime(sound.bundle.model), 2, value)
+    predictor = Predictor(sound.bundle, runtime)
+    looks = [predictor.look(paint(colour)) for colour in tiny_colours]
+    told = "The model's answer to this payload is no finite number"
+    with pytest.raises(BadPayload, match=told) as caught:
+        predictor.observe(looks)
+    assert (caught.value.index, "smaller numbers" in caught.value.hint) == (2, True)
+    with pytest.raises(BadPayload, match=told):
+        predictor.measured(looks)
+
+
+def test_the_gate_is_told_what_is_no_finite_answer(
+    tiny: Tiny, paint: Paint, tiny_colours: Colours
+) -> None:
+    """It refuses such a model with a verdict, so what it asks raises nothing."""
+    sound = tiny()
+    predictor = Predictor(sound.bundle, Overflowing(OnnxRuntime(sound.bundle.model), 2, np.nan))
+    answers = predictor.answer([predictor.read(paint(colour)) for colour in tiny_colours])
+    finite = [np.isfinite(answer.confidence) for (answer,) in answers]
+    assert finite == [True, True, False, True, True]
+
+
 class Counting:
     """Counts the runs of a runtime, and leaves out some of its outputs."""
 
@@ -139,7 +183,7 @@ def test_a_look_is_the_item_and_its_measures(
     predictor = tiny()
     payload = paint(tiny_colours[0])
     look = predictor.look(payload)
-    assert look.features == predictor.codec.features(predictor.read(payload))
+    assert look.features == (predictor.codec.features(predictor.read(payload)),)
     np.testing.assert_array_equal(look.item.pixels, predictor.read(payload).pixels)
     with pytest.raises(BadPayload):
         predictor.look(b"no picture")

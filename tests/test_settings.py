@@ -55,6 +55,23 @@ def test_a_value_that_does_not_fit_is_said_with_its_variable(
     assert "tidemill config" in caught.value.hint
 
 
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_a_blank_secret_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """As a compose file gives it with `${TOKEN:-}`."""
+    secrets = ("refresh_token", "feedback_database")
+    for name in secrets:
+        monkeypatch.setenv(f"TIDEMILL_{name.upper()}", value)
+    settings = read_settings()
+    assert [getattr(settings, name) for name in secrets] == [None, None]
+    assert read_settings(refresh_token=value).refresh_token is None
+
+
+def test_every_secret_is_looked_at() -> None:
+    """A new one belongs into the test above, and into the rule that it is about."""
+    kept = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
+    assert kept == {"refresh_token", "feedback_database"}
+
+
 def test_a_given_value_that_does_not_fit_is_refused_too() -> None:
     with pytest.raises(UsageError, match="TIDEMILL_PORT"):
         read_settings(port=70_000)

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidemill.learn.plan import ExportPlan, TrainPlan
+from tidemill.learn.evaluate_plan import EvaluatePlan
+from tidemill.learn.node_plan import AnyPlan
+from tidemill.learn.plan import ExportPlan
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.gate import GatePolicy
 from tidemill.loop.trigger import TriggerPolicy
@@ -38,8 +40,9 @@ class Experiment(BaseModel):
     data: dict[str, Any]
     codec: dict[str, Any]
     model: dict[str, Any]
-    train: TrainPlan
+    train: AnyPlan
     export: ExportPlan = ExportPlan()
+    evaluate: EvaluatePlan = EvaluatePlan()
     checks: ChecksPlan
     gate: GatePolicy
     drift: DriftPolicy = DriftPolicy()

@@ -32,8 +32,7 @@ Features = Sequence[Mapping[str, float]]
 DIRECTIONS = 4
 """How many directions of an embedding are watched, where it has as many."""
 
-# What numpy and zipfile raise over bytes that are no archive of plain arrays.
-_BROKEN = (
+BROKEN_ARRAYS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -48,6 +47,7 @@ _BROKEN = (
     RuntimeError,
     SyntaxError,
 )
+"""What numpy and zipfile raise over bytes that are no archive of plain arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The bins of every feature, and how many of `n` held-out examples fell into each.
+    """The bins of every feature, and how many of `n` held-out items fell into each.
 
     A prediction has a bin for each label. Bin i of a number holds what is at least edge i - 1 and
     less than edge i; `edges` hold one row for each number. `counts` lie feature by feature, end to
@@ -150,6 +150,7 @@ class Reference:
     ) -> Self:
         """The reference of held-out examples; each has one mapping and one row of every array.
 
+        An example that asks for several items has that for each of them, and counts as so many.
         `embedding` is [n, 0] where a model has none. Raises DataError when there is no example, an
         embedding is not finite or a target has too many labels; Corrupt when they do not fit.
         """
@@ -183,15 +184,18 @@ class Reference:
         return Bins.of(self.view.named, self.edges)
 
     def see(self, features: Features, probabilities: Probabilities, embedding: Floats) -> Seen:
-        """[n, F]: into which bin of each feature an answer falls. Raises Corrupt."""
+        """[n, F]: into which bin of each feature each row of an answer falls. Raises Corrupt."""
         return self._bins.put(self.view.values(features, probabilities, embedding))
 
     def count(self, seen: Seen | Sequence[bytes]) -> Counts:
-        """How many fell into each bin, laid as `counts` are. Raises DataError."""
+        """How many fell into each bin, laid as `counts` are. Raises DataError.
+
+        Given as bytes, what was seen of an answer holds one row or more, end to end.
+        """
         if not isinstance(seen, np.ndarray):
-            if any(len(row) != len(self.names) for row in seen):
+            if any(not part or len(part) % len(self.names) for part in seen):
                 raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
-            seen = np.frombuffer(b"".join(seen), np.uint8).reshape(len(seen), len(self.names))
+            seen = np.frombuffer(b"".join(seen), np.uint8).reshape(-1, len(self.names))
         if seen.ndim != 2 or seen.shape[1] != len(self.names):
             raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
         return self._bins.count(seen)
@@ -240,7 +244,7 @@ class Reference:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except _BROKEN as error:
+        except BROKEN_ARRAYS as error:
             raise ValueError(f"it is no archive of arrays ({type(error).__name__})") from error
         text, whole, real = np.dtype(np.str_), np.dtype(np.int64), np.dtype(np.float64)
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tidemill.domain.errors import UsageError
@@ -56,9 +56,18 @@ class Settings(BaseSettings):
     traffic_max_mb: int = Field(
         0, ge=0, description="Size of a traffic log at which requests get 503; 0 has no bound."
     )
+    refresh_token: SecretStr | None = Field(
+        None, description="Who brings it may have a recipe's route make the server look at once."
+    )
     feedback_database: SecretStr | None = Field(
         None, description="A database whose table user_data(prompt, label, time) holds feedback."
     )
+
+    @field_validator("refresh_token", "feedback_database")
+    @classmethod
+    def _no_blank_secret(cls, given: SecretStr | None) -> SecretStr | None:
+        """A blank secret is none: `${TOKEN:-}` of a compose file must not open a door to all."""
+        return given if given and given.get_secret_value().strip() else None
 
 
 def read_settings(**given: object) -> Settings:

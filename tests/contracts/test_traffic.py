@@ -146,6 +146,28 @@ def test_a_log_is_read_in_order_in_bounded_parts_and_nothing_twice(logs: Logs) -
     assert found == [drained(one) for one in given]
 
 
+def of_rows(sequence: int, count: int) -> Prediction:
+    """A prediction about so many items."""
+    one = prediction(sequence)
+    answers = tuple(replace(one.answers[0], item=f"n{at}") for at in range(count))
+    return replace(one, answers=answers)
+
+
+def test_a_reading_is_bounded_by_answers_as_well(logs: Logs) -> None:
+    sizes = [1, 2, 3, 4, 12, 10, 1, 9, 2, 0, 0, 8]
+    given = [of_rows(sequence, count) for sequence, count in enumerate(sizes, start=1)]
+    logs.of(SERVER).append(given)
+    found: list[Prediction] = []
+    parts = []
+    while rows := logs.archive.after(SERVER, len(found), limit=10, rows=10):
+        parts.append([len(row.answers) for row in rows])
+        found += rows
+    assert parts == [[1, 2, 3, 4], [12], [10], [1, 9], [2, 0, 0, 8]]
+    assert found == [drained(one) for one in given]
+    assert logs.archive.after(SERVER, 0, limit=3, rows=10) == found[:3]
+    assert logs.archive.after(SERVER, 0, limit=100) == found
+
+
 def test_payloads_are_found_and_not_drained(logs: Logs) -> None:
     """A drain of a thousand large ones would hold them all."""
     given = [prediction(n, payload=bytes([n]) * 1_000) for n in range(1, 4)]

@@ -89,7 +89,7 @@ def test_near_duplicates_are_one_warning_per_group(judge: Judge, example: Make) 
     (finding,) = judge(*group)
     assert (finding.kind, finding.severity) == ("near_duplicate", "warning")
     assert finding.sentence == (
-        "8 files look almost the same: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more."
+        "8 examples look almost the same: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more."
     )
     assert finding.files == tuple(f"{n}.txt" for n in range(8))
 

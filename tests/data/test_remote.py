@@ -24,6 +24,7 @@ from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Corrupt, DataError, StorageFailed, Unavailable, UsageError
+from tidemill.recipes import archive
 
 ROWS = b"text,label\nyes it is,1\n"
 SHA = hashlib.sha256(ROWS).hexdigest()
@@ -237,19 +238,29 @@ def test_a_disk_that_fails_is_not_called_a_damaged_archive(shelf: str, tmp_path:
         fetched(file)
 
 
-def test_what_is_too_large_is_not_taken(
+def test_what_is_too_large_is_not_taken(shelf: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"larger than {len(ROWS) - 1} bytes"):
+        fetched(RemoteFile(f"{shelf}/rows.csv", tmp_path, limit=len(ROWS) - 1))
+    zeros = io.BytesIO()
+    with zipfile.ZipFile(zeros, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("zeros", bytes(1001))
+    Shelf.files["/zeros.zip"] = zeros.getvalue()
+    with pytest.raises(DataError, match=r"zeros in .* is larger than 1,000 bytes"):
+        fetched(RemoteFile(f"{shelf}/zeros.zip", tmp_path, member="zeros", limit=1000))
+    assert left(tmp_path) == []
+    fetched(RemoteFile(f"{shelf}/rows.csv", tmp_path, limit=len(ROWS)))
+
+
+def test_an_archive_of_pictures_has_a_limit_of_its_own(
     shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "LIMIT", len(ROWS) - 1)
-    with pytest.raises(DataError, match="larger than"):
-        fetched(RemoteFile(f"{shelf}/rows.csv", tmp_path))
-    monkeypatch.setattr(remote, "LIMIT", 10 * len(ROWS))
-    zeros = io.BytesIO()
-    with zipfile.ZipFile(zeros, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros", bytes(11 * len(ROWS)))
-    Shelf.files["/zeros.zip"] = zeros.getvalue()
-    with pytest.raises(DataError, match=r"zeros in .* is larger than"):
-        fetched(RemoteFile(f"{shelf}/zeros.zip", tmp_path, member="zeros"))
+    assert archive.LIMIT > 10 * 10**9 > remote.LIMIT
+    monkeypatch.setattr(archive, "LIMIT", len(ROWS) - 1)
+    url = f"{shelf}/rows.csv"
+    data = archive.ArchiveData(name="archive", path=None, url=url, sha256=None, val="val")
+    with pytest.raises(DataError, match=f"larger than {len(ROWS) - 1} bytes"):
+        archive.open_archive(data, "kind", tmp_path).prepare(lambda done, everything: None)
+    assert left(tmp_path) == []
 
 
 def test_a_server_that_refuses_or_stops_is_unavailable(shelf: str, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def test_statistics_count_every_label_in_every_split(
         "recipe": "leaves",
         "policy": "stop",
         "rows": 33,
+        "unlabelled": 0,
         "sources": {"list": 33},
         "slices": {"list": {"train": 21, "val": 6, "anchor": 6}},
         "splits": {

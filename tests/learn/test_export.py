@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import Tensor
 
 from tidemill.domain.errors import DataError
 from tidemill.learn.arrays import EncodedSplit
@@ -107,6 +108,26 @@ def test_answers_that_are_not_numbers_are_caught(model: Path, images: EncodedSpl
         next(broken.heads.parameters()).fill_(float("nan"))
     with pytest.raises(DataError, match="disease"):
         parity(broken, TEMPERATURES, model, images)
+
+
+class Adding(ResidualCNN):
+    """Adds the rows of its answers up by an index."""
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        outputs = super().forward(image)
+        rows = outputs["logits_plant"]
+        outputs["logits_plant"] = rows.index_put((rows.argmax(dim=1),), rows, accumulate=True)
+        return outputs
+
+
+def test_what_threads_would_answer_otherwise_each_time_is_refused(
+    images: EncodedSplit, tmp_path: Path
+) -> None:
+    network = Adding({"disease": 5, "plant": 2}, [0.5] * 3, [0.2] * 3, width=8).eval()
+    path = tmp_path / "model.onnx"
+    with pytest.raises(DataError, match="adds rows up by an index"):
+        export(network, TEMPERATURES, path, images)
+    assert not path.exists()
 
 
 def test_a_missing_output_is_named(model: Path, images: EncodedSplit) -> None:

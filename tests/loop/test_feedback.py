@@ -12,9 +12,12 @@ import pytest
 
 from tests.ledgers import LEDGERS
 from tidemill.adapters.memory import FixedClock
+from tidemill.codecs.graph import GraphCodec, GraphConfig
+from tidemill.codecs.nodes import node_payload, whole_payload
 from tidemill.domain.errors import Conflict, NotFound
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import Ledger
+from tidemill.domain.types import payload_id
 from tidemill.loop.feedback import (
     ANONYMOUS,
     STRANGERS,
@@ -119,6 +122,22 @@ def test_a_label_that_was_turned_down_before_is_suspicious() -> None:
     for status in ("rejected", "quarantined"):
         before = other(actor="ana", status=status)
         assert suspicions(ONE, [before]) == (f"'rust' was {status} before.",)
+
+
+def test_an_item_that_has_a_name_is_the_same_in_every_example() -> None:
+    node = replace(ONE, item="35")
+    against = other(label="miner", item="35", example="d" * 64)
+    assert suspicions(node, [against]) == ("bob says 'miner'.",)
+    before = other(item="35", example="d" * 64, status="rejected")
+    assert suspicions(node, [before]) == ("'rust' was rejected before.",)
+    later = replace(against, status="accepted", at=NOW + timedelta(seconds=1))
+    assert decide(node, [later], "accept")[0] == "superseded"
+    elsewhere = [
+        replace(against, item="36"),
+        replace(against, target="age"),
+        replace(against, item="", example=ONE.example),
+    ]
+    assert suspicions(node, elsewhere) == ()
 
 
 def test_agreement_and_what_is_about_something_else_are_not_suspicious() -> None:
@@ -254,6 +273,45 @@ def test_a_contradiction_is_rejected_on_both_sides_however_it_is_cut(desk: Desk)
     desk.give("miner", "bob")
     assert [desk.review(limit=1) for _ in range(3)] == [1, 1, 0]
     assert desk.statuses == {"f1": "rejected", "f2": "rejected"}
+
+
+def examples_of_one_node() -> list[str]:
+    """As it is stored and asked for by its id, and as it is uploaded with another link."""
+    stored = whole_payload([node_payload(id, [0], ["35"]) for id in ("35", "36", "37")])
+    codec = GraphCodec(GraphConfig(features=2)).storing(stored)
+    made = []
+    for payload in (b'{"nodes":["35"]}', node_payload("35", [0], ["99"])):
+        assert codec.names(codec.read(payload)) == ("35",)
+        made += codec.parts(payload, ["35"])
+    return [payload_id(example) for example in made]
+
+
+def test_strangers_who_contradict_each_other_about_one_node_are_both_rejected(
+    desk: Desk,
+) -> None:
+    by_id, uploaded = examples_of_one_node()
+    assert by_id != uploaded
+    desk.give("rust", ANONYMOUS, item="35", example=by_id)
+    desk.give("miner", ANONYMOUS, item="35", example=uploaded)
+    desk.review()
+    assert desk.statuses == {"f1": "rejected", "f2": "rejected"}
+    id, repeated = desk.give("rust", "bob", item="35", example="e" * 64)
+    assert not repeated
+    desk.review()
+    assert desk.get(id).reason == "anonymous says 'miner'. 'rust' was rejected before."
+
+
+def test_a_node_has_one_accepted_label_and_an_actor_one_opinion_of_it(desk: Desk) -> None:
+    """Whichever example a label came with."""
+    desk.give("rust", item="35", example="d" * 64)
+    assert desk.give("rust", item="35") == ("f1", True)
+    desk.settle("f1", "accepted")
+    desk.give("miner", "bob", item="35")
+    with desk.ledger.begin() as unit:
+        accept(unit, "f4", actor="eve", reason="seen", at=NOW)
+    assert desk.statuses == {"f1": "superseded", "f4": "accepted"}
+    desk.give("phoma", "bob", item="35", example="c" * 64)
+    assert desk.statuses == {"f1": "superseded", "f4": "superseded", "f5": "pending"}
 
 
 def test_what_was_accepted_before_it_was_contradicted_stays_accepted(desk: Desk) -> None:

@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from tidemill.domain.types import Check
 from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
 from tidemill.loop.gate import (
     GatePolicy,
     floor,
+    fresh_balanced,
     fresh_credible,
     fresh_enough,
     fresh_gain,
     judge,
     label_names,
+    loss,
     non_inferiority,
     not_untrained,
     onnx_parity,
@@ -31,8 +34,15 @@ ANCHOR = 200
 
 
 def marks(right: int, n: int, confidence: float = 0.9) -> Marks:
-    """The first `right` of n are named rightly, all with the same confidence."""
-    return Marks(np.arange(n) < right, np.full(n, confidence))
+    """The first `right` of n are named rightly, all with the same confidence.
+
+    Every other one is rust, and the rest miner.
+    """
+    return Marks(np.arange(n) < right, np.full(n, confidence), named(n))
+
+
+def named(n: int) -> list[str]:
+    return [("rust", "miner")[at % 2] for at in range(n)]
 
 
 NOTHING = marks(0, 0)
@@ -96,8 +106,8 @@ def test_a_better_challenger_passes_everything_on_anchor_and_fresh() -> None:
     better = against(marks(190, ANCHOR), marks(180, ANCHOR), marks(90, 100), marks(60, 100))
     checks = judge(evidence(better), POLICY)
     assert all(check.passed for check in checks)
-    last = [check.name for check in checks][-3:]
-    assert last == ["fresh_enough", "fresh_credible", "fresh_gain"]
+    last = [check.name for check in checks][-4:]
+    assert last == ["fresh_enough", "fresh_credible", "fresh_balanced", "fresh_gain"]
 
 
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
@@ -263,7 +273,7 @@ def test_fresh_is_judged_from_the_minimum_on() -> None:
     same = marks(180, ANCHOR)
     below = judge(evidence(against(same, same, marks(39, 39), marks(0, 39))), POLICY)
     enough = judge(evidence(against(same, same, marks(40, 40), marks(0, 40))), POLICY)
-    names = {"fresh_enough", "fresh_credible", "fresh_gain"}
+    names = {"fresh_enough", "fresh_credible", "fresh_balanced", "fresh_gain"}
     assert {check.name for check in below if not check.passed} == {"fresh_enough"}
     assert names & set(verdicts(below)) == {"fresh_enough"}
     assert {name: verdicts(enough)[name] for name in names} == dict.fromkeys(names, True)
@@ -303,11 +313,64 @@ def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
     assert not all(check.passed for check in judge(evidence(doubtful), POLICY))
 
 
+def leant(rust: int, miner: int, missed: int) -> TargetEvidence:
+    """So many fresh labels; of those that are rust, the champion names the first few otherwise."""
+    same = marks(160, ANCHOR)
+    labels = ["rust"] * rust + ["miner"] * miner
+    correct = np.arange(len(labels)) >= missed
+    champion = Marks(correct, np.full(len(labels), 0.9), labels)
+    return against(same, same, Marks(correct | True, champion.confidence, labels), champion)
+
+
+def test_labels_that_are_all_turned_one_way_are_not_believed() -> None:
+    poisoned = leant(50, 0, 40)
+    assert fresh_credible(poisoned, POLICY).passed
+    assert fresh_gain(poisoned, POLICY).passed
+    check = fresh_balanced(poisoned, POLICY)
+    assert not check.passed
+    assert check.reason == (
+        "rust is 1.00 of fresh where it is 0.50 of anchor, and the champion names 0.80 of it"
+        " otherwise where it does so with 0.20 on anchor: look at these labels, and promote with"
+        " --override if they are right"
+    )
+    assert check.figure is not None
+    assert check.figure < 0.05
+    assert verdicts(judge(evidence(poisoned), POLICY))["fresh_balanced"] is False
+
+
+def test_a_shift_of_the_classes_that_the_champion_sees_too_is_believed_and_said() -> None:
+    check = fresh_balanced(leant(50, 5, 10), POLICY)
+    assert check.passed
+    assert check.reason == (
+        "rust is 0.91 of fresh where it is 0.50 of anchor, but the champion names 0.20 of it"
+        " otherwise where it does so with 0.20 on anchor"
+    )
+
+
+def test_a_class_at_which_the_champion_fails_is_believed() -> None:
+    check = fresh_balanced(leant(30, 30, 30), POLICY)
+    assert check.passed
+    assert check.reason == "fresh labels lean to none against the champion"
+
+
+def test_a_surer_policy_needs_more_to_disbelieve() -> None:
+    check = fresh_balanced(leant(36, 14, 20), POLICY)
+    assert check.figure is not None
+    assert 0.005 < check.figure < 0.05
+    assert not check.passed
+    assert fresh_balanced(leant(36, 14, 20), GatePolicy(confidence=0.995)).passed
+
+
+def test_without_labels_on_either_side_nothing_is_balanced() -> None:
+    check = fresh_balanced(replace(leant(9, 9, 1), anchor_champion=NOTHING), POLICY)
+    assert (check.passed, check.reason) == (False, "there is nothing to compare with")
+
+
 @pytest.mark.parametrize(("right", "passes"), [(80, True), (62, False), (60, False), (40, False)])
 def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
     same = marks(180, ANCHOR)
     # The two models are right on different examples, so that a small lead may be chance.
-    challenger = Marks(np.arange(100) >= 100 - right, np.full(100, 0.9))
+    challenger = Marks(np.arange(100) >= 100 - right, np.full(100, 0.9), named(100))
     check = fresh_gain(against(same, same, challenger, marks(60, 100)), POLICY)
     assert check.passed is passes
     assert check.reason.endswith("on 100 fresh")
@@ -323,6 +386,71 @@ def test_the_first_model_has_nothing_to_gain_over() -> None:
     check = fresh_gain(target(fresh=marks(90, 100)), POLICY)
     assert check.passed
     assert fresh_credible(target(fresh=marks(90, 100)), POLICY).passed
+    assert fresh_balanced(target(fresh=marks(90, 100)), POLICY).passed
+
+
+def moved(lost: int, gained: int, n: int = 52, **given: Any) -> TargetEvidence:
+    """A target of which the challenger lost and gained so many fresh examples."""
+    same, at = marks(180, ANCHOR), np.arange(n)
+    challenger = Marks(at >= lost, np.full(n, 0.9), named(n))
+    champion = Marks((at < lost) | (at >= lost + gained), np.full(n, 0.9), named(n))
+    return replace(against(same, same, challenger, champion), **given)
+
+
+def gains(checks: tuple[Check, ...]) -> dict[str, bool]:
+    return {check.target: check.passed for check in checks if check.name == "fresh_gain"}
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "passes"),
+    [(0, 0, True), (1, 0, True), (1, 1, True), (4, 0, True), (5, 0, False), (12, 0, False)],
+)
+def test_where_another_target_gains_only_a_sure_loss_is_refused(
+    lost: int, gained: int, passes: bool
+) -> None:
+    better = moved(0, 12, target="plant")
+    checks = judge(evidence(better, moved(lost, gained)), POLICY)
+    assert gains(checks) == {"plant": True, "disease": passes}
+    [check] = [row for row in checks if row.name == "fresh_gain" and row.target == "disease"]
+    sure = "no" if passes else "a"
+    assert check.reason.startswith("accuracy moved by at least ")
+    assert f"{lost} lost beside {gained} gained are {sure} sure loss (p=" in check.reason
+    assert (check.figure == 0) is (lost == 0)
+
+
+def test_where_no_target_gains_all_are_refused() -> None:
+    checks = judge(evidence(moved(1, 1, target="plant"), moved(0, 0)), POLICY)
+    assert gains(checks) == {"plant": False, "disease": False}
+
+
+def test_a_surer_policy_needs_more_to_call_a_loss_sure() -> None:
+    assert not fresh_gain(moved(6, 0), POLICY, elsewhere=True).passed
+    assert fresh_gain(moved(6, 0), GatePolicy(confidence=0.99), elsewhere=True).passed
+
+
+@pytest.mark.parametrize("differ", [0.02, 0.06, 0.2, 0.5])
+@pytest.mark.parametrize("n", [52, 200])
+def test_a_challenger_that_is_as_good_elsewhere_is_rarely_refused(differ: float, n: int) -> None:
+    rng, seeds = np.random.default_rng(0), 400
+    pairs = rng.binomial(n, differ, seeds)
+    lost = rng.binomial(pairs, 0.5)
+    rows = [moved(int(a), int(b - a), n) for a, b in zip(lost, pairs, strict=True)]
+    passed = [fresh_gain(row, POLICY, elsewhere=True).passed for row in rows]
+    assert np.mean(passed) >= 0.9
+
+
+def test_a_challenger_that_is_far_worse_elsewhere_is_mostly_refused() -> None:
+    lost = np.random.default_rng(0).binomial(52, 0.2, 400)
+    passed = [fresh_gain(moved(int(a), 1), POLICY, elsewhere=True).passed for a in lost]
+    assert np.mean(passed) <= 0.1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_a_loss_is_as_sure_as_the_sign_test_says(lost: int, gained: int) -> None:
+    pairs = lost + gained
+    expected = binomtest(lost, pairs, alternative="greater").pvalue if pairs else 1
+    assert loss(lost, gained) == pytest.approx(expected, rel=1e-9)
 
 
 def test_every_target_is_judged_and_named() -> None:
@@ -343,7 +471,7 @@ answers = st.integers(0, 2**31).map(
 def test_a_challenger_that_equals_the_champion_is_never_inferior(
     draws: np.ndarray[Any, np.dtype[np.float64]], share: float
 ) -> None:
-    same = Marks(draws < share, np.full(len(draws), 0.9))
+    same = Marks(draws < share, np.full(len(draws), 0.9), named(len(draws)))
     assert non_inferiority(against(same, same), POLICY).passed
 
 
@@ -359,8 +487,10 @@ def test_a_challenger_worse_than_the_margin_is_always_inferior(
 ) -> None:
     lost = gained + int(np.ceil(n * (margin + slack)))
     at = np.arange(n)
-    champion = Marks((at < lost) | (at >= n - 20), np.full(n, 0.9))
-    challenger = Marks((at >= lost) & (at < lost + gained) | (at >= n - 20), np.full(n, 0.9))
+    champion = Marks((at < lost) | (at >= n - 20), np.full(n, 0.9), named(n))
+    challenger = Marks(
+        (at >= lost) & (at < lost + gained) | (at >= n - 20), np.full(n, 0.9), named(n)
+    )
     assert not non_inferiority(against(challenger, champion), GatePolicy(margin=margin)).passed
 
 

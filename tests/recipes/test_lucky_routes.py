@@ -10,12 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
+from tests.recipes.unasked import Unasked
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import BadPayload, StorageFailed, TidemillError, Unavailable
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Answer, Labels, Prediction, payload_id
 from tidemill.recipes.lucky.routes import build
-from tidemill.recipes.routes import Drift, Server
+from tidemill.recipes.routes import Server
 from tidemill.web import errors
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Canned:
+class Canned(Unasked):
     """Answers everything alike, or fails; remembers what it was asked and told."""
 
     def __init__(self, error: TidemillError | None = None, remarks: tuple[str, ...] = ()) -> None:
@@ -61,12 +62,6 @@ class Canned:
 
     def ready(self) -> bool:
         return self.error is None
-
-    def drift(self, *, limit: int) -> Drift:
-        raise Unavailable("Nobody asks for that here.")
-
-    def probing(self, request: Request) -> bool:
-        return False
 
 
 async def ask(server: Server, method: str, path: str, **request: Any) -> httpx.Response:

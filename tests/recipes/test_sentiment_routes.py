@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry
 
+from tests.recipes.unasked import Unasked
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
@@ -50,7 +51,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Canned:
+class Canned(Unasked):
     """Answers everything alike, or fails."""
 
     def __init__(

@@ -45,10 +45,9 @@ def test_a_model_brings_its_codec_and_its_plan(recipe: str) -> None:
         assert minilm["checks"] == ngram["checks"]
 
 
-@needs_minilm
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_plan_that_is_named_wins_over_the_models(recipe: str) -> None:
-    train = resolved(recipe, "model=minilm", "train=original")["train"]
+    train = resolved(recipe, "model=bert", "train=original")["train"]
     assert (train["epochs"], train["learning_rate"]) == (5, 2e-5)
     of_its_own = {
         "lucky": {"batch_size": 64, "schedule": "constant", "weight_decay": 0.0, "clip": 0.0},
@@ -86,6 +85,19 @@ def test_a_folder_that_is_not_there_is_no_name_on_the_hub(
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_to_plan_with_weights_of_the_hub_fetches_none(
+    recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    nobodys = f"acme/tiny@{'0' * 40}"
+    found, experiment = plan(recipe, ["model=bert", f"model.weights={nobodys}"])
+    assert experiment.model["weights"] == nobodys
+    with pytest.raises(Unavailable, match="cannot be had"):
+        found.codec(experiment.tree())
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -96,6 +108,7 @@ def test_a_folder_that_is_not_there_is_no_name_on_the_hub(
         (("data.train=0",), "train"),
         (("model=bert", "model.path=/no/such/folder"), "no folder /no/such/folder"),
         (("model=bert", "model.weights=acme/tiny"), "names no commit"),
+        (("train=original",), "train=original is for model=bert, not for ngram"),
     ],
 )
 def test_a_value_that_cannot_work(recipe: str, overrides: tuple[str, ...], said: str) -> None:

@@ -13,14 +13,12 @@ from transformers import BertConfig, BertModel
 from tidemill.data.samples.headlines import LABELS as SENTIMENTS
 from tidemill.data.samples.questions import LABELS as ANSWERS
 from tidemill.learn.progress import Progress
-from tidemill.recipes.lucky.network import build as build_lucky
-from tidemill.recipes.sentiment.network import build as build_sentiment
+from tidemill.learn.text_network import build
 from tidemill.settings import read_settings
 from tidemill.workshop.planning import plan
 from tidemill.workshop.root import open_trainer, open_workshop
 from tidemill.workshop.training import take_snapshot, train_version
 
-BUILDERS = {"lucky": build_lucky, "sentiment": build_sentiment}
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "lucky": {"answer": ANSWERS},
     "sentiment": {"sentiment": SENTIMENTS},
@@ -55,14 +53,14 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", BUILDERS)
+@pytest.mark.parametrize("recipe", LABELS)
 @pytest.mark.parametrize("model", ["ngram", "bert"])
 def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Path) -> None:
     words = ("model=bert", f"model.path={encoder}") if model == "bert" else ()
     found, experiment = plan(recipe, words)
     codec = found.codec(experiment.tree())
     arrays = codec.encode([codec.read(text) for text in TEXTS])
-    network = BUILDERS[recipe](experiment.tree(), LABELS[recipe]).eval()
+    network = build(experiment.tree(), LABELS[recipe]).eval()
     with torch.inference_mode():
         outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     [(target, names)] = LABELS[recipe].items()
@@ -71,7 +69,7 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     assert set(arrays) == set(network.ragged)
 
 
-@pytest.mark.parametrize("recipe", BUILDERS)
+@pytest.mark.parametrize("recipe", LABELS)
 def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
     workshop = open_workshop(read_settings(home=tmp_path, actor="ada"), create=True)
     found, experiment = plan(recipe, SMALL)

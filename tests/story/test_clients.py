@@ -11,10 +11,18 @@ from typing import ClassVar
 
 import pytest
 
-from tidemill.cli.story.clients import CLIENTS, Reply, crowd
+from tidemill.cli.story.clients import CLIENTS, Reply, as_json, crowd
 from tidemill.domain.types import payload_id
 
-ROW = {"id": "p1", "version": "v1", "label": "rust", "probabilities": {"rust": 0.75, "spot": 0.25}}
+ROW = {
+    "id": "p1",
+    "version": "v1",
+    "target": "disease",
+    "item": "",
+    "label": "rust",
+    "probabilities": {"rust": 0.75, "spot": 0.25},
+}
+OTHER = {**ROW, "target": "crop", "label": "bean", "probabilities": {"bean": 1.0}}
 GOOD = json.dumps({"predictions": [ROW]}).encode()
 PAYLOADS = [b"one leaf", b"another leaf", b"a third"]
 
@@ -87,6 +95,24 @@ def test_a_malformed_answer_is_a_counted_failure(body: bytes) -> None:
     replies = asked(200, body)
     assert len(replies) == 12
     assert all(reply.status == 200 and reply.fault and not reply.ok for reply in replies)
+
+
+def test_an_answer_to_several_targets_is_heard_whole_and_sorted() -> None:
+    [reply, *_] = asked(200, json.dumps({"predictions": [ROW, OTHER]}).encode())
+    assert [(said.target, said.label) for said in reply.heard] == [
+        ("crop", "bean"),
+        ("disease", "rust"),
+    ]
+    assert (reply.label, reply.probabilities) == ("bean", {"bean": 1.0})
+
+
+def test_an_answer_of_two_predictions_is_a_failure() -> None:
+    replies = asked(200, json.dumps({"predictions": [ROW, {**OTHER, "id": "p2"}]}).encode())
+    assert all(reply.fault == "ValueError" and not reply.ok for reply in replies)
+
+
+def test_a_payload_that_is_json_is_asked_as_it_is() -> None:
+    assert as_json(b'{"nodes":["a"]}') == {"json": {"nodes": ["a"]}}
 
 
 def test_an_error_keeps_its_code_and_a_malformed_one_its_status() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tidemill import provenance
 from tidemill.cli.story.claim import Broken
-from tidemill.cli.story.clients import Reply
+from tidemill.cli.story.clients import Heard, Reply
 from tidemill.cli.story.oracle import compare, difference
 from tidemill.cli.story.sources import running
 
@@ -21,11 +21,12 @@ TRUTH = {
     "config": {"seed": 0, "train": {"epochs": 5}},
     "code": {"package": "abc", "revision": "def"},
 }
-REPLY = Reply("leaf", 0.0, 1.0, 200, "", "p1", "v1", "rust", {"rust": 0.75, "spot": 0.25})
+SHARES = {"rust": 0.75, "spot": 0.25}
+REPLY = Reply("leaf", 0.0, 1.0, 200, "", "p1", "v1", (Heard("disease", "", "rust", SHARES),))
 FOUND: dict[str, Any] = {
     "example": "leaf",
     "version": "v1",
-    "answers": [{"label": "rust", "probabilities": {"rust": 0.75, "spot": 0.25}}],
+    "answers": [{"target": "disease", "item": "", "label": "rust", "probabilities": SHARES}],
     "lineage": {
         **TRUTH,
         "code": {**TRUTH["code"], "tidemill": "0.1.0"},  # type: ignore[dict-item]
@@ -43,9 +44,11 @@ def test_a_look_up_that_tells_the_truth_and_more_is_right() -> None:
     [
         (("example",), "another leaf", "example is 'another leaf', not 'leaf'"),
         (("version",), "v2", "version is"),
-        (("answers", 0, "label"), "spot", "label is 'spot'"),
+        (("answers", 0, "label"), "spot", "/disease label is 'spot'"),
         (("answers", 0, "probabilities", "rust"), 0.7500001, "probabilities.rust is"),
         (("answers", 0, "probabilities", "miner"), 0.0, "probabilities.miner is 0.0, not None"),
+        (("answers", 0, "target"), "plant", "answers is ['/plant'], not ['/disease']"),
+        (("answers", 0, "item"), "35", "answers is ['35/disease'], not ['/disease']"),
         (("lineage", "run"), "r2", "lineage.run is"),
         (("lineage", "config", "train", "epochs"), 9, "lineage.config.train.epochs is 9, not 5"),
         (("lineage", "config", "more"), 1, "lineage.config.more is 1, not None"),

@@ -71,8 +71,8 @@ FAULTS = {
     "a finding forgets which files it is about": Fault(
         "faults_named",
         "data/checks.py",
-        'files have the same content: {_named(files)}."',
-        'files have the same content."',
+        'examples have the same content: {_named(files)}."',
+        'examples have the same content."',
         "is not named in",
     ),
     "the loss teaches nothing": Fault(
@@ -85,8 +85,8 @@ FAULTS = {
     "golden samples are asked and never compared": Fault(
         "ready_proved",
         "web/probes.py",
-        "if fault := _compare(sample, said):",
-        "if (fault := _compare(sample, said)) and False:",
+        "if fault := compare(sample, said, targets):",
+        "if (fault := compare(sample, said, targets)) and False:",
         "gets a wrong label",
     ),
     "the recipe's routes are not asked": Fault(

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.herds import files, herd
 from tidemill.adapters.memory import MemoryTraffic
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.domain.errors import BadPayload, Corrupt, Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
-from tidemill.web.batcher import Batcher
+from tidemill.web.batcher import ITEMS, Batcher
 from tidemill.web.errors import Invalid
 from tidemill.web.slots import Slot
 
@@ -41,7 +42,7 @@ class HeldRuntime:
         self.go = threading.Semaphore(0)
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.entered.put(len(arrays["image"]))
+        self.entered.put(len(next(iter(arrays.values()))))
         assert self.go.acquire(timeout=20)
         return self.inner.run(arrays)
 
@@ -80,7 +81,7 @@ Make = Callable[..., Batcher]
 def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
     made: list[Batcher] = []
 
-    def start(batch: int = 64, queue: int = 256) -> Batcher:
+    def start(batch: int = 64, queue: int = 256, items: int = ITEMS) -> Batcher:
         batcher = Batcher(
             server="s",
             clock=workspace.clock,
@@ -88,6 +89,7 @@ def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
             batch=batch,
             queue=queue,
             told=lambda _: None,
+            items=items,
         )
         batcher.start()
         made.append(batcher)
@@ -271,6 +273,89 @@ class BrokenRuntime:
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RuntimeError("broken")
+
+
+class OverflowingRuntime(HeldRuntime):
+    """Answers a picture that is more blue than red with infinity."""
+
+    def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = dict(super().run(arrays))
+        means = arrays["image"].mean(axis=(1, 2))
+        logits = given["logits_disease"].copy()
+        logits[means[:, 2] > means[:, 0]] = np.inf
+        return {**given, "logits_disease": logits}
+
+
+async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
+    make: Make, workspace: Any, traffic: ToldTraffic, red: bytes, leaf: Callable[..., bytes]
+) -> None:
+    version = workspace.register()
+    workspace.wrap = OverflowingRuntime
+    slot = Slot(version, workspace.load(version))
+    blue = leaf((10, 10, 200))
+    batcher = make()
+    first = asking(batcher, slot, red)()
+    await entered(slot)
+    tasks = [
+        asyncio.create_task(batcher.answer(slot, payloads, "live"))
+        for payloads in ([red], [red, blue], [red, red], [blue])
+    ]
+    await queued(batcher, 4)
+    held(slot).go.release(9)
+    await first
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(end) for end in ends] == [list, BadPayload, list, BadPayload]
+    for end, told, index in ((ends[1], "Payload 1: The model's", 1), (ends[3], "The model's", 0)):
+        assert isinstance(end, BadPayload)
+        assert (str(end).startswith(told), end.index) == (True, index)
+    assert [len(append) for append in traffic.appends] == [1, 1 + 2]
+    assert [one.sequence for append in traffic.appends for one in append] == [1, 2, 3, 4]
+    assert batcher.waiting == 0
+
+
+@pytest.fixture
+def herds(workspace: Any) -> Slot:
+    """A version whose payloads ask for many items; its graph tells of each run."""
+    workspace.recipe = "herd"
+    version = workspace.enter(*files())
+    workspace.wrap = HeldRuntime
+    return Slot(version, workspace.load(version))
+
+
+async def test_a_request_asks_for_so_many_items_at_most(
+    make: Make, herds: Slot, traffic: ToldTraffic
+) -> None:
+    batcher = make(items=5)
+    held(herds).go.release(9)
+    with pytest.raises(Invalid, match="6 items are too many for one request, 5 may be") as caught:
+        await batcher.answer(herds, [herd(150, 50, 101), herd(99, 20, 30)], "live")
+    assert "several requests" in caught.value.hint
+    assert (batcher.waiting, traffic.appends) == (0, [])
+    answers = await batcher.answer(herds, [herd(150, 50, 101), herd(99, 20)], "live")
+    assert [len(one.answers) for one in answers] == [3, 2]
+
+
+async def test_a_batch_asks_for_so_many_items_at_most(
+    make: Make, herds: Slot, traffic: ToldTraffic
+) -> None:
+    batcher = make(items=5)
+    ask = [asking(batcher, herds, herd(*[150.0] * size)) for size in (1, 3, 2, 4, 5)]
+    tasks = [ask[0]()]
+    await entered(herds)
+    for one in ask[1:]:
+        tasks.append(one())
+        await queued(batcher, len(tasks) - 1)
+    held(herds).go.release(9)
+    await asyncio.gather(*tasks)
+    sizes = [[len(one.answers) for one in append] for append in traffic.appends]
+    assert sizes == [[1], [3, 2], [4], [5]]
+
+
+async def test_where_a_payload_is_one_item_payloads_alone_are_bounded(
+    make: Make, slot: Slot, red: bytes
+) -> None:
+    held(slot).go.release()
+    assert len(await asking(make(items=2), slot, red)(3)) == 3
 
 
 async def test_two_versions_wait_together_and_answer_apart(

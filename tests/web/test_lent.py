@@ -245,6 +245,33 @@ def test_drift_of_a_champion_that_is_not_served_yet(workspace: Any, opened: Any)
     assert door.ask("GET", "/drift").json()["version"] == "v2"
 
 
+@pytest.mark.parametrize("token", ["", " "])
+@pytest.mark.parametrize("brought", ["Bearer", "Bearer ", "Bearer  ", "bearer"])
+def test_a_blank_token_opens_nothing(
+    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, token: str, brought: str
+) -> None:
+    def build(server: Server) -> Routes:
+        router = APIRouter()
+        router.post("/refresh")(refreshing(server))
+        return Routes(router, silent=("/refresh",))
+
+    monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", token)
+    door = ready(workspace, opened, build)
+    response = door.ask("POST", "/refresh", headers={"Authorization": brought})
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+    monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", "much-told")
+    door = opened(workspace.serving(), build)
+    response = door.ask("POST", "/refresh", headers={"Authorization": brought})
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
+
+
+def refreshing(server: Server) -> Any:
+    def refresh(request: Request) -> str:
+        return server.refresh(request)
+
+    return refresh
+
+
 def test_only_a_probe_is_the_server_asking(workspace: Any, opened: Any, red: bytes) -> None:
     heard: list[bool] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.domain.errors import Conflict
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Prediction
-from tidemill.workshop.draining import BATCH, Drain
+from tidemill.workshop.draining import BATCH, ROWS, Drain
 from tidemill.workshop.root import Workshop
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -43,7 +43,7 @@ def step(workshop: Workshop) -> int:
 
 
 def counted(workshop: Workshop, kind: str = "live") -> tuple[int, list[int]]:
-    """How many answers of v1 were counted, and their counts."""
+    """How many rows of v1 were counted, and their counts."""
     with workshop.ledger.begin(write=False) as unit:
         rows = unit.profiles("v1", kind=kind)
     counts = np.sum([row.counts for row in rows], axis=0).tolist() if rows else []
@@ -76,6 +76,14 @@ def logged(workshop: Workshop, given: list[Prediction]) -> str:
     with closing(SqliteTraffic(workshop.home / "traffic", server)) as log:
         log.append(rows)
     return server
+
+
+def gathered(given: Sequence[Prediction]) -> Prediction:
+    """One answer that says and saw what all of these did."""
+    answers = [
+        replace(answer, item=f"a{at}") for at, row in enumerate(given) for answer in row.answers
+    ]
+    return replace(given[0], answers=tuple(answers), seen=b"".join(row.seen for row in given))
 
 
 def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(circle: Circle) -> None:
@@ -132,6 +140,44 @@ def test_a_step_takes_one_batch_of_each_server(circle: Circle) -> None:
     done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(3)]
     assert done == [BATCH + 3, 5, 0]
     assert counted(circle.workshop) == expected(circle.workshop, given + given[:3])
+
+
+def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
+    given = circle.serve(pebbles(30, 5, 0.0))
+    width = len(Drain(circle.workshop).reference("v1").names)
+    assert {len(row.seen) for row in given} == {width}
+    together = [gathered(given[:20]), gathered(given[20:25])]
+    logged(circle.workshop, together)
+    assert step(circle.workshop) == 30 + 2
+    rows, counts = counted(circle.workshop)
+    assert rows == 30 + 25
+    assert counts == expected(circle.workshop, given + given[:25])[1]
+    with circle.workshop.ledger.begin(write=False) as unit:
+        assert unit.served("v1") == 55
+
+
+def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: Circle) -> None:
+    """However long they are, so many end a batch; what is left comes with the next ones."""
+    large = gathered(circle.serve(pebbles(100, 5, 0.0)))
+    each = replace(large, answers=large.answers * (ROWS // 400))
+    logged(circle.workshop, [replace(each, sequence=1 + at) for at in range(10)])
+    drain = Drain(circle.workshop)
+    done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(4)]
+    assert done == [100 + 4, 4, 2, 0]
+    assert counted(circle.workshop)[0] == 100 + 10 * 100
+
+
+def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: Circle) -> None:
+    """Nor does one that is larger than a batch may be stay behind."""
+    given = circle.serve(pebbles(100, 5, 0.0))
+    large = gathered(given)
+    half = replace(large, answers=large.answers * (ROWS // 200))
+    rows = [*given[:50], half, half, replace(large, answers=half.answers * 2 + large.answers), half]
+    logged(circle.workshop, [replace(row, sequence=1 + at) for at, row in enumerate(rows)])
+    drain = Drain(circle.workshop)
+    done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(6)]
+    assert done == [100 + 50 + 1, 1, 1, 1, 0, 0]
+    assert counted(circle.workshop)[0] == 100 + 50 + 4 * 100
 
 
 def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from tests.circle import Begin, Circle, pebbles
 from tests.workshop import user_data
 from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.bookmark import Bookmark
-from tidemill.domain.errors import Conflict, Unavailable, UsageError
+from tidemill.domain.errors import Conflict, DataError, Unavailable, UsageError
 from tidemill.domain.events import RowsPulled
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
@@ -263,6 +263,50 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
     assert mark(circle, rows).reached is None
     assert take(circle, rows) == Pulled(len(STONES) - PAGE + 1, len(STONES) - PAGE)
     assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
+
+
+LACKING: dict[str, tuple[tuple[object, object, datetime | str | None], str]] = {
+    "prompt": ((None, "flint", datetime(2026, 1, 1, tzinfo=UTC)), "of 2026-01-01 00:00:00.000000"),
+    "time": (("a stone", "flint", None), "Rows of user_data without a time: 1."),
+    "time that is one": (("a stone", "flint", "soon"), "has the time 'soon', which is none."),
+}
+
+
+@pytest.mark.parametrize("lacks", LACKING)
+def test_a_row_that_lacks_something_is_left_out_and_said(
+    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+) -> None:
+    row, fault = LACKING[lacks]
+    user_data.write(tmp_path, [row, *user_data.said(STONES[:3], circle.clock.now() - HOUR)])
+    found = take(circle, rows)
+    assert (found.new, found.left_out, len(found.reasons)) == (3, 1, 1)
+    assert fault in found.reasons[0]
+    with circle.workshop.ledger.begin(write=False) as unit:
+        [event] = unit.events(subject=rows.bookmark)
+    assert (event.reason, event.detail["left_out"]) == (found.reasons[0], 1)
+
+
+@pytest.mark.parametrize("lacks", LACKING)
+def test_a_row_that_lacks_something_holds_up_nothing_that_comes_later(
+    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+) -> None:
+    row, _ = LACKING[lacks]
+    user_data.write(tmp_path, [row])
+    assert (take(circle, rows).new, mark(circle, rows).reached) == (0, circle.clock.now())
+    user_data.write(tmp_path, user_data.said(STONES[:3], circle.clock.now() - HOUR))
+    assert take(circle, rows).new == 3
+    circle.clock.advance(HOUR)
+    user_data.write(tmp_path, user_data.said(STONES[3:5], circle.clock.now() - HOUR / 2))
+    assert take(circle, rows).new == 2
+
+
+def test_a_page_full_of_rows_without_a_prompt_is_another_table(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    at = circle.clock.now() - HOUR
+    user_data.write(tmp_path, [(None, "flint", at + n * SECOND) for n in range(PAGE)])
+    with pytest.raises(DataError, match=f"None of {PAGE} rows of user_data can be taken"):
+        take(circle, rows)
 
 
 def test_two_that_pull_at_once_do_not_both_take_a_page(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import herds
 from tidemill.data.growth import SOURCE
 from tidemill.data.opened import OpenSnapshot
 from tidemill.data.snapshots import SnapshotStore
@@ -66,14 +67,11 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     val, fresh = leaves(paint, "val", BATCH + 7, 1), leaves(paint, "fresh", 9, 2)
     others = leaves(paint, "train", 5, 3) + leaves(paint, "anchor", 5, 4)
     predictor = tiny()
-    content = reference_of(
-        tiny_files(), predictor.codec, predictor.labels, keep(val + fresh + others)
-    )
+    content = reference_of(tiny_files(), predictor.labels, keep(val + fresh + others))
     reference = Reference.from_bytes(content)
     assert reference.n == BATCH + 16
     looks = [predictor.look(payload) for _, payload in val + fresh]
-    outputs = predictor.outputs([look.item for look in looks])
-    seen = reference.see([look.features for look in looks], *outputs)
+    seen = reference.see(*predictor.measured(looks))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
     assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
 
@@ -87,13 +85,12 @@ def test_enough_held_out_feedback_is_the_reference_by_itself(
     learnt = leaves(paint, "train", 40, 5)
     predictor = tiny()
     opened = keep(first + learnt + held, said=len(learnt) + len(held))
-    content = reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+    content = reference_of(tiny_files(), predictor.labels, opened)
     reference = Reference.from_bytes(content)
     counted = [*first, *held] if missing else held
     assert reference.n == len(counted)
     looks = [predictor.look(payload) for _, payload in counted]
-    outputs = predictor.outputs([look.item for look in looks])
-    seen = reference.see([look.features for look in looks], *outputs)
+    seen = reference.see(*predictor.measured(looks))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
 
 
@@ -101,9 +98,7 @@ def test_the_same_snapshot_and_graph_give_the_same_bytes(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
 ) -> None:
     predictor, opened = tiny(), keep(leaves(paint, "val", 30, 1))
-    one, other = (
-        reference_of(tiny_files(), predictor.codec, predictor.labels, opened) for _ in range(2)
-    )
+    one, other = (reference_of(tiny_files(), predictor.labels, opened) for _ in range(2))
     assert one == other
 
 
@@ -112,7 +107,7 @@ def test_a_snapshot_without_held_out_examples_has_no_reference(
 ) -> None:
     predictor, opened = tiny(), keep(leaves(paint, "anchor", 3, 1))
     with pytest.raises(DataError, match="has no val or fresh examples"):
-        reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+        reference_of(tiny_files(), predictor.labels, opened)
 
 
 def test_an_example_that_cannot_be_read_is_named(
@@ -120,12 +115,37 @@ def test_an_example_that_cannot_be_read_is_named(
 ) -> None:
     predictor, opened = tiny(), keep([*leaves(paint, "val", 3, 1), ("fresh", b"no picture")])
     with pytest.raises(DataError, match=r"3\.png: The payload is not a picture"):
-        reference_of(tiny_files(), predictor.codec, predictor.labels, opened)
+        reference_of(tiny_files(), predictor.labels, opened)
 
 
 def test_a_graph_of_other_labels_has_no_reference(
-    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
+    keep: Keep, tiny_files: TinyFiles, paint: Paint
 ) -> None:
-    predictor, opened = tiny(), keep(leaves(paint, "val", 3, 1))
+    opened = keep(leaves(paint, "val", 3, 1))
     with pytest.raises(Corrupt, match="where"):
-        reference_of(tiny_files(), predictor.codec, {"disease": ("a", "b")}, opened)
+        reference_of(tiny_files(), {"disease": ("a", "b")}, opened)
+
+
+def test_it_is_made_with_the_codec_of_the_bundle_and_what_its_graph_measures(keep: Keep) -> None:
+    made, _ = herds.files(year=7)
+    labels = {herds.TARGET: herds.LABELS}
+    weights = (20, 99, 101, 300)
+    content = reference_of(made, labels, keep([("val", herds.herd(weight)) for weight in weights]))
+    reference = Reference.from_bytes(content)
+    assert (reference.n, reference.names[:3]) == (4, ("weight", "height", "bulk"))
+
+
+def test_an_example_of_several_items_counts_as_many(keep: Keep) -> None:
+    made, _ = herds.files()
+    opened = keep([("val", herds.herd(20, 99, 101)), ("fresh", herds.herd(300))])
+    content = reference_of(made, {herds.TARGET: herds.LABELS}, opened)
+    assert Reference.from_bytes(content).n == 4
+
+
+@pytest.mark.parametrize("missing", ["codec.json", "model.onnx"])
+def test_files_that_no_reference_can_be_made_of_are_named(
+    keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint, missing: str
+) -> None:
+    files = {name: content for name, content in tiny_files().items() if name != missing}
+    with pytest.raises(DataError, match=f"The bundle lacks {missing}"):
+        reference_of(files, tiny().labels, keep(leaves(paint, "val", 3, 1)))

@@ -136,10 +136,13 @@ def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: Begin, tmp_path: P
     circle = weekly("trigger.minimum_new=3")
     begins = monday(circle)
     rows = user_data.said(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
-    user_data.write(tmp_path, [*rows, ("", "flint", begins - SECOND)])
+    lacking = [("", "flint", begins - SECOND), (None, "flint", begins), ("a stone", "flint", None)]
+    user_data.write(tmp_path, [*rows, *lacking])
     at(circle, begins)
     turned = circle.tick()
     assert (turned.pulled, turned.fault) == (9, "")
+    assert "The last reading left 3 rows out: The row of user_data of" in status(circle)
+    assert "Rows of user_data without a time: 1." in status(circle)
     circle.settle()
     assert circle.cycles()[0].trigger == "schedule"
 

@@ -168,7 +168,8 @@ def test_the_golden_samples_come_out_right_and_come_from_validation(
 
 
 def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
-    assert [line for line in trained.told if "/" not in line] == ["encode", "train", "judge"]
+    stages = [line for line in trained.told if "/" not in line]
+    assert stages == ["encode", "train", "judge", "corrupt"]
     assert [line.split()[1] for line in trained.told if line.startswith("epoch")] == ["1/1"]
 
 

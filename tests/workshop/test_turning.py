@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from uuid_utils import uuid7
 
-from pebble.stones import TARGET
+from pebble.stones import STONES, TARGET
 from tests.circle import TTL, Begin, Circle, pebbles
 from tidemill.adapters.memory_jobs import MemoryJobs
 from tidemill.domain.cycle import Cycle, CycleState
@@ -16,18 +16,19 @@ from tidemill.domain.errors import Conflict, StorageFailed
 from tidemill.domain.events import RunFinished
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs, JobState
-from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
+from tidemill.domain.types import Check, ModelVersion, Run, Snapshot, Verdict
 from tidemill.experiment import read_experiment
 from tidemill.learn.progress import Progress
 from tidemill.loop.cycle import ABANDONED, decide
 from tidemill.loop.feedback import give
+from tidemill.loop.passage import move
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.recipes.recipe import open_recipe
-from tidemill.workshop.promotion import promote
+from tidemill.workshop.promotion import promote, record
 from tidemill.workshop.root import Workshop, open_trainer
 from tidemill.workshop.situation import situation
 from tidemill.workshop.training import resume, train_version
-from tidemill.workshop.turning import Turning
+from tidemill.workshop.turning import Turning, outcome
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 TAUGHT = pebbles(300, 61, 1.0)
@@ -88,6 +89,16 @@ def runs(circle: Circle) -> list[Run]:
     """The runs of the latest cycle, in order."""
     with circle.workshop.ledger.begin(write=False) as unit:
         return [unit.get(Run, id) for id in circle.cycles()[0].runs]
+
+
+def fails(*failed: str) -> tuple[Check, ...]:
+    """The checks of a verdict: these fail, and one passes."""
+    return (Check("floor", True, "it is good"), *(Check(name, False, "why") for name in failed))
+
+
+def put_aside(circle: Circle) -> list[Feedback]:
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.feedback(status="quarantined", limit=None)
 
 
 def another_champion(workshop: Workshop) -> str:
@@ -195,6 +206,59 @@ def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: 
     assert ": 299 labels taken. 3 labels were left out. 1: The blob" in said
     assert "This is no pebble" in said
     assert len(left) == 3
+
+
+def test_labels_that_are_all_turned_one_way_are_refused_and_put_aside(begin: Begin) -> None:
+    """The challenger learns them and answers all of fresh so: nothing else stands against it."""
+    circle = begin("trigger.feedback_policy=accept")
+    circle.teach([replace(row, labels={TARGET: STONES[0]}) for row in TAUGHT])
+    circle.settle()
+    [cycle] = circle.cycles()
+    with circle.workshop.ledger.begin(write=False) as unit:
+        checks = unit.get(Verdict, cycle.verdict).checks
+    assert [check.name for check in checks if not check.passed] == ["fresh_balanced"]
+    assert (cycle.state, circle.workshop.champion().id) == ("refused", "v1")
+    assert cycle.reason.endswith(" 300 feedback labels were quarantined.")
+    assert {row.snapshot for row in put_aside(circle)} == {cycle.snapshot}
+    assert len(put_aside(circle)) == 300
+
+
+@pytest.mark.parametrize(
+    ("failed", "aside"),
+    [
+        (("fresh_balanced",), 300),
+        (("fresh_credible",), 300),
+        (("fresh_gain", "fresh_balanced"), 300),
+        (("fresh_gain", "non_inferiority"), 0),
+    ],
+)
+def test_labels_are_put_aside_where_they_are_what_failed(
+    begin: Begin, failed: tuple[str, ...], aside: int
+) -> None:
+    circle = begin()
+    circle.teach(TAUGHT)
+    cycle, workshop = until(circle, "judged"), circle.workshop
+    with workshop.ledger.begin() as unit:
+        other = replace(unit.get(Verdict, cycle.verdict), checks=fails(*failed), passed=False)
+        verdict = record(unit, replace(other, id=str(uuid7())), actor="engine")
+        judged = replace(cycle, verdict=verdict.id)
+        move(unit, judged, "judged", "again", actor="engine", at=circle.clock.now())
+    circle.settle()
+    assert circle.cycles()[0].state == "refused"
+    assert len(put_aside(circle)) == aside
+
+
+def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin: Begin) -> None:
+    with begin().workshop.ledger.begin(write=False) as unit:
+        [verdict] = unit.verdicts("v1")
+    assert outcome(verdict) == "passed"
+    assert outcome(replace(verdict, checks=fails("onnx_parity"))) == "refused (onnx_parity)"
+    one = Check("fresh_gain", False, "why", target="plant")
+    alone = replace(verdict, checks=(*fails("onnx_parity"), one))
+    assert outcome(alone) == "refused (onnx_parity, fresh_gain)"
+    both = replace(verdict, checks=(*alone.checks, replace(one, target="disease")))
+    told = "refused (onnx_parity, fresh_gain of plant, fresh_gain of disease)"
+    assert outcome(both) == told
 
 
 def test_a_champion_that_is_replaced_meanwhile_ends_the_cycle_as_refused(begin: Begin) -> None:

@@ -22,9 +22,12 @@ def created(folder: Path) -> UserRows:
     return UserRows(f"sqlite:///{folder / FILE}")
 
 
-def write(folder: Path, rows: Sequence[tuple[object, object, datetime]]) -> None:
-    """Rows of prompt, label and time."""
-    written = [(prompt, label, f"{at:%Y-%m-%d %H:%M:%S.%f}") for prompt, label, at in rows]
+def write(folder: Path, rows: Sequence[tuple[object, object, datetime | str | None]]) -> None:
+    """Rows of prompt, label and time; a time that is none is written as it is."""
+    written = [
+        (prompt, label, f"{at:%Y-%m-%d %H:%M:%S.%f}" if isinstance(at, datetime) else at)
+        for prompt, label, at in rows
+    ]
     with closing(sqlite3.connect(folder / FILE)) as database, database:
         database.executemany("INSERT INTO user_data VALUES (?, ?, ?)", written)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from tidemill.domain.errors import UsageError
@@ -22,21 +23,37 @@ from tidemill.domain.errors import UsageError
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The resolved tree as plain values.
 
-    Raises UsageError that names the key and the closest known one, the value that does not fit, or
-    what is missing.
+    An option says in `needs` which options of other groups it is for: `needs: {train: {model:
+    bert}}` in a plan means that it is one for this model; the key itself is left out of the tree.
+    Raises UsageError that names the key and the closest known one, the value that does not fit,
+    what is missing, or two options that do not belong together.
     """
     pairs = [_split(override) for override in overrides]
-    groups = {entry.name for entry in conf.iterdir() if entry.is_dir()} | _base_groups()
+    groups = set(options(conf))
     chosen = [f"{key}={value}" for key, value in pairs if key in groups]
-    known = set(_keys(_compose(conf, chosen)))
+    known = set(_keys(_compose(conf, chosen).tree))
     for key, _ in pairs:
         if key not in groups | known:
             hint = _elsewhere(conf, key) or _closest(key, groups | known)
             raise UsageError(f"There is no setting {key!r}.", hint=hint)
-    tree = _compose(conf, [f"{key}={quote(key, value)}" for key, value in pairs])
+    composed = _compose(conf, [f"{key}={quote(key, value)}" for key, value in pairs])
+    _must_agree(composed)
+    tree = composed.tree
     if missing := [key for key, value in _flat(tree) if value == "???"]:
         raise UsageError(f"{missing[0]} is needed.", hint=f"Add {missing[0]}=VALUE.")
     return tree
+
+
+def options(conf: Path) -> dict[str, list[str]]:
+    """The groups of a recipe, its own and those that it takes from elsewhere, with their options.
+
+    Groups and options are in the order of the alphabet.
+    """
+    found: dict[str, set[str]] = {}
+    for root in _roots(conf):
+        for file in root.glob("*/*.yaml"):
+            found.setdefault(file.parent.name, set()).add(file.stem)
+    return {group: sorted(found[group]) for group in sorted(found)}
 
 
 def quote(key: str, value: str) -> str:
@@ -65,15 +82,39 @@ def _split(override: str) -> tuple[str, str]:
     return key, value
 
 
-def _compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
+class _Composed(NamedTuple):
+    """`chosen` names the option of every group, `needs` what the chosen ones say they are for."""
+
+    tree: dict[str, Any]
+    needs: Mapping[str, Mapping[str, str]]
+    chosen: Mapping[str, str]
+
+
+def _compose(conf: Path, overrides: list[str]) -> _Composed:
     try:
         with initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"):
-            tree = OmegaConf.to_container(compose("config", overrides), resolve=True)
+            composed = compose("config", overrides, return_hydra_config=True)
+            with open_dict(composed):
+                chosen: Any = OmegaConf.to_container(composed.pop("hydra").runtime.choices)
+                needs: Any = OmegaConf.to_container(composed.pop("needs", OmegaConf.create()))
+            tree = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         # A ValueError is what Hydra says to a group that is set to null.
         raise _explained(error, overrides) from error
     assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
-    return {str(key): value for key, value in tree.items()}
+    return _Composed({str(key): value for key, value in tree.items()}, needs, chosen)
+
+
+def _must_agree(composed: _Composed) -> None:
+    """Raises UsageError where an option was chosen without one that it needs."""
+    for group, others in composed.needs.items():
+        for other, option in others.items():
+            found = composed.chosen.get(other)
+            if found != option:
+                raise UsageError(
+                    f"{group}={composed.chosen[group]} is for {other}={option}, not for {found}.",
+                    hint=f"Add {other}={option}, or choose another {group}.",
+                )
 
 
 def _explained(error: Exception, overrides: list[str]) -> UsageError:
@@ -88,17 +129,26 @@ def _explained(error: Exception, overrides: list[str]) -> UsageError:
 
 
 def _elsewhere(conf: Path, key: str) -> str:
-    """A hint when the key exists under another choice of its group."""
+    """A hint when the key exists under other choices of its group."""
     group = key.partition(".")[0]
-    for option in sorted((conf / group).glob("*.yaml")):
-        if key in _keys(_compose(conf, [f"{group}={option.stem}"])):
-            return f"It belongs to {group}={option.stem}; add that."
-    return ""
+    known = [
+        f"{group}={option}"
+        for option in options(conf).get(group, ())
+        if key in _keys(_compose(conf, [f"{group}={option}"]).tree)
+    ]
+    return f"It belongs to {' or '.join(known)}; add that." if known else ""
 
 
-def _base_groups() -> set[str]:
-    base = Path(__file__).parent.parent / "conf"
-    return {entry.name for entry in base.iterdir() if entry.is_dir()}
+def _roots(conf: Path) -> Iterator[Path]:
+    """The folders in which Hydra looks for groups: the recipe's own, then its search path."""
+    yield conf
+    path = OmegaConf.select(OmegaConf.load(conf / "config.yaml"), "hydra.searchpath", default=[])
+    for entry in path:
+        kind, _, place = entry.partition("://")
+        if kind == "file":
+            yield Path(place)
+        elif (spec := find_spec(place)) and spec.submodule_search_locations:
+            yield Path(spec.submodule_search_locations[0])
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from tidemill.adapters.traffic import bounded
 from tidemill.domain.errors import DataError, NotFound, StorageFailed
 from tidemill.domain.ports import Blobs, Clock, Source, TrafficArchive, TrafficLog
 from tidemill.domain.types import Example, Prediction, payload_id
@@ -56,11 +57,14 @@ class MemoryTraffic:
         with self._one:
             return sorted(self._logs)
 
-    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
+    def after(
+        self, server: str, sequence: int, *, limit: int, rows: int | None = None
+    ) -> list[Prediction]:
         with self._one:
             log = self._logs.get(server, [])
             start = bisect_right(log, sequence, key=_sequence)
-            return [replace(row, payload=b"") for row in log[start : start + limit]]
+            found = (replace(row, payload=b"") for row in log[start : start + limit])
+            return bounded(found, rows)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -10,8 +10,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -131,11 +130,14 @@ class TrafficFiles:
         """The servers that have a log, the oldest first: their ids sort by time."""
         return sorted(path.stem for path in self._root.glob(f"*{SUFFIX}"))
 
-    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
+    def after(
+        self, server: str, sequence: int, *, limit: int, rows: int | None = None
+    ) -> list[Prediction]:
         """What a server answered after that sequence, in order, `limit` at most; no payloads.
 
-        Nothing that is still being written is seen, and nothing that was seen changes. A server
-        without a log answered nothing. Raises StorageFailed, naming the log that is damaged.
+        With `rows` they hold so many answers at most, unless the first alone holds more. Nothing
+        that is still being written is seen, and nothing that was seen changes. A server without a
+        log answered nothing. Raises StorageFailed, naming the log that is damaged.
         """
         if not (self._root / f"{server}{SUFFIX}").exists():
             return []
@@ -143,7 +145,7 @@ class TrafficFiles:
         if self._rested.get(server) == (sequence, written):
             return []
         which = "WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        found = self._read(server, which, sequence, limit, payloads=False)
+        found = self._read(server, which, sequence, limit, payloads=False, most=rows)
         if not found and time.time() - written > SLACK_SECONDS:
             # A server that is gone costs a look at its file's date from now on, and no opening.
             self._rested[server] = (sequence, written)
@@ -164,7 +166,9 @@ class TrafficFiles:
                 times.append((self._root / name).stat().st_mtime)
         return max(times)
 
-    def _read(self, server: str, which: str, *given: object, payloads: bool) -> list[Prediction]:
+    def _read(
+        self, server: str, which: str, *given: object, payloads: bool, most: int | None = None
+    ) -> list[Prediction]:
         name = f"{server}{SUFFIX}"
         with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
             present = {row[1] for row in db.execute("PRAGMA table_info(predictions)")}
@@ -174,8 +178,27 @@ class TrafficFiles:
             columns = ", ".join(name if name in present else f"x'' AS {name}" for name in COLUMNS)
             # Made of this file's own words; whatever a caller gives is bound.
             rows = db.execute(f"SELECT {columns} FROM predictions {which}", given)  # noqa: S608
-            # One row at a time: a payload that is not kept is gone before the next one comes.
-            return [_from_row(server, row, payload=payloads) for row in rows]
+            # One row at a time: a payload that is not kept is gone before the next one comes, and
+            # what is beyond `most` answers is not even read.
+            return bounded((_from_row(server, row, payload=payloads) for row in rows), most)
+
+
+def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Prediction]:
+    """The first of them, as many as hold `rows` answers together; one at least, if there is one.
+
+    At most one is looked at that is not given.
+    """
+    if rows is None:
+        return list(predictions)
+    found: list[Prediction] = []
+    for prediction in predictions:
+        rows -= len(prediction.answers)
+        if found and rows < 0:
+            break
+        found.append(prediction)
+        if rows <= 0:
+            break
+    return found
 
 
 def _made_at(id: str) -> float:
@@ -213,7 +236,7 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
         prediction.at.isoformat(),
         prediction.kind,
         prediction.payload,
-        orjson.dumps([asdict(answer) for answer in prediction.answers]),
+        orjson.dumps(prediction.answers),
         prediction.seen,
     )
 

@@ -7,14 +7,17 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from reprlib import repr as shortened
 from typing import Any
+
+from sqlalchemy import text
 
 from tidemill.data import database
 from tidemill.data.sql_pages import SqlPages
-from tidemill.domain.errors import DataError
 
 TABLE = "user_data"
-QUERY = f"SELECT prompt, label, time FROM {TABLE}"  # noqa: S608 - the name above
+QUERY = f"SELECT prompt, label, time FROM {TABLE} WHERE time IS NOT NULL"  # noqa: S608 - ours
+UNDATED = f"SELECT count(*) FROM {TABLE} WHERE time IS NULL"  # noqa: S608 - the name above
 MOMENT = "moment"
 
 
@@ -26,6 +29,15 @@ class UserRow:
     label: object
     at: datetime
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class LackingRow:
+    """A row without a prompt, or whose time is none: then `at` is None. `fault` says which."""
+
+    at: datetime | None
+    place: str
+    fault: str
 
 
 class UserRows:
@@ -40,43 +52,50 @@ class UserRows:
         self.name = TABLE
         self.bookmark = f"{TABLE} of {self._database.public}"
 
-    def pages(self, place: str, *, size: int) -> Generator[Sequence[UserRow]]:
+    def pages(self, place: str, *, size: int) -> Generator[Sequence[UserRow | LackingRow]]:
         """The rows from a place on, those of its very time included; from the first when empty.
 
-        The last page, and no other, has fewer than `size` rows; it may have none. Raises
-        Unavailable when the database cannot be read, DataError for a row without prompt or time or
-        with a time that is none.
+        The last page, and no other, has fewer than `size` rows; it may have none. Rows with nothing
+        in time have no place and are not among them. Raises Unavailable when the database cannot be
+        read, DataError when the table is another one.
         """
         pages = SqlPages(self._database, QUERY, ("time",), name=TABLE, size=size)
         with closing(pages.read(since=(_value(place),) if place else None)) as read:
             for page in read:
                 yield [_row(**row) for row in page.rows]
 
+    def undated(self) -> int:
+        """How many rows have nothing in time. Raises what `pages` raises."""
+        with self._database.connected(UNDATED) as connection:
+            return int(connection.execute(text(UNDATED)).scalar_one())
 
-def _row(prompt: Any, label: Any, time: Any) -> UserRow:
-    at = _moment(time)
+
+def _row(prompt: Any, label: Any, time: Any) -> UserRow | LackingRow:
+    place, at = _place(time), _moment(time)
+    if at is None:
+        fault = f"A row of {TABLE} has the time {shortened(time)}, which is none."
+        return LackingRow(None, place, fault)
     if isinstance(prompt, str):
         prompt = prompt.encode()
     if not isinstance(prompt, bytes):
-        raise DataError(f"The row of {TABLE} of {time} has no prompt.", hint="Mend or delete it.")
-    return UserRow(prompt, label, at, _place(time))
+        return LackingRow(at, place, f"The row of {TABLE} of {time} has no prompt.")
+    return UserRow(prompt, label, at, place)
 
 
-def _moment(time: Any) -> datetime:
+def _moment(time: Any) -> datetime | None:
     """The time of a row, aware; one without a zone is UTC, a number counts seconds since 1970."""
     try:
         if isinstance(time, int | float):
             return datetime.fromtimestamp(time, UTC)
         at = time if isinstance(time, datetime) else datetime.fromisoformat(time)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError, OSError) as error:
-        raise DataError(
-            f"A row of {TABLE} has the time {time!r}, which is none.",
-            hint="Write times as 2026-01-01 12:00:00, in UTC.",
-        ) from error
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
 
 
 def _place(time: Any) -> str:
+    if isinstance(time, bytes):
+        return ""  # it is no time either
     return json.dumps({MOMENT: time.isoformat()} if isinstance(time, datetime) else time)
 
 

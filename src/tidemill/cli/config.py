@@ -24,7 +24,7 @@ def config(
 ) -> None:
     """Show the settings in force, or a recipe's experiment as it would run.
 
-    Example: tidemill config coffee train.epochs=4
+    Example: tidemill config sentiment model=minilm train.epochs=2
     """
     if recipe is not None:
         _, experiment = plan(recipe, overrides or ())

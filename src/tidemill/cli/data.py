@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-RecipeName = Annotated[str, typer.Argument(help="The recipe, such as coffee.")]
+RecipeName = Annotated[str, typer.Argument(help="The recipe, such as coffee or sentiment.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Experiment settings, KEY=VALUE.")]
 
 
@@ -41,7 +41,7 @@ def check(
 ) -> None:
     """Look for every known fault and change nothing; exit code 3 when there is one.
 
-    Example: tidemill data check coffee data=folder data.path=leaves
+    Example: tidemill data check sentiment data=files data.path=rows.csv
     """
     chosen, experiment = plan(recipe, overrides or ())
     settings = read_settings(home=home)
@@ -93,7 +93,7 @@ def snapshot(
 ) -> None:
     """Check the data and keep it as a snapshot.
 
-    Example: tidemill data snapshot coffee data=folder data.path=leaves
+    Example: tidemill data snapshot lucky data=files data.path=ethics
     """
     chosen, experiment = plan(recipe, overrides or ())
     workshop = open_workshop(read_settings(home=home), create=True)

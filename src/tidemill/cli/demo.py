@@ -12,7 +12,8 @@ from tidemill.cli.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
 from tidemill.cli.story.claim import Claim
 from tidemill.cli.story.page import render
 from tidemill.cli.story.stage import Stage
-from tidemill.cli.story.telling import WORLDS, Judged, Story, choose, place, tell
+from tidemill.cli.story.telling import Judged, Story, choose, place, tell
+from tidemill.cli.story.worlds import WORLDS
 from tidemill.settings import read_settings
 
 

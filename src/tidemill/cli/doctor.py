@@ -49,6 +49,7 @@ TRAINING = (
     "pyarrow",
     "scipy",
     "torch",
+    "torch_geometric",
     "transformers",
 )
 """What the extras `serve` and `train` install, by the names that are imported."""

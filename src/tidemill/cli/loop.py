@@ -138,7 +138,7 @@ def status(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fa
 def trigger(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
     """Begin a cycle now, without waiting for drift or for more feedback.
 
-    Example: tidemill loop trigger --reason "new leaves from the north field"
+    Example: tidemill loop trigger --reason "headlines of the new year"
     """
     cycle = trigger_cycle(open_workshop(read_settings(home=home)), reason=reason)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
 
 from tidemill.cli.screen import OUT, Home, Json, Stages, emit, say
@@ -170,14 +171,18 @@ def _aliases(workshop: Workshop) -> dict[str, list[str]]:
 def _print_verdict(verdict: Verdict) -> None:
     state = "passed" if verdict.passed else "refused"
     against = f"against {verdict.champion}" if verdict.champion else "without a champion"
+    several = len({check.target for check in verdict.checks if check.target}) > 1
     table = Table(
         "check",
+        *(["target"] if several else []),
         "held",
         "why",
         title=f"{verdict.version} {state} {against}, anchor read {verdict.anchor_uses} times",
     )
     for check in verdict.checks:
-        table.add_row(check.name, "yes" if check.passed else "[red]no[/]", check.reason)
+        held = "yes" if check.passed else "[red]no[/]"
+        named = [escape(check.target)] if several else []
+        table.add_row(check.name, *named, held, escape(check.reason))
     OUT.print(table)
     if verdict.overridden:
         OUT.print(f"overridden: {verdict.overridden}", markup=False)

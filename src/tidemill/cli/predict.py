@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from tidemill.cli.screen import OUT, Home, Json, emit, warn
@@ -44,11 +45,17 @@ def predict(
         ]
         emit({"version": version.id, "predictions": body})
         return
-    table = Table("file", "target", "label", "confidence", title=f"answered by {version.id}")
+    # Only payloads that ask for many items have names for them.
+    named = ("item",) if predictor.many else ()
+    table = Table(
+        "file", *named, "target", "label", "confidence", title=f"answered by {version.id}"
+    )
     for file, given, said in rows:
         warn([f"{file}: {remark}" for remark in said])
         for answer in given:
-            table.add_row(str(file), answer.target, answer.label, f"{answer.confidence:.3f}")
+            item = [escape(answer.item)] if predictor.many else []
+            confidence = f"{answer.confidence:.3f}"
+            table.add_row(str(file), *item, answer.target, answer.label, confidence)
     OUT.print(table)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
+from tidemill.bundle import Bundle
 from tidemill.cli.parent import WithParent, interrupt_when_gone
 from tidemill.cli.screen import STARTED, Home, Json, Stages, emit, say, warn
-from tidemill.domain.errors import UsageError
+from tidemill.domain.errors import Corrupt, StorageFailed, UsageError
 from tidemill.settings import read_settings
 from tidemill.workshop.planning import plan
 from tidemill.workshop.promotion import promote
@@ -37,7 +40,7 @@ def train(
 ) -> None:
     """Check the data, train, and register the resulting model version.
 
-    Example: tidemill train coffee data=folder data.path=leaves train.epochs=20
+    Example: tidemill train sentiment data=files data.path=rows.csv model=minilm
     """
     if with_parent:
         interrupt_when_gone()
@@ -81,11 +84,42 @@ def train(
         )
         return
     say(f"{finished.version.id} is registered: bundle {finished.version.bundle[:12]}")
-    for split, figures in finished.run.metrics.items():
-        say(f"  {split}: accuracy {figures['accuracy']:.3f}, macro-F1 {figures['macro_f1']:.3f}")
+    bundle = workshop.bundles.open(finished.version.bundle)
+    for line in scored(finished.run.metrics, bundle):
+        say(f"  {line}")
     say(f"{seconds:.1f} s")
     if verdict is None:
         say(f"Next: tidemill models promote {finished.version.id}")
+
+
+def scored(metrics: Mapping[str, Any], bundle: Bundle) -> Iterator[str]:
+    """What a model scored on each split; of several targets the mean, and then each of them.
+
+    Only the mean where the evaluation of the bundle tells of no targets. Raises StorageFailed when
+    it cannot be read, Corrupt when it is no evaluation.
+    """
+    several = len(bundle.labels) > 1
+    told = _told(bundle, metrics) if several else {}
+    for split, figures in metrics.items():
+        yield f"{split}: {_figures(figures)}" + ", the mean of the targets" * several
+        yield from (f"  {line}" for line in told.get(split, ()))
+
+
+def _told(bundle: Bundle, splits: Iterable[str]) -> dict[str, list[str]]:
+    try:
+        rows = json.loads((bundle.path / "evaluation.json").read_bytes()).get("targets", {})
+        return {
+            split: [f"{target}: {_figures(row[split])}" for target, row in rows.items()]
+            for split in splits
+        }
+    except OSError as error:
+        raise StorageFailed(f"The evaluation cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Corrupt(f"The evaluation of bundle {bundle.id[:12]} is malformed.") from error
+
+
+def _figures(row: Mapping[str, float]) -> str:
+    return f"accuracy {row['accuracy']:.3f}, macro-F1 {row['macro_f1']:.3f}"
 
 
 def register(app: typer.Typer) -> None:

@@ -37,7 +37,7 @@ def up(
 ) -> None:
     """Train a champion if there is none, then serve it and turn the mill until stopped.
 
-    Example: tidemill up coffee trigger.autonomy=automatic
+    Example: tidemill up lucky trigger.schedule=daily
     """
     signal.signal(signal.SIGTERM, _interrupt)
     settings = read_settings(home=home, port=port)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy.typing as npt
 from pydantic import BaseModel
@@ -70,6 +70,28 @@ class Codec(Protocol[Item]):
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
         """What the duplicate checks compare. Raises BadPayload."""
+
+
+@runtime_checkable
+class ManyCodec(Codec[Item], Protocol[Item]):
+    """A codec whose payload asks for many items, each with a name: the nodes of a graph.
+
+    Of every other codec a payload is one item, whose name is empty. The arrays of a payload make
+    the graph answer one row per item, in the order of `names`. An example is a payload with one
+    item, and `features` are the first row of `measures`.
+    """
+
+    def names(self, item: Item) -> tuple[str, ...]:
+        """What a decoded payload asks for, in order; never empty, and no name comes twice."""
+
+    def measures(self, item: Item) -> list[dict[str, float]]:
+        """The drift features of each item that is asked for, in the order of `names`."""
+
+    def parts(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
+        """The example of each of these items of a payload, which is read once.
+
+        Raises BadPayload when the payload cannot be read or does not ask for one of them.
+        """
 
 
 def open_codec(kind: str, config: Mapping[str, Any]) -> Codec[Any]:

@@ -11,7 +11,16 @@ from tidemill.data import splits
 from tidemill.data.inspection import Inspected, Inspection
 from tidemill.domain.types import SPLITS, Labels, Split
 
-Kind = Literal["undecodable", "identical", "conflict", "leak", "near_duplicate", "too_few"]
+Kind = Literal[
+    "undecodable",
+    "missing_label",
+    "identical",
+    "conflict",
+    "leak",
+    "near_duplicate",
+    "too_few",
+    "unlabelled",
+]
 NAMED = 5
 """How many files a sentence names before it says how many more there are."""
 
@@ -38,12 +47,15 @@ def find(
     Examples with identical content are one finding: a conflict when their labels differ, else a
     leak when the given splits differ, else plainly identical. Near-duplicates lie within
     `near_distance` bits of each other's perceptual hash without being identical, and are a
-    warning only. Classes are counted as the source gave them, in the splits that
-    `splits.assign` would choose. Raises UsageError for a distance that is no distance.
+    warning only. So are examples without any label, all in one finding; one that the source holds
+    back, where it would have to judge, is an error. Classes are counted as the source gave them, in
+    the splits that `splits.assign` would choose. Raises UsageError for a distance that is no
+    distance.
     """
     assigned = splits.assign(inspection, near_distance=near_distance)
     found = [
         *_undecodable(inspection),
+        *_unlabelled(inspection),
         *_same_content(inspection),
         *too_few(inspection.rows, assigned, minimum_per_class=minimum_per_class),
         *_near_duplicates(inspection, near_distance),
@@ -86,6 +98,19 @@ def _undecodable(inspection: Inspection) -> Iterator[Finding]:
             yield Finding("undecodable", "error", sentence, (row.origin,))
 
 
+def _unlabelled(inspection: Inspection) -> Iterator[Finding]:
+    rows = [row for row, _ in inspection.readable if not row.labels]
+    for row in rows:
+        if row.split not in (None, "train"):
+            sentence = f"{row.origin} is held back in {row.split} and has no label."
+            yield Finding("missing_label", "error", sentence, (row.origin,))
+    seen = tuple(row.origin for row in rows if row.split in (None, "train"))
+    if seen:
+        have = "example has" if len(seen) == 1 else "examples have"
+        sentence = f"{len(seen)} {have} no label, to be seen but not learnt from: {_named(seen)}."
+        yield Finding("unlabelled", "warning", sentence, seen)
+
+
 def _same_content(inspection: Inspection) -> Iterator[Finding]:
     same: dict[str, list[Inspected]] = defaultdict(list)
     for row, fingerprint in inspection.readable:
@@ -109,7 +134,7 @@ def _judge_same(rows: Sequence[Inspected]) -> Finding:
             "leak", "error", f"The same content is in {' and '.join(given)}: {named}.", files
         )
     return Finding(
-        "identical", "error", f"{len(rows)} files have the same content: {_named(files)}.", files
+        "identical", "error", f"{len(rows)} examples have the same content: {_named(files)}.", files
     )
 
 
@@ -122,7 +147,9 @@ def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Fin
         crossing = f" across {' and '.join(given)}" if len(given) > 1 else ""
         differing = len({_labelled(row.labels) for row in rows}) > 1
         labelled = ", with different labels" if differing else ""
-        sentence = f"{len(files)} files look almost the same{crossing}{labelled}: {_named(files)}."
+        sentence = (
+            f"{len(files)} examples look almost the same{crossing}{labelled}: {_named(files)}."
+        )
         yield Finding("near_duplicate", "warning", sentence, files)
 
 
@@ -132,7 +159,7 @@ def _given(rows: Iterable[Inspected]) -> list[Split]:
 
 
 def _labelled(labels: Labels) -> str:
-    return ", ".join(f"{target}={label}" for target, label in sorted(labels.items()))
+    return ", ".join(f"{target}={label}" for target, label in sorted(labels.items())) or "no label"
 
 
 def _named(files: Sequence[str]) -> str:

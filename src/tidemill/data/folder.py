@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.types import Example, Split, payload_id
+from tidemill.domain.types import Example, Labels, Split, payload_id
 
 INDEX = "index.csv"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -19,6 +19,10 @@ SPLIT_NAMES: dict[str, Split] = {
     "validation": "val",
     "test": "anchor",
 }
+
+
+Naming = Callable[[str], Labels]
+"""What the name of a class says: a label per target. Raises DataError when it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +43,25 @@ class FolderSource:
     none. `test` becomes the anchor. Nothing is remembered between two calls and one payload is
     held at a time, so a folder may be larger than memory.
 
+    A class is the label of `target`, unless `labels` tells from its name what it says of several
+    targets; that function raises DataError for a name it cannot take.
+
     Every fault of the folder raises DataError with the file or the line in question.
     """
 
     name = "folder"
 
     def __init__(
-        self, path: Path, target: str = "label", *, suffixes: Collection[str] = IMAGE_SUFFIXES
+        self,
+        path: Path,
+        target: str = "label",
+        *,
+        suffixes: Collection[str] = IMAGE_SUFFIXES,
+        labels: Naming | None = None,
     ) -> None:
         self.path = path
         self.target = target
+        self._labels: Naming = labels or (lambda name: {target: name})
         self.suffixes = frozenset(suffix.lower() for suffix in suffixes)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
@@ -64,7 +77,7 @@ class FolderSource:
             yield Example(
                 id=payload_id(payload),
                 payload=payload,
-                labels={self.target: entry.label},
+                labels=self._labels(entry.label),
                 source=self.name,
                 origin=entry.origin,
                 split=entry.split,
@@ -84,11 +97,14 @@ class FolderSource:
         found = self._indexed() if listed else self._in_class_folders()
         if not found:
             raise DataError(f"{self.path} holds no {self._wanted()} file.", hint=self._layouts())
-        if len({entry.label for entry in found}) == 1:
+        names = sorted({entry.label for entry in found})
+        if len(names) == 1:
             raise DataError(
-                f"{self.path} holds one class only: {found[0].label}.",
+                f"{self.path} holds one class only: {names[0]}.",
                 hint="A model needs at least two classes to tell apart.",
             )
+        for name in names:
+            self._labels(name)  # before any payload is read
         return sorted(found, key=lambda entry: entry.origin)
 
     def _indexed(self) -> list[Entry]:

@@ -3,7 +3,12 @@
 The parent's rows keep their splits for good. What was held back stays held back under the label it
 had, unless that label was feedback itself; and nothing that resembles it is learnt from. Nor does
 what joins judge by what resembles something learnt. Other bytes of a content that is there already,
-such as a text with a newline behind it, are that row and never a second one.
+such as a text with a newline behind it or a node with other links, are that row and never a second
+one: the row keeps its own bytes. A row that had no label was only seen beside others, so its first
+one puts it where a new example would go.
+
+What one target is said to be may say something of others: a recipe tells by `Merge`, and what it
+makes of a label is judged as if it had been said.
 """
 
 from __future__ import annotations
@@ -17,11 +22,22 @@ from tidemill.data import splits
 from tidemill.data.inspection import Fingerprints, Inspected, Inspection
 from tidemill.data.opened import OpenSnapshot
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.domain.errors import BadPayload, Corrupt, NotFound
+from tidemill.domain.errors import BadPayload, Corrupt, DataError, NotFound
 from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 SOURCE = "feedback"
 """The source of every row whose label somebody gave while the model was serving."""
+
+Merge = Callable[[Labels, Labels], Labels]
+"""The labels of an example that had the first ones, none if it is new, and was said the second.
+
+Raises DataError when they contradict each other.
+"""
+
+
+def overlaid(known: Labels, said: Labels) -> Labels:
+    """Each target for itself: what is said takes the place of what was known."""
+    return {**known, **said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,7 @@ def grow(
     recipe: str,
     near_distance: int,
     at: datetime,
+    merge: Merge = overlaid,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Growth:
     """The parent with what was accepted: new examples in new rows, new labels in rows it has.
@@ -77,12 +94,14 @@ def grow(
     near-duplicates are, else where its hash says. One that resembles an anchor row is left out, for
     anchor never grows, and so is one that resembles both what is learnt and what is held back. In
     train, an example that is there already gets its new label, and so it does in val and fresh
-    where its row came from feedback. A new example of a content that a row has counts as that row.
+    where its row came from feedback. A row without labels needs one of every target, as a new
+    example does: those that `merge` makes of what was said. What it finds contradicting is left
+    out. A new example of a content that a row has counts as that row.
     Of one content comes one row: the bytes that were given first, the labels that were given
     last. `progress` hears of the readings done, and of how many there are. Raises what
     `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
     """
-    plan = _Plan(parent, sorted(items, key=lambda item: item.first))
+    plan = _Plan(parent, sorted(items, key=lambda item: item.first), merge)
     plan.look(codec, progress)
     plan.place(splits.join(plan.settle(), near_distance=near_distance))
     if not plan.taken:
@@ -100,8 +119,9 @@ def grow(
 class _Plan:
     """What is to become of each item; knows the parent's short texts, and no payload."""
 
-    def __init__(self, parent: OpenSnapshot, items: Sequence[Accepted]) -> None:
+    def __init__(self, parent: OpenSnapshot, items: Sequence[Accepted], merge: Merge) -> None:
         self.parent = parent
+        self.merge = merge
         self.left: dict[str, str] = {}
         self.taken: list[str] = []
         self._known: list[Accepted] = []
@@ -121,31 +141,36 @@ class _Plan:
         self._rows = [_inspected(row, None) for row in held]
         there = {row.id for row in held}
         for item in items:
-            if fault := self._unknown(item):
+            if fault := self._unknown(item.labels):
                 self._leave(item, fault)
             elif item.example in there:
                 self._known.append(item)
             else:
                 self._joining[item.example] = item
 
-    def _unknown(self, item: Accepted) -> str:
+    def _unknown(self, labels: Labels) -> str:
         """Which label the parent does not have; empty when it has all."""
-        for target, label in sorted(item.labels.items()):
+        for target, label in sorted(labels.items()):
             if label not in self.parent.labels.get(target, ()):
                 return f"The snapshot knows no label {label!r} of {target!r}."
         return ""
 
     def _fault(self, item: Accepted, rows: Sequence[Inspected]) -> str:
         """Why the item cannot be taken; empty when it can. `rows` are those that it is about."""
-        lacking = sorted(set(self.parent.labels) - set(item.labels))
-        if not rows and lacking:
-            return f"It says nothing about {', '.join(lacking)}."
+        known: list[Labels] = [row.labels for row in rows] or [{}]
+        try:
+            merged = [dict(self.merge(labels, item.labels)) for labels in known]
+        except DataError as error:
+            return error.message
+        for before, after in zip(known, merged, strict=True):
+            if not before and (lacking := sorted(set(self.parent.labels) - set(after))):
+                return f"It says nothing about {', '.join(lacking)}."
         for row in rows:
             if row.split != "train" and row.source != SOURCE:
                 return f"The example is held back in {row.split}, with the label it had."
-        if rows and all({**row.labels, **item.labels} == row.labels for row in rows):
+        if merged == known:
             return "The snapshot has this label already."
-        return ""
+        return next(filter(None, map(self._unknown, merged)), "")
 
     def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> None:
         """Fingerprints of every row of the parent and of what would join it, if anything would."""
@@ -182,7 +207,8 @@ class _Plan:
                 self._relabelled |= dict.fromkeys((row.id for row in rows), item)
                 self.taken += item.feedback
             else:
-                self._joining[item.example] = item
+                labels = self.merge({}, item.labels)
+                self._joining[item.example] = replace(item, labels=labels)
         joining = [self._new[id] for id in self._joining]
         return Inspection((*self._rows, *joining) if joining else ())
 
@@ -219,8 +245,9 @@ class _Plan:
                 yield row
             elif (row.id, row.split) not in written:
                 written.add((row.id, row.split))
-                labels = {**row.labels, **item.labels}
-                yield replace(row, labels=labels, source=SOURCE, origin=_origin(item))
+                labels = self.merge(row.labels, item.labels)
+                split = row.split if row.labels else splits.by_hash_joined(row.id)
+                yield replace(row, labels=labels, split=split, source=SOURCE, origin=_origin(item))
             done += 1
             progress(done, self._all)
         for item in self._joining.values():

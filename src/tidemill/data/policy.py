@@ -31,11 +31,12 @@ def apply(
     """Settle the errors among `findings` as `policy` says; warnings change nothing.
 
     * `stop` refuses any error.
-    * `drop` leaves out what cannot be read and every side of a conflict; of identical content it
-      keeps the first file, of a leak the most strictly held-back one.
+    * `drop` leaves out what cannot be read, what is held back without a label and every side of a
+      conflict; of identical content it keeps the first file, of a leak the most strictly held-back
+      one.
     * `majority` does as `drop`, but a conflict keeps one file, the most strictly held back, under
       the most frequent labels; a tie leaves all of them out.
-    * `keep` leaves out only what cannot be read.
+    * `keep` leaves out only what cannot be read, and what is held back without a label.
 
     With `keep_anchor`, every readable example in an anchor that the source gave stays as it is,
     and what has the same content elsewhere is left out: no policy but `stop` says otherwise.
@@ -84,7 +85,7 @@ def refuse(errors: Sequence[Finding]) -> None:
 
 def _kept(error: Finding, rows: Sequence[Inspected], policy: str) -> dict[str, Labels]:
     """Which of the files of one error stay, and under which labels."""
-    if error.kind == "undecodable":
+    if error.kind in ("undecodable", "missing_label"):
         return {}
     if policy == "keep":
         return {row.origin: row.labels for row in rows}
@@ -101,7 +102,7 @@ def _exposure(row: Inspected) -> int:
 
 
 def _majority(rows: Sequence[Inspected]) -> Labels | None:
-    """The labels that more rows bear than any others; None at a tie."""
-    votes = Counter(tuple(sorted(row.labels.items())) for row in rows)
+    """The labels that more rows bear than any others; None at a tie. No label is no vote."""
+    votes = Counter(tuple(sorted(row.labels.items())) for row in rows if row.labels)
     (winner, most), *others = votes.most_common(2)
     return None if others and others[0][1] == most else dict(winner)

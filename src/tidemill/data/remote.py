@@ -22,7 +22,7 @@ from tidemill.domain.types import Example
 from tidemill.staging import settle, staged
 
 LIMIT = 4 * 2**30
-"""How many bytes of one file are taken at most."""
+"""How many bytes of one file are taken at most, unless its owner says otherwise."""
 OFFLINE = "Without a network use data=sample, or files of your own: data=files data.path=FOLDER."
 RECORD = "fetched.json"
 TIMEOUT_S = 30.0
@@ -45,13 +45,26 @@ class RemoteFile:
     """A file behind a URL, or the `member` of a zip archive there, kept below `cache`.
 
     `sha256` is that of the file which is read, so for a member the member's: archives are packed
-    anew. Without it, the digest of what came first is recorded, and holds from then on.
+    anew. Without it, the digest of what came first is recorded, and holds from then on. `offline`
+    says to a person without a network what else there is. Of more than `limit` bytes, packed or
+    unpacked, nothing is kept.
     """
 
-    def __init__(self, url: str, cache: Path, *, sha256: str = "", member: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        cache: Path,
+        *,
+        sha256: str = "",
+        member: str = "",
+        offline: str = OFFLINE,
+        limit: int = LIMIT,
+    ) -> None:
         self.url = url
         self.sha256 = sha256
         self.member = member
+        self.offline = offline
+        self.limit = limit
         key = hashlib.sha256(f"{url}\n{member}\n{sha256}".encode()).hexdigest()[:16]
         self.folder = cache / key
         name = PurePosixPath(member).name or PurePosixPath(httpx.URL(url).path).name or "file"
@@ -100,16 +113,18 @@ class RemoteFile:
                 for block in answer.iter_bytes():
                     out.write(block)
                     done += len(block)
-                    if done > LIMIT:
-                        raise DataError(f"{self.url} is larger than {LIMIT:,} bytes.")
+                    if done > self.limit:
+                        raise DataError(f"{self.url} is larger than {self.limit:,} bytes.")
                     progress(done, max(done, announced))
         except httpx.HTTPStatusError as error:
             raise Unavailable(
-                f"{self.url} answers with status {error.response.status_code}.", hint=OFFLINE
+                f"{self.url} answers with status {error.response.status_code}.", hint=self.offline
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = str(error) or type(error).__name__
-            raise Unavailable(f"{self.url} cannot be fetched: {said}.", hint=OFFLINE) from error
+            raise Unavailable(
+                f"{self.url} cannot be fetched: {said}.", hint=self.offline
+            ) from error
 
     def _unpack(self, archive: Path, file: Path) -> None:
         try:
@@ -117,8 +132,8 @@ class RemoteFile:
                 if self.member not in packed.namelist():
                     listed = ", ".join(packed.namelist()[:5])
                     raise DataError(f"{self._said()} is not there; the archive holds {listed}.")
-                if packed.getinfo(self.member).file_size > LIMIT:
-                    raise DataError(f"{self._said()} is larger than {LIMIT:,} bytes.")
+                if packed.getinfo(self.member).file_size > self.limit:
+                    raise DataError(f"{self._said()} is larger than {self.limit:,} bytes.")
                 with packed.open(self.member) as member, file.open("wb") as out:
                     shutil.copyfileobj(member, out)
         except DAMAGE as error:

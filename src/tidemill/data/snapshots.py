@@ -48,7 +48,8 @@ class SnapshotStore:
         Rows are taken one at a time and at most one shard of payloads is held; a shard is full
         at `shard_rows` rows or `shard_bytes` bytes of payloads. The same rows give the same id,
         and a snapshot that is there already is returned as it was recorded. Raises DataError for
-        a row without a split or whose id is not its payload's digest, and for no rows at all;
+        a row without a split, one whose id is not its payload's digest, one without a label that
+        is held back, and for no rows at all;
         StorageFailed for any OSError; what else `rows` raises passes through. No failure leaves
         anything behind.
         """
@@ -112,6 +113,8 @@ def _sound(example: Example) -> Split:
         raise DataError(f"{example.origin} has no split.")
     if payload_id(example.payload) != example.id:
         raise DataError(f"The id of {example.origin} is not the digest of its payload.")
+    if not example.labels and example.split != "train":
+        raise DataError(f"{example.origin} is held back in {example.split} and has no label.")
     return example.split
 
 

@@ -3,7 +3,8 @@
 A group of near-duplicates moves as one: the exact fingerprint of its first recorded member,
 hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % anchor. So the answer depends
 neither on the labels nor on the order of the source, but for who came first within a group. An
-anchor that the source gives is whole: what the hash would add to it is learnt from.
+anchor that the source gives is whole: what the hash would add to it is learnt from. What has no
+label cannot judge: it is in train, where it is seen beside others and never learnt from.
 
 What joins a snapshot later is hashed into 55 % train, 10 % val and 35 % fresh: a challenger is
 compared with its champion on what neither has learnt, and anchor never grows.
@@ -37,7 +38,7 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     its train examples whose hash says so become it. An example without a split inherits the most
     strictly held-back given split of its group, so that nothing resembling a held-back example
     is learnt from. Else its hash decides between train, val and, when the source gives none,
-    anchor.
+    anchor. An example without labels is in train, unless the source gives another split.
     """
     given = {row.split for row in inspection.rows if row.split is not None}
     missing = set(HELD_OUT) - given
@@ -48,7 +49,9 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
         unsplit: Split = learnt if hashed == "anchor" else hashed
         inherited = most_held_back(row.split for row in members)
         for row in members:
-            if row.split is not None:
+            if not row.labels:
+                chosen[row.origin] = row.split or "train"
+            elif row.split is not None:
                 chosen[row.origin] = learnt if row.split == "train" else row.split
             elif inherited is not None:
                 chosen[row.origin] = learnt if inherited == "train" else inherited

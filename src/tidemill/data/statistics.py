@@ -12,15 +12,18 @@ from tidemill.domain.types import SPLITS
 def describe(opened: OpenSnapshot) -> dict[str, Any]:
     """Rows per split and per label of each target, as plain JSON values; no payload is read.
 
-    `{"id", "recipe", "policy", "rows", "sources": {source: rows},
+    `{"id", "recipe", "policy", "rows", "unlabelled", "sources": {source: rows},
     "slices": {source: {split: rows}},
     "splits": {split: {"rows": n, "labels": {target: {label: n}}}}}`. Every label of the snapshot
-    is listed in every split that has rows, with 0 where it has none. Raises Corrupt.
+    is listed in every split that has rows, with 0 where it has none. `unlabelled` counts the rows
+    that have no label at all. Raises Corrupt.
     """
+    unlabelled = 0
     counts: Counter[tuple[str, str, str]] = Counter()
     slices: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for example in opened.rows(payloads=False):
         slices[example.source][str(example.split)] += 1
+        unlabelled += not example.labels
         for target, label in example.labels.items():
             counts[str(example.split), target, label] += 1
     splits: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -38,6 +41,7 @@ def describe(opened: OpenSnapshot) -> dict[str, Any]:
         "recipe": opened.snapshot.recipe,
         "policy": opened.snapshot.policy,
         "rows": opened.snapshot.rows,
+        "unlabelled": unlabelled,
         "sources": {source: slices[source].total() for source in sorted(slices)},
         "slices": {source: dict(slices[source]) for source in sorted(slices)},
         "splits": dict(splits),

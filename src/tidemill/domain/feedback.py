@@ -21,8 +21,9 @@ class Feedback:
     """One label that somebody gave to one item of one payload, for one target.
 
     `prediction` is the answer it is about, `answered` what that answer was; both are empty for
-    feedback that brought its own payload. `example` is the payload's id. `settled` is when the
-    status last moved, `reason` why. `snapshot` is the latest snapshot that took it.
+    feedback that brought its own payload. `example` is the payload's id, `item` the item's name,
+    empty where a payload is one item. `settled` is when the status last moved, `reason` why.
+    `snapshot` is the latest snapshot that took it.
     """
 
     id: str
@@ -38,3 +39,9 @@ class Feedback:
     reason: str = ""
     settled: datetime | None = None
     snapshot: str = ""
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """What the label is about: an item that has a name by that name, whatever else its example
+        tells of it, such as a node's links; every other by its example. Target, item, example."""
+        return self.target, self.item, "" if self.item else self.example

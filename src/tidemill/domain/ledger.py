@@ -149,9 +149,13 @@ class Reviews(Protocol):
         *,
         status: FeedbackStatus | None = None,
         example: str | None = None,
+        item: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
-        """Feedback in the order in which it came, the oldest first; None has no bound."""
+        """Feedback in the order in which it came, the oldest first; None has no bound.
+
+        No index leads to an item, so asking for one alone looks at all the feedback that there is.
+        """
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
         """Replace status, reason and settled. Raises Conflict when it is no longer `expected`."""

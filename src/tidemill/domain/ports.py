@@ -39,8 +39,13 @@ class TrafficArchive(Protocol):
     def servers(self) -> list[str]:
         """The servers that have a log, the oldest first."""
 
-    def after(self, server: str, sequence: int, *, limit: int) -> list[Prediction]:
-        """What a server answered after that sequence, in order, `limit` at most.
+    def after(
+        self, server: str, sequence: int, *, limit: int, rows: int | None = None
+    ) -> list[Prediction]:
+        """What a server answered after that sequence, in order, `limit` predictions at most.
+
+        With `rows` they hold so many answers at most, all together; the first prediction alone is
+        given however many it holds, so that whoever drains gets past it.
 
         Payloads are left out, so that a thousand large ones do not fill the memory: each is empty,
         and `example` says which it was. Nothing that is still being written is seen, and nothing

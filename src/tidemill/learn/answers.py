@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.learn.arrays import EncodedSplit, Indices
+from tidemill.learn.arrays import Indices
 from tidemill.learn.calibrate import expected_calibration_error
 from tidemill.learn.evaluate import Scores, evaluate
 from tidemill.learn.network import EMBEDDING, logits_of
@@ -17,6 +17,17 @@ from tidemill.predictor import softmax
 
 Floats = npt.NDArray[np.float64]
 Labels = Mapping[str, Sequence[str]]
+
+
+class Judged(Protocol):
+    """What answers are judged by: the labels of n examples, and where each came from."""
+
+    @property
+    def labels(self) -> Mapping[str, Indices]:
+        """Per target int64 [n], positions in that target's label names."""
+
+    @property
+    def sources(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +48,7 @@ class Answers:
     def of(
         cls,
         outputs: Mapping[str, npt.NDArray[np.floating[Any]]],
-        split: EncodedSplit,
+        split: Judged,
         temperatures: Mapping[str, float],
         labels: Labels,
     ) -> Self:

@@ -7,15 +7,19 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 
-def augment(images: Tensor, generator: Generator, *, jitter: float, warp: float) -> Tensor:
+def augment(
+    images: Tensor, generator: Generator, *, jitter: float, warp: float, flip: bool = True
+) -> Tensor:
     """Flip, warp and recolour each picture of a batch, independently of the others.
 
-    `images` is uint8 [n, h, w, 3], and so is the result. Every picture is flipped left-right and
-    upside-down with probability one half each. `warp` bounds rotation (radians) and zoom, and a
-    quarter of it the shift as a part of the side; `jitter` bounds the relative change of
-    brightness, contrast and saturation. 0 leaves either out.
+    `images` is uint8 [n, h, w, 3], and so is the result. With `flip`, every picture is flipped
+    left-right and upside-down with probability one half each. `warp` bounds rotation (radians) and
+    zoom, and a quarter of it the shift as a part of the side; `jitter` bounds the relative change
+    of brightness, contrast and saturation. 0 leaves either out.
     """
-    pixels = _flipped(images.permute(0, 3, 1, 2).float() / 255, generator)
+    pixels = images.permute(0, 3, 1, 2).float() / 255
+    if flip:
+        pixels = _flipped(pixels, generator)
     if warp:
         pixels = _warped(pixels, generator, warp)
     if jitter:

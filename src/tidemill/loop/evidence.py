@@ -24,10 +24,14 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One model's answers to n examples: whether the name was right, and how sure it was."""
+    """One model's answers to n examples: whether the name was right, and how sure it was.
+
+    `labels` are the names that the snapshot has for them.
+    """
 
     correct: npt.NDArray[np.bool_]
     confidence: npt.NDArray[np.float64]
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +153,15 @@ def _mark(
     progress: Callable[[int], None],
 ) -> _Marked:
     models = [challenger] if champion is None else [challenger, champion]
+    # What one codec reads, another one may not take: of a graph each keeps its own.
+    alike = [_form(model) == _form(challenger) for model in models]
     answers: list[list[Sequence[Answer]]] = [[] for _ in models]
     truths: list[Labels] = []
     for batch in _batches(held.rows(split)):
         truths += [example.labels for example in batch]
         items: list[Any] = []
-        for model, given in zip(models, answers, strict=True):
-            if not items or model.codec.config() != challenger.codec.config():
+        for model, same, given in zip(models, alike, answers, strict=True):
+            if not items or not same:
                 items = [model.read(example.payload) for example in batch]
             given.extend(model.answer(items))
         progress(len(batch))
@@ -190,6 +196,10 @@ def _batches(rows: Iterable[Example]) -> Iterator[list[Example]]:
         yield batch
 
 
+def _form(model: Predictor) -> tuple[str, Mapping[str, Any]]:
+    return model.codec.kind, model.codec.config()
+
+
 def _of(target: str, answers: Sequence[Answer]) -> Answer | None:
     return next((answer for answer in answers if answer.target == target), None)
 
@@ -199,7 +209,8 @@ def _marks(target: str, given: Sequence[Sequence[Answer]], truths: Sequence[Labe
     chosen = [_of(target, answers) for answers in given]
     right = [a is not None and a.label == t[target] for a, t in zip(chosen, truths, strict=True)]
     sure = [a.confidence if a else 0.0 for a in chosen]
-    return Marks(np.array(right, dtype=np.bool_), np.array(sure, dtype=np.float64))
+    labels = tuple(truth[target] for truth in truths)
+    return Marks(np.array(right, dtype=np.bool_), np.array(sure, dtype=np.float64), labels)
 
 
 def _prior(target: str, truths: Sequence[Labels]) -> float:

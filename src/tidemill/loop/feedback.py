@@ -1,8 +1,8 @@
 """What becomes of feedback: judged by itself, then recorded in the caller's unit of work.
 
-Of one item of one payload and one target, a named actor has one opinion, the latest, and at most
-one label is accepted. What is decided here is pure; `give`, `settle`, `accept`, `reject` and
-`review` write it down, each change with its event.
+Of one subject a named actor has one opinion, the latest, and at most one label is accepted; a
+subject is a target of one item, see `Feedback.subject`. What is decided here is pure; `give`,
+`settle`, `accept`, `reject` and `review` write it down, each change with its event.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ STRANGERS = frozenset({ANONYMOUS, USER_DATA})
 def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
     """What speaks against believing `item`, each in a sentence; nothing for most.
 
-    `others` is the feedback on the same example, whatever its status. Two things count,
-    because neither needs a guess about the one who said it:
+    `others` is what `beside` gives, whatever its status. Two things count, because neither needs
+    a guess about the one who said it:
 
     * Somebody else says another label; to a stranger, every other stranger is somebody else. It
       counts whatever became of that, unless it was superseded: otherwise the one of two that is
       decided second would find nobody to contradict it.
     * The same label was rejected or quarantined before.
     """
-    same = _same_item(item, others)
+    same = _same_subject(item, others)
     against = [
         f"{other.actor} says {other.label!r}."
         for other in same
@@ -66,7 +66,7 @@ def decide(
         return "pending", ""
     later = [
         other
-        for other in _same_item(item, others)
+        for other in _same_subject(item, others)
         if other.status == "accepted" and (other.at, other.id) > (item.at, item.id)
     ]
     if later:
@@ -86,6 +86,18 @@ def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> li
     return unit.feedback(status=status, limit=limit)
 
 
+def beside(
+    unit: UnitOfWork, item: Feedback, *, status: FeedbackStatus | None = None
+) -> list[Feedback]:
+    """The feedback that may be about the same subject, itself included, the oldest first.
+
+    An item that has a name may have come in other examples as well.
+    """
+    if item.item:
+        return unit.feedback(status=status, item=item.item, limit=None)
+    return unit.feedback(status=status, example=item.example, limit=None)
+
+
 def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     """Record feedback as pending; return it, and False.
 
@@ -94,10 +106,9 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     is new again. Another label supersedes what the actor said before and nobody has turned down;
     of strangers, any may have said the same before, and nothing is superseded.
     """
-    others = unit.feedback(example=item.example, limit=None)
     own = [
         other
-        for other in _same_item(item, others)
+        for other in _same_subject(item, beside(unit, item))
         if other.actor == item.actor and other.status not in ("rejected", "superseded")
     ]
     stranger = item.actor in STRANGERS
@@ -130,16 +141,13 @@ def settle(
 ) -> Feedback:
     """Move feedback to a status. Raises Conflict when it moved since it was read.
 
-    One that becomes accepted takes the place of whatever was accepted for the same item.
+    One that becomes accepted takes the place of whatever was accepted for the same subject.
     """
     settled = replace(item, status=status, reason=reason, settled=at)
     if status == "accepted":
-        for other in _same_item(item, unit.feedback(example=item.example, limit=None)):
-            if other.status == "accepted" and other.id != item.id:
-                why = f"{item.label!r}, from {item.actor}, has been accepted."
-                _move(
-                    unit, other, replace(other, status="superseded", reason=why, settled=at), actor
-                )
+        for other in _same_subject(item, beside(unit, item, status="accepted")):
+            why = f"{item.label!r}, from {item.actor}, has been accepted."
+            _move(unit, other, replace(other, status="superseded", reason=why, settled=at), actor)
     _move(unit, item, settled, actor)
     return settled
 
@@ -172,20 +180,15 @@ def review(
         return 0
     pending = unit.feedback(status="pending", limit=limit)
     for item in pending:
-        others = unit.feedback(example=item.example, limit=None)
-        status, reason = decide(item, others, policy)
+        status, reason = decide(item, beside(unit, item), policy)
         settle(unit, item, status, reason=reason, actor=actor, at=at)
     return len(pending)
 
 
-def _same_item(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
-    """Those of `others` that are about the very item, in their order."""
-    key = (item.example, item.target, item.item)
-    return [
-        other
-        for other in others
-        if (other.example, other.target, other.item) == key and other.id != item.id
-    ]
+def _same_subject(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
+    """Those of `others` that are about the very subject, in their order."""
+    subject = item.subject
+    return [other for other in others if other.subject == subject and other.id != item.id]
 
 
 def _refuse_settled(item: Feedback, status: FeedbackStatus) -> None:

@@ -10,11 +10,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
-from tidemill.loop.evidence import Evidence, NameUse, TargetEvidence
+from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
+from tidemill.loop.leaning import Judged, leaning
 
 RULE_OF_THREE = 3
 """What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""
@@ -78,15 +81,21 @@ def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
     checks = [label_names(evidence, policy), onnx_parity(evidence)]
     if evidence.champion_fault:
         checks.append(champion(evidence.champion_fault))
+    gaining = {row.target for row in evidence.targets if fresh_gain(row, policy).passed}
     for target in evidence.targets:
-        checks += _judge_target(target, policy, comparable=not evidence.champion_fault)
+        elsewhere = bool(gaining - {target.target})
+        comparable = not evidence.champion_fault
+        checks += _judge_target(target, policy, comparable=comparable, elsewhere=elsewhere)
     return tuple(checks)
 
 
 def _judge_target(
-    target: TargetEvidence, policy: GatePolicy, *, comparable: bool
+    target: TargetEvidence, policy: GatePolicy, *, comparable: bool, elsewhere: bool
 ) -> Iterator[Check]:
-    """The checks of one target; nothing is `comparable` when the champion cannot be opened."""
+    """The checks of one target; nothing is `comparable` when the champion cannot be opened.
+
+    `elsewhere` says that another target has gained on fresh.
+    """
     if not len(target.anchor.correct):
         yield Check("floor", False, "the snapshot has no anchor", target=target.target)
         return
@@ -103,7 +112,8 @@ def _judge_target(
     yield enough
     if enough.passed:
         yield fresh_credible(target, policy)
-        yield fresh_gain(target, policy)
+        yield fresh_balanced(target, policy)
+        yield fresh_gain(target, policy, elsewhere=elsewhere)
 
 
 def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
@@ -218,12 +228,76 @@ def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
     return Check("fresh_credible", best >= policy.fresh_floor, reason, best, target.target)
 
 
-def fresh_gain(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """On fresh the challenger is better than the champion."""
-    if target.fresh_champion is None:
-        return Check("fresh_gain", True, "there is no champion yet", None, target.target)
-    bound = paired_lower_bound(
-        target.fresh.correct, target.fresh_champion.correct, confidence=policy.confidence
+def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
+    """Fresh labels do not lean to one label against what the champion says of their examples.
+
+    More of a label alone is believed, when the champion sees it, too; and so are labels that the
+    champion misses, when they have the shares that they have on anchor.
+    """
+    name, champion, anchor = "fresh_balanced", target.fresh_champion, target.anchor_champion
+    if champion is None or anchor is None:
+        return Check(name, True, "there is no champion yet", None, target.target)
+    surprise = 1 - policy.confidence
+    found = leaning(_judged(champion), _judged(anchor), surprise=surprise)
+    if found is None:
+        return Check(name, False, "there is nothing to compare with", None, target.target)
+    shares = f"{found.label} is {found.share:.2f} of fresh where it is {found.known:.2f} of anchor"
+    missed = (
+        f"the champion names {found.missed:.2f} of it otherwise where it does so with"
+        f" {found.known_missed:.2f} on anchor"
     )
-    reason = f"accuracy moved by at least {bound:+.4f} on {len(target.fresh.correct)} fresh"
-    return Check("fresh_gain", bound > 0, reason, bound, target.target)
+    if found.p < surprise:
+        reason = (
+            f"{shares}, and {missed}: look at these labels, and promote with --override if they"
+            " are right"
+        )
+        return Check(name, False, reason, found.p, target.target)
+    reason = "fresh labels lean to none against the champion"
+    if found.more < surprise:
+        reason = f"{shares}, but {missed}"
+    return Check(name, True, reason, found.p, target.target)
+
+
+def _judged(marks: Marks) -> Judged:
+    return Judged(marks.labels, marks.correct)
+
+
+def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = False) -> Check:
+    """On fresh the challenger is better than the champion.
+
+    Of several targets one must gain. Where it is another one, this one may only not be surely
+    worse: a target that was right before has nothing to gain, and fresh is too small to prove that
+    it lost nothing, which is what anchor is asked.
+    """
+    name, champion = "fresh_gain", target.fresh_champion
+    if champion is None:
+        return Check(name, True, "there is no champion yet", None, target.target)
+    n = len(target.fresh.correct)
+    if not n:
+        return Check(name, False, "there are no fresh examples", None, target.target)
+    bound = paired_lower_bound(target.fresh.correct, champion.correct, confidence=policy.confidence)
+    reason = f"accuracy moved by at least {bound:+.4f} on {n} fresh"
+    if bound > 0 or not elsewhere:
+        return Check(name, bound > 0, reason, bound, target.target)
+    lost = int(np.sum(champion.correct & ~target.fresh.correct))
+    gained = int(np.sum(target.fresh.correct & ~champion.correct))
+    p = loss(lost, gained)
+    surely = p < 1 - policy.confidence
+    reason += (
+        f"; another target gains, and {lost} lost beside {gained} gained are"
+        f" {'a' if surely else 'no'} sure loss (p={p:.3f})"
+    )
+    return Check(name, not surely, reason, bound, target.target)
+
+
+def loss(lost: int, gained: int) -> float:
+    """How surprising it is that so many pairs were lost, if each could as well have been gained.
+
+    The one-sided p-value of McNemar's test, in its exact binomial form (Q. McNemar, "Note on the
+    Sampling Error of the Difference Between Correlated Proportions or Percentages", Psychometrika
+    12, 1947). A bootstrap is too sure of a few pairs that all point one way.
+    """
+    n = lost + gained
+    whole = math.lgamma(n + 1) - n * math.log(2)
+    terms = (whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(lost, n + 1))
+    return min(1.0, math.fsum(map(math.exp, terms)))

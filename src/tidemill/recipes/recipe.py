@@ -16,11 +16,12 @@ import difflib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import UsageError
 from tidemill.domain.ports import Source
+from tidemill.domain.types import Labels
 
 Config = Mapping[str, Any]
 """The resolved experiment, as plain values."""
@@ -43,6 +44,18 @@ class Recipe(Protocol):
         """Where examples come from. `samples` is a folder for what is generated once and kept.
 
         Raises DataError when the data is missing or empty.
+        """
+
+
+@runtime_checkable
+class Merging(Protocol):
+    """A recipe whose targets say something of one another. Without this each is for itself."""
+
+    def merged(self, known: Labels, said: Labels) -> Labels:
+        """What an example's labels are once somebody has said these: `data.growth.Merge`.
+
+        `known` is empty for a new example. A target of which this says nothing stays out. Raises
+        DataError when they contradict each other; then nothing is learnt from them.
         """
 
 

@@ -17,14 +17,34 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request
 from prometheus_client.registry import Collector
 
+from tidemill.bundle import Golden
+from tidemill.codecs.codec import Codec
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Labels, Prediction
 
-Said = tuple[str, str, Mapping[str, float] | float]
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """What a route shows that names only the likeliest labels: these, `most` at most.
+
+    In falling order, the answered label first; all of them where the model has no more.
+    """
+
+    shown: Sequence[tuple[str, float]]
+    most: int
+
+
+NO_PROBABILITY = Best((), 0)
+"""What a route shows that gives the label alone. Not None, which a body may hold by mistake."""
+
+Shown = Mapping[str, float] | Best | float
+"""The probabilities of all labels, those of the best, or that of the answered one."""
+
+Said = tuple[str, str | int, Shown]
 """Target, label and probabilities, as a client of the route would read them.
 
-Where the route shows no more than the probability of the label, that number by itself.
+A label that is shown as a number is the place of its name among the target's names in order.
 """
 
 
@@ -81,6 +101,30 @@ class Server(Answering, Protocol):
         own. Raises Unavailable while there is no champion, or this server does not serve it yet.
         """
 
+    def codec(self, request: Request) -> Codec[Any]:
+        """The codec of the model that answers this request. Raises Unavailable (not ready)."""
+
+    def samples(self, request: Request) -> Sequence[Golden]:
+        """Validation examples with their true labels, from the model that answers this request.
+
+        Raises Unavailable (not ready).
+        """
+
+    def scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
+        """Per target, what that model scored on its test: `accuracy` and `macro_f1`.
+
+        Empty where it had none. Reads a file: call it from a thread. Raises Unavailable (not
+        ready, or the file cannot be read) and Corrupt.
+        """
+
+    def refresh(self, request: Request) -> str:
+        """Look at the ledger now, not at the next poll; the version that is champion and served.
+
+        For whoever brings the token that the setting `refresh_token` names. It may have to prove
+        a model: call it from a thread. Raises TidemillError for a wrong token (401) and where no
+        token is set (403), Unavailable when the champion cannot be served.
+        """
+
     def probing(self, request: Request) -> bool:
         """True when the server asks itself: that is no client's request, and counts as none."""
 
@@ -98,6 +142,13 @@ class Probe:
     """Keyword arguments of an httpx request: `files`, `json`, `params`, `content`, `headers`."""
     read: Callable[[Any], Sequence[Said]]
     method: str = "POST"
+    targets: tuple[str, ...] | None = None
+    """The targets that the response shows; None for all that the model has."""
+    alone: Callable[[Codec[Any], bytes], bytes] | None = None
+    """Makes of a payload, with the codec of the model that is proved, one that says all by itself.
+
+    For routes that read nothing of what the codec keeps. The answer must stay the same.
+    """
 
 
 @dataclass(frozen=True, slots=True)

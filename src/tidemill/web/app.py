@@ -12,7 +12,7 @@ from tidemill import __version__
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Build, Routes
 from tidemill.serving import Serving
-from tidemill.web import api, document, errors, feedback, metrics, mill, predict
+from tidemill.web import api, document, errors, explain, feedback, metrics, mill, predict
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
 from tidemill.web.lent import Lent
@@ -41,6 +41,8 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
         told=numbers.count,
     )
 
+    explainer = explain.Explainer()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
@@ -49,6 +51,7 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
         # In this order: a proof that is under way still needs answers.
         slots.close()
         batcher.close()
+        explainer.close()
 
     app = FastAPI(
         title=f"Tidemill: {serving.recipe}",
@@ -78,6 +81,7 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
 
     for router in (
         predict.build(lent),
+        explain.build(lent, explainer),
         feedback.build(serving, slots),
         api.build(serving, slots),
         mill.build(serving),

@@ -12,22 +12,25 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 from uuid_utils import uuid7
 
-from tidemill.domain.errors import Overloaded, StorageFailed, Unavailable
+from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Look
 from tidemill.web.errors import Invalid
-from tidemill.web.reading import Reader
+from tidemill.web.reading import Reader, at_index
 from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["live", "probe"]
+
+ITEMS = 200_000
+"""Items that one request, or one batch of several, may ask for, where payloads ask for many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,14 @@ class _Job:
     looks: list[Look]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[list[Prediction]]
+
+    @property
+    def items(self) -> int:
+        return sum(len(look.features) for look in self.looks)
+
+    def fits(self, payloads: int, items: int) -> bool:
+        """True when there is room for it in a batch that has so much left."""
+        return len(self.payloads) <= payloads and self.items <= items
 
 
 _Outcome = tuple[_Job, list[Prediction] | Exception]
@@ -57,6 +68,7 @@ class Batcher:
         batch: int,
         queue: int,
         told: Callable[[Sequence[Prediction]], None],
+        items: int = ITEMS,
     ) -> None:
         self.most = min(batch, queue)
         """Payloads that one request may hold."""
@@ -65,6 +77,7 @@ class Batcher:
         self._traffic = traffic
         self._batch = batch
         self._queue = queue
+        self._items = items
         self._told = told
         self._reader = Reader()
         self._wake = threading.Condition()
@@ -94,8 +107,8 @@ class Batcher:
     async def answer(self, slot: Slot, payloads: Sequence[bytes], kind: Kind) -> list[Prediction]:
         """One prediction per payload, in order, durable before this returns.
 
-        Raises BadPayload, Invalid (more payloads than `most`), Overloaded, StorageFailed and
-        Unavailable (closing).
+        Raises BadPayload, Invalid (more payloads than `most`, or more items than one request may
+        ask for), Overloaded, StorageFailed and Unavailable (closing).
         """
         if len(payloads) > self.most:
             raise Invalid(f"A request may hold {self.most} payloads at most.")
@@ -104,6 +117,7 @@ class Batcher:
             looks = await self._reader.look(slot.predictor, payloads)
             loop = asyncio.get_running_loop()
             job = _Job(slot, kind, payloads, looks, loop, loop.create_future())
+            self._bound(job)
             self._submit(job)
         except BaseException:
             self._leave(len(payloads), kind)
@@ -129,6 +143,14 @@ class Batcher:
             with self._wake:
                 self._waiting -= payloads
 
+    def _bound(self, job: _Job) -> None:
+        # Of every other codec a payload is one item, and those are bounded already.
+        if job.slot.predictor.many is not None and job.items > self._items:
+            raise Invalid(
+                f"{job.items:,} items are too many for one request, {self._items:,} may be.",
+                hint="Send several requests, each with fewer payloads or smaller ones.",
+            )
+
     def _submit(self, job: _Job) -> None:
         with self._wake:
             if self._closing:
@@ -147,14 +169,18 @@ class Batcher:
             _settle(outcomes)
 
     def _take(self) -> list[_Job]:
-        """Everything that waits, up to a full batch; nothing once closed and drained."""
+        """Everything that waits, up to a full batch; nothing once closed and drained.
+
+        A batch is full of payloads or of their items. One request always fits.
+        """
         with self._wake:
             self._wake.wait_for(lambda: self._jobs or self._closing)
             jobs: list[_Job] = []
-            room = self._batch
-            while self._jobs and len(self._jobs[0].payloads) <= room:
+            room, items = self._batch, self._items
+            while self._jobs and (not jobs or self._jobs[0].fits(room, items)):
                 job = self._jobs.popleft()
                 room -= len(job.payloads)
+                items -= job.items
                 jobs.append(job)
                 if job.kind == "live":
                     self._waiting -= len(job.payloads)
@@ -167,14 +193,9 @@ class Batcher:
         outcomes: list[_Outcome] = []
         kept: list[Prediction] = []
         for slot, members in groups.items():
-            try:
-                predictions = self._predict(slot, members)
-            except Exception as error:  # noqa: BLE001  a candidate's fault is not the champion's
-                outcomes += [(job, error) for job in members]
-                continue
-            kept += predictions
-            each = iter(predictions)
-            outcomes += [(job, list(islice(each, len(job.payloads)))) for job in members]
+            for job, outcome in self._outcomes(slot, members):
+                kept += outcome if isinstance(outcome, list) else []
+                outcomes.append((job, outcome))
         try:
             self._keep(kept)
         except StorageFailed as error:
@@ -183,6 +204,20 @@ class Batcher:
                 (job, error if isinstance(outcome, list) else outcome) for job, outcome in outcomes
             ]
         return outcomes
+
+    def _outcomes(self, slot: Slot, jobs: Sequence[_Job]) -> list[_Outcome]:
+        """What becomes of jobs that one version answers, as far as the log lets it."""
+        try:
+            predictions = self._predict(slot, jobs)
+        except BadPayload as error:
+            # A payload that the model cannot answer is the fault of one request alone.
+            if len(jobs) > 1:
+                return [*chain.from_iterable(self._outcomes(slot, [job]) for job in jobs)]
+            return [(jobs[0], at_index(error, error.index, of=len(jobs[0].payloads)))]
+        except Exception as error:  # noqa: BLE001  a candidate's fault is not the champion's
+            return [(job, error) for job in jobs]
+        each = iter(predictions)
+        return [(job, list(islice(each, len(job.payloads)))) for job in jobs]
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
         looks = [look for job in jobs for look in job.looks]

@@ -6,6 +6,9 @@ The errors that exist at the HTTP edge alone hang on the tree of `domain/errors.
   + Invalid             the request does not have the form that the route asks for
   + UnsupportedMedia    the body has a content type that the route does not read
   + ForeignLabel        feedback names a target or a label that the model does not have
+* TidemillError
+  + Unauthorised        the request brings no token, or a wrong one
+  + Forbidden           nobody may do this here
 * NotFound
   + PayloadGone         the payload of a prediction is kept no longer
 * Unavailable
@@ -64,6 +67,18 @@ class ForeignLabel(UsageError):
     code = "foreign_label"
 
 
+class Unauthorised(TidemillError):
+    """The request brings no token, or a wrong one."""
+
+    code = "unauthorised"
+
+
+class Forbidden(TidemillError):
+    """Nobody may do this here."""
+
+    code = "forbidden"
+
+
 class PayloadGone(NotFound):
     """The payload of a prediction is kept no longer."""
 
@@ -82,6 +97,8 @@ STATUS: dict[type[TidemillError], int] = {
     Invalid: 422,
     UnsupportedMedia: 415,
     ForeignLabel: 422,
+    Unauthorised: 401,
+    Forbidden: 403,
     DataError: 500,
     BadPayload: 400,
     DataRefused: 422,

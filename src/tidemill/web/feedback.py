@@ -18,7 +18,7 @@ from tidemill.domain.feedback import FeedbackStatus
 from tidemill.loop.feedback import ANONYMOUS
 from tidemill.serving import Serving
 from tidemill.web.errors import Invalid, UnsupportedMedia
-from tidemill.web.hearing import Label, Meant, about_payload, about_prediction, champion_of, keep
+from tidemill.web.hearing import Label, Meant, Recall, about_payload, champion_of, keep
 from tidemill.web.reply import reply
 from tidemill.web.slots import Slot, Slots, View
 
@@ -42,7 +42,7 @@ class Given(BaseModel):
     payload: dict[str, Any] | None = Field(None, description="As it is sent to /v1/predict.")
     target: Name = Field("", description="May be left out where the model has one.")
     item: Name = Field(
-        "", description="Which item of a prediction; empty for pictures and with a payload."
+        "", description="Which item of a prediction; needed only where that has several."
     )
     label: Annotated[Name, Field(min_length=1)]
     actor: Annotated[Name, Field(min_length=1)] = ANONYMOUS
@@ -89,11 +89,11 @@ def build(serving: Serving, slots: Slots) -> APIRouter:
 def _take(serving: Serving, view: View, body: bytes) -> list[dict[str, Any]]:
     """Keep every label of a request, or none."""
     rows = from_json(body)
-    champion = champion_of(view)
+    champion, recall = champion_of(view), Recall(serving, view)
     meant = []
     for index, row in enumerate(rows):
         try:
-            meant.append(_meant(serving, view, champion, row))
+            meant.append(_meant(recall, champion, row))
         except TidemillError as error:
             if len(rows) == 1:
                 raise
@@ -149,10 +149,10 @@ def _misfit(error: ValidationError, place: str) -> Invalid:
     return Invalid(f"{where}: {first['msg']}.", hint=FORM)
 
 
-def _meant(serving: Serving, view: View, champion: Slot, given: Given) -> Meant:
+def _meant(recall: Recall, champion: Slot, given: Given) -> Meant:
     label = Label(given.target, given.label, given.actor)
     if given.payload is None:
-        return about_prediction(serving, view, given.prediction, given.item, label)
+        return recall.about(given.prediction, given.item, label)
     model: type[Payload] = champion.predictor.codec.payload
     try:
         payload = model.model_validate(given.payload).to_bytes()

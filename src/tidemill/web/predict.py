@@ -22,6 +22,8 @@ from tidemill.web.reply import reply
 PATH = "/v1/predict"
 SMALL = 256 << 10
 """Bytes of JSON that are parsed at once; more would hold up the other requests."""
+FEW = 1_000
+"""Answers that are written at once, for the same reason."""
 
 
 class Entry(BaseModel):
@@ -74,9 +76,16 @@ def build(answerer: Answerer) -> APIRouter:
     async def predict(request: Request) -> Response:
         codec = answerer.asked(request).slot.predictor.codec
         payloads = await _payloads(request, codec.payload, answerer.most)
-        return reply({"predictions": entries(await answerer.answer(request, payloads))})
+        predictions = await answerer.answer(request, payloads)
+        if sum(len(prediction.answers) for prediction in predictions) > FEW:
+            return await run_in_threadpool(_said, predictions)
+        return _said(predictions)
 
     return router
+
+
+def _said(predictions: Sequence[Prediction]) -> Response:
+    return reply({"predictions": entries(predictions)})
 
 
 async def _payloads(request: Request, model: type[Payload], most: int) -> list[bytes]:

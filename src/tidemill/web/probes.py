@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import Probe, Said
 from tidemill.web import predict
 from tidemill.web.answering import asking
+from tidemill.web.saying import compare
 from tidemill.web.slots import Slot
 
 Way = tuple[str, str]
@@ -89,13 +90,17 @@ class Prover:
             yield _fault(client, predict.PATH, {"files": files}, read, part)
         for probe in self.probes:
             for sample in golden:
+                payload = sample.payload
+                if probe.alone is not None:
+                    payload = probe.alone(slot.predictor.codec, payload)
                 yield _fault(
                     client,
                     probe.path,
-                    probe.request(sample.payload),
+                    probe.request(payload),
                     partial(_one, probe),
                     [sample],
                     method=probe.method,
+                    targets=probe.targets,
                 )
 
 
@@ -111,8 +116,12 @@ async def _fault(
     golden: Sequence[Golden],
     *,
     method: str = "POST",
+    targets: Collection[str] | None = None,
 ) -> str:
-    """Ask one request about `golden`, and say what is wrong with the response."""
+    """Ask one request about `golden`, and say what is wrong with the response.
+
+    It must show these targets, or all.
+    """
     where = f"{method} {path} ({', '.join(request)})"
     response = await client.request(method, path, **request)
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
@@ -126,22 +135,8 @@ async def _fault(
     if len(answers) != len(golden):
         return f"{where} answered {len(answers)} of {len(golden)} golden samples"
     for sample, said in zip(golden, answers, strict=True):
-        if fault := _compare(sample, said):
+        if fault := compare(sample, said, targets):
             return f"{where} is wrong on a golden sample: {fault}"
-    return ""
-
-
-def _compare(sample: Golden, said: Sequence[Said]) -> str:
-    if missing := set(sample.labels) - {target for target, _, _ in said}:
-        return f"no answer for {', '.join(sorted(missing))}"
-    for target, label, shown in said:
-        if target not in sample.labels:
-            return f"an answer for {target!r}, which the model does not have"
-        # Of a route that shows the label's probability alone, the others cannot be compared.
-        if not isinstance(shown, Mapping):
-            shown = {**sample.probabilities[target], label: shown}  # noqa: PLW2901
-        if fault := sample.fault(target, label, shown):
-            return fault
     return ""
 
 

@@ -17,7 +17,10 @@ from tidemill.profile import Reference
 from tidemill.workshop.root import Workshop
 
 BATCH = 1_000
-"""Answers that one unit of work takes in: tens of milliseconds for which other writers wait."""
+"""Predictions that one unit of work takes in: tens of milliseconds for which other writers wait."""
+ROWS = 20_000
+"""Answers that it takes in: one prediction may answer for every node of a graph. Such a one is
+written whole, so one that holds more than these is a batch, and a wait, of its own."""
 
 Unit = Callable[[], AbstractContextManager[UnitOfWork]]
 
@@ -31,7 +34,10 @@ class Drained:
 
 
 class Drain:
-    """Takes in what servers logged. Keeps nothing but the references of the versions it met."""
+    """Takes in what servers logged. Keeps nothing but the references of the versions it met.
+
+    Profiles count rows: one for each item that a prediction is about.
+    """
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
@@ -64,7 +70,7 @@ class Drain:
     def _server(self, server: str, unit: Unit) -> int:
         with self._workshop.ledger.begin(write=False) as reading:
             since = reading.mark(server)
-        predictions = self._workshop.traffic.after(server, since, limit=BATCH)
+        predictions = self._workshop.traffic.after(server, since, limit=BATCH, rows=ROWS)
         if not predictions:
             return 0
         profiles = self._profiles(predictions)
@@ -80,12 +86,12 @@ class Drain:
                 key = (prediction.version, prediction.kind, bucket(prediction.at))
                 groups[key].append(prediction.seen)
         return [
-            Profile(
-                version,
-                kind,
-                begun,
-                len(seen),
-                tuple(int(count) for count in self.reference(version).count(seen)),
-            )
+            self._profile(version, kind, begun, seen)
             for (version, kind, begun), seen in groups.items()
         ]
+
+    def _profile(self, version: str, kind: Kind, begun: datetime, seen: Sequence[bytes]) -> Profile:
+        reference = self.reference(version)
+        counts = tuple(int(count) for count in reference.count(seen))
+        rows = sum(map(len, seen)) // len(reference.names)
+        return Profile(version, kind, begun, rows, counts)

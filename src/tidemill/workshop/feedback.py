@@ -30,7 +30,7 @@ def accept_pending(workshop: Workshop, *, reason: str) -> list[Feedback]:
     with workshop.ledger.begin() as unit:
         pending = unit.feedback(status="pending", limit=None)
         for item in pending:
-            others = unit.feedback(example=item.example, limit=None)
+            others = feedback.beside(unit, item)
             status, why = feedback.decide(item, others, "accept")
             said = reason if status == "accepted" else why
             feedback.settle(unit, item, status, reason=said, actor=workshop.actor, at=at)

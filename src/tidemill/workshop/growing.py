@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from functools import partial
 
-from tidemill.data.growth import Accepted, Growth, grow
+from tidemill.data.growth import Accepted, Growth, grow, overlaid
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.experiment import read_experiment
 from tidemill.loop.rollout import ancestry
+from tidemill.recipes.recipe import Merging, open_recipe
 from tidemill.workshop.root import Workshop
 
 REASONS = 3
@@ -23,8 +24,9 @@ def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
 
     What was given before the cycle began belongs to it, also when it
     was accepted a moment later; what was given since waits for the next one. Raises what
-    `BundleStore.open` and `growth.grow` raise.
+    `BundleStore.open`, `open_recipe` and `growth.grow` raise.
     """
+    recipe = open_recipe(cycle.recipe)
     with workshop.ledger.begin(write=False) as unit:
         champion = unit.get(ModelVersion, cycle.champion)
         config = unit.get(Run, champion.run).config
@@ -38,6 +40,7 @@ def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
         recipe=cycle.recipe,
         near_distance=read_experiment(config).checks.near_distance,
         at=cycle.at,
+        merge=recipe.merged if isinstance(recipe, Merging) else overlaid,
     )
 
 

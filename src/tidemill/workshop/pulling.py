@@ -17,8 +17,9 @@ from reprlib import repr as shortened
 
 from uuid_utils import uuid7
 
-from tidemill.adapters.user_rows import TABLE, UserRow, UserRows
+from tidemill.adapters.user_rows import TABLE, LackingRow, UserRow, UserRows
 from tidemill.bundle import Bundle
+from tidemill.data.truth import SPELLINGS
 from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.errors import BadPayload, DataError, UsageError
 from tidemill.domain.events import RowsPulled
@@ -29,6 +30,8 @@ from tidemill.loop.feedback import USER_DATA, give
 from tidemill.workshop.draining import Unit
 from tidemill.workshop.root import Workshop
 
+Page = Sequence[UserRow | LackingRow]
+
 PAGE = 500
 """Rows that one unit of work takes in."""
 
@@ -38,12 +41,6 @@ WRITERS = 4
 SETTLING = timedelta(minutes=5)
 """A row bears the time at which its transaction began, and is seen when that ends: so long, rows
 may still come to stand before one that was read."""
-
-WORDS: Mapping[str, Mapping[str, str]] = {
-    "yes": dict.fromkeys(("yes", "true", "1"), "yes"),
-    "no": dict.fromkeys(("no", "false", "0"), "no"),
-}
-"""How databases write the two labels of a question; what is not listed is no label."""
 
 TOLD = 3
 """Rows that were left out of which it is said why."""
@@ -66,21 +63,25 @@ def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: in
     """Give every row that came since the last pull as feedback; `unit` opens the writing units.
 
     Each page of `size` rows is one unit of work, which also moves the bookmark. A row whose label
-    is none of the champion's or whose payload its codec cannot read is left out. Raises Unavailable
-    when the database cannot be read; DataError when nothing that is new can be taken, in a whole
-    page or in all that there is, because then the table is the wrong one; NotFound without a
-    champion; UsageError when it has several targets; Conflict when somebody else pulls.
+    is none of the champion's, whose payload its codec cannot read, or that has no prompt or no time
+    is left out. Raises Unavailable when the database cannot be read; DataError when nothing that is
+    new can be taken, in a whole page or of all rows with prompt and time, because then the table is
+    the wrong one; NotFound without a champion; UsageError when it has several targets; Conflict
+    when somebody else pulls.
     """
     bundle = workshop.bundles.open(workshop.champion().bundle)
     target = target_of(bundle.labels)
     now = workshop.clock.now()
     with workshop.ledger.begin(write=False) as reading:
         mark = reading.bookmark(rows.bookmark)
-    pulled = Pulled(0, 0)
+    pulled, undated = Pulled(0, 0), rows.undated()
     with closing(rows.pages(mark.place, size=size)) as pages:
         for page in pages:
             sound, faults = _sorted(bundle, target, page)
-            whole = len(page) == size or pulled.rows == pulled.left_out
+            full = len(page) == size
+            # What a row does not have says nothing about the champion, unless a page is full of it.
+            refused = any(isinstance(row, UserRow) for row in page)
+            whole = full or (refused and pulled.rows == pulled.left_out)
             if faults and not sound and whole and _unread(page, mark):
                 raise DataError(
                     f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
@@ -92,7 +93,11 @@ def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: in
                 for (row, label), example in zip(sound, examples, strict=True)
             ]
             place = _settled(page, now) or mark.place
-            to = Bookmark(mark.name, place, now if len(page) < size else mark.reached)
+            to = Bookmark(mark.name, place, mark.reached if full else now)
+            left_out = len(faults)
+            if undated and not full:  # they stand in no page, and are told with the last
+                faults.append(f"Rows of {TABLE} without a time: {undated}.")
+                left_out += undated
             with unit() as writing:
                 given = sum(_given(writing, item) for item in items)
                 event = RowsPulled(
@@ -101,10 +106,16 @@ def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: in
                     reason=" ".join(faults[:TOLD]),
                     rows=len(page),
                     new=given,
-                    left_out=len(faults),
+                    left_out=left_out,
                 )
                 writing.move_bookmark(to, expected=mark, event=event)
-            mark, pulled = to, _added(pulled, given, page, faults)
+            pulled = Pulled(
+                pulled.rows + len(page),
+                pulled.new + given,
+                pulled.left_out + left_out,
+                (*pulled.reasons, *faults)[:TOLD],
+            )
+            mark = to
     return pulled
 
 
@@ -127,22 +138,25 @@ def label_of(said: object, names: Sequence[str]) -> str | None:
     if isinstance(said, str) and said in names:
         return said
     word = str(said).strip().lower()
-    meant = [name for name in names if word in WORDS.get(name, ())]
+    meant = [name for name in names if word in SPELLINGS.get(name, ())]
     return meant[0] if meant else None
 
 
-def _settled(page: Sequence[UserRow], now: datetime) -> str:
+def _settled(page: Page, now: datetime) -> str:
     """Where to go on from the next time: before all that may still be joined by other rows."""
-    old = list(takewhile(lambda row: row.at <= now - SETTLING, page))
-    return old[-1].place if old else ""
+    dated = [(row.at, row.place) for row in page if row.at]
+    old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
+    return old[-1][1] if old else ""
 
 
-def _sorted(
-    bundle: Bundle, target: str, page: Sequence[UserRow]
-) -> tuple[list[tuple[UserRow, str]], list[str]]:
+def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow, str]], list[str]]:
     """The rows that can be taken, each with its label, and what is wrong with each other one."""
-    sound, faults = [], []
+    sound: list[tuple[UserRow, str]] = []
+    faults: list[str] = []
     for row in page:
+        if isinstance(row, LackingRow):
+            faults.append(row.fault)
+            continue
         named = f"The row of {TABLE} of {row.at}"
         label = label_of(row.label, bundle.labels[target])
         if label is None:
@@ -157,18 +171,10 @@ def _sorted(
     return sound, faults
 
 
-def _unread(page: Sequence[UserRow], mark: Bookmark) -> bool:
+def _unread(page: Page, mark: Bookmark) -> bool:
     """True when it holds a row that no pull has seen; the last one is seen again by the next."""
-    return mark.reached is None or any(row.at > mark.reached for row in page)
-
-
-def _added(pulled: Pulled, given: int, page: Sequence[UserRow], faults: Sequence[str]) -> Pulled:
-    return Pulled(
-        pulled.rows + len(page),
-        pulled.new + given,
-        pulled.left_out + len(faults),
-        (*pulled.reasons, *faults)[:TOLD],
-    )
+    reached = mark.reached
+    return reached is None or any(row.at > reached for row in page if row.at)
 
 
 def _kept(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
@@ -185,7 +191,7 @@ def _given(unit: UnitOfWork, item: Feedback) -> bool:
     as read when it is older than what became of its label.
     """
     key = (item.actor, item.target, item.item, item.label)
-    for other in unit.feedback(example=item.example, limit=None):
+    for other in beside(unit, item):
         same = (other.actor, other.target, other.item, other.label) == key
         if same and item.at <= max(other.at, other.settled or other.at):
             return False

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
 
 import numpy as np
 
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.codecs.codec import Codec
+from tidemill.codecs.codec import open_codec
 from tidemill.data.growth import SOURCE
 from tidemill.data.opened import OpenSnapshot
 from tidemill.domain.errors import BadPayload, DataError
@@ -27,26 +27,28 @@ that every window repeats."""
 
 
 def reference_of(
-    files: Mapping[str, bytes],
-    codec: Codec[Any],
-    labels: Mapping[str, Sequence[str]],
-    snapshot: OpenSnapshot,
+    files: Mapping[str, bytes], labels: Mapping[str, Sequence[str]], snapshot: OpenSnapshot
 ) -> bytes:
     """`reference.npz` for a bundle's other files, of the snapshot's splits `val` and `fresh`.
 
     Where enough of these rows came from feedback, only those count: they are a sample of what
     clients ask now, while all of them together are a mixture that no traffic looks like.
-    The codec, label names and graph are those that will serve, so that what drifts is the data.
-    What is kept of each example is its features, probabilities and embedding. Raises DataError when
-    there is none or one cannot be read (its origin is named), Corrupt when the graph does not fit.
+    The codec, label names and graph are those that will serve, so that what drifts is the data: a
+    training may have put into the bundle's codec what the recipe's has not. What is kept of each
+    example is its features, probabilities and embedding. Raises DataError when there is none, one
+    cannot be read (its origin is named) or the files lack a codec or a graph; Corrupt when the
+    graph does not fit.
     """
+    if missing := [name for name in ("codec.json", "model.onnx") if name not in files]:
+        raise DataError(f"The bundle lacks {', '.join(missing)}.")
+    codec = open_codec(**json.loads(files["codec.json"]))
     model = Model(codec, labels, OnnxRuntime(files["model.onnx"], threads=os.cpu_count() or 1))
     features: list[Mapping[str, float]] = []
     answered, embedded = [], []
     for batch in _batches(_held_out(snapshot)):
         looks = [_look(model, example) for example in batch]
-        probabilities, embedding = model.outputs([look.item for look in looks])
-        features += [look.features for look in looks]
+        measured, probabilities, embedding = model.measured(looks)
+        features += measured
         answered.append(probabilities)
         embedded.append(embedding)
     if not features:

@@ -102,9 +102,9 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
 def open_trainer(recipe: str) -> Train:
     """The training of a recipe. Call it before reading data, so that a missing part is said first.
 
-    A recipe that brings its own gets that, and then torch is not loaded. Raises Unavailable when
-    the recipe has no training, or two; when what it names is not there; and, naming the command
-    that installs it, when the extra is missing.
+    A recipe that brings its own gets that, and torch is loaded only if that does. Raises
+    Unavailable when the recipe has no training, or two; when what it names is not there; and,
+    naming the command that installs it, when the extra is missing.
     """
     own = entry_points(group="tidemill.trainers", name=recipe)
     networks = entry_points(group="tidemill.networks", name=recipe)
@@ -117,15 +117,14 @@ def open_trainer(recipe: str) -> Train:
             "tidemill.trainers.",
         )
     (point,) = named
+    # OpenMP's threads spin while they wait for one another, by default for milliseconds: beside any
+    # other work a training then takes several times as long. Spinning briefly is faster than that
+    # and than not at all, and the weights are the same. It is read when torch loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         if own:
             training: Train = point.load()
             return training
-        # OpenMP's threads spin while they wait for one another, by default for milliseconds:
-        # beside any other work a training then takes several times as long. Spinning briefly is
-        # faster than that and than not at all, and the weights are the same. It is read when
-        # torch loads.
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         from tidemill.learn.trainer import train
 
         return partial(train, point.load())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
+from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.cycle import Cycle, Lease
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import FeedbackStatus
@@ -62,7 +63,7 @@ def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
             drift=_drift(seen.drift, window, rules),
             verdict=seen.drift,
             window=window,
-            schedule=_schedule(unit, rules.trigger.schedule, now),
+            schedule=_schedule(unit, workshop.rows, rules.trigger.schedule, now),
             cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
             next=decide(seen, rules.trigger),
         )
@@ -76,11 +77,14 @@ def _leader(lease: Lease | None, *, leading: bool) -> str:
     return f"{lease.holder} leads."
 
 
-def _schedule(unit: UnitOfWork, schedule: Schedule, now: datetime) -> str:
+def _schedule(unit: UnitOfWork, rows: UserRows | None, schedule: Schedule, now: datetime) -> str:
     after = following(schedule, now)
     if after is None:
         return ""
     said = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
+    for event in unit.events(subject=rows.bookmark, limit=1) if rows else ():
+        if left_out := event.detail.get("left_out"):
+            said.append(f"The last reading left {left_out} rows out: {event.reason}")
     return " ".join([f"{schedule}; the next round begins at {moment(after)}.", *said])
 
 

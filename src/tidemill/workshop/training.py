@@ -139,7 +139,7 @@ def finish(
             scratch=workshop.scratch,
             progress=progress,
         )
-        reference = reference_of(trained.files, codec, opened.labels, opened)
+        reference = reference_of(trained.files, opened.labels, opened)
         bundle = workshop.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
         done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
         return Finished(done, _register(workshop, done, bundle, parent))

@@ -34,6 +34,8 @@ from tidemill.workshop.root import Workshop
 from tidemill.workshop.training import new_run, record_snapshot, start
 
 ACTOR = "engine"
+UNBELIEVED = ("fresh_credible", "fresh_balanced")
+"""The checks of a gate that fail for the labels and not for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Turning:
                 # A person was faster than the gate of this cycle.
                 cycle = replace(cycle, version=own.id)
             if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
-                why = f"Cycle {cycle.id} was refused, because too few of these labels are credible."
+                why = f"Cycle {cycle.id} was refused, because these labels are not believed."
                 found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
                 reason += f" {len(found)} feedback labels were quarantined."
             move(unit, cycle, step.state, reason, actor=ACTOR, at=now)
@@ -164,12 +166,17 @@ class Turning:
 
 
 def outcome(verdict: Verdict) -> str:
-    """A verdict in a few words."""
-    failed = [check.name for check in verdict.checks if not check.passed]
+    """A verdict in a few words. Of several targets, each check that failed says of which."""
+    several = len({check.target for check in verdict.checks if check.target}) > 1
+    failed = [
+        f"{check.name} of {check.target}" if several and check.target else check.name
+        for check in verdict.checks
+        if not check.passed
+    ]
     return f"refused ({', '.join(failed)})" if failed else "passed"
 
 
 def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
     """True when the gate did not believe the fresh labels."""
     checks = unit.get(Verdict, cycle.verdict).checks
-    return any(check.name == "fresh_credible" and not check.passed for check in checks)
+    return any(check.name in UNBELIEVED and not check.passed for check in checks)

@@ -20,12 +20,15 @@ class ReviewsPart(RecordsPart):
         *,
         status: FeedbackStatus | None = None,
         example: str | None = None,
+        item: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         rows = [
             row
             for row in self._rows(Feedback).values()
-            if status in (None, row.status) and example in (None, row.example)
+            if status in (None, row.status)
+            and example in (None, row.example)
+            and item in (None, row.item)
         ]
         return rows[:limit]
 

@@ -25,6 +25,7 @@ class ReviewsPart(RecordsPart):
         *,
         status: FeedbackStatus | None = None,
         example: str | None = None,
+        item: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         query = select(FEEDBACK).order_by(FEEDBACK.c.n).limit(limit)
@@ -32,6 +33,8 @@ class ReviewsPart(RecordsPart):
             query = query.where(FEEDBACK.c.status == status)
         if example is not None:
             query = query.where(FEEDBACK.c.example == example)
+        if item is not None:
+            query = query.where(FEEDBACK.c.item == item)
         return self._records(Feedback, query)
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -31,12 +32,28 @@ def as_text(payload: bytes) -> Mapping[str, Any]:
     return {"json": {"text": payload.decode()}}
 
 
+def as_json(payload: bytes) -> Mapping[str, Any]:
+    """As the JSON that the payload is itself."""
+    return {"json": json.loads(payload)}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said about one item for one target."""
+
+    target: str
+    item: str
+    label: str
+    probabilities: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a client received for `payload`, an example id.
 
     `fault` is the server's code for an error, or the name of the exception that kept the client
-    from an answer; with an answer it is empty. `status` 0 means that no response came.
+    from an answer; with an answer it is empty. `status` 0 means that no response came. What was
+    heard is sorted by item and target; `label` and `probabilities` are those of the first.
     """
 
     payload: str
@@ -46,8 +63,15 @@ class Reply:
     fault: str = ""
     id: str = ""
     version: str = ""
-    label: str = ""
-    probabilities: Mapping[str, float] = field(default_factory=dict)
+    heard: tuple[Heard, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.heard[0].label if self.heard else ""
+
+    @property
+    def probabilities(self) -> Mapping[str, float]:
+        return self.heard[0].probabilities if self.heard else {}
 
     @property
     def ok(self) -> bool:
@@ -162,11 +186,12 @@ def _read(reply: Reply, response: httpx.Response) -> Reply:
     body = response.json()
     if response.status_code != httpx.codes.OK:
         return replace(reply, fault=str(body["error"]["code"] or "unnamed"))
-    (row,) = body["predictions"]
-    return replace(
-        reply,
-        id=str(row["id"]),
-        version=str(row["version"]),
-        label=str(row["label"]),
-        probabilities=dict(row["probabilities"]),
-    )
+    rows = body["predictions"]
+    # Entries of one payload share the prediction; a client that gets another's is not answered.
+    ((id, version),) = {(row["id"], row["version"]) for row in rows}
+    heard = [
+        Heard(str(row["target"]), str(row["item"]), str(row["label"]), dict(row["probabilities"]))
+        for row in rows
+    ]
+    heard.sort(key=lambda said: (said.item, said.target))
+    return replace(reply, id=str(id), version=str(version), heard=tuple(heard))

@@ -23,7 +23,7 @@ from tidemill.cli.story.clients import Reply, crowd
 from tidemill.cli.story.stage import Stage, readiness
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
-from tidemill.domain.types import Example
+from tidemill.domain.types import Example, Labels
 from tidemill.workshop.root import Workshop
 
 TAUGHT_SEED, UNSEEN_SEED = 21, 22
@@ -53,8 +53,13 @@ def usual(stage: Stage, count: int) -> list[Example]:
 
 
 def truth(rows: Sequence[Example]) -> list[str]:
-    """The right label of each."""
-    return [next(iter(row.labels.values())) for row in rows]
+    """The right label of each, of the target that a reply's `label` is about: the first by name."""
+    return [row.labels[min(row.labels)] for row in rows]
+
+
+def labels(rows: Sequence[Example]) -> list[Labels]:
+    """The right label of each for every target."""
+    return [row.labels for row in rows]
 
 
 def until(found: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
@@ -82,10 +87,12 @@ def turning(stage: Stage, home: Path, *policies: str) -> Iterator[EngineProcess]
 
     A recipe's weekly round may not fall into the story.
     """
+    [one] = stage.world.changed(TAUGHT_SEED, 1)
+    needed = stage.world.taught * len(one.labels)
     policy = (
         "trigger.autonomy=automatic",
-        f"trigger.minimum_new={stage.world.taught}",
-        f"trigger.feedback={stage.world.taught}",
+        f"trigger.minimum_new={needed}",
+        f"trigger.feedback={needed}",
         "trigger.cooldown_s=0",
         "trigger.schedule=never",
         "drift.every_s=1",
@@ -112,11 +119,18 @@ def accuracy(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> fl
     return sum(right) / len(right)
 
 
-def say_by_answer(server: ServerProcess, replies: Sequence[Reply], labels: Sequence[str]) -> None:
+def say_by_answer(server: ServerProcess, replies: Sequence[Reply], said: Sequence[Labels]) -> None:
     """Tell the server what the right answers were, by the ids of those it gave."""
     stream = iter(
-        {"prediction": reply.id, "label": label, "actor": "field"}
-        for reply, label in zip(replies, labels, strict=True)
+        {
+            "prediction": reply.id,
+            "target": heard.target,
+            "item": heard.item,
+            "label": labels[heard.target],
+            "actor": "field",
+        }
+        for reply, labels in zip(replies, said, strict=True)
+        for heard in reply.heard
     )
     with httpx.Client(base_url=server.url, timeout=60) as client:
         while batch := list(islice(stream, AT_ONCE)):
@@ -132,7 +146,7 @@ def honest(stage: Stage) -> tuple[Workshop, Cycle]:
         workshop = stage.workspace("honest")
         rows = taught(stage)
         with serving(stage, workshop.home) as server, turning(stage, workshop.home):
-            say_by_answer(server, asked(stage, server, rows), truth(rows))
+            say_by_answer(server, asked(stage, server, rows), labels(rows))
             until(lambda: ended_cycle(workshop), "the end of the honest cycle")
         stage.turn(workshop.home)
     cycle = ended_cycle(workshop)
@@ -142,15 +156,19 @@ def honest(stage: Stage) -> tuple[Workshop, Cycle]:
     return workshop, cycle
 
 
-def half_flipped(true: Sequence[str]) -> list[str]:
-    """The labels, every other one of each class exchanged for the next class's."""
-    names = sorted(set(true))
+def half_flipped(true: Sequence[Labels]) -> list[Labels]:
+    """The labels, every other one of each class exchanged for the next class's.
+
+    A class is what all targets say together.
+    """
+    classes = [tuple(sorted(row.items())) for row in true]
+    names = sorted(set(classes))
     turned = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
     # Samples give the classes in turn: of two classes, every other label would be one of them.
-    seen = Counter({name: at for at, name in enumerate(dict.fromkeys(true))})
-    said = []
-    for name in true:
-        said.append(turned[name] if seen[name] % 2 else name)
+    seen = Counter({name: at for at, name in enumerate(dict.fromkeys(classes))})
+    said: list[Labels] = []
+    for name in classes:
+        said.append(dict(turned[name] if seen[name] % 2 else name))
         seen[name] += 1
     return said
 

@@ -7,11 +7,11 @@ is counted only when its rows still give its id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidemill.cli.story.claim import expect
-from tidemill.cli.story.clients import Reply
+from tidemill.cli.story.clients import Heard, Reply
 from tidemill.domain.types import Snapshot
 from tidemill.workshop.planning import plan
 from tidemill.workshop.root import Workshop
@@ -38,19 +38,29 @@ def lineage(workshop: Workshop, recipe: str, code: Mapping[str, Any]) -> dict[st
 
 def compare(reply: Reply, found: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
     """Hold what a look-up tells against what the client got and the truth. Raises Broken."""
-    (answer,) = found["answers"]
+    answers = {f"{row['item']}/{row['target']}": row for row in found["answers"]}
+    heard = {f"{row.item}/{row.target}": row for row in reply.heard}
     lineage = found["lineage"]
     for name, told, right in (
         ("example", found["example"], reply.payload),
         ("version", found["version"], reply.version),
-        ("label", answer["label"], reply.label),
-        ("probabilities", answer["probabilities"], reply.probabilities),
+        *_said(answers, heard),
         # Both may tell more than the judge can find out.
         ("code", _only(lineage["code"], truth["code"]), truth["code"]),
         ("lineage", _only(lineage, truth) | {"code": truth["code"]}, truth),
     ):
         fault = difference(told, right, name)
         expect(not fault, f"the look-up of {reply.id} is wrong: {fault}")
+
+
+def _said(
+    told: Mapping[str, Mapping[str, Any]], heard: Mapping[str, Heard]
+) -> Iterator[tuple[str, Any, Any]]:
+    """What the look-up tells of each item and target, and what the client heard of them."""
+    yield "answers", sorted(told), sorted(heard)
+    for name in told.keys() & heard.keys():
+        yield f"{name} label", told[name]["label"], heard[name].label
+        yield f"{name} probabilities", told[name]["probabilities"], heard[name].probabilities
 
 
 def difference(told: Any, right: Any, name: str) -> str:

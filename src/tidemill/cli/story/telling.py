@@ -27,7 +27,7 @@ from tidemill.cli.story.claims import (
 )
 from tidemill.cli.story.stage import Stage
 from tidemill.cli.story.world import World
-from tidemill.cli.story.worlds import coffee, lucky, sentiment
+from tidemill.cli.story.worlds import WORLDS
 from tidemill.domain.errors import TidemillError, UsageError
 
 CLAIMS = (
@@ -47,8 +47,6 @@ CLAIMS = (
     poison_refused.CLAIM,
     rollback_quarantines.CLAIM,
 )
-
-WORLDS = {world.recipe: world for world in (coffee.WORLD, sentiment.WORLD, lucky.WORLD)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,30 @@ _GROUNDS: tuple[tuple[Colour, Colour], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Habit:
+    """How the leaves of one plant are built.
+
+    `slim` and `broad` bound half the width over the length; `roundness` is the share of the
+    ellipse in the outline; `lobes` waves of the depth `cut` run along the edge; `tip` is how
+    much of the width is drawn out; `greens` go from dark to light; `ribs` bound the number of
+    side veins, `lean` how far they lean to the tip.
+    """
+
+    slim: float = 0.20
+    broad: float = 0.255
+    roundness: float = 0.45
+    lobes: float = 5.0
+    cut: float = 0.035
+    tip: float = 0.12
+    greens: tuple[Colour, Colour, Colour] = _GREENS
+    ribs: tuple[float, float] = (7, 11)
+    lean: tuple[float, float] = (0.10, 0.2)
+
+
+COFFEE = Habit()
+
+
+@dataclass(frozen=True, slots=True)
 class Pose:
     """Where the leaf lies. Lengths in units; (`cos`, `sin`) turns leaf axes to picture axes."""
 
@@ -38,9 +62,10 @@ class Pose:
     half_width: float
     bend: float
     ripple: float
+    habit: Habit = COFFEE
 
     @classmethod
-    def draw(cls, dice: Dice) -> Pose:
+    def draw(cls, dice: Dice, habit: Habit = COFFEE) -> Pose:
         # t is the tangent of half the angle: up to 33 degrees either way, tip left or right.
         t = dice.between(-0.3, 0.3)
         cos, sin = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
@@ -52,23 +77,25 @@ class Pose:
             cos=sign * cos,
             sin=sign * sin,
             length=length,
-            half_width=length * dice.between(0.20, 0.255),
+            half_width=length * dice.between(habit.slim, habit.broad),
             bend=dice.between(-0.10, 0.10),
             ripple=dice.between(0, 1),
+            habit=habit,
         )
 
     def outline(self, u: Field) -> Field:
         """Half the leaf's width in units at `u` (0 base, 1 tip); negative beyond both ends.
 
-        An ellipse sharpened towards both ends, with the drawn-out drip tip that coffee has and a
+        An ellipse sharpened towards both ends, with a drawn-out tip (coffee drips by it) and a
         short stalk.
         """
+        habit = self.habit
         body = clip(u / 0.9)
         round_ = 4.0 * body * (1.0 - body)
-        width = (0.45 * np.sqrt(round_) + 0.55 * round_) * (
-            1.0 + 0.035 * wave(5.0 * u + self.ripple)
+        width = (habit.roundness * np.sqrt(round_) + (1.0 - habit.roundness) * round_) * (
+            1.0 + habit.cut * wave(habit.lobes * u + self.ripple)
         )
-        tip = np.minimum(0.12, 0.12 * (1.0 - u) / 0.13)
+        tip = np.minimum(habit.tip, habit.tip * (1.0 - u) / 0.13)
         stalk = np.minimum(0.055, 0.055 * (u + 0.16) / 0.02)
         ends = np.where(u > 0.5, np.where(u > 0.8, tip, 0.0), np.where(u < 0.1, stalk, 0.0))
         return np.maximum(width, ends) * self.half_width + np.minimum(0.0, ends) * 8.0
@@ -113,9 +140,9 @@ def paint_ground(canvas: Canvas, dice: Dice) -> None:
         canvas.lay(colour, canvas.cover(canvas.discs([far], 2 + haze), haze) * share)
 
 
-def paint_blade(canvas: Canvas, dice: Dice, season: float) -> Blade:
+def paint_blade(canvas: Canvas, dice: Dice, season: float, habit: Habit = COFFEE) -> Blade:
     """Draw a healthy leaf over what is there, and say where it lies."""
-    pose = Pose.draw(dice)
+    pose = Pose.draw(dice, habit)
     dx, dy = canvas.x - pose.x, canvas.y - pose.y
     p = dx * pose.cos + dy * pose.sin
     q = dy * pose.cos - dx * pose.sin - pose.bend * p * p / pose.half_width
@@ -126,7 +153,7 @@ def paint_blade(canvas: Canvas, dice: Dice, season: float) -> Blade:
     v = q / np.maximum(half, 0.5)
     _paint_shadow(canvas, dice, half - side)
 
-    count, lean = dice.between(7, 11), dice.between(0.10, 0.2)
+    count, lean = dice.between(*habit.ribs), dice.between(*habit.lean)
     turns = (u - lean * np.abs(v) - 0.04 * v * v) * count + np.where(q > 0, dice.between(0, 1), 0)
     ridge = np.abs(2.0 * (turns - np.floor(turns)) - 1.0)
     side_veins = clip((ridge - 0.84) * 6.0) * clip(4.0 - 4.0 * np.abs(v)) * clip(8.0 * (0.9 - u))
@@ -134,7 +161,7 @@ def paint_blade(canvas: Canvas, dice: Dice, season: float) -> Blade:
     veins = np.maximum(midrib, 0.55 * side_veins)
 
     tone = dice.between(0.5, 1.45)
-    green = blend(_GREENS[int(tone)], _GREENS[int(tone) + 1], tone - int(tone))
+    green = blend(habit.greens[int(tone)], habit.greens[int(tone) + 1], tone - int(tone))
     colour = blend(green, dice.mix(*_AUTUMN), season)
     patches = 0.82 + 0.36 * canvas.noise(dice.between(4, 9))
     canvas.lay(colour, mask)

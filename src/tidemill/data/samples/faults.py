@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from tidemill.data.samples.camera import as_file
+from tidemill.data.samples.camera import Pixels, as_file
 from tidemill.data.samples.canvas import Dice, stream
 from tidemill.data.samples.leaves import CLASSES, paint
 from tidemill.domain.errors import UsageError
 
+Painter = Callable[[str, int], Pixels]
 
-def plant(folder: Path, *, seed: int = 0, each: int = 12) -> dict[str, tuple[str, ...]]:
+
+def plant(
+    folder: Path,
+    *,
+    seed: int = 0,
+    each: int = 12,
+    classes: Sequence[str] = CLASSES,
+    paint: Painter = paint,
+) -> dict[str, tuple[str, ...]]:
     """Write `train|val|test/<class>/NNNN.png` and return each fault's files.
 
     `each` pictures a class in train, a quarter as many (at least two) in val and in test, planted
@@ -23,7 +34,8 @@ def plant(folder: Path, *, seed: int = 0, each: int = 12) -> dict[str, tuple[str
     * `conflict`: two train files of two classes, the second a copy of the first;
     * `broken`: a train file with the name of a picture and half of its bytes.
 
-    Raises UsageError when `each` is below 4 or the folder holds anything already.
+    There are five `classes` at least, and `paint` draws one leaf of a class and a seed. Raises
+    UsageError when `each` is below 4 or the folder holds anything already.
     """
     if each < 4:
         raise UsageError(f"Cannot plant faults among {each} pictures a class.", hint="At least 4.")
@@ -31,12 +43,17 @@ def plant(folder: Path, *, seed: int = 0, each: int = 12) -> dict[str, tuple[str
         raise UsageError(f"{folder} is not empty.", hint="Name a new folder.")
     held_back = max(2, each // 4)
     for split, count in (("train", each), ("val", held_back), ("test", held_back)):
-        for label in CLASSES:
-            _paint_folder(folder / split / label, (seed, split), count)
-    return _spoil(folder, seed, Dice(stream("faults", seed)), each, held_back)
+        for label in classes:
+            _paint_folder(folder / split / label, (seed, split), count, paint)
+    dice = Dice(stream("faults", seed))
+    roles = list(classes)
+    for last in range(len(roles) - 1, 0, -1):
+        other = dice.whole(0, last)
+        roles[last], roles[other] = roles[other], roles[last]
+    return _spoil(folder, roles, dice, each, held_back)
 
 
-def _paint_folder(folder: Path, names: tuple[object, ...], count: int) -> None:
+def _paint_folder(folder: Path, names: tuple[object, ...], count: int, paint: Painter) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
         pixels = paint(folder.name, _seed(*names, number))
@@ -44,20 +61,17 @@ def _paint_folder(folder: Path, names: tuple[object, ...], count: int) -> None:
 
 
 def _spoil(
-    folder: Path, seed: int, dice: Dice, each: int, held_back: int
+    folder: Path, roles: Sequence[str], dice: Dice, each: int, held_back: int
 ) -> dict[str, tuple[str, ...]]:
     # One class per role keeps the faults from touching one another's files.
-    roles = list(CLASSES)
-    for last in range(len(roles) - 1, 0, -1):
-        other = dice.whole(0, last)
-        roles[last], roles[other] = roles[other], roles[last]
-    twin, leaked, one, other_class, broken = roles
+    twin, leaked, one, other_class, broken, *_ = roles
 
     number = dice.whole(0, each - 2)
     original = f"train/{twin}/{_file(number)}"
     again = f"train/{twin}/{number + 1:04d}.bmp"
     (folder / again).with_suffix(".png").unlink()
-    (folder / again).write_bytes(as_file(paint(twin, _seed(seed, "train", number))))
+    with Image.open(folder / original) as picture:
+        (folder / again).write_bytes(as_file(np.asarray(picture)))
 
     learnt = f"train/{leaked}/{_file(dice.whole(0, each - 1))}"
     tested = f"test/{leaked}/{_file(dice.whole(0, held_back - 1))}"

@@ -6,15 +6,21 @@ drawings are pixel-identical on every machine (`canvas` says how), so digests ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tidemill.data.samples.blade import paint_blade, paint_blemishes, paint_ground
+from tidemill.data.samples.blade import (
+    COFFEE,
+    Habit,
+    paint_blade,
+    paint_blemishes,
+    paint_ground,
+)
 from tidemill.data.samples.camera import Camera, Pixels, as_file, expose
 from tidemill.data.samples.canvas import REFERENCE_HEIGHT, Canvas, Dice, stream
-from tidemill.data.samples.lesions import PAINTERS
+from tidemill.data.samples.lesions import PAINTERS, Painter
 from tidemill.domain.errors import UsageError
-from tidemill.domain.types import Example, Split, payload_id
+from tidemill.domain.types import Example, Labels, Split, payload_id
 
 __all__ = ["CLASSES", "PAINTER_VERSION", "Camera", "Sample", "as_file", "examples", "paint"]
 
@@ -37,15 +43,22 @@ def paint(
         raise UsageError(
             f"No leaf is drawn for {label!r}.", hint=f"Known labels: {', '.join(CLASSES)}."
         )
+    return scene(label, seed, COFFEE, PAINTERS[label], size, camera)
+
+
+def scene(
+    name: str, seed: int, habit: Habit, symptoms: Painter, size: tuple[int, int], camera: Camera
+) -> Pixels:
+    """A leaf of some plant with some symptoms, seen so. `name` and `seed` fix the scene."""
     width, height = size
     if not (16 <= width <= 2048 and 16 <= height <= 2048):
         raise UsageError(f"Cannot draw {width} x {height} pixels.", hint="Sides are 16 to 2048.")
-    dice = Dice(stream("scene", label, seed))
+    dice = Dice(stream("scene", name, seed))
     unit = height / REFERENCE_HEIGHT * camera.scale
-    canvas = Canvas(width, height, unit, stream("grain", label, seed))
+    canvas = Canvas(width, height, unit, stream("grain", name, seed))
     paint_ground(canvas, dice)
-    blade = paint_blade(canvas, dice, camera.season)
-    PAINTERS[label](canvas, dice, blade)
+    blade = paint_blade(canvas, dice, camera.season, habit)
+    symptoms(canvas, dice, blade)
     paint_blemishes(canvas, dice, blade)
     _light(canvas, dice)
     return expose(canvas, camera, noise=dice.between(0.005, 0.018))
@@ -73,7 +86,21 @@ class Sample:
 
 
 def examples(sample: Sample) -> Iterator[Example]:
-    """The drawings as examples of the target `disease`, split by split, classes in turn.
+    """The drawings as examples of the target `disease`, split by split, classes in turn."""
+
+    def labels(name: str) -> Labels:
+        return {"disease": name}
+
+    return drawn(sample, CLASSES, paint, labels)
+
+
+def drawn(
+    sample: Sample,
+    classes: Sequence[str],
+    painter: Callable[..., Pixels],
+    labels: Callable[[str], Labels],
+) -> Iterator[Example]:
+    """Drawings of each class in turn, split by split.
 
     A picture depends only on (seed, split, index) and on how it is seen, so that a longer sample
     begins, split by split, with a shorter one.
@@ -85,13 +112,13 @@ def examples(sample: Sample) -> Iterator[Example]:
     )
     for split, count in counts:
         for index in range(count):
-            label = CLASSES[index % len(CLASSES)]
+            label = classes[index % len(classes)]
             seed = int(stream(sample.seed, split, index).integers(0, 2**63))
-            payload = as_file(paint(label, seed, size=sample.size, camera=sample.camera))
+            payload = as_file(painter(label, seed, size=sample.size, camera=sample.camera))
             yield Example(
                 id=payload_id(payload),
                 payload=payload,
-                labels={"disease": label},
+                labels=labels(label),
                 source="sample",
                 origin=f"sample/{split}/{label}/{index:06d}.bmp",
                 split=split,

@@ -9,8 +9,15 @@ from pydantic import BaseModel, Field
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
+from tidemill.data.hub import hub_url
+from tidemill.data.picture_rows import picture_source
+from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.samples.kept import SampleSource
 from tidemill.data.samples.leaves import Sample
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Split
+from tidemill.learn.picture_model import PictureModel, check_pictures, picture_codec
+from tidemill.recipes.archive import OFFLINE, ArchiveData, open_archive
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.sample import Choice, SampleData
 from tidemill.validation import validated
@@ -25,18 +32,26 @@ class FolderData(Choice):
     path: Path
 
 
-class Model(Choice):
-    """The network's size; `width` is its number of channels after the first block."""
+class HubData(Choice):
+    """Parquet files of a data set on a hub, at one commit. `classes` names numbered labels."""
 
-    name: Literal["residual_cnn"]
-    width: int = Field(ge=4, le=256)
+    name: Literal["hub"]
+    host: str
+    repository: str
+    revision: str
+    train: tuple[str, ...] = Field(min_length=1)
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    image: str
+    label: str
+    classes: tuple[str, ...]
 
 
 class Parts(BaseModel):
     """What only this recipe understands of an experiment."""
 
-    data: Annotated[SampleData | FolderData, Field(discriminator="name")]
-    model: Model
+    data: Annotated[SampleData | FolderData | ArchiveData | HubData, Field(discriminator="name")]
+    model: PictureModel
 
 
 class Coffee:
@@ -48,17 +63,48 @@ class Coffee:
 
     def check(self, config: Config) -> None:
         validated(Parts, config)
-        self.codec(config)
+        check_pictures(config)
 
     def codec(self, config: Config) -> ImageCodec:
-        return ImageCodec.from_config(config["codec"])
+        return picture_codec(config)
 
-    def source(self, config: Config, samples: Path) -> FolderSource:
+    def source(self, config: Config, samples: Path) -> Source:
         data = validated(Parts, config).data
         if isinstance(data, FolderData):
             return FolderSource(data.path, TARGET)
-        codec = self.codec(config)
+        if isinstance(data, ArchiveData):
+            return open_archive(data, TARGET, samples)
+        if isinstance(data, HubData):
+            return _from_hub(data, samples)
+        size = self.codec(config).settings
         counts = data.model_dump(exclude={"name"})
-        return SampleSource(
-            samples, Sample(size=(codec.settings.width, codec.settings.height), **counts)
-        )
+        return SampleSource(samples, Sample(size=(size.width, size.height), **counts))
+
+
+def _from_hub(data: HubData, cache: Path) -> Fetched:
+    """Each file is fetched once, and the digest of what came is recorded and holds."""
+    named: dict[Split, tuple[str, ...]] = {
+        "train": data.train,
+        "val": data.val,
+        "anchor": data.test,
+    }
+    files = {
+        split: [
+            RemoteFile(
+                hub_url(data.repository, data.revision, path, host=data.host),
+                cache,
+                offline=OFFLINE,
+            )
+            for path in paths
+        ]
+        for split, paths in named.items()
+    }
+    rows = picture_source(
+        "hub",
+        {split: [file.path for file in of] for split, of in files.items()},
+        TARGET,
+        image=data.image,
+        label=data.label,
+        classes=data.classes,
+    )
+    return Fetched(rows, [file for of in files.values() for file in of])

@@ -12,7 +12,7 @@ from tidemill.data.merged import MergedSource
 from tidemill.data.samples.questions import GeneratedSource, Questions
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
-from tidemill.learn.text_model import text_codec
+from tidemill.learn.text_model import check_text, text_codec
 from tidemill.recipes.lucky.subsets import SUBSETS, from_folder, from_hub, from_users, present
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.sample import Choice, SampleData
@@ -54,7 +54,7 @@ class Lucky:
 
     def check(self, config: Config) -> None:
         validated(Parts, config)
-        self.codec(config)
+        check_text(config)
 
     def codec(self, config: Config) -> TextCodec:
         return text_codec(config)

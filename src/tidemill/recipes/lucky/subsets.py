@@ -18,17 +18,15 @@ from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import Row, Rows, spelled
 from tidemill.data.sql_rows import SqlRows
+from tidemill.data.truth import MEANT
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Split
 
 TARGET = "answer"
 SPLITS: tuple[Split, Split] = ("train", "anchor")
 
-MEANT = {"1": "yes", "0": "no", "true": "yes", "false": "no"}
 WRONG_IS_ONE = {"0": "yes", "1": "no"}
 """ETHICS asks of an act whether it is wrong; Lucky is asked whether it is all right."""
-SAID = {**MEANT, "yes": "yes", "no": "no"}
-"""What the original's database may hold: booleans, or the words that its API took."""
 
 _BOOLQ = ("google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5")
 _STRATEGYQA = ("ChilleD/StrategyQA", "705562638fe1d8ca6bb98c66fc8f94d45fda8c83")
@@ -183,7 +181,7 @@ def from_users(variable: str) -> RowSource:
     """What the original's users said: its table, at the address in an environment variable."""
     query = "SELECT prompt, label, time FROM user_data"
     rows = SqlRows(variable, query, ("time", "prompt", "label"), name="user_data")
-    labels = {TARGET: LabelColumn("label", SAID)}
+    labels = {TARGET: LabelColumn("label", MEANT)}
     # Anonymous rows must not judge: without a split, some would join the published tests.
     part = Part(rows, "train")
     # Nobody has said anything on the first day.

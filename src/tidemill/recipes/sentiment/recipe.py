@@ -20,7 +20,7 @@ from tidemill.data.stratified import Stratified
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
-from tidemill.learn.text_model import text_codec
+from tidemill.learn.text_model import check_text, text_codec
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.sample import Choice, SampleData
 from tidemill.validation import validated
@@ -68,7 +68,7 @@ class Sentiment:
 
     def check(self, config: Config) -> None:
         validated(Parts, config)
-        self.codec(config)
+        check_text(config)
 
     def codec(self, config: Config) -> TextCodec:
         return text_codec(config)

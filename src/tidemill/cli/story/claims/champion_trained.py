@@ -18,11 +18,12 @@ def judge(stage: Stage) -> Outcome:
         (verdict,) = unit.latest(Verdict)
     expect(workshop.champion().id == said.body["version"], "the champion is another version")
     expect(verdict.passed, "no passing verdict is recorded")
-    floor = next(check for check in verdict.checks if check.name == "floor")
-    accuracy = said.body["metrics"]["test"]["accuracy"]
+    floors = [check.figure or 0.0 for check in verdict.checks if check.name == "floor"]
+    # Of several targets, a training reports the mean.
+    accuracy, measured = said.body["metrics"]["test"]["accuracy"], sum(floors) / len(floors)
     expect(
-        floor.figure is not None and abs(floor.figure - accuracy) < 0.002,
-        f"training reports {accuracy}, the gate measures {floor.figure}",
+        abs(measured - accuracy) < 0.002,
+        f"training reports {accuracy}, the gate measures {measured}",
     )
     stage.adopt(home)
     return Outcome(True, f"test accuracy {accuracy:.3f} in {said.body['seconds']:.0f} s")

@@ -13,7 +13,7 @@ def judge(stage: Stage) -> Outcome:
     workshop = stage.workspace("killed")
     taught = field.taught(stage)
     with field.serving(stage, workshop.home) as server:
-        field.say_by_answer(server, field.asked(stage, server, taught), field.truth(taught))
+        field.say_by_answer(server, field.asked(stage, server, taught), field.labels(taught))
         with field.turning(stage, workshop.home) as engine:
             trainer = field.until(lambda: _trainer(workshop), "a training")
             cycle = field.latest_cycle(workshop)

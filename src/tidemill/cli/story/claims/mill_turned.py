@@ -30,7 +30,7 @@ def judge(stage: Stage) -> Outcome:
         with crowd(server.url, [row.payload for row in taught], form, pause=PAUSE) as people:
             replies = field.asked(stage, server, taught)
             field.until(lambda: any(row.drifted for row in field.drift_verdicts(workshop)), "drift")
-            field.say_by_answer(server, replies, field.truth(taught))
+            field.say_by_answer(server, replies, field.labels(taught))
             cycle = field.until(lambda: field.ended_cycle(workshop), "the end of a cycle")
             expect(cycle.version == workshop.champion().id, f"{cycle.state}: {cycle.reason}")
             healed = _first(people, cycle.version) - onset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.cli.story import field
-from tidemill.cli.story.claim import Claim, Outcome, expect
+from tidemill.cli.story.claim import Broken, Claim, Outcome, expect
 from tidemill.cli.story.stage import Stage
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Verdict
@@ -14,7 +14,7 @@ def judge(stage: Stage) -> Outcome:
     workshop = stage.workspace("poisoned")
     first = workshop.champion().id
     taught = field.taught(stage)
-    flipped = field.half_flipped(field.truth(taught))
+    flipped = field.half_flipped(field.labels(taught))
     with field.serving(stage, workshop.home) as server:
         field.say_by_answer(server, field.asked(stage, server, taught), flipped)
         with field.turning(stage, workshop.home, "trigger.feedback_policy=accept"):
@@ -22,14 +22,17 @@ def judge(stage: Stage) -> Outcome:
     expect(cycle.state == "refused", f"the poisoned cycle is {cycle.state}: {cycle.reason}")
     expect(workshop.champion().id == first, f"{first} is no longer the champion")
     with workshop.ledger.begin(write=False) as unit:
-        checks = {check.name: check for check in unit.get(Verdict, cycle.verdict).checks}
+        checks = unit.get(Verdict, cycle.verdict).checks
         aside = len(unit.feedback(status="quarantined", limit=None))
-    credible = checks["fresh_credible"]
-    expect(not credible.passed, f"it was refused for another reason: {cycle.reason}")
+    # Of several targets, a label of few names may be right by chance in spite of the poison.
+    credible = next((c for c in checks if c.name == "fresh_credible" and not c.passed), None)
+    if credible is None:
+        raise Broken(f"it was refused for another reason: {cycle.reason}")
     with honest.ledger.begin(write=False) as unit:
         said = sum(row.snapshot == twin.snapshot for row in unit.feedback(limit=None))
         everything: list[Feedback] = unit.feedback(limit=None)
-    expect(len(everything) == len(taught), f"the honest twin had {len(everything)} labels")
+    given = sum(len(row.labels) for row in taught)
+    expect(len(everything) == given, f"the honest twin had {len(everything)} labels")
     return Outcome(
         True,
         f"refused: {credible.reason}; {first} stays, {aside} labels are set aside. As many honest "

@@ -1,0 +1,79 @@
+"""`tidemill explain`: which parts of a picture an answer rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.domain.errors import BadPayload, DataError
+from tidemill.occlusion import explain as explained
+from tidemill.occlusion import picture
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="A picture.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where the heat picture goes, a PNG.")],
+    target: Annotated[
+        str | None, typer.Option(help="What is asked about it.", show_default="the first")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Explain this one.", show_default="the answer")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Draw where covering a picture takes the champion's answer away; nothing is logged.
+
+    Example: tidemill explain leaf.jpg --out heat.png
+    """
+    workshop = open_workshop(read_settings(home=home))
+    version = workshop.champion()
+    try:
+        found = explained(workshop.predictor(version), _content(file), target=target, label=label)
+    except BadPayload as error:
+        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
+    try:
+        out.write_bytes(picture(found))
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+    row, column = found.strongest
+    drop = float(found.drops[row, column])
+    if as_json:
+        emit(
+            {
+                "version": version.id,
+                "file": str(file),
+                "out": str(out),
+                "target": found.target,
+                "label": found.label,
+                "probability": found.probability,
+                "drops": found.drops.tolist(),
+                "strongest": {"row": row, "column": column, "drop": drop},
+            }
+        )
+        return
+    rows, columns = found.drops.shape
+    OUT.print(
+        f"{found.target}: {found.label} ({found.probability:.3f}), answered by {version.id}. "
+        f"Covering row {row + 1} of {rows}, column {column + 1} of {columns} takes {drop:.3f} "
+        f"of it away. {out} shows it.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def register(app: typer.Typer) -> None:
+    app.command("explain")(explain)

@@ -1,0 +1,233 @@
+"""Graphs: nodes with features and links become arrays, alone or joined to a stored graph."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidemill.codecs.codec import Arrays, Fingerprint, Payload
+from tidemill.codecs.columns import shown
+from tidemill.codecs.graph_payload import GraphPayload
+from tidemill.codecs.neighbourhood import Graph, Joined, Subgraph
+from tidemill.codecs.nodes import Sent, node_payload, one_node, read_payload
+from tidemill.codecs.sparse import Ints, Nodes, owner
+from tidemill.codecs.stored import packed, unpacked
+from tidemill.domain.errors import BadPayload
+from tidemill.validation import validated
+
+_Count = Annotated[int, Field(strict=True, ge=1)]
+_TOLD = 3
+"""Lost links that a remark names."""
+
+
+class GraphConfig(BaseModel):
+    """The codec's configuration.
+
+    A node has `features` features; with `normalise` they are divided by the sum of their
+    magnitudes. Of a stored graph the neighbourhood of `hops` links is read: one more than the
+    model has layers, for what it measures of a node by its neighbours' answers. The limits are
+    those of one payload: `max_edges` counts distinct edges that it names and every link to an
+    unknown node; links as they are written, of which an edge may have two, are at most twice as
+    many. `stored` is the stored graph: its canonical payload, by zlib, in base64.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: _Count
+    normalise: Annotated[bool, Field(strict=True)] = True
+    hops: Annotated[int, Field(strict=True, ge=1, le=64)] = 3
+    max_nodes: _Count = 100_000
+    max_edges: _Count = 1_000_000
+    max_bytes: _Count = 100_000_000
+    stored: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphItem:
+    """A payload that was read: `asked` int64 [q] are the places in `part` of what `names` names.
+
+    `degrees` counts the distinct neighbours of each, itself excluded.
+    """
+
+    names: tuple[str, ...]
+    part: Subgraph
+    asked: Ints
+    degrees: Ints
+    remarks: tuple[str, ...] = ()
+
+
+class GraphCodec:
+    """Fulfils `ManyCodec` for graphs. Nothing of it changes after it was made: threads may share
+    one.
+
+    An example of a graph is a node: a payload of exactly one, with its features and links. A
+    payload that is no whole graph is joined to the stored graph; see `neighbourhood.Joined`.
+    """
+
+    kind = "graph"
+    payload: type[Payload] = GraphPayload
+
+    def __init__(self, settings: GraphConfig) -> None:
+        """Raises UsageError when `stored` holds no whole graph of so many features."""
+        self.settings = settings
+        self._stored = unpacked(settings.stored, settings.features)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The codec that `config` describes; see GraphConfig for the keys. Raises UsageError."""
+        return cls(validated(GraphConfig, config))
+
+    def config(self) -> dict[str, Any]:
+        """Plain values that rebuild this codec."""
+        return self.settings.model_dump(mode="json")
+
+    def storing(self, payload: bytes) -> Self:
+        """The same codec with this whole graph stored, however large it is.
+
+        Raises BadPayload when it is no whole graph.
+        """
+        stored = packed(payload)
+        Nodes(read_payload(payload).objects, self.settings.features)
+        return type(self)(self.settings.model_copy(update={"stored": stored}))
+
+    def read(self, payload: bytes) -> GraphItem:
+        """Decode the nodes asked for and what is around them. Raises BadPayload."""
+        sent = self._sent(payload)
+        nodes = Nodes(sent.objects, self.settings.features)
+        if sent.whole:
+            graph = Graph(nodes)
+            self._bound("edges", graph.edge_count, self.settings.max_edges)
+            part = graph.subgraph()
+            return _item(sent.names, part, np.arange(part.size))
+        joined = Joined(self._stored, nodes)
+        self._bound("edges", joined.edge_count + joined.lost_count, self.settings.max_edges)
+        part, asked = joined.around(sent.names, self.settings.hops)
+        return _item(sent.names, part, asked, _remarks(joined))
+
+    def encode(self, items: Sequence[GraphItem]) -> Arrays:
+        """The graphs side by side, N nodes in all.
+
+        `features` float32 [N, F]; `edges` int64 [E, 2], from and to, in both directions and with
+        a self-loop for every node; `asked` int64 [q], the rows to answer, in the items' order.
+        """
+        starts = np.cumsum([0, *(item.part.size for item in items)]).tolist()
+        features = np.zeros((starts[-1], self.settings.features), np.float32)
+        loops = np.arange(starts[-1])
+        edges, asked = [], []
+        for start, item in zip(starts, items, strict=False):
+            part, values = item.part, item.part.values
+            if self.settings.normalise:
+                sums = np.bincount(part.rows, np.abs(values), part.size)
+                values = values / sums[part.rows]
+            features[part.rows + start, part.columns] = values
+            edges.append(part.edges + start)
+            asked.append(item.asked + start)
+        return {
+            "features": features,
+            "edges": np.concatenate([*edges, np.stack([loops, loops], axis=1)]),
+            "asked": np.concatenate([np.empty(0, np.int64), *asked]),
+        }
+
+    def names(self, item: GraphItem) -> tuple[str, ...]:
+        """The ids of the nodes asked for, in the payload's order."""
+        return item.names
+
+    def measures(self, item: GraphItem) -> list[dict[str, float]]:
+        """Per node asked for: `degree`, distinct neighbours without itself, and `density`, the
+        share of its features that are not zero."""
+        there = np.bincount(item.part.rows, minlength=item.part.size)[item.asked]
+        density = (there / self.settings.features).tolist()
+        degrees = item.degrees.astype(np.float64).tolist()
+        return [
+            {"degree": degree, "density": share}
+            for degree, share in zip(degrees, density, strict=True)
+        ]
+
+    def features(self, item: GraphItem) -> dict[str, float]:
+        """The first of `measures`."""
+        return self.measures(item)[0]
+
+    def remarks(self, item: GraphItem) -> tuple[str, ...]:
+        """What the sender must know: which links lead nowhere."""
+        return item.remarks
+
+    def parts(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
+        """The examples of nodes asked for: their features, and their links as far as either end
+        or the stored graph tells them. Links to unknown nodes are kept.
+
+        Raises BadPayload when the payload does not ask for one of them.
+        """
+        sent = self._sent(payload)
+        if strange := set(names).difference(sent.names):
+            raise BadPayload(f"The payload does not ask for a node {shown(min(strange))}.")
+        nodes = Nodes(sent.objects, self.settings.features)
+        places = {id: place for place, id in enumerate(nodes.ids)}
+        stored = None if sent.whole else self._stored
+        links: dict[str, set[str]] = {name: set() for name in names}
+        for name in links.keys() & places.keys():
+            links[name].update(nodes.links_of(places[name]))
+        for at in [at for at, tail in enumerate(nodes.links) if tail in links]:
+            links[nodes.links[at]].add(nodes.ids[owner(nodes.link_starts, at)])
+        examples = []
+        for name in names:
+            features = nodes.features(places[name]) if name in places else self._known(name)
+            beside = links[name].union(stored.neighbours(name) if stored else ())
+            examples.append(node_payload(name, features, beside))
+        return examples
+
+    def fingerprint(self, payload: bytes) -> Fingerprint:
+        """Of an example: two nodes are the same when their ids are, whatever else is told of them.
+
+        `exact` is the sha256 of the id, `near` a part of it, so that no two ids are near. Raises
+        BadPayload, also when the payload is not exactly one node with its features.
+        """
+        self._sent(payload)
+        node = one_node(payload)
+        Nodes([node], self.settings.features)
+        digest = hashlib.sha256(node["id"].encode()).digest()
+        return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))
+
+    def _known(self, name: str) -> dict[int, float]:
+        """The features of a stored node. Raises BadPayload."""
+        return self._stored.nodes.features(self._stored.place(name))
+
+    def _sent(self, payload: bytes) -> Sent:
+        """The payload, in its limits of bytes, nodes and links. Raises BadPayload."""
+        self._bound("bytes", len(payload), self.settings.max_bytes)
+        sent = read_payload(payload)
+        self._bound("nodes", len(sent.names), self.settings.max_nodes)
+        links = sum(len(node.get("links", ())) for node in sent.objects)
+        self._bound("links", links, 2 * self.settings.max_edges)
+        return sent
+
+    @staticmethod
+    def _bound(what: str, count: int, most: int) -> None:
+        if count > most:
+            raise BadPayload(
+                f"The graph has {count:,} {what}; the limit is {most:,}.",
+                hint="Send a smaller graph.",
+            )
+
+
+def _item(
+    names: tuple[str, ...], part: Subgraph, asked: Ints, remarks: tuple[str, ...] = ()
+) -> GraphItem:
+    degrees = np.bincount(part.edges[:, 0], minlength=part.size)[asked]
+    return GraphItem(names, part, asked, degrees, remarks)
+
+
+def _remarks(joined: Joined) -> tuple[str, ...]:
+    lost = joined.lost_count
+    if not lost:
+        return ()
+    told = ", ".join(f"{shown(start)} to {shown(end)}" for start, end in joined.lost(_TOLD))
+    more = ", ..." if lost > _TOLD else ""
+    return (
+        f"Links to nodes that neither the payload nor the stored graph has were left out:"
+        f" {lost:,} ({told}{more}).",
+    )

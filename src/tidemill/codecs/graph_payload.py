@@ -1,0 +1,79 @@
+"""Nodes of a graph inside JSON, as a request holds them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from tidemill.codecs.codec import Payload
+from tidemill.codecs.nodes import LONGEST_ID, parsed, written
+from tidemill.domain.errors import BadPayload
+
+_Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+_FEATURES = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        {"type": "object", "additionalProperties": {"type": "number"}},
+    ]
+}
+
+
+class Node(BaseModel):
+    """A node that is sent with what is known of it. The codec judges the features: it names the
+    node that is at fault."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: _Id = Field(examples=["35"])
+    features: Annotated[list[Any] | dict[str, Any], WithJsonSchema(_FEATURES)] = Field(
+        default=[], description="The positions that are 1, ascending; or position to number."
+    )
+    links: list[_Id] = Field(
+        default=[], description="Ids of neighbours. A link named by either end is one edge."
+    )
+
+
+# Told apart by their JSON, so that a fault is that of the kind which was meant.
+_Sent = Annotated[
+    Annotated[_Id, Tag("id")] | Annotated[Node, Tag("node")],
+    Discriminator(lambda node: "id" if isinstance(node, str) else "node"),
+]
+
+
+class GraphPayload(Payload):
+    """Nodes inside JSON. Each of them is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    nodes: list[_Sent] = Field(
+        min_length=1,
+        description="Nodes, and ids of nodes of the stored graph.",
+        examples=[[{"id": "new", "features": [3, 17, 120], "links": ["35"]}, "1033"]],
+    )
+    whole: bool = Field(
+        default=False,
+        description="The nodes are a graph of their own, not joined to the stored one.",
+    )
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Self:
+        """The nodes. Raises BadPayload; canonical bytes come back as they are."""
+        try:
+            return cls.model_validate(parsed(payload))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BadPayload(f"The graph's {where} does not fit: {first['msg']}.") from error
+
+    def to_bytes(self) -> bytes:
+        """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
+        return written(self.model_dump(exclude=None if self.whole else {"whole"}))

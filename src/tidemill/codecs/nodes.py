@@ -1,0 +1,188 @@
+"""Nodes of a graph as JSON: how they are sent, checked one by one, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tidemill.codecs.columns import shown
+from tidemill.domain.errors import BadPayload
+
+LONGEST_ID = 200
+"""Characters."""
+
+_KEYS = {"features", "id", "links"}
+_FORM = 'Send {"nodes": [{"id": ..., "features": [...], "links": [...]}, ...]}.'
+_TOLD = (list, dict)
+"""How features are told."""
+_EXACT = 2**53
+"""Up to here every whole number is a float of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A payload whose form was checked, and nothing that takes the number of features.
+
+    `names` are the ids asked for, all different, in order; `objects` those of them that came as
+    nodes: `{"id": str, "features": list | dict, "links": list}`, features and links optional.
+    """
+
+    names: tuple[str, ...]
+    objects: list[dict[str, Any]]
+    whole: bool
+
+
+def parsed(payload: bytes) -> dict[str, Any]:
+    """The JSON object of a payload. Raises BadPayload."""
+    try:
+        content = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise BadPayload(f"The graph is not JSON: {error}.", hint=_FORM) from error
+    if not isinstance(content, dict):
+        raise BadPayload("The graph is no JSON object.", hint=_FORM)
+    return content
+
+
+def read_payload(payload: bytes) -> Sent:
+    """The nodes of a payload. Raises BadPayload that names the node."""
+    content = parsed(payload)
+    if strange := sorted(content.keys() - {"nodes", "whole"}):
+        raise BadPayload(f"A graph has no {shown(strange[0])}.", hint=_FORM)
+    nodes, whole = content.get("nodes"), content.get("whole", False)
+    if not isinstance(nodes, list) or not nodes:
+        raise BadPayload("A graph has 'nodes', a list of at least one.", hint=_FORM)
+    if not isinstance(whole, bool):
+        raise BadPayload(f"'whole' is true or false, not {shown(whole)}.")
+    names = tuple([_name(node, place) for place, node in enumerate(nodes)])
+    objects = [node for node in nodes if isinstance(node, dict)]
+    if whole and len(objects) < len(nodes):
+        name = next(node for node in nodes if isinstance(node, str))
+        raise BadPayload(
+            f"The node {shown(name)} of a whole graph has an id and nothing else.",
+            hint="Send its features and links, or leave 'whole' out to ask about the stored graph.",
+        )
+    refuse_repeats(names)
+    return Sent(names, objects, whole)
+
+
+def one_node(payload: bytes) -> dict[str, Any]:
+    """The node of an example's payload. Raises BadPayload when it is not exactly one node."""
+    sent = read_payload(payload)
+    if len(sent.names) != 1 or not sent.objects:
+        raise BadPayload(
+            f"The graph has {len(sent.names):,} nodes; an example is one, with its features.",
+            hint="Send every node in a payload of its own.",
+        )
+    return sent.objects[0]
+
+
+def refuse_repeats(names: Iterable[str]) -> None:
+    """Raises BadPayload that names the first id that came before."""
+    given = list(names)
+    if len(set(given)) == len(given):
+        return
+    seen: set[str] = set()
+    for name in given:
+        if name in seen:
+            raise BadPayload(f"Two nodes have the id {shown(name)}.")
+        seen.add(name)
+
+
+def node_payload(
+    id: str, features: Iterable[int] | Mapping[int, float], links: Iterable[str]
+) -> bytes:
+    """The canonical payload of one node: an example of a graph.
+
+    `features` are the positions that are 1, or position to number. They are written by position,
+    links by id; what is twice there, zero or a link to itself is left out. Raises BadPayload for
+    what JSON in UTF-8 cannot write.
+    """
+    return written({"nodes": [node_object(id, features, links)]})
+
+
+def node_object(
+    id: str, features: Iterable[int] | Mapping[int, float], links: Iterable[str]
+) -> dict[str, Any]:
+    """What `node_payload` writes."""
+    return {
+        "features": _features(features),
+        "id": id,
+        "links": sorted({link for link in links if link != id}),
+    }
+
+
+def whole_payload(payloads: Iterable[bytes]) -> bytes:
+    """Nodes' payloads made one whole graph, in their order; the payload is canonical.
+
+    A link to a node that is not among them is left out. Raises BadPayload for a payload that is
+    not one node, and for two nodes with one id.
+    """
+    nodes = [one_node(payload) for payload in payloads]
+    refuse_repeats(node["id"] for node in nodes)
+    names = {node["id"] for node in nodes}
+    kept = [
+        {
+            "features": node.get("features", []),
+            "id": node["id"],
+            "links": [link for link in node.get("links", []) if link in names],
+        }
+        for node in nodes
+    ]
+    return written({"nodes": kept, "whole": True})
+
+
+def written(content: Mapping[str, Any]) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises BadPayload."""
+    try:
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise BadPayload(f"The graph holds what JSON in UTF-8 cannot write: {error}.") from error
+
+
+def _features(features: Iterable[int] | Mapping[int, float]) -> list[int] | dict[str, float]:
+    if not isinstance(features, Mapping):
+        return sorted({int(position) for position in features})
+    there = {int(position): float(value) for position, value in features.items() if value}
+    if all(value == 1 for value in there.values()):
+        return sorted(there)
+    return {str(position): _number(value) for position, value in there.items()}
+
+
+def _number(value: float) -> float:
+    # 2 and 2.0 are one number, so they are written alike.
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+def _name(node: object, place: int) -> str:
+    if isinstance(node, str):
+        return _checked_id(node, place)
+    if not isinstance(node, dict):
+        raise BadPayload(f"nodes[{place}] is neither a node nor the id of one.", hint=_FORM)
+    name = _checked_id(node.get("id"), place)
+    if not node.keys() <= _KEYS:
+        strange = sorted(node.keys() - _KEYS)
+        raise BadPayload(f"The node {shown(name)} has {shown(strange[0])}.", hint=_FORM)
+    if not isinstance(node.get("features", []), _TOLD):
+        raise BadPayload(
+            f"The features of the node {shown(name)} are neither a list nor an object.",
+            hint="List the positions that are 1, or send an object of position and number.",
+        )
+    if not isinstance(node.get("links", []), list):
+        raise BadPayload(f"The links of the node {shown(name)} are no list of ids.")
+    return name
+
+
+def _checked_id(id: object, place: int) -> str:
+    """The id itself, when it can be one. Raises BadPayload that names the place."""
+    if not isinstance(id, str):
+        raise BadPayload(
+            f"nodes[{place}] has no id that is text.", hint='Put numbers into quotes: "id": "35".'
+        )
+    if not 1 <= len(id) <= LONGEST_ID:
+        raise BadPayload(
+            f"nodes[{place}] has an id of {len(id):,} characters; it has 1 to {LONGEST_ID}."
+        )
+    return id

@@ -1,0 +1,101 @@
+"""Nodes from a folder with a `.content` and a `.cites` file, as Cora is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from tidemill.codecs.citations import Citations, read_citations
+from tidemill.domain.errors import BadPayload, DataError
+from tidemill.domain.types import Example, Split, payload_id
+
+Parting = Literal["original", "hash"]
+ORIGINAL: tuple[tuple[Split, range], ...] = (
+    ("train", range(140)),
+    ("val", range(200, 500)),
+    ("anchor", range(500, 1500)),
+)
+"""The nodes of each split by their place in the file, as the original has it."""
+
+
+class CitationFiles:
+    """The nodes of such a folder, in the file's order. Fulfils `domain.ports.Source`.
+
+    With the split `original`, whatever is in none of its ranges is seen as a neighbour and its
+    label is left out; with `hash`, Tidemill parts the nodes. A folder may hold one file of each
+    kind. Raises DataError with the file and the line for whatever does not fit, also when nodes
+    have other than `features` features.
+    """
+
+    name = "files"
+
+    def __init__(
+        self, path: Path, target: str, *, features: int, split: Parting = "original"
+    ) -> None:
+        self.path = path
+        self.target = target
+        self.features = features
+        self.split = split
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """A folder is there already, or its owner is told so when it is read."""
+
+    def __len__(self) -> int:
+        """How many nodes there are. Raises DataError."""
+        return len(self._read().ids)
+
+    def examples(self) -> Iterator[Example]:
+        """Every node. Raises DataError."""
+        content, graph = self._file("content"), self._read()
+        splits = self._splits(len(graph.ids))
+        for at, (id, payload) in enumerate(graph.examples()):
+            learnt = splits is None or at in splits
+            yield Example(
+                id=payload_id(payload),
+                payload=payload,
+                labels={self.target: graph.labels[id]} if learnt else {},
+                source=self.name,
+                origin=f"{content.name} node {id}",
+                split=None if splits is None else splits.get(at, "train"),
+            )
+
+    def _read(self) -> Citations:
+        content, cites = self._file("content"), self._file("cites")
+        try:
+            graph = read_citations(content.read_bytes(), cites.read_bytes(), features=self.features)
+        except BadPayload as error:
+            # The reader knows which of the two it read, and not how it is called.
+            kind, _, rest = error.message.partition(" line ")
+            named = {"content": content.name, "cites": cites.name}.get(kind)
+            told = f"{named} line {rest}" if named else error.message
+            raise DataError(told, hint=error.hint) from error
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        if not graph.labels:
+            raise DataError(
+                f"{content.name} has no labels to learn from.",
+                hint="The label is the last field of a line.",
+            )
+        return graph
+
+    def _file(self, suffix: str) -> Path:
+        if not self.path.is_dir():
+            raise DataError(f"No folder at {self.path}.", hint="Give the folder with the files.")
+        found = sorted(self.path.glob(f"*.{suffix}"))
+        if len(found) != 1:
+            raise DataError(
+                f"{self.path} holds {len(found)} .{suffix} files.",
+                hint="Give a folder with one .content and one .cites file.",
+            )
+        return found[0]
+
+    def _splits(self, nodes: int) -> dict[int, Split] | None:
+        if self.split == "hash":
+            return None
+        if nodes < ORIGINAL[-1][1].stop:
+            raise DataError(
+                f"The original's split takes {ORIGINAL[-1][1].stop:,} nodes; there are {nodes:,}.",
+                hint="Choose data.split=hash.",
+            )
+        return {at: split for split, places in ORIGINAL for at in places}

@@ -1,0 +1,44 @@
+"""What the names of class folders say."""
+
+from __future__ import annotations
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Labels
+
+SEPARATOR = "___"
+
+
+def plant_labels(name: str) -> Labels:
+    """The three labels of a leaf: `Grape___Black_rot` is that class, a grape, and has black rot.
+
+    The plant stands before the first separator. Raises DataError for a name without both parts.
+    """
+    plant, separator, disease = name.partition(SEPARATOR)
+    if not (plant and separator and disease):
+        raise DataError(
+            f"The class {name!r} does not name a plant and a disease.",
+            hint=f"Call it Plant{SEPARATOR}disease, such as Grape{SEPARATOR}healthy.",
+        )
+    return {"class": name, "disease": disease, "plant": plant}
+
+
+def merged_plant_labels(known: Labels, said: Labels) -> Labels:
+    """The three labels of a leaf that had those of `known` once somebody has said these.
+
+    A class that is said decides all three. Otherwise plant and disease decide the class, what is
+    said before what was known; while one of them is open, nothing follows. Raises DataError when
+    the class that is said is of another plant or disease than is said.
+    """
+    if "class" in said:
+        labels = plant_labels(said["class"])
+        for target, label in sorted(said.items()):
+            if labels.get(target, label) != label:
+                raise DataError(
+                    f"The class {said['class']!r} contradicts the {target} {label!r}.",
+                    hint="Give one of them again.",
+                )
+        return labels
+    both = {**known, **said}
+    if "plant" not in both or "disease" not in both:
+        return both
+    return {**both, "class": f"{both['plant']}{SEPARATOR}{both['disease']}"}

@@ -1,0 +1,168 @@
+"""Nodes from a table of features and a list of edges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tidemill.codecs.nodes import node_payload
+from tidemill.data.folder import SPLIT_NAMES
+from tidemill.data.links import Links
+from tidemill.data.rows import Row, Rows, spelled
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Example, Split, payload_id
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeColumns:
+    """The columns of the table of nodes, `count` features in all.
+
+    Features are the columns PREFIX1 to PREFIXcount, one number each; or, where `words` names a
+    column, the positions there that are 1, counted from 0: text with blanks between, or a list,
+    each position once.
+    `split` may be empty, which leaves the choice to Tidemill.
+    """
+
+    count: int
+    id: str = "id"
+    label: str = "label"
+    prefix: str = "f"
+    words: str = ""
+    split: str = ""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        features = (self.words,) if self.words else self.numbers
+        return (self.id, self.label, *((self.split,) if self.split else ()), *features)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}{at}" for at in range(1, self.count + 1))
+
+
+class NodeRows:
+    """One node a row, linked by the rows of another file. Fulfils `domain.ports.Source`.
+
+    A node without a label is seen as a neighbour and never learnt from; it belongs to train. Ids
+    and edges are held, and one row. Rows that share an id are given as they are: the checks of
+    the data find them and name both. Raises DataError with the file and the line for a link to no
+    node, an empty id, what is no number or no split, and a position that is not below `count` or
+    is there twice.
+    """
+
+    name = "table"
+
+    def __init__(
+        self,
+        nodes: Rows,
+        edges: Rows,
+        target: str,
+        columns: NodeColumns,
+        *,
+        ends: tuple[str, str] = ("source", "target"),
+    ) -> None:
+        self.nodes = nodes
+        self.edges = edges
+        self.target = target
+        self.columns = columns
+        self.ends = ends
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Files are there already, or their owner is told so when they are read."""
+
+    def examples(self) -> Iterator[Example]:
+        """Every node, in the table's order. Raises DataError."""
+        links = self._links()
+        for row in self.nodes.read(self.columns.all):
+            try:
+                yield self._example(row, links)
+            except DataError as error:
+                raise _at(self.nodes, row, error) from error
+
+    def __len__(self) -> int:
+        """How many nodes there are now: one more reading of their ids. Raises DataError."""
+        return sum(1 for _ in self._ids())
+
+    def _ids(self) -> Iterator[str]:
+        for row in self.nodes.read([self.columns.id]):
+            id = spelled(row.values.get(self.columns.id))
+            if not id:
+                raise DataError(f"{self.nodes.name} {row.place}: the node has no id.")
+            yield id
+
+    def _links(self) -> Links:
+        links = Links(self._ids())
+        if not len(links):
+            raise DataError(f"{self.nodes.name} holds no node.")
+        for row in self.edges.read(self.ends):
+            one, other = (spelled(row.values.get(end)) for end in self.ends)
+            try:
+                links.add(one, other)
+            except DataError as error:
+                raise _at(self.edges, row, error) from error
+        return links
+
+    def _example(self, row: Row, links: Links) -> Example:
+        columns, values = self.columns, row.values
+        id, label = spelled(values.get(columns.id)), spelled(values.get(columns.label))
+        payload = node_payload(id, _features(columns, values), links.of(id))
+        return Example(
+            id=payload_id(payload),
+            payload=payload,
+            labels={self.target: label} if label else {},
+            source=self.name,
+            origin=f"{self.nodes.name} {row.place}",
+            split=_split(columns, values) if label else "train",
+        )
+
+
+def _features(columns: NodeColumns, values: Mapping[str, Any]) -> dict[int, float]:
+    if columns.words:
+        held = values.get(columns.words)
+        words = held if isinstance(held, list) else spelled(held).split()
+        return dict.fromkeys(_positions(columns, words), 1.0)
+    return {at: _number(float, name, values.get(name)) for at, name in enumerate(columns.numbers)}
+
+
+def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
+    seen: set[int] = set()
+    for word in words:
+        position = _number(int, columns.words, word)
+        if not 0 <= position < columns.count:
+            raise DataError(
+                f"the column {columns.words!r} holds {position}, which is not in"
+                f" 0..{columns.count - 1}"
+            )
+        if position in seen:
+            raise DataError(f"the column {columns.words!r} holds {position} twice")
+        seen.add(position)
+        yield position
+
+
+def _number(kind: Callable[[str], Number], column: str, value: object) -> Number:
+    text = spelled(value)
+    try:
+        # Python would take 1_000.
+        number = kind("" if "_" in text else text)
+    except ValueError as error:
+        raise DataError(f"the column {column!r} holds no number but {value!r}") from error
+    if not math.isfinite(number):
+        raise DataError(f"the number in {column!r} is not finite")
+    return number
+
+
+def _split(columns: NodeColumns, values: Mapping[str, Any]) -> Split | None:
+    named = spelled(values.get(columns.split)).lower() if columns.split else ""
+    if named and named not in SPLIT_NAMES:
+        raise DataError(
+            f"there is no split {named!r}", hint=f"Use one of {', '.join(SPLIT_NAMES)}."
+        )
+    return SPLIT_NAMES[named] if named else None
+
+
+def _at(rows: Rows, row: Row, error: DataError) -> DataError:
+    return DataError(f"{rows.name} {row.place}: {error.message.rstrip('.')}.", hint=error.hint)

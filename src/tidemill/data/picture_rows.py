@@ -1,0 +1,159 @@
+"""Pictures within Parquet files, as the Hugging Face hub keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tidemill.data.row_source import LabelColumn, Part, RowSource
+from tidemill.data.rows import Row, require, spelled
+from tidemill.domain.errors import DataError
+from tidemill.domain.types import Split
+
+BATCH = 8
+METADATA = b"huggingface"
+
+
+class PictureRows:
+    """The rows of one file, a few at a time, counted from 1. Fulfils `rows.Rows`.
+
+    Memory holds BATCH pictures and one page of the column, however large file and row group are.
+
+    The column `image` is a struct with the field `bytes`, or binary. The value of `label` is given
+    as the name of its class: what the column holds, if that is text, else the name at that place
+    in the list that the file's metadata has (`datasets` calls it ClassLabel) or that is given as
+    `classes`.
+    """
+
+    def __init__(self, path: Path, *, image: str, label: str, classes: Sequence[str] = ()) -> None:
+        self.path = path
+        self.image = image
+        self.label = label
+        self.classes = tuple(classes)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def read(self, columns: Sequence[str]) -> Iterator[Row]:
+        """These columns of every row. Raises DataError with the file, and the row it came to."""
+        wanted = list(dict.fromkeys([*columns, self.image, self.label]))
+        number = 0
+        try:
+            # Mapped, because a reader of streams holds a whole row group's column: the hub puts
+            # up to a thousand pictures into one.
+            with pq.ParquetFile(self.path, memory_map=True) as file:
+                schema = file.schema_arrow
+                require(wanted, schema.names, self.name)
+                holds = self._holds(schema.field(self.image).type)
+                names = self._names(schema)
+                read = [holds if column == self.image else column for column in wanted]
+                for batch in file.iter_batches(batch_size=BATCH, columns=read):
+                    for values in batch.to_pylist():
+                        number += 1
+                        place = f"row {number}"
+                        picture = values[self.image]
+                        if holds != self.image:
+                            picture = picture and picture["bytes"]
+                        label = self._label(values[self.label], names, place)
+                        yield Row(place, values | {self.image: picture, self.label: label})
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self.name} cannot be read after row {number}: {error}.") from error
+
+    def _holds(self, kind: Any) -> str:
+        """The path of the column, as Parquet calls it, that has the bytes."""
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return self.image
+        if pa.types.is_struct(kind) and "bytes" in [field.name for field in kind]:
+            return f"{self.image}.bytes"
+        raise DataError(
+            f"The column {self.image!r} of {self.name} holds no pictures but {kind}.",
+            hint="Pictures are bytes, or a struct of bytes and path.",
+        )
+
+    def _names(self, schema: Any) -> tuple[str, ...]:
+        """The names of the classes by their numbers; none where the column holds them itself."""
+        if pa.types.is_string(kind := schema.field(self.label).type) or pa.types.is_large_string(
+            kind
+        ):
+            return ()
+        found = _class_names((schema.metadata or {}).get(METADATA, b"{}"), self.label)
+        if found and self.classes and found != self.classes:
+            raise DataError(
+                f"{self.name} calls its classes {', '.join(found)}.",
+                hint=f"Leave out the list that was given: {', '.join(self.classes)}.",
+            )
+        if not (names := found or self.classes):
+            raise DataError(
+                f"{self.name} numbers the classes in {self.label!r} and does not name them.",
+                hint="Give their names in order: data.classes=[...].",
+            )
+        return names
+
+    def _label(self, value: Any, names: Sequence[str], place: str) -> str:
+        label = spelled(value)
+        if not names or not label:
+            return label
+        if not label.isdecimal() or int(label) >= len(names):
+            # The hub writes -1 where a label is kept back.
+            raise DataError(
+                f"{self.name} {place}: {self.label!r} is {label}, which is no class.",
+                hint=f"The classes are numbered from 0 to {len(names) - 1}.",
+            )
+        return names[int(label)]
+
+
+@dataclass(frozen=True)
+class PictureColumn:
+    """A column of picture files. The payload is the file's bytes as they are."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def payload(self, values: Mapping[str, Any]) -> bytes | None:
+        value = values.get(self.column)
+        if value is not None and not isinstance(value, bytes):
+            raise DataError(f"the column {self.column!r} holds no bytes but {value!r:.40}")
+        return value or None
+
+
+def picture_source(
+    name: str,
+    files: Mapping[Split, Sequence[Path]],
+    target: str,
+    *,
+    image: str = "image",
+    label: str = "label",
+    classes: Sequence[str] = (),
+) -> RowSource:
+    """The pictures of Parquet files, those of each split in the order of its files.
+
+    One batch of rows is held at a time. A row without picture or label is an error that names it.
+    """
+    parts = [
+        Part(PictureRows(path, image=image, label=label, classes=classes), split)
+        for split, paths in files.items()
+        for path in paths
+    ]
+    return RowSource(name, parts, PictureColumn(image), {target: LabelColumn(label)})
+
+
+def _class_names(metadata: bytes, column: str) -> tuple[str, ...]:
+    """What `datasets` (2.x and later) writes into a schema: info > features > column > names."""
+    try:
+        feature = json.loads(metadata)["info"]["features"][column]
+        names = feature["names"] if feature.get("_type") == "ClassLabel" else []
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Whatever else somebody keeps under that key names no classes.
+        return ()
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(names) if named else ()

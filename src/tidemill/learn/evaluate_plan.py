@@ -1,0 +1,18 @@
+"""What an evaluation does besides scoring the splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.domain.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatePlan:
+    """`pictures` of validation are judged again under every corruption; 0 leaves that out."""
+
+    pictures: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pictures < 0:
+            raise UsageError(f"An evaluation cannot use pictures={self.pictures}.")

@@ -1,0 +1,159 @@
+"""From a snapshot of nodes to the files of a bundle: the whole of one training on a graph.
+
+All nodes of the snapshot are one graph, which the bundle's codec stores. The labels of `train` are
+learnt from, those of `val` choose, and those of the anchor are read once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidemill.bundle import TOLERANCE, Golden
+from tidemill.codecs.codec import Arrays, Codec
+from tidemill.codecs.graph import GraphCodec
+from tidemill.data.opened import OpenSnapshot
+from tidemill.domain.errors import DataError, UsageError
+from tidemill.domain.types import Example, Run, Split
+from tidemill.learn.answers import Answers
+from tidemill.learn.assembly import Labels, Learnt, assemble, told
+from tidemill.learn.calibrate import fit_temperature
+from tidemill.learn.golden import choose, collect
+from tidemill.learn.inference import Outputs
+from tidemill.learn.network import Network, logits_of
+from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
+from tidemill.learn.node_fit import fit_nodes
+from tidemill.learn.node_plan import NodePlan
+from tidemill.learn.node_split import NodeGraph, NodeSplit, read_graph
+from tidemill.learn.plan import ExportPlan
+from tidemill.learn.progress import Progress
+from tidemill.learn.strange_graphs import strange_graphs
+from tidemill.learn.trained import Trained
+from tidemill.predictor import softmax
+from tidemill.staging import staged
+
+Build = Callable[[Mapping[str, Any], Labels], Network]
+"""A recipe's factory: the resolved experiment and the label names to an untrained network."""
+
+
+def train_nodes(
+    build: Build,
+    run: Run,
+    snapshot: OpenSnapshot,
+    codec: Codec[Any],
+    *,
+    description: str,
+    parent: str | None,
+    scratch: Path,
+    progress: Progress,
+) -> Trained:
+    """Train the network of graphs that `build` makes; `learn.trained.Train` tells of the rest.
+
+    The group `train` of the configuration is a NodePlan. Raises UsageError for another codec than
+    that of graphs and for int8; DataError when a split has no labelled node, when the export does
+    not answer as the network does, and when a golden sample's neighbourhood is answered
+    otherwise than the whole graph.
+    """
+    if not isinstance(codec, GraphCodec):
+        raise UsageError(f"Nodes are read by the codec graph, not by {codec.kind}.")
+    if ExportPlan(**run.config.get("export", {})).precision == "int8":
+        raise UsageError("int8 is not offered for graphs.", hint="Use export.precision=fp32.")
+    plan = NodePlan(**run.config["train"])
+    network = build(run.config, snapshot.labels)
+    progress.stage("encode")
+    graph = read_graph(snapshot, codec)
+    progress.step(snapshot.count(), snapshot.count())
+    progress.stage("train")
+    fitted = fit_nodes(network, graph, plan, seed=run.seed, progress=told(progress))
+    progress.stage("judge")
+    outputs = infer_nodes(fitted.network, graph.arrays)
+    temperatures = _temperatures(fitted.network, outputs, graph.splits["val"])
+    judged: dict[Split, Answers] = {
+        name: Answers.of(_rows(outputs, split), split, temperatures, snapshot.labels)
+        for name, split in graph.splits.items()
+        if name != "train"
+    }
+    samples, around = _golden(snapshot, graph, judged["val"], fitted.network, temperatures)
+    with staged(scratch) as folder:
+        path = folder / "model.onnx"
+        export_nodes(fitted.network, temperatures, path, codec.settings.features)
+        proved = parity_nodes(
+            fitted.network, temperatures, path, _compared(graph, around, codec.settings.features)
+        )
+        exported = path.read_bytes()
+    learnt = Learnt(
+        graph=exported,
+        weights=fitted.weights,
+        history=[row.nll for row in fitted.history],
+        best_epoch=fitted.best_epoch,
+        temperatures=temperatures,
+        parity=proved,
+        judged=judged,
+        golden=samples,
+    )
+    return assemble(
+        learnt, run, graph.codec, snapshot.labels, description=description, parent=parent
+    )
+
+
+def _rows(outputs: Outputs, split: NodeSplit) -> Outputs:
+    return {name: rows[split.places] for name, rows in outputs.items()}
+
+
+def _temperatures(network: Network, outputs: Outputs, val: NodeSplit) -> dict[str, float]:
+    answered = _rows(outputs, val)
+    return {
+        target: fit_temperature(answered[logits_of(target)], val.labels[target])
+        for target in network.targets
+    }
+
+
+def _golden(
+    snapshot: OpenSnapshot,
+    graph: NodeGraph,
+    judged: Answers,
+    network: Network,
+    temperatures: Mapping[str, float],
+) -> tuple[list[Golden], list[Arrays]]:
+    """Samples of validation as they will be asked for: joined to the stored graph.
+
+    Second, the arrays of each. What was judged are the answers on the whole graph; here it is
+    proved that a node's neighbourhood is answered alike. Raises DataError where it is not.
+    """
+    chosen = choose(judged.probabilities, judged.truth)
+    examples = _examples(snapshot, chosen)
+    around = [graph.codec.encode([graph.codec.read(row.payload)]) for row in examples]
+    answered = [infer_nodes(network, arrays) for arrays in around]
+    probabilities = {}
+    for target, temperature in temperatures.items():
+        size = network.targets[target]
+        rows = [softmax(row[logits_of(target)] / temperature) for row in answered]
+        probabilities[target] = np.concatenate([np.empty((0, size)), *rows])
+        gap = np.abs(probabilities[target] - judged.probabilities[target][chosen]).max(initial=0)
+        # Written so that a gap which is not a number is refused too.
+        if not gap <= TOLERANCE:
+            raise DataError(
+                f"Of a node's neighbourhood a probability of {target!r} differs by {gap:.2g} from"
+                f" that of the whole graph (at most {TOLERANCE}).",
+                hint="codec.hops must be at least the number of layers.",
+            )
+    return collect(examples, probabilities, snapshot.labels), around
+
+
+def _examples(snapshot: OpenSnapshot, chosen: list[int]) -> list[Example]:
+    """Those of the labelled rows of validation."""
+    wanted = set(chosen)
+    labelled = (row for row in snapshot.rows("val") if row.labels)
+    return [row for at, row in enumerate(labelled) if at in wanted]
+
+
+def _compared(
+    graph: NodeGraph, around: list[Arrays], features: int
+) -> Iterator[tuple[str, Arrays]]:
+    yield "the snapshot's graph", graph.arrays
+    for number, arrays in enumerate(around, start=1):
+        yield f"the neighbourhood of golden sample {number}", arrays
+    yield from strange_graphs(features)

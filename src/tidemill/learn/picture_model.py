@@ -1,0 +1,116 @@
+"""The models that learn pictures, as a recipe's configuration names them. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidemill.codecs.image import ImageCodec
+from tidemill.domain.errors import UsageError
+from tidemill.learn.model_files import ModelFiles
+from tidemill.learn.processor import FILE, pictures
+from tidemill.validation import validated
+
+FILES = ModelFiles(
+    needed=("config.json", FILE, "model.safetensors"),
+    choices="model=residual_cnn needs no weights, and model.path=DIR names a folder that holds"
+    " some.",
+    saved="Save the model with save_pretrained, and its image processor beside it.",
+)
+BROUGHT = ("width", "height", "mean", "std")
+"""The codec's keys that a pretrained model brings itself."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Residual(_Model):
+    """A small network from scratch; `width` is its number of channels after the first block."""
+
+    name: Literal["residual_cnn"]
+    width: int = Field(ge=4, le=256)
+
+
+class Pretrained(_Model):
+    """An image classifier of transformers; what it was trained to tell apart is left out.
+
+    `path` is its folder; without one, `weights` names it, see `ModelFiles.locate`. A `path` is
+    never taken for a name. `frozen` keeps the encoder as it is, so that only the heads learn.
+    `size` is the side of the pictures it is given, where that shall not be its processor's.
+    """
+
+    name: Literal["pretrained"]
+    weights: str | None = Field(min_length=1)
+    path: Path | None
+    frozen: bool
+    size: int | None = Field(ge=32, le=1024)
+    dropout: float = Field(ge=0, lt=1)
+
+    def folder(self) -> Path:
+        """Where its files are; fetches them when need be. Raises what `locate` raises."""
+        return FILES.in_folder(self.path) if self.path else FILES.locate(self._named())
+
+    def here(self) -> Path | None:
+        """The same, and None where its files would have to be fetched first."""
+        return FILES.in_folder(self.path) if self.path else FILES.here(self._named())
+
+    def _named(self) -> str:
+        if self.weights is None:
+            raise UsageError(
+                "model=pretrained is told of no model.",
+                hint="Add model.path=DIR, or model.weights=NAME@COMMIT of the Hugging Face hub.",
+            )
+        return self.weights
+
+
+PictureModel = Annotated[Residual | Pretrained, Field(discriminator="name")]
+
+
+class PictureParts(BaseModel):
+    """The part of an experiment that says which model learns, and how it sees a picture."""
+
+    model: PictureModel
+    codec: dict[str, Any]
+
+
+def check_pictures(config: Mapping[str, Any]) -> None:
+    """Look at an experiment's model and codec, and fetch nothing.
+
+    Raises what `picture_codec` raises, as far as the files on this machine can tell.
+    """
+    parts = _parts(config)
+    if isinstance(parts.model, Residual):
+        ImageCodec.from_config(parts.codec)
+    elif folder := parts.model.here():
+        _codec(parts.model, parts.codec, folder)
+
+
+def picture_codec(config: Mapping[str, Any]) -> ImageCodec:
+    """The codec of an experiment; a pretrained model's size, mean and std are its processor's.
+
+    Raises UsageError for a value that it cannot take, DataError for a processor that no codec can
+    follow, and what `locate` raises.
+    """
+    parts = _parts(config)
+    if isinstance(parts.model, Residual):
+        return ImageCodec.from_config(parts.codec)
+    return _codec(parts.model, parts.codec, parts.model.folder())
+
+
+def _parts(config: Mapping[str, Any]) -> PictureParts:
+    parts = validated(PictureParts, config)
+    said = [key for key in BROUGHT if key in parts.codec]
+    if said and isinstance(parts.model, Pretrained):
+        raise UsageError(
+            f"The model pretrained brings its own codec.{said[0]}.",
+            hint="model=pretrained leaves it out; model.size=SIDE chooses another size.",
+        )
+    return parts
+
+
+def _codec(model: Pretrained, codec: Mapping[str, Any], folder: Path) -> ImageCodec:
+    return ImageCodec.from_config({**codec, **pictures(folder, model.size)})

@@ -1,0 +1,175 @@
+"""Why a picture was answered so: where covering it takes the answer's probability away.
+
+The occlusion map of M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional
+Networks" (ECCV 2014, section 4.2), asked of the model that serves, through the runtime that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tidemill.codecs.image import ImageCodec, ImageItem
+from tidemill.codecs.pixels import Pixels
+from tidemill.domain.errors import UsageError
+from tidemill.predictor import Model
+
+Floats = npt.NDArray[np.float64]
+Grid = tuple[int, int]
+
+CELLS = 12
+"""Cells along the shorter side of a picture; along the longer one, twice as many at most."""
+REACH = 2
+"""Cells along each side of the patch that covers. It moves by one, so patches overlap."""
+BATCH = 16
+"""Covered pictures that the model is asked about at a time: few, so that others get their turn."""
+SHOWN = 480
+"""Pixels of the longer side of the heat picture."""
+FAINT = 0.05
+"""A drop that is coloured in full, at least: where nothing matters, nothing glows."""
+WARM, COLD = (220, 30, 20), (30, 80, 220)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """The map of one answer. `pixels` are the picture as the model saw it, without padding.
+
+    `drops` [rows, columns]: how far the probability of `label` fell, on average, when a cell was
+    covered; negative where it rose.
+    """
+
+    target: str
+    label: str
+    probability: float
+    drops: Floats
+    pixels: Pixels
+
+    @property
+    def strongest(self) -> tuple[int, int]:
+        """Row and column of the cell that mattered most."""
+        row, column = np.unravel_index(int(self.drops.argmax()), self.drops.shape)
+        return int(row), int(column)
+
+
+def explain(
+    model: Model,
+    payload: bytes,
+    *,
+    target: str | None = None,
+    label: str | None = None,
+    grid: Grid | None = None,
+) -> Explanation:
+    """Cover the picture patch by patch and ask the model each time.
+
+    The patch has the mean colour of the picture and spans REACH cells of `grid` (rows, columns)
+    each way; a cell's drop is the mean over the patches that cover it. Without a `target` the
+    model's first is explained, without a `label` the one that it answers; without a `grid` its
+    cells are about square. Raises BadPayload, and UsageError for a model of something other than
+    pictures, for a name that the model does not have and for a grid finer than the pixels.
+    """
+    if not isinstance(model.codec, ImageCodec):
+        raise UsageError(
+            f"Only answers to pictures are explained, and this model takes {model.codec.kind}."
+        )
+    target = _target(model, target)
+    names = model.labels[target]
+    if label is not None and label not in names:
+        raise UsageError(f"{target} has no label {label!r}.", hint=f"It has {', '.join(names)}.")
+    item: ImageItem = model.codec.read(payload)
+    x0, y0, x1, y1 = item.inner
+    rows, columns = _grid(y1 - y0, x1 - x0) if grid is None else grid
+    if not (1 <= rows <= y1 - y0 and 1 <= columns <= x1 - x0):
+        raise UsageError(f"A grid of {rows} x {columns} does not fit {y1 - y0} x {x1 - x0} pixels.")
+    untouched = model.probabilities([item])[target][0]
+    at = int(untouched.argmax()) if label is None else list(names).index(label)
+    drops = _drops(model, item, (rows, columns), lambda given: untouched[at] - given[target][:, at])
+    return Explanation(target, names[at], float(untouched[at]), drops, item.pixels[y0:y1, x0:x1])
+
+
+def occlusion_map(
+    model: Model, payload: bytes, target: str, label: str | None = None, grid: Grid | None = None
+) -> Floats:
+    """The drops [rows, columns] of `explain` by themselves."""
+    return explain(model, payload, target=target, label=label, grid=grid).drops
+
+
+def picture(explanation: Explanation) -> bytes:
+    """The map over the greyed picture, as PNG: red where covering took the answer away.
+
+    Blue is where the answer became surer. Full colour is the largest drop, or FAINT.
+    """
+    height, width = explanation.pixels.shape[:2]
+    scale = SHOWN / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shown = Image.fromarray(explanation.pixels).resize(size, Image.Resampling.BILINEAR)
+    drops = explanation.drops / max(FAINT, float(np.abs(explanation.drops).max()))
+    heat = Image.fromarray(drops.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    strength = np.asarray(heat)[..., None]
+    grey = np.asarray(shown.convert("L"), np.float32)[..., None]
+    colour = np.where(strength > 0, np.array(WARM, np.float32), np.array(COLD, np.float32))
+    share = np.abs(strength) * 0.75
+    mixed = grey * (1 - share) + colour * share
+    file = BytesIO()
+    Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _target(model: Model, target: str | None) -> str:
+    if target is None:
+        return next(iter(model.labels))
+    if target not in model.labels:
+        raise UsageError(
+            f"The model has no target {target!r}.", hint=f"It has {', '.join(model.labels)}."
+        )
+    return target
+
+
+def _drops(
+    model: Model,
+    item: ImageItem,
+    grid: Grid,
+    dropped: Callable[[Mapping[str, Floats]], Floats],
+) -> Floats:
+    """The mean drop of each cell [rows, columns]; `dropped` reads those of a batch."""
+    total, covered = np.zeros(grid), np.zeros(grid)
+    patches = list(_patches(*grid))
+    pictures = _covered(item, patches, grid)
+    for start in range(0, len(patches), BATCH):
+        part = patches[start : start + BATCH]
+        drops = dropped(model.probabilities([next(pictures) for _ in part]))
+        for patch, drop in zip(part, drops, strict=True):
+            total[patch] += drop
+            covered[patch] += 1
+    return total / covered
+
+
+def _grid(height: int, width: int) -> Grid:
+    """Rows and columns of about square cells, none smaller than a pixel."""
+    cell = max(1.0, min(height, width) / CELLS, max(height, width) / (2 * CELLS))
+    return max(1, round(height / cell)), max(1, round(width / cell))
+
+
+def _patches(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """The cells under each patch; together they are all."""
+    for row in range(max(1, rows - REACH + 1)):
+        for column in range(max(1, columns - REACH + 1)):
+            yield slice(row, min(rows, row + REACH)), slice(column, min(columns, column + REACH))
+
+
+def _covered(
+    item: ImageItem, patches: list[tuple[slice, slice]], grid: Grid
+) -> Iterator[ImageItem]:
+    """The picture with each patch in turn painted over."""
+    x0, y0, x1, y1 = item.inner
+    mean = item.pixels[y0:y1, x0:x1].mean(axis=(0, 1)).round().astype(np.uint8)
+    ys = np.linspace(y0, y1, grid[0] + 1).round().astype(int)
+    xs = np.linspace(x0, x1, grid[1] + 1).round().astype(int)
+    for down, across in patches:
+        pixels = item.pixels.copy()
+        pixels[ys[down.start] : ys[down.stop], xs[across.start] : xs[across.stop]] = mean
+        yield replace(item, pixels=pixels)

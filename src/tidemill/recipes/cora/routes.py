@@ -1,0 +1,75 @@
+"""The cora system's own HTTP route, for the clients that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, File, Request, Response, UploadFile
+from starlette.concurrency import run_in_threadpool
+
+from tidemill.codecs.citations import read_citations
+from tidemill.codecs.codec import Codec
+from tidemill.codecs.graph import GraphCodec
+from tidemill.domain.types import Prediction
+from tidemill.recipes.routes import NO_PROBABILITY, Probe, Routes, Said, Server, headers
+
+TARGET = "topic"
+BETWEEN = b"\0"
+"""What parts the two files where one payload stands for both; neither can hold it."""
+
+
+def build(server: Server) -> Routes:
+    """`POST /test/`, over one target named `topic`."""
+    router = APIRouter()
+
+    @router.post("/test/", summary="Number the topic of every paper of a graph, in its order.")
+    async def test(
+        request: Request,
+        response: Response,
+        data1: Annotated[UploadFile, File(description="A paper a line: id, words, perhaps topic.")],
+        data2: Annotated[UploadFile, File(description="A link a line: cited, citing.")],
+    ) -> list[int]:
+        content, cites = await data1.read(), await data2.read()
+        features = cast(GraphCodec, server.codec(request)).settings.features
+        payload = await run_in_threadpool(_graph, content, cites, features)
+        [prediction] = await server.answer(request, [payload])
+        response.headers.update(headers(prediction))
+        return numbers(prediction)
+
+    return Routes(router, probes=(Probe("/test/", _request, _read, alone=_alone),))
+
+
+def numbers(prediction: Prediction) -> list[int]:
+    """The place of each paper's topic among all topics of the model, in order of their names."""
+    answers = [answer for answer in prediction.answers if answer.target == TARGET]
+    places = {name: at for at, name in enumerate(sorted(answers[0].probabilities))}
+    return [places[answer.label] for answer in answers]
+
+
+def _graph(content: bytes, cites: bytes, features: int) -> bytes:
+    """The payload. Topics that stand in the file are left out. Raises BadPayload with the line."""
+    return read_citations(content, cites, features=features).payload()
+
+
+def _alone(codec: Codec[Any], payload: bytes) -> bytes:
+    """The two files of a paper, which is first, and of all around it that its answer depends on."""
+    item = codec.read(payload)
+    part, first = item.part, int(item.asked[0])
+    size = cast(GraphCodec, codec).settings.features
+    words = [["0"] * size for _ in range(part.size)]
+    for row, column, value in zip(part.rows, part.columns, part.values, strict=True):
+        words[row][column] = f"{value:.17g}"
+    order = [first, *(at for at in range(part.size) if at != first)]
+    content = "".join("\t".join([str(at), *words[at]]) + "\n" for at in order)
+    cites = "".join(f"{one}\t{other}\n" for one, other in part.edges if one < other)
+    return content.encode() + BETWEEN + cites.encode()
+
+
+def _request(files: bytes) -> Mapping[str, Any]:
+    content, cites = files.split(BETWEEN)
+    return {"files": {"data1": ("graph.content", content), "data2": ("graph.cites", cites)}}
+
+
+def _read(body: Any) -> Sequence[Said]:
+    return [(TARGET, body[0], NO_PROBABILITY)]

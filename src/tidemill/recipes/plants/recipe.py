@@ -1,0 +1,70 @@
+"""Plants and their diseases, the training side: one picture of a leaf, three targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from tidemill.codecs.image import ImageCodec
+from tidemill.data.folder import FolderSource
+from tidemill.data.naming import merged_plant_labels, plant_labels
+from tidemill.data.samples import plants
+from tidemill.data.samples.kept import SampleSource
+from tidemill.data.samples.leaves import Sample
+from tidemill.domain.ports import Source
+from tidemill.domain.types import Labels
+from tidemill.learn.picture_model import PictureModel, check_pictures, picture_codec
+from tidemill.recipes.archive import ArchiveData, open_archive
+from tidemill.recipes.recipe import Config
+from tidemill.recipes.sample import Choice, SampleData
+from tidemill.validation import validated
+
+
+class FolderData(Choice):
+    """A person's own pictures, in folders named `Plant___disease`."""
+
+    name: Literal["folder"]
+    path: Path
+
+
+class Parts(BaseModel):
+    """What only this recipe understands of an experiment."""
+
+    data: Annotated[SampleData | FolderData | ArchiveData, Field(discriminator="name")]
+    model: PictureModel
+
+
+class Plants:
+    """Fulfils `recipes.recipe.Recipe` and `Merging`."""
+
+    name = "plants"
+    description = "Plants and their diseases from a picture of a leaf"
+    conf = Path(__file__).parent / "conf"
+
+    def check(self, config: Config) -> None:
+        validated(Parts, config)
+        check_pictures(config)
+
+    def codec(self, config: Config) -> ImageCodec:
+        return picture_codec(config)
+
+    def source(self, config: Config, samples: Path) -> Source:
+        data = validated(Parts, config).data
+        if isinstance(data, FolderData):
+            return FolderSource(data.path, labels=plant_labels)
+        if isinstance(data, ArchiveData):
+            return open_archive(data, plant_labels, samples)
+        size = self.codec(config).settings
+        return SampleSource(
+            samples,
+            Sample(size=(size.width, size.height), **data.model_dump(exclude={"name"})),
+            kind="plants",
+            version=plants.PAINTER_VERSION,
+            paint=plants.examples,
+            labels=plant_labels,
+        )
+
+    def merged(self, known: Labels, said: Labels) -> Labels:
+        return merged_plant_labels(known, said)

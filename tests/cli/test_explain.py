@@ -1,0 +1,120 @@
+"""`tidemill explain`: a heat picture on disk, and what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from uuid_utils import uuid7
+
+from tidemill.domain.events import (
+    AliasMoved,
+    RunFinished,
+    SnapshotTaken,
+    VerdictGiven,
+    VersionRegistered,
+)
+from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def look(
+    tell: Ask,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_files: Callable[..., dict[str, bytes]],
+) -> Ask:
+    """Runs the command line over a workspace whose champion knows colours."""
+    home = tmp_path / "colours"
+    workshop = open_workshop(read_settings(home=home, actor="eve"), create=True)
+    labels = {"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")}
+    bundle = workshop.bundles.write("coffee", tiny_files(labels))
+    now = workshop.clock.now()
+    run = Run(str(uuid7()), "coffee", "s" * 64, 7, {}, {}, {}, now)
+    taken = Snapshot("s" * 64, "coffee", 3, {}, labels, "stop", None, now)
+    with workshop.ledger.begin() as unit:
+        unit.add(taken, SnapshotTaken(actor="eve", subject=taken.id, rows=3))
+        unit.add(run, RunFinished(actor="eve", subject=run.id, weights=""))
+        id = unit.next_version()
+        version = ModelVersion(id, bundle, run.id, taken.id, "coffee", None, now)
+        unit.add(version, VersionRegistered(actor="eve", subject=id, bundle=bundle, run=run.id))
+        verdict = Verdict(str(uuid7()), id, None, True, (), 1, now)
+        unit.add(verdict, VerdictGiven(actor="eve", subject=verdict.id, version=id, passed=True))
+        moved = AliasMoved(actor="eve", subject=id, version=id, before=None, verdict=verdict.id)
+        unit.move_alias(Alias("champion", id, verdict.id, now), expected=None, event=moved)
+    workshop.ledger.close()
+    monkeypatch.setenv("TIDEMILL_HOME", str(home))
+    return tell
+
+
+@pytest.fixture
+def red(tmp_path: Path, paint: Callable[[Sequence[int]], bytes]) -> Path:
+    file = tmp_path / "red.png"
+    file.write_bytes(paint((250, 20, 20)))
+    return file
+
+
+def test_a_picture_and_what_it_is_of(look: Ask, red: Path, tmp_path: Path) -> None:
+    out = tmp_path / "heat.png"
+    said = look("explain", str(red), "--out", str(out), "--json")
+    assert said.code == 0, said.err
+    body = said.body
+    assert (body["version"], body["target"], body["label"]) == ("v1", "disease", "miner")
+    assert body["probability"] > 0.9
+    assert len(body["drops"]) == 8
+    assert set(body["strongest"]) == {"row", "column", "drop"}
+    with Image.open(out) as opened:
+        assert opened.format == "PNG"
+
+
+def test_another_target_and_label_and_a_sentence(look: Ask, red: Path, tmp_path: Path) -> None:
+    out = tmp_path / "heat.png"
+    words = ("--target", "sort", "--label", "green")
+    said = look("explain", str(red), "--out", str(out), *words)
+    assert said.code == 0, said.err
+    assert "sort: green" in said.out
+    assert "answered by v1" in said.out
+    assert "of 8, column" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--target", "colour"), 2, "no target 'colour'"),
+        (("--label", "rot"), 2, "no label 'rot'"),
+    ],
+)
+def test_a_name_that_the_model_does_not_have(
+    look: Ask, red: Path, tmp_path: Path, words: Sequence[str], code: int, message: str
+) -> None:
+    said = look("explain", str(red), "--out", str(tmp_path / "heat.png"), *words)
+    assert said.code == code
+    assert message in said.err
+    assert not (tmp_path / "heat.png").exists()
+
+
+def test_files_that_cannot_be_read_or_written(look: Ask, red: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "heat.png")
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    for file, message in ((tmp_path / "none.png", "cannot be read"), (text, "is not a picture")):
+        said = look("explain", str(file), "--out", out)
+        assert said.code == 3
+        assert file.name in said.err
+        assert message in " ".join(said.err.split())
+    said = look("explain", str(red), "--out", str(tmp_path / "nowhere" / "heat.png"))
+    assert said.code == 3
+    assert "cannot be written" in " ".join(said.err.split())
+
+
+def test_pebbles_are_not_explained(tell: Ask, red: Path, tmp_path: Path) -> None:
+    said = tell("explain", str(red), "--out", str(tmp_path / "heat.png"))
+    assert said.code == 2
+    assert "takes pebble" in said.err

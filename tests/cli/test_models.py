@@ -1,0 +1,61 @@
+"""`tidemill models show`: verdicts as people read them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from uuid_utils import uuid7
+
+from tests.cli.conftest import Ask
+from tidemill.cli.screen import OUT
+from tidemill.domain.types import Check
+from tidemill.settings import read_settings
+from tidemill.workshop.promotion import record
+from tidemill.workshop.root import open_workshop
+
+pytestmark = pytest.mark.xdist_group("pebble commands")
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A screen on which no cell is broken."""
+    monkeypatch.setattr(OUT, "_width", 200)
+
+
+def judged(home: Path, *checks: Check) -> None:
+    """One more verdict on v1, with these checks."""
+    workshop = open_workshop(read_settings(home=home))
+    with workshop.ledger.begin() as unit:
+        like = unit.verdicts("v1")[0]
+        other = replace(like, id=str(uuid7()), checks=checks, passed=False)
+        record(unit, other, actor="ada")
+    workshop.ledger.close()
+
+
+def cells(said: str, check: str) -> list[list[str]]:
+    """What stands in the rows of that check, cell by cell."""
+    rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in said.splitlines()]
+    return [row for row in rows if row[0] == check]
+
+
+def test_of_several_targets_each_check_says_of_which(tell: Ask, beach: Path) -> None:
+    gain = Check("fresh_gain", True, "better by [some]", target="plant")
+    lost = replace(gain, passed=False, reason="no sure gain", target="disease")
+    judged(beach, Check("onnx_parity", True, "the same"), gain, lost)
+    said = tell("models", "show", "v1")
+    assert said.code == 0
+    assert cells(said.out, "onnx_parity")[0] == ["onnx_parity", "", "yes", "the same"]
+    assert cells(said.out, "fresh_gain") == [
+        ["fresh_gain", "plant", "yes", "better by [some]"],
+        ["fresh_gain", "disease", "no", "no sure gain"],
+    ]
+
+
+def test_of_one_target_nobody_needs_to_be_told_which(tell: Ask) -> None:
+    said = tell("models", "show", "v1")
+    assert said.code == 0
+    assert "target" not in said.out
+    [floor] = cells(said.out, "floor")
+    assert floor[:2] == ["floor", "yes"]

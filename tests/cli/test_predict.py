@@ -1,0 +1,70 @@
+"""`tidemill predict`: a line for each answer, and for each item where a payload asks for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import herds
+from tests.web.conftest import ReferenceFor, Workspace
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_workshop
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def herded(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose champion v1 knows herds."""
+    home = tmp_path / "herded"
+    workshop = open_workshop(read_settings(home=home), create=True)
+    space = Workspace(home, reference_for)
+    space.recipe, space.ledger, space.bundles = "herd", workshop.ledger, workshop.bundles
+    space.promote(space.enter(*herds.files()))
+    workshop.ledger.close()
+    monkeypatch.setenv("COLUMNS", "120")
+    return home
+
+
+def test_every_item_has_its_line(
+    tell: Ask, herded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a line holds a short name
+    files = ["two.json", "one.json"]
+    Path("two.json").write_bytes(herds.herd(150, 50))
+    Path("one.json").write_bytes(herds.herd(20, first=8))
+    said = tell("predict", *files, "--home", str(herded))
+    cells = [line.split() for line in said.out.splitlines() if ".json" in line]
+    assert [row[3:8:2] for row in cells] == [
+        ["a0", "kind", "ox"],
+        ["a1", "kind", "sheep"],
+        ["a8", "kind", "sheep"],
+    ]
+    body = tell("predict", *files, "--home", str(herded), "--json").body
+    items = [[answer["item"] for answer in row["answers"]] for row in body["predictions"]]
+    assert items == [["a0", "a1"], ["a8"]]
+
+
+def test_a_name_is_shown_as_it_is(tell: Ask, herded: Path, tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_bytes(herds.herd(20).replace(b'"a0"', b'"[/b]"'))
+    assert "[/b]" in tell("predict", str(file), "--home", str(herded)).out
+
+
+def test_a_payload_that_is_one_item_has_no_name_for_it(tell: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "pebble.json"
+    file.write_text('{"gloss":40.0,"length":50.0,"weight":100.0}')
+    said = tell("predict", str(file))
+    assert "target" in said.out
+    assert "item" not in said.out
+
+
+def test_a_file_that_is_no_herd_is_named(tell: Ask, herded: Path, tmp_path: Path) -> None:
+    file = tmp_path / "none.json"
+    file.write_text("{}")
+    said = tell("predict", str(file), "--home", str(herded))
+    assert said.code
+    assert "none.json" in said.err.replace("\n", "")

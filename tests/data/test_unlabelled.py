@@ -1,0 +1,188 @@
+"""Examples without labels: seen beside others, never learnt from, never judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.data.growing import AT, DISTANCE, Grow, Make, rows, said
+from tidemill.data import policy, splits
+from tidemill.data.checks import Finding, find
+from tidemill.data.inspection import Inspection, inspect
+from tidemill.data.intake import Intake, take
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.data.splits import by_hash_joined
+from tidemill.data.statistics import describe
+from tidemill.domain.errors import DataError, DataRefused
+from tidemill.domain.types import Example, Split, payload_id
+
+Write = Callable[..., Any]
+Bare = Callable[..., Example]
+Taken = Callable[..., Intake]
+
+
+@pytest.fixture
+def bare(example: Make) -> Bare:
+    """Makes an example without labels."""
+
+    def made(payload: str, *, split: Split | None = None, origin: str = "") -> Example:
+        return replace(example(payload, split=split, origin=origin), labels={})
+
+    return made
+
+
+@pytest.fixture
+def taken(codec: Any, store: SnapshotStore, source: Any) -> Taken:
+    def intake(examples: Sequence[Example], chosen: str = "stop") -> Intake:
+        return take(
+            source(examples),
+            codec,
+            store,
+            recipe="leaves",
+            policy=chosen,
+            near_distance=DISTANCE,
+            minimum_per_class=5,
+            at=AT,
+        )
+
+    return intake
+
+
+def judged(inspection: Inspection) -> tuple[Finding, ...]:
+    return find(inspection, near_distance=DISTANCE, minimum_per_class=5)
+
+
+def test_they_are_one_warning_that_counts_them(
+    codec: Any, crowd: list[Example], bare: Bare
+) -> None:
+    one = [bare("leaf 0", split="train")]
+    [finding] = judged(inspect([*crowd, *one], codec))
+    assert finding.line() == (
+        "warning: 1 example has no label, to be seen but not learnt from: leaf 0.txt. [unlabelled]"
+    )
+    seven = [bare(f"leaf {n}", split="train" if n % 2 else None) for n in range(7)]
+    [finding] = judged(inspect([*crowd, *seven], codec))
+    assert finding.sentence.startswith("7 examples have no label, to be seen but not learnt from: ")
+    assert finding.sentence.endswith("leaf 4.txt and 2 more.")
+    assert finding.files == tuple(row.origin for row in seven)
+
+
+def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bare: Bare) -> None:
+    held = [bare("leaf 0", split="val"), bare("leaf 1", split="anchor")]
+    findings = judged(inspect([*crowd, *held], codec))
+    assert [(row.kind, row.severity, row.files) for row in findings] == [
+        ("missing_label", "error", ("leaf 0.txt",)),
+        ("missing_label", "error", ("leaf 1.txt",)),
+    ]
+    assert findings[1].sentence == "leaf 1.txt is held back in anchor and has no label."
+
+
+def test_no_policy_lets_one_judge(taken: Taken, crowd: list[Example], bare: Bare) -> None:
+    rows = [*crowd, bare("leaf 0", split="val"), bare("leaf 1", split="train")]
+    with pytest.raises(DataRefused):
+        taken(rows)
+    for chosen in ("drop", "majority", "keep"):
+        intake = taken(rows, chosen)
+        assert list(intake.excluded) == ["leaf 0.txt"]
+        assert intake.snapshot.splits == {"train": 21, "val": 6, "anchor": 6}
+
+
+def test_a_label_outvotes_none_in_a_conflict(
+    codec: Any, crowd: list[Example], example: Make, bare: Bare
+) -> None:
+    same = [bare("leaf", origin="a.txt"), bare("leaf ", origin="b.txt"), example("leaf", "rust")]
+    inspection = inspect([*crowd, *same], codec)
+    findings = judged(inspection)
+    [conflict] = [row for row in findings if row.kind == "conflict"]
+    assert "a.txt (no label), b.txt (no label), leaf.txt (disease=rust)" in conflict.sentence
+    settled = policy.apply(inspection, findings, "majority")
+    assert settled.relabelled == {"a.txt": {"disease": "rust"}}
+    assert set(settled.excluded) == {"b.txt", "leaf.txt"}
+
+
+def test_they_are_in_train_wherever_their_hash_would_put_them(codec: Any, bare: Bare) -> None:
+    loose = [bare(f"leaf {n}", split="train" if n % 2 else None) for n in range(60)]
+    assigned = splits.assign(inspect(loose, codec), near_distance=DISTANCE)
+    assert set(assigned.values()) == {"train"}
+
+
+def test_beside_them_labelled_examples_go_where_they_would_go_alone(
+    codec: Any, example: Make, bare: Bare
+) -> None:
+    labelled = [example(f"leaf {n}") for n in range(60)]
+    alone = splits.assign(inspect(labelled, codec), near_distance=DISTANCE)
+    beside = [*labelled, *(bare(f"stem {n}") for n in range(60))]
+    together = splits.assign(inspect(beside, codec), near_distance=DISTANCE)
+    assert {origin: together[origin] for origin in alone} == alone
+    assert set(alone.values()) == {"train", "val", "anchor"}
+
+
+@pytest.mark.parametrize("split", ["val", "anchor", "fresh"])
+def test_a_snapshot_holds_none_back(
+    store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare, split: Split
+) -> None:
+    with pytest.raises(DataError, match=f"leaf.txt is held back in {split} and has no label"):
+        write([*crowd, bare("leaf", split=split)])
+    assert store.list() == ()
+
+
+def test_a_snapshot_keeps_and_counts_them(
+    store: SnapshotStore, taken: Taken, crowd: list[Example], bare: Bare
+) -> None:
+    snapshot = taken([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
+    assert snapshot.labels == {"disease": ("healthy", "rust")}
+    assert rows(store, snapshot.id)["leaf 0"].labels == {}
+    found = describe(store.open(snapshot.id))
+    assert (found["rows"], found["unlabelled"], found["splits"]["train"]["rows"]) == (34, 2, 22)
+
+
+@pytest.mark.parametrize("written", ["{}", "{}\n"])
+def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
+    grown: Grow,
+    store: SnapshotStore,
+    write: Write,
+    crowd: list[Example],
+    bare: Bare,
+    written: str,
+) -> None:
+    """The bytes that the snapshot has stay; the ones of the feedback may be others."""
+    texts = [f"leaf {n}" for n in range(40)]
+    parent = write([*crowd, *(bare(text, split="train") for text in texts)])
+    items = [said(written.format(text), "healthy", f"f{text}") for text in texts]
+    growth = grown(items, parent.id)
+    assert len(growth.taken) == len(texts)
+    assert growth.snapshot.rows == parent.rows
+    assert growth.snapshot.splits["fresh"] > 0
+    found = rows(store, growth.snapshot.id)
+    for text in texts:
+        row = found[text]
+        assert row.labels == {"disease": "healthy"}
+        assert row.split == by_hash_joined(payload_id(text.encode()))
+        assert (row.source, row.origin) == ("feedback", f"feedback/f{text}")
+    assert describe(store.open(growth.snapshot.id))["unlabelled"] == 0
+    again = grown(items, growth.snapshot.id)
+    assert (again.taken, again.snapshot) == ((), growth.snapshot)
+
+
+def test_the_first_labels_of_one_are_those_of_every_target(
+    grown: Grow, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+) -> None:
+    older = [replace(row, labels={**row.labels, "age": "old"}) for row in crowd]
+    parent = write([*older, bare("leaf", split="train")])
+    growth = grown([said("leaf", "rust", "f1")], parent.id)
+    assert growth.taken == ()
+    assert growth.left == {"f1": "It says nothing about age."}
+    growth = grown([said("leaf", "rust", "f1", age="old")], parent.id)
+    assert rows(store, growth.snapshot.id)["leaf"].labels == {"age": "old", "disease": "rust"}
+
+
+def test_what_nobody_labels_stays_without(
+    grown: Grow, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+) -> None:
+    parent = write([*crowd, bare("leaf", split="train")])
+    growth = grown([said("stem", "rust", "f1")], parent.id)
+    row = rows(store, growth.snapshot.id)["leaf"]
+    assert (row.labels, row.split) == ({}, "train")

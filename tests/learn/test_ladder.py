@@ -1,0 +1,148 @@
+"""The ladder of corruptions: what is counted, what is asked, and where it stands in a bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tidemill.adapters.hydra import resolve
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.codecs.image import ImageCodec
+from tidemill.data.corruptions import KINDS, STRENGTHS, corrupted
+from tidemill.data.samples.leaves import Sample, examples
+from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Example
+from tidemill.experiment import read_experiment
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.evaluate_plan import EvaluatePlan
+from tidemill.learn.export import export
+from tidemill.learn.ladder import TOGETHER, Ladder, chosen, climb
+from tidemill.learn.pictures import corruptions_picture
+from tidemill.learn.progress import Progress
+from tidemill.learn.residual import ResidualCNN
+from tidemill.learn.rows import Rows
+from tidemill.predictor import Model
+from tidemill.recipes.coffee.recipe import Coffee
+from tidemill.settings import read_settings
+from tidemill.workshop.root import open_trainer, open_workshop
+from tidemill.workshop.training import take_snapshot, train_version
+
+LABELS = {"disease": ("healthy", "miner", "phoma", "red spider mite", "rust")}
+CODEC = ImageCodec.from_config({"width": 48, "height": 32, "mean": [0.5] * 3, "std": [0.25] * 3})
+TINY = (
+    *("data.train=60", "data.val=40", "data.anchor=60", "codec.width=48", "codec.height=32"),
+    *("model.width=8", "train.epochs=1", "train.averaging=0", "train.threads=1"),
+)
+
+
+@pytest.fixture(scope="module")
+def leaves() -> list[Example]:
+    return list(examples(Sample(train=TOGETHER + 3, val=0, anchor=0, size=(48, 32))))
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory, leaves: list[Example]) -> Path:
+    """An untrained network's: its answers are as good as any to count with."""
+    network = ResidualCNN({"disease": 5}, [0.5] * 3, [0.25] * 3, width=8, seed=4).eval()
+    path = tmp_path_factory.mktemp("ladder") / "model.onnx"
+    like = CODEC.encode([CODEC.read(leaves[0].payload)])
+    split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
+    export(network, {"disease": 1.0}, path, split)
+    return path
+
+
+def climbed(graph: Path, leaves: list[Example], batch_size: int = 64) -> Ladder:
+    return climb(graph, CODEC, leaves, LABELS, seed=5, batch_size=batch_size, progress=Progress())
+
+
+def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Example]) -> None:
+    found = climbed(graph, leaves)
+    model = Model(CODEC, LABELS, OnnxRuntime(graph.read_bytes()))
+    for kind, strength in (("noise", 0), ("noise", 1), ("jpeg", 4), ("rotation", 5)):
+        files = [corrupted(leaf.payload, kind, strength, 5) for leaf in leaves]
+        answers = model.answer([model.read(file) for file in files])
+        right = [
+            answer.label == leaf.labels["disease"]
+            for (answer,), leaf in zip(answers, leaves, strict=True)
+        ]
+        row = (found.untouched["disease"], *found.kinds["disease"][kind])
+        assert row[strength] == pytest.approx(np.mean(right))
+    assert found.examples == len(leaves)
+    assert set(found.kinds["disease"]) == set(KINDS)
+
+
+def test_the_size_of_a_batch_changes_nothing(graph: Path, leaves: list[Example]) -> None:
+    assert climbed(graph, leaves, 7) == climbed(graph, leaves)
+
+
+def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -> None:
+    network = ResidualCNN({"disease": 5, "state": 2}, [0.5] * 3, [0.25] * 3, width=8).eval()
+    path = graph.with_name("two.onnx")
+    like = CODEC.encode([CODEC.read(leaves[0].payload)])
+    split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
+    export(network, {"disease": 1.0, "state": 1.0}, path, split)
+    named = [
+        replace(leaf, labels={**leaf.labels, "state": str(leaf.labels["disease"] == "healthy")})
+        for leaf in leaves
+    ]
+    labels = LABELS | {"state": ("False", "True")}
+    found = climb(path, CODEC, named, labels, seed=0, batch_size=64, progress=Progress())
+    body = found.to_json()["targets"]
+    assert set(body) == {"disease", "state"}
+    assert body["disease"] != body["state"]
+    assert all(len(row) == len(STRENGTHS) for row in body["state"]["kinds"].values())
+
+
+def test_a_picture_of_the_curves(graph: Path, leaves: list[Example]) -> None:
+    found = climbed(graph, leaves)
+    drawn = corruptions_picture(found, "disease")
+    with Image.open(BytesIO(drawn)) as opened:
+        opened.load()
+        assert min(opened.size) > 300
+    assert drawn == corruptions_picture(found, "disease")
+
+
+def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
+    tree = resolve(Coffee.conf, [*TINY, "evaluate.pictures=9", "export.precision=int8"])
+    stages: list[str] = []
+    workshop = open_workshop(read_settings(home=tmp_path / "home", actor="ada"), create=True)
+    try:
+        experiment = read_experiment(tree)
+        intake = take_snapshot(workshop, Coffee(), experiment, Progress())
+        snapshot = workshop.snapshots.open(intake.snapshot.id)
+        drawn = chosen(snapshot, 9, experiment.seed)
+        assert len(drawn) == 9
+        assert {row.split for row in drawn} == {"val"}
+        assert drawn == chosen(snapshot, 9, experiment.seed) != chosen(snapshot, 9, 99)
+        assert len(chosen(snapshot, 1000, 0)) == snapshot.count("val")
+        train = open_trainer("coffee")
+        finished = train_version(
+            workshop, Coffee(), experiment, intake.snapshot, train, Progress(stage=stages.append)
+        )
+        bundle = workshop.bundles.open(finished.version.bundle).path
+    finally:
+        workshop.ledger.close()
+    assert "corrupt" in stages
+    told = json.loads((bundle / "evaluation.json").read_bytes())
+    assert told["corruptions"]["examples"] == 9
+    assert set(told["corruptions"]["targets"]["disease"]["kinds"]) == set(KINDS)
+    assert told["int8"]["calibrated"] == 60
+    card = (bundle / "card.md").read_text()
+    assert "On 9 examples of validation" in card
+    assert "| rotation |" in card
+    assert "measured on 60 training examples" in card
+    assert (bundle / "corruptions-disease.png").is_file()
+
+
+def test_a_number_of_pictures_that_cannot_be_is_refused() -> None:
+    assert EvaluatePlan().pictures == 0
+    with pytest.raises(UsageError, match="pictures=-1"):
+        EvaluatePlan(pictures=-1)
+    with pytest.raises(UsageError, match=r"evaluate\.pictures"):
+        read_experiment(resolve(Coffee.conf, [*TINY, "evaluate.pictures=some"]))

@@ -1,0 +1,72 @@
+"""What is taken over of a pretrained model's image processor, and what none can follow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.domain.errors import DataError
+from tidemill.learn.processor import pictures
+
+PLAIN: dict[str, Any] = {
+    "size": {"height": 224, "width": 192},
+    "image_mean": [0.1, 0.2, 0.3],
+    "image_std": [0.4, 0.5, 0.6],
+}
+
+
+def written(folder: Path, **said: Any) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(PLAIN | said))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("said", "sides"),
+    [
+        ({}, (192, 224)),
+        ({"size": 160}, (160, 160)),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.875}, (384, 384)),
+        ({"do_center_crop": True, "crop_size": {"height": 64, "width": 96}}, (96, 64)),
+        ({"do_center_crop": True, "crop_size": 64}, (64, 64)),
+        ({"do_center_crop": False, "crop_size": 64}, (192, 224)),
+    ],
+)
+def test_the_size(tmp_path: Path, said: dict[str, Any], sides: tuple[int, int]) -> None:
+    found = pictures(written(tmp_path, **said))
+    assert (found["width"], found["height"]) == sides
+    assert (found["mean"], found["std"]) == (PLAIN["image_mean"], PLAIN["image_std"])
+    assert pictures(written(tmp_path, **said), 48)["width"] == 48
+
+
+def test_pictures_that_are_not_normalised(tmp_path: Path) -> None:
+    found = pictures(written(tmp_path, do_normalize=False, image_mean=None, image_std=None))
+    assert (found["mean"], found["std"]) == ([0.0] * 3, [1.0] * 3)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"do_rescale": False}, "another range"),
+        ({"rescale_factor": 1 / 127.5}, "another range"),
+        ({"rescale_offset": True}, "moves the range"),
+        ({"do_flip_channel_order": True}, "order of the channels"),
+        ({"image_std": None}, "does not say image_mean"),
+        ({"size": {"longest_edge": 9}}, "how large"),
+        ({"size": None}, "how large"),
+        ({"image_mean": [0.5]}, "cannot be read"),
+    ],
+)
+def test_what_no_codec_does(tmp_path: Path, said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        pictures(written(tmp_path, **said))
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"preprocessor_config\.json cannot be read"):
+        pictures(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text("[]")
+    with pytest.raises(DataError, match=r"preprocessor_config\.json cannot be read"):
+        pictures(tmp_path)

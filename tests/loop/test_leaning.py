@@ -1,0 +1,232 @@
+"""Labels that lean to one side: how often honest ones are taken for it, and turned ones seen.
+
+The rates are over fixed seeds, with 52 fresh labels (what 150 labels of feedback leave) and an
+anchor of 1,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import fisher_exact
+
+from tidemill.loop.leaning import Judged, Leaning, leaning, least_surplus, surplus
+
+NAMES = ("no", "yes", "maybe", "never", "always")
+FRESH, ANCHOR, SEEDS = 52, 1000, 200
+Sides = tuple[Judged, Judged]
+World = tuple[tuple[float, ...], tuple[float, ...]]
+"""Shares of the labels, and how much of each the champion names rightly."""
+WORLDS: dict[str, World] = {
+    "two labels": ((0.5, 0.5), (0.8, 0.8)),
+    "a weak and biased champion": ((0.4, 0.6), (0.9, 0.6)),
+    "five labels": ((0.2,) * 5, (0.9, 0.8, 0.95, 0.85, 0.9)),
+    "a champion that misses next to nothing": ((0.5, 0.5), (0.998, 0.998)),
+}
+LOPSIDED: World = (0.5, 0.5), (0.81, 0.994)
+"""The champion misses about 95 of `no` and 3 of `yes` on anchor."""
+
+
+def drawn(rng: np.random.Generator, n: int, world: World) -> Judged:
+    shares, recall = world
+    at = rng.choice(len(shares), n, p=shares)
+    return Judged([NAMES[k] for k in at], rng.random(n) < np.array(recall)[at])
+
+
+def joined(*parts: Judged) -> Judged:
+    labels = [label for part in parts for label in part.labels]
+    return Judged(labels, np.concatenate([part.correct for part in parts]))
+
+
+def turned(rng: np.random.Generator, n: int, world: World) -> Judged:
+    """All of them are said to be `no`, and none of them is. The champion says so of a few."""
+    shares, recall = world
+    others = [share / (1 - shares[0]) for share in shares[1:]]
+    at = 1 + rng.choice(len(others), n, p=others)
+    wrong = rng.random(n) >= np.array(recall)[at]
+    return Judged(["no"] * n, wrong & (rng.random(n) < 1 / len(others)))
+
+
+def shifted(world: World) -> World:
+    """Nine tenths are `no`, which looks as it did."""
+    k = len(world[0])
+    return (0.9, *[0.1 / (k - 1)] * (k - 1)), world[1]
+
+
+def drifted(world: World) -> World:
+    """The champion does not know `no` any more; there is as much of it as there was."""
+    return world[0], (0.1, *world[1][1:])
+
+
+def missed(rng: np.random.Generator, n: int, world: World) -> Judged:
+    """What people say who speak only where the champion is wrong."""
+    labels: list[str] = []
+    while len(labels) < n:
+        many = drawn(rng, 20 * n, world)
+        labels += [name for name, right in zip(many.labels, many.correct, strict=True) if not right]
+    return Judged(labels[:n], np.zeros(n, np.bool_))
+
+
+def turned_one_way(share: float) -> Callable[[np.random.Generator, World], Judged]:
+    def poisoned(rng: np.random.Generator, world: World) -> Judged:
+        n = round(share * FRESH)
+        return joined(drawn(rng, FRESH - n, world), turned(rng, n, world))
+
+    return poisoned
+
+
+HONEST: dict[str, Callable[[np.random.Generator, World], Judged]] = {
+    "as on anchor": lambda rng, world: drawn(rng, FRESH, world),
+    "the classes shift": lambda rng, world: drawn(rng, FRESH, shifted(world)),
+    "the champion fails at one class": lambda rng, world: drawn(rng, FRESH, drifted(world)),
+    "corrections alone": lambda rng, world: missed(rng, FRESH, world),
+}
+
+
+def rate(world: World, fresh: Callable[[np.random.Generator, World], Judged]) -> float:
+    """In what share of the seeds the labels are said to lean, at 0.05."""
+    found = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng(seed)
+        row = leaning(fresh(rng, world), drawn(rng, ANCHOR, world), surprise=0.05)
+        found += row is not None and row.p < 0.05
+    return found / SEEDS
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("how", HONEST)
+def test_honest_labels_are_rarely_taken_for_leaning(world: str, how: str) -> None:
+    assert rate(WORLDS[world], HONEST[how]) <= 0.05
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize(("share", "seen"), [(1.0, 0.99), (0.5, 0.85)])
+def test_labels_turned_one_way_are_seen(world: str, share: float, seen: float) -> None:
+    assert rate(WORLDS[world], turned_one_way(share)) >= seen
+
+
+@pytest.mark.parametrize("how", [how for how in HONEST if how != "corrections alone"])
+def test_a_champion_that_misses_one_label_alone_discredits_no_honest_answers(how: str) -> None:
+    assert rate(LOPSIDED, HONEST[how]) <= 0.05
+
+
+def test_a_champion_that_misses_one_label_alone_hides_no_poison() -> None:
+    """Nor what looks the same: corrections alone, which then all say that one label."""
+    assert rate(LOPSIDED, turned_one_way(1.0)) >= 0.99
+    assert rate(LOPSIDED, turned_one_way(0.5)) >= 0.85
+    assert rate(LOPSIDED, HONEST["corrections alone"]) >= 0.9
+
+
+def held(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> Judged:
+    """So many labels of A and of B, of which the model missed so many."""
+    wrong = [*(np.arange(a) < missed_a), *(np.arange(b) < missed_b)]
+    return Judged(["A"] * a + ["B"] * b, ~np.array(wrong, np.bool_))
+
+
+def said(judged: Judged, known: Judged, surprise: float = 0.05) -> Leaning:
+    found = leaning(judged, known, surprise=surprise)
+    assert found is not None
+    return found
+
+
+def test_one_label_said_of_everything_is_seen() -> None:
+    def deaf(rng: np.random.Generator, world: World) -> Judged:
+        true = drawn(rng, FRESH, world)
+        right = [(label == "no") == ok for label, ok in zip(true.labels, true.correct, strict=True)]
+        return Judged(["no"] * FRESH, np.array(right))
+
+    assert rate(WORLDS["two labels"], deaf) >= 0.95
+
+
+def test_the_label_they_lean_to_is_described() -> None:
+    known = Judged(["no", "yes"] * 50, np.arange(100) >= 20)
+    found = said(Judged(["yes"] * 30 + ["no"] * 10, np.arange(40) >= 24), known)
+    assert (found.label, found.share, found.known) == ("yes", 0.75, 0.5)
+    assert (found.missed, found.known_missed) == (0.8, 0.2)
+    assert found.more <= found.p < 0.02
+
+
+@pytest.mark.parametrize(
+    ("missed_a", "missed_b"), [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0), (95, 3), (3, 95)]
+)
+@pytest.mark.parametrize("missed", [29, 60])
+def test_what_the_champion_missed_on_anchor_hides_no_poison(
+    missed_a: int, missed_b: int, missed: int
+) -> None:
+    found = said(held(60, missed), held(500, missed_a, 500, missed_b))
+    assert found.label == "A"
+    assert found.p < 0.05
+
+
+@pytest.mark.parametrize(("missed_a", "missed_b"), [(0, 2), (1, 1), (10, 10)])
+def test_half_of_each_label_missed_leans_to_none(missed_a: int, missed_b: int) -> None:
+    assert said(held(26, 13, 26, 13), held(500, missed_a, 500, missed_b)).p == 1
+
+
+def test_errors_that_are_spread_as_on_anchor_are_asked_about_where_that_can_be_told() -> None:
+    """Corrections alone of a champion that misses more of A: it is the third test that speaks."""
+    fresh, known = held(47, 47, 5, 5), held(500, 180, 500, 20)
+    assert least_surplus(47, 52, 180, 200) * 2 < 0.05
+    assert said(fresh, known).p > 0.05
+    assert said(fresh, known, surprise=1e-9).p < 1e-6, "what no margins could prove is not asked"
+
+
+def test_without_examples_there_is_nothing_to_say() -> None:
+    some, none = Judged(["no"], np.ones(1, np.bool_)), Judged([], np.ones(0, np.bool_))
+    assert leaning(none, some, surprise=0.05) is None
+    assert leaning(some, none, surprise=0.05) is None
+
+
+sides = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.sampled_from(NAMES[:3]), min_size=n, max_size=n),
+        st.lists(st.booleans(), min_size=n, max_size=n),
+    )
+)
+
+
+def judged(side: tuple[list[str], list[bool]]) -> Judged:
+    return Judged(side[0], np.array(side[1], np.bool_))
+
+
+@settings(deadline=None, max_examples=60)
+@given(sides, sides)
+def test_the_order_of_examples_decides_nothing(
+    fresh: tuple[list[str], list[bool]], known: tuple[list[str], list[bool]]
+) -> None:
+    order = np.random.default_rng(len(known[0])).permutation(len(fresh[0]))
+    other = Judged([fresh[0][at] for at in order], np.array(fresh[1], np.bool_)[order])
+    assert said(judged(fresh), judged(known)) == said(other, judged(known))
+
+
+@settings(deadline=None, max_examples=60)
+@given(sides, sides)
+def test_labels_that_the_champion_says_too_never_lean(
+    fresh: tuple[list[str], list[bool]], known: tuple[list[str], list[bool]]
+) -> None:
+    agreed = Judged(fresh[0], np.ones(len(fresh[0]), np.bool_))
+    assert said(agreed, judged(known)).p == 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 400), st.integers(0, 400))
+def test_the_surprise_is_fishers(k: int, rest: int, known_k: int, known_rest: int) -> None:
+    expected = fisher_exact([[k, rest], [known_k, known_rest]], alternative="greater").pvalue
+    assert surplus(k, k + rest, known_k, known_k + known_rest) == pytest.approx(expected, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 400), st.integers(0, 400))
+def test_no_table_of_the_same_margins_surprises_more(
+    k: int, rest: int, known_k: int, known_rest: int
+) -> None:
+    n, known_n, marked = k + rest, known_k + known_rest, k + known_k
+    tables = [
+        surplus(x, n, marked - x, known_n)
+        for x in range(max(0, marked - known_n), min(marked, n) + 1)
+    ]
+    assert least_surplus(k, n, known_k, known_n) == pytest.approx(min(tables), rel=1e-9)

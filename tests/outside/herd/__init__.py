@@ -1,0 +1,1 @@
+"""A codec from outside Tidemill whose payloads ask for many items: the animals of a herd."""

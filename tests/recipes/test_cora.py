@@ -1,0 +1,188 @@
+"""cora from end to end: trained on its sample, asked over HTTP, taught one node, trained again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.conftest import NEVER_MS, Door, running
+from tidemill.data.growth import Accepted, grow
+from tidemill.data.samples.citations import FEATURES, TARGET, TOPICS, Citations, examples
+from tidemill.domain.events import SnapshotTaken
+from tidemill.domain.types import Example
+from tidemill.learn.progress import Progress
+from tidemill.serving import open_serving
+from tidemill.settings import read_settings
+from tidemill.web.app import create_app
+from tidemill.workshop.planning import plan
+from tidemill.workshop.promotion import promote
+from tidemill.workshop.root import Workshop, open_trainer, open_workshop
+from tidemill.workshop.training import Finished, take_snapshot, train_version
+
+pytestmark = pytest.mark.xdist_group("cora")
+SAMPLE = Citations(train=200, val=150, anchor=400)
+SMALL = ("data.train=200", "data.val=150", "data.anchor=400", "train.epochs=30", "gate.margin=0.1")
+
+
+def learn(workshop: Workshop) -> Finished:
+    recipe, experiment = plan("cora", SMALL)
+    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    train = open_trainer("cora")
+    return train_version(workshop, recipe, experiment, intake.snapshot, train, Progress())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cora") / "home"
+    workshop = open_workshop(read_settings(home=folder, actor="ada"), create=True)
+    finished = learn(workshop)
+    promote(workshop, finished.version.id)
+    workshop.ledger.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def door(home: Path) -> Iterator[Door]:
+    parts, routes = open_serving(read_settings(home=home, poll_ms=NEVER_MS))
+    try:
+        with running(create_app(parts, routes)) as opened:
+            opened.slots.step()
+            yield opened
+    finally:
+        parts.close()
+
+
+@pytest.fixture(scope="module")
+def anchor() -> list[Example]:
+    return [row for row in examples(SAMPLE) if row.split == "anchor"]
+
+
+def node(row: Example) -> dict[str, Any]:
+    [found] = json.loads(row.payload)["nodes"]
+    return dict(found)
+
+
+def said(door: Door, body: dict[str, Any]) -> list[dict[str, Any]]:
+    response = door.ask("POST", "/v1/predict", json=body)
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()["predictions"]
+    return rows
+
+
+def test_a_model_that_was_proved_on_both_routes_is_served(door: Door) -> None:
+    response = door.ask("GET", "/v1/ready")
+    assert response.status_code == 200, response.text
+
+
+def test_papers_are_answered_by_id_and_by_what_they_say_alike(
+    door: Door, anchor: list[Example]
+) -> None:
+    rows = anchor[:50]
+    ids = [node(row)["id"] for row in rows]
+    by_id = said(door, {"nodes": ids})
+    assert [row["item"] for row in by_id] == ids
+    assert set(by_id[0]["probabilities"]) == set(TOPICS)
+    assert len({row["id"] for row in by_id}) == 1
+    for row, known in zip(rows[:10], by_id, strict=False):
+        [sent] = said(door, {"nodes": [node(row)]})
+        assert sent["label"] == known["label"]
+        assert sent["probabilities"] == pytest.approx(known["probabilities"], abs=1e-4)
+
+
+def test_papers_are_named_far_better_than_by_chance(door: Door, anchor: list[Example]) -> None:
+    answers = said(door, {"nodes": [node(row)["id"] for row in anchor]})
+    right = [row["label"] == true.labels[TARGET] for row, true in zip(answers, anchor, strict=True)]
+    assert 0.6 < sum(right) / len(right) < 1
+
+
+def test_a_new_paper_is_answered_by_those_it_cites(door: Door, anchor: list[Example]) -> None:
+    for topic in TOPICS:
+        cited = [node(row)["id"] for row in anchor if row.labels[TARGET] == topic][:6]
+        [answer] = said(door, {"nodes": [{"id": "new", "links": cited}]})
+        assert (answer["item"], answer["label"]) == ("new", topic)
+    [answer] = said(door, {"nodes": [{"id": "new", "links": ["nobody"]}]})
+    assert "'nobody'" in answer["remarks"][0]
+
+
+def upload(rows: list[Example]) -> dict[str, Any]:
+    known = {node(row)["id"] for row in rows}
+    content, cites = [], []
+    for row in rows:
+        paper = node(row)
+        words = ["1" if at in paper["features"] else "0" for at in range(FEATURES)]
+        content.append("\t".join([paper["id"], *words, row.labels[TARGET]]))
+        cites += [f"{paper['id']}\t{link}" for link in paper["links"] if link in known]
+    return {"files": {"data1": "\n".join(content).encode(), "data2": "\n".join(cites).encode()}}
+
+
+def test_an_upload_gives_what_the_same_graph_as_a_payload_gives(
+    door: Door, anchor: list[Example]
+) -> None:
+    rows = anchor[:120]
+    known = {node(row)["id"] for row in rows}
+    nodes = [{**(n := node(row)), "links": [x for x in n["links"] if x in known]} for row in rows]
+    whole = said(door, {"nodes": nodes, "whole": True})
+    response = door.ask("POST", "/test/", **upload(rows))
+    assert response.status_code == 200, response.text
+    names = sorted(TOPICS)
+    assert [names[number] for number in response.json()] == [row["label"] for row in whole]
+    kept = door.ask("GET", f"/v1/predictions/{response.headers['X-Prediction-Id']}").json()
+    assert len(kept["answers"]) == len(rows)
+
+
+def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_links(
+    door: Door, home: Path, anchor: list[Example]
+) -> None:
+    cited = sorted(node(row)["id"] for row in anchor[:3])
+    new = [{"id": name, "features": [1, 2], "links": cited} for name in ("mine", "other")]
+    answers = said(door, {"nodes": new})
+    body = {"prediction": answers[0]["id"], "item": "mine", "label": TOPICS[2], "actor": "bob"}
+    response = door.ask("POST", "/v1/feedback", json=body)
+    assert response.status_code == 200, response.text
+    workshop = open_workshop(read_settings(home=home, actor="ada"))
+    try:
+        with workshop.ledger.begin(write=False) as unit:
+            [heard] = unit.feedback(limit=None)
+        assert (heard.item, heard.label) == ("mine", TOPICS[2])
+        champion = workshop.champion()
+        recipe, experiment = plan("cora", SMALL)
+        grown = grow(
+            workshop.snapshots.open(champion.snapshot),
+            [
+                Accepted(
+                    (heard.id,),
+                    heard.example,
+                    {heard.target: heard.label},
+                    lambda: workshop.blobs.get(heard.example),
+                )
+            ],
+            workshop.bundles.open(champion.bundle).codec,
+            workshop.snapshots,
+            recipe="cora",
+            near_distance=0,
+            at=heard.at,
+        )
+        assert grown.taken == (heard.id,)
+        [kept] = [
+            row
+            for row in workshop.snapshots.open(grown.snapshot.id).rows()
+            if b'"mine"' in row.payload
+        ]
+        assert node(kept) == {"features": [1, 2], "id": "mine", "links": cited}
+        assert dict(kept.labels) == {TARGET: TOPICS[2]}
+        with workshop.ledger.begin() as unit:
+            taken = SnapshotTaken(actor="ada", subject=grown.snapshot.id, rows=grown.snapshot.rows)
+            unit.add(grown.snapshot, taken)
+        finished = train_version(
+            workshop, recipe, experiment, grown.snapshot, open_trainer("cora"), Progress()
+        )
+        model = workshop.predictor(finished.version)
+        [[answer]] = model.answer([model.read(b'{"nodes":["mine"]}')])
+        assert answer.item == "mine"
+        assert model.look(b'{"nodes":["mine"]}').features[0]["degree"] == len(cited)
+    finally:
+        workshop.ledger.close()

@@ -1,0 +1,37 @@
+"""What most recipes' routes never ask of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import Request
+
+from tidemill.bundle import Golden
+from tidemill.codecs.codec import Codec
+from tidemill.domain.errors import Unavailable
+from tidemill.recipes.routes import Drift
+
+NOBODY = "Nobody asks for that here."
+
+
+class Unasked:
+    """Whoever asks is told so."""
+
+    def drift(self, *, limit: int) -> Drift:
+        raise Unavailable(NOBODY)
+
+    def codec(self, request: Request) -> Codec[Any]:
+        raise Unavailable(NOBODY)
+
+    def samples(self, request: Request) -> Sequence[Golden]:
+        raise Unavailable(NOBODY)
+
+    def scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
+        raise Unavailable(NOBODY)
+
+    def refresh(self, request: Request) -> str:
+        raise Unavailable(NOBODY)
+
+    def probing(self, request: Request) -> bool:
+        return False

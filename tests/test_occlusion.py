@@ -1,0 +1,219 @@
+"""Occlusion: exact where it can be worked out by hand, and right about where a lesion is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from pebble.codec import PebbleCodec
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.codecs.image import ImageCodec
+from tidemill.codecs.pixels import GREY
+from tidemill.data.samples.leaves import as_file, paint
+from tidemill.domain.errors import BadPayload, UsageError
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.export import export
+from tidemill.learn.fit import fit
+from tidemill.learn.plan import TrainPlan
+from tidemill.learn.residual import ResidualCNN
+from tidemill.learn.rows import Rows
+from tidemill.occlusion import BATCH, Explanation, explain, occlusion_map, picture
+from tidemill.predictor import Model, Predictor
+
+Pixels = npt.NDArray[np.uint8]
+SIZE = (48, 96)
+LABELS = {"state": ("clean", "spotted")}
+PLACES = [(y, x) for y in (10, 24, 38) for x in (14, 34, 58, 80)]
+"""Where a spot may be: all over the picture."""
+
+
+def spotted(pixels: Pixels, y: int, x: int) -> Pixels:
+    """The same leaf with a dark spot."""
+    down, across = np.ogrid[: SIZE[0], : SIZE[1]]
+    made = pixels.copy()
+    made[(down - y) ** 2 + (across - x) ** 2 <= 36] = (60, 25, 15)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Learnt to tell healthy painted leaves from the same with a spot."""
+    seeds = range(160)
+    pictures = [paint("healthy", seed) for seed in seeds]
+    for seed in seeds[::2]:
+        pictures[seed] = spotted(pictures[seed], *PLACES[seed // 2 % len(PLACES)])
+    truth = np.array([1 - seed % 2 for seed in seeds])
+    rows = np.stack(pictures)
+    train = EncodedSplit({"image": Rows.of(rows)}, {"state": truth}, ("sample",) * len(seeds))
+    network = ResidualCNN({"state": 2}, [0.5] * 3, [0.25] * 3, width=8, seed=0)
+    plan = TrainPlan(epochs=6, batch_size=16, learning_rate=0.01, threads=1, averaging=0)
+    fitted = fit(network, train, train, plan, seed=0)
+    path = tmp_path_factory.mktemp("occlusion") / "model.onnx"
+    export(fitted.network, {"state": 1.0}, path, train)
+    codec = {"width": 96, "height": 48, "mean": [0.5] * 3, "std": [0.25] * 3}
+    return Model(ImageCodec.from_config(codec), LABELS, OnnxRuntime(path.read_bytes()))
+
+
+@pytest.mark.parametrize(("seed", "place"), [(1001, (10, 14)), (1002, (24, 58)), (1003, (38, 80))])
+def test_covering_the_spot_matters_and_covering_anything_else_does_not(
+    model: Model, seed: int, place: tuple[int, int]
+) -> None:
+    y, x = place
+    found = explain(model, as_file(spotted(paint("healthy", seed), y, x)))
+    assert found.label == "spotted"
+    rows, columns = found.drops.shape
+    row, column = found.strongest
+    # Within one cell of the spot's middle, which the patch spans with its neighbour.
+    assert abs((row + 0.5) * SIZE[0] / rows - y) <= 1.5 * SIZE[0] / rows + 3
+    assert abs((column + 0.5) * SIZE[1] / columns - x) <= 1.5 * SIZE[1] / columns + 3
+    near = np.zeros((rows, columns), bool)
+    ys, xs = (
+        (np.arange(rows) + 0.5) * SIZE[0] / rows,
+        (np.arange(columns) + 0.5) * SIZE[1] / columns,
+    )
+    near[np.hypot(ys[:, None] - y, xs[None, :] - x) <= 10] = True
+    assert found.drops[near].mean() > 5 * np.abs(found.drops[~near]).mean()
+
+
+def halves(left: Sequence[int], right: Sequence[int], size: tuple[int, int] = (8, 8)) -> bytes:
+    """A PNG of two colours."""
+    pixels = np.empty((size[1], size[0], 3), np.uint8)
+    pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = left, right
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+Tiny = Callable[..., Predictor]
+
+
+def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> None:
+    model = tiny()
+    payload = halves((250, 20, 20), (20, 250, 20))
+    found = explain(model, payload, label="miner", grid=(1, 4))
+    pixels = np.asarray(Image.open(BytesIO(payload)))
+    mean = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+
+    def probability(start: int, stop: int) -> float:
+        covered = pixels.copy()
+        covered[:, start:stop] = mean
+        (answer,) = model.answer([model.read(as_file(covered))])[0]
+        return answer.probabilities["miner"]
+
+    whole = probability(0, 0)
+    assert found.probability == pytest.approx(whole)
+    drops = [whole - probability(start, start + 4) for start in (0, 2, 4)]
+    wanted = [drops[0], (drops[0] + drops[1]) / 2, (drops[1] + drops[2]) / 2, drops[2]]
+    np.testing.assert_allclose(found.drops, [wanted], atol=1e-6)
+    assert drops[0] > 0 > drops[2]  # red speaks for miner, green against
+    np.testing.assert_array_equal(
+        found.drops, occlusion_map(model, payload, "disease", "miner", (1, 4))
+    )
+
+
+def test_a_picture_of_one_colour_has_nothing_to_cover(
+    tiny: Tiny, paint: Callable[[Sequence[int]], bytes]
+) -> None:
+    found = explain(tiny(), paint((20, 250, 20)))
+    assert found.label == "healthy"
+    assert found.drops.shape == (8, 8)
+    assert not found.drops.any()
+
+
+class Watched:
+    """A runtime that remembers how many pictures it was given at a time."""
+
+    alone = False
+
+    def __init__(self, model: bytes) -> None:
+        self._inner, self.sizes, self.seen = OnnxRuntime(model), list[int](), list[Pixels]()
+
+    def run(self, arrays: Any) -> dict[str, Any]:
+        self.sizes.append(len(arrays["image"]))
+        self.seen.append(arrays["image"])
+        return self._inner.run(arrays)
+
+
+def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None:
+    bundle = tiny(side=32).bundle
+    runtime = Watched(bundle.model)
+    model = Model(bundle.codec, bundle.labels, runtime)
+    found = explain(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
+    assert found.pixels.shape == (16, 32, 3)
+    assert max(runtime.sizes) == BATCH
+    rows, columns = found.drops.shape
+    assert (rows, columns) == (12, 24)
+    assert sum(runtime.sizes) == 1 + (rows - 1) * (columns - 1)
+    asked = np.concatenate(runtime.seen)
+    assert (asked[:, :8] == GREY).all()
+    assert (asked[:, 24:] == GREY).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((8, 8), (8, 8)), ((8, 2), (2, 8)), ((8, 1), (1, 8)), ((1, 8), (8, 1))]
+)
+def test_cells_are_no_smaller_than_a_pixel(
+    tiny: Tiny, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    found = explain(tiny(), halves((250, 20, 20), (20, 250, 20), size))
+    assert found.drops.shape == shape
+
+
+def test_any_target_may_be_asked_about(tiny: Tiny) -> None:
+    model = tiny({"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")})
+    payload = halves((250, 20, 20), (20, 250, 20))
+    assert explain(model, payload).target == "disease"
+    found = explain(model, payload, target="sort", label="green")
+    assert (found.target, found.label) == ("sort", "green")
+    assert found.drops.max() > 0 > found.drops.min()
+
+
+def test_what_cannot_be_explained_is_said(tiny: Tiny) -> None:
+    model = tiny()
+    payload = halves((250, 20, 20), (20, 250, 20))
+    with pytest.raises(UsageError, match="'colour'") as caught:
+        explain(model, payload, target="colour")
+    assert "disease" in caught.value.hint
+    with pytest.raises(UsageError, match="'rot'") as caught:
+        explain(model, payload, label="rot")
+    assert "miner" in caught.value.hint
+    for grid in ((9, 8), (8, 9), (0, 1)):
+        with pytest.raises(UsageError, match="grid"):
+            explain(model, payload, grid=grid)
+    with pytest.raises(BadPayload):
+        explain(model, b"no picture")
+
+
+def test_only_pictures_are_explained(tiny: Tiny) -> None:
+    bundle = tiny().bundle
+    pebbles = PebbleCodec.from_config({"max_bytes": 100})
+    with pytest.raises(UsageError, match="takes pebble"):
+        explain(Model(pebbles, bundle.labels, OnnxRuntime(bundle.model)), b"{}")
+
+
+def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:
+    pixels = np.full((*size, 3), 100, np.uint8)
+    found = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
+    with Image.open(BytesIO(picture(found))) as opened:
+        assert opened.format == "PNG"
+        return np.asarray(opened, np.int16)
+
+
+def test_the_heat_is_red_where_it_mattered_and_blue_where_it_misled() -> None:
+    shown = drawn([[0.4, 0.0, -0.4]])
+    assert shown.shape == (240, 480, 3)
+    left, middle, right = shown[120, 20], shown[120, 240], shown[120, 460]
+    assert left[0] > left[2] + 80
+    assert np.ptp(middle) <= 2
+    assert right[2] > right[0] + 80
+
+
+def test_where_nothing_matters_nothing_glows() -> None:
+    assert np.ptp(drawn([[0.001, -0.001]]), axis=2).max() < 8
+    assert not np.ptp(drawn([[0.0]]), axis=2).any()

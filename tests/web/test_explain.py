@@ -1,0 +1,186 @@
+"""POST /v1/explain: a picture of an answer, one at a time, beside the traffic and not in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from PIL import Image
+
+from tests.web import tiny_text
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.domain.errors import Overloaded, Unavailable
+from tidemill.occlusion import BATCH
+from tidemill.predictor import Predictor
+from tidemill.recipes.routes import Routes
+from tidemill.web.explain import PATH, Explainer
+
+
+def told(response: Any) -> dict[str, Any]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    with Image.open(BytesIO(response.content)) as opened:
+        opened.load()
+    body: dict[str, Any] = json.loads(response.headers["x-explanation"])
+    return body
+
+
+def code(response: Any, status: int) -> str:
+    assert response.status_code == status, response.text
+    answer: str = response.json()["error"]["code"]
+    return answer
+
+
+def test_a_picture_and_what_it_is_of(door: Any, red: bytes) -> None:
+    answered = door.ask("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
+    found = told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+    assert (found["version"], found["target"], found["label"]) == ("v1", "disease", "Miner")
+    assert found["probability"] == pytest.approx(answered["predictions"][0]["confidence"])
+
+
+def test_another_target_and_label_may_be_asked_for(door: Any, red: bytes) -> None:
+    asked = {"target": "disease", "label": "Phoma"}
+    found = told(door.ask("POST", PATH, params=asked, files={"file": ("a.png", red)}))
+    assert found["label"] == "Phoma"
+    assert found["probability"] < 0.1
+
+
+def test_it_is_no_traffic(door: Any, workspace: Any, red: bytes) -> None:
+    def live() -> int:
+        rows = [
+            row
+            for server in workspace.traffic.servers()
+            for row in workspace.traffic.after(server, 0, limit=10_000)
+        ]
+        return sum(row.kind == "live" for row in rows)
+
+    told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+    assert live() == 0
+    door.ask("POST", "/v1/predict", files={"file": ("a.png", red)})
+    assert live() == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "expected"),
+    [
+        ({"params": {"target": "colour"}}, 400, "usage"),
+        ({"params": {"label": "rot"}}, 400, "usage"),
+        ({"files": {"file": ("a.png", b"no picture")}}, 400, "bad_payload"),
+        ({"files": {"other": ("a.png", b"no picture")}}, 422, "invalid"),
+    ],
+)
+def test_what_cannot_be_explained_is_the_clients_fault(
+    door: Any, red: bytes, request_: Mapping[str, Any], status: int, expected: str
+) -> None:
+    asked = {"files": {"file": ("a.png", red)}, **request_}
+    assert code(door.ask("POST", PATH, **asked), status) == expected
+    told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+
+
+def test_a_server_without_a_model_is_not_ready(workspace: Any, opened: Any, red: bytes) -> None:
+    door = opened(workspace.serving())
+    assert code(door.ask("POST", PATH, files={"file": ("a.png", red)}), 503) == "not_ready"
+
+
+class Held:
+    """A runtime that stops at the first batch of covered pictures until it is let go."""
+
+    alone = False
+
+    def __init__(self, inner: Any, reached: threading.Event, go: threading.Event) -> None:
+        self._inner, self._reached, self._go = inner, reached, go
+
+    def run(self, arrays: Any) -> dict[str, Any]:
+        if len(arrays["image"]) == BATCH:
+            self._reached.set()
+            assert self._go.wait(20)
+        answered: dict[str, Any] = self._inner.run(arrays)
+        return answered
+
+
+@pytest.fixture
+def held(workspace: Any, opened: Any) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
+    """The app; an event that an explanation is under way; another that lets it go on."""
+    reached, go = threading.Event(), threading.Event()
+    workspace.wrap = lambda runtime: Held(runtime, reached, go)
+    workspace.promote(workspace.register())
+    door = opened(workspace.serving(batch=4))
+    try:
+        yield door, reached, go
+    finally:
+        go.set()
+
+
+def test_one_at_a_time_while_predictions_are_answered(held: Any, red: bytes) -> None:
+    door, reached, go = held
+    files = {"file": ("a.png", red)}
+    first = door.send("POST", PATH, files=files)
+    assert reached.wait(20)
+    refused = door.ask("POST", PATH, files=files)
+    assert code(refused, 503) == "overloaded"
+    assert "Retry-After" in refused.headers
+    assert door.ask("POST", "/v1/predict", files=files).status_code == 200
+    go.set()
+    told(first.result(timeout=20))
+    told(door.ask("POST", PATH, files=files))
+
+
+def test_a_client_that_leaves_does_not_keep_the_others_out(
+    tiny: Callable[..., Predictor], red: bytes
+) -> None:
+    reached, go = threading.Event(), threading.Event()
+    bundle = tiny().bundle
+    predictor = Predictor(bundle, Held(OnnxRuntime(bundle.model), reached, go))
+    explainer = Explainer()
+
+    async def leave() -> None:
+        asked = asyncio.create_task(explainer.explain(predictor, red, None, None))
+        assert await asyncio.to_thread(reached.wait, 20)
+        with pytest.raises(Overloaded):
+            await explainer.explain(predictor, red, None, None)
+        asked.cancel()
+        go.set()
+        await asyncio.to_thread(explainer.close)
+        for _ in range(2):  # not that another is being explained
+            with pytest.raises(Unavailable, match="stopping"):
+                await explainer.explain(predictor, red, None, None)
+
+    asyncio.run(leave())
+
+
+def test_texts_are_not_explained(workspace: Any, opened: Any) -> None:
+    workspace.recipe = "text"
+    workspace.promote(workspace.enter(*tiny_text.files("tone", ("bad", "fair", "good"))))
+    door = opened(workspace.serving(), lambda _: Routes(APIRouter()))
+    refused = door.ask("POST", PATH, files={"file": ("a.txt", b"alpha")})
+    assert code(refused, 400) == "usage"
+    assert "takes text" in refused.json()["error"]["message"]
+
+
+def test_the_document_says_that_a_picture_comes(door: Any) -> None:
+    document = door.ask("GET", "/openapi.json").json()
+    assert "image/png" in document["paths"][PATH]["post"]["responses"]["200"]["content"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")
+def test_it_steps_back_from_those_that_answer(tiny: Callable[..., Predictor], red: bytes) -> None:
+    found: list[int] = []
+
+    class Telling(OnnxRuntime):
+        def run(self, arrays: Any) -> dict[str, Any]:
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().run(arrays)
+
+    bundle = tiny().bundle
+    explainer = Explainer()
+    asyncio.run(explainer.explain(Predictor(bundle, Telling(bundle.model)), red, None, None))
+    explainer.close()
+    assert min(found) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

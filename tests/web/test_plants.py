@@ -1,0 +1,294 @@
+"""The plants system's routes over a served model of three targets."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tidemill.adapters.memory import FixedClock
+from tidemill.bundle import REFERENCE
+from tidemill.domain.types import Answer, Prediction
+from tidemill.recipes.plants import demo
+from tidemill.recipes.plants import routes as plants
+
+NAMES = {
+    "class": ("Bean___healthy", "Bean___rust", "Vine___healthy", "Vine___mildew", "Vine___rust"),
+    "disease": ("healthy", "rust", "mildew"),
+    "plant": ("Bean", "Vine", "Fern"),
+}
+TEST = {"accuracy": 0.9, "macro_f1": 0.8, "nll": 0.4}
+TOKEN = {"Authorization": "Bearer much-told"}
+
+
+@pytest.fixture
+def files(tiny_files: Any) -> Any:
+    """A bundle's files but for the reference; three colours have golden samples."""
+
+    def made(labels: Mapping[str, Sequence[str]] = NAMES) -> dict[str, bytes]:
+        made: dict[str, bytes] = dict(tiny_files(labels))
+        del made[REFERENCE]
+        scored = {target: {"test": TEST if target != "plant" else None} for target in labels}
+        return made | {"evaluation.json": json.dumps({"targets": scored}).encode()}
+
+    return made
+
+
+@pytest.fixture
+def served(workspace: Any, opened: Any, files: Any, paint: Any, tiny_colours: Any) -> Any:
+    """Opens the app, ready if it can be, over one such version; settings may be given."""
+    workspace.recipe = "plants"
+
+    def open_door(given: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
+        pictures = [paint(colour) for colour in tiny_colours]
+        workspace.promote(workspace.enter(given or files(), pictures))
+        return opened(workspace.serving(**settings), plants.build)
+
+    return open_door
+
+
+def fault(door: Any) -> str:
+    response = door.ask("GET", "/v1/ready")
+    assert response.status_code == 503
+    message: str = response.json()["error"]["message"]
+    return message
+
+
+def test_a_leaf_gets_the_likeliest_labels_of_every_target(
+    served: Any, workspace: Any, red: bytes
+) -> None:
+    door = served()
+    response = door.ask("POST", "/predict", files={"file": red})
+    assert response.status_code == 200
+    targets = response.json()["targets"]
+    assert {target: guesses[0]["label"] for target, guesses in targets.items()} == {
+        "class": "Bean___healthy",
+        "disease": "healthy",
+        "plant": "Bean",
+    }
+    assert {target: len(guesses) for target, guesses in targets.items()} == {
+        "class": 5,
+        "disease": 3,
+        "plant": 3,
+    }
+    for guesses in targets.values():
+        shares = [guess["probability"] for guess in guesses]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1)
+    kept = workspace.traffic.find(response.headers["X-Prediction-Id"])
+    assert (kept.kind, kept.payload) == ("live", red)
+    assert {answer.target for answer in kept.answers} == set(NAMES)
+
+
+def test_of_many_labels_five_are_shown() -> None:
+    row = {f"label {n}": 0.05 * n for n in range(7)}
+    answer = Answer("class", "label 6", 0.3, row)
+    told = plants.best(Prediction("i", "s", 1, "v1", FixedClock().now(), "live", b"", (answer,)))
+    assert [guess.label for guess in told["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
+
+
+def test_what_is_no_picture_is_refused(served: Any) -> None:
+    door = served()
+    response = door.ask("POST", "/predict", files={"file": b"no picture"})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
+    assert door.ask("POST", "/predict").status_code == 422
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -> None:
+    door = served()
+    response = door.ask("POST", "/predict-random", params={"target": target})
+    assert response.status_code == 200
+    body = response.json()
+    assert set(body) == {
+        "sample", "true_label", "top_predictions", "metrics", "image_url", "target",
+    }  # fmt: skip
+    assert body["target"] == target
+    assert body["true_label"] == body["top_predictions"][0]["label"]
+    assert body["true_label"] in NAMES[target]
+    wanted = {} if target == "plant" else {"accuracy": 0.9, "macro_f1": 0.8}
+    assert body["metrics"] == wanted
+    shown = door.ask("GET", body["image_url"])
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/png")
+    again = door.ask("POST", "/predict-random", params={"sample": body["sample"]}).json()
+    assert again["sample"] == body["sample"]
+
+
+def test_the_picture_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
+    door = served()
+    for colour in tiny_colours[:3]:
+        shown = door.ask("GET", f"/demo/{demo.name_of(paint(colour))}").content
+        with Image.open(io.BytesIO(shown)) as picture:
+            assert (picture.format, picture.getpixel((3, 3))) == ("PNG", colour)
+
+
+@pytest.mark.parametrize("name", ["0123456789abcdef.png", "..%2f..%2fsecret", "x"])
+def test_there_are_no_other_pictures(served: Any, name: str) -> None:
+    door = served()
+    response = door.ask("GET", f"/demo/{name}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    asked = door.ask("POST", "/predict-random", params={"sample": name})
+    assert asked.status_code == 404
+
+
+def test_another_target_is_refused(served: Any) -> None:
+    assert served().ask("POST", "/predict-random", params={"target": "soil"}).status_code == 422
+
+
+def test_the_page_asks_nobody_else(served: Any) -> None:
+    response = served().ask("GET", "/")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "connect-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "://" not in response.text
+    assert "innerHTML" not in response.text
+
+
+def test_without_a_model_only_the_page_is_there(workspace: Any, opened: Any) -> None:
+    door = opened(workspace.serving(), plants.build)
+    assert door.ask("GET", "/").status_code == 200
+    for way in ("POST /predict-random", "GET /demo/x"):
+        assert door.ask(*way.split()).json()["error"]["code"] == "not_ready"
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
+    """Have the recipe's own builder say something else of every answer."""
+    true = plants.best
+
+    def wrong(prediction: Any) -> Any:
+        told = true(prediction)
+        return {target: change(target, guesses) for target, guesses in told.items()}
+
+    monkeypatch.setattr(plants, "best", wrong)
+
+
+def swapped(target: str, guesses: list[Any]) -> list[Any]:
+    """The names of the last target exchanged, in turn."""
+    names = [guess.label for guess in guesses]
+    turned = names[1:] + names[:1] if target == "plant" else names
+    return [
+        guess.model_copy(update={"label": name})
+        for guess, name in zip(guesses, turned, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (swapped, "was answered where"),
+        (lambda _, guesses: guesses[::-1], "was answered where"),
+        (lambda _, guesses: guesses[:2], "are to be shown"),
+        (lambda _, guesses: [guesses[0], guesses[2], guesses[1]], "are to be shown"),
+        (lambda _, guesses: [*guesses[:-1], guesses[0]], "are to be shown"),
+        (lambda _, guesses: [], "cannot be read: IndexError"),
+    ],
+)
+def test_a_wrong_answer_of_one_target_is_never_served(
+    served: Any, monkeypatch: pytest.MonkeyPatch, change: Any, told: str
+) -> None:
+    changed(monkeypatch, change)
+    message = fault(served())
+    assert "POST /predict (files)" in message
+    assert told in message
+
+
+def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
+    served: Any, files: Any
+) -> None:
+    made = files()
+    labels = json.loads(made["labels.json"])
+    labels["disease"] = labels["disease"][1:] + labels["disease"][:1]
+    door = served(made | {"labels.json": json.dumps(labels).encode()})
+    assert "disease: " in fault(door)
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        ({"true_label": "Bean___rust"}, "the sample is said to be"),
+        ({"target": "plant"}, "the sample is said to be"),
+        ({"image_url": "/demo/other.png"}, "is the picture of another sample"),
+    ],
+)
+def test_a_random_leaf_that_is_said_to_be_another_is_never_served(
+    served: Any, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], told: str
+) -> None:
+    true = plants.told
+    monkeypatch.setattr(plants, "told", lambda *given: true(*given).model_copy(update=lie))
+    message = fault(served())
+    assert "POST /predict-random (params)" in message
+    assert told in message
+
+
+def test_a_model_without_a_target_is_never_served(served: Any, files: Any) -> None:
+    labels = {target: NAMES[target] for target in ("class", "disease")}
+    assert "POST /predict-random" in fault(served(files(labels)))
+
+
+def test_refresh_needs_a_token(served: Any) -> None:
+    door = served()
+    response = door.ask("POST", "/refresh", headers=TOKEN)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+    assert "TIDEMILL_REFRESH_TOKEN" in response.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer much-tol"},
+        {"Authorization": "Basic much-told"},
+        {"Authorization": b"Bearer m\xfcch-told"},
+    ],
+)
+def test_refresh_needs_the_right_token(served: Any, headers: dict[str, str]) -> None:
+    door = served(refresh_token="much-told")
+    response = door.ask("POST", "/refresh", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
+    assert "much-told" not in response.text
+
+
+def test_refresh_serves_the_ledgers_champion_at_once(
+    served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
+) -> None:
+    door = served(refresh_token="much-told")
+    second = workspace.enter(files(), [paint(colour) for colour in tiny_colours])
+    workspace.promote(second)
+    assert door.ask("GET", "/v1/ready").json()["version"] == "v1"
+    response = door.ask("POST", "/refresh", headers=TOKEN)
+    assert response.json() == {"status": "success", "message": "v2 is served."}
+    assert door.ask("GET", "/v1/ready").json()["version"] == "v2"
+
+
+def test_refresh_never_serves_a_champion_that_is_not_proved(
+    served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
+) -> None:
+    door = served(refresh_token="much-told")
+    made = files()
+    labels = json.loads(made["labels.json"])
+    turned = {target: names[1:] + names[:1] for target, names in labels.items()}
+    forged = made | {"labels.json": json.dumps(turned).encode()}
+    workspace.promote(workspace.enter(forged, [paint(colour) for colour in tiny_colours]))
+    response = door.ask("POST", "/refresh", headers=TOKEN)
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
+    assert "does not serve v2" in response.json()["error"]["message"]
+    assert door.ask("GET", "/v1/ready").json()["version"] == "v1"
+
+
+def test_feedback_names_its_target(served: Any, red: bytes, workspace: Any) -> None:
+    door = served()
+    id = door.ask("POST", "/predict", files={"file": red}).headers["X-Prediction-Id"]
+    said = {"prediction": id, "label": "rust"}
+    response = door.ask("POST", "/v1/feedback", json={"feedback": [said]})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
+    response = door.ask("POST", "/v1/feedback", json={"feedback": [{**said, "target": "plant"}]})
+    assert response.json()["error"]["code"] == "foreign_label"
+    response = door.ask("POST", "/v1/feedback", json={"feedback": [{**said, "target": "disease"}]})
+    assert response.is_success
+    with workspace.ledger.begin(write=False) as unit:
+        [kept] = unit.feedback(limit=None)
+    assert (kept.target, kept.label, kept.answered) == ("disease", "rust", "healthy")

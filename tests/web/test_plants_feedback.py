@@ -1,0 +1,164 @@
+"""From one label that a client gives of a leaf to the rows of the next snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uuid_utils import uuid7
+
+from tidemill.adapters.traffic import TrafficFiles
+from tidemill.bundle import REFERENCE
+from tidemill.data.growth import Growth
+from tidemill.data.naming import plant_labels
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.events import RunFinished, SnapshotTaken, VersionRegistered
+from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, payload_id
+from tidemill.loop.feedback import review
+from tidemill.recipes.plants import routes as plants
+from tidemill.workshop.growing import grow_snapshot, left_out
+from tidemill.workshop.planning import plan
+from tidemill.workshop.root import Workshop
+
+CLASSES = ("Bean___healthy", "Vine___healthy", "Vine___rust")
+NAMES = {"class": CLASSES, "disease": ("healthy", "rust"), "plant": ("Bean", "Vine")}
+Known = Mapping[str, bytes]
+
+
+@pytest.fixture
+def known(paint: Any) -> Known:
+    """A leaf in train of each class."""
+    colours = ((90, 20, 20), (20, 90, 20), (20, 20, 90))
+    return {name: paint(colour) for name, colour in zip(CLASSES, colours, strict=True)}
+
+
+@pytest.fixture
+def workshop(workspace: Any, tmp_path: Path) -> Workshop:
+    """A workshop over what is served, whose snapshots are on disk."""
+    return Workshop(
+        home=tmp_path,
+        samples=tmp_path / "samples",
+        actor="ada",
+        clock=workspace.clock,
+        ledger=workspace.ledger,
+        scratch=tmp_path / "scratch",
+        snapshots=SnapshotStore(tmp_path / "snapshots"),
+        bundles=workspace.bundles,
+        traffic=TrafficFiles(tmp_path / "traffic"),
+        blobs=workspace.blobs,
+    )
+
+
+@pytest.fixture
+def parent(workshop: Workshop, known: Known) -> Snapshot:
+    """The known leaves."""
+    leaves = [
+        Example(payload_id(leaf), leaf, plant_labels(name), "folder", name, "train")
+        for name, leaf in known.items()
+    ]
+    now = workshop.clock.now()
+    return workshop.snapshots.write(leaves, recipe="plants", policy="stop", parent=None, at=now)
+
+
+@pytest.fixture
+def door(
+    workspace: Any,
+    opened: Any,
+    workshop: Workshop,
+    parent: Snapshot,
+    tiny_files: Any,
+    paint: Any,
+    tiny_colours: Any,
+) -> Any:
+    """The app over a champion that learnt from the known leaves."""
+    workspace.recipe = "plants"
+    files = tiny_files(NAMES)
+    del files[REFERENCE]
+    version = workspace.enter(files, [paint(colour) for colour in tiny_colours])
+    workspace.promote(learnt(workshop, version, parent))
+    return opened(workspace.serving(), plants.build)
+
+
+def learnt(workshop: Workshop, version: ModelVersion, parent: Snapshot) -> ModelVersion:
+    """The same version, from that snapshot and by the recipe's own experiment."""
+    with workshop.ledger.begin() as unit:
+        tree = plan("plants")[1].tree()
+        run = replace(unit.get(Run, version.run), id=str(uuid7()), snapshot=parent.id, config=tree)
+        again = replace(version, id=unit.next_version(), run=run.id, snapshot=parent.id)
+        taken = SnapshotTaken(actor="ada", subject=parent.id, rows=parent.rows)
+        unit.add(parent, taken)
+        unit.add(run, RunFinished(actor="ada", subject=run.id, weights=""))
+        told = VersionRegistered(actor="ada", subject=again.id, bundle=again.bundle, run=run.id)
+        unit.add(again, told)
+    return again
+
+
+def say(door: Any, leaf: bytes, **labels: str) -> None:
+    """Ask about a leaf, and say what it is; `kind` is its class."""
+    id = door.ask("POST", "/predict", files={"file": leaf}).headers["X-Prediction-Id"]
+    rows = [
+        {"prediction": id, "target": "class" if target == "kind" else target, "label": label}
+        for target, label in labels.items()
+    ]
+    response = door.ask("POST", "/v1/feedback", json={"feedback": rows})
+    assert response.is_success, response.text
+
+
+def turned(workshop: Workshop) -> Growth:
+    """What a cycle that begins now would learn from."""
+    now = workshop.clock.now()
+    with workshop.ledger.begin() as unit:
+        review(unit, "accept", actor="engine", at=now, limit=100)
+        champion = unit.alias("champion")
+    assert champion is not None
+    return grow_snapshot(workshop, Cycle("c1", "plants", "person", "Asked.", champion.version, now))
+
+
+def labelled(workshop: Workshop, snapshot: Snapshot) -> dict[bytes, Labels]:
+    return {row.payload: row.labels for row in workshop.snapshots.open(snapshot.id).rows()}
+
+
+def test_the_disease_of_a_known_leaf_changes_its_class(
+    door: Any, workshop: Workshop, known: Known
+) -> None:
+    say(door, known["Vine___healthy"], disease="rust")
+    grown = turned(workshop)
+    assert (len(grown.taken), grown.left) == (1, {})
+    assert labelled(workshop, grown.snapshot) == {
+        known["Bean___healthy"]: plant_labels("Bean___healthy"),
+        known["Vine___healthy"]: plant_labels("Vine___rust"),
+        known["Vine___rust"]: plant_labels("Vine___rust"),
+    }
+
+
+def test_the_class_of_a_new_leaf_says_all(
+    door: Any, workshop: Workshop, known: Known, paint: Callable[..., bytes]
+) -> None:
+    leaf = paint((200, 30, 200))
+    say(door, leaf, kind="Vine___rust")
+    grown = turned(workshop)
+    assert (len(grown.taken), grown.left) == (1, {})
+    assert grown.snapshot.rows == len(known) + 1
+    assert labelled(workshop, grown.snapshot)[leaf] == plant_labels("Vine___rust")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "labels", "reason"),
+    [
+        ("Bean___healthy", {"disease": "rust"}, "knows no label 'Bean___rust' of 'class'"),
+        ("Vine___healthy", {"kind": "Vine___rust", "plant": "Bean"}, "contradicts the plant"),
+    ],
+)
+def test_what_makes_no_sense_is_left_out_and_told(
+    door: Any, workshop: Workshop, known: Known, leaf: str, labels: dict[str, str], reason: str
+) -> None:
+    say(door, known[leaf], **labels)
+    grown = turned(workshop)
+    assert grown.taken == ()
+    assert set(labelled(workshop, grown.snapshot)) == set(known.values())
+    assert f"{len(labels)} labels were left out. " in left_out(grown)
+    assert reason in left_out(grown)
