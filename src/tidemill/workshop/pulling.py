@@ -26,7 +26,7 @@ from tidemill.domain.events import RowsPulled
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Blobs
-from tidemill.loop.feedback import USER_DATA, give
+from tidemill.loop.feedback import USER_DATA, beside, give
 from tidemill.workshop.draining import Unit
 from tidemill.workshop.root import Workshop
 
