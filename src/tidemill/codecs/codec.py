@@ -78,7 +78,8 @@ class ManyCodec(Codec[Item], Protocol[Item]):
 
     Of every other codec a payload is one item, whose name is empty. The arrays of a payload make
     the graph answer one row per item, in the order of `names`. An example is a payload with one
-    item, and `features` are the first row of `measures`.
+    item, and `features` are the first row of `measures`. A name means the same item in every
+    payload: what is said of it is said of one thing.
     """
 
     def names(self, item: Item) -> tuple[str, ...]:

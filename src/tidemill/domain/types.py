@@ -154,6 +154,16 @@ class Verdict:
         """True when the version may reach an alias on this verdict."""
         return self.passed or bool(self.overridden)
 
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not hold."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def name(self, check: Check) -> str:
+        """What a check is called here: where there are several targets, it says of which."""
+        several = len({row.target for row in self.checks if row.target}) > 1
+        return f"{check.name} of {check.target}" if several and check.target else check.name
+
 
 AliasName = Literal["champion", "challenger", "previous"]
 

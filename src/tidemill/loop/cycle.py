@@ -211,11 +211,14 @@ def _training(situation: Situation, policy: TriggerPolicy) -> Step:
     return Step("train", f"again, because the last one failed: {run.error}")
 
 
+def _reasons(verdict: Verdict) -> str:
+    return "; ".join(f"{verdict.name(check)}: {check.reason}" for check in verdict.failed)
+
+
 def _judged(situation: Situation, policy: TriggerPolicy) -> Step:
     verdict = situation.verdict
     if verdict is None or not verdict.allows:
-        failed = [check for check in verdict.checks if not check.passed] if verdict else []
-        reasons = "; ".join(f"{check.name}: {check.reason}" for check in failed)
+        reasons = "" if verdict is None else _reasons(verdict)
         return Step("move", f"The gate refused it. {reasons}.", state="refused")
     if policy.autonomy == "automatic":
         return Step("move", STRAIGHT, state="shadowing")

@@ -96,7 +96,7 @@ def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
 
 def refusal(verdict: Verdict) -> GateRefused:
     """The error that tells why a verdict did not pass."""
-    failed = [f"{check.name}: {check.reason}" for check in verdict.checks if not check.passed]
+    failed = [f"{verdict.name(check)}: {check.reason}" for check in verdict.failed]
     return GateRefused(
         f"{verdict.version} was refused. {'; '.join(failed)}.",
         hint=f"`tidemill models card {verdict.version}` shows the whole judgement.",

@@ -77,11 +77,11 @@ def why_cycle(unit: UnitOfWork, cycle: Cycle) -> Iterator[str]:
 
 def _verdict(verdict: Verdict) -> Iterator[str]:
     against = f"against {verdict.champion}" if verdict.champion else "without a champion"
-    failed = [check for check in verdict.checks if not check.passed]
-    if not failed:
+    if not verdict.failed:
         yield f"The gate passed {verdict.version} {against}, on {len(verdict.checks)} checks."
-    for check in failed:
-        yield f"The gate refused {verdict.version} {against}: {check.name}: {check.reason}."
+    for check in verdict.failed:
+        named = verdict.name(check)
+        yield f"The gate refused {verdict.version} {against}: {named}: {check.reason}."
     if verdict.overridden:
         yield f"A person overrode that: {verdict.overridden}."
 

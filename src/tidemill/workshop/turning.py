@@ -167,13 +167,8 @@ class Turning:
 
 def outcome(verdict: Verdict) -> str:
     """A verdict in a few words. Of several targets, each check that failed says of which."""
-    several = len({check.target for check in verdict.checks if check.target}) > 1
-    failed = [
-        f"{check.name} of {check.target}" if several and check.target else check.name
-        for check in verdict.checks
-        if not check.passed
-    ]
-    return f"refused ({', '.join(failed)})" if failed else "passed"
+    failed = ", ".join(map(verdict.name, verdict.failed))
+    return f"refused ({failed})" if failed else "passed"
 
 
 def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
