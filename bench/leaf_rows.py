@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tidemill.data.corruptions import KINDS, corrupted
-
 from bench import real
 from bench.row import Row, Shift
+from tidemill.data.corruptions import KINDS, corrupted
 
 STRENGTH = 3
 CROPS = 280
