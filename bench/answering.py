@@ -10,7 +10,7 @@ from bench.client import Plan
 from bench.figures import Round
 from bench.load import drive
 from bench.ready import await_ready
-from tidemill.cli.process import ServerProcess
+from tidemill.adapters.child_process import ServerProcess
 from tidemill.domain.errors import TidemillError
 
 REQUESTS = 300

@@ -19,7 +19,7 @@ from bench.turning import Turn, turn
 from tidemill.domain.drift import DriftVerdict
 from tidemill.loop.drift import DriftPolicy, sentence
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 LOSS = 0.06
 """What accuracy may lose on anchor; the gate's margin for a folder of pictures."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from tidemill.cli.main import exit_code
-from tidemill.cli.screen import say
 from tidemill.domain.errors import TidemillError
+from tidemill.screen import say
 
 Rows = Annotated[list[str] | None, typer.Argument(help="Rows by id; the others count as unmet.")]
 

@@ -21,7 +21,7 @@ from bench.picture import bars
 from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import leaves, served
-from tidemill.cli.process import PATIENCE
+from tidemill.adapters.child_process import PATIENCE
 from tidemill.domain.errors import Unavailable
 
 SIZE = 235.0

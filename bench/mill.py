@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import httpx
 
-from tidemill.cli.story.clients import Reply, ask
+from tidemill.demo.clients import Reply, ask
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import TidemillError
@@ -17,7 +17,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
 from tidemill.web.feedback import MOST
-from tidemill.workshop.root import Workshop
+from tidemill.workspace.root import Workshop
 
 PAUSE = 0.1
 """Seconds between two looks, so that the looking costs a training beside it nothing."""

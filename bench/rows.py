@@ -21,10 +21,10 @@ from bench.record import OUT, Record
 from bench.row import Row
 from bench.train import Trained, train
 from bench.watcher import Watcher
-from tidemill.cli.screen import say
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.domain.types import Example
+from tidemill.screen import say
 
 QUIET = 1
 """Windows of 20 that may raise a false alarm."""

@@ -27,8 +27,8 @@ from bench.picture import BAR, GOAL, MARK
 from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import Served, leaves, served
+from tidemill.adapters.child_process import ServerProcess
 from tidemill.bundle import TOLERANCE
-from tidemill.cli.process import ServerProcess
 from tidemill.predictor import Predictor
 
 BARE, ONE, EIGHT, JSON, LIVE = "bare loop", "1 user", "8 users", "1 user, JSON", "/v1/live"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tidemill.cli.process import argv, environment
+from tidemill.adapters.child_process import argv, environment
 from tidemill.domain.errors import TidemillError
 
 Overrides = Annotated[

@@ -16,14 +16,14 @@ import numpy.typing as npt
 from bench import mill
 from bench.ready import await_ready
 from bench.real import Crops
-from tidemill.cli.process import EngineProcess, ServerProcess
+from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Check, Example, ModelVersion, Run, Split, Verdict
 from tidemill.loop.bootstrap import paired_lower_bound
 from tidemill.loop.gate import GatePolicy
 from tidemill.predictor import Predictor
-from tidemill.workshop.root import Workshop
+from tidemill.workspace.root import Workshop
 
 WINDOW = 100
 """Predictions of a drift check. There are 280 close-ups: with the default of 200 they were one

@@ -26,7 +26,7 @@ from bench.picture import bars
 from bench.ready import await_ready
 from bench.record import Record
 from bench.train import train
-from tidemill.cli.process import ServerProcess
+from tidemill.adapters.child_process import ServerProcess
 
 P50_MS = 250.0
 TIMES = 20.0

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemill.adapters.child_process import argv, environment
 from tidemill.adapters.hydra import resolve
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import BundleStore
-from tidemill.cli.process import argv, environment
-from tidemill.data.samples.kept import SampleSource
 from tidemill.domain.errors import NotFound, TidemillError, Unavailable
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.recipe import Coffee
+from tidemill.recipes.shared.sample_images import SampleSource
 from tidemill.settings import Settings, read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 LEFT_OUT = shutil.ignore_patterns("traffic", "samples", "snapshots", "demo", "bench-*")
 

@@ -24,15 +24,15 @@ from tidemill.domain.drift import Kind
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
+from tidemill.engine.engine import Engine, Tick
+from tidemill.engine.leadership import Leadership
 from tidemill.learn.progress import Progress
 from tidemill.loop.feedback import give
 from tidemill.settings import read_settings
-from tidemill.workshop.engine import Engine, Tick
-from tidemill.workshop.leadership import Leadership
-from tidemill.workshop.planning import plan
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import Workshop, open_trainer, open_workshop
-from tidemill.workshop.training import resume, take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.training import resume, take_snapshot, train_version
 
 TTL = timedelta(seconds=5)
 POLICY = ("trigger.autonomy=automatic", "trigger.cooldown_s=0", "drift.every_s=0")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from tidemill.bundle import REFERENCE, BundleStore, Golden, encode
 from tidemill.codecs.codec import open_codec
 from tidemill.predictor import Model, Predictor
 from tidemill.profile import Reference
+
+if TYPE_CHECKING:
+    from tests.circle import Begin
 
 SIDE = 8
 SHARPNESS = 6.0
@@ -182,3 +185,22 @@ def tiny(bundles: BundleStore) -> Callable[..., Predictor]:
         return Predictor(bundle, OnnxRuntime(bundle.model))
 
     return load
+
+
+@pytest.fixture(scope="session")
+def pebbled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose champion v1 knows pebbles. Nobody writes there."""
+    from tests.circle import champion
+
+    home = tmp_path_factory.mktemp("pebbled") / "home"
+    champion(home).ledger.close()
+    return home
+
+
+@pytest.fixture
+def begin(pebbled: Path, tmp_path: Path) -> Iterator[Begin]:
+    """`begin(*policies)`: a circle over a copy of that workspace; again, over the same copy."""
+    from tests.circle import circles
+
+    with circles(pebbled, tmp_path / "home") as begun:
+        yield begun

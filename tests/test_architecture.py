@@ -22,7 +22,7 @@ PACKAGE = ROOT / "src" / "tidemill"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TRAINING = {"torch", "lightning", "torchmetrics", "torch_geometric", "transformers"}
 PICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-MAY_CHOOSE = {"workshop/root.py", "cli/main.py"}
+MAY_CHOOSE = {"workspace/root.py", "cli/main.py"}
 """What loads torch, and the command table: what is loaded is decided at run time there."""
 
 Node = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

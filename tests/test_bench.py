@@ -24,7 +24,7 @@ from bench.picture import bars
 from bench.record import Record
 from bench.serving import alternate, quarters
 
-from tidemill.cli.story.clients import Reply
+from tidemill.demo.clients import Reply
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import Example
 

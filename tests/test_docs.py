@@ -41,7 +41,7 @@ from tidemill.loop import drift, gate
 from tidemill.recipes.recipe import open_recipe
 from tidemill.settings import Settings
 from tidemill.web.errors import FRAMEWORK_CODES, GONE, INTERNAL, STATUS
-from tidemill.workshop.policies import Policies, policies
+from tidemill.workspace.policies import Policies, policies
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -13,7 +13,7 @@ from tests.circle import TTL, Begin, champion, circles, flipped, pebbles
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.types import ModelVersion, Snapshot
 from tidemill.loop.window import open_profiles
-from tidemill.workshop.promotion import rollback
+from tidemill.workspace.promotion import rollback
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SHIFT = 1.0

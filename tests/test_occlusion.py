@@ -13,9 +13,9 @@ from PIL import Image
 
 from pebble.codec import PebbleCodec
 from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
 from tidemill.codecs.pixels import GREY
-from tidemill.data.samples.leaves import as_file, paint
 from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import export
@@ -25,6 +25,7 @@ from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
 from tidemill.occlusion import BATCH, Explanation, explain, occlusion_map, picture
 from tidemill.predictor import Model, Predictor
+from tidemill.recipes.shared.leaves import paint
 
 Pixels = npt.NDArray[np.uint8]
 SIZE = (48, 96)
@@ -65,7 +66,7 @@ def test_covering_the_spot_matters_and_covering_anything_else_does_not(
     model: Model, seed: int, place: tuple[int, int]
 ) -> None:
     y, x = place
-    found = explain(model, as_file(spotted(paint("healthy", seed), y, x)))
+    found = explain(model, encode_bitmap(spotted(paint("healthy", seed), y, x)))
     assert found.label == "spotted"
     rows, columns = found.drops.shape
     row, column = found.strongest
@@ -103,7 +104,7 @@ def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> 
     def probability(start: int, stop: int) -> float:
         covered = pixels.copy()
         covered[:, start:stop] = mean
-        (answer,) = model.answer([model.read(as_file(covered))])[0]
+        (answer,) = model.answer([model.read(encode_bitmap(covered))])[0]
         return answer.probabilities["miner"]
 
     whole = probability(0, 0)

@@ -16,8 +16,8 @@ from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import GateRefused
 from tidemill.predictor import Model
 from tidemill.recipes.recipe import open_recipe
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import Workshop
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import Workshop
 
 LEARNT = ("data.val=300", "data.anchor=300")
 """What is trained on is the sample as it ships; only what judges it is smaller."""

@@ -8,9 +8,9 @@ from itertools import islice
 
 from tests.behaviour import moves
 from tests.behaviour.moves import Kind
-from tidemill.data.samples.headlines import Headlines
-from tidemill.data.samples.questions import Questions
-from tidemill.data.samples.texts import TextSample, compose
+from tidemill.recipes.lucky.sample.questions import Questions
+from tidemill.recipes.sentiment.sample.headlines import Headlines
+from tidemill.recipes.shared.generated_texts import TextSample, compose
 
 SEED = 77
 """Of the texts that are asked; those that a recipe learns from have seed 0."""

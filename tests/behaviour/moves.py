@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tidemill.data.samples import almanac, newsroom
-from tidemill.data.samples.canvas import Dice, stream
-from tidemill.data.samples.voice import PLAIN, Speaker, Words
+from tidemill.data.random_stream import stream
+from tidemill.recipes.lucky.sample import almanac
+from tidemill.recipes.sentiment.sample import newsroom
+from tidemill.recipes.shared.canvas import Dice
+from tidemill.recipes.shared.voice import PLAIN, Speaker, Words
 
 
 class Move(NamedTuple):

@@ -18,9 +18,9 @@ from tidemill.recipes.recipe import Recipe
 from tidemill.serving import open_serving
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
-from tidemill.workshop.planning import plan
-from tidemill.workshop.root import Workshop, open_trainer, open_workshop
-from tidemill.workshop.training import Finished, take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 Chances = Mapping[str, float]
 """The probability under each label's name."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.service import Service, workspace
-from tidemill.data.samples import headlines, questions
 from tidemill.domain.types import Example
-from tidemill.workshop.planning import plan
+from tidemill.recipes.lucky.sample import questions
+from tidemill.recipes.sentiment.sample import headlines
+from tidemill.workspace.planning import plan
 
 PLANT = {"lucky": questions.plant, "sentiment": headlines.plant}
 

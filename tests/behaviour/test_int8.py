@@ -11,7 +11,7 @@ import pytest
 from tests.behaviour.service import Service, learn, serving, workspace
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.recipes.recipe import open_recipe
-from tidemill.workshop.promotion import promote
+from tidemill.workspace.promotion import promote
 
 pytestmark = pytest.mark.xdist_group("int8")
 

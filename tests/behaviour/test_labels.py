@@ -17,8 +17,8 @@ from tidemill.domain.events import VersionRegistered
 from tidemill.domain.types import ModelVersion
 from tidemill.recipes.lucky import routes as lucky
 from tidemill.recipes.sentiment import routes as sentiment
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import Workshop
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import Workshop
 
 MOST = {"lucky": 0.82, "sentiment": 0.7}
 """The share of each label's texts that must bear its name; measured 0.91 and 0.8, or more."""

@@ -13,7 +13,7 @@ from tests.chaos.records import Records
 from tidemill.domain.types import Example, ModelVersion, Run
 from tidemill.settings import read_settings
 from tidemill.staging import PREFIX
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 MADE = {
     "SnapshotTaken": "snapshots",

@@ -21,7 +21,7 @@ from pebble.stones import pebbles
 from tests.chaos import processes
 from tests.chaos.client import Client
 from tests.chaos.records import Records
-from tidemill.cli.process import EngineProcess, ServerProcess
+from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import FINAL, CycleState
 
 Victim = Literal["engine", "trainer", "server"]

@@ -12,7 +12,7 @@ from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
 from tests.chaos.mill import SECONDS, Mill
-from tidemill.cli.process import EngineProcess
+from tidemill.adapters.child_process import EngineProcess
 
 pytestmark = [
     pytest.mark.xdist_group("chaos"),

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.circle import champion
 from tidemill.cli.main import main
 
 
@@ -31,14 +30,6 @@ class Said:
 
 
 Ask = Callable[..., Said]
-
-
-@pytest.fixture(scope="session")
-def pebbled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose champion v1 knows pebbles. Nobody writes there."""
-    home = tmp_path_factory.mktemp("pebbled") / "home"
-    champion(home).ledger.close()
-    return home
 
 
 @pytest.fixture

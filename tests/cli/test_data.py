@@ -6,9 +6,9 @@ import pytest
 
 from tests.cli.conftest import Ask
 from tidemill.cli.data import _listed
-from tidemill.cli.screen import LISTED
 from tidemill.data.checks import Finding
-from tidemill.data.samples.faults import plant
+from tidemill.recipes.shared.image_faults import plant
+from tidemill.screen import LISTED
 
 
 def test_a_kind_with_many_findings_is_counted_after_the_first() -> None:

@@ -18,7 +18,7 @@ from tidemill.cli import doctor
 from tidemill.cli.main import main
 from tidemill.settings import read_settings
 from tidemill.web.address import bind
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 ROOT = Path(__file__).parents[2]
 

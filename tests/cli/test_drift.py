@@ -18,7 +18,7 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.events import AliasMoved, DriftJudged, SnapshotTaken
 from tidemill.domain.types import Alias, Check, ModelVersion, Prediction, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
-from tidemill.workshop.root import Workshop, open_workshop
+from tidemill.workspace.root import Workshop, open_workshop
 
 NOW = FixedClock().now()
 FEATURES = (

@@ -19,7 +19,7 @@ from tidemill.domain.events import (
 )
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 Ask = Callable[..., Any]
 

@@ -13,14 +13,14 @@ import pytest
 
 from tests.circle import pebbles
 from tests.cli.conftest import Ask as Tell
-from tests.workshop import user_data
+from tests.engine import user_data
 from tidemill.cli.feedback import DATABASE
 from tidemill.cli.main import main
-from tidemill.cli.screen import OUT
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
+from tidemill.screen import OUT
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Ask = Callable[..., tuple[int, str, str]]

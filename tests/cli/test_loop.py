@@ -18,16 +18,16 @@ from uuid_utils import uuid7
 from tests.circle import Circle, pebbles
 from tests.cli.commands import SECONDS, ended, rest, started, surroundings, until
 from tests.cli.conftest import Ask
+from tidemill.adapters.child_process import EngineProcess
 from tidemill.adapters.memory import FixedClock
-from tidemill.cli.process import EngineProcess
 from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.types import Run
+from tidemill.engine.leadership import Leadership
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED
-from tidemill.loop.passage import begin, move
+from tidemill.loop.transitions import begin, move
 from tidemill.settings import read_settings
-from tidemill.workshop.leadership import Leadership
-from tidemill.workshop.root import Workshop, open_workshop
-from tidemill.workshop.training import new_run, start
+from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.training import new_run, start
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 WHY = "new [pebbles] from the north beach [/b]"

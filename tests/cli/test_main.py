@@ -21,7 +21,7 @@ from tidemill.cli import main as cli
 from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
 from tidemill.domain.errors import DataRefused, TidemillError
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 HEAVY = {"torch", "scipy", "pyarrow", "hydra", "omegaconf", "alembic", "fastapi", "sqlalchemy"}
 
@@ -389,7 +389,7 @@ def test_a_person_is_spared_a_screenful_of_reasons_and_a_machine_is_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tidemill.cli.main import _fail
-    from tidemill.cli.screen import LISTED
+    from tidemill.screen import LISTED
 
     lines = tuple(f"reason {at}" for at in range(LISTED + 3))
     monkeypatch.setattr("sys.argv", ["tidemill", "train", "--json"])

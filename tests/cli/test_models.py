@@ -9,11 +9,11 @@ import pytest
 from uuid_utils import uuid7
 
 from tests.cli.conftest import Ask
-from tidemill.cli.screen import OUT
 from tidemill.domain.types import Check
+from tidemill.screen import OUT
 from tidemill.settings import read_settings
-from tidemill.workshop.promotion import record
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.promotion import record
+from tidemill.workspace.root import open_workshop
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 

@@ -11,7 +11,7 @@ import pytest
 from tests import herds
 from tests.web.conftest import ReferenceFor, Workspace
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 Ask = Callable[..., Any]
 

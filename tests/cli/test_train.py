@@ -15,8 +15,8 @@ from tidemill.cli.train import scored
 from tidemill.domain.errors import Corrupt, StorageFailed
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
-from tidemill.workshop.training import new_run, start
+from tidemill.workspace.root import open_workshop
+from tidemill.workspace.training import new_run, start
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 

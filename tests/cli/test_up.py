@@ -17,11 +17,11 @@ import pytest
 from uuid_utils import uuid7
 
 from tests.cli.commands import SECONDS, ended, rest, started, until
+from tidemill.adapters.child_process import Ended, ServerProcess, run_child
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.bundle import BundleStore
-from tidemill.cli.process import Ended, ServerProcess, run_child
 from tidemill.cli.up import _pass_on
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.events import (
@@ -183,7 +183,7 @@ def test_a_start_that_is_interrupted_leaves_no_child(keep: Keep, call: str) -> N
     """The alarm comes long before a child could be up, wherever in the start that is."""
     script = (
         "import os, pathlib, signal\n"
-        "from tidemill.cli.process import ServerProcess, run_child\n"
+        "from tidemill.adapters.child_process import ServerProcess, run_child\n"
         "home = pathlib.Path(os.environ['TIDEMILL_HOME'])\n"
         "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.1)\n"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.conftest import Ask
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
-from tidemill.workshop.steering import trigger
+from tidemill.workspace.manual_cycle import trigger
+from tidemill.workspace.root import open_workshop
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 

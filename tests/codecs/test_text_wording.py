@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.codecs import wording
+from tidemill.codecs import text_features
 from tidemill.codecs.text import TextCodec
 
 SENTENCE = (
@@ -45,7 +45,7 @@ def test_features_of_a_text_one_can_count(codec: TextCodec) -> None:
 
 
 def test_features_of_one_character() -> None:
-    features = wording.features("?")
+    features = text_features.features("?")
     assert features.pop("characters") == features.pop("words") == 1
     assert features.pop("punctuation") == features.pop("word_length") == 1
     assert set(features.values()) == {0}
@@ -53,7 +53,7 @@ def test_features_of_one_character() -> None:
 
 def test_features_and_hash_cost_little() -> None:
     # Of a text of 30 words: 2 and 40 microseconds, measured; the bounds are loose for a busy day.
-    for call, bound in ((wording.features, 2e-4), (wording.similarity_hash, 2e-3)):
+    for call, bound in ((text_features.features, 2e-4), (text_features.similarity_hash, 2e-3)):
         seconds = []
         for _ in range(50):
             start = perf_counter()
@@ -67,29 +67,29 @@ def bits_between(left: int, right: int) -> int:
 
 
 def test_the_hash_is_the_same_on_every_machine() -> None:
-    assert wording.similarity_hash("the tide turns the mill") == 0x2EAA149468ABD85A
-    assert wording.similarity_hash("mill") == 0xB30B807500BB5DCA
+    assert text_features.similarity_hash("the tide turns the mill") == 0x2EAA149468ABD85A
+    assert text_features.similarity_hash("mill") == 0xB30B807500BB5DCA
 
 
 def test_case_and_punctuation_are_no_distance() -> None:
-    own = wording.similarity_hash(SENTENCE)
+    own = text_features.similarity_hash(SENTENCE)
     assert 0 <= own < 2**64
-    assert wording.similarity_hash(SENTENCE.upper()) == own
-    assert wording.similarity_hash(SENTENCE.replace(",", " -")) == own
+    assert text_features.similarity_hash(SENTENCE.upper()) == own
+    assert text_features.similarity_hash(SENTENCE.replace(",", " -")) == own
 
 
 def test_like_texts_are_near_and_others_far() -> None:
-    own = wording.similarity_hash(SENTENCE)
-    one_word = wording.similarity_hash(SENTENCE.replace("northern", "southern"))
-    backwards = wording.similarity_hash(" ".join(reversed(SENTENCE.split())))
-    other = wording.similarity_hash("My brother asked me to water the plants, and I forgot.")
+    own = text_features.similarity_hash(SENTENCE)
+    one_word = text_features.similarity_hash(SENTENCE.replace("northern", "southern"))
+    backwards = text_features.similarity_hash(" ".join(reversed(SENTENCE.split())))
+    other = text_features.similarity_hash("My brother asked me to water the plants, and I forgot.")
     assert 0 < bits_between(own, one_word) <= 10
     assert bits_between(own, one_word) < bits_between(own, backwards)
     assert bits_between(own, other) > 16
 
 
 def test_texts_without_words_are_not_all_alike() -> None:
-    hashes = [wording.similarity_hash(text) for text in ("?", "!!!", "👍", ":-)")]
+    hashes = [text_features.similarity_hash(text) for text in ("?", "!!!", "👍", ":-)")]
     assert min(bits_between(a, b) for a in hashes for b in hashes if a is not b) > 16
 
 

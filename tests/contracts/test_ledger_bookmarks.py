@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from tidemill.adapters.memory import FixedClock
-from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import RowsPulled
+from tidemill.domain.import_offset import Bookmark
 from tidemill.domain.ledger import Ledger, UnitOfWork
 
 Race = Callable[[Callable[[UnitOfWork, str], object]], list[str]]

@@ -15,17 +15,17 @@ from tidemill.codecs.codec import Fingerprint
 from tidemill.data.blocks import Blocks
 from tidemill.data.folder import FolderSource
 from tidemill.data.formats import open_rows
-from tidemill.data.merged import MergedSource
+from tidemill.data.merged_source import MergedSource
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import Fetched
 from tidemill.data.row_source import LabelColumn, Part, RowSource
-from tidemill.data.samples.kept import SampleSource
-from tidemill.data.samples.leaves import Sample
 from tidemill.data.sql_rows import SqlRows
 from tidemill.data.stratified import Stratified
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import SPLITS, Example, payload_id
+from tidemill.recipes.shared.leaves import Sample
+from tidemill.recipes.shared.sample_images import SampleSource
 
 
 def listed() -> list[Example]:

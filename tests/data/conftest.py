@@ -12,7 +12,7 @@ import pytest
 
 from tests.data.growing import AT, DISTANCE, Grow, Named
 from tidemill.codecs.codec import Fingerprint
-from tidemill.data.growth import Accepted, Growth, grow
+from tidemill.data.retraining_set import Accepted, Growth, grow
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.data.splits import by_hash_joined
 from tidemill.domain.errors import BadPayload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tidemill.data.growth import Accepted, Growth
+from tidemill.data.retraining_set import Accepted, Growth
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Split, payload_id
 

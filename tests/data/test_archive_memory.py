@@ -17,8 +17,8 @@ import pytest
 
 from tidemill.codecs.codec import Fingerprint
 from tidemill.data.archive import ArchiveSource
-from tidemill.data.intake import take
-from tidemill.data.picture_rows import picture_source
+from tidemill.data.image_rows import picture_source
+from tidemill.data.snapshot_import import take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, Snapshot, payload_id

@@ -9,16 +9,17 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
 from tidemill.codecs.pixels import Limits
 from tidemill.data.corruptions import KINDS, SIDE, STRENGTHS, corrupted, variants
-from tidemill.data.samples.leaves import as_file, paint
 from tidemill.domain.errors import BadPayload, UsageError
+from tidemill.recipes.shared.leaves import paint
 
 
 @pytest.fixture(scope="module")
 def leaf() -> bytes:
-    return as_file(paint("rust", 5))
+    return encode_bitmap(paint("rust", 5))
 
 
 def pixels(file: bytes) -> npt.NDArray[np.float64]:

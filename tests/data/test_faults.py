@@ -9,9 +9,9 @@ import pytest
 
 from tidemill.codecs.codec import Fingerprint
 from tidemill.codecs.image import ImageCodec
-from tidemill.data.samples.faults import plant
-from tidemill.data.samples.leaves import CLASSES
 from tidemill.domain.errors import BadPayload, UsageError
+from tidemill.recipes.shared.image_faults import plant
+from tidemill.recipes.shared.leaves import CLASSES
 
 CODEC = ImageCodec.from_config(
     {"width": 96, "height": 48, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.data.growing import AT, DISTANCE, Grow, Make, Named, rows, said
 from tidemill.data.canonical import canonical_row
-from tidemill.data.growth import Accepted, grow
+from tidemill.data.retraining_set import Accepted, grow
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.data.splits import by_hash_joined
 from tidemill.domain.errors import Corrupt, NotFound

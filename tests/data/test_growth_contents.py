@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.data.growing import Grow, Make, Named, rows, said
-from tidemill.data.growth import Accepted
+from tidemill.data.retraining_set import Accepted
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Split, payload_id
 

@@ -12,10 +12,10 @@ import pytest
 from tests.data.bayes import accuracy
 from tidemill.codecs.text import TextCodec
 from tidemill.data.near import group
-from tidemill.data.samples.headlines import LABELS, Headlines, Voice, examples, plant
-from tidemill.data.samples.voice import VOICES
 from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.domain.types import Example, payload_id
+from tidemill.recipes.sentiment.sample.headlines import LABELS, Headlines, Voice, examples, plant
+from tidemill.recipes.shared.voice import VOICES
 
 GRAMS = {"buckets": 64, "word_max": 1, "char_min": 2, "char_max": 2, "max_grams": 99}
 CODEC = TextCodec.from_config({"form": "grams", **GRAMS})

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.data.intake import Intake, take
+from tidemill.data.snapshot_import import Intake, take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import DataError, DataRefused
 from tidemill.domain.types import Example

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
-from tidemill.data.samples.leaves import CLASSES, Camera, Sample, as_file, examples, paint
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import payload_id
+from tidemill.recipes.shared.leaves import CLASSES, Camera, Sample, examples, paint
 
 CODEC = ImageCodec.from_config(
     {"width": 96, "height": 48, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
@@ -23,7 +24,7 @@ ODD_CAMERA = Camera(light=0.8, blur=1.3, tint=(1.1, 1.0, 0.9), season=0.4, scale
 
 def mean_feature(name: str, camera: Camera) -> float:
     pictures = (paint(label, seed, camera=camera) for label in CLASSES for seed in range(6))
-    return float(np.mean([CODEC.features(CODEC.read(as_file(p)))[name] for p in pictures]))
+    return float(np.mean([CODEC.features(CODEC.read(encode_bitmap(p)))[name] for p in pictures]))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_camera_and_size_are_the_same_on_every_machine() -> None:
 
 def test_a_file_is_an_uncompressed_bmp_with_the_same_bytes_everywhere() -> None:
     pixels = paint("rust", 11)
-    file = as_file(pixels)
+    file = encode_bitmap(pixels)
     assert np.array_equal(CODEC.read(file).pixels, pixels)
     assert hashlib.sha256(file).hexdigest()[:32] == "2d84b639b1eae58f4468ffce150375da"
 
@@ -57,7 +58,7 @@ def test_a_file_is_an_uncompressed_bmp_with_the_same_bytes_everywhere() -> None:
 def test_rows_of_any_width_are_padded_rightly() -> None:
     pixels = paint("miner", 1, size=(33, 17))
     codec = ImageCodec.from_config(CODEC.config() | {"width": 33, "height": 17})
-    assert np.array_equal(codec.read(as_file(pixels)).pixels, pixels)
+    assert np.array_equal(codec.read(encode_bitmap(pixels)).pixels, pixels)
 
 
 def test_unknown_label() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidemill.adapters.memory import MemorySource
-from tidemill.data.merged import MergedSource
+from tidemill.data.merged_source import MergedSource
 from tidemill.data.notes import notes_of
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example

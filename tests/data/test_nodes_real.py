@@ -13,8 +13,8 @@ import pytest
 
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.citation_files import CitationFiles, Parting
-from tidemill.data.intake import Intake, take
 from tidemill.data.node_arrays import NodeArrays
+from tidemill.data.snapshot_import import Intake, take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example

@@ -16,7 +16,9 @@ from tidemill.data.formats import open_rows
 from tidemill.data.inspection import inspect
 from tidemill.data.links import Links
 from tidemill.data.node_rows import NodeColumns, NodeRows
-from tidemill.data.samples.citations import (
+from tidemill.domain.errors import DataError, UsageError
+from tidemill.domain.types import Example
+from tidemill.recipes.cora.sample.citations import (
     FEATURES,
     GENERAL,
     LATER,
@@ -29,9 +31,7 @@ from tidemill.data.samples.citations import (
     examples,
     papers,
 )
-from tidemill.data.samples.cited import EDGES, NODES, plant
-from tidemill.domain.errors import DataError, UsageError
-from tidemill.domain.types import Example
+from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
 
 SMALL = Citations(3, train=100, val=40, anchor=60)
 

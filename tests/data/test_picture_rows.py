@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tidemill.data.picture_rows import PictureRows, picture_source
+from tidemill.data.image_rows import PictureRows, picture_source
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.data.growing import Grow, Make, Named, rows, said
-from tidemill.data.growth import Accepted, Growth
 from tidemill.data.naming import merged_plant_labels, plant_labels
+from tidemill.data.retraining_set import Accepted, Growth
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
 

@@ -13,11 +13,11 @@ import pytest
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.naming import plant_labels
-from tidemill.data.samples.camera import Camera
-from tidemill.data.samples.kept import SampleSource
-from tidemill.data.samples.leaves import Sample
-from tidemill.data.samples.plants import CLASSES, examples, paint, plant
 from tidemill.domain.errors import BadPayload, DataError, UsageError
+from tidemill.recipes.plants.sample.leaves import CLASSES, examples, paint, plant
+from tidemill.recipes.shared.camera import Camera
+from tidemill.recipes.shared.leaves import Sample
+from tidemill.recipes.shared.sample_images import SampleSource
 
 CODEC = ImageCodec.from_config(
     {"width": 96, "height": 48, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}

@@ -11,9 +11,9 @@ import pytest
 from tests.data.bayes import accuracy
 from tidemill.codecs.text import TextCodec
 from tidemill.data.near import group
-from tidemill.data.samples.questions import LABELS, Questions, Voice, examples, plant
-from tidemill.data.samples.voice import VOICES
 from tidemill.domain.types import Example
+from tidemill.recipes.lucky.sample.questions import LABELS, Questions, Voice, examples, plant
+from tidemill.recipes.shared.voice import VOICES
 
 GRAMS = {"buckets": 64, "word_max": 1, "char_min": 2, "char_max": 2, "max_grams": 99}
 CODEC = TextCodec.from_config({"form": "grams", **GRAMS})

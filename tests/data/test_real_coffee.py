@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.data.intake import Intake, take
+from tidemill.data.snapshot_import import Intake, take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import DataRefused
 

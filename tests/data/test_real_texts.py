@@ -15,10 +15,10 @@ import pytest
 from tidemill.codecs.text import TextCodec
 from tidemill.data.checks import find
 from tidemill.data.csv_rows import CsvRows
+from tidemill.data.duplicates import Repeats, Shared, repeats
 from tidemill.data.inspection import Inspection, inspect
-from tidemill.data.merged import MergedSource
+from tidemill.data.merged_source import MergedSource
 from tidemill.data.payloads import TextColumn
-from tidemill.data.repeats import Repeats, Shared, repeats
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.splits import assign
 from tidemill.domain.errors import DataError

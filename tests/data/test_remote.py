@@ -24,7 +24,7 @@ from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Corrupt, DataError, StorageFailed, Unavailable, UsageError
-from tidemill.recipes import archive
+from tidemill.recipes.shared import archive
 
 ROWS = b"text,label\nyes it is,1\n"
 SHA = hashlib.sha256(ROWS).hexdigest()

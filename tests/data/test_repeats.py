@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tidemill.data.duplicates import Repeats, Shared, repeats
 from tidemill.data.inspection import inspect
-from tidemill.data.repeats import Repeats, Shared, repeats
 from tidemill.domain.types import Example
 
 Make = Callable[..., Example]

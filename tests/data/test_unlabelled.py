@@ -12,7 +12,7 @@ from tests.data.growing import AT, DISTANCE, Grow, Make, rows, said
 from tidemill.data import policy, splits
 from tidemill.data.checks import Finding, find
 from tidemill.data.inspection import Inspection, inspect
-from tidemill.data.intake import Intake, take
+from tidemill.data.snapshot_import import Intake, take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.data.splits import by_hash_joined
 from tidemill.data.statistics import describe

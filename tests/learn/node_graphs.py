@@ -11,7 +11,7 @@ import numpy as np
 
 from tidemill.codecs.graph import GraphCodec
 from tidemill.codecs.nodes import node_payload
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Run, Split, payload_id
 

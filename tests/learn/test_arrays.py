@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pytest
 
 from tidemill.codecs.image import ImageCodec
-from tidemill.data.samples.leaves import CLASSES, Sample, examples
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example
 from tidemill.learn.arrays import LOOK_AHEAD, EncodedSplit, encode_split
 from tidemill.learn.batches import Batches
+from tidemill.recipes.shared.leaves import CLASSES, Sample, examples
 
 SMALL = Sample(train=45, val=0, anchor=0, size=(48, 32))
 LABELS = {"disease": CLASSES}

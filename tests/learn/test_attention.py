@@ -17,7 +17,7 @@ from tidemill.learn.attention import HOMOPHILY, AttentionNetwork, Kind
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import open_graph
 from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
-from tidemill.learn.strange_graphs import SIZES, graph, strange_graphs
+from tidemill.learn.parity_graphs import SIZES, graph, strange_graphs
 
 FEATURES = 40
 TARGETS = {"keys": 3, "topic": 2}

@@ -15,23 +15,23 @@ from tidemill.adapters.hydra import resolve
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.corruptions import KINDS, STRENGTHS, corrupted
-from tidemill.data.samples.leaves import Sample, examples
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
 from tidemill.experiment import read_experiment
 from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.corruption_robustness import TOGETHER, Ladder, chosen, climb
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import export
-from tidemill.learn.ladder import TOGETHER, Ladder, chosen, climb
-from tidemill.learn.pictures import corruptions_picture
+from tidemill.learn.figures import corruptions_picture
 from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
 from tidemill.predictor import Model
 from tidemill.recipes.coffee.recipe import Coffee
+from tidemill.recipes.shared.leaves import Sample, examples
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_trainer, open_workshop
-from tidemill.workshop.training import take_snapshot, train_version
+from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.training import take_snapshot, train_version
 
 LABELS = {"disease": ("healthy", "miner", "phoma", "red spider mite", "rust")}
 CODEC = ImageCodec.from_config({"width": 48, "height": 32, "mean": [0.5] * 3, "std": [0.25] * 3})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.learn.node_graphs import FEATURES, TOPICS, codec, kept, paper, papers
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import payload_id
 from tidemill.learn.node_split import read_graph

@@ -15,12 +15,12 @@ from tidemill.bundle import TOLERANCE, Golden
 from tidemill.codecs.codec import open_codec
 from tidemill.codecs.nodes import whole_payload
 from tidemill.codecs.table import TableCodec
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example, Split
 from tidemill.learn import node_trainer
 from tidemill.learn.progress import Progress
-from tidemill.learn.trained import Trained
+from tidemill.learn.training_result import Trained
 from tidemill.predictor import Model
 from tidemill.recipes.cora.network import build, train
 

@@ -26,9 +26,9 @@ from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import export, parity
 from tidemill.learn.fit import Fitted, fit
+from tidemill.learn.image_classifier import PictureClassifier
 from tidemill.learn.inference import infer
 from tidemill.learn.network import Arrays
-from tidemill.learn.picture_classifier import PictureClassifier
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.rows import Rows
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit
-from tidemill.learn.pictures import (
+from tidemill.learn.figures import (
     confusion_picture,
     embedding_picture,
     reliability_picture,

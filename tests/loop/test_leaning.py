@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from tidemill.loop.leaning import Judged, Leaning, leaning, least_surplus, surplus
+from tidemill.loop.label_shift import Judged, Leaning, leaning, least_surplus, surplus
 
 NAMES = ("no", "yes", "maybe", "never", "always")
 FRESH, ANCHOR, SEEDS = 52, 1000, 200

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tidemill.domain.ports import Source
-from tidemill.workshop.planning import plan
+from tidemill.workspace.planning import plan
 
 REAL = Path(os.environ.get("TIDEMILL_REAL_DATA", "/nowhere"))
 real = pytest.mark.skipif(not REAL.is_dir(), reason="TIDEMILL_REAL_DATA names no folder")

@@ -14,14 +14,14 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from tests.recipes.sources import resolved
 from tidemill.domain.errors import DataError, Unavailable, UsageError
-from tidemill.learn.picture_classifier import PictureClassifier
-from tidemill.learn.picture_network import build
+from tidemill.learn.image_classifier import PictureClassifier
+from tidemill.learn.image_network import build
 from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
 from tidemill.settings import read_settings
-from tidemill.workshop.planning import plan
-from tidemill.workshop.root import open_trainer, open_workshop
-from tidemill.workshop.training import take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.training import take_snapshot, train_version
 
 PINNED = "acme/leaves@0123456789abcdef0123456789abcdef01234567"
 LABELS = {"disease": ("healthy", "rust"), "plant": ("coffee", "vine", "potato")}

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import NEVER_MS, Door, running
-from tidemill.data.growth import Accepted, grow
-from tidemill.data.samples.citations import FEATURES, TARGET, TOPICS, Citations, examples
+from tidemill.data.retraining_set import Accepted, grow
 from tidemill.domain.events import SnapshotTaken
 from tidemill.domain.types import Example
 from tidemill.learn.progress import Progress
+from tidemill.recipes.cora.sample.citations import FEATURES, TARGET, TOPICS, Citations, examples
 from tidemill.serving import open_serving
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
-from tidemill.workshop.planning import plan
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import Workshop, open_trainer, open_workshop
-from tidemill.workshop.training import Finished, take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 pytestmark = pytest.mark.xdist_group("cora")
 SAMPLE = Citations(train=200, val=150, anchor=400)

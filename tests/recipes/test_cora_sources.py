@@ -11,12 +11,12 @@ from tidemill.data.citation_files import CitationFiles
 from tidemill.data.inspection import inspect
 from tidemill.data.node_arrays import NodeArrays
 from tidemill.data.node_rows import NodeRows
-from tidemill.data.samples.citations import FEATURES, CitationSource
-from tidemill.data.samples.cited import EDGES, NODES, plant
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.ports import Source
 from tidemill.recipes.cora.recipe import Cora
-from tidemill.workshop.planning import plan
+from tidemill.recipes.cora.sample.citations import FEATURES, CitationSource
+from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
+from tidemill.workspace.planning import plan
 
 FILES = ("data=files", "data.path=graph")
 ARRAYS = ("data=npz", "data.path=graph.npz")

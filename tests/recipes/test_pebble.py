@@ -32,10 +32,10 @@ from tidemill.recipes.recipe import known_recipes, open_recipe
 from tidemill.serving import load_routes, open_serving
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
-from tidemill.workshop.planning import plan
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import Workshop, open_trainer, open_workshop
-from tidemill.workshop.training import Finished, take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 OUTSIDE = Path(__file__).parent.parent / "outside"
 NEVER_MS = 3_600_000

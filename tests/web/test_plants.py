@@ -13,8 +13,8 @@ from PIL import Image
 from tidemill.adapters.memory import FixedClock
 from tidemill.bundle import REFERENCE
 from tidemill.domain.types import Answer, Prediction
-from tidemill.recipes.plants import demo
 from tidemill.recipes.plants import routes as plants
+from tidemill.recipes.plants import shown_leaves
 
 NAMES = {
     "class": ("Bean___healthy", "Bean___rust", "Vine___healthy", "Vine___mildew", "Vine___rust"),
@@ -121,7 +121,7 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
 def test_the_picture_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
     door = served()
     for colour in tiny_colours[:3]:
-        shown = door.ask("GET", f"/demo/{demo.name_of(paint(colour))}").content
+        shown = door.ask("GET", f"/demo/{shown_leaves.name_of(paint(colour))}").content
         with Image.open(io.BytesIO(shown)) as picture:
             assert (picture.format, picture.getpixel((3, 3))) == ("PNG", colour)
 

@@ -12,17 +12,17 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import REFERENCE
-from tidemill.data.growth import Growth
 from tidemill.data.naming import plant_labels
+from tidemill.data.retraining_set import Growth
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.events import RunFinished, SnapshotTaken, VersionRegistered
 from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, payload_id
+from tidemill.engine.extend_snapshot import grow_snapshot, left_out
 from tidemill.loop.feedback import review
 from tidemill.recipes.plants import routes as plants
-from tidemill.workshop.growing import grow_snapshot, left_out
-from tidemill.workshop.planning import plan
-from tidemill.workshop.root import Workshop
+from tidemill.workspace.planning import plan
+from tidemill.workspace.root import Workshop
 
 CLASSES = ("Bean___healthy", "Vine___healthy", "Vine___rust")
 NAMES = {"class": CLASSES, "disease": ("healthy", "rust"), "plant": ("Bean", "Vine")}

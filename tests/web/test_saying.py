@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.bundle import Golden
 from tidemill.recipes.routes import NO_PROBABILITY, Best
-from tidemill.web.saying import compare
+from tidemill.web.golden_comparison import compare
 
 ROW = {"rust": 0.5, "miner": 0.3, "phoma": 0.15, "healthy": 0.05}
 SAMPLE = Golden(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from tidemill.workshop.planning import plan
+from tidemill.workspace.planning import plan
 
 from breast_cancer.network import build
 from breast_cancer.tumours import TARGET, Tumours

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 
 from tidemill.adapters.memory import FixedClock
-from tidemill.adapters.memory_unit.bookmarks import BookmarksPart
-from tidemill.adapters.memory_unit.mill import MillPart
+from tidemill.adapters.memory_unit.cycles import MillPart
+from tidemill.adapters.memory_unit.import_offsets import BookmarksPart
 from tidemill.adapters.memory_unit.records import State
 from tidemill.adapters.memory_unit.registry import RegistryPart
 from tidemill.adapters.memory_unit.reviews import ReviewsPart

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import Settings, read_settings
-from tidemill.workshop.planning import plan
+from tidemill.workspace.planning import plan
 
 
 def config(

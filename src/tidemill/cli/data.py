@@ -10,19 +10,19 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import LISTED, OUT, Home, Json, Stages, emit, say, warn
 from tidemill.data.checks import Finding, find
+from tidemill.data.duplicates import repeats
 from tidemill.data.inspection import inspect
 from tidemill.data.markdown import markdown
 from tidemill.data.notes import notes_of
-from tidemill.data.repeats import repeats
 from tidemill.data.statistics import describe
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Snapshot
+from tidemill.screen import LISTED, OUT, Home, Json, Stages, emit, say, warn
 from tidemill.settings import read_settings
-from tidemill.workshop.planning import plan
-from tidemill.workshop.root import open_workshop
-from tidemill.workshop.training import take_snapshot
+from tidemill.workspace.planning import plan
+from tidemill.workspace.root import open_workshop
+from tidemill.workspace.training import take_snapshot
 
 app = typer.Typer(
     help="Check, count and keep data sets.\n\nExample: tidemill data check coffee data=folder "

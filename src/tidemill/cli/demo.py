@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
-from tidemill.cli.story.claim import Claim
-from tidemill.cli.story.page import render
-from tidemill.cli.story.stage import Stage
-from tidemill.cli.story.telling import Judged, Story, choose, place, tell
-from tidemill.cli.story.worlds import WORLDS
+from tidemill.demo.claim import Claim
+from tidemill.demo.demo_run import Stage
+from tidemill.demo.judge import Judged, Story, choose, place, tell
+from tidemill.demo.report import render
+from tidemill.demo.scenarios import WORLDS
+from tidemill.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
 from tidemill.settings import read_settings
 
 

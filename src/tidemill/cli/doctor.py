@@ -17,8 +17,8 @@ from typing import Annotated
 import typer
 
 from tidemill.cli.main import EXIT_CODES, part
-from tidemill.cli.screen import OUT, Home, Json, emit
 from tidemill.domain.errors import TidemillError, Unavailable
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
 

@@ -9,14 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.cli.screen import OUT, Home, Json, emit
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Run
 from tidemill.loop.drift import DriftPolicy, Window, chance, sentence, window
 from tidemill.loop.window import open_profiles
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workshop.policies import policies
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.policies import policies
+from tidemill.workspace.root import open_workshop
 
 WIDTH = 24
 """Characters of the longest bar."""

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.screen import OUT, Home, Json, emit
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.occlusion import explain as explained
 from tidemill.occlusion import picture
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 
 def explain(

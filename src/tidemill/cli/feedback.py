@@ -10,14 +10,14 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from tidemill.cli.screen import OUT, Home, Json, emit, say
 from tidemill.data.database import FORM
 from tidemill.domain.errors import UsageError
 from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.engine.feedback_import import pull as read_rows
+from tidemill.screen import OUT, Home, Json, emit, say
 from tidemill.settings import read_settings
-from tidemill.workshop import feedback
-from tidemill.workshop.pulling import pull as read_rows
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace import feedback
+from tidemill.workspace.root import open_workshop
 
 app = typer.Typer(
     help="See what people said the right answer was, and decide whether it is believed."

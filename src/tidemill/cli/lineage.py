@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.tree import Tree
 
-from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workshop.lineage import trace
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.lineage import trace
+from tidemill.workspace.root import open_workshop
 
 
 def lineage(

@@ -16,19 +16,19 @@ import typer
 from uuid_utils import uuid7
 
 from tidemill.adapters.local_jobs import LocalJobs
-from tidemill.cli.parent import WithParent, watch
-from tidemill.cli.screen import OUT, Home, Json, emit, say
+from tidemill.adapters.parent_process import watch
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
+from tidemill.engine.engine import Engine, Tick
+from tidemill.engine.leadership import Leadership
 from tidemill.loop.drift import sentence
+from tidemill.screen import OUT, Home, Json, WithParent, emit, say
 from tidemill.settings import Settings, read_settings
-from tidemill.workshop.engine import Engine, Tick
-from tidemill.workshop.leadership import Leadership
-from tidemill.workshop.policies import policies
-from tidemill.workshop.root import LEDGER, Workshop, open_workshop
-from tidemill.workshop.standing import Standing, standing
-from tidemill.workshop.steering import refuse as refuse_cycle
-from tidemill.workshop.steering import trigger as trigger_cycle
+from tidemill.workspace.manual_cycle import refuse as refuse_cycle
+from tidemill.workspace.manual_cycle import trigger as trigger_cycle
+from tidemill.workspace.policies import policies
+from tidemill.workspace.root import LEDGER, Workshop, open_workshop
+from tidemill.workspace.status import Standing, standing
 
 FOLLOWS = "another engine leads"
 

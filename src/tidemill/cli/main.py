@@ -17,7 +17,6 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli.screen import LISTED, SCREEN
 from tidemill.domain.errors import (
     Conflict,
     DataError,
@@ -28,6 +27,7 @@ from tidemill.domain.errors import (
     Unavailable,
     UsageError,
 )
+from tidemill.screen import LISTED, SCREEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, Stages, emit, say
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
+from tidemill.screen import OUT, Home, Json, Stages, emit, say
 from tidemill.settings import read_settings
-from tidemill.workshop.promotion import promote as promote_version
-from tidemill.workshop.promotion import rollback as roll_back
-from tidemill.workshop.root import Workshop, open_workshop
+from tidemill.workspace.promotion import promote as promote_version
+from tidemill.workspace.promotion import rollback as roll_back
+from tidemill.workspace.root import Workshop, open_workshop
 
 app = typer.Typer(
     help="List, inspect, promote and roll back model versions.\n\nExample: tidemill models list",

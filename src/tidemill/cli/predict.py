@@ -11,10 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tidemill.cli.screen import OUT, Home, Json, emit, warn
 from tidemill.domain.errors import BadPayload, DataError
+from tidemill.screen import OUT, Home, Json, emit, warn
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
+from tidemill.workspace.root import open_workshop
 
 BATCH = 64
 

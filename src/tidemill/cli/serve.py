@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.parent import WithParent, watch
-from tidemill.cli.screen import Home, Json, emit, say
+from tidemill.adapters.parent_process import watch
+from tidemill.screen import Home, Json, WithParent, emit, say
 from tidemill.settings import read_settings
 from tidemill.web.server import Stop, run
 

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from tidemill.adapters.parent_process import interrupt_when_gone
 from tidemill.bundle import Bundle
-from tidemill.cli.parent import WithParent, interrupt_when_gone
-from tidemill.cli.screen import STARTED, Home, Json, Stages, emit, say, warn
 from tidemill.domain.errors import Corrupt, StorageFailed, UsageError
+from tidemill.screen import STARTED, Home, Json, Stages, WithParent, emit, say, warn
 from tidemill.settings import read_settings
-from tidemill.workshop.planning import plan
-from tidemill.workshop.promotion import promote
-from tidemill.workshop.root import open_trainer, open_workshop
-from tidemill.workshop.training import resume, take_snapshot, train_version
+from tidemill.workspace.planning import plan
+from tidemill.workspace.promotion import promote
+from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.training import resume, take_snapshot, train_version
 
 
 def train(

@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.process import Child, Ended, EngineProcess, ServerProcess, run_child
-from tidemill.cli.screen import Home, say
+from tidemill.adapters.child_process import Child, Ended, EngineProcess, ServerProcess, run_child
 from tidemill.domain.errors import NotFound, Unavailable, UsageError
+from tidemill.screen import Home, say
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
-from tidemill.workshop.policies import policies
-from tidemill.workshop.root import LEDGER, open_workshop
+from tidemill.workspace.policies import policies
+from tidemill.workspace.root import LEDGER, open_workshop
 
 
 def up(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.screen import OUT, Home, Json, emit
+from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workshop.root import open_workshop
-from tidemill.workshop.why import why as explain
+from tidemill.workspace.root import open_workshop
+from tidemill.workspace.why import why as explain
 
 
 def why(

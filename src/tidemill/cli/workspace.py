@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tidemill.adapters.sql.upgrade import upgrade as upgrade_ledger
 from tidemill.domain.errors import NotFound
 from tidemill.settings import Settings
-from tidemill.workshop.root import LEDGER, open_workshop
+from tidemill.workspace.root import LEDGER, open_workshop
 
 
 def upgrade(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
-from tidemill.codecs.likeness import perceptual_hash, visual_features
+from tidemill.codecs.image_features import perceptual_hash, visual_features
 from tidemill.codecs.pixels import Limits, Pixels, decode, letterbox
 from tidemill.domain.errors import BadPayload, UsageError
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tidemill.codecs import wording
+from tidemill.codecs import text_features
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
 from tidemill.codecs.grams import GramsConfig, read_grams
 from tidemill.codecs.wordpiece import WordPieces
@@ -153,10 +153,10 @@ class TextCodec:
     def features(self, item: TextItem) -> dict[str, float]:
         """Characters, words, word_length, digits, capitals, punctuation and non_ascii.
 
-        See `wording.features`. For word pieces also `pieces`, how many a word has, and `unknown`,
-        their share that the vocabulary does not know, both of the part that was read.
+        See `text_features.features`. For word pieces also `pieces`, how many a word has, and
+        `unknown`, their share that the vocabulary does not know, both of the part that was read.
         """
-        measured = wording.features(item.text)
+        measured = text_features.features(item.text)
         if not isinstance(self._reader, WordPieces):
             return measured
         pieces = len(item.ids) - self._reader.marks
@@ -183,7 +183,7 @@ class TextCodec:
         # 520, of which 6 have the same label. So the least is done that `read` does as well.
         text = self._plain(payload)
         exact = hashlib.sha256(text.encode()).hexdigest()
-        return Fingerprint(exact=exact, near=wording.similarity_hash(text))
+        return Fingerprint(exact=exact, near=text_features.similarity_hash(text))
 
     def _plain(self, payload: bytes) -> str:
         """The text on one line. Raises BadPayload."""

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.pixels import GREY, Limits, decode
-from tidemill.data.samples.camera import as_file
-from tidemill.data.samples.canvas import stream
+from tidemill.data.random_stream import stream
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import payload_id
 
@@ -82,7 +82,7 @@ def _dice(payload: bytes, kind: str, strength: int, seed: int) -> np.random.Gene
 
 def _changed(picture: Image.Image, kind: str, strength: int, dice: np.random.Generator) -> bytes:
     change, levels = _KINDS[kind]
-    return as_file(np.asarray(change(picture, levels[strength - 1], dice)))
+    return encode_bitmap(np.asarray(change(picture, levels[strength - 1], dice)))
 
 
 def _noise(picture: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.statistics import describe
 from tidemill.domain.types import Example
 

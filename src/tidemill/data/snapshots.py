@@ -16,7 +16,7 @@ from pathlib import Path
 from tidemill import staging
 from tidemill.data.canonical import CanonicalRow, snapshot_id
 from tidemill.data.manifest import MANIFEST, Manifest, Shard, read_manifest
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.shards import Compression, write_shard
 from tidemill.data.spool import Spool, Spooled
 from tidemill.domain.errors import DataError, NotFound

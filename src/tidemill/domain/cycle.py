@@ -25,6 +25,10 @@ CycleState = Literal[
 FINAL: frozenset[CycleState] = frozenset({"settled", "refused", "rolled_back", "failed"})
 
 
+ENGINE_LEASE = "engine"
+"""The lease whose holder leads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cycle:
     """One turn of the mill.

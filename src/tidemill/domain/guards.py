@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import Conflict, LeaseLost, NotFound
 from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.import_offset import Bookmark
 from tidemill.domain.types import Prediction
 
 

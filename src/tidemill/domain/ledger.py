@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import NotFound
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.import_offset import Bookmark
 from tidemill.domain.types import (
     Alias,
     AliasName,

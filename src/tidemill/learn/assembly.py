@@ -16,18 +16,18 @@ from tidemill.codecs.codec import Codec
 from tidemill.domain.types import Run, Split
 from tidemill.learn.answers import Answers
 from tidemill.learn.card import CORRUPTIONS, PICTURES, picture_name, render
+from tidemill.learn.corruption_robustness import Ladder
 from tidemill.learn.export import Parity
-from tidemill.learn.fit import FitStep
-from tidemill.learn.ladder import Ladder
-from tidemill.learn.pictures import (
+from tidemill.learn.figures import (
     confusion_picture,
     corruptions_picture,
     embedding_picture,
     reliability_picture,
     roc_picture,
 )
+from tidemill.learn.fit import FitStep
 from tidemill.learn.progress import Progress
-from tidemill.learn.trained import Trained
+from tidemill.learn.training_result import Trained
 
 Labels = Mapping[str, Sequence[str]]
 

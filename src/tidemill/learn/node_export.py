@@ -12,7 +12,7 @@ from tidemill.learn.attention import HOMOPHILY
 from tidemill.learn.export import Parity, gap, open_graph, write_graph
 from tidemill.learn.inference import Outputs
 from tidemill.learn.network import Network
-from tidemill.learn.strange_graphs import LINKS, graph
+from tidemill.learn.parity_graphs import LINKS, graph
 
 _AXES = {"features": "nodes", "edges": "edges", "asked": "asked"}
 

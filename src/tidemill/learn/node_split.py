@@ -10,7 +10,7 @@ import numpy as np
 from tidemill.codecs.codec import Arrays
 from tidemill.codecs.graph import GraphCodec
 from tidemill.codecs.nodes import one_node, whole_payload
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example, Split
 from tidemill.learn.arrays import Indices

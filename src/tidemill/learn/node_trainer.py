@@ -15,7 +15,7 @@ import numpy as np
 from tidemill.bundle import TOLERANCE, Golden
 from tidemill.codecs.codec import Arrays, Codec
 from tidemill.codecs.graph import GraphCodec
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.answers import Answers
@@ -28,10 +28,10 @@ from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
 from tidemill.learn.node_fit import fit_nodes
 from tidemill.learn.node_plan import NodePlan
 from tidemill.learn.node_split import NodeGraph, NodeSplit, read_graph
+from tidemill.learn.parity_graphs import strange_graphs
 from tidemill.learn.plan import ExportPlan
 from tidemill.learn.progress import Progress
-from tidemill.learn.strange_graphs import strange_graphs
-from tidemill.learn.trained import Trained
+from tidemill.learn.training_result import Trained
 from tidemill.predictor import softmax
 from tidemill.staging import staged
 

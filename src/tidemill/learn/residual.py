@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from tidemill.learn.image_base import PictureNetwork
 from tidemill.learn.network import EMBEDDING, logits_of
-from tidemill.learn.picture_base import PictureNetwork
 
 STEM = 16
 """Channels of the first convolution. Not fewer: torch 2.13's CPU kernel for its weight gradient

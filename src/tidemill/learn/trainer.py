@@ -17,24 +17,24 @@ import numpy.typing as npt
 from tidemill.bundle import Golden
 from tidemill.codecs.codec import Codec
 from tidemill.codecs.image import ImageCodec
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit, encode_split
 from tidemill.learn.assembly import Labels, Learnt, assemble, told
 from tidemill.learn.calibrate import fit_temperature
+from tidemill.learn.corruption_robustness import Ladder, chosen, climb
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import Parity, export, parity, run_graph
 from tidemill.learn.fit import fit
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.inference import infer
-from tidemill.learn.ladder import Ladder, chosen, climb
 from tidemill.learn.network import Network, logits_of
 from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.learn.quantise import BATCH, Quantised, quantise
-from tidemill.learn.trained import Trained
+from tidemill.learn.training_result import Trained
 from tidemill.staging import staged
 
 Build = Callable[[Mapping[str, Any], Labels], Network]

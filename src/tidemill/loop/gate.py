@@ -17,7 +17,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
 from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
-from tidemill.loop.leaning import Judged, leaning
+from tidemill.loop.label_shift import Judged, leaning
 
 RULE_OF_THREE = 3
 """What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""

@@ -11,7 +11,7 @@ from tidemill.domain.events import AliasMoved
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Alias, ModelVersion, Snapshot, Verdict
 from tidemill.loop.feedback import settle
-from tidemill.loop.passage import move
+from tidemill.loop.transitions import move
 
 
 def promote(

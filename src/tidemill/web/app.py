@@ -12,11 +12,20 @@ from tidemill import __version__
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Build, Routes
 from tidemill.serving import Serving
-from tidemill.web import api, document, errors, explain, feedback, metrics, mill, predict
+from tidemill.web import (
+    document,
+    errors,
+    explain,
+    feedback,
+    loop_routes,
+    metrics,
+    predict,
+    read_routes,
+)
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
-from tidemill.web.lent import Lent
-from tidemill.web.probes import Prover
+from tidemill.web.golden_check import Prover
+from tidemill.web.recipe_server import Lent
 from tidemill.web.slots import Slots
 
 OWN = ("/v1/", "/metrics", "/docs", "/openapi.json")
@@ -83,8 +92,8 @@ def create_app(serving: Serving, routes: Build) -> FastAPI:
         predict.build(lent),
         explain.build(lent, explainer),
         feedback.build(serving, slots),
-        api.build(serving, slots),
-        mill.build(serving),
+        read_routes.build(serving, slots),
+        loop_routes.build(serving),
         metrics.build(numbers),
     ):
         app.include_router(router)

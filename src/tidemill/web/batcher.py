@@ -22,7 +22,7 @@ from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Look
 from tidemill.web.errors import Invalid
-from tidemill.web.reading import Reader, at_index
+from tidemill.web.preprocess import Reader, at_index
 from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import Overloaded
-from tidemill.web.answering import is_probe
+from tidemill.web.answerer import is_probe
 from tidemill.web.errors import RETRY_AFTER, failure
 from tidemill.web.reply import reply
 

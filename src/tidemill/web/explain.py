@@ -19,7 +19,7 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from tidemill.domain.errors import Overloaded, Unavailable
 from tidemill.occlusion import Explanation, explain, picture
 from tidemill.predictor import Predictor
-from tidemill.web.answering import Answerer
+from tidemill.web.answerer import Answerer
 
 PATH = "/v1/explain"
 POLITE = 10

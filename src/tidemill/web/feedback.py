@@ -18,7 +18,7 @@ from tidemill.domain.feedback import FeedbackStatus
 from tidemill.loop.feedback import ANONYMOUS
 from tidemill.serving import Serving
 from tidemill.web.errors import Invalid, UnsupportedMedia
-from tidemill.web.hearing import Label, Meant, Recall, about_payload, champion_of, keep
+from tidemill.web.feedback_intake import Label, Meant, Recall, about_payload, champion_of, keep
 from tidemill.web.reply import reply
 from tidemill.web.slots import Slot, Slots, View
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Prediction
-from tidemill.web.answering import is_probe
+from tidemill.web.answerer import is_probe
 from tidemill.web.slots import View
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -14,9 +14,9 @@ from starlette.datastructures import UploadFile
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import BadPayload
 from tidemill.domain.types import Prediction
-from tidemill.web.answering import Answerer
+from tidemill.web.answerer import Answerer
 from tidemill.web.errors import Invalid, UnsupportedMedia
-from tidemill.web.reading import at_index
+from tidemill.web.preprocess import at_index
 from tidemill.web.reply import reply
 
 PATH = "/v1/predict"

@@ -15,13 +15,13 @@ from pebble.stones import TARGET
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import TOLERANCE, encode
 from tidemill.codecs.codec import Codec
-from tidemill.data.opened import OpenSnapshot
+from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
-from tidemill.learn.trained import Trained
+from tidemill.learn.training_result import Trained
 from tidemill.predictor import softmax
 
 TOLD = 10

@@ -8,11 +8,11 @@ from typing import cast
 
 from uuid_utils import uuid7
 
-from tidemill.domain.bookmark import Bookmark
 from tidemill.domain.cycle import Lease
 from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event, RecordedEvent
+from tidemill.domain.import_offset import Bookmark
 from tidemill.domain.ledger import R, Record, missing
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, Prediction

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 
-from tidemill.adapters.sql.bookmarks import BookmarksPart
-from tidemill.adapters.sql.mill import MillPart
+from tidemill.adapters.sql.cycles import MillPart
+from tidemill.adapters.sql.import_offsets import BookmarksPart
 from tidemill.adapters.sql.records import damaged
 from tidemill.adapters.sql.registry import RegistryPart
 from tidemill.adapters.sql.reviews import ReviewsPart

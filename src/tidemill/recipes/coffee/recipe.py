@@ -10,16 +10,16 @@ from pydantic import BaseModel, Field
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.hub import hub_url
-from tidemill.data.picture_rows import picture_source
+from tidemill.data.image_rows import picture_source
 from tidemill.data.remote import Fetched, RemoteFile
-from tidemill.data.samples.kept import SampleSource
-from tidemill.data.samples.leaves import Sample
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
-from tidemill.learn.picture_model import PictureModel, check_pictures, picture_codec
-from tidemill.recipes.archive import OFFLINE, ArchiveData, open_archive
+from tidemill.learn.image_model import PictureModel, check_pictures, picture_codec
 from tidemill.recipes.recipe import Config
-from tidemill.recipes.sample import Choice, SampleData
+from tidemill.recipes.shared.archive import OFFLINE, ArchiveData, open_archive
+from tidemill.recipes.shared.leaves import Sample
+from tidemill.recipes.shared.sample_data import Choice, SampleData
+from tidemill.recipes.shared.sample_images import SampleSource
 from tidemill.validation import validated
 
 TARGET = "disease"

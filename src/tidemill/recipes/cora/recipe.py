@@ -12,10 +12,10 @@ from tidemill.data.citation_files import CitationFiles
 from tidemill.data.formats import open_rows
 from tidemill.data.node_arrays import NodeArrays
 from tidemill.data.node_rows import NodeColumns, NodeRows
-from tidemill.data.samples.citations import Citations, CitationSource
 from tidemill.domain.ports import Source
+from tidemill.recipes.cora.sample.citations import Citations, CitationSource
 from tidemill.recipes.recipe import Config
-from tidemill.recipes.sample import Choice, SampleData
+from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.validation import validated
 
 TARGET = "topic"

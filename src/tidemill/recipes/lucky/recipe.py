@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
-from tidemill.data.merged import MergedSource
-from tidemill.data.samples.questions import GeneratedSource, Questions
+from tidemill.data.merged_source import MergedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.learn.text_model import check_text, text_codec
+from tidemill.recipes.lucky.sample.questions import GeneratedSource, Questions
 from tidemill.recipes.lucky.subsets import SUBSETS, from_folder, from_hub, from_users, present
 from tidemill.recipes.recipe import Config
-from tidemill.recipes.sample import Choice, SampleData
+from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.validation import validated
 
 Name = Literal["boolq", "strategyqa", "commonsense", "justice"]

@@ -10,15 +10,15 @@ from pydantic import BaseModel, Field
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.naming import merged_plant_labels, plant_labels
-from tidemill.data.samples import plants
-from tidemill.data.samples.kept import SampleSource
-from tidemill.data.samples.leaves import Sample
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
-from tidemill.learn.picture_model import PictureModel, check_pictures, picture_codec
-from tidemill.recipes.archive import ArchiveData, open_archive
+from tidemill.learn.image_model import PictureModel, check_pictures, picture_codec
+from tidemill.recipes.plants.sample import leaves
 from tidemill.recipes.recipe import Config
-from tidemill.recipes.sample import Choice, SampleData
+from tidemill.recipes.shared.archive import ArchiveData, open_archive
+from tidemill.recipes.shared.leaves import Sample
+from tidemill.recipes.shared.sample_data import Choice, SampleData
+from tidemill.recipes.shared.sample_images import SampleSource
 from tidemill.validation import validated
 
 
@@ -61,8 +61,8 @@ class Plants:
             samples,
             Sample(size=(size.width, size.height), **data.model_dump(exclude={"name"})),
             kind="plants",
-            version=plants.PAINTER_VERSION,
-            paint=plants.examples,
+            version=leaves.PAINTER_VERSION,
+            paint=leaves.examples,
             labels=plant_labels,
         )
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from tidemill.domain.types import Prediction
-from tidemill.recipes.plants.demo import as_png, name_of, sample_of
+from tidemill.recipes.plants.shown_leaves import as_png, name_of, sample_of
 from tidemill.recipes.routes import Best, Probe, Routes, Said, Server, headers
 
 TARGETS = ("class", "disease", "plant")

@@ -15,14 +15,14 @@ from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import spelled
-from tidemill.data.samples.headlines import GeneratedSource, Headlines
 from tidemill.data.stratified import Stratified
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
 from tidemill.learn.text_model import check_text, text_codec
 from tidemill.recipes.recipe import Config
-from tidemill.recipes.sample import Choice, SampleData
+from tidemill.recipes.sentiment.sample.headlines import GeneratedSource, Headlines
+from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.validation import validated
 
 TARGET = "sentiment"

@@ -1,0 +1,177 @@
+"""What a step of a cycle does. Each ends in one fenced unit of work that also moves the cycle.
+
+Whatever takes long happens before that unit and leaves nothing that a second attempt would not
+make again, the same: a snapshot is named by its content, a judgement is only computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from uuid_utils import uuid7
+
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import (
+    Corrupt,
+    DataError,
+    NotFound,
+    StorageFailed,
+    TidemillError,
+    UsageError,
+)
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import Jobs
+from tidemill.domain.types import ModelVersion, Run, Verdict
+from tidemill.engine.drain import Unit
+from tidemill.engine.extend_snapshot import grow_snapshot, left_out
+from tidemill.loop import rollout
+from tidemill.loop.cycle import Situation, Step
+from tidemill.loop.transitions import begin, close, move, pass_over
+from tidemill.workspace import promotion
+from tidemill.workspace.root import Workshop
+from tidemill.workspace.training import new_run, record_snapshot, start
+
+ACTOR = "engine"
+UNBELIEVED = ("fresh_credible", "fresh_balanced")
+"""The checks of a gate that fail for the labels and not for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """The acts, over one workspace. `unit` opens fenced units."""
+
+    workshop: Workshop
+    jobs: Jobs
+    unit: Unit
+
+    def do(self, step: Step, situation: Situation) -> None:
+        """Take one step. Raises Conflict when the ledger moved since the situation was seen.
+
+        Data that no attempt could use ends the cycle as failed.
+        """
+        if step.act == "open":
+            self._open(step, situation)
+            return
+        if step.act == "pass":
+            with self.unit() as unit:
+                pass_over(unit, step.reason, actor=ACTOR, at=situation.now)
+            return
+        cycle = situation.cycle
+        assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle
+        acts: dict[str, Callable[[Cycle, Step, datetime], None]] = {
+            "snapshot": self._snapshot,
+            "train": self._train,
+            "abandon": self._abandon,
+            "judge": self._judge,
+            "promote": self._promote,
+            "move": self._move,
+        }
+        try:
+            acts[step.act](cycle, step, situation.now)
+        except (DataError, NotFound, UsageError) as error:
+            self._fail(cycle, error, situation.now)
+
+    def _open(self, step: Step, situation: Situation) -> None:
+        assert situation.champion is not None and step.trigger is not None  # noqa: S101, PT018
+        with self.unit() as unit:
+            begin(
+                unit,
+                Cycle(
+                    id=str(uuid7()),
+                    recipe=situation.champion.recipe,
+                    trigger=step.trigger,
+                    cause=step.reason,
+                    champion=situation.champion.id,
+                    at=situation.now,
+                    changed=situation.now,
+                ),
+                actor=ACTOR,
+            )
+
+    def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        grown = grow_snapshot(self.workshop, cycle)
+        if not grown.taken:
+            reason = f"There is no feedback that a training could learn from.{left_out(grown)}"
+            self._move(cycle, Step("move", reason, state="refused"), now)
+            return
+        reason = f"{step.reason}: {len(grown.taken)} labels taken.{left_out(grown)}"
+        with self.unit() as unit:
+            record_snapshot(unit, grown.snapshot, ACTOR)
+            unit.take_feedback(grown.taken, grown.snapshot.id)
+            moved = replace(cycle, snapshot=grown.snapshot.id)
+            move(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
+
+    def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.unit() as unit:
+            like = unit.get(Run, unit.get(ModelVersion, cycle.champion).run)
+            run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
+            start(unit, run, actor=ACTOR, reason=step.reason)
+            started = replace(cycle, runs=(*cycle.runs, run.id))
+            move(unit, started, "training", step.reason, actor=ACTOR, at=now)
+        try:
+            self.jobs.start(run.id, ("train", "--run", run.id))
+        except StorageFailed as error:
+            # Left open, it would be abandoned and begun anew without end.
+            self._close(run.id, error.message)
+
+    def _abandon(self, cycle: Cycle, step: Step, _now: datetime) -> None:
+        """Close the run, so that its process, should it still be there, can register nothing."""
+        said = self.jobs.said(cycle.run)
+        error = f"{step.reason} {said}".strip()
+        self._close(cycle.run, error)
+
+    def _close(self, id: str, error: str) -> None:
+        with self.unit() as unit:
+            close(unit, id, error, actor=ACTOR)
+
+    def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.workshop.ledger.begin(write=False) as unit:
+            version = unit.version_of(cycle.run)
+        if version is None:
+            raise Corrupt(f"Run {cycle.run} is finished, and registered no version.")
+        verdict = promotion.weigh(self.workshop, version.id)
+        with self.unit() as unit:
+            verdict = promotion.record(unit, verdict, actor=ACTOR)
+            judged = replace(cycle, version=version.id, verdict=verdict.id)
+            reason = f"{step.reason}: {outcome(verdict)}"
+            move(unit, judged, "judged", reason, actor=ACTOR, at=now)
+
+    def _promote(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        with self.unit() as unit:
+            verdict = unit.get(Verdict, cycle.verdict)
+            rollout.promote(
+                unit, verdict, actor=ACTOR, reason=f"{step.reason}; {cycle.cause}", at=now
+            )
+            reason = f"It took the place of {cycle.champion}."
+            move(unit, cycle, "promoted", reason, actor=ACTOR, at=now)
+
+    def _move(self, cycle: Cycle, step: Step, now: datetime) -> None:
+        assert step.state is not None  # noqa: S101 - a move says where to
+        with self.unit() as unit:
+            reason = step.reason
+            if not cycle.version and (own := unit.version_of(cycle.run)):
+                # A person was faster than the gate of this cycle.
+                cycle = replace(cycle, version=own.id)
+            if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
+                why = f"Cycle {cycle.id} was refused, because these labels are not believed."
+                found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
+                reason += f" {len(found)} feedback labels were quarantined."
+            move(unit, cycle, step.state, reason, actor=ACTOR, at=now)
+
+    def _fail(self, cycle: Cycle, error: TidemillError, now: datetime) -> None:
+        with self.unit() as unit:
+            move(unit, cycle, "failed", error.message, actor=ACTOR, at=now)
+
+
+def outcome(verdict: Verdict) -> str:
+    """A verdict in a few words. Of several targets, each check that failed says of which."""
+    failed = ", ".join(map(verdict.name, verdict.failed))
+    return f"refused ({failed})" if failed else "passed"
+
+
+def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
+    """True when the gate did not believe the fresh labels."""
+    checks = unit.get(Verdict, cycle.verdict).checks
+    return any(check.name in UNBELIEVED and not check.passed for check in checks)

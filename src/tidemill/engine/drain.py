@@ -1,0 +1,97 @@
+"""From the servers' logs into the ledger: every answer exactly once, with its counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidemill.domain.drift import Kind, Profile
+from tidemill.domain.errors import Conflict, TidemillError
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.loop.window import bucket
+from tidemill.profile import Reference
+from tidemill.workspace.root import Workshop
+
+BATCH = 1_000
+"""Predictions that one unit of work takes in: tens of milliseconds for which other writers wait."""
+ROWS = 20_000
+"""Answers that it takes in: one prediction may answer for every node of a graph. Such a one is
+written whole, so one that holds more than these is a batch, and a wait, of its own."""
+
+Unit = Callable[[], AbstractContextManager[UnitOfWork]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How many answers were taken in, and what kept others from it, in sentences."""
+
+    answers: int
+    faults: tuple[str, ...]
+
+
+class Drain:
+    """Takes in what servers logged. Keeps nothing but the references of the versions it met.
+
+    Profiles count rows: one for each item that a prediction is about.
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._references: dict[str, Reference] = {}
+
+    def reference(self, version: str) -> Reference:
+        """What a version's live counts are compared with. Raises NotFound, Corrupt."""
+        if version not in self._references:
+            with self._workshop.ledger.begin(write=False) as unit:
+                bundle = unit.get(ModelVersion, version).bundle
+            self._references[version] = self._workshop.bundles.open(bundle).reference
+        return self._references[version]
+
+    def step(self, unit: Unit) -> Drained:
+        """Take in one batch of every server at most.
+
+        `unit` opens the writing units. A log that cannot be taken in does not hold up the others.
+        Raises Conflict when somebody else drains as well, LeaseLost.
+        """
+        answers, faults = 0, []
+        for server in self._workshop.traffic.servers():
+            try:
+                answers += self._server(server, unit)
+            except Conflict:
+                raise
+            except TidemillError as error:
+                faults.append(f"What server {server} logged cannot be taken in: {error.message}")
+        return Drained(answers, tuple(faults))
+
+    def _server(self, server: str, unit: Unit) -> int:
+        with self._workshop.ledger.begin(write=False) as reading:
+            since = reading.mark(server)
+        predictions = self._workshop.traffic.after(server, since, limit=BATCH, rows=ROWS)
+        if not predictions:
+            return 0
+        profiles = self._profiles(predictions)
+        with unit() as writing:
+            writing.drain(server, predictions, profiles, since=since)
+        return len(predictions)
+
+    def _profiles(self, predictions: Sequence[Prediction]) -> list[Profile]:
+        groups: dict[tuple[str, Kind, datetime], list[bytes]] = defaultdict(list)
+        for prediction in predictions:
+            # A log of an earlier release says nothing of bins.
+            if prediction.seen:
+                key = (prediction.version, prediction.kind, bucket(prediction.at))
+                groups[key].append(prediction.seen)
+        return [
+            self._profile(version, kind, begun, seen)
+            for (version, kind, begun), seen in groups.items()
+        ]
+
+    def _profile(self, version: str, kind: Kind, begun: datetime, seen: Sequence[bytes]) -> Profile:
+        reference = self.reference(version)
+        counts = tuple(int(count) for count in reference.count(seen))
+        rows = sum(map(len, seen)) // len(reference.names)
+        return Profile(version, kind, begun, rows, counts)

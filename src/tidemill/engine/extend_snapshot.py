@@ -1,0 +1,71 @@
+"""The snapshot of a cycle: its champion's data, and the feedback that was given by then."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from functools import partial
+
+from tidemill.data.retraining_set import Accepted, Growth, grow, overlaid
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import ModelVersion, Run
+from tidemill.experiment import read_experiment
+from tidemill.loop.rollout import ancestry
+from tidemill.recipes.recipe import Merging, open_recipe
+from tidemill.workspace.root import Workshop
+
+REASONS = 3
+"""So many kinds of reasons are worth a person's screen."""
+
+
+def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
+    """The data of the cycle's champion with what was given until the cycle began and is accepted.
+
+    What was given before the cycle began belongs to it, also when it
+    was accepted a moment later; what was given since waits for the next one. Raises what
+    `BundleStore.open`, `open_recipe` and `growth.grow` raise.
+    """
+    recipe = open_recipe(cycle.recipe)
+    with workshop.ledger.begin(write=False) as unit:
+        champion = unit.get(ModelVersion, cycle.champion)
+        config = unit.get(Run, champion.run).config
+        items = _accepted(unit, champion.snapshot, cycle)
+    return grow(
+        workshop.snapshots.open(champion.snapshot),
+        [_merged(workshop, example, rows) for example, rows in items.items()],
+        # The recipe's codec may need what only a training needs, such as pretrained weights.
+        workshop.bundles.open(champion.bundle).codec,
+        workshop.snapshots,
+        recipe=cycle.recipe,
+        near_distance=read_experiment(config).checks.near_distance,
+        at=cycle.at,
+        merge=recipe.merged if isinstance(recipe, Merging) else overlaid,
+    )
+
+
+def left_out(grown: Growth) -> str:
+    """Why feedback was not taken, the commonest reasons with their numbers; empty when all was."""
+    reasons = Counter(grown.left.values()).most_common(REASONS)
+    listed = " ".join(f"{n}: {reason}" for reason, n in reasons)
+    return f" {len(grown.left)} labels were left out. {listed}" if listed else ""
+
+
+def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Feedback]]:
+    """What the parent has not learnt yet, by example, in the order in which it came."""
+    known = ancestry(unit, parent)
+    found: dict[str, list[Feedback]] = defaultdict(list)
+    for item in unit.feedback(status="accepted", limit=None):
+        # Accepted by then, or given by then and accepted a moment later, as by the next tick.
+        if item.snapshot not in known and min(item.at, item.settled or item.at) <= cycle.at:
+            found[item.example].append(item)
+    return found
+
+
+def _merged(workshop: Workshop, example: str, rows: list[Feedback]) -> Accepted:
+    return Accepted(
+        feedback=tuple(row.id for row in rows),
+        example=example,
+        labels={row.target: row.label for row in rows},
+        payload=partial(workshop.blobs.get, example),
+    )

@@ -1,0 +1,199 @@
+"""Feedback from the database of another system, given as that of strangers is.
+
+A row that was read before does nothing, however often it is read: that the table says this label of
+this example is in the ledger. So a pull may be cut off anywhere, and rows that are still being
+written are read again. A row that cannot be taken is left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+from reprlib import repr as shortened
+
+from uuid_utils import uuid7
+
+from tidemill.adapters.user_rows import TABLE, LackingRow, UserRow, UserRows
+from tidemill.bundle import Bundle
+from tidemill.data.truth import SPELLINGS
+from tidemill.domain.errors import BadPayload, DataError, UsageError
+from tidemill.domain.events import RowsPulled
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import Blobs
+from tidemill.engine.drain import Unit
+from tidemill.loop.feedback import USER_DATA, beside, give
+from tidemill.workspace.root import Workshop
+
+Page = Sequence[UserRow | LackingRow]
+
+PAGE = 500
+"""Rows that one unit of work takes in."""
+
+WRITERS = 4
+"""Payloads that are on their way to the disk at once."""
+
+SETTLING = timedelta(minutes=5)
+"""A row bears the time at which its transaction began, and is seen when that ends: so long, rows
+may still come to stand before one that was read."""
+
+TOLD = 3
+"""Rows that were left out of which it is said why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """How many rows were read, how many of them said something new, how many cannot be taken.
+
+    `reasons` has a sentence for the first of the latter, each naming its row by the time.
+    """
+
+    rows: int
+    new: int
+    left_out: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: int = PAGE) -> Pulled:
+    """Give every row that came since the last pull as feedback; `unit` opens the writing units.
+
+    Each page of `size` rows is one unit of work, which also moves the bookmark. A row whose label
+    is none of the champion's, whose payload its codec cannot read, or that has no prompt or no time
+    is left out. Raises Unavailable when the database cannot be read; DataError when nothing that is
+    new can be taken, in a whole page or of all rows with prompt and time, because then the table is
+    the wrong one; NotFound without a champion; UsageError when it has several targets; Conflict
+    when somebody else pulls.
+    """
+    bundle = workshop.bundles.open(workshop.champion().bundle)
+    target = target_of(bundle.labels)
+    now = workshop.clock.now()
+    with workshop.ledger.begin(write=False) as reading:
+        mark = reading.bookmark(rows.bookmark)
+    pulled, undated = Pulled(0, 0), rows.undated()
+    with closing(rows.pages(mark.place, size=size)) as pages:
+        for page in pages:
+            sound, faults = _sorted(bundle, target, page)
+            full = len(page) == size
+            # What a row does not have says nothing about the champion, unless a page is full of it.
+            refused = any(isinstance(row, UserRow) for row in page)
+            whole = full or (refused and pulled.rows == pulled.left_out)
+            if faults and not sound and whole and _unread(page, mark):
+                raise DataError(
+                    f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
+                    hint=f"The champion's labels are {', '.join(bundle.labels[target])}.",
+                )
+            examples = _kept(workshop.blobs, [row for row, _ in sound])
+            items = [
+                Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
+                for (row, label), example in zip(sound, examples, strict=True)
+            ]
+            place = _settled(page, now) or mark.place
+            to = Bookmark(mark.name, place, mark.reached if full else now)
+            left_out = len(faults)
+            if undated and not full:  # they stand in no page, and are told with the last
+                faults.append(f"Rows of {TABLE} without a time: {undated}.")
+                left_out += undated
+            with unit() as writing:
+                given = sum(_given(writing, item) for item in items)
+                event = RowsPulled(
+                    actor=actor,
+                    subject=mark.name,
+                    reason=" ".join(faults[:TOLD]),
+                    rows=len(page),
+                    new=given,
+                    left_out=left_out,
+                )
+                writing.move_bookmark(to, expected=mark, event=event)
+            pulled = Pulled(
+                pulled.rows + len(page),
+                pulled.new + given,
+                pulled.left_out + left_out,
+                (*pulled.reasons, *faults)[:TOLD],
+            )
+            mark = to
+    return pulled
+
+
+def target_of(labels: Mapping[str, Sequence[str]]) -> str:
+    """The one target that rows can mean, who name none. Raises UsageError when there are more."""
+    if len(labels) != 1:
+        raise UsageError(
+            f"The rows name no target, and the champion has {len(labels)}: {', '.join(labels)}.",
+            hint="Give such feedback over HTTP, which names its target.",
+        )
+    return next(iter(labels))
+
+
+def label_of(said: object, names: Sequence[str]) -> str | None:
+    """The label that a database means; None when it means none of the names.
+
+    A name is meant by itself; yes and no also by what databases write for them: true and false, 1
+    and 0. Nothing is taken to be true for being there.
+    """
+    if isinstance(said, str) and said in names:
+        return said
+    word = str(said).strip().lower()
+    meant = [name for name in names if word in SPELLINGS.get(name, ())]
+    return meant[0] if meant else None
+
+
+def _settled(page: Page, now: datetime) -> str:
+    """Where to go on from the next time: before all that may still be joined by other rows."""
+    dated = [(row.at, row.place) for row in page if row.at]
+    old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
+    return old[-1][1] if old else ""
+
+
+def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow, str]], list[str]]:
+    """The rows that can be taken, each with its label, and what is wrong with each other one."""
+    sound: list[tuple[UserRow, str]] = []
+    faults: list[str] = []
+    for row in page:
+        if isinstance(row, LackingRow):
+            faults.append(row.fault)
+            continue
+        named = f"The row of {TABLE} of {row.at}"
+        label = label_of(row.label, bundle.labels[target])
+        if label is None:
+            faults.append(f"{named} has the label {shortened(row.label)}, which is none.")
+            continue
+        try:
+            bundle.codec.read(row.payload)
+        except BadPayload as error:
+            faults.append(f"{named} cannot be read: {error.message}")
+        else:
+            sound.append((row, label))
+    return sound, faults
+
+
+def _unread(page: Page, mark: Bookmark) -> bool:
+    """True when it holds a row that no pull has seen; the last one is seen again by the next."""
+    reached = mark.reached
+    return reached is None or any(row.at > reached for row in page if row.at)
+
+
+def _kept(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
+    """The payloads, durable, by their ids. Most of it is waiting for the disk, which likes to be
+    asked for several at once."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(pool.map(blobs.put, [row.payload for row in page]))
+
+
+def _given(unit: UnitOfWork, item: Feedback) -> bool:
+    """Give it, unless it was read before; True when it said something new.
+
+    A repeat is not recorded, and would be new once the label was turned down. So a row also counts
+    as read when it is older than what became of its label.
+    """
+    key = (item.actor, item.target, item.item, item.label)
+    for other in beside(unit, item):
+        same = (other.actor, other.target, other.item, other.label) == key
+        if same and item.at <= max(other.at, other.settled or other.at):
+            return False
+    _, repeated = give(unit, item)
+    return not repeated

@@ -1,0 +1,82 @@
+"""Who turns the mill: one engine, by a lease that runs out when it dies."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from tidemill.domain.cycle import ENGINE_LEASE, Lease
+from tidemill.domain.errors import LeaseLost, TidemillError
+from tidemill.domain.ledger import Ledger, UnitOfWork
+from tidemill.domain.ports import Clock
+
+log = logging.getLogger(__name__)
+
+RENEWALS = 3
+"""How often a lease is renewed within its time, so that one late renewal loses nothing."""
+
+
+class Leadership:
+    """One engine's claim to lead. Its writing units go through `unit`, which is fenced."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, *, holder: str, ttl: timedelta) -> None:
+        self.holder = holder
+        self._ledger = ledger
+        self._clock = clock
+        self._ttl = ttl
+        self._lease: Lease | None = None
+
+    def lead(self, now: datetime) -> Lease:
+        """Take the lease or renew it. Raises LeaseLost while another engine holds it."""
+        with self._ledger.begin() as unit:
+            self._lease = self._taken(unit, now)
+        return self._lease
+
+    def _taken(self, unit: UnitOfWork, now: datetime) -> Lease:
+        return unit.take_lease(ENGINE_LEASE, self.holder, now=now, ttl=self._ttl)
+
+    @contextmanager
+    def unit(self) -> Iterator[UnitOfWork]:
+        """A writing unit that another leader's token makes void. Raises LeaseLost."""
+        if self._lease is None:
+            raise LeaseLost(f"{self.holder} does not lead.")
+        with self._ledger.begin() as unit:
+            unit.fence(self._lease)
+            yield unit
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew the lease from a thread of its own for as long as the block takes.
+
+        A renewal that fails is tried again. One that comes too late is not the block's business:
+        the fence of its next unit finds out.
+        """
+        stop = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            keeper.join()
+
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.wait(self._ttl.total_seconds() / RENEWALS):
+            try:
+                # Fenced: who was overtaken does not lead again in the midst of its work.
+                with self.unit() as unit:
+                    self._lease = self._taken(unit, self._clock.now())
+            except LeaseLost:
+                return
+            except TidemillError as error:
+                log.warning("The lease could not be renewed: %s", error.message)
+
+    def resign(self, now: datetime) -> None:
+        """Let another engine lead at once."""
+        if self._lease is not None:
+            with self._ledger.begin() as unit:
+                unit.give_lease(self._lease, now=now)
+            self._lease = None

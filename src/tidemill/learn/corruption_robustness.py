@@ -1,0 +1,109 @@
+"""How a model of pictures stands corruption: its accuracy under six kinds, in five strengths each.
+
+Asked of validation pictures, through the very graph that will serve. The anchor is left alone: it
+is read once, untouched, and that figure is what the gate compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.codecs.image import ImageCodec
+from tidemill.codecs.pixels import Limits
+from tidemill.data.corruptions import KINDS, STRENGTHS, variants
+from tidemill.data.open_snapshot import OpenSnapshot
+from tidemill.domain.types import Example
+from tidemill.learn.arrays import EncodedSplit
+from tidemill.learn.export import run_graph
+from tidemill.learn.network import logits_of
+from tidemill.learn.progress import Progress
+from tidemill.learn.rows import Rows
+
+TOGETHER = 8
+"""Pictures whose every variant is in memory at once."""
+RUNGS = 1 + len(KINDS) * len(STRENGTHS)
+"""Variants of a picture: itself, and every kind in every strength."""
+
+Labels = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Accuracy per target: `untouched`, and per kind a row for the strengths 1 to 5."""
+
+    examples: int
+    untouched: Mapping[str, float]
+    kinds: Mapping[str, Mapping[str, tuple[float, ...]]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for `evaluation.json`."""
+        return {
+            "examples": self.examples,
+            "targets": {
+                target: {
+                    "untouched": self.untouched[target],
+                    "kinds": {kind: list(row) for kind, row in kinds.items()},
+                }
+                for target, kinds in self.kinds.items()
+            },
+        }
+
+
+def chosen(snapshot: OpenSnapshot, most: int, seed: int) -> list[Example]:
+    """At most so many of a snapshot's validation examples, drawn by seed, in their order."""
+    count = snapshot.count("val")
+    drawn = np.random.default_rng(seed).permutation(count)[:most]
+    wanted = set(drawn.tolist())
+    return [row for at, row in enumerate(snapshot.rows("val")) if at in wanted]
+
+
+def climb(
+    path: Path,
+    codec: ImageCodec,
+    examples: Sequence[Example],
+    labels: Labels,
+    *,
+    seed: int,
+    batch_size: int,
+    progress: Progress,
+) -> Ladder:
+    """Judge the graph in `path` on every variant of every example, in flat memory.
+
+    Each variant is a file again, and read by the codec as a client's would be. There is at least
+    one example. Raises BadPayload for a picture that cannot be read.
+    """
+    right = {target: np.zeros(RUNGS) for target in labels}
+    for start in range(0, len(examples), TOGETHER):
+        part = examples[start : start + TOGETHER]
+        progress.step(start, len(examples))
+        items = [codec.read(file) for example in part for file in _files(example, codec, seed)]
+        arrays = {name: Rows.of(array) for name, array in codec.encode(items).items()}
+        outputs = run_graph(path, EncodedSplit(arrays, {}), batch_size=batch_size)
+        for target, names in labels.items():
+            truth = np.array([names.index(example.labels[target]) for example in part])
+            answers = outputs[logits_of(target)].argmax(axis=1).reshape(len(part), RUNGS)
+            right[target] += (answers == truth[:, None]).sum(axis=0)
+    shares = {target: count / len(examples) for target, count in right.items()}
+    return Ladder(
+        len(examples),
+        {target: float(row[0]) for target, row in shares.items()},
+        {target: _by_kind(row[1:]) for target, row in shares.items()},
+    )
+
+
+def _files(example: Example, codec: ImageCodec, seed: int) -> Iterator[bytes]:
+    limits = Limits(bytes=codec.settings.max_bytes, pixels=codec.settings.max_pixels)
+    yield example.payload
+    for _, _, file in variants(example.payload, seed, limits=limits):
+        yield file
+
+
+def _by_kind(row: npt.NDArray[np.float64]) -> dict[str, tuple[float, ...]]:
+    grid = row.reshape(len(KINDS), len(STRENGTHS)).tolist()
+    return {kind: tuple(values) for kind, values in zip(KINDS, grid, strict=True)}

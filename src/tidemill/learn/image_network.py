@@ -1,0 +1,31 @@
+"""The network that an experiment's `model` names, untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidemill.learn.image_classifier import PictureClassifier
+from tidemill.learn.image_model import PictureParts, Residual, picture_codec
+from tidemill.learn.network import Network
+from tidemill.learn.residual import ResidualCNN
+from tidemill.validation import validated
+
+
+def build(config: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> Network:
+    """A small residual network from scratch, or a pretrained classifier, with a head per target."""
+    model = validated(PictureParts, config).model
+    targets = {target: len(names) for target, names in labels.items()}
+    seen = picture_codec(config).settings
+    if isinstance(model, Residual):
+        return ResidualCNN(targets, seen.mean, seen.std, width=model.width, seed=config["seed"])
+    return PictureClassifier.pretrained(
+        model.folder(),
+        targets,
+        seen.mean,
+        seen.std,
+        size=(seen.width, seen.height),
+        frozen=model.frozen,
+        dropout=model.dropout,
+        seed=config["seed"],
+    )

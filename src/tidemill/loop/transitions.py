@@ -1,0 +1,61 @@
+"""A cycle's way from state to state: the only code that moves one, in the caller's unit of work.
+
+A round of the schedule that begins no cycle is let go by here, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from tidemill.domain.cycle import Cycle, CycleState
+from tidemill.domain.events import CycleMoved, CycleOpened, RoundPassed, RunFailed
+from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Run
+
+SCHEDULE = "schedule"
+"""The bookmark of the rounds, and the subject of the events that tell of them."""
+
+
+def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
+    """Open a cycle. Raises Conflict while another one is open."""
+    opened = CycleOpened(
+        actor=actor,
+        subject=cycle.id,
+        reason=cycle.cause,
+        trigger=cycle.trigger,
+        champion=cycle.champion,
+    )
+    unit.open_cycle(cycle, opened)
+
+
+def move(
+    unit: UnitOfWork, cycle: Cycle, state: CycleState, reason: str, *, actor: str, at: datetime
+) -> Cycle:
+    """Move a cycle on from the state it was seen in, and return it.
+
+    A cycle that ends takes its training with it: the run is closed, so that its process can
+    register nothing any more. Raises Conflict when the cycle has moved since it was seen.
+    """
+    to = replace(cycle, state=state, reason=reason, changed=at)
+    if not to.open and cycle.run and unit.get(Run, cycle.run).status == "running":
+        close(unit, cycle.run, f"Its cycle ended: {reason}", actor=actor)
+    moved = CycleMoved(
+        actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
+    )
+    unit.move_cycle(to, expected=cycle.state, event=moved)
+    return to
+
+
+def pass_over(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
+    """Let the round of the schedule that has begun go by without a cycle."""
+    passed = Bookmark(SCHEDULE, reached=at)
+    event = RoundPassed(actor=actor, subject=SCHEDULE, reason=reason)
+    unit.move_bookmark(passed, expected=unit.bookmark(SCHEDULE), event=event)
+
+
+def close(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:
+    """Close a run as failed. Raises Conflict when it is closed already."""
+    failed = replace(unit.get(Run, run), status="failed", error=error)
+    unit.close_run(failed, RunFailed(actor=actor, subject=run, error=error))

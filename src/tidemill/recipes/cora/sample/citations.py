@@ -1,0 +1,186 @@
+"""A generated citation graph: papers of a few topics, their words, and whom they cite.
+
+It stands in for a published graph where none can be had. A paper's topic is true by construction:
+most of its links lead to papers of its topic, and some of its words are those of its topic. It is
+the same on every machine, because all chance is whole numbers and comparisons (see `canvas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from itertools import chain
+
+from tidemill.codecs.nodes import node_payload
+from tidemill.data.links import Links
+from tidemill.data.random_stream import stream
+from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Example, Split, payload_id
+from tidemill.recipes.shared.canvas import Dice
+
+TOPICS = ("grain_stones", "river_locks", "sail_rigs", "tide_tables", "water_wheels")
+NEWCOMER = "ice_harvests"
+"""A topic that has papers only where an era says so: a model that never saw it cannot name it."""
+TARGET = "topic"
+
+GENERAL, OWN, LATER = 120, 20, 12
+"""Words that every topic uses, and for each topic those of its own and those of a later day."""
+FEATURES = GENERAL + (len(TOPICS) + 1) * (OWN + LATER)
+TOPICAL = 0.2
+"""How often a word is one of the topic's."""
+HOMOPHILY = 0.6
+"""How often a link is chosen among the papers of the topic; else it is among all."""
+WORDS, LINKS = (6, 14), (1, 4)
+"""How many a paper draws, at least and at most; a repeat counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """The knobs that make papers drift, each a share from 0 to 1.
+
+    lost      links that a paper would have and has not
+    reworded  topical words that are those of a later day, which no earlier paper uses
+    arrived   papers of a community that was not there: the topic NEWCOMER
+
+    Raises UsageError for a value that is no share.
+    """
+
+    lost: float = 0.0
+    reworded: float = 0.0
+    arrived: float = 0.0
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            if not 0 <= (value := getattr(self, knob.name)) <= 1:
+                raise UsageError(
+                    f"An era cannot have {knob.name}={value}.", hint="Every knob is 0 to 1."
+                )
+
+
+EARLY = Era()
+
+
+@dataclass(frozen=True, slots=True)
+class Citations:
+    """Which graph: how many papers per split, from which seed, of which era.
+
+    With `into`, the papers are new ones that cite those of that graph and not one another; their
+    links are said by themselves alone.
+    """
+
+    seed: int = 0
+    train: int = 600
+    val: int = 400
+    anchor: int = 2000
+    era: Era = EARLY
+    into: Citations | None = None
+
+    @property
+    def total(self) -> int:
+        return self.train + self.val + self.anchor
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper before it is an example: `links` are those that it draws itself."""
+
+    id: str
+    topic: str
+    words: tuple[int, ...]
+    links: tuple[str, ...]
+
+
+def papers(sample: Citations) -> list[Paper]:
+    """Every paper in order, topics in turn."""
+    cited = _shelves(sample.into or sample)
+    return [_paper(sample, number, cited) for number in range(sample.total)]
+
+
+def examples(sample: Citations) -> Iterator[Example]:
+    """The papers as examples of the target `topic`, split by split; each tells all its links."""
+    written = papers(sample)
+    ids = [paper.id for paper in written]
+    links = Links(ids)
+    if sample.into is None:
+        for paper in written:
+            for other in paper.links:
+                links.add(paper.id, other)
+    splits: tuple[tuple[Split, int], ...] = (
+        ("train", sample.train),
+        ("val", sample.val),
+        ("anchor", sample.anchor),
+    )
+    for paper, split in zip(
+        written, chain.from_iterable([name] * count for name, count in splits), strict=True
+    ):
+        known = paper.links if sample.into else links.of(paper.id)
+        payload = node_payload(paper.id, paper.words, known)
+        yield Example(
+            id=payload_id(payload),
+            payload=payload,
+            labels={TARGET: paper.topic},
+            source="sample",
+            origin=f"sample/{split}/{paper.id}",
+            split=split,
+        )
+
+
+def _paper(sample: Citations, number: int, cited: dict[str, list[str]]) -> Paper:
+    dice, era = Dice(stream("citations", sample.seed, number)), sample.era
+    topic = _topic(sample, number)
+    block = (*TOPICS, NEWCOMER).index(topic)
+    # Every choice is drawn, also when a knob leaves it without effect, so that papers of two eras
+    # differ by the era alone.
+    words = set()
+    for _ in range(dice.whole(*WORDS)):
+        general, own, later = (dice.whole(0, count - 1) for count in (GENERAL, OWN, LATER))
+        topical, reworded = dice.chance(TOPICAL), dice.chance(era.reworded)
+        own_word = GENERAL + block * (OWN + LATER) + (OWN + later if reworded else own)
+        words.add(own_word if topical else general)
+    links = set()
+    shelves = sorted(cited)
+    for _ in range(dice.whole(*LINKS)):
+        alike, lost = dice.chance(HOMOPHILY), dice.chance(era.lost)
+        other = shelves[dice.whole(0, len(shelves) - 1)]
+        shelf = cited[topic if alike and topic in cited else other]
+        link = shelf[dice.whole(0, len(shelf) - 1)]
+        if not lost:
+            links.add(link)
+    return Paper(_id(sample, number), topic, tuple(sorted(words)), tuple(sorted(links)))
+
+
+def _topic(sample: Citations, number: int) -> str:
+    share = sample.era.arrived
+    newcomer = share and Dice(stream("community", sample.seed, number)).chance(share)
+    return NEWCOMER if newcomer else TOPICS[number % len(TOPICS)]
+
+
+def _id(sample: Citations, number: int) -> str:
+    return f"{sample.seed}-{number:05d}"
+
+
+def _shelves(sample: Citations) -> dict[str, list[str]]:
+    """The ids of a graph's papers by topic."""
+    shelves: dict[str, list[str]] = {}
+    for number in range(sample.total):
+        shelves.setdefault(_topic(sample, number), []).append(_id(sample, number))
+    return shelves
+
+
+class CitationSource:
+    """A sample as a source. Fulfils `domain.ports.Source`; nothing of it is kept on disk."""
+
+    name = "sample"
+
+    def __init__(self, sample: Citations) -> None:
+        self._sample = sample
+
+    def prepare(self, progress: Callable[[int, int], None]) -> None:
+        """Nothing is missing: a graph is written faster than it is read."""
+
+    def examples(self) -> Iterator[Example]:
+        """Every paper; see `examples`."""
+        return examples(self._sample)
+
+    def __len__(self) -> int:
+        return self._sample.total

@@ -1,0 +1,110 @@
+"""What a person sees while a command works: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import progress as rich_progress
+from rich.console import Console
+
+from tidemill.learn.progress import Progress
+
+SCREEN = Console(stderr=True)
+OUT = Console(highlight=False)
+STARTED = time.monotonic()
+"""When the command began: this module is among the first things it imports."""
+
+LISTED = 20
+"""Findings of a kind, and reasons of a refusal, that a person is shown."""
+SHOWN = 5
+"""How many warnings are worth a person's screen while something else is going on."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="The workspace's folder.", envvar="TIDEMILL_HOME", show_default=".tidemill"),
+]
+
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End when stdin is closed.")
+]
+"""The flag of a command that another command starts."""
+
+
+def emit(body: object) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def warn(lines: Sequence[str]) -> None:
+    """The first lines of a list of warnings, and how many more there are."""
+    for line in lines[:SHOWN]:
+        say(line)
+    if len(lines) > SHOWN:
+        say(f"... and {len(lines) - SHOWN} more; `tidemill data check --json` lists them all")
+
+
+def say(line: str) -> None:
+    """One line on stderr, as it is."""
+    SCREEN.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Stages:
+    """Progress of long work: a bar per stage, on a terminal, and a line of figures per epoch."""
+
+    def __init__(self, first: str = "start") -> None:
+        self._progress = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TimeElapsedColumn(),
+            console=SCREEN,
+            transient=True,
+            disable=not SCREEN.is_terminal,
+        )
+        self._task = self._progress.add_task(first, total=None)
+
+    def __enter__(self) -> Stages:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str) -> None:
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(name, total=None)
+
+    def step(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def advance(self, count: int) -> None:
+        """So many more of the present stage are done."""
+        self._progress.advance(self._task, count)
+
+    def told(self) -> Progress:
+        """These bars, as a training wants to be handed them."""
+        return Progress(self.stage, self.step, self.epoch)
+
+    def epoch(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        # `asdict` would copy every payload first; a record's own fields are enough here.
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -1,0 +1,61 @@
+"""How the loop stands: what the ledger and the jobs say, in one look."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tidemill.adapters.user_rows import UserRows
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import Jobs
+from tidemill.domain.types import ModelVersion, Run, Verdict
+from tidemill.loop.cycle import Situation
+from tidemill.loop.transitions import SCHEDULE
+
+DAY = timedelta(hours=24)
+RECENT = 100
+"""Cycles that are looked at to count those of a day; a budget is far below."""
+
+
+def situation(
+    unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, rows: UserRows | None = None
+) -> Situation:
+    """What a decision at this moment looks at; `rows` is the database of feedback, if there is one.
+
+    Without `jobs`, as for whoever only looks on, the process of a running training is taken to run.
+    """
+    alias = unit.alias("champion")
+    champion = unit.get(ModelVersion, alias.version) if alias else None
+    recent = unit.latest(Cycle, limit=RECENT)
+    cycle = unit.cycle()
+    version = unit.version_of(cycle.run) if cycle and cycle.run else None
+    return Situation(
+        now=now,
+        champion=champion,
+        cycle=cycle,
+        last=next((row for row in recent if not row.open), None),
+        begun=sum(row.at > now - DAY for row in recent),
+        drift=next(iter(unit.drift_verdicts(champion.id, limit=1)), None) if champion else None,
+        accepted=unit.accepted_since(recent[0].at if recent else None),
+        runs=tuple(unit.get(Run, id) for id in cycle.runs) if cycle else (),
+        job="running" if jobs is None else jobs.state(cycle.run) if cycle else "unknown",
+        version=version,
+        verdict=unit.get(Verdict, cycle.verdict) if cycle and cycle.verdict else None,
+        served=unit.served(version.id) if version else 0,
+        outlived=_outlived(unit, cycle),
+        passed=unit.bookmark(SCHEDULE).reached,
+        pulled=last_pull(unit, rows, champion) if rows and champion else None,
+    )
+
+
+def last_pull(unit: UnitOfWork, rows: UserRows, champion: ModelVersion) -> datetime:
+    """When the database of feedback was last read to its end; a champion starts with nothing to
+    catch up on."""
+    return unit.bookmark(rows.bookmark).reached or champion.at
+
+
+def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:
+    """Answers that clients got from the version before, in a minute that began after the change."""
+    if cycle is None or cycle.state != "watched" or cycle.changed is None:
+        return 0
+    return sum(row.n for row in unit.profiles(cycle.champion, since=cycle.changed))

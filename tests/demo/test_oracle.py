@@ -1,0 +1,86 @@
+"""What the judge knows by itself, and that it notices whatever is told otherwise."""
+
+from __future__ import annotations
+
+import subprocess
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill import provenance
+from tidemill.demo.claim import Broken
+from tidemill.demo.clients import Heard, Reply
+from tidemill.demo.code_state import running
+from tidemill.demo.expected_lineage import compare, difference
+
+TRUTH = {
+    "version": "v1",
+    "run": "r1",
+    "config": {"seed": 0, "train": {"epochs": 5}},
+    "code": {"package": "abc", "revision": "def"},
+}
+SHARES = {"rust": 0.75, "spot": 0.25}
+REPLY = Reply("leaf", 0.0, 1.0, 200, "", "p1", "v1", (Heard("disease", "", "rust", SHARES),))
+FOUND: dict[str, Any] = {
+    "example": "leaf",
+    "version": "v1",
+    "answers": [{"target": "disease", "item": "", "label": "rust", "probabilities": SHARES}],
+    "lineage": {
+        **TRUTH,
+        "code": {**TRUTH["code"], "tidemill": "0.1.0"},  # type: ignore[dict-item]
+        "bundle": "beyond what the judge knows",
+    },
+}
+
+
+def test_a_look_up_that_tells_the_truth_and_more_is_right() -> None:
+    compare(REPLY, FOUND, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("example",), "another leaf", "example is 'another leaf', not 'leaf'"),
+        (("version",), "v2", "version is"),
+        (("answers", 0, "label"), "spot", "/disease label is 'spot'"),
+        (("answers", 0, "probabilities", "rust"), 0.7500001, "probabilities.rust is"),
+        (("answers", 0, "probabilities", "miner"), 0.0, "probabilities.miner is 0.0, not None"),
+        (("answers", 0, "target"), "plant", "answers is ['/plant'], not ['/disease']"),
+        (("answers", 0, "item"), "35", "answers is ['35/disease'], not ['/disease']"),
+        (("lineage", "run"), "r2", "lineage.run is"),
+        (("lineage", "config", "train", "epochs"), 9, "lineage.config.train.epochs is 9, not 5"),
+        (("lineage", "config", "more"), 1, "lineage.config.more is 1, not None"),
+        (("lineage", "code", "revision"), "", "code.revision is '', not 'def'"),
+        (("lineage", "config"), None, "lineage.config is None"),
+    ],
+)
+def test_whatever_a_look_up_tells_wrongly_is_named(
+    path: tuple[str | int, ...], value: object, said: str
+) -> None:
+    found = deepcopy(FOUND)
+    place: Any = found
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(Broken, match="look-up of p1 is wrong") as broken:
+        compare(REPLY, found, TRUTH)
+    assert said in str(broken.value)
+
+
+def test_nothing_differs_from_itself() -> None:
+    assert difference(TRUTH, deepcopy(TRUTH), "it") == ""
+
+
+def test_the_running_sources_are_those_of_the_checkout(tmp_path: Path) -> None:
+    assert running(tmp_path) == {"package": provenance.package_digest(), "revision": ""}
+    (tmp_path / "file").write_text("one")
+    for words in (
+        ["init", "-q"],
+        ["add", "file"],
+        ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    head = subprocess.check_output(["git", "log", "--format=%H"], cwd=tmp_path, text=True)
+    assert running(tmp_path)["revision"] == head.strip()

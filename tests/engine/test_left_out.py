@@ -1,0 +1,159 @@
+"""Rows of another system's database that cannot be taken: left out, counted and named."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.circle import Begin, Circle, pebbles
+from tests.engine import user_data
+from tidemill.adapters.user_rows import UserRows
+from tidemill.domain.errors import DataError
+from tidemill.domain.events import RecordedEvent
+from tidemill.domain.feedback import Feedback
+from tidemill.domain.import_offset import Bookmark
+from tidemill.engine.feedback_import import Pulled, pull
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+PAGE = 8
+STONES = pebbles(2 * PAGE + 5, 71, 0.0)
+
+
+@pytest.fixture
+def circle(begin: Begin) -> Circle:
+    return begin()
+
+
+@pytest.fixture
+def rows(circle: Circle, tmp_path: Path) -> UserRows:
+    return user_data.created(tmp_path)
+
+
+def take(circle: Circle, rows: UserRows) -> Pulled:
+    return pull(circle.workshop, rows, circle.workshop.ledger.begin, actor="eve", size=PAGE)
+
+
+def given(circle: Circle) -> list[Feedback]:
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.feedback(limit=None)
+
+
+def mark(circle: Circle, rows: UserRows) -> Bookmark:
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.bookmark(rows.bookmark)
+
+
+def pages_told(circle: Circle, rows: UserRows) -> list[RecordedEvent]:
+    """The events of the pages, the oldest first."""
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.events(subject=rows.bookmark)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("at", "prompt", "label", "says"),
+    [
+        (1, None, "marble", "has the label 'marble', which is none."),
+        (1, None, None, "has the label None, which is none."),
+        (1, None, 1, "has the label 1, which is none."),
+        (1, None, "x" * 999, "has the label 'xxxxxxxxxxxx...xxxxxxxxxxxxx', which is none."),
+        (1, "", "flint", "cannot be read: This is no pebble: "),
+        (1, "no pebble", "flint", "cannot be read: This is no pebble: "),
+        (PAGE + 1, None, "marble", "has the label 'marble', which is none."),
+        (len(STONES) - 1, None, "marble", "has the label 'marble', which is none."),
+    ],
+)
+def test_a_row_that_cannot_be_taken_is_named_and_left_out(
+    circle: Circle,
+    rows: UserRows,
+    tmp_path: Path,
+    at: int,
+    prompt: str | None,
+    label: object,
+    says: str,
+) -> None:
+    begun, n = circle.clock.now() - HOUR, len(STONES)
+    lines = user_data.said(STONES, begun, apart=SECOND)
+    lines[at] = (lines[at][0] if prompt is None else prompt, label, lines[at][2])
+    user_data.write(tmp_path, lines)
+    reason = f"The row of user_data of {begun + at * SECOND} {says}"
+    pulled = take(circle, rows)
+    assert (pulled.rows, pulled.new, pulled.left_out) == (n, n - 1, 1)
+    [told] = pulled.reasons
+    assert told.startswith(reason)
+    others = [stone.id for stone in (*STONES[:at], *STONES[at + 1 :])]
+    assert [row.example for row in given(circle)] == others
+    events = pages_told(circle, rows)
+    assert [event.detail["left_out"] for event in events] == [
+        int(page == at // PAGE) for page in range(3)
+    ]
+    assert [event.reason for event in events if event.reason] == [told]
+    assert take(circle, rows).new == 0, "a last row that was left out holds nothing up"
+
+
+def test_of_many_that_are_left_out_the_first_are_told(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
+    bad = [*range(2, 7), *range(PAGE, PAGE + 4), len(STONES) - 1]
+    for at in bad:
+        lines[at] = (lines[at][0], f"stone {at}", lines[at][2])
+    user_data.write(tmp_path, lines)
+    pulled = take(circle, rows)
+    assert (pulled.new, pulled.left_out) == (len(STONES) - 10, 10)
+    assert [reason.split("'")[1] for reason in pulled.reasons] == ["stone 2", "stone 3", "stone 4"]
+    events = pages_told(circle, rows)
+    assert [event.detail["left_out"] for event in events] == [5, 4, 1]
+    assert "stone 10" in events[1].reason
+    assert "stone 11" not in events[1].reason
+
+
+@pytest.mark.parametrize("sound", [0, PAGE], ids=["the first page", "a later page"])
+@pytest.mark.parametrize("said", ["marble", None])
+def test_a_page_of_which_nothing_can_be_taken_is_an_error(
+    circle: Circle, rows: UserRows, tmp_path: Path, sound: int, said: object
+) -> None:
+    begun = circle.clock.now() - HOUR
+    lines = user_data.said(pebbles(4 * PAGE, 71, 0.0), begun, apart=SECOND)
+    wrong = [(prompt, said, at) for prompt, _, at in lines[sound:]]
+    user_data.write(tmp_path, [*lines[:sound], *wrong])
+    for _ in range(3):
+        with pytest.raises(DataError, match=f"None of {PAGE} rows of user_data can be") as caught:
+            take(circle, rows)
+        assert f"has the label {said!r}, which is none." in caught.value.message
+        assert "flint" in caught.value.hint
+        assert (len(given(circle)), mark(circle, rows).reached) == (sound, None)
+
+
+def test_where_a_page_ends_decides_nothing_about_its_last_rows(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
+    lines[2 * PAGE :] = [(prompt, "marble", at) for prompt, _, at in lines[2 * PAGE :]]
+    user_data.write(tmp_path, lines)
+    pulled = take(circle, rows)
+    assert (pulled.rows, pulled.new, pulled.left_out) == (len(STONES), 2 * PAGE, 5)
+
+
+def test_rows_none_of_which_can_be_taken_are_an_error_until_one_can(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    now = circle.clock.now()
+    user_data.write(tmp_path, user_data.said(STONES[:2], now - HOUR, apart=SECOND))
+    take(circle, rows)
+    circle.clock.advance(HOUR)
+    prompt = STONES[2].payload.decode()
+    user_data.write(tmp_path, [(prompt, "marble", now)])
+    assert take(circle, rows).left_out == 1, "the row before it is read again, and is a good one"
+    circle.clock.advance(HOUR)
+    again = take(circle, rows)
+    assert (again.rows, again.left_out) == (1, 1), "it was left out before: there is nothing new"
+    circle.clock.advance(SECOND)
+    user_data.write(tmp_path, [(prompt, "onyx", circle.clock.now())])
+    with pytest.raises(DataError, match="None of 2 rows"):
+        take(circle, rows)
+    user_data.write(tmp_path, user_data.said(STONES[3:4], circle.clock.now()))
+    pulled = take(circle, rows)
+    assert (pulled.rows, pulled.new, pulled.left_out) == (3, 1, 2)

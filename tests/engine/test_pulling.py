@@ -1,0 +1,335 @@
+"""Feedback from another system's database: each row once, whatever comes between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.circle import Begin, Circle, pebbles
+from tests.engine import user_data
+from tidemill.adapters.user_rows import UserRows
+from tidemill.domain.errors import Conflict, DataError, Unavailable, UsageError
+from tidemill.domain.events import RowsPulled
+from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.engine.feedback_import import Pulled, label_of, pull, target_of
+from tidemill.loop import feedback
+from tidemill.loop.feedback import FeedbackPolicy
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+PAGE = 8
+STONES = pebbles(2 * PAGE + 5, 71, 0.0)
+NAMES = ("no", "yes")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def circle(begin: Begin) -> Circle:
+    return begin()
+
+
+@pytest.fixture
+def rows(circle: Circle, tmp_path: Path) -> UserRows:
+    return user_data.created(tmp_path)
+
+
+def take(circle: Circle, rows: UserRows) -> Pulled:
+    return pull(circle.workshop, rows, circle.workshop.ledger.begin, actor="eve", size=PAGE)
+
+
+def given(circle: Circle, status: FeedbackStatus | None = None) -> list[Feedback]:
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.feedback(status=status, limit=None)
+
+
+def review(circle: Circle, policy: FeedbackPolicy = "accept_unless_suspicious") -> None:
+    with circle.workshop.ledger.begin() as unit:
+        feedback.review(unit, policy, actor="engine", at=circle.clock.now(), limit=100)
+
+
+def mark(circle: Circle, rows: UserRows) -> Bookmark:
+    with circle.workshop.ledger.begin(write=False) as unit:
+        return unit.bookmark(rows.bookmark)
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ("no", "no"),
+        ("yes", "yes"),
+        (False, "no"),
+        (True, "yes"),
+        (0, "no"),
+        (1, "yes"),
+        ("0", "no"),
+        ("False", "no"),
+        (" Yes ", "yes"),
+        ("TRUE", "yes"),
+    ],
+)
+def test_the_words_of_databases_are_told_apart(said: object, label: str) -> None:
+    assert label_of(said, NAMES) == label
+    assert label_of(said, NAMES[::-1]) == label, "the order of the names decides nothing"
+
+
+@pytest.mark.parametrize("said", [None, "", "maybe", 2, -1, 0.5, 1.5, "nope", b"yes", "y", [1]])
+def test_what_is_no_label_is_none(said: object) -> None:
+    assert label_of(said, NAMES) is None
+
+
+def test_only_questions_are_answered_by_truth_values() -> None:
+    assert label_of("rust", ("rust", "healthy")) == "rust"
+    for said in (True, 1, "1", "Rust", "yes"):
+        assert label_of(said, ("rust", "healthy")) is None
+
+
+def test_rows_mean_the_only_target() -> None:
+    assert target_of({"answer": NAMES}) == "answer"
+    with pytest.raises(UsageError, match="has 2: plant, disease"):
+        target_of({"plant": NAMES, "disease": NAMES})
+
+
+def test_rows_become_feedback_of_the_table(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+    at = circle.clock.now() - HOUR
+    user_data.write(tmp_path, user_data.said(STONES[:3], at, apart=SECOND))
+    assert take(circle, rows) == Pulled(3, 3)
+    found = given(circle)
+    assert [(row.example, row.label) for row in found] == [
+        (stone.id, *stone.labels.values()) for stone in STONES[:3]
+    ]
+    assert [row.at for row in found] == [at + n * SECOND for n in range(3)]
+    assert {(row.actor, row.status, row.prediction) for row in found} == {
+        ("user_data", "pending", "")
+    }
+    assert [circle.workshop.blobs.get(row.example) for row in found] == [
+        stone.payload for stone in STONES[:3]
+    ]
+    with circle.workshop.ledger.begin(write=False) as unit:
+        [event] = unit.events(subject=rows.bookmark)
+    assert (event.actor, event.kind, event.reason) == ("eve", "RowsPulled", "")
+    assert event.detail == {"rows": 3, "new": 3, "left_out": 0}
+
+
+def test_pulling_again_does_nothing_new(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+    user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
+    assert take(circle, rows) == Pulled(len(STONES), len(STONES))
+    assert mark(circle, rows).reached == circle.clock.now()
+    assert take(circle, rows) == Pulled(1, 0), "the last row's time is read again"
+    assert len(given(circle)) == len(STONES)
+    user_data.write(tmp_path, user_data.said(pebbles(5, 72, 0.0), circle.clock.now() - SECOND))
+    assert take(circle, rows) == Pulled(6, 5)
+
+
+def test_a_bookmark_that_is_lost_doubles_nothing(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    at = circle.clock.now() - HOUR
+    stone, other = STONES[0].payload.decode(), next(iter(STONES[1].labels.values()))
+    label = next(iter(STONES[0].labels.values()))
+    minds = [label, label, other, label, other, other]
+    lines = [(stone, mind, at + n // 2 * SECOND) for n, mind in enumerate(minds)]
+    user_data.write(tmp_path, lines)
+    assert take(circle, rows) == Pulled(len(minds), 2)
+    assert [(row.label, row.status) for row in given(circle)] == [
+        (label, "pending"),
+        (other, "pending"),
+    ]
+    policies: list[FeedbackPolicy | None] = [None, "accept", "accept_unless_suspicious"]
+    for policy in policies:
+        if policy:
+            review(circle, policy)
+        before = given(circle)
+        with circle.workshop.ledger.begin() as unit:
+            lost = Bookmark(rows.bookmark)
+            event = RowsPulled(actor="ada", subject=rows.bookmark, rows=0, new=0)
+            unit.move_bookmark(lost, expected=unit.bookmark(rows.bookmark), event=event)
+        assert take(circle, rows) == Pulled(len(minds), 0)
+        assert given(circle) == before
+
+
+def test_rows_of_the_same_moment_are_one_opinion(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    at = circle.clock.now() - HOUR
+    user_data.write(tmp_path, user_data.said([STONES[0]] * (PAGE + 3), at))
+    assert take(circle, rows).new == 1
+    assert len(given(circle)) == 1
+
+
+def opposed(at: datetime, apart: timedelta) -> list[tuple[object, object, datetime]]:
+    """Two users who say another label each of one prompt."""
+    labels = sorted({next(iter(stone.labels.values())) for stone in STONES})
+    return [(STONES[0].payload.decode(), labels[n], at + n * apart) for n in range(2)]
+
+
+def test_opposed_rows_are_suspicious_both(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+    lines = opposed(circle.clock.now() - HOUR, HOUR / 2)
+    user_data.write(tmp_path, lines)
+    assert take(circle, rows).new == 2
+    review(circle)
+    assert [(row.label, row.status, row.reason) for row in given(circle)] == [
+        (lines[0][1], "rejected", f"user_data says {lines[1][1]!r}."),
+        (lines[1][1], "rejected", f"user_data says {lines[0][1]!r}."),
+    ]
+    assert take(circle, rows) == Pulled(1, 0)
+
+
+@pytest.mark.parametrize("apart", [HOUR / 2, -20 * SECOND], ids=["later", "committed late"])
+def test_a_row_against_one_that_was_accepted_is_suspicious(
+    circle: Circle, rows: UserRows, tmp_path: Path, apart: timedelta
+) -> None:
+    first, second = opposed(circle.clock.now() - (HOUR if apart > SECOND else SECOND), apart)
+    user_data.write(tmp_path, [first])
+    take(circle, rows)
+    review(circle)
+    user_data.write(tmp_path, [second])
+    assert take(circle, rows).new == 1
+    review(circle)
+    came = {row.label: row.status for row in given(circle)}
+    # A policy lets an older label give way without a look at what speaks against it.
+    assert came == {first[1]: "accepted", second[1]: "rejected" if apart > SECOND else "superseded"}
+
+
+def test_what_is_said_again_after_it_was_turned_down_is_new(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    user_data.write(
+        tmp_path, user_data.said(STONES[:1] * 3, circle.clock.now() - HOUR, apart=SECOND)
+    )
+    assert take(circle, rows) == Pulled(3, 1)
+    with circle.workshop.ledger.begin() as unit:
+        now = circle.clock.now()
+        feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
+    assert take(circle, rows) == Pulled(1, 0), "a repeat that was read before is none later"
+    circle.clock.advance(HOUR)
+    user_data.write(tmp_path, user_data.said(STONES[:1], circle.clock.now()))
+    assert take(circle, rows) == Pulled(2, 1)
+    assert take(circle, rows) == Pulled(2, 0)
+    assert [row.status for row in given(circle)] == ["rejected", "pending"]
+
+
+def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    now = circle.clock.now()
+    user_data.write(tmp_path, user_data.said(STONES[:1], now))
+    take(circle, rows)
+    with circle.workshop.ledger.begin() as unit:
+        feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
+    assert take(circle, rows) == Pulled(1, 0)
+    assert [row.status for row in given(circle)] == ["rejected"]
+
+
+def test_a_row_that_is_committed_late_is_not_lost(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    now = circle.clock.now()
+    user_data.write(tmp_path, user_data.said(STONES[:2], now - 30 * SECOND, apart=20 * SECOND))
+    assert take(circle, rows) == Pulled(2, 2)
+    assert mark(circle, rows).place == ""
+    user_data.write(tmp_path, user_data.said(STONES[2:3], now - 40 * SECOND))
+    assert take(circle, rows) == Pulled(3, 1)
+    circle.clock.advance(HOUR)
+    assert take(circle, rows) == Pulled(3, 0)
+    assert f"{now - 10 * SECOND:%H:%M:%S}" in mark(circle, rows).place
+
+
+def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
+    ledger, opened = circle.workshop.ledger, []
+
+    @contextmanager
+    def mortal() -> Iterator[UnitOfWork]:
+        with ledger.begin() as unit:
+            yield unit
+            opened.append(unit)
+            if len(opened) == 2:
+                raise Killed
+
+    with pytest.raises(Killed):
+        pull(circle.workshop, rows, mortal, actor="eve", size=PAGE)
+    assert len(given(circle)) == PAGE, "the second page went with its bookmark"
+    assert mark(circle, rows).reached is None
+    assert take(circle, rows) == Pulled(len(STONES) - PAGE + 1, len(STONES) - PAGE)
+    assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
+
+
+LACKING: dict[str, tuple[tuple[object, object, datetime | str | None], str]] = {
+    "prompt": ((None, "flint", datetime(2026, 1, 1, tzinfo=UTC)), "of 2026-01-01 00:00:00.000000"),
+    "time": (("a stone", "flint", None), "Rows of user_data without a time: 1."),
+    "time that is one": (("a stone", "flint", "soon"), "has the time 'soon', which is none."),
+}
+
+
+@pytest.mark.parametrize("lacks", LACKING)
+def test_a_row_that_lacks_something_is_left_out_and_said(
+    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+) -> None:
+    row, fault = LACKING[lacks]
+    user_data.write(tmp_path, [row, *user_data.said(STONES[:3], circle.clock.now() - HOUR)])
+    found = take(circle, rows)
+    assert (found.new, found.left_out, len(found.reasons)) == (3, 1, 1)
+    assert fault in found.reasons[0]
+    with circle.workshop.ledger.begin(write=False) as unit:
+        [event] = unit.events(subject=rows.bookmark)
+    assert (event.reason, event.detail["left_out"]) == (found.reasons[0], 1)
+
+
+@pytest.mark.parametrize("lacks", LACKING)
+def test_a_row_that_lacks_something_holds_up_nothing_that_comes_later(
+    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+) -> None:
+    row, _ = LACKING[lacks]
+    user_data.write(tmp_path, [row])
+    assert (take(circle, rows).new, mark(circle, rows).reached) == (0, circle.clock.now())
+    user_data.write(tmp_path, user_data.said(STONES[:3], circle.clock.now() - HOUR))
+    assert take(circle, rows).new == 3
+    circle.clock.advance(HOUR)
+    user_data.write(tmp_path, user_data.said(STONES[3:5], circle.clock.now() - HOUR / 2))
+    assert take(circle, rows).new == 2
+
+
+def test_a_page_full_of_rows_without_a_prompt_is_another_table(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    at = circle.clock.now() - HOUR
+    user_data.write(tmp_path, [(None, "flint", at + n * SECOND) for n in range(PAGE)])
+    with pytest.raises(DataError, match=f"None of {PAGE} rows of user_data can be taken"):
+        take(circle, rows)
+
+
+def test_two_that_pull_at_once_do_not_both_take_a_page(
+    circle: Circle, rows: UserRows, tmp_path: Path
+) -> None:
+    user_data.write(tmp_path, user_data.said(STONES[:9], circle.clock.now() - HOUR))
+    ledger = circle.workshop.ledger
+    inner: list[Pulled] = []
+
+    @contextmanager
+    def overtaken() -> Iterator[UnitOfWork]:
+        if not inner:
+            inner.append(take(circle, rows))
+        with ledger.begin() as unit:
+            yield unit
+
+    with pytest.raises(Conflict, match="went on"):
+        pull(circle.workshop, rows, overtaken, actor="eve", size=PAGE)
+    assert inner == [Pulled(9, 9)]
+    assert len(given(circle)) == 9
+
+
+def test_a_database_that_is_not_there_changes_nothing(circle: Circle, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        take(circle, UserRows(f"sqlite:///{tmp_path / 'nowhere'}"))
+    assert given(circle) == []

@@ -1,0 +1,200 @@
+"""The weekly data round: user rows, a snapshot, a cycle; or nothing new, and that is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.circle import Begin, Circle, pebbles
+from tests.engine import user_data
+from tidemill.adapters.memory import FixedClock
+from tidemill.engine.schedule import AGAIN
+from tidemill.loop.schedule import following
+from tidemill.settings import read_settings
+from tidemill.workspace.root import open_workshop
+from tidemill.workspace.status import standing
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+SECOND, HOUR, WEEK = timedelta(seconds=1), timedelta(hours=1), timedelta(weeks=1)
+WEEKLY = ("trigger.schedule=weekly", "trigger.feedback=5000", "trigger.autonomy=propose")
+DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
+
+
+@pytest.fixture
+def weekly(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """`weekly(*policies)`: a circle with a schedule and an empty database of feedback."""
+    user_data.created(tmp_path)
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    return partial(begin, *WEEKLY)
+
+
+def monday(circle: Circle) -> datetime:
+    """When the next round begins."""
+    found = following("weekly", circle.clock.now())
+    assert found
+    return found
+
+
+def at(circle: Circle, moment: datetime) -> None:
+    """A moment comes."""
+    circle.clock.advance(moment - circle.clock.now())
+
+
+def status(circle: Circle) -> str:
+    return standing(circle.workshop, WEEKLY).schedule
+
+
+def test_new_user_rows_become_a_cycle_that_waits_for_approval(
+    weekly: Begin, tmp_path: Path
+) -> None:
+    circle = weekly()
+    begins = monday(circle)
+    stones = pebbles(300, 61, 1.0)
+    user_data.write(tmp_path, user_data.said(stones, circle.clock.now(), apart=SECOND))
+    at(circle, begins - HOUR)
+    assert (circle.tick().pulled, circle.cycles()) == (0, [])
+    at(circle, begins)
+    first = circle.tick()
+    assert (first.pulled, first.reviewed, first.fault) == (300, 300, "")
+    circle.settle()
+    [cycle] = circle.cycles()
+    assert (cycle.trigger, cycle.state, cycle.version) == ("schedule", "awaiting_approval", "v2")
+    assert (
+        cycle.cause
+        == f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has 300 new feedback labels."
+    )
+    assert circle.workshop.champion().id == "v1"
+
+
+def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: Begin, tmp_path: Path) -> None:
+    circle = weekly()
+    begins = monday(circle)
+    assert status(circle) == f"weekly; the next round begins at {begins:%Y-%m-%d} 00:00 UTC."
+    at(circle, begins + HOUR)
+    assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
+    said = f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
+    after = f"weekly; the next round begins at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
+    assert status(circle) == f"{after} {said}"
+    assert (circle.cycles(), circle.kinds("RoundPassed")) == ([], 1)
+
+
+def test_too_few_rows_wait_for_the_next_round(weekly: Begin, tmp_path: Path) -> None:
+    circle = weekly("trigger.minimum_new=20")
+    begins = monday(circle)
+    user_data.write(tmp_path, user_data.said(pebbles(12, 61, 1.0), begins - HOUR))
+    at(circle, begins)
+    circle.settle()
+    assert "has 12 of 20 new feedback labels; they wait" in status(circle)
+    user_data.write(tmp_path, user_data.said(pebbles(12, 62, 1.0), begins + HOUR))
+    at(circle, begins + WEEK - HOUR)
+    assert [turned.pulled for turned in circle.settle()] == [0]
+    at(circle, begins + WEEK)
+    circle.settle()
+    [cycle] = circle.cycles()
+    assert "has 24 new feedback labels" in cycle.cause
+
+
+def test_an_engine_that_was_gone_for_three_weeks_holds_one_round(
+    weekly: Begin, tmp_path: Path
+) -> None:
+    circle = weekly()
+    begins = monday(circle)
+    at(circle, begins + 3 * WEEK + 5 * HOUR)
+    circle.settle()
+    assert (circle.kinds("RoundPassed"), circle.kinds("RowsPulled")) == (1, 1)
+    assert f"round begins at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
+
+
+def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
+    weekly: Begin, tmp_path: Path
+) -> None:
+    circle = weekly("trigger.minimum_new=3")
+    begins = monday(circle)
+    user_data.write(tmp_path, user_data.said(pebbles(9, 61, 1.0), begins - HOUR))
+    file, hidden = tmp_path / user_data.FILE, tmp_path / "hidden"
+    file.rename(hidden)
+    at(circle, begins)
+    circle.serve(pebbles(20, 60, 0.0))
+    turned = circle.tick()
+    assert "The database of feedback cannot be read" in turned.fault
+    assert (turned.drained, turned.leading) == (20, True)
+    assert turned.step is not None
+    assert turned.step.reason.endswith("waits until the database of feedback has been read.")
+    hidden.rename(file)
+    assert circle.tick().fault == turned.fault, "it is left alone for a while"
+    turned = circle.tick(AGAIN.total_seconds())
+    assert (turned.pulled, turned.fault) == (9, "")
+    circle.settle()
+    assert circle.cycles()[0].trigger == "schedule"
+
+
+def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: Begin, tmp_path: Path) -> None:
+    circle = weekly("trigger.minimum_new=3")
+    begins = monday(circle)
+    rows = user_data.said(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
+    lacking = [("", "flint", begins - SECOND), (None, "flint", begins), ("a stone", "flint", None)]
+    user_data.write(tmp_path, [*rows, *lacking])
+    at(circle, begins)
+    turned = circle.tick()
+    assert (turned.pulled, turned.fault) == (9, "")
+    assert "The last reading left 3 rows out: The row of user_data of" in status(circle)
+    assert "Rows of user_data without a time: 1." in status(circle)
+    circle.settle()
+    assert circle.cycles()[0].trigger == "schedule"
+
+
+def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
+    weekly: Begin, tmp_path: Path
+) -> None:
+    circle = weekly()
+    begins = monday(circle)
+    user_data.write(tmp_path, [("no pebble", "flint", begins - HOUR)])
+    at(circle, begins)
+    turned = circle.tick()
+    assert "None of 1 rows of user_data can be taken" in turned.fault
+    assert turned.step is not None
+    assert turned.step.reason.endswith("waits until the database of feedback has been read.")
+
+
+def test_labels_from_elsewhere_count_in_the_round(weekly: Begin) -> None:
+    circle = weekly("trigger.minimum_new=3")
+    circle.teach(pebbles(9, 61, 1.0))
+    at(circle, monday(circle))
+    circle.settle()
+    assert circle.cycles()[0].trigger == "schedule"
+
+
+def test_a_round_without_a_database_asks_none(
+    weekly: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(DATABASE)
+    circle = weekly()
+    at(circle, monday(circle))
+    assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
+    assert circle.kinds("RowsPulled") == 0
+
+
+def test_without_a_schedule_no_database_is_read(
+    weekly: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
+    circle = weekly("trigger.schedule=never")
+    at(circle, monday(circle) + HOUR)
+    assert [(turned.fault, turned.pulled) for turned in circle.settle()] == [("", 0)]
+    assert standing(circle.workshop).schedule == ""
+
+
+def test_without_a_champion_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
+    workshop = open_workshop(read_settings(home=tmp_path / "home"), create=True)
+    circle = Circle(replace(workshop, clock=FixedClock()), *WEEKLY)
+    at(circle, monday(circle))
+    turned = circle.settle()
+    circle.close()
+    assert [(row.fault, row.pulled) for row in turned] == [("", 0)]

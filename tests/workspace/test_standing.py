@@ -1,0 +1,132 @@
+"""How the loop stands: who leads, what waits, what an engine would do next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from uuid_utils import uuid7
+
+from tests.circle import TTL, Begin, Circle, pebbles
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Run
+from tidemill.loop.transitions import begin as open_cycle
+from tidemill.loop.transitions import move
+from tidemill.settings import read_settings
+from tidemill.workspace.root import open_workshop
+from tidemill.workspace.status import SHOWN, standing
+from tidemill.workspace.training import new_run, start
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+
+
+@pytest.fixture
+def circle(begin: Begin) -> Circle:
+    return begin()
+
+
+def cycles(circle: Circle, n: int) -> list[str]:
+    """So many cycles that were refused, a minute apart; returns their ids."""
+    ids = []
+    for _ in range(n):
+        circle.clock.advance(timedelta(minutes=1))
+        now = circle.clock.now()
+        cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
+        with circle.workshop.ledger.begin() as unit:
+            open_cycle(unit, cycle, actor="ada")
+            move(unit, cycle, "refused", "I changed my mind.", actor="ada", at=now)
+        ids.append(cycle.id)
+    return ids
+
+
+def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> None:
+    workshop = open_workshop(read_settings(home=tmp_path / "home"), create=True)
+    now = standing(workshop)
+    workshop.ledger.close()
+    assert now.engine.startswith("No engine has ever led this workspace")
+    assert now.drift == "not checked yet; 0 of 200 predictions for the next check."
+    assert set(now.feedback.values()) == {0}
+    assert (now.cycles, now.verdict, now.window) == ((), None, 0)
+    assert (now.next.act, "no champion" in now.next.reason) == ("wait", True)
+
+
+def test_who_leads_is_said_and_who_led(circle: Circle) -> None:
+    assert "has ever led" in standing(circle.workshop).engine
+    circle.tick()
+    until = circle.clock.now() + TTL
+    assert standing(circle.workshop).engine == "one leads."
+    circle.clock.advance(TTL)
+    said = f"No engine leads; one did until {until:%Y-%m-%d %H:%M:%S}."
+    assert standing(circle.workshop).engine == said
+
+
+def test_who_resigned_does_not_lead(circle: Circle) -> None:
+    circle.tick()
+    circle.engine.close(circle.clock.now())
+    assert standing(circle.workshop).engine.startswith("No engine leads; one did")
+
+
+def test_feedback_is_counted_by_status(circle: Circle) -> None:
+    circle.teach(pebbles(6, 61, 0.0))
+    circle.tick()
+    circle.teach(pebbles(4, 62, 0.0))
+    found = standing(circle.workshop).feedback
+    assert {name: n for name, n in found.items() if n} == {"accepted": 6, "pending": 4}
+    assert len(found) == 5
+
+
+def test_a_window_grows_until_it_is_judged(circle: Circle) -> None:
+    circle.serve(pebbles(150, 60, 1.0))
+    circle.tick()
+    before = standing(circle.workshop)
+    assert before.window == 150
+    assert before.drift == "not checked yet; 150 of 200 predictions for the next check."
+    circle.serve(pebbles(60, 61, 1.0))
+    circle.tick()
+    after = standing(circle.workshop, ["drift.minimum=70"])
+    assert after.window == 0
+    assert after.verdict is not None
+    assert after.drift.startswith(f"drift at {after.verdict.at:%Y-%m-%d %H:%M:%S}: ")
+    assert after.drift.endswith("; 0 of 70 predictions for the next check.")
+    assert "The traffic drifted" in after.next.reason
+
+
+def test_the_latest_cycles_are_shown_newest_first(circle: Circle) -> None:
+    ids = cycles(circle, SHOWN + 2)
+    assert [row.id for row in standing(circle.workshop).cycles] == ids[::-1][:SHOWN]
+
+
+def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> None:
+    circle.teach(pebbles(60, 61, 0.0))
+    circle.tick()
+    workshop = circle.workshop
+    assert standing(workshop).next.reason == "No drift so far, and 60 of 150 new feedback labels."
+    assert standing(workshop, ["trigger.feedback=60", "trigger.minimum_new=60"]).next.act == "open"
+    with pytest.raises(UsageError, match="no policy"):
+        standing(workshop, ["feedback=60"])
+
+
+def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> None:
+    circle.clock.advance(timedelta(minutes=1))
+    now = circle.clock.now()
+    cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
+    champion = circle.workshop.champion()
+    with circle.workshop.ledger.begin() as unit:
+        run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
+        start(unit, run, actor="engine", reason="the first attempt")
+        open_cycle(unit, cycle, actor="ada")
+        move(
+            unit,
+            replace(cycle, runs=(run.id,)),
+            "training",
+            "the first attempt",
+            actor="engine",
+            at=now,
+        )
+        before = len(unit.events())
+    assert standing(circle.workshop).next.reason == "The training runs."
+    with circle.workshop.ledger.begin(write=False) as unit:
+        assert len(unit.events()) == before

@@ -1,0 +1,436 @@
+"""Data in, a judged version out, through the real recipe, trainer and ledger, on a tiny scale."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uuid_utils import uuid7
+
+from tidemill.adapters.hydra import resolve
+from tidemill.adapters.traffic import SqliteTraffic
+from tidemill.bundle import MANIFEST
+from tidemill.domain.errors import (
+    Conflict,
+    Corrupt,
+    GateRefused,
+    NotFound,
+    StorageFailed,
+    UsageError,
+)
+from tidemill.domain.events import RecordedEvent, RunFailed, VersionRegistered
+from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict, payload_id
+from tidemill.experiment import Experiment, read_experiment
+from tidemill.learn.progress import Progress
+from tidemill.recipes.coffee.recipe import Coffee
+from tidemill.settings import read_settings
+from tidemill.workspace.lineage import trace
+from tidemill.workspace.promotion import judge_version, promote, rollback
+from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.training import Finished, take_snapshot, train_version
+
+TINY = (
+    "data.train=60",
+    "data.val=40",
+    "data.anchor=60",
+    "codec.width=48",
+    "codec.height=32",
+    "model.width=8",
+    "train.epochs=1",
+    "train.averaging=0",
+    "train.threads=1",
+    "gate.floor=0.99",
+    "seed=3",
+)
+pytestmark = pytest.mark.xdist_group("tiny training")
+
+
+def experiment(*more: str) -> Experiment:
+    return read_experiment(resolve(Coffee.conf, [*TINY, *more]))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A workspace in which one version was trained, closed."""
+
+    home: Path
+    finished: Finished
+    told: list[str]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    home = tmp_path_factory.mktemp("trained") / "home"
+    workshop = open_workshop(read_settings(home=home, actor="ada"), create=True)
+    tiny, told = experiment(), list[str]()
+    intake = take_snapshot(workshop, Coffee(), tiny, Progress())
+    finished = train_version(
+        workshop,
+        Coffee(),
+        tiny,
+        intake.snapshot,
+        open_trainer("coffee"),
+        Progress(stage=told.append, epoch=told.append),
+    )
+    workshop.ledger.close()
+    return Trained(home, finished, told)
+
+
+@pytest.fixture
+def workshop(trained: Trained, tmp_path: Path) -> Iterator[Workshop]:
+    """A copy of that workspace, to do with as a test pleases."""
+    shutil.copytree(trained.home, tmp_path / "home")
+    opened = open_workshop(read_settings(home=tmp_path / "home", actor="ada"))
+    yield opened
+    opened.ledger.close()
+
+
+def events(workshop: Workshop) -> list[RecordedEvent]:
+    """The events, oldest first."""
+    with workshop.ledger.begin(write=False) as unit:
+        return unit.events()[::-1]
+
+
+def champion(workshop: Workshop) -> str | None:
+    with workshop.ledger.begin(write=False) as unit:
+        alias = unit.alias("champion")
+    return alias.version if alias else None
+
+
+def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
+    workshop: Workshop, trained: Trained
+) -> None:
+    with workshop.ledger.begin(write=False) as unit:
+        [version], [run] = unit.latest(ModelVersion), unit.latest(Run)
+        [snapshot] = unit.latest(Snapshot)
+        assert unit.anchor_uses(snapshot.id) == 1
+    assert (version, run) == (trained.finished.version, trained.finished.run)
+    assert (version.id, version.run, version.parent) == ("v1", run.id, None)
+    assert version.snapshot == run.snapshot == snapshot.id
+    assert (version.recipe, run.recipe, snapshot.recipe) == ("coffee",) * 3
+    assert (run.status, run.seed, run.error) == ("finished", 3, "")
+    assert run.config == experiment().tree()
+    assert set(run.metrics) == {"val", "test"}
+    assert snapshot.splits == {"train": 60, "val": 40, "anchor": 60}
+    workshop.snapshots.open(snapshot.id).verify()
+
+
+def test_every_step_left_its_event(workshop: Workshop, trained: Trained) -> None:
+    told = events(workshop)
+    assert [event.kind for event in told] == [
+        "SnapshotTaken",
+        "RunStarted",
+        "RunFinished",
+        "VersionRegistered",
+    ]
+    assert {event.actor for event in told} == {"ada"}
+    version, run = trained.finished.version, trained.finished.run
+    assert [event.subject for event in told] == [version.snapshot, run.id, run.id, "v1"]
+    assert told[2].detail == {"weights": run.weights}
+    assert told[3].detail == {"bundle": version.bundle, "run": run.id}
+
+
+def test_the_bundle_tells_the_same_story(workshop: Workshop, trained: Trained) -> None:
+    version, run = trained.finished.version, trained.finished.run
+    bundle = workshop.bundles.open(version.bundle)
+    lineage = json.loads((bundle.path / "lineage.json").read_bytes())
+    assert (lineage["run"], lineage["snapshot"]) == (run.id, run.snapshot)
+    assert (lineage["seed"], lineage["parent"]) == (3, None)
+    assert (lineage["weights"], lineage["config"]) == (run.weights, run.config)
+    evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
+    test = evaluation["targets"]["disease"]["test"]
+    assert test["accuracy"] == run.metrics["test"]["accuracy"]
+    assert test["examples"] == 60
+    assert run.weights[:12] in (bundle.path / "card.md").read_text(encoding="utf-8")
+    assert bundle.reference.n == 40, "every example of val"
+    assert "sharpness" in bundle.reference.names
+    assert "embedding.3" in bundle.reference.names
+
+
+def test_the_golden_samples_come_out_right_and_come_from_validation(
+    workshop: Workshop, trained: Trained
+) -> None:
+    predictor = workshop.predictor(trained.finished.version)
+    snapshot = workshop.snapshots.open(trained.finished.version.snapshot)
+    known = {row.payload: row.labels for row in snapshot.rows("val")}
+    assert predictor.bundle.golden
+    for sample in predictor.bundle.golden:
+        [(answer,)] = predictor.answer([predictor.read(sample.payload)])
+        assert sample.fault("disease", answer.label, answer.probabilities) == ""
+        assert known[sample.payload] == sample.labels
+
+
+def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
+    stages = [line for line in trained.told if "/" not in line]
+    assert stages == ["encode", "train", "judge", "corrupt"]
+    assert [line.split()[1] for line in trained.told if line.startswith("epoch")] == ["1/1"]
+
+
+def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workshop: Workshop) -> None:
+    before = events(workshop)
+    intake = take_snapshot(workshop, Coffee(), experiment(), Progress())
+    with workshop.ledger.begin(write=False) as unit:
+        assert [row.id for row in unit.latest(Snapshot)] == [intake.snapshot.id]
+    assert events(workshop) == before
+
+
+def failing(workshop: Workshop, tiny: Experiment, progress: Progress) -> Run:
+    """Train, and return the run that was left behind by the failure."""
+    with workshop.ledger.begin(write=False) as unit:
+        [snapshot] = unit.latest(Snapshot)
+    try:
+        train_version(workshop, Coffee(), tiny, snapshot, open_trainer("coffee"), progress)
+    finally:
+        with workshop.ledger.begin(write=False) as unit:
+            run = unit.latest(Run)[0]
+            assert [row.id for row in unit.latest(ModelVersion)] == ["v1"]
+            assert unit.next_version() == "v2"
+        last = events(workshop)[-1]
+        assert (run.status, run.weights, run.metrics) == ("failed", "", {})
+        assert (last.kind, last.subject) == ("RunFailed", run.id)
+        assert last.detail == {"error": run.error}
+        assert len(list(workshop.bundles.root.iterdir())) == 1
+    return run
+
+
+def test_a_training_that_diverges_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+    with pytest.raises(UsageError, match="diverged"):
+        failing(workshop, experiment("train.learning_rate=1e30"), Progress())
+    assert "diverged" in events(workshop)[-1].detail["error"]
+
+
+def test_an_interrupted_training_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing(workshop, experiment(), Progress(stage=interrupt))
+    assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
+
+
+def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing(workshop, experiment(), Progress(epoch=interrupt))
+    assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
+    assert list(workshop.scratch.iterdir()) == []
+
+
+def test_a_version_that_cannot_be_registered_leaves_no_running_run(workshop: Workshop) -> None:
+    with workshop.ledger.begin() as unit:
+        [snapshot] = unit.latest(Snapshot)
+        event = VersionRegistered(actor="test", subject="v3", bundle="b", run="r")
+        # Versions are counted, so the next name is v3, and that is taken.
+        unit.add(replace(unit.get(ModelVersion, "v1"), id="v3"), event)
+    with pytest.raises(Conflict, match="v3 exists already"):
+        train_version(
+            workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), Progress()
+        )
+    with workshop.ledger.begin(write=False) as unit:
+        run = unit.latest(Run)[0]
+    assert (run.status, run.weights) == ("failed", "")
+    assert "v3 exists already" in run.error
+    assert events(workshop)[-1].kind == "RunFailed"
+
+
+def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(
+    workshop: Workshop,
+) -> None:
+    """Somebody closes the run by hand; then the training fails."""
+
+    def close_and_fail(_: str) -> None:
+        with workshop.ledger.begin() as unit:
+            run = replace(unit.latest(Run)[0], status="failed", error="closed by hand")
+            unit.close_run(run, RunFailed(actor="test", subject=run.id, error=run.error))
+        raise ZeroDivisionError("the cause")
+
+    with workshop.ledger.begin(write=False) as unit:
+        [snapshot] = unit.latest(Snapshot)
+    progress = Progress(stage=close_and_fail)
+    with pytest.raises(ZeroDivisionError, match="the cause") as caught:
+        train_version(workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), progress)
+    [note] = caught.value.__notes__
+    assert "could not be recorded as failed" in note
+    with workshop.ledger.begin(write=False) as unit:
+        assert unit.latest(Run)[0].error == "closed by hand"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to set")
+def test_a_disk_that_cannot_hold_the_pictures_is_a_storage_failure(workshop: Workshop) -> None:
+    import resource
+
+    none, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(stage: str) -> None:
+        # Less than the decoded pictures of train, more than anything in the ledger.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, hard))
+
+    try:
+        with pytest.raises(StorageFailed, match=r"below .*scratch: File too large"):
+            failing(workshop, experiment(), Progress(stage=limit))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (none, hard))
+    assert list(workshop.scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked after there")
+def test_what_killed_writers_left_goes_when_the_workspace_is_opened_to_write(
+    workshop: Workshop,
+) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as dead:
+        dead.wait()
+    folders = (workshop.snapshots.root, workshop.bundles.root, workshop.samples, workshop.scratch)
+    left = [folder / f".writing-{dead.pid}-ab12" for folder in folders]
+    for folder in left:
+        folder.mkdir(parents=True)
+    settings = read_settings(home=workshop.home, samples=workshop.samples, actor="ada")
+    open_workshop(settings).ledger.close()
+    assert all(folder.is_dir() for folder in left)
+    open_workshop(settings, create=True).ledger.close()
+    assert not any(folder.exists() for folder in left)
+
+
+def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workshop: Workshop) -> None:
+    counted: list[int] = []
+    with pytest.raises(GateRefused, match="floor: accuracy"):
+        promote(workshop, "v1", progress=counted.append)
+    assert sum(counted) == 60
+    assert champion(workshop) is None
+    with workshop.ledger.begin(write=False) as unit:
+        [verdict] = unit.latest(Verdict)
+    assert (verdict.version, verdict.champion, verdict.passed) == ("v1", None, False)
+    assert verdict.anchor_uses == 2
+    held = {check.name: check.passed for check in verdict.checks}
+    assert (held["label_names"], held["onnx_parity"], held["floor"]) == (True, True, False)
+    last = events(workshop)[-1]
+    assert (last.kind, last.subject) == ("VerdictGiven", verdict.id)
+    assert last.detail == {"version": "v1", "passed": False}
+
+
+def test_a_person_may_override_and_stands_in_the_events(workshop: Workshop) -> None:
+    verdict = promote(workshop, "v1", override="I looked at every leaf")
+    assert (verdict.passed, verdict.allows) == (False, True)
+    assert verdict.overridden == "I looked at every leaf"
+    assert champion(workshop) == workshop.champion().id == "v1"
+    given, moved = events(workshop)[-2:]
+    assert (given.kind, given.reason) == ("VerdictGiven", "I looked at every leaf")
+    assert (moved.kind, moved.subject, moved.actor) == ("AliasMoved", "champion", "ada")
+    assert moved.reason == "I looked at every leaf"
+    assert moved.detail == {"version": "v1", "before": None, "verdict": verdict.id}
+    with pytest.raises(Conflict, match="champion already"):
+        promote(workshop, "v1")
+    with pytest.raises(NotFound, match="no previous champion"):
+        rollback(workshop, reason="no")
+
+
+def test_a_bundle_that_was_changed_is_not_even_judged(workshop: Workshop) -> None:
+    [folder] = workshop.bundles.root.iterdir()
+    labels = json.loads((folder / "labels.json").read_bytes())
+    labels["disease"].reverse()
+    (folder / "labels.json").write_text(json.dumps(labels))
+    before = events(workshop)
+    with pytest.raises(Exception, match="does not match its manifest"):
+        promote(workshop, "v1", override="never mind")
+    assert events(workshop) == before
+    assert champion(workshop) is None
+
+
+@pytest.fixture
+def answered(workshop: Workshop) -> Callable[[str], Prediction]:
+    """Puts an answer to an anchor leaf into the traffic log of a server that has since ended."""
+
+    def answer(version: str) -> Prediction:
+        with workshop.ledger.begin(write=False) as unit:
+            found = unit.get(ModelVersion, "v1")
+        leaf = next(workshop.snapshots.open(found.snapshot).rows("anchor"))
+        predictor = workshop.predictor(found)
+        [answers] = predictor.answer([predictor.read(leaf.payload)])
+        server, now = str(uuid7()), workshop.clock.now()
+        given = Prediction(str(uuid7()), server, 1, version, now, "live", leaf.payload, answers)
+        log = SqliteTraffic(workshop.home / "traffic", server)
+        log.append([given])
+        log.close()
+        return given
+
+    return answer
+
+
+def test_a_prediction_leads_back_to_model_run_and_data(
+    workshop: Workshop, trained: Trained, answered: Callable[[str], Prediction]
+) -> None:
+    given = answered("v1")
+    lineage = trace(workshop, given.id)
+    assert lineage.prediction == replace(given, example=payload_id(given.payload))
+    assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
+    assert lineage.snapshot.id == lineage.version.snapshot
+    body: dict[str, Any] = lineage.to_json()
+    rows = workshop.snapshots.open(lineage.snapshot.id).rows("anchor")
+    [leaf] = [row for row in rows if row.id == body["prediction"]["example"]]
+    assert leaf.payload == given.payload
+    assert "payload" not in body["prediction"]
+    assert body["run"]["config"]["seed"] == 3
+
+
+def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
+    workshop: Workshop, answered: Callable[[str], Prediction]
+) -> None:
+    with pytest.raises(NotFound, match="No prediction"):
+        trace(workshop, str(uuid7()))
+    with pytest.raises(Corrupt, match="v9"):
+        trace(workshop, answered("v9").id)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "its label table was changed": lambda bundle: (bundle / "labels.json").write_text("{}"),
+    "its folder is gone": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_champion_is_a_failed_check_that_an_override_passes(
+    workshop: Workshop, damage: str
+) -> None:
+    promote(workshop, "v1", override="the first one")
+    first = workshop.champion()
+    sound = workshop.bundles.open(first.bundle).path
+    files = {path.name: path.read_bytes() for path in sound.iterdir() if path.name != MANIFEST}
+    copy = workshop.bundles.write("coffee", {**files, "card.md": b"# The same model\n"})
+    with workshop.ledger.begin() as unit:
+        event = VersionRegistered(actor="test", subject="v2", bundle=copy, run=first.run)
+        unit.add(replace(first, id="v2", bundle=copy), event)
+    DAMAGES[damage](sound)
+
+    with pytest.raises(GateRefused, match=r"champion: cannot be opened: .*[bB]undle"):
+        promote(workshop, "v2")
+    with workshop.ledger.begin(write=False) as unit:
+        [verdict] = unit.verdicts("v2")
+    assert (verdict.champion, verdict.passed) == ("v1", False)
+    failed = {check.name for check in verdict.checks if not check.passed}
+    assert {"champion", "non_inferiority"} <= failed
+
+    promote(workshop, "v2", override="v1 is damaged")
+    assert champion(workshop) == "v2"
+
+
+def test_a_challenger_cannot_lower_the_bar_of_its_champion(workshop: Workshop) -> None:
+    promote(workshop, "v1", override="the first one")
+    with workshop.ledger.begin() as unit:
+        version = unit.get(ModelVersion, "v1")
+        run = unit.get(Run, version.run)
+        lax = {**run.config, "gate": {**run.config["gate"], "floor": 0.0}}
+        event = VersionRegistered(actor="test", subject="v2", bundle=version.bundle, run="lax")
+        unit.add(replace(run, id="lax", config=lax), event)
+        unit.add(replace(version, id="v2", run="lax"), event)
+    verdict = judge_version(workshop, "v2")
+    floor = next(check for check in verdict.checks if check.name == "floor")
+    assert not floor.passed
+    assert "0.99 needed" in floor.reason

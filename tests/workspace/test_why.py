@@ -1,0 +1,145 @@
+"""The chain of causes, in sentences, of a cycle that ended well and of one that did not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.circle import Circle, circles, flipped, pebbles
+from tidemill.domain.errors import NotFound
+from tidemill.domain.types import Prediction
+from tidemill.workspace.manual_cycle import trigger
+from tidemill.workspace.promotion import rollback
+from tidemill.workspace.why import why
+
+pytestmark = pytest.mark.xdist_group("pebbles")
+WHY = "new pebbles from the north beach"
+
+
+@pytest.fixture(scope="module")
+def circle(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
+    """v2 came of drift and is settled; v3, by a person's wish, was taught wrongly and refused."""
+    with circles(pebbled, tmp_path_factory.mktemp("why") / "home") as begin:
+        circle = begin("trigger.feedback_policy=accept", "trigger.feedback=1000")
+        circle.serve(pebbles(250, 60, 1.0))
+        circle.settle()
+        circle.teach(pebbles(300, 61, 1.0))
+        circle.settle()
+        circle.serve(pebbles(3, 62, 1.0))
+        circle.settle()
+        circle.teach(flipped(pebbles(300, 63, 1.0)), actor="mallory")
+        circle.tick()
+        trigger(circle.workshop, reason=WHY)
+        circle.settle()
+        assert [row.state for row in circle.cycles()] == ["refused", "settled"]
+        yield circle
+
+
+@pytest.fixture(scope="module")
+def answered(circle: Circle) -> Prediction:
+    """An answer of v2 that nobody has drained yet."""
+    return circle.serve(pebbles(1, 64, 1.0))[0]
+
+
+def told(circle: Circle, id: str) -> str:
+    """The sentences, a line each."""
+    sentences = why(circle.workshop, id)
+    for sentence in sentences:
+        assert re.fullmatch(r"\S[^\n]*[^.]\.", sentence), sentence
+    return "\n".join(sentences)
+
+
+def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: Circle) -> None:
+    said = told(circle, "v2")
+    cycle = circle.cycles()[1]
+    for pattern in (
+        r"^v2 is champion\.$",
+        r"^engine made v2 champion in place of v1 at .*, because: passed its gate; The traffic",
+        r"^The gate passed v2 against v1, on \d+ checks\.$",
+        rf"^Run {cycle.run} trained it with seed 0 on snapshot {cycle.snapshot[:12]}, with the",
+        rf"^Snapshot {cycle.snapshot[:12]} has 1400 examples \(.*\d+ fresh.*\)\.$",
+        r"^It grew from \w{12} by 300 feedback labels, most of them by bob \(300\)\.$",
+        rf"^Cycle {cycle.id} had it trained, from v1\. The traffic drifted: .*\.$",
+        r"^That cycle is settled, because: v2 has answered 3 requests\.$",
+    ):
+        assert re.search(pattern, said, re.MULTILINE), (pattern, said)
+
+
+def test_the_first_version_s_chain_ends_with_its_data(circle: Circle) -> None:
+    said = told(circle, "v1")
+    assert said.startswith("v1 is previous.\nada made v1 champion in place of nothing at ")
+    assert "The gate passed v1 without a champion" in said
+    assert "grew from" not in said
+    assert "Cycle" not in said
+
+
+def test_a_refused_version_s_chain_says_what_the_gate_found(circle: Circle) -> None:
+    said = told(circle, "v3")
+    assert said.startswith("v3 bears no alias.\n")
+    assert "The gate refused v3 against v2: fresh_gain: " in said
+    assert f"had it trained, from v2. {WHY}." in said
+    assert "most of them by mallory (300)." in said
+    assert "That cycle is refused, because: The gate refused it." in said
+
+
+def test_a_cycle_s_chain_names_its_cause_and_every_state(circle: Circle) -> None:
+    cycle = circle.cycles()[0]
+    said = told(circle, cycle.id)
+    assert said.startswith(f"Cycle {cycle.id} began at ")
+    assert f"from v2. {WHY}.\n" in said
+    states = ("snapshotted", "training", "judged", "refused")
+    assert re.findall(r": (\w+), by engine, because: ", said) == [*states]
+    assert f"Run {cycle.run} is finished.\n" in said
+    assert f"Snapshot {cycle.snapshot[:12]} has " in said
+    assert "The gate refused v3 against v2: " in said
+
+
+def test_a_prediction_s_chain_begins_with_what_was_said(
+    circle: Circle, answered: Prediction
+) -> None:
+    said = told(circle, answered.id)
+    answer = answered.answers[0]
+    first = f"v2 answered stone {answer.label} ({answer.confidence:.1%}) at {answered.at:%F %T}; "
+    assert said.startswith(first + "a client asked.\nv2 is champion.\n")
+    circle.tick()
+    assert told(circle, answered.id) == said
+
+
+def test_a_probe_is_said_to_be_one(circle: Circle) -> None:
+    [probe] = circle.serve(pebbles(1, 65, 1.0), "probe")
+    assert "; the server itself asked, as a probe.\n" in told(circle, probe.id)
+
+
+def test_what_people_said_about_a_payload_stands_in_its_chain(circle: Circle) -> None:
+    [example] = pebbles(1, 61, 1.0)
+    [prediction] = circle.serve([example])
+    assert "bob said it is flint; that is accepted, because: " in told(circle, prediction.id)
+
+
+@pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])
+def test_an_unknown_id_is_not_found_with_a_hint(circle: Circle, id: str) -> None:
+    with pytest.raises(NotFound, match="is no version, cycle or prediction of") as caught:
+        why(circle.workshop, id)
+    assert repr(id) in caught.value.message
+    assert "tidemill loop status" in caught.value.hint
+
+
+def test_an_unknown_version_is_not_found_with_a_hint(circle: Circle) -> None:
+    with pytest.raises(NotFound, match="There is no model version 'v99'") as caught:
+        why(circle.workshop, "v99")
+    assert "tidemill models list" in caught.value.hint
+
+
+def test_what_was_taken_back_says_who_did_it(pebbled: Path, tmp_path: Path) -> None:
+    with circles(pebbled, tmp_path / "home") as begin:
+        circle = begin()
+        circle.teach(pebbles(300, 61, 1.0))
+        circle.settle()
+        rollback(circle.workshop, reason="complaints")
+        circle.settle()
+        said = told(circle, "v2")
+        assert re.search(r"^ada made v1 champion in place of v2 at .*: complaints\.$", said, re.M)
+        assert "That cycle is rolled back, because: complaints." in said
