@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 
 from bench import real
 from bench.command import run
-from bench.picture import BAR, GOAL, MARK
+from bench.figure import BAR, GOAL, MARK
 from bench.record import OUT, Record
 from bench.train import Overrides, train
 from bench.turning import Turn, turn
 from tidemill.domain.drift import DriftVerdict
 from tidemill.loop.drift import DriftPolicy, sentence
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 LOSS = 0.06
-"""What accuracy may lose on anchor; the gate's margin for a folder of pictures."""
+"""What accuracy may lose on test; the gate's margin for a folder of images."""
 
 
 def measure(
@@ -36,15 +36,15 @@ def measure(
     words = ("data=folder", f"data.path={leaves}", *(overrides or []), "--promote")
     with tempfile.TemporaryDirectory(prefix="bench-circle-") as folder:
         trained = train(Path(folder), *words)
-        workshop = open_workshop(read_settings(home=Path(folder)))
-        found = turn(workshop, crops)
-        workshop.ledger.close()
+        workspace = open_workspace(read_settings(home=Path(folder)))
+        found = turn(workspace, crops)
+        workspace.ledger.close()
     if overrides:
         record.row(what="overrides", value=" ".join(overrides))
     record.row(what="training of the champion, s", value=trained.seconds)
     tell(record, found)
     judge(record, found)
-    return record.finish(picture(found))
+    return record.finish(image(found))
 
 
 def tell(record: Record, found: Turn) -> None:
@@ -58,7 +58,7 @@ def tell(record: Record, found: Turn) -> None:
         record.row(what="features drifted", value=drifted(found.alarm))
     record.row(what="labels taught", value=found.taught)
     for name, both in found.sets.items():
-        record.row(what=f"{name}, pictures", value=len(both.champion))
+        record.row(what=f"{name}, images", value=len(both.champion))
         record.row(what=f"{name}, accuracy of the champion", value=float(both.champion.mean()))
         record.row(what=f"{name}, accuracy of the challenger", value=float(both.challenger.mean()))
         bound = both.bound(found.policy.confidence)
@@ -79,7 +79,7 @@ def judge(record: Record, found: Turn) -> None:
     alarms = sum(verdict.drifted for verdict in found.own)
     record.goal(
         "circle_quiet",
-        f"none of {len(found.own)} windows of its own camera's held-out pictures has an alarm",
+        f"none of {len(found.own)} windows of its own camera's held-out images has an alarm",
         alarms,
         met=alarms == 0,
     )
@@ -93,14 +93,14 @@ def judge(record: Record, found: Turn) -> None:
     record.goal(
         "circle_reason",
         "what was promoted is better on close-ups held back, what was refused is not shown to be "
-        "better on fresh, or loses more on anchor than the gate allows",
+        "better on fresh, or loses more on test than the gate allows",
         outcome(found),
         met=borne_out(found),
     )
-    loss = -found.sets["anchor"].gain if found.promoted else 0.0
+    loss = -found.sets["test"].gain if found.promoted else 0.0
     record.goal(
-        "circle_anchor",
-        f"whoever is champion in the end loses at most {LOSS} on anchor",
+        "circle_test",
+        f"whoever is champion in the end loses at most {LOSS} on test",
         loss,
         met=loss <= LOSS,
     )
@@ -123,7 +123,7 @@ def borne_out(found: Turn) -> bool:
     if found.cycle.state != "refused" or not failed:
         return False
     bounds = {name: both.bound(found.policy.confidence) for name, both in found.sets.items()}
-    return bounds.get("fresh", 1.0) <= 0 or bounds["anchor"] < -found.policy.margin
+    return bounds.get("fresh", 1.0) <= 0 or bounds["test"] < -found.policy.margin
 
 
 def outcome(found: Turn) -> str:
@@ -134,7 +134,7 @@ def outcome(found: Turn) -> str:
     return f"{found.cycle.state}; {', '.join(gains)}"
 
 
-def picture(found: Turn) -> Figure:
+def image(found: Turn) -> Figure:
     """What moved in the first window that drifted, and how often both models are right."""
     figure = Figure(figsize=(11, 4.4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -144,7 +144,7 @@ def picture(found: Turn) -> Figure:
     left.axvline(DriftPolicy().psi, color=GOAL, linestyle="--")
     left.invert_yaxis()
     left.set_xlabel("PSI")
-    left.set_title(f"{verdict.n} predictions on another camera's pictures", fontsize=11)
+    left.set_title(f"{verdict.n} predictions on another camera's images", fontsize=11)
     places = np.arange(len(found.sets))
     both = {
         "champion": (MARK, [row.champion.mean() for row in found.sets.values()]),

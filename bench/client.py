@@ -26,7 +26,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Form = Literal["multipart", "json", "live"]
-"""A file in a form; a picture in base64; or no picture, the floor of HTTP and of this client."""
+"""A file in a form; an image in base64; or no image, the floor of HTTP and of this client."""
 
 BOUNDARY = "tidemill-bench"
 PATIENCE = 60.0
@@ -42,7 +42,7 @@ class Plan:
     users: int
     requests: int
     warmup: int
-    pictures: Sequence[str] = ()
+    images: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +113,29 @@ def said(connection: HTTPConnection, ask: Ask) -> str:
 
 
 def asks(plan: Plan) -> list[Ask]:
-    """One request for each picture."""
+    """One request for each image."""
     if plan.form == "live":
         return [Ask("GET", "/v1/live", {})]
-    pictures = [Path(name).read_bytes() for name in plan.pictures]
+    images = [Path(name).read_bytes() for name in plan.images]
     if plan.form == "json":
-        kind, bodies = "application/json", [_as_json(picture) for picture in pictures]
+        kind, bodies = "application/json", [_as_json(image) for image in images]
     else:
         kind = f"multipart/form-data; boundary={BOUNDARY}"
-        bodies = [_as_form(picture) for picture in pictures]
+        bodies = [_as_form(image) for image in images]
     return [Ask("POST", "/v1/predict", {"Content-Type": kind}, body) for body in bodies]
 
 
-def _as_json(picture: bytes) -> bytes:
-    return json.dumps({"image": base64.b64encode(picture).decode()}).encode()
+def _as_json(image: bytes) -> bytes:
+    return json.dumps({"image": base64.b64encode(image).decode()}).encode()
 
 
-def _as_form(picture: bytes) -> bytes:
+def _as_form(image: bytes) -> bytes:
     head = (
         f"--{BOUNDARY}\r\n"
         'Content-Disposition: form-data; name="file"; filename="leaf"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )
-    return head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def measure(
             lowest,
             met=lowest >= SURE,
         )
-    return record.finish(picture(curves))
+    return record.finish(image(curves))
 
 
 def columns(sizes: Sequence[int], shares: Sequence[float]) -> dict[str, float]:
@@ -136,7 +136,7 @@ def any_drift(
     return any(row.drifted for row in check(reference, live, policy))
 
 
-def picture(curves: Mapping[str, Mapping[int, Curve]]) -> Figure:
+def image(curves: Mapping[str, Mapping[int, Curve]]) -> Figure:
     """One curve for each size of window, one panel for each kind of shift."""
     titles = {"deviations": "shift of one mean (sd)", "share": "shift of one label's share"}
     figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from bench import real
 from bench.command import run
-from bench.picture import bars
+from bench.figure import bars
 from bench.record import Record
 from tidemill.codecs.text import TextCodec
 from tidemill.domain.types import Example

@@ -17,7 +17,7 @@ import typer
 
 from bench.command import run
 from bench.environment import Environment, clean, content_mb, disk_mb, parts_mb
-from bench.picture import bars
+from bench.figure import bars
 from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import leaves, served

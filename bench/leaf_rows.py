@@ -15,14 +15,14 @@ CROPS = 280
 """All the close-ups there are."""
 
 
-def crops(place: Path, _anchor: Sequence[bytes]) -> list[bytes]:
+def crops(place: Path, _test: Sequence[bytes]) -> list[bytes]:
     """The close-ups, in hash order."""
-    return [example.payload for example in real.crops(place / real.CROPS).pictures]
+    return [example.payload for example in real.crops(place / real.CROPS).images]
 
 
-def worse(kind: str, _place: Path, anchor: Sequence[bytes]) -> list[bytes]:
-    """The row's own test pictures, each corrupted in one way."""
-    return [corrupted(payload, kind, STRENGTH, seed=at) for at, payload in enumerate(anchor)]
+def worse(kind: str, _place: Path, test: Sequence[bytes]) -> list[bytes]:
+    """The row's own test images, each corrupted in one way."""
+    return [corrupted(payload, kind, STRENGTH, seed=at) for at, payload in enumerate(test)]
 
 
 CORRUPTED = tuple(Shift(f"{kind}_{STRENGTH}", partial(worse, kind)) for kind in KINDS)

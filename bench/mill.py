@@ -17,7 +17,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
 from tidemill.web.feedback import MOST
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 PAUSE = 0.1
 """Seconds between two looks, so that the looking costs a training beside it nothing."""
@@ -35,10 +35,10 @@ def until(found: Callable[[], T | None], what: str, *, seconds: float) -> T:
     return seen
 
 
-def ask_all(url: str, pictures: Sequence[Example]) -> list[Reply]:
-    """Ask about one picture after the other. Raises TidemillError when one is not answered."""
+def ask_all(url: str, images: Sequence[Example]) -> list[Reply]:
+    """Ask about one image after the other. Raises TidemillError when one is not answered."""
     with httpx.Client(base_url=url, timeout=60) as client:
-        replies = [ask(client, row.payload) for row in pictures]
+        replies = [ask(client, row.payload) for row in images]
     failed = [reply for reply in replies if not reply.ok]
     if failed:
         raise TidemillError(f"{len(failed)} requests failed, the first with {failed[0].fault}.")
@@ -60,24 +60,24 @@ def teach(url: str, said: Sequence[tuple[Reply, Example]]) -> None:
 
 
 def watch(
-    workshop: Workshop, url: str, pictures: Sequence[Example], *, window: int, seconds: float
+    workspace: Workspace, url: str, images: Sequence[Example], *, window: int, seconds: float
 ) -> tuple[list[Reply], list[DriftVerdict]]:
-    """Ask about the pictures a window at a time, and wait until the engine has judged each.
+    """Ask about the images a window at a time, and wait until the engine has judged each.
 
     The engine must judge windows of that size, and none may be half full. Returns the answers and
     the verdicts, both in order. What is left at the end fills no window and is not judged.
     """
-    champion = workshop.champion().id
-    with workshop.ledger.begin(write=False) as unit:
+    champion = workspace.champion().id
+    with workspace.ledger.begin(write=False) as unit:
         before = unit.drift_verdicts(champion)
     replies: list[Reply] = []
     verdicts: list[DriftVerdict] = []
-    for start in range(0, len(pictures), window):
-        replies += ask_all(url, pictures[start : start + window])
+    for start in range(0, len(images), window):
+        replies += ask_all(url, images[start : start + window])
         full = len(replies) // window
 
         def judged(asked: int = len(replies), full: int = full) -> list[DriftVerdict] | None:
-            with workshop.ledger.begin(write=False) as unit:
+            with workspace.ledger.begin(write=False) as unit:
                 found = [row for row in unit.drift_verdicts(champion)[::-1] if row not in before]
                 seen = sum(row.n for row in found)
                 seen += sum(row.n for row in unit.profiles(champion))
@@ -87,13 +87,13 @@ def watch(
     return replies, verdicts
 
 
-def ended_cycle(workshop: Workshop, url: str, picture: Example, *, seconds: float) -> Cycle:
-    """The latest cycle, once it has ended. What it promoted is asked about the picture, because a
+def ended_cycle(workspace: Workspace, url: str, image: Example, *, seconds: float) -> Cycle:
+    """The latest cycle, once it has ended. What it promoted is asked about the image, because a
     cycle settles once its version has answered somebody. Raises TidemillError when it does not end.
     """
 
     def come(*states: str) -> Cycle | None:
-        with workshop.ledger.begin(write=False) as unit:
+        with workspace.ledger.begin(write=False) as unit:
             found = unit.latest(Cycle, limit=1)
         return next((row for row in found if row.state in states or not row.open), None)
 
@@ -102,7 +102,7 @@ def ended_cycle(workshop: Workshop, url: str, picture: Example, *, seconds: floa
         return cycle
 
     def answered() -> bool | None:
-        (reply,) = ask_all(url, [picture])
+        (reply,) = ask_all(url, [image])
         return reply.version == cycle.version or None
 
     until(answered, f"An answer of {cycle.version}", seconds=seconds)

@@ -13,7 +13,7 @@ from tidemill.codecs.citations import read_citations
 LOST = 0.3
 
 
-def fewer_links(place: Path, _anchor: Sequence[bytes]) -> list[bytes]:
+def fewer_links(place: Path, _test: Sequence[bytes]) -> list[bytes]:
     """One upload of the whole graph, without three in ten of its links."""
     content, cites = (
         (place / "cora" / f"cora.{kind}").read_bytes() for kind in ("content", "cites")

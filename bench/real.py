@@ -22,7 +22,7 @@ LEAVES, CROPS = "coffee", "coffee_symptom"
 class Crops:
     """Close-ups of leaves, in hash order, and which of them are never taught."""
 
-    pictures: tuple[Example, ...]
+    images: tuple[Example, ...]
     held: frozenset[str]
 
 
@@ -56,13 +56,13 @@ def headlines() -> list[Example]:
 
 
 def crops(place: Path) -> Crops:
-    """The close-ups. Held back are those of leaves in the test split, which is the anchor.
+    """The close-ups. Held back are those of leaves in the test split, which is the test set.
 
     So no leaf is on both sides: of many a leaf there are several close-ups, and a model that was
-    taught those of anchor leaves could not be measured on anchor any more.
+    taught those of test leaves could not be measured on test any more.
     """
     with (place / INDEX).open(newline="", encoding="utf-8") as file:
         held = {row["file"] for row in csv.DictReader(file) if row["source_leaf_split"] == "test"}
     # A folder gives one class after the other, which would be drift; an id is as good as chance.
-    pictures = sorted(FolderSource(place, TARGET).examples(), key=lambda row: row.id)
-    return Crops(tuple(pictures), frozenset(row.id for row in pictures if row.origin in held))
+    images = sorted(FolderSource(place, TARGET).examples(), key=lambda row: row.id)
+    return Crops(tuple(images), frozenset(row.id for row in images if row.origin in held))

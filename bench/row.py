@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Payloads = Callable[[Path, Sequence[bytes]], Sequence[bytes]]
-"""The folder of the real data and the payloads of the row's own anchor, to what clients would send
+"""The folder of the real data and the payloads of the row's own test, to what clients would send
 from some day on."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import real
 from bench.answering import answering
-from bench.picture import bars
+from bench.figure import bars
 from bench.record import OUT, Record
 from bench.row import Row
 from bench.train import Trained, train
@@ -137,24 +137,22 @@ def _look(record: Record, row: Row, trained: Trained, home: Path, place: Path) -
     store = SnapshotStore(home / "snapshots")
     (snapshot,) = store.list()
     opened = store.open(snapshot)
-    anchor: list[Example] = list(opened.rows("anchor"))
+    test: list[Example] = list(opened.rows("test"))
     learnt = sum(1 for example in opened.rows("train", payloads=False) if example.labels)
     evaluation = json.loads((trained.bundle / "evaluation.json").read_bytes())
     rate = learnt * len(evaluation["history"]) / trained.seconds
     record.row(**_columns(row), metric="samples/s, the whole command", value=rate)
     if row.served:
-        figures = answering(home, [example.payload for example in anchor])
+        figures = answering(home, [example.payload for example in test])
         record.row(**_columns(row), metric="answer p50 ms, 1 user", value=figures.p50)
         record.row(**_columns(row), metric="answer p99 ms, 1 user", value=figures.p99)
     if row.shifts:
-        _drift(record, row, Watcher(trained.bundle), [one.payload for one in anchor], place)
+        _drift(record, row, Watcher(trained.bundle), [one.payload for one in test], place)
 
 
-def _drift(
-    record: Record, row: Row, watcher: Watcher, anchor: Sequence[bytes], place: Path
-) -> None:
+def _drift(record: Record, row: Row, watcher: Watcher, test: Sequence[bytes], place: Path) -> None:
     for shift in row.shifts:
-        noticed = watcher.noticed(shift.payloads(place, anchor), shift.within)
+        noticed = watcher.noticed(shift.payloads(place, test), shift.within)
         value = "never" if noticed is None else noticed
         record.row(**_columns(row), metric=f"noticed after, {shift.name}", value=value)
         record.goal(
@@ -163,7 +161,7 @@ def _drift(
             value,
             met=noticed is not None,
         )
-    quiet = watcher.quiet(anchor)
+    quiet = watcher.quiet(test)
     metric = f"alarms in {quiet.windows} windows of its own {quiet.distinct} distinct payloads"
     record.row(**_columns(row), metric=metric, value=quiet.alarms)
     record.goal(

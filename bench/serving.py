@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 
 from bench.client import Plan
 from bench.command import run
+from bench.figure import BAR, GOAL, MARK
 from bench.figures import Round, percentile
 from bench.load import drive
-from bench.picture import BAR, GOAL, MARK
 from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import Served, leaves, served
@@ -32,7 +32,7 @@ from tidemill.bundle import TOLERANCE
 from tidemill.predictor import Predictor
 
 BARE, ONE, EIGHT, JSON, LIVE = "bare loop", "1 user", "8 users", "1 user, JSON", "/v1/live"
-PICTURES = 200
+IMAGES = 200
 COMPARED = 50
 TIMES = 8.0
 FLAT = 1.3
@@ -53,10 +53,10 @@ def measure(
     """Measure latency and throughput of predictions on painted leaves, against the bare model."""
     record = Record("serving")
     with served(home) as workspace:
-        pictures = leaves(home, PICTURES)
+        images = leaves(home, IMAGES)
         predictor = workspace.predictor()
-        payloads = [Path(name).read_bytes() for name in pictures]
-        plan = Plan("", "multipart", 1, requests, warmup, pictures)
+        payloads = [Path(name).read_bytes() for name in images]
+        plan = Plan("", "multipart", 1, requests, warmup, images)
         with server(workspace) as url:
             differing = compare(predictor, url, payloads[:COMPARED])
             cases = _cases(predictor, payloads, replace(plan, url=url))
@@ -65,7 +65,7 @@ def measure(
             long = drive(replace(plan, url=url, requests=flat))
     _tell(record, found)
     _judge(record, found, long, differing)
-    return record.finish(_picture(found, long))
+    return record.finish(_image(found, long))
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def _judge(record: Record, found: Rounds, long: Round, differing: int) -> None:
     )
 
 
-def _picture(found: Rounds, long: Round) -> Figure:
+def _image(found: Rounds, long: Round) -> Figure:
     figure = Figure(figsize=(11, 4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     names = list(found)

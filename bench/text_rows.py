@@ -13,7 +13,7 @@ from tidemill.data.formats import open_rows
 from tidemill.data.rows import spelled
 
 
-def texts(file: str, place: Path, _anchor: Sequence[bytes]) -> list[bytes]:
+def texts(file: str, place: Path, _test: Sequence[bytes]) -> list[bytes]:
     """The texts of a file, in an order that has nothing to do with theirs."""
     rows = open_rows(place / file).read(["text"])
     found = [spelled(row.values["text"]).encode() for row in rows]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bench.command import run
-from bench.picture import bars
+from bench.figure import bars
 from bench.record import Record
 from bench.train import Overrides, train
 from bench.workspace import painting

@@ -23,24 +23,24 @@ from tidemill.domain.types import Check, Example, ModelVersion, Run, Split, Verd
 from tidemill.loop.bootstrap import paired_lower_bound
 from tidemill.loop.gate import GatePolicy
 from tidemill.predictor import Predictor
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 WINDOW = 100
 """Predictions of a drift check. There are 280 close-ups: with the default of 200 they were one
 window, and nothing would show whether a verdict repeats. A smaller window costs power; for false
 alarms `alpha` answers at any size."""
 OWN = 200
-"""Held-out pictures of the champion's own camera that are asked first: whole windows."""
+"""Held-out images of the champion's own camera that are asked first: whole windows."""
 BATCH = 64
 SOON_S, PATIENCE_S = 60.0, 1800.0
 
 Marks = npt.NDArray[np.bool_]
-"""Which pictures a model names rightly."""
+"""Which images a model names rightly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two models on the same pictures."""
+    """Two models on the same images."""
 
     champion: Marks
     challenger: Marks
@@ -60,7 +60,7 @@ class Turn:
     """What came of it.
 
     `own` are the verdicts on the champion's own camera, `other` those on the close-ups. `sets`
-    compares both models on the close-ups `held back`, on `anchor`, and on what the cycle held back
+    compares both models on the close-ups `held back`, on `test`, and on what the cycle held back
     as `fresh`; it is empty when the cycle made no version. `seconds` says what took how long.
     """
 
@@ -88,14 +88,14 @@ class Turn:
         return next((n for verdict, n in found if verdict.drifted), None)
 
 
-def turn(workshop: Workshop, crops: Crops) -> Turn:
+def turn(workspace: Workspace, crops: Crops) -> Turn:
     """Serve the champion, change the camera, teach what is not held back, and await the cycle.
 
     Raises TidemillError when a request fails or the engine does not come to an end.
     """
-    first = workshop.champion()
-    anchor = _rows(workshop, first, "anchor")
-    taught = [row for row in crops.pictures if row.id not in crops.held]
+    first = workspace.champion()
+    test = _rows(workspace, first, "test")
+    taught = [row for row in crops.images if row.id not in crops.held]
     policies = (
         f"drift.minimum={WINDOW}",
         "drift.every_s=0",
@@ -106,20 +106,20 @@ def turn(workshop: Workshop, crops: Crops) -> Turn:
         f"trigger.feedback={len(taught)}",
     )
     with (
-        ServerProcess(workshop.home, given={}) as server,
-        EngineProcess(workshop.home, *policies, given={}),
+        ServerProcess(workspace.home, given={}) as server,
+        EngineProcess(workspace.home, *policies, given={}),
     ):
         url = server.url
         await_ready(url)
         # By id, because a snapshot holds one class after the other, which would be drift.
-        mixed = sorted(anchor, key=lambda row: row.id)[:OWN]
-        _, own = mill.watch(workshop, url, mixed, window=WINDOW, seconds=SOON_S)
-        replies, other = mill.watch(workshop, url, crops.pictures, window=WINDOW, seconds=SOON_S)
-        said = zip(replies, crops.pictures, strict=True)
+        mixed = sorted(test, key=lambda row: row.id)[:OWN]
+        _, own = mill.watch(workspace, url, mixed, window=WINDOW, seconds=SOON_S)
+        replies, other = mill.watch(workspace, url, crops.images, window=WINDOW, seconds=SOON_S)
+        said = zip(replies, crops.images, strict=True)
         mill.teach(url, [pair for pair in said if pair[1].id not in crops.held])
-        cycle = mill.ended_cycle(workshop, url, anchor[0], seconds=PATIENCE_S)
-    held = [row for row in crops.pictures if row.id in crops.held]
-    with workshop.ledger.begin(write=False) as unit:
+        cycle = mill.ended_cycle(workspace, url, test[0], seconds=PATIENCE_S)
+    held = [row for row in crops.images if row.id in crops.held]
+    with workspace.ledger.begin(write=False) as unit:
         second = unit.get(ModelVersion, cycle.version) if cycle.version else None
         checks = unit.get(Verdict, cycle.verdict).checks if cycle.verdict else ()
         policy = GatePolicy(**unit.get(Run, first.run).config["gate"])
@@ -129,41 +129,41 @@ def turn(workshop: Workshop, crops: Crops) -> Turn:
     return Turn(
         own=own,
         other=other,
-        close_ups=len(crops.pictures),
+        close_ups=len(crops.images),
         taught=len(taught),
         cycle=cycle,
-        promoted=workshop.champion().id != first.id,
+        promoted=workspace.champion().id != first.id,
         checks=checks,
         policy=policy,
-        sets=_compared(workshop, first, second, held) if second else {},
+        sets=_compared(workspace, first, second, held) if second else {},
         seconds=seconds,
     )
 
 
 def _compared(
-    workshop: Workshop, first: ModelVersion, second: ModelVersion, held: Sequence[Example]
+    workspace: Workspace, first: ModelVersion, second: ModelVersion, held: Sequence[Example]
 ) -> dict[str, Compared]:
     sets = {
         "held back": held,
-        "anchor": _rows(workshop, first, "anchor"),
-        "fresh": _rows(workshop, second, "fresh"),
+        "test": _rows(workspace, first, "test"),
+        "fresh": _rows(workspace, second, "fresh"),
     }
-    champion, challenger = workshop.predictor(first), workshop.predictor(second)
+    champion, challenger = workspace.predictor(first), workspace.predictor(second)
     return {
-        name: Compared(_marks(champion, pictures), _marks(challenger, pictures))
-        for name, pictures in sets.items()
-        if pictures
+        name: Compared(_marks(champion, images), _marks(challenger, images))
+        for name, images in sets.items()
+        if images
     }
 
 
-def _rows(workshop: Workshop, version: ModelVersion, split: Split) -> list[Example]:
-    return list(workshop.snapshots.open(version.snapshot).rows(split))
+def _rows(workspace: Workspace, version: ModelVersion, split: Split) -> list[Example]:
+    return list(workspace.snapshots.open(version.snapshot).rows(split))
 
 
-def _marks(predictor: Predictor, pictures: Sequence[Example]) -> Marks:
+def _marks(predictor: Predictor, images: Sequence[Example]) -> Marks:
     marks: list[bool] = []
-    for start in range(0, len(pictures), BATCH):
-        batch = pictures[start : start + BATCH]
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
         answers = predictor.answer([predictor.read(row.payload) for row in batch])
         marks += [
             answer.label == row.labels[answer.target]

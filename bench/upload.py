@@ -21,8 +21,8 @@ import typer
 from bench import real
 from bench.command import run
 from bench.dense_attention import DenseAttention, answer
+from bench.figure import bars
 from bench.figures import percentile
-from bench.picture import bars
 from bench.ready import await_ready
 from bench.record import Record
 from bench.train import train

@@ -20,7 +20,7 @@ from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.sample_images import SampleSource
 from tidemill.settings import Settings, read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 LEFT_OUT = shutil.ignore_patterns("traffic", "samples", "snapshots", "demo", "bench-*")
 
@@ -71,15 +71,15 @@ def leaves(home: Path, most: int) -> list[str]:
 
 def _champion(settings: Settings) -> ModelVersion | None:
     try:
-        workshop = open_workshop(settings)
+        workspace = open_workspace(settings)
     except Unavailable:
         return None
     try:
-        return workshop.champion()
+        return workspace.champion()
     except NotFound:
         return None
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()
 
 
 def _train(settings: Settings) -> ModelVersion:

@@ -31,49 +31,49 @@ from tidemill.loop.feedback import give
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import resume, take_snapshot, train_version
 
 TTL = timedelta(seconds=5)
 POLICY = ("trigger.autonomy=automatic", "trigger.cooldown_s=0", "drift.every_s=0")
 
 
-def champion(home: Path, *overrides: str) -> Workshop:
+def champion(home: Path, *overrides: str) -> Workspace:
     """A workspace whose champion knows pebbles on the old instruments."""
-    workshop = open_workshop(read_settings(home=home, actor="ada"), create=True)
-    workshop = replace(workshop, clock=FixedClock(workshop.clock.now()))
+    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
+    workspace = replace(workspace, clock=FixedClock(workspace.clock.now()))
     recipe, experiment = plan("pebble", overrides)
-    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    intake = take_snapshot(workspace, recipe, experiment, Progress())
     train = open_trainer("pebble")
-    finished = train_version(workshop, recipe, experiment, intake.snapshot, train, Progress())
-    promote(workshop, finished.version.id)
-    return workshop
+    finished = train_version(workspace, recipe, experiment, intake.snapshot, train, Progress())
+    promote(workspace, finished.version.id)
+    return workspace
 
 
 class Circle:
     """A workspace with an engine and what stands for a server."""
 
     def __init__(
-        self, workshop: Workshop, *policies: str, jobs: Jobs | None = None, holder: str = "one"
+        self, workspace: Workspace, *policies: str, jobs: Jobs | None = None, holder: str = "one"
     ) -> None:
-        assert isinstance(workshop.clock, FixedClock)
-        self.clock = workshop.clock
-        self.workshop = workshop
+        assert isinstance(workspace.clock, FixedClock)
+        self.clock = workspace.clock
+        self.workspace = workspace
         self.jobs = jobs or MemoryJobs(self._train)
         self.engine = Engine(
-            workshop,
+            workspace,
             self.jobs,
-            Leadership(workshop.ledger, workshop.clock, holder=holder, ttl=TTL),
+            Leadership(workspace.ledger, workspace.clock, holder=holder, ttl=TTL),
             overrides=[*POLICY, *policies],
         )
         self._server = str(uuid7())
         self._sequence = 0
-        self._log = SqliteTraffic(workshop.home / "traffic", self._server)
+        self._log = SqliteTraffic(workspace.home / "traffic", self._server)
 
     def close(self) -> None:
         self.engine.close(self.clock.now())
         self._log.close()
-        self.workshop.ledger.close()
+        self.workspace.ledger.close()
 
     def tick(self, seconds: float = 1) -> Tick:
         """One turn, a moment later."""
@@ -90,8 +90,8 @@ class Circle:
 
     def serve(self, examples: Sequence[Example], kind: Kind = "live") -> list[Prediction]:
         """Answer these as the champion, and log the answers."""
-        version = self.workshop.champion()
-        predictor = self.workshop.predictor(version)
+        version = self.workspace.champion()
+        predictor = self.workspace.predictor(version)
         given = predictor.observe([predictor.look(example.payload) for example in examples])
         predictions = []
         for example, (answers, seen) in zip(examples, given, strict=True):
@@ -116,16 +116,16 @@ class Circle:
         """Give the labels of these as feedback, each with its payload."""
         now = self.clock.now()
         said = []
-        with self.workshop.ledger.begin() as unit:
+        with self.workspace.ledger.begin() as unit:
             for example in examples:
-                id, label = self.workshop.blobs.put(example.payload), example.labels[TARGET]
+                id, label = self.workspace.blobs.put(example.payload), example.labels[TARGET]
                 item = Feedback(str(uuid7()), "", id, TARGET, "", label, "", actor, now)
                 said.append(give(unit, item)[0])
         return said
 
     def accuracy(self, examples: Sequence[Example]) -> float:
         """The share of these that the champion names rightly."""
-        predictor = self.workshop.predictor(self.workshop.champion())
+        predictor = self.workspace.predictor(self.workspace.champion())
         answers = predictor.answer([predictor.read(example.payload) for example in examples])
         right = [
             answer.label == example.labels[TARGET]
@@ -134,17 +134,17 @@ class Circle:
         return sum(right) / len(right)
 
     def cycles(self) -> list[Cycle]:
-        with self.workshop.ledger.begin(write=False) as unit:
+        with self.workspace.ledger.begin(write=False) as unit:
             return unit.latest(Cycle)
 
     def kinds(self, kind: str) -> int:
         """How many events of a kind there are."""
-        with self.workshop.ledger.begin(write=False) as unit:
+        with self.workspace.ledger.begin(write=False) as unit:
             return sum(event.kind == kind for event in unit.events(limit=100_000))
 
     def _train(self, words: Sequence[str]) -> None:
         assert list(words[:2]) == ["train", "--run"]
-        resume(self.workshop, words[2], Progress())
+        resume(self.workspace, words[2], Progress())
 
 
 Begin = Callable[..., Circle]
@@ -157,10 +157,10 @@ def circles(trained: Path, home: Path) -> Iterator[Begin]:
     begun: list[Circle] = []
 
     def begin(*policies: str, jobs: Jobs | None = None, holder: str = "one") -> Circle:
-        workshop = open_workshop(read_settings(home=home, actor="ada"))
-        clock = begun[0].clock if begun else FixedClock(workshop.clock.now())
-        workshop = replace(workshop, clock=clock)
-        begun.append(Circle(workshop, *policies, jobs=jobs, holder=holder))
+        workspace = open_workspace(read_settings(home=home, actor="ada"))
+        clock = begun[0].clock if begun else FixedClock(workspace.clock.now())
+        workspace = replace(workspace, clock=clock)
+        begun.append(Circle(workspace, *policies, jobs=jobs, holder=holder))
         return begun[-1]
 
     try:

@@ -33,7 +33,7 @@ WEIGHTS = np.array([[1, 0, 0, 0.8, 0.8], [0, 1, 0, 0.8, -0.8], [0, 0, 1, -0.8, 0
 TinyFiles = Callable[..., dict[str, bytes]]
 
 
-def tiny_picture(colour: Sequence[int]) -> bytes:
+def tiny_image(colour: Sequence[int]) -> bytes:
     """A PNG of one colour."""
     file = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), (colour[0], colour[1], colour[2])).save(file, "PNG")
@@ -95,7 +95,7 @@ def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:
     shared = min(len(names) for names in labels.values())
     return [
         Golden(
-            tiny_picture(colour),
+            tiny_image(colour),
             {target: names[at] for target, names in labels.items()},
             {
                 target: dict(zip(names, tiny_scores(colour, len(names)).tolist(), strict=True))
@@ -112,7 +112,7 @@ def tiny_bundle_files(
     golden: Sequence[Golden] | None = None,
     side: int = SIDE,
 ) -> dict[str, bytes]:
-    """The files of a bundle: names per target (three of them, `disease`), samples, picture size."""
+    """The files of a bundle: names per target (three of them, `disease`), samples, image size."""
     named = {"disease": NAMES[:3]} if labels is None else labels
     samples = tiny_golden(named) if golden is None else golden
     codec: dict[str, Any] = {"width": side, "height": side, "mean": [0, 0, 0], "std": [1, 1, 1]}
@@ -125,7 +125,7 @@ def tiny_bundle_files(
         "lineage.json": encode({"run": "r1"}),
         "card.md": b"# tiny\n",
     }
-    return files | {REFERENCE: tiny_reference(files, [tiny_picture(row) for row in COLOURS])}
+    return files | {REFERENCE: tiny_reference(files, [tiny_image(row) for row in COLOURS])}
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +143,7 @@ def tiny_names() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def paint() -> Callable[[Sequence[int]], bytes]:
     """Makes the PNG of one colour."""
-    return tiny_picture
+    return tiny_image
 
 
 @pytest.fixture(scope="session")

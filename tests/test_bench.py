@@ -18,9 +18,9 @@ from bench import mill
 from bench.client import Form, Plan
 from bench.command import run
 from bench.environment import content_mb, disk_mb, parts_mb
+from bench.figure import bars
 from bench.figures import Round, percentile
 from bench.load import drive
-from bench.picture import bars
 from bench.record import Record
 from bench.serving import alternate, quarters
 
@@ -29,7 +29,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import Example
 
 ROOT = Path(__file__).parents[1]
-PICTURE = b"not really a leaf \x00\xff\r\n--"
+IMAGE = b"not really a leaf \x00\xff\r\n--"
 Status = Callable[[int], int]
 """What the n-th request gets."""
 
@@ -77,7 +77,7 @@ def always_ok(_: int) -> int:
 @pytest.fixture
 def leaf(tmp_path: Path) -> str:
     file = tmp_path / "leaf.bmp"
-    file.write_bytes(PICTURE)
+    file.write_bytes(IMAGE)
     return str(file)
 
 
@@ -90,7 +90,7 @@ def record_of(folder: Path, *, met: bool) -> int:
     return record.finish(bars({"one": 1.5}, title="Sizes", unit="seconds", goal=2))
 
 
-def test_a_record_is_written_as_json_table_and_picture(
+def test_a_record_is_written_as_json_table_and_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert record_of(tmp_path, met=True) == 0
@@ -165,12 +165,12 @@ def test_rounds_alternate_and_turn_around() -> None:
     ("form", "head", "content"),
     [
         ("multipart", b"multipart/form-data; boundary=", b'name="file"'),
-        ("json", b"application/json\n", b'{"image": "' + base64.b64encode(PICTURE) + b'"}'),
+        ("json", b"application/json\n", b'{"image": "' + base64.b64encode(IMAGE) + b'"}'),
     ],
 )
-def test_the_client_sends_pictures(form: Form, head: bytes, content: bytes, leaf: str) -> None:
+def test_the_client_sends_images(form: Form, head: bytes, content: bytes, leaf: str) -> None:
     with server(always_ok) as (url, bodies):
-        found = drive(Plan(url, form, users=3, requests=10, warmup=2, pictures=[leaf]))
+        found = drive(Plan(url, form, users=3, requests=10, warmup=2, images=[leaf]))
     assert len(found.ms) == 10
     assert min(found.ms) > 0
     assert found.seconds * 1000 >= max(found.ms)
@@ -178,10 +178,10 @@ def test_the_client_sends_pictures(form: Form, head: bytes, content: bytes, leaf
     assert len(bodies) == 10 + 3 * 2
     assert all(body.startswith(head) and content in body for body in bodies)
     if form == "multipart":
-        assert all(PICTURE in body for body in bodies)
+        assert all(IMAGE in body for body in bodies)
 
 
-def test_the_client_asks_for_the_floor_without_a_picture() -> None:
+def test_the_client_asks_for_the_floor_without_a_image() -> None:
     with server(always_ok) as (url, bodies):
         found = drive(Plan(url, "live", users=1, requests=3, warmup=0))
     assert found.errors == 0
@@ -190,7 +190,7 @@ def test_the_client_asks_for_the_floor_without_a_picture() -> None:
 
 def test_the_client_counts_what_failed(leaf: str) -> None:
     with server(lambda number: 503 if number % 2 else 200) as (url, _):
-        found = drive(Plan(url, "multipart", users=1, requests=6, warmup=0, pictures=[leaf]))
+        found = drive(Plan(url, "multipart", users=1, requests=6, warmup=0, images=[leaf]))
     assert found.faults == {"503": 3}
 
 
@@ -208,7 +208,7 @@ def test_a_server_that_is_gone_is_a_fault() -> None:
 
 
 def test_a_mill_that_keeps_nothing_is_said() -> None:
-    leaf = Example("1", PICTURE, {"disease": "rust"}, "folder", "leaf.jpg")
+    leaf = Example("1", IMAGE, {"disease": "rust"}, "folder", "leaf.jpg")
     with server(lambda _: 500) as (url, bodies):
         with pytest.raises(TidemillError, match="Feedback was answered with"):
             mill.teach(url, [(Reply("1", 0, 0, id="p"), leaf)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench import mill, real
-from bench.circle import borne_out, drifted, judge, outcome, picture, tell
+from bench.circle import borne_out, drifted, image, judge, outcome, tell
 from bench.record import Record
 from bench.turning import Compared, Turn
 
@@ -51,7 +51,7 @@ def turned(state: CycleState, *, checks: tuple[Check, ...] = (), **sets: Compare
         policy=GatePolicy(margin=0.06),
         sets={
             "held back": sets.get("held", worst),
-            "anchor": sets.get("anchor", worst),
+            "test": sets.get("test", worst),
             "fresh": sets.get("fresh", worst),
         },
         seconds={"cycle": 200.0},
@@ -69,7 +69,7 @@ BETTER, WORSE = compared(5, 65, 30), compared(30, 65, 5)
         (turned("settled"), False),
         (turned("refused", checks=(REFUSED,), fresh=WORSE), True),
         (turned("refused", checks=(REFUSED,), fresh=BETTER), False),
-        (turned("refused", checks=(REFUSED,), fresh=BETTER, anchor=WORSE), True),
+        (turned("refused", checks=(REFUSED,), fresh=BETTER, test=WORSE), True),
         (turned("refused", fresh=WORSE), False),
         (turned("rolled_back", fresh=WORSE), False),
         (replace(turned("failed"), sets={}), False),
@@ -96,9 +96,9 @@ def test_the_delay_is_counted_to_the_window_that_drifted() -> None:
         (replace(turned("settled", held=BETTER), own=[verdict(100, DARKER)]), {"circle_quiet"}),
         (replace(turned("settled", held=BETTER), other=[verdict(100, SAME)]), {"circle_drift"}),
         (turned("settled", held=WORSE), {"circle_reason"}),
-        (turned("settled", held=BETTER, anchor=WORSE), {"circle_anchor"}),
+        (turned("settled", held=BETTER, test=WORSE), {"circle_test"}),
         # Whoever was refused costs nobody anything.
-        (turned("refused", checks=(REFUSED,), anchor=WORSE), set()),
+        (turned("refused", checks=(REFUSED,), test=WORSE), set()),
     ],
 )
 def test_each_goal_can_be_missed(found: Turn, unmet: set[str], tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_each_goal_can_be_missed(found: Turn, unmet: set[str], tmp_path: Path) -
     tell(record, found)
     judge(record, found)
     assert {goal.id for goal in record.goals if not goal.met} == unmet
-    assert record.finish(picture(found)) == bool(unmet)
+    assert record.finish(image(found)) == bool(unmet)
 
 
 def test_a_cycle_without_a_version_is_told_as_well(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_cycle_without_a_version_is_told_as_well(tmp_path: Path) -> None:
     record = Record("circle", out=tmp_path)
     tell(record, found)
     judge(record, found)
-    assert record.finish(picture(found)) == 1
+    assert record.finish(image(found)) == 1
     assert outcome(found) == "failed"
 
 
@@ -130,11 +130,11 @@ def index(place: Path, rows: Sequence[tuple[str, str, str]]) -> None:
     (place / "index.csv").write_text("\n".join(lines) + "\n")
 
 
-def test_close_ups_of_anchor_leaves_are_held_back(tmp_path: Path) -> None:
+def test_close_ups_of_test_leaves_are_held_back(tmp_path: Path) -> None:
     rows = [("a.jpg", "rust", "test"), ("b.jpg", "miner", "val"), ("c.jpg", "rust", "val")]
     index(tmp_path, rows)
     found = real.crops(tmp_path)
-    held = {row.origin for row in found.pictures if row.id in found.held}
+    held = {row.origin for row in found.images if row.id in found.held}
     assert held == {"a.jpg"}
-    assert [row.id for row in found.pictures] == sorted(row.id for row in found.pictures)
-    assert len(found.pictures) == 3
+    assert [row.id for row in found.images] == sorted(row.id for row in found.images)
+    assert len(found.images) == 3

@@ -21,7 +21,7 @@ ROW = Row(
     accuracy=0.5,
     seconds=60,
     seeds=(0,),
-    shifts=(Shift("others", lambda _place, anchor: anchor),),
+    shifts=(Shift("others", lambda _place, test: test),),
 )
 GOALS = ("nowhere", "nowhere_seconds", "drift_nowhere_others", "quiet_nowhere")
 

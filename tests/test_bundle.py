@@ -39,7 +39,7 @@ def test_what_is_written_is_what_is_opened(
     tiny_files: TinyFiles,
     golden_of: Callable[[Mapping[str, tuple[str, ...]]], list[Golden]],
 ) -> None:
-    files = tiny_files() | {"confusion-disease.png": b"a picture"}
+    files = tiny_files() | {"confusion-disease.png": b"an image"}
     bundle = bundles.open(bundles.write("coffee", files))
     assert bundle.recipe == "coffee"
     assert bundle.labels == {"disease": ("miner", "healthy", "phoma")}

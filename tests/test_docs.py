@@ -208,11 +208,11 @@ def test_python_and_console_blocks_run(
             terminal.console(content)
     assert terminal.code == 0
     for made in tmp_path.glob("*.png"):
-        assert_same_picture(made, page.parent / made.name)
+        assert_same_image(made, page.parent / made.name)
 
 
-def assert_same_picture(made: Path, shown: Path) -> None:
-    """The picture on the page is the one its block makes; a palette may be chosen otherwise."""
+def assert_same_image(made: Path, shown: Path) -> None:
+    """The image on the page is the one its block makes; a palette may be chosen otherwise."""
     assert shown.stat().st_size < 150_000
     pixels = [np.asarray(Image.open(path).convert("RGB"), np.int16) for path in (made, shown)]
     assert pixels[0].shape == pixels[1].shape
@@ -343,13 +343,13 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", prose(page.read_text(encoding="utf-8"))):
-        path, _, anchor = target.partition("#")
+        path, _, test = target.partition("#")
         found = (page.parent / path) if path else page
         assert found.exists(), target
-        if anchor:
+        if test:
             titles = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.M)
             slugs = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-            assert anchor in slugs, target
+            assert test in slugs, target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")

@@ -133,7 +133,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 @dataclass(frozen=True)
 class Tumour:
-    """A row of the anchor, which the training did not have, and what it is."""
+    """A row of the test set, which the training did not have, and what it is."""
 
     row: dict[str, float]
     label: str
@@ -143,7 +143,7 @@ class Tumour:
 def tumours(reader: Reader) -> list[Tumour]:
     folder = reader.folder / ".tidemill" / "snapshots"
     [snapshot] = SnapshotStore(folder).list()
-    rows = SnapshotStore(folder).open(snapshot).rows("anchor")
+    rows = SnapshotStore(folder).open(snapshot).rows("test")
     return [Tumour(json.loads(row.payload), row.labels["diagnosis"]) for row in rows]
 
 

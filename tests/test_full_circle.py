@@ -62,7 +62,7 @@ def test_the_mill_turns_by_itself(begin: Begin) -> None:
     circle.settle()
     [cycle] = circle.cycles()
     assert (cycle.trigger, cycle.state, cycle.version) == ("drift", "watched", "v2")
-    assert circle.workshop.champion().id == "v2"
+    assert circle.workspace.champion().id == "v2"
     circle.serve(pebbles(10, 62, SHIFT))
     circle.settle()
     assert circle.cycles()[0].state == "settled"
@@ -90,7 +90,7 @@ def test_each_state_of_a_cycle_stands_in_the_events(begin: Begin) -> None:
     circle.teach(pebbles(300, 61, SHIFT))
     circle.settle()
     [cycle] = circle.cycles()
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         told = unit.events(subject=cycle.id)[::-1]
     assert [event.detail.get("state", event.kind) for event in told] == [
         "CycleOpened",
@@ -112,8 +112,8 @@ def test_poisoned_feedback_is_refused_and_put_aside(begin: Begin) -> None:
     [cycle] = circle.cycles()
     assert cycle.state == "refused"
     assert "fresh_credible" in cycle.reason
-    assert circle.workshop.champion().id == "v1"
-    with circle.workshop.ledger.begin(write=False) as unit:
+    assert circle.workspace.champion().id == "v1"
+    with circle.workspace.ledger.begin(write=False) as unit:
         assert len(unit.feedback(status="quarantined", limit=None)) > 250
 
 
@@ -121,7 +121,7 @@ def test_a_rollback_quarantines_what_taught_the_bad_version(begin: Begin) -> Non
     circle = begin()
     circle.teach(pebbles(300, 61, SHIFT))
     circle.settle()
-    done = rollback(circle.workshop, reason="complaints")
+    done = rollback(circle.workspace, reason="complaints")
     assert (done.served, done.taken_back) == ("v1", "v2")
     assert len(done.quarantined) > 250
     circle.settle()
@@ -135,7 +135,7 @@ def test_proposals_wait_for_a_person(begin: Begin) -> None:
     assert circle.cycles()[0].state == "awaiting_approval"
     assert last.step is not None
     assert "tidemill models promote v2" in last.step.reason
-    assert circle.workshop.champion().id == "v1"
+    assert circle.workspace.champion().id == "v1"
 
 
 def test_a_second_engine_waits_and_takes_over(begin: Begin) -> None:
@@ -159,12 +159,12 @@ def test_the_snapshot_of_a_cycle_grows_from_its_champion_s(begin: Begin) -> None
     circle = begin()
     circle.teach(pebbles(300, 61, SHIFT))
     circle.settle()
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         versions = {name: unit.get(ModelVersion, name) for name in ("v1", "v2")}
         grown = unit.get(Snapshot, versions["v2"].snapshot)
         parent = unit.get(Snapshot, versions["v1"].snapshot)
     assert grown.parent == parent.id
-    assert grown.splits["anchor"] == parent.splits["anchor"]
+    assert grown.splits["test"] == parent.splits["test"]
     assert grown.splits["fresh"] > 80
 
 
@@ -172,7 +172,7 @@ def test_what_a_version_saw_before_it_was_champion_again_is_in_no_window(begin: 
     circle = begin("trigger.autonomy=observe")
     circle.serve(pebbles(199, 50, SHIFT))
     circle.settle()
-    with circle.workshop.ledger.begin() as unit:
+    with circle.workspace.ledger.begin() as unit:
         seen = open_profiles(unit, replace(unit.alias("champion") or pytest.fail("none"), at=LATER))
         kept = open_profiles(unit, unit.alias("champion") or pytest.fail("none"))
     assert (seen, sum(row.n for row in kept)) == ([], 199)

@@ -23,7 +23,7 @@ from tidemill.learn.fit import fit
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
-from tidemill.occlusion import BATCH, Explanation, explain, occlusion_map, picture
+from tidemill.occlusion import BATCH, Explanation, explain, image, occlusion_map
 from tidemill.predictor import Model, Predictor
 from tidemill.recipes.shared.leaves import paint
 
@@ -31,7 +31,7 @@ Pixels = npt.NDArray[np.uint8]
 SIZE = (48, 96)
 LABELS = {"state": ("clean", "spotted")}
 PLACES = [(y, x) for y in (10, 24, 38) for x in (14, 34, 58, 80)]
-"""Where a spot may be: all over the picture."""
+"""Where a spot may be: all over the image."""
 
 
 def spotted(pixels: Pixels, y: int, x: int) -> Pixels:
@@ -46,11 +46,11 @@ def spotted(pixels: Pixels, y: int, x: int) -> Pixels:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """Learnt to tell healthy painted leaves from the same with a spot."""
     seeds = range(160)
-    pictures = [paint("healthy", seed) for seed in seeds]
+    images = [paint("healthy", seed) for seed in seeds]
     for seed in seeds[::2]:
-        pictures[seed] = spotted(pictures[seed], *PLACES[seed // 2 % len(PLACES)])
+        images[seed] = spotted(images[seed], *PLACES[seed // 2 % len(PLACES)])
     truth = np.array([1 - seed % 2 for seed in seeds])
-    rows = np.stack(pictures)
+    rows = np.stack(images)
     train = EncodedSplit({"image": Rows.of(rows)}, {"state": truth}, ("sample",) * len(seeds))
     network = ResidualCNN({"state": 2}, [0.5] * 3, [0.25] * 3, width=8, seed=0)
     plan = TrainPlan(epochs=6, batch_size=16, learning_rate=0.01, threads=1, averaging=0)
@@ -118,7 +118,7 @@ def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> 
     )
 
 
-def test_a_picture_of_one_colour_has_nothing_to_cover(
+def test_a_image_of_one_colour_has_nothing_to_cover(
     tiny: Tiny, paint: Callable[[Sequence[int]], bytes]
 ) -> None:
     found = explain(tiny(), paint((20, 250, 20)))
@@ -128,7 +128,7 @@ def test_a_picture_of_one_colour_has_nothing_to_cover(
 
 
 class Watched:
-    """A runtime that remembers how many pictures it was given at a time."""
+    """A runtime that remembers how many images it was given at a time."""
 
     alone = False
 
@@ -188,10 +188,10 @@ def test_what_cannot_be_explained_is_said(tiny: Tiny) -> None:
         with pytest.raises(UsageError, match="grid"):
             explain(model, payload, grid=grid)
     with pytest.raises(BadPayload):
-        explain(model, b"no picture")
+        explain(model, b"no image")
 
 
-def test_only_pictures_are_explained(tiny: Tiny) -> None:
+def test_only_images_are_explained(tiny: Tiny) -> None:
     bundle = tiny().bundle
     pebbles = PebbleCodec.from_config({"max_bytes": 100})
     with pytest.raises(UsageError, match="takes pebble"):
@@ -201,7 +201,7 @@ def test_only_pictures_are_explained(tiny: Tiny) -> None:
 def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:
     pixels = np.full((*size, 3), 100, np.uint8)
     found = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
-    with Image.open(BytesIO(picture(found))) as opened:
+    with Image.open(BytesIO(image(found))) as opened:
         assert opened.format == "PNG"
         return np.asarray(opened, np.int16)
 

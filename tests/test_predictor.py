@@ -186,7 +186,7 @@ def test_a_look_is_the_item_and_its_measures(
     assert look.features == (predictor.codec.features(predictor.read(payload)),)
     np.testing.assert_array_equal(look.item.pixels, predictor.read(payload).pixels)
     with pytest.raises(BadPayload):
-        predictor.look(b"no picture")
+        predictor.look(b"no image")
 
 
 def test_what_is_observed_is_the_answer_and_its_bins_in_one_run(
@@ -245,6 +245,6 @@ def test_an_embedding_of_another_form_is_corrupt(
         predictor.observe([predictor.look(paint(tiny_colours[0]))])
 
 
-def test_a_payload_that_is_no_picture_is_a_bad_payload(tiny: Tiny) -> None:
+def test_a_payload_that_is_no_image_is_a_bad_payload(tiny: Tiny) -> None:
     with pytest.raises(BadPayload):
-        tiny().read(b"no picture")
+        tiny().read(b"no image")

@@ -12,7 +12,7 @@ a bundle that was changed and signed anew is therefore a stranger, not an accept
     evaluation.json  what the model scored, and on what
     lineage.json     snapshot, run, configuration, seed, code, environment, parent
     card.md          the same for people
-    *.png            pictures of the evaluation
+    *.png            images of the evaluation
 
 Nothing in it is code, and nothing is pickled.
 """

@@ -26,7 +26,7 @@ class ChecksPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     policy: Literal["stop", "drop", "majority", "keep"]
-    keep_anchor: bool = False
+    keep_test: bool = False
     near_distance: int = Field(ge=0, le=16)
     minimum_per_class: int = Field(ge=1)
 

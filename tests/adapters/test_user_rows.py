@@ -153,8 +153,8 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
     assert "postgresql://" in caught.value.hint
 
 
-def test_no_password_stands_in_the_bookmark() -> None:
+def test_no_password_stands_in_the_import_offset() -> None:
     address = "postgresql://ann:secret@host:6543/base?password=secret"
-    bookmark = UserRows(address).bookmark
-    assert bookmark == "user_data of postgresql+psycopg://host:6543/base"
-    assert UserRows(address.replace("postgresql", "postgres")).bookmark == bookmark
+    import_offset = UserRows(address).import_offset
+    assert import_offset == "user_data of postgresql+psycopg://host:6543/base"
+    assert UserRows(address.replace("postgresql", "postgres")).import_offset == import_offset

@@ -10,18 +10,18 @@ import pytest
 
 from tests.behaviour.broken import Misled
 from tests.behaviour.grammar import GRAMMARS
-from tests.behaviour.service import Ask, Service, asking, learn, serving, workspace
+from tests.behaviour.service import Ask, Service, asking, learn, open_home, serving
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import GateRefused
 from tidemill.predictor import Model
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
-LEARNT = ("data.val=300", "data.anchor=300")
+LEARNT = ("data.val=300", "data.test=300")
 """What is trained on is the sample as it ships; only what judges it is smaller."""
-NONSENSE = ("data.train=600", "data.val=150", "data.anchor=150", "train.epochs=3")
+NONSENSE = ("data.train=600", "data.val=150", "data.test=150", "train.epochs=3")
 
 
 @pytest.fixture(
@@ -40,9 +40,9 @@ def recipe(request: pytest.FixtureRequest) -> str:
 def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The recipe's champion, being served. Nobody trains or promotes there."""
     home = tmp_path_factory.mktemp(recipe) / "home"
-    workshop = workspace(home, create=True)
-    promote(workshop, learn(workshop, open_recipe(recipe), *LEARNT).version.id)
-    workshop.ledger.close()
+    workspace = open_home(home, create=True)
+    promote(workspace, learn(workspace, open_recipe(recipe), *LEARNT).version.id)
+    workspace.ledger.close()
     with serving(home, recipe) as served:
         assert served.door.ask("GET", "/v1/ready").status_code == 200
         yield served
@@ -51,21 +51,21 @@ def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="session")
 def misled(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """A model that learnt labels at random, asked by itself: the gate keeps it from a server."""
-    workshop = workspace(tmp_path_factory.mktemp(f"misled {recipe}") / "home", create=True)
-    version = learn(workshop, Misled(open_recipe(recipe)), *NONSENSE).version
+    workspace = open_home(tmp_path_factory.mktemp(f"misled {recipe}") / "home", create=True)
+    version = learn(workspace, Misled(open_recipe(recipe)), *NONSENSE).version
     with pytest.raises(GateRefused):
-        promote(workshop, version.id)
-    predictor = workshop.predictor(version)
-    workshop.ledger.close()
+        promote(workspace, version.id)
+    predictor = workspace.predictor(version)
+    workspace.ledger.close()
     return asking(predictor, GRAMMARS[recipe].target)
 
 
 @pytest.fixture
 def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
     """`miscoded(codec)`: the champion's graph and labels behind another codec."""
-    workshop = workspace(service.home)
-    bundle = workshop.bundles.open(workshop.champion().bundle)
-    workshop.ledger.close()
+    workspace = open_home(service.home)
+    bundle = workspace.bundles.open(workspace.champion().bundle)
+    workspace.ledger.close()
 
     def build(codec: type[TextCodec]) -> Ask:
         made = codec.from_config(bundle.codec.config())
@@ -76,9 +76,9 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
 
 
 @pytest.fixture
-def copied(service: Service, tmp_path: Path) -> Iterator[Workshop]:
+def copied(service: Service, tmp_path: Path) -> Iterator[Workspace]:
     """A copy of the workspace, to do with as a test pleases; `serving` may be given its home."""
     shutil.copytree(service.home, tmp_path / "home", ignore=shutil.ignore_patterns("traffic"))
-    opened = workspace(tmp_path / "home")
+    opened = open_home(tmp_path / "home")
     yield opened
     opened.ledger.close()

@@ -19,7 +19,7 @@ from tidemill.serving import open_serving
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 Chances = Mapping[str, float]
@@ -109,17 +109,17 @@ def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[at : at + TOGETHER]
 
 
-def learn(workshop: Workshop, recipe: Recipe, *overrides: str) -> Finished:
+def learn(workspace: Workspace, recipe: Recipe, *overrides: str) -> Finished:
     """A version of the recipe, trained as `tidemill train` does."""
     _, experiment = plan(recipe.name, overrides)
-    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    intake = take_snapshot(workspace, recipe, experiment, Progress())
     train = open_trainer(recipe.name)
-    return train_version(workshop, recipe, experiment, intake.snapshot, train, Progress())
+    return train_version(workspace, recipe, experiment, intake.snapshot, train, Progress())
 
 
-def workspace(home: Path, *, create: bool = False) -> Workshop:
+def open_home(home: Path, *, create: bool = False) -> Workspace:
     """The parts over a workspace; whoever opens it closes its ledger."""
-    return open_workshop(read_settings(home=home, actor="ada"), create=create)
+    return open_workspace(read_settings(home=home, actor="ada"), create=create)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviour.service import Service, workspace
+from tests.behaviour.service import Service, open_home
 from tidemill.domain.types import Example
 from tidemill.recipes.lucky.sample import questions
 from tidemill.recipes.sentiment.sample import headlines
@@ -35,14 +35,14 @@ def shared(rows: Iterable[Example]) -> set[str]:
 @pytest.fixture
 def rows(service: Service) -> list[Example]:
     """The snapshot that the champion learnt from."""
-    workshop = workspace(service.home)
-    found = list(workshop.snapshots.open(workshop.champion().snapshot).rows())
-    workshop.ledger.close()
+    workspace = open_home(service.home)
+    found = list(workspace.snapshots.open(workspace.champion().snapshot).rows())
+    workspace.ledger.close()
     return found
 
 
 def test_no_text_is_learnt_from_and_judged_on(rows: list[Example]) -> None:
-    assert {row.split for row in rows} == {"train", "val", "anchor"}
+    assert {row.split for row in rows} == {"train", "val", "test"}
     assert shared(rows) == set()
 
 

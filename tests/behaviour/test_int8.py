@@ -8,28 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviour.service import Service, learn, serving, workspace
+from tests.behaviour.service import Service, learn, open_home, serving
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.promotion import promote
 
 pytestmark = pytest.mark.xdist_group("int8")
 
-SMALL = ("data.train=600", "data.val=200", "data.anchor=200", "train.epochs=6", "gate.floor=0.5")
+SMALL = ("data.train=600", "data.val=200", "data.test=200", "train.epochs=6", "gate.floor=0.5")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose champion, in int8, passed the gate."""
     home = tmp_path_factory.mktemp("int8")
-    workshop = workspace(home, create=True)
+    workspace = open_home(home, create=True)
     try:
         recipe = open_recipe("sentiment")
-        finished = learn(workshop, recipe, *SMALL, "export.precision=int8")
-        verdict = promote(workshop, finished.version.id)
+        finished = learn(workspace, recipe, *SMALL, "export.precision=int8")
+        verdict = promote(workspace, finished.version.id)
         assert verdict.passed, verdict
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()
     return home
 
 

@@ -18,7 +18,7 @@ from tidemill.domain.types import ModelVersion
 from tidemill.recipes.lucky import routes as lucky
 from tidemill.recipes.sentiment import routes as sentiment
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 MOST = {"lucky": 0.82, "sentiment": 0.7}
 """The share of each label's texts that must bear its name; measured 0.91 and 0.8, or more."""
@@ -54,16 +54,16 @@ def test_names_that_were_swapped_are_noticed(service: Service) -> None:
         assert shares.named(swapped(service.ask), texts, label) <= 0.3, label
 
 
-def turned_round(workshop: Workshop) -> ModelVersion:
+def turned_round(workspace: Workspace) -> ModelVersion:
     """Another version of the champion, whose bundle has the names in another order."""
-    champion = workshop.champion()
-    folder = workshop.bundles.open(champion.bundle).path
+    champion = workspace.champion()
+    folder = workspace.bundles.open(champion.bundle).path
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != MANIFEST}
     labels = {name: [*row[1:], row[0]] for name, row in json.loads(files["labels.json"]).items()}
-    bundle = workshop.bundles.write(
+    bundle = workspace.bundles.write(
         champion.recipe, {**files, "labels.json": json.dumps(labels).encode()}
     )
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         version = replace(champion, id=unit.next_version(), bundle=bundle)
         told = VersionRegistered(actor="eve", subject=version.id, bundle=bundle, run=version.run)
         unit.add(version, told)
@@ -71,7 +71,7 @@ def turned_round(workshop: Workshop) -> ModelVersion:
 
 
 def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
-    service: Service, copied: Workshop
+    service: Service, copied: Workspace
 ) -> None:
     version = turned_round(copied)
     with pytest.raises(GateRefused, match="label_names"):
@@ -110,7 +110,7 @@ def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_route_that_swaps_its_names_is_never_served(
-    service: Service, copied: Workshop, monkeypatch: pytest.MonkeyPatch
+    service: Service, copied: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     {"lucky": swap_oracle, "sentiment": swap_sentiment}[service.recipe](monkeypatch)
     with serving(copied.home, service.recipe) as refused:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.client import Client
 from tests.chaos.invariants import Outcome, check
-from tests.chaos.mill import Mill
+from tests.chaos.mill import Cycles
 from tests.circle import champion
 from tidemill.domain.types import Example
 
@@ -84,7 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     home = tmp_path_factory.mktemp("undisturbed") / "home"
     shutil.copytree(trained, home)
-    with Mill(home) as mill:
+    with Cycles(home) as mill:
         mill.until(lambda: mill.reached("training"), "a training")
         begun = mill.seconds
         mill.until(lambda: mill.reached("judged"), "a judgement")

@@ -13,7 +13,7 @@ from tests.chaos.records import Records
 from tidemill.domain.types import Example, ModelVersion, Run
 from tidemill.settings import read_settings
 from tidemill.staging import PREFIX
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 MADE = {
     "SnapshotTaken": "snapshots",
@@ -120,17 +120,17 @@ def _events(records: Records) -> None:
 
 def _files(home: Path) -> Outcome:
     """Everything that has its name is whole, and what killed writers left is removed."""
-    workshop = open_workshop(read_settings(home=home), create=True)
+    workspace = open_workspace(read_settings(home=home), create=True)
     try:
         assert list(home.rglob(f"{PREFIX}*")) == []
-        for id in workshop.snapshots.list():
-            workshop.snapshots.open(id).verify()
-        with workshop.ledger.begin(write=False) as unit:
+        for id in workspace.snapshots.list():
+            workspace.snapshots.open(id).verify()
+        with workspace.ledger.begin(write=False) as unit:
             versions = unit.latest(ModelVersion)
             newest = versions[0]
             weights = unit.get(Run, newest.run).weights
         for version in versions:
-            assert workshop.bundles.open(version.bundle).id == version.bundle
+            assert workspace.bundles.open(version.bundle).id == version.bundle
         return Outcome(tuple(row.id for row in reversed(versions)), newest.snapshot, weights)
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()

@@ -54,7 +54,7 @@ SECONDS = 60.0
 LOOK_S = 0.001
 
 
-class Mill:
+class Cycles:
     """A server, engines and a client. Leaving the block ends whatever still runs."""
 
     def __init__(self, home: Path, **pace: str) -> None:

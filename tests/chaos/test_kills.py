@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
-from tests.chaos.mill import EDGES, Mill, Victim
+from tests.chaos.mill import EDGES, Cycles, Victim
 from tidemill.domain.cycle import CycleState
 from tidemill.loop.trigger import TriggerPolicy
 
@@ -47,7 +47,7 @@ def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
     for attempt in range(ATTEMPTS):
         copy = home.with_name(f"home-{attempt}")
         shutil.copytree(home, copy)
-        with tally.trial(f"edge {state}"), Mill(copy) as mill:
+        with tally.trial(f"edge {state}"), Cycles(copy) as mill:
             mill.until(lambda: mill.reached(state), f"the state {state}")
             found = mill.kill("engine")
             tally.kills["engine"][found] += 1
@@ -71,7 +71,7 @@ def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
 def test_whoever_is_killed_at_a_random_moment(
     home: Path, victim: Victim, share: float, undisturbed: Undisturbed, tally: Tally
 ) -> None:
-    with tally.trial(f"{victim} at {share:.3f}"), Mill(home) as mill:
+    with tally.trial(f"{victim} at {share:.3f}"), Cycles(home) as mill:
         if victim == "trainer":
             mill.until(lambda: mill.reached("training"), "a training")
             moment = mill.seconds + share * undisturbed.training
@@ -91,7 +91,7 @@ def test_whoever_is_killed_at_a_random_moment(
 def test_an_engine_that_is_killed_again_and_again_uses_up_no_attempt(
     home: Path, undisturbed: Undisturbed, tally: Tally
 ) -> None:
-    with tally.trial("every training cut off"), Mill(home) as mill:
+    with tally.trial("every training cut off"), Cycles(home) as mill:
         for _ in range(TriggerPolicy().attempts):
             mill.until(mill.trains, "a training that is under way")
             tally.kills["engine"][mill.kill("engine")] += 1

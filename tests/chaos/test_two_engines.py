@@ -11,7 +11,7 @@ import pytest
 from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
-from tests.chaos.mill import SECONDS, Mill
+from tests.chaos.mill import SECONDS, Cycles
 from tidemill.adapters.child_process import EngineProcess
 
 pytestmark = [
@@ -31,7 +31,7 @@ def holds(engine: EngineProcess, holder: str) -> bool:
     return f":{engine.pid}:" in holder
 
 
-def pause_between_units(mill: Mill, engine: EngineProcess) -> None:
+def pause_between_units(mill: Cycles, engine: EngineProcess) -> None:
     """Stop it where it does not hold the ledger's lock, which would stop everybody else."""
 
     def stopped() -> bool:
@@ -47,7 +47,7 @@ def pause_between_units(mill: Mill, engine: EngineProcess) -> None:
 def test_a_paused_leader_is_followed_and_writes_nothing_when_it_wakes(
     home: Path, undisturbed: Undisturbed, tally: Tally
 ) -> None:
-    with tally.trial("two engines"), Mill(home, **PACE) as mill:
+    with tally.trial("two engines"), Cycles(home, **PACE) as mill:
         one, records = mill.engine, mill.records
         mill.until(lambda: holds(one, records.leader()), "a leader")
         first = records.leader()

@@ -27,13 +27,13 @@ def test_a_check_tells_what_occurs_again(tell: Ask, tmp_path: Path) -> None:
     assert said.code == 3
     repeated = "Rows whose content occurred before: 3, 2 with the same label and 1 with another."
     assert repeated in said.err
-    assert "Different contents in both train and anchor: 1." in said.err
+    assert "Different contents in both train and test: 1." in said.err
     body = tell(*words, "--json").body
     assert body["repeats"] == {
         "rows": 3,
         "same_label": 2,
         "other_label": 1,
-        "shared": [{"splits": ["train", "anchor"], "contents": 1}],
+        "shared": [{"splits": ["train", "test"], "contents": 1}],
     }
     assert body["notes"] == []
     assert len(body["findings"]) == 4
@@ -49,6 +49,6 @@ def test_statistics_come_as_markdown(tell: Ask) -> None:
 
 @pytest.mark.parametrize("value", ["maybe", "2"])
 def test_whether_a_test_is_kept_is_yes_or_no(tell: Ask, value: str) -> None:
-    said = tell("data", "check", "coffee", f"checks.keep_anchor={value}")
+    said = tell("data", "check", "coffee", f"checks.keep_test={value}")
     assert said.code == 2
-    assert "keep_anchor" in said.err
+    assert "keep_test" in said.err

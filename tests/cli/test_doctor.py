@@ -18,7 +18,7 @@ from tidemill.cli import doctor
 from tidemill.cli.main import main
 from tidemill.settings import read_settings
 from tidemill.web.address import bind
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A workspace without any model."""
-    open_workshop(read_settings(home=tmp_path / "home"), create=True).ledger.close()
+    open_workspace(read_settings(home=tmp_path / "home"), create=True).ledger.close()
     return tmp_path / "home"
 
 

@@ -18,7 +18,7 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.events import AliasMoved, DriftJudged, SnapshotTaken
 from tidemill.domain.types import Alias, Check, ModelVersion, Prediction, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
-from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.root import Workspace, open_workspace
 
 NOW = FixedClock().now()
 FEATURES = (
@@ -34,16 +34,16 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workshop(home: Path) -> Workshop:
-    return open_workshop(read_settings(home=home), create=True)
+def workspace(home: Path) -> Workspace:
+    return open_workspace(read_settings(home=home), create=True)
 
 
-def crown(workshop: Workshop, config: dict[str, Any]) -> None:
+def crown(workspace: Workspace, config: dict[str, Any]) -> None:
     """A champion whose run has this configuration."""
     event = SnapshotTaken(actor="test", subject="s1", rows=3)
     labels = {"disease": ("healthy", "rust")}
     moved = AliasMoved(actor="test", subject="champion", version="v1", before=None, verdict="d1")
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         unit.add(Snapshot("s1", "coffee", 3, {"train": 3}, labels, "stop", None, NOW), event)
         unit.add(Run("r1", "coffee", "s1", 0, config, {}, {}, NOW), event)
         unit.add(ModelVersion("v1", "b" * 64, "r1", "s1", "coffee", None, NOW), event)
@@ -52,9 +52,9 @@ def crown(workshop: Workshop, config: dict[str, Any]) -> None:
         unit.move_alias(Alias("champion", "v1", "d1", NOW), expected=None, event=moved)
 
 
-def see(workshop: Workshop, n: int, *, since: int = 0) -> None:
+def see(workspace: Workspace, n: int, *, since: int = 0) -> None:
     """Drain n predictions of the champion."""
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         unit.drain(
             "a",
             [
@@ -66,13 +66,13 @@ def see(workshop: Workshop, n: int, *, since: int = 0) -> None:
         )
 
 
-def check(workshop: Workshop, id: str, n: int, features: tuple[FeatureDrift, ...]) -> None:
+def check(workspace: Workspace, id: str, n: int, features: tuple[FeatureDrift, ...]) -> None:
     """Judge what is open: these features were found."""
     drifted = any(row.drifted for row in features)
     later = NOW + timedelta(minutes=5)
     verdict = DriftVerdict(id, "v1", drifted, n, 300, NOW, NOW, features, later)
     event = DriftJudged(actor="test", subject=id, version="v1", drifted=drifted)
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         unit.judge_drift(verdict, event)
 
 
@@ -94,34 +94,36 @@ def ask(
     return run
 
 
-def test_without_a_champion_there_is_nothing_to_show(workshop: Workshop, ask: Any) -> None:
+def test_without_a_champion_there_is_nothing_to_show(workspace: Workspace, ask: Any) -> None:
     code, said = ask("--json")
     assert code == 3
     assert json.loads(said)["error"]["message"] == "There is no champion yet."
 
 
-def test_before_the_first_check_it_says_how_far_the_window_is(workshop: Workshop, ask: Any) -> None:
-    crown(workshop, {})
+def test_before_the_first_check_it_says_how_far_the_window_is(
+    workspace: Workspace, ask: Any
+) -> None:
+    crown(workspace, {})
     assert ask() == (0, "No drift check yet: 0 of 200 predictions.\n")
-    see(workshop, 37)
+    see(workspace, 37)
     assert ask() == (0, "No drift check yet: 37 of 200 predictions.\n")
 
 
-def test_the_policy_is_that_of_the_champions_run(workshop: Workshop, ask: Any) -> None:
+def test_the_policy_is_that_of_the_champions_run(workspace: Workspace, ask: Any) -> None:
     chosen = {"minimum": 50, "psi": 0.5, "alpha": 0.05, "every_s": 60}
-    crown(workshop, {"drift": chosen})
+    crown(workspace, {"drift": chosen})
     assert ask() == (0, "No drift check yet: 0 of 50 predictions.\n")
-    see(workshop, 60)
-    check(workshop, "c1", 60, FEATURES)
+    see(workspace, 60)
+    check(workspace, "c1", 60, FEATURES)
     assert "│ at 0.50" in ask()[1]
     assert json.loads(ask("--json")[1])["policy"] == chosen
 
 
-def test_every_feature_has_a_row_the_drifted_ones_first(workshop: Workshop, ask: Any) -> None:
-    crown(workshop, {})
-    see(workshop, 250)
-    check(workshop, "c1", 250, FEATURES)
-    see(workshop, 12, since=250)
+def test_every_feature_has_a_row_the_drifted_ones_first(workspace: Workspace, ask: Any) -> None:
+    crown(workspace, {})
+    see(workspace, 250)
+    check(workspace, "c1", 250, FEATURES)
+    see(workspace, 12, since=250)
     code, said = ask()
     assert code == 0
     rows = [line.split() for line in said.splitlines() if " yes " in line or " no " in line]
@@ -136,13 +138,13 @@ def test_every_feature_has_a_row_the_drifted_ones_first(workshop: Workshop, ask:
     assert said.endswith("Since then: 12 of 200 predictions for the next check.\n")
 
 
-def test_earlier_checks_have_a_line_each(workshop: Workshop, ask: Any) -> None:
-    crown(workshop, {})
+def test_earlier_checks_have_a_line_each(workspace: Workspace, ask: Any) -> None:
+    crown(workspace, {})
     calm = FEATURES[:1]
     for number, features in enumerate((FEATURES, calm, calm)):
-        see(workshop, 200, since=200 * number)
-        check(workshop, f"c{number}", 200, features)
-    see(workshop, 300, since=600)
+        see(workspace, 200, since=200 * number)
+        check(workspace, f"c{number}", 200, features)
+    see(workspace, 300, since=600)
     said = ask()[1]
     assert said.count("moved most") == 3
     assert said.endswith("Since then: 300 predictions, which the next check judges.\n")

@@ -1,4 +1,4 @@
-"""`tidemill explain`: a heat picture on disk, and what it is of."""
+"""`tidemill explain`: a heat image on disk, and what it is of."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tidemill.domain.events import (
 )
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 Ask = Callable[..., Any]
 
@@ -33,13 +33,13 @@ def look(
 ) -> Ask:
     """Runs the command line over a workspace whose champion knows colours."""
     home = tmp_path / "colours"
-    workshop = open_workshop(read_settings(home=home, actor="eve"), create=True)
+    workspace = open_workspace(read_settings(home=home, actor="eve"), create=True)
     labels = {"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")}
-    bundle = workshop.bundles.write("coffee", tiny_files(labels))
-    now = workshop.clock.now()
+    bundle = workspace.bundles.write("coffee", tiny_files(labels))
+    now = workspace.clock.now()
     run = Run(str(uuid7()), "coffee", "s" * 64, 7, {}, {}, {}, now)
     taken = Snapshot("s" * 64, "coffee", 3, {}, labels, "stop", None, now)
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         unit.add(taken, SnapshotTaken(actor="eve", subject=taken.id, rows=3))
         unit.add(run, RunFinished(actor="eve", subject=run.id, weights=""))
         id = unit.next_version()
@@ -49,7 +49,7 @@ def look(
         unit.add(verdict, VerdictGiven(actor="eve", subject=verdict.id, version=id, passed=True))
         moved = AliasMoved(actor="eve", subject=id, version=id, before=None, verdict=verdict.id)
         unit.move_alias(Alias("champion", id, verdict.id, now), expected=None, event=moved)
-    workshop.ledger.close()
+    workspace.ledger.close()
     monkeypatch.setenv("TIDEMILL_HOME", str(home))
     return tell
 
@@ -61,7 +61,7 @@ def red(tmp_path: Path, paint: Callable[[Sequence[int]], bytes]) -> Path:
     return file
 
 
-def test_a_picture_and_what_it_is_of(look: Ask, red: Path, tmp_path: Path) -> None:
+def test_a_image_and_what_it_is_of(look: Ask, red: Path, tmp_path: Path) -> None:
     out = tmp_path / "heat.png"
     said = look("explain", str(red), "--out", str(out), "--json")
     assert said.code == 0, said.err
@@ -103,8 +103,8 @@ def test_a_name_that_the_model_does_not_have(
 def test_files_that_cannot_be_read_or_written(look: Ask, red: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "heat.png")
     text = tmp_path / "text.png"
-    text.write_text("no picture")
-    for file, message in ((tmp_path / "none.png", "cannot be read"), (text, "is not a picture")):
+    text.write_text("no image")
+    for file, message in ((tmp_path / "none.png", "cannot be read"), (text, "is not an image")):
         said = look("explain", str(file), "--out", out)
         assert said.code == 3
         assert file.name in said.err

@@ -20,7 +20,7 @@ from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
 from tidemill.screen import OUT
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Ask = Callable[..., tuple[int, str, str]]
@@ -31,13 +31,13 @@ GIVEN = [("a", "rust", "ana"), ("a", "miner", "bob"), ("b", "rust", "ana"), ("c"
 def home(tmp_path: Path) -> Path:
     """A workspace with four labels, two of them about the same leaf."""
     home = tmp_path / "home"
-    workshop = open_workshop(read_settings(home=home), create=True)
-    with workshop.ledger.begin() as unit:
+    workspace = open_workspace(read_settings(home=home), create=True)
+    with workspace.ledger.begin() as unit:
         for n, (leaf, label, actor) in enumerate(GIVEN):
             at = NOW + timedelta(minutes=n)
             item = Feedback(f"f{n}", "", leaf * 64, "disease", "", label, "phoma", actor, at)
             give(unit, item)
-    workshop.ledger.close()
+    workspace.ledger.close()
     return home
 
 
@@ -85,10 +85,10 @@ def test_a_listed_id_can_be_copied_from_a_narrow_terminal(
     ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin() as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin() as unit:
         give(unit, Feedback(id, "", "d" * 64, "disease", "", "rust", "phoma", "ana [/b]", NOW))
-    workshop.ledger.close()
+    workspace.ledger.close()
     monkeypatch.setattr(OUT, "width", 100)
     shown = ask("list")[1]
     assert f" {id} " in shown
@@ -100,11 +100,11 @@ def test_brackets_are_no_markup_in_any_cell(
 ) -> None:
     words = [f"[/{letter}]" for letter in "iabcd"]
     id, target, item, label, answered = words
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin() as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin() as unit:
         row = Feedback(id, "", "d" * 64, target, item, label, answered, "[/x]", NOW)
         give(unit, row)
-    workshop.ledger.close()
+    workspace.ledger.close()
     assert ask("reject", id, "--reason", "[/y]")[0] == 0
     monkeypatch.setattr(OUT, "width", 160)
     code, shown, _ = ask("list")
@@ -119,7 +119,7 @@ def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:
     assert (code, err.strip()) == (0, "2 rejected")
     expected = {"f0": "rejected", "f1": "rejected", "f2": "accepted", "f3": "pending"}
     assert statuses(ask) == expected
-    with open_workshop(read_settings(home=home)).ledger.begin(write=False) as unit:
+    with open_workspace(read_settings(home=home)).ledger.begin(write=False) as unit:
         [event] = unit.events(subject="f0")[:1]
     assert (event.kind, event.actor, event.reason) == ("FeedbackSettled", "eve", "blurred")
 
@@ -165,11 +165,11 @@ def test_pulling_takes_in_what_is_new_and_says_so(
     assert tell("feedback", "pull").err == "1 rows read, 0 of them new feedback\n"
     listed = tell("feedback", "list", "--json").body["feedback"]
     assert {(row["actor"], row["status"]) for row in listed} == {("user_data", "pending")}
-    workshop = open_workshop(read_settings(home=beach))
-    assert workshop.rows is not None
-    with workshop.ledger.begin(write=False) as unit:
-        assert {row.actor for row in unit.events(subject=workshop.rows.bookmark)} == {"eve"}
-    workshop.ledger.close()
+    workspace = open_workspace(read_settings(home=beach))
+    assert workspace.rows is not None
+    with workspace.ledger.begin(write=False) as unit:
+        assert {row.actor for row in unit.events(subject=workspace.rows.import_offset)} == {"eve"}
+    workspace.ledger.close()
 
 
 def test_what_a_pull_leaves_out_is_said(

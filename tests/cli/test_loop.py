@@ -26,7 +26,7 @@ from tidemill.engine.leadership import Leadership
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED
 from tidemill.loop.transitions import begin, move
 from tidemill.settings import read_settings
-from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.root import Workspace, open_workspace
 from tidemill.workspace.training import new_run, start
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
@@ -38,28 +38,28 @@ LEARN = ("trigger.feedback=300", "trigger.minimum_new=300")
 
 
 @contextmanager
-def opened(home: Path) -> Iterator[Workshop]:
-    workshop = open_workshop(read_settings(home=home))
+def opened(home: Path) -> Iterator[Workspace]:
+    workspace = open_workspace(read_settings(home=home))
     try:
-        yield workshop
+        yield workspace
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()
 
 
 def teach(home: Path) -> None:
     """300 labels that nobody has decided on yet."""
-    workshop = open_workshop(read_settings(home=home))
-    circle = Circle(replace(workshop, clock=FixedClock(workshop.clock.now())))
+    workspace = open_workspace(read_settings(home=home))
+    circle = Circle(replace(workspace, clock=FixedClock(workspace.clock.now())))
     circle.teach(pebbles(300, 61, 1.0))
     circle.close()
 
 
 def brought_to(home: Path, state: CycleState) -> Cycle:
     """A cycle in this state, with a run that runs."""
-    with opened(home) as workshop:
-        champion, now = workshop.champion(), workshop.clock.now()
+    with opened(home) as workspace:
+        champion, now = workspace.champion(), workspace.clock.now()
         cycle = Cycle(str(uuid7()), "pebble", "person", WHY, "v1", at=now, changed=now)
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
             start(unit, run, actor="engine", reason="the first attempt")
             begin(unit, cycle, actor="ada")
@@ -69,16 +69,16 @@ def brought_to(home: Path, state: CycleState) -> Cycle:
 
 
 def cycles(home: Path) -> list[Cycle]:
-    with opened(home) as workshop, workshop.ledger.begin(write=False) as unit:
+    with opened(home) as workspace, workspace.ledger.begin(write=False) as unit:
         return unit.latest(Cycle)
 
 
 @contextmanager
 def another_leads(home: Path) -> Iterator[None]:
     """Another engine has taken the lease for an hour."""
-    with opened(home) as workshop:
-        leadership = Leadership(workshop.ledger, workshop.clock, holder="another", ttl=HOUR)
-        leadership.lead(workshop.clock.now())
+    with opened(home) as workspace:
+        leadership = Leadership(workspace.ledger, workspace.clock, holder="another", ttl=HOUR)
+        leadership.lead(workspace.clock.now())
         yield
 
 
@@ -169,10 +169,10 @@ def test_one_tick_does_all_there_is_and_tells_it(tell: Ask, beach: Path) -> None
     body = tell("loop", "tick", "--json").body
     assert [row["act"] for row in body["steps"]] == ["snapshot"]
     assert (body["leading"], body["cycle"]["state"]) == (True, "refused")
-    with opened(beach) as workshop, workshop.ledger.begin(write=False) as unit:
+    with opened(beach) as workspace, workspace.ledger.begin(write=False) as unit:
         lease = unit.lease("engine")
     assert lease is not None
-    assert lease.until <= workshop.clock.now(), "it lets another engine lead at once"
+    assert lease.until <= workspace.clock.now(), "it lets another engine lead at once"
 
 
 def test_an_engine_that_is_stopped_while_it_trains_is_followed_by_a_tick(beach: Path) -> None:
@@ -196,7 +196,7 @@ def test_an_engine_that_is_stopped_while_it_trains_is_followed_by_a_tick(beach: 
     assert '"state": "awaiting_approval"' in done.stdout
     [cycle] = cycles(beach)
     assert (cycle.state, cycle.version, len(cycle.runs)) == ("awaiting_approval", "v2", 2)
-    with opened(beach) as workshop, workshop.ledger.begin(write=False) as unit:
+    with opened(beach) as workspace, workspace.ledger.begin(write=False) as unit:
         first, second = (unit.get(Run, id) for id in cycle.runs)
     assert first.error in (ABANDONED, INTERRUPTED), "that was no failed attempt"
     assert second.status == "finished"

@@ -21,7 +21,7 @@ from tidemill.cli import main as cli
 from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
 from tidemill.domain.errors import DataRefused, TidemillError
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 HEAVY = {"torch", "scipy", "pyarrow", "hydra", "omegaconf", "alembic", "fastapi", "sqlalchemy"}
 
@@ -53,7 +53,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(home: Path) -> Path:
     """A workspace without any model."""
-    open_workshop(read_settings(home=home), create=True).ledger.close()
+    open_workspace(read_settings(home=home), create=True).ledger.close()
     return home
 
 
@@ -81,7 +81,7 @@ def ask(
 
 @pytest.fixture
 def leaves(tmp_path: Path) -> Path:
-    """Two classes of pictures that nobody would confuse, in train, val and test folders."""
+    """Two classes of images that nobody would confuse, in train, val and test folders."""
     root = tmp_path / "leaves"
     random = np.random.default_rng(1)
     for split in ("train", "val", "test"):
@@ -122,7 +122,7 @@ def test_a_good_folder_becomes_a_snapshot(ask: Ask, leaves: Path, home: Path) ->
     assert [path.name for path in (home / "snapshots").iterdir()] == [snapshot["id"]]
     assert ask("data", "list").code == 0
     stats = json.loads(ask("data", "stats", snapshot["id"][:8], "--json").out)
-    assert stats["splits"]["anchor"]["rows"] == 4
+    assert stats["splits"]["test"]["rows"] == 4
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_one_class_only_is_data(ask: Ask, tmp_path: Path) -> None:
     assert "one class only: rust" in said.error["message"]
 
 
-def test_a_corrupt_picture_among_good_ones_is_named_and_nothing_is_kept(
+def test_a_corrupt_image_among_good_ones_is_named_and_nothing_is_kept(
     ask: Ask, leaves: Path, home: Path
 ) -> None:
     (leaves / "train" / "rust" / "broken [1].png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")

@@ -13,7 +13,7 @@ from tidemill.domain.types import Check
 from tidemill.screen import OUT
 from tidemill.settings import read_settings
 from tidemill.workspace.promotion import record
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 
@@ -26,12 +26,12 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def judged(home: Path, *checks: Check) -> None:
     """One more verdict on v1, with these checks."""
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin() as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin() as unit:
         like = unit.verdicts("v1")[0]
         other = replace(like, id=str(uuid7()), checks=checks, passed=False)
         record(unit, other, actor="ada")
-    workshop.ledger.close()
+    workspace.ledger.close()
 
 
 def cells(said: str, check: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ import pytest
 from tests import herds
 from tests.web.conftest import ReferenceFor, Workspace
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 Ask = Callable[..., Any]
 
@@ -20,11 +20,11 @@ Ask = Callable[..., Any]
 def herded(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace whose champion v1 knows herds."""
     home = tmp_path / "herded"
-    workshop = open_workshop(read_settings(home=home), create=True)
+    workspace = open_workspace(read_settings(home=home), create=True)
     space = Workspace(home, reference_for)
-    space.recipe, space.ledger, space.bundles = "herd", workshop.ledger, workshop.bundles
+    space.recipe, space.ledger, space.bundles = "herd", workspace.ledger, workspace.bundles
     space.promote(space.enter(*herds.files()))
-    workshop.ledger.close()
+    workspace.ledger.close()
     monkeypatch.setenv("COLUMNS", "120")
     return home
 

@@ -15,7 +15,7 @@ from tidemill.cli.train import scored
 from tidemill.domain.errors import Corrupt, StorageFailed
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 from tidemill.workspace.training import new_run, start
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
@@ -24,21 +24,21 @@ pytestmark = pytest.mark.xdist_group("pebble commands")
 @pytest.fixture
 def run(beach: Path) -> str:
     """A run that was started, on the champion's data, and that nobody has done yet."""
-    workshop = open_workshop(read_settings(home=beach))
-    champion = workshop.champion()
-    with workshop.ledger.begin() as unit:
+    workspace = open_workspace(read_settings(home=beach))
+    champion = workspace.champion()
+    with workspace.ledger.begin() as unit:
         like = unit.get(Run, champion.run)
         made = new_run("pebble", {**like.config, "seed": 7}, champion.snapshot, like.at)
         start(unit, made, actor="engine", reason="the first attempt")
-    workshop.ledger.close()
+    workspace.ledger.close()
     return made.id
 
 
 def runs(home: Path) -> tuple[list[Run], list[ModelVersion]]:
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         found = unit.latest(Run), unit.latest(ModelVersion)
-    workshop.ledger.close()
+    workspace.ledger.close()
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Ask
 from tidemill.settings import read_settings
 from tidemill.workspace.manual_cycle import trigger
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 
@@ -24,9 +24,9 @@ def test_a_version_is_explained_in_a_sentence_a_line(tell: Ask) -> None:
 
 
 def test_a_person_s_words_are_printed_as_they_are(tell: Ask, beach: Path) -> None:
-    workshop = open_workshop(read_settings(home=beach))
-    cycle = trigger(workshop, reason="the [north] field, [/b]")
-    workshop.ledger.close()
+    workspace = open_workspace(read_settings(home=beach))
+    cycle = trigger(workspace, reason="the [north] field, [/b]")
+    workspace.ledger.close()
     said = tell("why", cycle.id)
     assert said.code == 0
     assert "the [north] field, [/b].\n" in said.out

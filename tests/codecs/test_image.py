@@ -42,19 +42,19 @@ def scene(width: int = 96, height: int = 48) -> Image.Image:
 
 
 def patchwork(width: int = 300, height: int = 150) -> Image.Image:
-    """Lumps of every size down to a sixteenth of the picture, as in a photo."""
+    """Lumps of every size down to a sixteenth of the image, as in a photo."""
     lumps = np.random.default_rng(5).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     return Image.fromarray(lumps).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def file_of(picture: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+def file_of(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, format, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
-def pixels_of(picture: Image.Image) -> npt.NDArray[np.uint8]:
-    return np.asarray(picture)
+def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(image)
 
 
 def flat(*colour: int) -> bytes:
@@ -83,9 +83,7 @@ def test_the_entry_point_finds_it(codec: ImageCodec) -> None:
 
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF"])
-def test_a_picture_of_the_right_size_comes_through_untouched(
-    codec: ImageCodec, format: str
-) -> None:
+def test_a_image_of_the_right_size_comes_through_untouched(codec: ImageCodec, format: str) -> None:
     item = codec.read(file_of(scene(), format))
     assert np.array_equal(item.pixels, pixels_of(scene()))
     assert item.inner == (0, 0, 96, 48)
@@ -109,10 +107,10 @@ def test_of_an_animation_the_first_frame(codec: ImageCodec) -> None:
     [("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("P", "GIF"), ("L", "JPEG"), ("CMYK", "TIFF")],
 )
 def test_a_mode_becomes_rgb(codec: ImageCodec, mode: str, format: str) -> None:
-    picture = scene().convert(mode)
-    pixels = codec.read(file_of(picture, format)).pixels
+    image = scene().convert(mode)
+    pixels = codec.read(file_of(image, format)).pixels
     assert pixels.shape == (48, 96, 3)
-    expected = pixels_of(picture.convert("RGB")).astype(int)
+    expected = pixels_of(image.convert("RGB")).astype(int)
     assert np.abs(pixels.astype(int) - expected).mean() < 3
 
 
@@ -125,19 +123,19 @@ def test_a_cmyk_jpeg_keeps_its_colours(codec: ImageCodec) -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_transparency_lies_on_white(codec: ImageCodec, mode: str) -> None:
-    picture = Image.new("RGBA", (96, 48), (0, 0, 0, 0))
-    picture.paste((0, 0, 0, 255), (0, 0, 48, 48))
+    image = Image.new("RGBA", (96, 48), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 48, 48))
     format = "TIFF" if mode == "PA" else "PNG"
-    pixels = codec.read(file_of(picture.convert(mode), format)).pixels
+    pixels = codec.read(file_of(image.convert(mode), format)).pixels
     assert pixels[10, 10].tolist() == [0, 0, 0]
     assert pixels[10, 80].tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
 def test_a_transparent_colour_lies_on_white(codec: ImageCodec, mode: str) -> None:
-    picture = Image.new("RGB", (96, 48), (0, 0, 0)).convert(mode)
+    image = Image.new("RGB", (96, 48), (0, 0, 0)).convert(mode)
     key = (0, 0, 0) if mode == "RGB" else 0
-    pixels = codec.read(file_of(picture, transparency=key)).pixels
+    pixels = codec.read(file_of(image, transparency=key)).pixels
     assert pixels[0, 0].tolist() == [255, 255, 255]
 
 
@@ -196,10 +194,10 @@ def test_too_many_bytes() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_truncated_picture_is_refused(codec: ImageCodec, format: str) -> None:
+def test_a_truncated_image_is_refused(codec: ImageCodec, format: str) -> None:
     payload = file_of(scene(200, 100), format)
     for share in (0.02, 0.5):
-        with pytest.raises(BadPayload, match=r"cannot be|not a picture"):
+        with pytest.raises(BadPayload, match=r"cannot be|not an image"):
             codec.read(payload[: int(len(payload) * share)])
 
 
@@ -207,13 +205,13 @@ def test_a_truncated_picture_is_refused(codec: ImageCodec, format: str) -> None:
     ("payload", "says"),
     [
         (b"", "empty"),
-        (b"my leaf looks ill", "not a picture"),
+        (b"my leaf looks ill", "not an image"),
         (b"\xff\xd8\xff", "header"),
-        (b"%PDF-1.7 and more", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (b"%PDF-1.7 and more", "not an image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
     ],
 )
-def test_what_is_no_picture_is_refused(codec: ImageCodec, payload: bytes, says: str) -> None:
+def test_what_is_no_image_is_refused(codec: ImageCodec, payload: bytes, says: str) -> None:
     with pytest.raises(BadPayload, match=says) as caught:
         codec.read(payload)
     assert "\n" not in caught.value.message
@@ -303,9 +301,9 @@ def test_features_of_one_colour(
 
 
 def test_half_black_half_white_has_the_greatest_contrast(codec: ImageCodec) -> None:
-    picture = Image.new("RGB", (96, 48))
-    picture.paste((255, 255, 255), (0, 0, 48, 48))
-    assert codec.features(codec.read(file_of(picture)))["contrast"] == pytest.approx(0.5)
+    image = Image.new("RGB", (96, 48))
+    image.paste((255, 255, 255), (0, 0, 48, 48))
+    assert codec.features(codec.read(file_of(image)))["contrast"] == pytest.approx(0.5)
 
 
 def test_blur_lowers_sharpness(codec: ImageCodec) -> None:
@@ -381,11 +379,11 @@ def test_json_payload_that_is_not_base64(text: str) -> None:
     assert caught.value.hint
 
 
-def test_the_documented_example_is_a_picture(codec: ImageCodec) -> None:
+def test_the_documented_example_is_a_image(codec: ImageCodec) -> None:
     field = ImagePayload.model_json_schema()["properties"]["image"]
     assert "base64" in field["description"]
     assert codec.read(ImagePayload(image=field["examples"][0]).to_bytes()).size == (4, 2)
 
 
-def test_the_json_of_a_picture_leads_back_to_its_bytes() -> None:
+def test_the_json_of_a_image_leads_back_to_its_bytes() -> None:
     assert ImagePayload.from_bytes(b"\x00\xff any bytes").to_bytes() == b"\x00\xff any bytes"

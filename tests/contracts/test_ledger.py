@@ -19,7 +19,7 @@ SNAPSHOT = Snapshot(
     "s1",
     "coffee",
     3,
-    {"train": 2, "anchor": 1},
+    {"train": 2, "test": 1},
     {"disease": ("healthy", "rust")},
     "stop",
     None,
@@ -151,15 +151,15 @@ def test_a_run_closes_once(filled: Ledger) -> None:
         unit.close_run(replace(RUN, status="failed"), event)
 
 
-def test_every_reading_of_an_anchor_is_counted(filled: Ledger) -> None:
+def test_every_reading_of_an_test_is_counted(filled: Ledger) -> None:
     finished = RunFinished(actor="test", subject="r1", weights="w")
     with filled.begin() as unit:
-        assert unit.anchor_uses("s1") == 1
+        assert unit.test_uses("s1") == 1
         unit.add(replace(PASSED, id="d2"), moved("v1"))
-        assert unit.anchor_uses("s1") == 2
+        assert unit.test_uses("s1") == 2
         unit.close_run(replace(RUN, status="finished"), finished)
-        assert unit.anchor_uses("s1") == 3
-        assert unit.anchor_uses("other") == 0
+        assert unit.test_uses("s1") == 3
+        assert unit.test_uses("other") == 0
 
 
 @pytest.mark.usefixtures("filled")

@@ -82,7 +82,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 SOURCES: dict[str, Callable[[Path], Source]] = {
     "memory": lambda _: MemorySource(listed()),
     "folder": lambda root: FolderSource(folder(root), "disease"),
-    "sample": lambda root: SampleSource(root, Sample(train=5, val=5, anchor=0, size=(16, 16))),
+    "sample": lambda root: SampleSource(root, Sample(train=5, val=5, test=0, size=(16, 16))),
     "rows": filed,
     "query": queried,
     "merged": merged,
@@ -93,7 +93,7 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
 EMPTY: dict[str, Callable[[Path], Source]] = {
     "memory": lambda _: MemorySource([]),
     "folder": lambda root: FolderSource(root / "leaves", "disease"),
-    "sample": lambda root: SampleSource(root, Sample(train=0, val=0, anchor=0)),
+    "sample": lambda root: SampleSource(root, Sample(train=0, val=0, test=0)),
     "rows": lambda root: filed(root, 0),
     "query": lambda root: queried(root, 0),
     "merged": lambda root: merged(root, 0),

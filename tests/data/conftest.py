@@ -85,8 +85,8 @@ def at() -> datetime:
 
 @pytest.fixture
 def crowd() -> list[Example]:
-    """Ten healthy and ten rusty leaves in train, three of each in val and in anchor."""
-    sizes: list[tuple[Split, int]] = [("train", 10), ("val", 3), ("anchor", 3)]
+    """Ten healthy and ten rusty leaves in train, three of each in val and in test."""
+    sizes: list[tuple[Split, int]] = [("train", 10), ("val", 3), ("test", 3)]
     return [
         make_example(f"{label} {split} {number}", label, split=split)
         for split, size in sizes

@@ -1,4 +1,4 @@
-"""Pictures in a zip archive, and what an archive is refused for."""
+"""Images in a zip archive, and what an archive is refused for."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_splits_stand_above_classes_and_a_common_folder_above_both(
 ) -> None:
     names = ["Train/a/1.jpg", "Train/b/2.jpg", "valid/a/3.jpg", "test/b/deep/4.jpg"]
     files = {f"{top}{name}": name.encode() for name in names}
-    # What lies about is no picture, and what is hidden is not looked at.
+    # What lies about is no image, and what is hidden is not looked at.
     files |= {"README.md": b"", "__MACOSX/a/1.jpg": b"", f"{top}.cache/x/y.jpg": b""}
     assert listed(pack(tmp_path / "leaves.zip", files)) == [
         (f"{top}Train/a/1.jpg", "a", "train"),
         (f"{top}Train/b/2.jpg", "b", "train"),
-        (f"{top}test/b/deep/4.jpg", "b", "anchor"),
+        (f"{top}test/b/deep/4.jpg", "b", "test"),
         (f"{top}valid/a/3.jpg", "a", "val"),
     ]
 
@@ -76,8 +76,8 @@ def test_labels_may_be_made_of_the_folders_name(tmp_path: Path) -> None:
 def test_the_splits_names_may_be_others(tmp_path: Path) -> None:
     files = {"train/a/1.jpg": b"1", "val/b/2.jpg": b"2"}
     path = pack(tmp_path / "leaves.zip", files)
-    source = ArchiveSource(path, splits={"train": "train", "val": "anchor"})
-    assert [row.split for row in source.examples()] == ["train", "anchor"]
+    source = ArchiveSource(path, splits={"train": "train", "val": "test"})
+    assert [row.split for row in source.examples()] == ["train", "test"]
 
 
 @pytest.mark.parametrize(

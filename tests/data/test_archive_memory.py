@@ -1,4 +1,4 @@
-"""What taking a snapshot costs does not grow with the pictures that it takes."""
+"""What taking a snapshot costs does not grow with the images that it takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from tidemill.codecs.codec import Fingerprint
 from tidemill.data.archive import ArchiveSource
-from tidemill.data.image_rows import picture_source
+from tidemill.data.image_rows import image_source
 from tidemill.data.snapshot_import import take
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.ports import Source
@@ -47,7 +47,7 @@ class Watched:
         return Fingerprint(digest, int(digest[:16], 16))
 
 
-def pictures(count: int) -> Iterator[tuple[str, bytes]]:
+def images(count: int) -> Iterator[tuple[str, bytes]]:
     random = np.random.default_rng(0)
     for at in range(count):
         yield "ab"[at % 2], random.bytes(SIZE)
@@ -55,20 +55,20 @@ def pictures(count: int) -> Iterator[tuple[str, bytes]]:
 
 def zipped(path: Path, count: int) -> Source:
     with zipfile.ZipFile(path, "w") as archive:
-        for at, (label, picture) in enumerate(pictures(count)):
-            archive.writestr(f"{label}/{at}.jpg", picture)
+        for at, (label, image) in enumerate(images(count)):
+            archive.writestr(f"{label}/{at}.jpg", image)
     return ArchiveSource(path, "kind")
 
 
 def filed(path: Path, count: int) -> Source:
-    labels, rows = zip(*pictures(count), strict=True)
+    labels, rows = zip(*images(count), strict=True)
     table = pa.table({"image": pa.array(rows, pa.binary()), "label": labels})
     pq.write_table(table, path, compression="none", use_dictionary=["label"])
-    return picture_source("rows", {"train": [path]}, "kind")
+    return image_source("rows", {"train": [path]}, "kind")
 
 
 @pytest.mark.parametrize("make", [zipped, filed])
-def test_four_times_the_pictures_need_no_more_memory(
+def test_four_times_the_images_need_no_more_memory(
     tmp_path: Path, at: datetime, make: Callable[[Path, int], Source]
 ) -> None:
     peaks = []

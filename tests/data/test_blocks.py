@@ -15,7 +15,7 @@ Make = Callable[..., Example]
 @pytest.fixture
 def rows(example: Make) -> list[Example]:
     train = [example(f"train {n}", split="train") for n in range(1000)]
-    return [*train, *(example(f"test {n}", split="anchor") for n in range(100))]
+    return [*train, *(example(f"test {n}", split="test") for n in range(100))]
 
 
 def drawn(rows: Sequence[Example], size: int = 10) -> list[Example]:
@@ -35,7 +35,7 @@ def test_whole_blocks_of_neighbours_are_held_back(rows: list[Example]) -> None:
 
 def test_the_test_stays_as_it_came(rows: list[Example]) -> None:
     given = drawn(rows)
-    assert [row.split for row in given[1000:]] == ["anchor"] * 100
+    assert [row.split for row in given[1000:]] == ["test"] * 100
 
 
 def test_the_same_rows_are_drawn_again(rows: list[Example]) -> None:

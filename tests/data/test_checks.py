@@ -57,16 +57,16 @@ def test_a_copy_without_splits_is_identical(judge: Judge, example: Make) -> None
 
 
 def test_a_copy_across_splits_is_one_leak(judge: Judge, example: Make) -> None:
-    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
     (finding,) = judge(copy)
     assert (finding.kind, finding.severity) == ("leak", "error")
-    assert "rust train 3.txt (train), copy.txt (anchor)" in finding.sentence
+    assert "rust train 3.txt (train), copy.txt (test)" in finding.sentence
 
 
 def test_copies_within_and_across_splits_are_one_leak(judge: Judge, example: Make) -> None:
     copies = [
         example("rust train 3" + " " * n, "rust", split=split, origin=f"{n}.txt")
-        for n, split in enumerate(["train", "val", "anchor"], start=1)
+        for n, split in enumerate(["train", "val", "test"], start=1)
     ]
     (finding,) = judge(*copies)
     assert finding.kind == "leak"
@@ -74,7 +74,7 @@ def test_copies_within_and_across_splits_are_one_leak(judge: Judge, example: Mak
 
 
 def test_a_copy_with_another_label_is_one_conflict(judge: Judge, example: Make) -> None:
-    for split in ("train", "anchor"):
+    for split in ("train", "test"):
         copy = example("rust train 3 ", "healthy", split=split, origin="copy.txt")
         (finding,) = judge(copy)
         assert (finding.kind, finding.severity) == ("conflict", "error")
@@ -97,10 +97,10 @@ def test_near_duplicates_are_one_warning_per_group(judge: Judge, example: Make) 
 def test_near_duplicates_tell_that_they_cross(judge: Judge, example: Make) -> None:
     (finding,) = judge(
         example("leaf a|f0", "rust", split="train", origin="a.txt"),
-        example("leaf b|f1", "healthy", split="anchor", origin="b.txt"),
+        example("leaf b|f1", "healthy", split="test", origin="b.txt"),
     )
     assert finding.kind == "near_duplicate"
-    assert "across train and anchor, with different labels: a.txt, b.txt" in finding.sentence
+    assert "across train and test, with different labels: a.txt, b.txt" in finding.sentence
 
 
 def test_seven_bits_apart_are_strangers(judge: Judge, example: Make) -> None:
@@ -116,14 +116,14 @@ def test_a_small_class_is_one_error(judge: Judge, example: Make) -> None:
     assert (finding.kind, finding.severity) == ("too_few", "error")
     assert finding.sentence.startswith(
         "The class phoma of disease has 2 in train where 5 are needed"
-        " and none in val and none in anchor: phoma 0.txt"
+        " and none in val and none in test: phoma 0.txt"
     )
 
 
 def test_a_class_that_is_not_held_back_is_too_few(judge: Judge, example: Make) -> None:
     more = [example(f"phoma {n}", "phoma", split="train") for n in range(9)]
     (finding,) = judge(*more, example("phoma v", "phoma", split="val"))
-    assert "phoma of disease has none in anchor" in finding.sentence
+    assert "phoma of disease has none in test" in finding.sentence
 
 
 def test_a_broken_file_does_not_make_its_class_small_as_well(

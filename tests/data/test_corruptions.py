@@ -1,4 +1,4 @@
-"""Pictures made worse: deterministic, ever worse, and still pictures that the codec takes."""
+"""Images made worse: deterministic, ever worse, and still images that the codec takes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_it_gets_worse_with_strength(leaf: bytes, kind: str) -> None:
     assert gaps[0] > 0.05
 
 
-def test_noise_depends_on_the_seed_and_on_the_picture(leaf: bytes) -> None:
+def test_noise_depends_on_the_seed_and_on_the_image(leaf: bytes) -> None:
     assert corrupted(leaf, "noise", 1, 0) != corrupted(leaf, "noise", 1, 1)
     one, other = (pixels(corrupted(flat(60, side), "noise", 1)) for side in (60, 61))
     assert not np.array_equal(one[:50, :50], other[:50, :50])
@@ -72,7 +72,7 @@ def test_all_variants_are_what_each_is_by_itself(leaf: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [(2048, 1024), (30, 20), (1, 5000), (3000, 1)])
-def test_every_picture_has_as_many_pixels_whatever_its_shape(size: tuple[int, int]) -> None:
+def test_every_image_has_as_many_pixels_whatever_its_shape(size: tuple[int, int]) -> None:
     height, width = pixels(corrupted(flat(*size), "contrast", 1)).shape[:2]
     assert width * height <= SIDE * SIDE
     assert width * height > 0.9 * SIDE * SIDE or min(width, height) == 1
@@ -103,8 +103,8 @@ def test_an_unknown_kind_or_strength_is_refused(leaf: bytes) -> None:
             corrupted(leaf, "blur", strength)
 
 
-def test_what_is_no_picture_is_said(leaf: bytes) -> None:
+def test_what_is_no_image_is_said(leaf: bytes) -> None:
     with pytest.raises(BadPayload):
-        corrupted(b"no picture", "blur", 1)
+        corrupted(b"no image", "blur", 1)
     with pytest.raises(BadPayload, match="limit"):
         corrupted(leaf, "blur", 1, limits=Limits(bytes=100, pixels=100))

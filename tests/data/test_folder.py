@@ -47,7 +47,7 @@ def test_split_folders_lie_above_class_folders(tmp_path: Path) -> None:
     fill(tmp_path, "Train/a/1.jpg", "valid/a/2.jpg", "test/b/3.jpg", "validation/b/4.jpg")
     assert places(FolderSource(tmp_path, "disease")) == [
         ("Train/a/1.jpg", "a", "train"),
-        ("test/b/3.jpg", "b", "anchor"),
+        ("test/b/3.jpg", "b", "test"),
         ("valid/a/2.jpg", "a", "val"),
         ("validation/b/4.jpg", "b", "val"),
     ]
@@ -60,7 +60,7 @@ def test_an_index_decides_alone(tmp_path: Path) -> None:
     )
     assert places(index(tmp_path, text)) == [
         ("x/1.jpg", "healthy", None),
-        ("x/2.jpg", "rust", "anchor"),
+        ("x/2.jpg", "rust", "test"),
         ("x/3.jpg", "a", "val"),
     ]
 

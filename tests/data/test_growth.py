@@ -51,16 +51,16 @@ def test_a_new_example_goes_where_its_hash_says(
 def test_what_resembles_a_held_back_row_is_held_back_with_it(
     write: Any, grown: Grow, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
-    held: list[tuple[Split, int]] = [("val", 0), ("fresh", 0xFFFF), ("anchor", 0xFFFF0000)]
+    held: list[tuple[Split, int]] = [("val", 0), ("fresh", 0xFFFF), ("test", 0xFFFF0000)]
     parent = write(
         [*crowd, *(example(f"{split} row|{near:x}", split=split) for split, near in held)]
     )
     for split, near in held:
         items = [said(f"{split} {n}|{near ^ 1 << n:x}") for n in range(4)]
         growth = grown(items, parent.id)
-        if split == "anchor":
+        if split == "test":
             assert (growth.snapshot, growth.taken) == (parent, ())
-            assert all("anchor, which never grows" in why for why in growth.left.values())
+            assert all("test, which never grows" in why for why in growth.left.values())
             assert len(growth.left) == 4
         else:
             found = rows(store, growth.snapshot.id)
@@ -119,7 +119,7 @@ def test_an_example_in_train_gets_its_new_label(
     assert row.labels == {"disease": "healthy"}
 
 
-@pytest.mark.parametrize("split", ["val", "anchor"])
+@pytest.mark.parametrize("split", ["val", "test"])
 def test_what_was_held_back_keeps_its_label(grown: Grow, write: Any, split: str) -> None:
     growth = grown([said(f"rust {split} 1", "healthy", "f1")])
     assert (growth.snapshot, growth.taken) == (write(), ())
@@ -175,7 +175,7 @@ def test_a_new_example_needs_a_label_of_every_target(
 ) -> None:
     two = [
         replace(example(f"{split} {n}", split=split), labels={"age": "old", "disease": "rust"})
-        for split in ("train", "val", "anchor")
+        for split in ("train", "val", "test")
         for n in range(2)
     ]
     two[0] = replace(two[0], labels={"age": "new", "disease": "healthy"})
@@ -235,7 +235,7 @@ def test_no_payload_outlives_its_turn(grown: Grow) -> None:
 
 
 Row = tuple[int, int, str, str]
-"""Which of a few pictures, in which of its near-duplicates and bytes, under which label."""
+"""Which of a few images, in which of its near-duplicates and bytes, under which label."""
 ROWS = st.lists(
     st.tuples(
         st.integers(0, 5),
@@ -247,13 +247,13 @@ ROWS = st.lists(
     unique_by=lambda row: row[:3],
 )
 NEAR = [0x0, 0xFFF, 0xFFF000, 0xFFF000000, 0xFFF000000000, 0xFFF000000000000]
-SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 Held = Mapping[tuple[int, int], Split]
-"""Of some pictures the parent has one or two near-duplicates, maybe in different splits."""
+"""Of some images the parent has one or two near-duplicates, maybe in different splits."""
 
 
-def text(picture: int, variant: int) -> str:
-    return f"{picture}.{variant}|{NEAR[picture] ^ (1 << variant):x}"
+def text(image: int, variant: int) -> str:
+    return f"{image}.{variant}|{NEAR[image] ^ (1 << variant):x}"
 
 
 def items(given_rows: Sequence[Row]) -> list[Accepted]:
@@ -266,9 +266,9 @@ def parent_of(held: Held, store: SnapshotStore, example: Make) -> str:
     base: list[tuple[str, str, Split]] = [
         (f"{label} {split}", label, split)
         for label in ("rust", "healthy")
-        for split in ("train", "val", "anchor")
+        for split in ("train", "val", "test")
     ]
-    base += [(text(picture, 8 + side), "rust", split) for (picture, side), split in held.items()]
+    base += [(text(image, 8 + side), "rust", split) for (image, side), split in held.items()]
     made = [example(name, label, split=split) for name, label, split in base]
     return store.write(made, recipe="leaves", policy="stop", parent=None, at=AT).id
 
@@ -304,7 +304,7 @@ def test_growing_keeps_its_promises(
         before = {canonical_row(row) for row in parent.rows()}
         assert before <= {canonical_row(row) for row in after}
 
-        # Anchor did not grow, and no new row resembles one on the other side of train.
+        # Test did not grow, and no new row resembles one on the other side of train.
         new = [row for row in after if canonical_row(row) not in before]
         assert {row.split for row in new} <= {"train", "val", "fresh"}
         sides = [(near(row), row.split == "train") for row in after]

@@ -25,7 +25,7 @@ def test_other_bytes_of_a_row_in_train_relabel_it(
     assert (row.split, row.origin, row.labels["disease"]) == ("train", "feedback/f1", "healthy")
 
 
-@pytest.mark.parametrize("split", ["val", "anchor"])
+@pytest.mark.parametrize("split", ["val", "test"])
 def test_other_bytes_of_what_is_held_back_are_left_out(grown: Grow, write: Any, split: str) -> None:
     growth = grown([said(f"rust {split} 1\n", "healthy", "f1")])
     assert (growth.snapshot, growth.taken) == (write(), ())

@@ -46,7 +46,7 @@ def test_what_is_sound_is_kept_whole(
 ) -> None:
     heard: list[int] = []
     intake = taken(source(crowd), progress=heard.append)
-    assert intake.snapshot.splits == {"train": 20, "val": 6, "anchor": 6}
+    assert intake.snapshot.splits == {"train": 20, "val": 6, "test": 6}
     assert (intake.findings, intake.excluded, intake.relabelled) == ((), {}, {})
     assert heard == list(range(1, 65))
     store.open(intake.snapshot.id).verify()
@@ -55,7 +55,7 @@ def test_what_is_sound_is_kept_whole(
 def test_what_the_policy_refuses_leaves_no_snapshot(
     taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
-    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
     with pytest.raises(DataRefused) as raised:
         taken(source([*crowd, copy]))
     assert len(raised.value.lines) == 1
@@ -65,7 +65,7 @@ def test_what_the_policy_refuses_leaves_no_snapshot(
 def test_what_the_policy_drops_is_not_in_the_snapshot(
     taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
-    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
     intake = taken(source([*crowd, copy]), policy="drop")
     assert set(intake.excluded) == {"rust train 3.txt"}
     assert [finding.kind for finding in intake.findings] == ["leak"]
@@ -90,7 +90,7 @@ def test_a_class_that_the_policy_empties_is_refused(
     taken: Take, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     """Five disputed leaves are enough to count, and none of them survives being dropped."""
-    held = [example(f"{split} p", "phoma", split=split) for split in ("val", "anchor")]
+    held = [example(f"{split} p", "phoma", split=split) for split in ("val", "test")]
     sides = [
         example(f"leaf {n}" + " " * blank, label, split="train", origin=f"{n}-{label}.txt")
         for n in range(5)
@@ -104,7 +104,7 @@ def test_a_class_that_the_policy_empties_is_refused(
 
 def test_unsplit_examples_are_split(taken: Take, source: Listed, example: Make) -> None:
     leaves = [example(f"leaf {n}", "ab"[n % 2]) for n in range(100)]
-    assert set(taken(source(leaves)).snapshot.splits) == {"train", "val", "anchor"}
+    assert set(taken(source(leaves)).snapshot.splits) == {"train", "val", "test"}
 
 
 class Shifting:
@@ -139,7 +139,7 @@ def test_a_source_that_changes_between_readings_is_refused(
 def test_the_same_data_again_is_read_once_and_writes_nothing(
     taken: Take, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
-    copy = example("rust train 3 ", "rust", split="anchor", origin="copy.txt")
+    copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
     first = taken(Shifting([*crowd, copy], [*crowd, copy]), policy="drop")
     before = store.root.stat().st_mtime_ns
     heard: list[int] = []
@@ -161,7 +161,7 @@ def test_data_that_comes_from_elsewhere_is_another_snapshot(
         taken(Shifting([*moved[:-1], crowd[-1]], moved))
 
 
-def picture(seed: int, format: str = "PNG") -> bytes:
+def image(seed: int, format: str = "PNG") -> bytes:
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -175,11 +175,11 @@ def leaves(tmp_path: Path) -> Path:
     for label in ("healthy", "rust"):
         (root / label).mkdir(parents=True)
         for number in range(20):
-            (root / label / f"{number:02}.png").write_bytes(picture(number + 50 * (label > "i")))
+            (root / label / f"{number:02}.png").write_bytes(image(number + 50 * (label > "i")))
     return root
 
 
-def test_pictures_in_folders_become_a_snapshot(
+def test_images_in_folders_become_a_snapshot(
     taken: Take, store: SnapshotStore, leaves: Path
 ) -> None:
     codec = ImageCodec.from_config(SMALL)
@@ -191,9 +191,9 @@ def test_pictures_in_folders_become_a_snapshot(
 
 def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
     codec = ImageCodec.from_config(SMALL)
-    (leaves / "rust" / "truncated.png").write_bytes(picture(99)[:200])
-    (leaves / "rust" / "same.bmp").write_bytes(picture(51, "BMP"))
-    (leaves / "rust" / "disputed.png").write_bytes(picture(2))
+    (leaves / "rust" / "truncated.png").write_bytes(image(99)[:200])
+    (leaves / "rust" / "same.bmp").write_bytes(image(51, "BMP"))
+    (leaves / "rust" / "disputed.png").write_bytes(image(2))
     with pytest.raises(DataRefused) as raised:
         taken(FolderSource(leaves, "disease"), codec=codec)
     assert [line.rpartition(" ")[2] for line in raised.value.lines] == [
@@ -209,10 +209,10 @@ def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
 def test_a_kept_test_is_in_the_snapshot_as_the_source_gave_it(
     taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
-    twice = example("rust anchor 1 ", "healthy", split="anchor", origin="twice.txt")
-    learnt = example("rust anchor 1  ", "healthy", split="train", origin="learnt.txt")
+    twice = example("rust test 1 ", "healthy", split="test", origin="twice.txt")
+    learnt = example("rust test 1  ", "healthy", split="train", origin="learnt.txt")
     rows = [*crowd, twice, learnt]
-    kept = taken(source(rows), policy="majority", keep_anchor=True)
+    kept = taken(source(rows), policy="majority", keep_test=True)
     assert set(kept.excluded) == {"learnt.txt"}
-    held = {(row.id, row.labels["disease"]) for row in store.open(kept.snapshot.id).rows("anchor")}
-    assert held == {(row.id, row.labels["disease"]) for row in rows if row.split == "anchor"}
+    held = {(row.id, row.labels["disease"]) for row in store.open(kept.snapshot.id).rows("test")}
+    assert held == {(row.id, row.labels["disease"]) for row in rows if row.split == "test"}

@@ -23,8 +23,8 @@ ODD_CAMERA = Camera(light=0.8, blur=1.3, tint=(1.1, 1.0, 0.9), season=0.4, scale
 
 
 def mean_feature(name: str, camera: Camera) -> float:
-    pictures = (paint(label, seed, camera=camera) for label in CLASSES for seed in range(6))
-    return float(np.mean([CODEC.features(CODEC.read(encode_bitmap(p)))[name] for p in pictures]))
+    images = (paint(label, seed, camera=camera) for label in CLASSES for seed in range(6))
+    return float(np.mean([CODEC.features(CODEC.read(encode_bitmap(p)))[name] for p in images]))
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_a_longer_sample_begins_with_a_shorter_one() -> None:
             found.setdefault(str(example.split), []).append(example.id)
         return found
 
-    short = by_split(Sample(train=7, val=3, anchor=4))
-    long = by_split(Sample(train=11, val=6, anchor=9))
+    short = by_split(Sample(train=7, val=3, test=4))
+    long = by_split(Sample(train=11, val=6, test=9))
     for split, ids in short.items():
         assert long[split][: len(ids)] == ids
-    assert by_split(Sample(seed=1, train=7, val=0, anchor=0))["train"] != short["train"]
+    assert by_split(Sample(seed=1, train=7, val=0, test=0))["train"] != short["train"]
 
 
 def test_examples_are_balanced_and_say_where_they_come_from() -> None:
-    found = list(examples(Sample(train=20, val=10, anchor=5)))
+    found = list(examples(Sample(train=20, val=10, test=5)))
     assert Counter((e.split, e.labels["disease"]) for e in found) == {
         (split, label): count
-        for split, count in (("train", 4), ("val", 2), ("anchor", 1))
+        for split, count in (("train", 4), ("val", 2), ("test", 1))
         for label in CLASSES
     }
     assert len({e.id for e in found}) == 35
@@ -127,7 +127,7 @@ def test_each_knob_moves_its_feature(camera: Camera, feature: str, rises: bool) 
 
 
 def test_knobs_keep_the_scene() -> None:
-    # The scene's dice do not depend on the camera: a dimmed picture is the same picture, darker.
+    # The scene's dice do not depend on the camera: a dimmed image is the same image, darker.
     plain, dim = paint("phoma", 5), paint("phoma", 5, camera=Camera(light=0.5))
     inside = (plain > 20) & (plain < 235)
     ratio = dim[inside].astype(float) / plain[inside]
@@ -135,13 +135,13 @@ def test_knobs_keep_the_scene() -> None:
 
 
 def test_no_near_duplicates() -> None:
-    sample = examples(Sample(train=120, val=0, anchor=0))
+    sample = examples(Sample(train=120, val=0, test=0))
     hashes = [CODEC.fingerprint(example.payload).near for example in sample]
     assert min((a ^ b).bit_count() for a, b in combinations(hashes, 2)) > 6
 
 
 def test_mean_colours_do_not_tell_the_disease() -> None:
-    sample = Sample(train=600, val=0, anchor=300)
+    sample = Sample(train=600, val=0, test=300)
     rows, labels = [], []
     for example in examples(sample):
         rows.append(list(CODEC.features(CODEC.read(example.payload)).values()))
@@ -156,7 +156,7 @@ def linear_accuracy(
 ) -> float:
     """Held-out accuracy of multinomial logistic regression, by plain gradient descent."""
     spread = rows[:train].std(axis=0)
-    # Aspect is the same in every picture.
+    # Aspect is the same in every image.
     useful = spread > 1e-9
     scaled = (rows - rows[:train].mean(axis=0))[:, useful] / spread[useful]
     scaled = np.hstack([scaled, np.ones((len(rows), 1))])
@@ -170,6 +170,6 @@ def linear_accuracy(
     return float(((scaled[train:] @ weights).argmax(axis=1) == labels[train:]).mean())
 
 
-def test_pictures_come_one_at_a_time() -> None:
+def test_images_come_one_at_a_time() -> None:
     endless = examples(Sample(train=10**12))
     assert len(list(islice(endless, 3))) == 3

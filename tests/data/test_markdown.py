@@ -22,14 +22,14 @@ def test_the_figures_of_a_snapshot(
     assert head == (
         "# Data of leaves\n\n"
         f"Snapshot `{snapshot.id[:12]}`, 33 examples, policy stop.\n\n"
-        "| source | train | val | anchor | all |\n"
+        "| source | train | val | test | all |\n"
         "|---|---:|---:|---:|---:|\n"
         "| list | 20 (95.2%) | 6 (100.0%) | 6 (100.0%) | 32 (97.0%) |\n"
         "| user\\_rows | 1 (4.8%) | 0 (0.0%) | 0 (0.0%) | 1 (3.0%) |\n"
         "| all | 21 (63.6%) | 6 (18.2%) | 6 (18.2%) | 33 |\n"
         "\n"
         "## disease\n\n"
-        "| label | train | val | anchor | all |\n"
+        "| label | train | val | test | all |\n"
         "|---|---:|---:|---:|---:|\n"
         "| healthy | 10 (47.6%) | 3 (50.0%) | 3 (50.0%) | 16 (48.5%) |\n"
         "| rust | 11 (52.4%) | 3 (50.0%) | 3 (50.0%) | 17 (51.5%) |\n"
@@ -58,10 +58,10 @@ def test_a_long_text_is_cut(store: SnapshotStore, write: Write, example: Make) -
 def test_what_is_no_text_is_not_shown(
     store: SnapshotStore, write: Write, crowd: list[Example], example: Make
 ) -> None:
-    pictures = [b"\x89PNG", b"\xff\xd8", b"BM\0\0", b"\x89PNG2"]
+    images = [b"\x89PNG", b"\xff\xd8", b"BM\0\0", b"\x89PNG2"]
     rows = [
         replace(example(payload, split="train", origin=f"{n}"), source="folder")
-        for n, payload in enumerate(pictures)
+        for n, payload in enumerate(images)
     ]
     found = markdown(store.open(write([*rows, *crowd]).id))
     assert "Samples of list" in found

@@ -47,7 +47,7 @@ def test_every_node_is_an_example_with_its_mask(tmp_path: Path) -> None:
     assert [(row.split, dict(row.labels)) for row in found] == [
         ("train", {"topic": "mills"}),
         ("val", {"topic": "rivers"}),
-        ("anchor", {"topic": "rivers"}),
+        ("test", {"topic": "rivers"}),
         ("train", {}),
     ]
     assert found[3].origin == "g.npz node 3"

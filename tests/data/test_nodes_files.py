@@ -42,7 +42,7 @@ def test_the_originals_split_goes_by_the_order_of_lines(tmp_path: Path) -> None:
     assert splits[:140] == ["train"] * 140
     assert splits[140:200] == ["context"] * 60
     assert splits[200:500] == ["val"] * 300
-    assert splits[500:1500] == ["anchor"] * 1000
+    assert splits[500:1500] == ["test"] * 1000
     assert splits[1500:] == ["context"] * 100
     assert {row.split for row in found if not row.labels} == {"train"}
     with pytest.raises(DataError, match="takes 1,500 nodes; there are 1,499"):

@@ -70,8 +70,8 @@ def test_the_published_files_become_a_snapshot(
     assert set(taken.snapshot.labels["topic"]) == set(NAMES)
     if split == "original":
         labelled = Counter(row.split for row in found if row.labels)
-        assert labelled == {"train": 140, "val": 300, "anchor": 1000}
-        assert taken.snapshot.splits == {"train": 1408, "val": 300, "anchor": 1000}
+        assert labelled == {"train": 140, "val": 300, "test": 1000}
+        assert taken.snapshot.splits == {"train": 1408, "val": 300, "test": 1000}
 
 
 def test_the_planetoid_arrays_become_a_snapshot(tmp_path: Path, at: datetime) -> None:
@@ -81,9 +81,9 @@ def test_the_planetoid_arrays_become_a_snapshot(tmp_path: Path, at: datetime) ->
     assert Counter(row.split for row in found if row.labels) == {
         "train": 140,
         "val": 500,
-        "anchor": 1000,
+        "test": 1000,
     }
     # Twenty of each class is how the Planetoid split was made: the names are not turned round.
     assert set(Counter(row.labels["topic"] for row in found[:140]).values()) == {20}
     taken = intake(source, tmp_path, at)
-    assert taken.snapshot.splits == {"train": 1208, "val": 500, "anchor": 1000}
+    assert taken.snapshot.splits == {"train": 1208, "val": 500, "test": 1000}

@@ -77,7 +77,7 @@ def test_given_splits_are_kept_and_a_node_without_label_is_context(tmp_path: Pat
     found = source(tmp_path, nodes, "source,target\n", words="words", split="part").examples()
     assert [(row.split, dict(row.labels)) for row in found] == [
         ("train", {"topic": "x"}),
-        ("anchor", {"topic": "y"}),
+        ("test", {"topic": "y"}),
         (None, {"topic": "x"}),
         ("train", {}),
     ]

@@ -33,7 +33,7 @@ from tidemill.recipes.cora.sample.citations import (
 )
 from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
 
-SMALL = Citations(3, train=100, val=40, anchor=60)
+SMALL = Citations(3, train=100, val=40, test=60)
 
 
 def nodes(found: list[Example]) -> dict[str, dict[str, Any]]:
@@ -51,7 +51,7 @@ def test_the_sample_is_the_same_on_every_machine() -> None:
 
 def test_papers_come_split_by_split_and_topics_in_turn() -> None:
     found = list(examples(SMALL))
-    assert Counter(row.split for row in found) == {"train": 100, "val": 40, "anchor": 60}
+    assert Counter(row.split for row in found) == {"train": 100, "val": 40, "test": 60}
     assert [row.labels["topic"] for row in found[:5]] == list(TOPICS)
     assert len({row.origin for row in found}) == len(CitationSource(SMALL)) == len(found)
     assert found == list(CitationSource(SMALL).examples())

@@ -40,11 +40,11 @@ def test_rows_come_by_split_and_then_in_canonical_order(
     order = [(one.split, one.id) for one in opened.rows(payloads=False)]
     assert order == [
         (split, id)
-        for split in ("train", "val", "anchor")
+        for split in ("train", "val", "test")
         for id in sorted(one.id for one in crowd if one.split == split)
     ]
     assert [one.id for one in opened.rows("val")] == [id for split, id in order if split == "val"]
-    assert [opened.count(split) for split in (None, "train", "anchor", "fresh")] == [32, 20, 6, 0]
+    assert [opened.count(split) for split in (None, "train", "test", "fresh")] == [32, 20, 6, 0]
 
 
 def test_rows_without_payloads_are_light(store: SnapshotStore, write: Write) -> None:

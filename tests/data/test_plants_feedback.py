@@ -21,7 +21,7 @@ def parent(write: Any, example: Make) -> Snapshot:
     """Six leaves of each of three classes."""
     leaves: list[Example] = []
     for name in ("Bean___rust", "Vine___healthy", "Vine___rust"):
-        for split in ("train", "train", "train", "train", "val", "anchor"):
+        for split in ("train", "train", "train", "train", "val", "test"):
             leaf = example(f"{name} {len(leaves)}", split=split)
             leaves.append(replace(leaf, labels=plant_labels(name)))
     snapshot: Snapshot = write(leaves)

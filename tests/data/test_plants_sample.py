@@ -54,10 +54,10 @@ def test_a_class_that_nobody_paints() -> None:
 
 
 def test_every_leaf_has_three_labels_and_two_plants_share_a_disease() -> None:
-    found = list(examples(Sample(train=12, val=6, anchor=6)))
+    found = list(examples(Sample(train=12, val=6, test=6)))
     assert Counter((row.split, row.labels["class"]) for row in found) == {
         (split, name): count
-        for split, count in (("train", 2), ("val", 1), ("anchor", 1))
+        for split, count in (("train", 2), ("val", 1), ("test", 1))
         for name in CLASSES
     }
     assert all(row.labels == plant_labels(row.labels["class"]) for row in found)
@@ -68,7 +68,7 @@ def test_every_leaf_has_three_labels_and_two_plants_share_a_disease() -> None:
 
 
 def test_a_kept_sample_is_what_was_painted(tmp_path: Path) -> None:
-    sample = Sample(train=6, val=6, anchor=6, size=(32, 16))
+    sample = Sample(train=6, val=6, test=6, size=(32, 16))
     source = SampleSource(
         tmp_path, sample, kind="plants", paint=examples, labels=plant_labels, version=1
     )
@@ -120,7 +120,7 @@ def test_a_name_without_both_parts_is_refused_by_name(name: str) -> None:
 def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     for name in ("Grape___healthy", "Grape___rust", "unsorted"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "a.jpg").write_bytes(b"not even a picture")
+        (tmp_path / name / "a.jpg").write_bytes(b"not even an image")
     source = FolderSource(tmp_path, labels=plant_labels)
     with pytest.raises(DataError, match="'unsorted'"):
         len(source)

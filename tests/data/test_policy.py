@@ -20,7 +20,7 @@ Settle = Callable[..., Resolution]
 LEAF = st.tuples(
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from(["healthy", "rust"]),
-    st.sampled_from(["train", "val", "anchor", None]),
+    st.sampled_from(["train", "val", "test", None]),
 )
 
 
@@ -39,7 +39,7 @@ def faults(example: Make) -> list[Example]:
     return [
         example(b"\xff", "rust", split="train", origin="broken.txt"),
         example("rust train 1 ", "rust", split="train", origin="copy.txt"),
-        example("rust anchor 1 ", "rust", split="train", origin="leaked.txt"),
+        example("rust test 1 ", "rust", split="train", origin="leaked.txt"),
         example("rust train 2 ", "healthy", split="train", origin="disputed.txt"),
     ]
 
@@ -76,11 +76,11 @@ def test_keep_leaves_out_only_what_cannot_be_read(settle: Settle, faults: list[E
     assert set(settle("keep", *faults).excluded) == {"broken.txt"}
 
 
-def test_a_leak_keeps_anchor_over_val_over_train(settle: Settle, example: Make) -> None:
+def test_a_leak_keeps_test_over_val_over_train(settle: Settle, example: Make) -> None:
     in_val = example("rust train 1 ", split="val", origin="val.txt")
-    in_anchor = example("rust train 1  ", split="anchor", origin="anchor.txt")
+    in_test = example("rust train 1  ", split="test", origin="test.txt")
     assert set(settle("drop", in_val).excluded) == {"rust train 1.txt"}
-    assert set(settle("drop", in_val, in_anchor).excluded) == {"rust train 1.txt", "val.txt"}
+    assert set(settle("drop", in_val, in_test).excluded) == {"rust train 1.txt", "val.txt"}
 
 
 def test_a_majority_keeps_one_file_under_the_commonest_label(settle: Settle, example: Make) -> None:
@@ -99,7 +99,7 @@ def test_a_majority_keeps_what_was_held_back(settle: Settle, example: Make) -> N
         "majority",
         example("leaf", "rust", split="train", origin="1.txt"),
         example("leaf ", "rust", split="train", origin="2.txt"),
-        example("leaf  ", "healthy", split="anchor", origin="3.txt"),
+        example("leaf  ", "healthy", split="test", origin="3.txt"),
     )
     assert set(found.excluded) == {"1.txt", "2.txt"}
     assert found.relabelled == {"3.txt": {"disease": "rust"}}
@@ -130,13 +130,13 @@ def test_no_policy_waives_a_small_class(settle: Settle, example: Make, policy: s
 def tested(example: Make) -> list[Example]:
     """A test that repeats and contradicts itself and what is learnt; two rows beside it do so."""
     return [
-        example("leaf", "rust", split="anchor", origin="1.txt"),
-        example("leaf ", "healthy", split="anchor", origin="2.txt"),
+        example("leaf", "rust", split="test", origin="1.txt"),
+        example("leaf ", "healthy", split="test", origin="2.txt"),
         example("leaf  ", "healthy", split="train", origin="3.txt"),
         example("leaf   ", "healthy", split="val", origin="4.txt"),
-        example("twig", "rust", split="anchor", origin="5.txt"),
-        example("twig ", "rust", split="anchor", origin="6.txt"),
-        example("stem", "rust", split="anchor", origin="7.txt"),
+        example("twig", "rust", split="test", origin="5.txt"),
+        example("twig ", "rust", split="test", origin="6.txt"),
+        example("stem", "rust", split="test", origin="7.txt"),
         example("stem ", "rust", origin="8.txt"),
         example("bark", "rust", split="train", origin="9.txt"),
         example("bark ", "healthy", split="train", origin="10.txt"),
@@ -146,7 +146,7 @@ def tested(example: Make) -> list[Example]:
 
 @pytest.mark.parametrize("policy", ["drop", "majority", "keep"])
 def test_a_given_test_stays_as_it_is(settle: Settle, tested: list[Example], policy: str) -> None:
-    found = settle(policy, *tested, keep_anchor=True)
+    found = settle(policy, *tested, keep_test=True)
     elsewhere = {
         "drop": {"9.txt", "10.txt", "11.txt"},
         "majority": {"10.txt", "11.txt"},
@@ -166,15 +166,15 @@ def test_without_being_kept_a_test_is_settled_as_the_rest(
 
 def test_a_kept_test_is_no_pardon(settle: Settle, tested: list[Example], example: Make) -> None:
     with pytest.raises(DataRefused):
-        settle("stop", *tested, keep_anchor=True)
-    broken = example(b"\xff", "rust", split="anchor", origin="broken.txt")
-    assert set(settle("keep", broken, keep_anchor=True).excluded) == {"broken.txt"}
+        settle("stop", *tested, keep_test=True)
+    broken = example(b"\xff", "rust", split="test", origin="broken.txt")
+    assert set(settle("keep", broken, keep_test=True).excluded) == {"broken.txt"}
 
 
 def test_warnings_change_nothing(settle: Settle, example: Make) -> None:
     near = [
         example("leaf a|f0", "rust", split="train"),
-        example("leaf b|f1", "rust", split="anchor"),
+        example("leaf b|f1", "rust", split="test"),
     ]
     assert settle("stop", *near) == Resolution({}, {})
 
@@ -202,6 +202,6 @@ def test_what_is_settled_stays_settled(
     ]
     again = find(inspect(left, codec))
     assert {one.kind for one in again} <= {"too_few", "near_duplicate"}
-    held_back = {one.payload.strip() for one in given if one.split == "anchor"}
+    held_back = {one.payload.strip() for one in given if one.split == "test"}
     learnt = {one.payload.strip() for one in left if one.split in ("val", "train")}
     assert not held_back & learnt

@@ -41,7 +41,7 @@ def intake(folder: Path, root: Path, at: datetime, policy: str = "stop") -> Inta
 def test_the_real_leaves_pass_and_keep_their_splits(tmp_path: Path, at: datetime) -> None:
     first = intake(COFFEE, tmp_path / "a", at)
     assert first.snapshot.rows == 1685
-    assert first.snapshot.splits == {"train": 1180, "val": 253, "anchor": 252}
+    assert first.snapshot.splits == {"train": 1180, "val": 253, "test": 252}
     assert first.snapshot.labels == {"disease": ("cercospora", "healthy", "miner", "phoma", "rust")}
     assert {finding.severity for finding in first.findings} <= {"warning"}
     SnapshotStore(tmp_path / "a").open(first.snapshot.id).verify()
@@ -68,4 +68,4 @@ def test_each_planted_fault_is_one_error(tmp_path: Path, at: datetime) -> None:
         "[undecodable]",
     ]
     kept = intake(folder, tmp_path / "a", at, "drop").snapshot
-    assert kept.splits == {"train": 1178, "val": 253, "anchor": 253}
+    assert kept.splits == {"train": 1178, "val": 253, "test": 253}

@@ -61,12 +61,12 @@ def test_the_leaks_of_the_original_s_splits() -> None:
         "label",
         Part(CsvRows(folder / "train.csv"), "train"),
         Part(CsvRows(folder / "eval.csv"), "val"),
-        Part(CsvRows(folder / "test.csv"), "anchor"),
+        Part(CsvRows(folder / "test.csv"), "test"),
     )
     assert repeats(looked_at(source)).shared == (
         Shared(("train", "val"), 78),
-        Shared(("train", "anchor"), 92),
-        Shared(("val", "anchor"), 14),
+        Shared(("train", "test"), 92),
+        Shared(("val", "test"), 14),
     )
 
 
@@ -86,14 +86,14 @@ def yes_no(name: str, column: str, train: str, *, one: str = "yes") -> RowSource
     labels = {"answer": LabelColumn("label", {"1": one, "0": other})}
     parts = [Part(CsvRows(ETHICS / train), "train")]
     if name != "commonsense":
-        parts.append(Part(CsvRows(ETHICS / train.replace("train", "test")), "anchor"))
+        parts.append(Part(CsvRows(ETHICS / train.replace("train", "test")), "test"))
     return RowSource(name, parts, TextColumn(column), labels)
 
 
 def test_the_merged_questions_are_checked_in_seconds() -> None:
     short = RowSource(
         "commonsense_test",
-        [Part(CsvRows(ETHICS / "cm_test.csv"), "anchor")],
+        [Part(CsvRows(ETHICS / "cm_test.csv"), "test")],
         TextColumn("input"),
         {"answer": LabelColumn("label", {"1": "no", "0": "yes"})},
         where={"is_short": "True"},

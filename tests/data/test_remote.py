@@ -251,7 +251,7 @@ def test_what_is_too_large_is_not_taken(shelf: str, tmp_path: Path) -> None:
     fetched(RemoteFile(f"{shelf}/rows.csv", tmp_path, limit=len(ROWS)))
 
 
-def test_an_archive_of_pictures_has_a_limit_of_its_own(
+def test_an_archive_of_images_has_a_limit_of_its_own(
     shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert archive.LIMIT > 10 * 10**9 > remote.LIMIT

@@ -35,20 +35,20 @@ def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make
     rows = [
         example("leaf", split="train", origin="0"),
         example("leaf ", split="train", origin="1"),
-        example("leaf  ", split="anchor", origin="2"),
-        example("leaf   ", split="anchor", origin="3"),
+        example("leaf  ", split="test", origin="2"),
+        example("leaf   ", split="test", origin="3"),
         example("twig", split="val", origin="4"),
-        example("twig ", split="anchor", origin="5"),
+        example("twig ", split="test", origin="5"),
         example("stem", origin="6"),
         example("stem ", split="train", origin="7"),
     ]
     found = count(*rows)
     assert found.rows == 5
-    assert found.shared == (Shared(("train", "anchor"), 1), Shared(("val", "anchor"), 1))
+    assert found.shared == (Shared(("train", "test"), 1), Shared(("val", "test"), 1))
     assert found.lines() == (
         "Rows whose content occurred before: 5, 5 with the same label and 0 with another.",
-        "Different contents in both train and anchor: 1.",
-        "Different contents in both val and anchor: 1.",
+        "Different contents in both train and test: 1.",
+        "Different contents in both val and test: 1.",
     )
 
 

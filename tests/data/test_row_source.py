@@ -42,12 +42,12 @@ def test_several_targets_and_files_keep_their_order(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_text(f"text,kind,mood\n{name},k,m\n", encoding="utf-8")
     given = RowSource(
         "two",
-        [Part(CsvRows(tmp_path / "b.csv"), "anchor"), Part(CsvRows(tmp_path / "a.csv"))],
+        [Part(CsvRows(tmp_path / "b.csv"), "test"), Part(CsvRows(tmp_path / "a.csv"))],
         TextColumn("text"),
         {"kind": LabelColumn("kind"), "mood": LabelColumn("mood")},
     )
     first, second = given.examples()
-    assert (first.payload, first.split) == (b"b", "anchor")
+    assert (first.payload, first.split) == (b"b", "test")
     assert (second.payload, second.split) == (b"a", None)
     assert second.labels == {"kind": "k", "mood": "m"}
     assert len(given) == 2

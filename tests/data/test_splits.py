@@ -31,7 +31,7 @@ def shares(assigned: Mapping[str, Split]) -> dict[str, float]:
 
 def test_the_hash_gives_seventy_fifteen_fifteen(assigned: Assign, many: list[Example]) -> None:
     found = shares(assigned(many))
-    assert found == pytest.approx({"train": 0.70, "val": 0.15, "anchor": 0.15}, abs=0.035)
+    assert found == pytest.approx({"train": 0.70, "val": 0.15, "test": 0.15}, abs=0.035)
 
 
 def test_the_hash_is_fixed_for_ever() -> None:
@@ -43,8 +43,8 @@ def test_the_hash_is_fixed_for_ever() -> None:
         "val",
         "train",
         "train",
-        "anchor",
-        "anchor",
+        "test",
+        "test",
         "train",
     ]
 
@@ -75,11 +75,11 @@ def test_a_missing_val_is_hashed_out_of_train(
     assigned: Assign, many: list[Example], example: Make
 ) -> None:
     given = [
-        example(one.payload, split="anchor" if number % 5 == 0 else "train")
+        example(one.payload, split="test" if number % 5 == 0 else "train")
         for number, one in enumerate(many)
     ]
     found = assigned(given)
-    assert all(found[one.origin] == "anchor" for one in given if one.split == "anchor")
+    assert all(found[one.origin] == "test" for one in given if one.split == "test")
     out_of_train = Counter(found[one.origin] for one in given if one.split == "train")
     assert set(out_of_train) == {"train", "val"}
     assert out_of_train["val"] / 800 == pytest.approx(0.15, abs=0.035)
@@ -88,7 +88,7 @@ def test_a_missing_val_is_hashed_out_of_train(
 
 
 def test_val_is_hashed_out_in_whole_groups(assigned: Assign, example: Make) -> None:
-    held = example("held", split="anchor")
+    held = example("held", split="test")
     for number in range(40):
         pair = [example(f"{number} {n}|{n:x}", split="train") for n in range(2)]
         found = assigned([held, *pair])
@@ -104,7 +104,7 @@ def test_an_unsplit_example_goes_where_its_group_in_train_goes(
             [
                 example(f"given {number}|1", split="train", origin="given"),
                 example(f"new {number}|3", origin="new"),
-                example("far away|ffff", split="anchor"),
+                example("far away|ffff", split="test"),
             ]
         )
         assert found["new"] == found["given"]
@@ -118,20 +118,20 @@ def test_train_alone_is_split_as_if_nothing_was_given(
     assert assigned([example(one.payload, split="train") for one in many]) == assigned(many)
 
 
-def test_a_given_anchor_gets_nothing_by_its_hash(
+def test_a_given_test_gets_nothing_by_its_hash(
     assigned: Assign, many: list[Example], example: Make
 ) -> None:
     alone = assigned(many)
     for more in ([], [example("looked at", split="val")]):
-        found = dict(assigned([*many, example("judged", split="anchor"), *more]))
-        assert found.pop("judged.txt") == "anchor"
+        found = dict(assigned([*many, example("judged", split="test"), *more]))
+        assert found.pop("judged.txt") == "test"
         found = {origin: split for origin, split in found.items() if origin in alone}
         assert found == {
-            origin: "train" if split == "anchor" else split for origin, split in alone.items()
+            origin: "train" if split == "test" else split for origin, split in alone.items()
         }
 
 
-def test_a_given_val_leaves_the_hash_its_anchor(
+def test_a_given_val_leaves_the_hash_its_test(
     assigned: Assign, many: list[Example], example: Make
 ) -> None:
     found = dict(assigned([*many, example("looked at", split="val")]))
@@ -146,12 +146,12 @@ def test_touching_a_held_back_group_bars_train(assigned: Assign, example: Make) 
                 example(f"new {number}|1", origin="new"),
                 example("val|3", split="val", origin="val"),
                 example("train|2", split="train", origin="train"),
-                example("anchor|0", split="anchor", origin="anchor"),
+                example("test|0", split="test", origin="test"),
             ]
         )
-        assert found["new"] == "anchor"
+        assert found["new"] == "test"
         assert found["train"] == "train"
 
 
 def test_what_cannot_be_read_has_a_split_too(assigned: Assign, example: Make) -> None:
-    assert assigned([example(b"\xff", origin="x")])["x"] in {"train", "val", "anchor"}
+    assert assigned([example(b"\xff", origin="x")])["x"] in {"train", "val", "test"}

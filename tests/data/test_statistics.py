@@ -24,10 +24,10 @@ def test_statistics_count_every_label_in_every_split(
         "rows": 33,
         "unlabelled": 0,
         "sources": {"list": 33},
-        "slices": {"list": {"train": 21, "val": 6, "anchor": 6}},
+        "slices": {"list": {"train": 21, "val": 6, "test": 6}},
         "splits": {
             "train": {"rows": 21, "labels": {"disease": {"healthy": 10, "phoma": 1, "rust": 10}}},
             "val": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},
-            "anchor": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},
+            "test": {"rows": 6, "labels": {"disease": {"healthy": 3, "phoma": 0, "rust": 3}}},
         },
     }

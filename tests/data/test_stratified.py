@@ -30,7 +30,7 @@ def draw(codec: Any) -> Draw:
 
 
 def held_back(rows: Sequence[Example]) -> set[str]:
-    return {row.origin for row in rows if row.split == "anchor"}
+    return {row.origin for row in rows if row.split == "test"}
 
 
 def test_every_label_has_its_share_in_the_test(draw: Draw, rows: list[Example]) -> None:
@@ -39,11 +39,11 @@ def test_every_label_has_its_share_in_the_test(draw: Draw, rows: list[Example]) 
     counts = Counter((row.labels["disease"], row.split) for row in given)
     assert counts == {
         ("rust", "train"): 80,
-        ("rust", "anchor"): 20,
+        ("rust", "test"): 20,
         ("healthy", "train"): 32,
-        ("healthy", "anchor"): 8,
+        ("healthy", "test"): 8,
         ("phoma", "train"): 8,
-        ("phoma", "anchor"): 2,
+        ("phoma", "test"): 2,
     }
 
 

@@ -71,13 +71,13 @@ def test_they_are_one_warning_that_counts_them(
 
 
 def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bare: Bare) -> None:
-    held = [bare("leaf 0", split="val"), bare("leaf 1", split="anchor")]
+    held = [bare("leaf 0", split="val"), bare("leaf 1", split="test")]
     findings = judged(inspect([*crowd, *held], codec))
     assert [(row.kind, row.severity, row.files) for row in findings] == [
         ("missing_label", "error", ("leaf 0.txt",)),
         ("missing_label", "error", ("leaf 1.txt",)),
     ]
-    assert findings[1].sentence == "leaf 1.txt is held back in anchor and has no label."
+    assert findings[1].sentence == "leaf 1.txt is held back in test and has no label."
 
 
 def test_no_policy_lets_one_judge(taken: Taken, crowd: list[Example], bare: Bare) -> None:
@@ -87,7 +87,7 @@ def test_no_policy_lets_one_judge(taken: Taken, crowd: list[Example], bare: Bare
     for chosen in ("drop", "majority", "keep"):
         intake = taken(rows, chosen)
         assert list(intake.excluded) == ["leaf 0.txt"]
-        assert intake.snapshot.splits == {"train": 21, "val": 6, "anchor": 6}
+        assert intake.snapshot.splits == {"train": 21, "val": 6, "test": 6}
 
 
 def test_a_label_outvotes_none_in_a_conflict(
@@ -117,10 +117,10 @@ def test_beside_them_labelled_examples_go_where_they_would_go_alone(
     beside = [*labelled, *(bare(f"stem {n}") for n in range(60))]
     together = splits.assign(inspect(beside, codec), near_distance=DISTANCE)
     assert {origin: together[origin] for origin in alone} == alone
-    assert set(alone.values()) == {"train", "val", "anchor"}
+    assert set(alone.values()) == {"train", "val", "test"}
 
 
-@pytest.mark.parametrize("split", ["val", "anchor", "fresh"])
+@pytest.mark.parametrize("split", ["val", "test", "fresh"])
 def test_a_snapshot_holds_none_back(
     store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare, split: Split
 ) -> None:

@@ -171,7 +171,7 @@ async def test_the_answers_have_the_documented_form(
 
 
 async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncClient) -> None:
-    await client.post("/predict", files={"file": b"no picture"})
+    await client.post("/predict", files={"file": b"no image"})
     text = PAGES[0].read_text(encoding="utf-8").partition("## Metrics")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.M)
     written = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}

@@ -21,7 +21,7 @@ from tidemill.domain.errors import Conflict
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Prediction
 from tidemill.engine.drain import BATCH, ROWS, Drain
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 
@@ -35,45 +35,45 @@ def circle(begin: Begin) -> Circle:
     return begin()
 
 
-def step(workshop: Workshop) -> int:
+def step(workspace: Workspace) -> int:
     """One step by a drain that was just started, as after a kill."""
-    drained = Drain(workshop).step(workshop.ledger.begin)
+    drained = Drain(workspace).step(workspace.ledger.begin)
     assert drained.faults == ()
     return drained.answers
 
 
-def counted(workshop: Workshop, kind: str = "live") -> tuple[int, list[int]]:
+def counted(workspace: Workspace, kind: str = "live") -> tuple[int, list[int]]:
     """How many rows of v1 were counted, and their counts."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         rows = unit.profiles("v1", kind=kind)
     counts = np.sum([row.counts for row in rows], axis=0).tolist() if rows else []
     return sum(row.n for row in rows), counts
 
 
-def expected(workshop: Workshop, given: list[Prediction]) -> tuple[int, list[int]]:
+def expected(workspace: Workspace, given: list[Prediction]) -> tuple[int, list[int]]:
     """What the bundle's own reference counts in these."""
-    reference = Drain(workshop).reference("v1")
+    reference = Drain(workspace).reference("v1")
     return len(given), reference.count([row.seen for row in given]).tolist()
 
 
-def kept(workshop: Workshop, given: list[Prediction]) -> int:
+def kept(workspace: Workspace, given: list[Prediction]) -> int:
     """How many of these the ledger has, without their payloads."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         found = [unit.prediction(row.id) for row in given]
     assert not any(row.payload for row in found if row)
     return sum(row is not None for row in found)
 
 
-def mark(workshop: Workshop, server: str) -> int:
-    with workshop.ledger.begin(write=False) as unit:
+def mark(workspace: Workspace, server: str) -> int:
+    with workspace.ledger.begin(write=False) as unit:
         return unit.mark(server)
 
 
-def logged(workshop: Workshop, given: list[Prediction]) -> str:
+def logged(workspace: Workspace, given: list[Prediction]) -> str:
     """These answers again, as the log of another server; returns its id."""
     server = str(uuid7())
     rows = [replace(row, id=str(uuid7()), server=server) for row in given]
-    with closing(SqliteTraffic(workshop.home / "traffic", server)) as log:
+    with closing(SqliteTraffic(workspace.home / "traffic", server)) as log:
         log.append(rows)
     return server
 
@@ -88,71 +88,71 @@ def gathered(given: Sequence[Prediction]) -> Prediction:
 
 def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(circle: Circle) -> None:
     given = circle.serve(pebbles(120, 5, 0.5))
-    assert step(circle.workshop) == 120
-    assert counted(circle.workshop) == expected(circle.workshop, given)
-    assert kept(circle.workshop, given) == 120
-    assert mark(circle.workshop, given[0].server) == 120
+    assert step(circle.workspace) == 120
+    assert counted(circle.workspace) == expected(circle.workspace, given)
+    assert kept(circle.workspace, given) == 120
+    assert mark(circle.workspace, given[0].server) == 120
 
 
 def test_draining_again_drains_nothing(circle: Circle) -> None:
     given = circle.serve(pebbles(30, 5, 0.0))
-    assert [step(circle.workshop) for _ in range(3)] == [30, 0, 0]
+    assert [step(circle.workspace) for _ in range(3)] == [30, 0, 0]
     given += circle.serve(pebbles(7, 6, 0.0))
-    assert [step(circle.workshop) for _ in range(2)] == [7, 0]
-    assert counted(circle.workshop) == expected(circle.workshop, given)
+    assert [step(circle.workspace) for _ in range(2)] == [7, 0]
+    assert counted(circle.workspace) == expected(circle.workspace, given)
 
 
 def test_of_two_drains_at_once_the_second_is_refused_and_nothing_is_doubled(
     circle: Circle,
 ) -> None:
-    workshop = circle.workshop
+    workspace = circle.workspace
     given = circle.serve(pebbles(30, 5, 0.0))
 
     @contextmanager
     def after_another() -> Iterator[UnitOfWork]:
         """Between the reading of one drain and its writing, another one does it all."""
-        assert step(workshop) == 30
-        with workshop.ledger.begin() as unit:
+        assert step(workspace) == 30
+        with workspace.ledger.begin() as unit:
             yield unit
 
     with pytest.raises(Conflict, match="drained"):
-        Drain(workshop).step(after_another)
-    assert step(workshop) == 0
-    assert counted(workshop) == expected(workshop, given)
+        Drain(workspace).step(after_another)
+    assert step(workspace) == 0
+    assert counted(workspace) == expected(workspace, given)
 
 
 def test_servers_are_drained_each_from_its_own_mark(begin: Begin) -> None:
     older, newer = begin(), begin()
-    workshop = older.workshop
+    workspace = older.workspace
     given = newer.serve(pebbles(20, 5, 0.0))
-    assert step(workshop) == 20
+    assert step(workspace) == 20
     given += older.serve(pebbles(10, 6, 0.0))
     given += newer.serve(pebbles(5, 7, 0.0))
-    assert step(workshop) == 15
-    assert counted(workshop) == expected(workshop, given)
-    assert (mark(workshop, given[0].server), mark(workshop, given[20].server)) == (25, 10)
+    assert step(workspace) == 15
+    assert counted(workspace) == expected(workspace, given)
+    assert (mark(workspace, given[0].server), mark(workspace, given[20].server)) == (25, 10)
 
 
 def test_a_step_takes_one_batch_of_each_server(circle: Circle) -> None:
     given = circle.serve(pebbles(BATCH + 5, 5, 0.0))
-    logged(circle.workshop, given[:3])
-    drain = Drain(circle.workshop)
-    done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(3)]
+    logged(circle.workspace, given[:3])
+    drain = Drain(circle.workspace)
+    done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(3)]
     assert done == [BATCH + 3, 5, 0]
-    assert counted(circle.workshop) == expected(circle.workshop, given + given[:3])
+    assert counted(circle.workspace) == expected(circle.workspace, given + given[:3])
 
 
 def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
     given = circle.serve(pebbles(30, 5, 0.0))
-    width = len(Drain(circle.workshop).reference("v1").names)
+    width = len(Drain(circle.workspace).reference("v1").names)
     assert {len(row.seen) for row in given} == {width}
     together = [gathered(given[:20]), gathered(given[20:25])]
-    logged(circle.workshop, together)
-    assert step(circle.workshop) == 30 + 2
-    rows, counts = counted(circle.workshop)
+    logged(circle.workspace, together)
+    assert step(circle.workspace) == 30 + 2
+    rows, counts = counted(circle.workspace)
     assert rows == 30 + 25
-    assert counts == expected(circle.workshop, given + given[:25])[1]
-    with circle.workshop.ledger.begin(write=False) as unit:
+    assert counts == expected(circle.workspace, given + given[:25])[1]
+    with circle.workspace.ledger.begin(write=False) as unit:
         assert unit.served("v1") == 55
 
 
@@ -160,11 +160,11 @@ def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: Circle) -
     """However long they are, so many end a batch; what is left comes with the next ones."""
     large = gathered(circle.serve(pebbles(100, 5, 0.0)))
     each = replace(large, answers=large.answers * (ROWS // 400))
-    logged(circle.workshop, [replace(each, sequence=1 + at) for at in range(10)])
-    drain = Drain(circle.workshop)
-    done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(4)]
+    logged(circle.workspace, [replace(each, sequence=1 + at) for at in range(10)])
+    drain = Drain(circle.workspace)
+    done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(4)]
     assert done == [100 + 4, 4, 2, 0]
-    assert counted(circle.workshop)[0] == 100 + 10 * 100
+    assert counted(circle.workspace)[0] == 100 + 10 * 100
 
 
 def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: Circle) -> None:
@@ -173,19 +173,19 @@ def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: Circl
     large = gathered(given)
     half = replace(large, answers=large.answers * (ROWS // 200))
     rows = [*given[:50], half, half, replace(large, answers=half.answers * 2 + large.answers), half]
-    logged(circle.workshop, [replace(row, sequence=1 + at) for at, row in enumerate(rows)])
-    drain = Drain(circle.workshop)
-    done = [drain.step(circle.workshop.ledger.begin).answers for _ in range(6)]
+    logged(circle.workspace, [replace(row, sequence=1 + at) for at, row in enumerate(rows)])
+    drain = Drain(circle.workspace)
+    done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(6)]
     assert done == [100 + 50 + 1, 1, 1, 1, 0, 0]
-    assert counted(circle.workshop)[0] == 100 + 50 + 4 * 100
+    assert counted(circle.workspace)[0] == 100 + 50 + 4 * 100
 
 
 def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:
     circle.serve(pebbles(4, 5, 0.0))
     circle.clock.advance(timedelta(minutes=1))
     circle.serve(pebbles(3, 6, 0.0))
-    step(circle.workshop)
-    with circle.workshop.ledger.begin(write=False) as unit:
+    step(circle.workspace)
+    with circle.workspace.ledger.begin(write=False) as unit:
         first, second = unit.profiles("v1")
     assert (first.n, second.n) == (4, 3)
     assert second.bucket - first.bucket == timedelta(minutes=1)
@@ -195,49 +195,49 @@ def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:
 def test_probes_are_counted_apart(circle: Circle) -> None:
     live = circle.serve(pebbles(20, 5, 0.0))
     probes = circle.serve(pebbles(6, 6, 0.0), "probe")
-    assert step(circle.workshop) == 26
-    assert counted(circle.workshop) == expected(circle.workshop, live)
-    assert counted(circle.workshop, "probe") == expected(circle.workshop, probes)
-    with circle.workshop.ledger.begin(write=False) as unit:
+    assert step(circle.workspace) == 26
+    assert counted(circle.workspace) == expected(circle.workspace, live)
+    assert counted(circle.workspace, "probe") == expected(circle.workspace, probes)
+    with circle.workspace.ledger.begin(write=False) as unit:
         assert unit.served("v1") == 20
 
 
 def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: Circle) -> None:
     given = circle.serve(pebbles(20, 5, 0.0))
-    old = logged(circle.workshop, given[:8])
-    with closing(sqlite3.connect(circle.workshop.home / "traffic" / f"{old}.sqlite")) as db:
+    old = logged(circle.workspace, given[:8])
+    with closing(sqlite3.connect(circle.workspace.home / "traffic" / f"{old}.sqlite")) as db:
         db.execute("ALTER TABLE predictions DROP COLUMN seen")
         ids = [row[0] for row in db.execute("SELECT id FROM predictions")]
-    assert step(circle.workshop) == 28
-    assert kept(circle.workshop, [replace(given[0], id=id) for id in ids]) == 8
-    assert mark(circle.workshop, old) == 8
-    assert counted(circle.workshop) == expected(circle.workshop, given)
+    assert step(circle.workspace) == 28
+    assert kept(circle.workspace, [replace(given[0], id=id) for id in ids]) == 8
+    assert mark(circle.workspace, old) == 8
+    assert counted(circle.workspace) == expected(circle.workspace, given)
 
 
 def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(
     circle: Circle,
 ) -> None:
-    workshop = circle.workshop
+    workspace = circle.workspace
     given = circle.serve(pebbles(20, 5, 0.0))
 
     @contextmanager
     def dying() -> Iterator[UnitOfWork]:
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             yield unit
             raise Died
 
     with pytest.raises(Died):
-        Drain(workshop).step(dying)
-    assert mark(workshop, given[0].server) == 0
-    assert (counted(workshop), kept(workshop, given)) == ((0, []), 0)
-    assert step(workshop) == 20
-    assert counted(workshop) == expected(workshop, given)
+        Drain(workspace).step(dying)
+    assert mark(workspace, given[0].server) == 0
+    assert (counted(workspace), kept(workspace, given)) == ((0, []), 0)
+    assert step(workspace) == 20
+    assert counted(workspace) == expected(workspace, given)
 
 
 def test_what_dies_between_two_servers_keeps_the_first(circle: Circle) -> None:
-    workshop = circle.workshop
+    workspace = circle.workspace
     given = circle.serve(pebbles(20, 5, 0.0))
-    other = logged(workshop, given[:4])
+    other = logged(workspace, given[:4])
 
     def once(begin: Callable[[], AbstractContextManager[UnitOfWork]]) -> Iterator[UnitOfWork]:
         with begin() as unit:
@@ -245,19 +245,19 @@ def test_what_dies_between_two_servers_keeps_the_first(circle: Circle) -> None:
         raise Died
 
     with pytest.raises(Died):
-        Drain(workshop).step(partial(contextmanager(once), workshop.ledger.begin))
-    assert (mark(workshop, given[0].server), mark(workshop, other)) == (20, 0)
-    assert step(workshop) == 4
-    assert counted(workshop) == expected(workshop, given + given[:4])
+        Drain(workspace).step(partial(contextmanager(once), workspace.ledger.begin))
+    assert (mark(workspace, given[0].server), mark(workspace, other)) == (20, 0)
+    assert step(workspace) == 4
+    assert counted(workspace) == expected(workspace, given + given[:4])
 
 
 def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
     circle: Circle, tmp_path: Path
 ) -> None:
     """A kill leaves the database, its write-ahead log, and maybe half a transaction in that."""
-    workshop = circle.workshop
+    workspace = circle.workspace
     given = circle.serve(pebbles(20, 5, 0.0))
-    server, folder = str(uuid7()), workshop.home / "traffic"
+    server, folder = str(uuid7()), workspace.home / "traffic"
     rows = [replace(row, id=str(uuid7()), server=server) for row in given]
     with closing(SqliteTraffic(tmp_path / "alive", server)) as log:
         log.append(rows[:12])
@@ -267,19 +267,19 @@ def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
         shutil.copy(wal.with_suffix(".sqlite"), folder)
         torn = wal.read_bytes()[: (answered + wal.stat().st_size) // 2]
         (folder / wal.name).write_bytes(torn)
-    assert step(workshop) == 20 + 12
-    assert (kept(workshop, rows[:12]), kept(workshop, rows[12:])) == (12, 0)
-    assert counted(workshop) == expected(workshop, given + rows[:12])
-    assert step(workshop) == 0
+    assert step(workspace) == 20 + 12
+    assert (kept(workspace, rows[:12]), kept(workspace, rows[12:])) == (12, 0)
+    assert counted(workspace) == expected(workspace, given + rows[:12])
+    assert step(workspace) == 0
 
 
 def test_a_damaged_log_is_said_and_named_and_holds_up_no_other(begin: Begin) -> None:
     circle, newer = begin(), begin()
-    server = logged(circle.workshop, circle.serve(pebbles(3, 5, 0.0)))
+    server = logged(circle.workspace, circle.serve(pebbles(3, 5, 0.0)))
     given = newer.serve(pebbles(8, 6, 0.0))
-    (circle.workshop.home / "traffic" / f"{server}.sqlite").write_bytes(b"no log" * 1_000)
-    drained = Drain(circle.workshop).step(circle.workshop.ledger.begin)
+    (circle.workspace.home / "traffic" / f"{server}.sqlite").write_bytes(b"no log" * 1_000)
+    drained = Drain(circle.workspace).step(circle.workspace.ledger.begin)
     [fault] = drained.faults
     assert (drained.answers, server in fault) == (3 + 8, True)
-    assert kept(circle.workshop, given) == 8
+    assert kept(circle.workspace, given) == 8
     assert server in circle.tick().fault

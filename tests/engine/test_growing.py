@@ -26,7 +26,7 @@ def test_a_recipe_whose_codec_cannot_be_made_any_more_grows(
         assert circle.tick().busy
     (cycle,) = circle.cycles()
     assert cycle.state == "snapshotted"
-    grown = circle.workshop.snapshots.open(cycle.snapshot).snapshot
-    parent = circle.workshop.snapshots.open(circle.workshop.champion().snapshot).snapshot
+    grown = circle.workspace.snapshots.open(cycle.snapshot).snapshot
+    parent = circle.workspace.snapshots.open(circle.workspace.champion().snapshot).snapshot
     assert grown.parent == parent.id
     assert grown.rows == parent.rows + len(taught)

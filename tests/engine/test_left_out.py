@@ -13,7 +13,7 @@ from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.errors import DataError
 from tidemill.domain.events import RecordedEvent
 from tidemill.domain.feedback import Feedback
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.engine.feedback_import import Pulled, pull
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -33,23 +33,23 @@ def rows(circle: Circle, tmp_path: Path) -> UserRows:
 
 
 def take(circle: Circle, rows: UserRows) -> Pulled:
-    return pull(circle.workshop, rows, circle.workshop.ledger.begin, actor="eve", size=PAGE)
+    return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
 
 
 def given(circle: Circle) -> list[Feedback]:
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(limit=None)
 
 
-def mark(circle: Circle, rows: UserRows) -> Bookmark:
-    with circle.workshop.ledger.begin(write=False) as unit:
-        return unit.bookmark(rows.bookmark)
+def mark(circle: Circle, rows: UserRows) -> ImportOffset:
+    with circle.workspace.ledger.begin(write=False) as unit:
+        return unit.import_offset(rows.import_offset)
 
 
 def pages_told(circle: Circle, rows: UserRows) -> list[RecordedEvent]:
     """The events of the pages, the oldest first."""
-    with circle.workshop.ledger.begin(write=False) as unit:
-        return unit.events(subject=rows.bookmark)[::-1]
+    with circle.workspace.ledger.begin(write=False) as unit:
+        return unit.events(subject=rows.import_offset)[::-1]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from tests.circle import Begin, Circle, pebbles
 from tests.engine import user_data
 from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.errors import Conflict, DataError, Unavailable, UsageError
-from tidemill.domain.events import RowsPulled
+from tidemill.domain.events import FeedbackImported
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.engine.feedback_import import Pulled, label_of, pull, target_of
 from tidemill.loop import feedback
@@ -43,22 +43,22 @@ def rows(circle: Circle, tmp_path: Path) -> UserRows:
 
 
 def take(circle: Circle, rows: UserRows) -> Pulled:
-    return pull(circle.workshop, rows, circle.workshop.ledger.begin, actor="eve", size=PAGE)
+    return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
 
 
 def given(circle: Circle, status: FeedbackStatus | None = None) -> list[Feedback]:
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(status=status, limit=None)
 
 
 def review(circle: Circle, policy: FeedbackPolicy = "accept_unless_suspicious") -> None:
-    with circle.workshop.ledger.begin() as unit:
+    with circle.workspace.ledger.begin() as unit:
         feedback.review(unit, policy, actor="engine", at=circle.clock.now(), limit=100)
 
 
-def mark(circle: Circle, rows: UserRows) -> Bookmark:
-    with circle.workshop.ledger.begin(write=False) as unit:
-        return unit.bookmark(rows.bookmark)
+def mark(circle: Circle, rows: UserRows) -> ImportOffset:
+    with circle.workspace.ledger.begin(write=False) as unit:
+        return unit.import_offset(rows.import_offset)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_rows_become_feedback_of_the_table(circle: Circle, rows: UserRows, tmp_p
     assert {(row.actor, row.status, row.prediction) for row in found} == {
         ("user_data", "pending", "")
     }
-    assert [circle.workshop.blobs.get(row.example) for row in found] == [
+    assert [circle.workspace.blobs.get(row.example) for row in found] == [
         stone.payload for stone in STONES[:3]
     ]
-    with circle.workshop.ledger.begin(write=False) as unit:
-        [event] = unit.events(subject=rows.bookmark)
-    assert (event.actor, event.kind, event.reason) == ("eve", "RowsPulled", "")
+    with circle.workspace.ledger.begin(write=False) as unit:
+        [event] = unit.events(subject=rows.import_offset)
+    assert (event.actor, event.kind, event.reason) == ("eve", "FeedbackImported", "")
     assert event.detail == {"rows": 3, "new": 3, "left_out": 0}
 
 
@@ -129,7 +129,7 @@ def test_pulling_again_does_nothing_new(circle: Circle, rows: UserRows, tmp_path
     assert take(circle, rows) == Pulled(6, 5)
 
 
-def test_a_bookmark_that_is_lost_doubles_nothing(
+def test_a_import_offset_that_is_lost_doubles_nothing(
     circle: Circle, rows: UserRows, tmp_path: Path
 ) -> None:
     at = circle.clock.now() - HOUR
@@ -148,10 +148,12 @@ def test_a_bookmark_that_is_lost_doubles_nothing(
         if policy:
             review(circle, policy)
         before = given(circle)
-        with circle.workshop.ledger.begin() as unit:
-            lost = Bookmark(rows.bookmark)
-            event = RowsPulled(actor="ada", subject=rows.bookmark, rows=0, new=0)
-            unit.move_bookmark(lost, expected=unit.bookmark(rows.bookmark), event=event)
+        with circle.workspace.ledger.begin() as unit:
+            lost = ImportOffset(rows.import_offset)
+            event = FeedbackImported(actor="ada", subject=rows.import_offset, rows=0, new=0)
+            unit.move_import_offset(
+                lost, expected=unit.import_offset(rows.import_offset), event=event
+            )
         assert take(circle, rows) == Pulled(len(minds), 0)
         assert given(circle) == before
 
@@ -206,7 +208,7 @@ def test_what_is_said_again_after_it_was_turned_down_is_new(
         tmp_path, user_data.said(STONES[:1] * 3, circle.clock.now() - HOUR, apart=SECOND)
     )
     assert take(circle, rows) == Pulled(3, 1)
-    with circle.workshop.ledger.begin() as unit:
+    with circle.workspace.ledger.begin() as unit:
         now = circle.clock.now()
         feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
     assert take(circle, rows) == Pulled(1, 0), "a repeat that was read before is none later"
@@ -223,7 +225,7 @@ def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:1], now))
     take(circle, rows)
-    with circle.workshop.ledger.begin() as unit:
+    with circle.workspace.ledger.begin() as unit:
         feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
     assert take(circle, rows) == Pulled(1, 0)
     assert [row.status for row in given(circle)] == ["rejected"]
@@ -247,7 +249,7 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
     circle: Circle, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
-    ledger, opened = circle.workshop.ledger, []
+    ledger, opened = circle.workspace.ledger, []
 
     @contextmanager
     def mortal() -> Iterator[UnitOfWork]:
@@ -258,8 +260,8 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
                 raise Killed
 
     with pytest.raises(Killed):
-        pull(circle.workshop, rows, mortal, actor="eve", size=PAGE)
-    assert len(given(circle)) == PAGE, "the second page went with its bookmark"
+        pull(circle.workspace, rows, mortal, actor="eve", size=PAGE)
+    assert len(given(circle)) == PAGE, "the second page went with its import offset"
     assert mark(circle, rows).reached is None
     assert take(circle, rows) == Pulled(len(STONES) - PAGE + 1, len(STONES) - PAGE)
     assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
@@ -281,8 +283,8 @@ def test_a_row_that_lacks_something_is_left_out_and_said(
     found = take(circle, rows)
     assert (found.new, found.left_out, len(found.reasons)) == (3, 1, 1)
     assert fault in found.reasons[0]
-    with circle.workshop.ledger.begin(write=False) as unit:
-        [event] = unit.events(subject=rows.bookmark)
+    with circle.workspace.ledger.begin(write=False) as unit:
+        [event] = unit.events(subject=rows.import_offset)
     assert (event.reason, event.detail["left_out"]) == (found.reasons[0], 1)
 
 
@@ -313,7 +315,7 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
     circle: Circle, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES[:9], circle.clock.now() - HOUR))
-    ledger = circle.workshop.ledger
+    ledger = circle.workspace.ledger
     inner: list[Pulled] = []
 
     @contextmanager
@@ -324,7 +326,7 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
             yield unit
 
     with pytest.raises(Conflict, match="went on"):
-        pull(circle.workshop, rows, overtaken, actor="eve", size=PAGE)
+        pull(circle.workspace, rows, overtaken, actor="eve", size=PAGE)
     assert inner == [Pulled(9, 9)]
     assert len(given(circle)) == 9
 

@@ -15,7 +15,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.engine.schedule import AGAIN
 from tidemill.loop.schedule import following
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import standing
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -45,7 +45,7 @@ def at(circle: Circle, moment: datetime) -> None:
 
 
 def status(circle: Circle) -> str:
-    return standing(circle.workshop, WEEKLY).schedule
+    return standing(circle.workspace, WEEKLY).schedule
 
 
 def test_new_user_rows_become_a_cycle_that_waits_for_approval(
@@ -67,7 +67,7 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
         cycle.cause
         == f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has 300 new feedback labels."
     )
-    assert circle.workshop.champion().id == "v1"
+    assert circle.workspace.champion().id == "v1"
 
 
 def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: Begin, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_engine_that_was_gone_for_three_weeks_holds_one_round(
     begins = monday(circle)
     at(circle, begins + 3 * WEEK + 5 * HOUR)
     circle.settle()
-    assert (circle.kinds("RoundPassed"), circle.kinds("RowsPulled")) == (1, 1)
+    assert (circle.kinds("RoundPassed"), circle.kinds("FeedbackImported")) == (1, 1)
     assert f"round begins at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
 
 
@@ -175,7 +175,7 @@ def test_a_round_without_a_database_asks_none(
     circle = weekly()
     at(circle, monday(circle))
     assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
-    assert circle.kinds("RowsPulled") == 0
+    assert circle.kinds("FeedbackImported") == 0
 
 
 def test_without_a_schedule_no_database_is_read(
@@ -185,15 +185,15 @@ def test_without_a_schedule_no_database_is_read(
     circle = weekly("trigger.schedule=never")
     at(circle, monday(circle) + HOUR)
     assert [(turned.fault, turned.pulled) for turned in circle.settle()] == [("", 0)]
-    assert standing(circle.workshop).schedule == ""
+    assert standing(circle.workspace).schedule == ""
 
 
 def test_without_a_champion_nothing_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
-    workshop = open_workshop(read_settings(home=tmp_path / "home"), create=True)
-    circle = Circle(replace(workshop, clock=FixedClock()), *WEEKLY)
+    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
+    circle = Circle(replace(workspace, clock=FixedClock()), *WEEKLY)
     at(circle, monday(circle))
     turned = circle.settle()
     circle.close()

@@ -26,8 +26,8 @@ from tidemill.loop.transitions import move
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.promotion import promote, record
-from tidemill.workspace.root import Workshop, open_trainer
-from tidemill.workspace.state import situation
+from tidemill.workspace.root import Workspace, open_trainer
+from tidemill.workspace.state import loop_state
 from tidemill.workspace.training import resume, train_version
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -87,7 +87,7 @@ def until(circle: Circle, state: CycleState) -> Cycle:
 
 def runs(circle: Circle) -> list[Run]:
     """The runs of the latest cycle, in order."""
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         return [unit.get(Run, id) for id in circle.cycles()[0].runs]
 
 
@@ -97,25 +97,25 @@ def fails(*failed: str) -> tuple[Check, ...]:
 
 
 def put_aside(circle: Circle) -> list[Feedback]:
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(status="quarantined", limit=None)
 
 
-def another_champion(workshop: Workshop) -> str:
+def another_champion(workspace: Workspace) -> str:
     """A person trains on the champion's data with another seed, and promotes that."""
-    champion = workshop.champion()
-    with workshop.ledger.begin(write=False) as unit:
+    champion = workspace.champion()
+    with workspace.ledger.begin(write=False) as unit:
         config = unit.get(Run, champion.run).config
-    snapshot = workshop.snapshots.open(champion.snapshot).snapshot
+    snapshot = workspace.snapshots.open(champion.snapshot).snapshot
     finished = train_version(
-        workshop,
+        workspace,
         open_recipe("pebble"),
         read_experiment({**config, "seed": 9}),
         snapshot,
         open_trainer("pebble"),
         Progress(),
     )
-    promote(workshop, finished.version.id, override="I prefer it.")
+    promote(workspace, finished.version.id, override="I prefer it.")
     return finished.version.id
 
 
@@ -127,8 +127,8 @@ def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: B
     assert cycle.reason == f"3 trainings failed: {said}"
     assert [(row.status, row.error) for row in runs(circle)] == [("failed", said)] * 3
     assert len(set(cycle.runs)) == circle.kinds("RunFailed") == 3
-    assert circle.workshop.champion().id == "v1"
-    with circle.workshop.ledger.begin(write=False) as unit:
+    assert circle.workspace.champion().id == "v1"
+    with circle.workspace.ledger.begin(write=False) as unit:
         reasons = [
             event.reason
             for event in unit.events(subject=cycle.id)
@@ -158,7 +158,7 @@ def test_the_same_snapshot_is_trained_on_after_a_failure(begin: Begin) -> None:
         attempts.append(words[2])
         if len(attempts) == 1:
             failing(words)
-        resume(circle.workshop, words[2], Progress())
+        resume(circle.workspace, words[2], Progress())
 
     circle = begin(jobs=MemoryJobs(second))
     circle.teach(TAUGHT)
@@ -172,31 +172,31 @@ def test_the_same_snapshot_is_trained_on_after_a_failure(begin: Begin) -> None:
 
 def test_a_champion_whose_data_is_damaged_ends_the_cycle(begin: Begin) -> None:
     circle = begin()
-    folder = circle.workshop.home / "snapshots" / circle.workshop.champion().snapshot
+    folder = circle.workspace.home / "snapshots" / circle.workspace.champion().snapshot
     for path in folder.iterdir():
         path.write_bytes(b"no data")
     circle.teach(TAUGHT)
     cycle = until(circle, "failed")
     assert cycle.snapshot == ""
-    assert circle.workshop.champion().snapshot[:12] in cycle.reason
+    assert circle.workspace.champion().snapshot[:12] in cycle.reason
     assert circle.tick().fault == ""
 
 
 def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: Begin) -> None:
     circle = begin()
     circle.teach(TAUGHT)
-    workshop, now = circle.workshop, circle.clock.now()
+    workspace, now = circle.workspace, circle.clock.now()
     for payload in (b"no pebble", b'{"gloss": 1}'):
         item = Feedback(
-            *(str(uuid7()), "", workshop.blobs.put(payload), TARGET, ""),
+            *(str(uuid7()), "", workspace.blobs.put(payload), TARGET, ""),
             *("flint", "", "bob", now),
         )
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             give(unit, item)
-    [damaged] = workshop.home.glob(f"blobs/**/{TAUGHT[0].id}*")
+    [damaged] = workspace.home.glob(f"blobs/**/{TAUGHT[0].id}*")
     damaged.write_bytes(b"other bytes")
     cycle = until(circle, "watched")
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         [said] = [
             event.reason
             for event in unit.events(subject=cycle.id)
@@ -214,10 +214,10 @@ def test_labels_that_are_all_turned_one_way_are_refused_and_put_aside(begin: Beg
     circle.teach([replace(row, labels={TARGET: STONES[0]}) for row in TAUGHT])
     circle.settle()
     [cycle] = circle.cycles()
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         checks = unit.get(Verdict, cycle.verdict).checks
     assert [check.name for check in checks if not check.passed] == ["fresh_balanced"]
-    assert (cycle.state, circle.workshop.champion().id) == ("refused", "v1")
+    assert (cycle.state, circle.workspace.champion().id) == ("refused", "v1")
     assert cycle.reason.endswith(" 300 feedback labels were quarantined.")
     assert {row.snapshot for row in put_aside(circle)} == {cycle.snapshot}
     assert len(put_aside(circle)) == 300
@@ -237,8 +237,8 @@ def test_labels_are_put_aside_where_they_are_what_failed(
 ) -> None:
     circle = begin()
     circle.teach(TAUGHT)
-    cycle, workshop = until(circle, "judged"), circle.workshop
-    with workshop.ledger.begin() as unit:
+    cycle, workspace = until(circle, "judged"), circle.workspace
+    with workspace.ledger.begin() as unit:
         other = replace(unit.get(Verdict, cycle.verdict), checks=fails(*failed), passed=False)
         verdict = record(unit, replace(other, id=str(uuid7())), actor="engine")
         judged = replace(cycle, verdict=verdict.id)
@@ -249,7 +249,7 @@ def test_labels_are_put_aside_where_they_are_what_failed(
 
 
 def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin: Begin) -> None:
-    with begin().workshop.ledger.begin(write=False) as unit:
+    with begin().workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.verdicts("v1")
     assert outcome(verdict) == "passed"
     assert outcome(replace(verdict, checks=fails("onnx_parity"))) == "refused (onnx_parity)"
@@ -265,12 +265,12 @@ def test_a_champion_that_is_replaced_meanwhile_ends_the_cycle_as_refused(begin: 
     circle = begin()
     circle.teach(TAUGHT)
     until(circle, "judged")
-    version = another_champion(circle.workshop)
+    version = another_champion(circle.workspace)
     circle.settle()
     cycle = circle.cycles()[0]
     assert (cycle.state, cycle.version) == ("refused", "v2")
     assert cycle.reason == f"{version} became champion in place of v1."
-    assert circle.workshop.champion().id == version == "v3"
+    assert circle.workspace.champion().id == version == "v3"
 
 
 @pytest.mark.parametrize("state", ["triggered", "snapshotted", "judged", "shadowing", "canary"])
@@ -278,17 +278,17 @@ def test_a_step_that_comes_too_late_changes_nothing(begin: Begin, state: CycleSt
     circle = begin()
     circle.teach(TAUGHT)
     until(circle, state)
-    workshop = circle.workshop
-    with workshop.ledger.begin(write=False) as unit:
-        seen = situation(unit, circle.clock.now(), circle.jobs)
+    workspace = circle.workspace
+    with workspace.ledger.begin(write=False) as unit:
+        seen = loop_state(unit, circle.clock.now(), circle.jobs)
     step = decide(seen, TriggerPolicy(autonomy="automatic"))
     circle.tick()
     kinds = (Run, Snapshot, Verdict, Cycle)
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         before = [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)]
     with pytest.raises(Conflict):
-        Turning(workshop, circle.jobs, workshop.ledger.begin).do(step, seen)
-    with workshop.ledger.begin(write=False) as unit:
+        Turning(workspace, circle.jobs, workspace.ledger.begin).do(step, seen)
+    with workspace.ledger.begin(write=False) as unit:
         assert [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)] == before
 
 
@@ -297,16 +297,16 @@ def test_a_person_who_promotes_first_is_followed(begin: Begin, state: CycleState
     circle = begin()
     circle.teach(TAUGHT)
     until(circle, state)
-    promote(circle.workshop, "v2")
+    promote(circle.workspace, "v2")
     assert not any(turned.fault for turned in circle.settle())
     [cycle] = circle.cycles()
-    assert (cycle.state, circle.workshop.champion().id) == ("watched", "v2")
+    assert (cycle.state, circle.workspace.champion().id) == ("watched", "v2")
     assert circle.kinds("AliasMoved") == 3  # v1; then v2, with v1 as the previous one
 
 
 def test_a_run_that_is_finished_without_a_version_ends_the_cycle(begin: Begin) -> None:
     def close(words: Sequence[str]) -> None:
-        with circle.workshop.ledger.begin() as unit:
+        with circle.workspace.ledger.begin() as unit:
             done = replace(unit.get(Run, words[2]), status="finished")
             unit.close_run(done, RunFinished(actor="ada", subject=done.id, weights=""))
 
@@ -343,7 +343,7 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
 
     def train(words: Sequence[str]) -> None:
         try:
-            resume(one.workshop, words[2], Progress(stage=overtaken))
+            resume(one.workspace, words[2], Progress(stage=overtaken))
         except Conflict as error:
             refused.append(error)
 
@@ -354,12 +354,12 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
     assert not one.tick().leading
     first, second = runs(two)
     assert first.id in refused[0].message
-    with two.workshop.ledger.begin(write=False) as unit:
+    with two.workspace.ledger.begin(write=False) as unit:
         assert unit.version_of(first.id) is None
         newest, champion = unit.latest(ModelVersion)
     assert (newest.run, champion.id) == (second.id, "v1")
     assert (first.status, first.error, two.kinds("RunFailed")) == ("failed", ABANDONED, 1)
-    assert two.workshop.champion().id == "v2"
+    assert two.workspace.champion().id == "v2"
 
 
 def test_another_engine_for_every_step_ends_the_same_cycle(begin: Begin) -> None:

@@ -1,4 +1,4 @@
-"""Tiny pictures whose class is plain to see, and a codec for them."""
+"""Tiny images whose class is plain to see, and a codec for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = (32, 48)
 
 @pytest.fixture
 def split() -> Callable[[int, int], EncodedSplit]:
-    """A split of n dark, middling or bright pictures, by seed."""
+    """A split of n dark, middling or bright images, by seed."""
 
     def make(n: int, seed: int) -> EncodedSplit:
         random = np.random.default_rng(seed)

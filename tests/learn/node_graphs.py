@@ -18,7 +18,7 @@ from tidemill.domain.types import Example, Run, Split, payload_id
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 TOPICS = ("bees", "rocks", "tides")
 FEATURES = 30
-SPLITS: tuple[Split, ...] = ("train", "val", "val", "anchor")
+SPLITS: tuple[Split, ...] = ("train", "val", "val", "test")
 
 
 def codec(**settings: object) -> GraphCodec:

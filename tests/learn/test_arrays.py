@@ -14,7 +14,7 @@ from tidemill.learn.arrays import LOOK_AHEAD, EncodedSplit, encode_split
 from tidemill.learn.batches import Batches
 from tidemill.recipes.shared.leaves import CLASSES, Sample, examples
 
-SMALL = Sample(train=45, val=0, anchor=0, size=(48, 32))
+SMALL = Sample(train=45, val=0, test=0, size=(48, 32))
 LABELS = {"disease": CLASSES}
 
 
@@ -120,7 +120,7 @@ def test_batches_cover_a_split_in_order(
     np.testing.assert_array_equal(np.concatenate(parts), _pixels(split))
 
 
-def test_shuffled_batches_keep_pictures_and_labels_together(
+def test_shuffled_batches_keep_images_and_labels_together(
     codec: ImageCodec, leaves: list[Example], store: Path
 ) -> None:
     import torch

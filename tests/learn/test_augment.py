@@ -25,7 +25,7 @@ def test_bytes_in_bytes_out_by_its_own_generator() -> None:
     assert first.shape == _images().shape
 
 
-def test_without_strength_pictures_are_only_flipped() -> None:
+def test_without_strength_images_are_only_flipped() -> None:
     for before, after in zip(_images(), _augmented(0, jitter=0, warp=0), strict=True):
         flips = [before.flip(axes) for axes in ((), (0,), (1,), (0, 1))]
         assert any(torch.equal(after, flip) for flip in flips)

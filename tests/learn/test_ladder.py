@@ -19,10 +19,10 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
 from tidemill.experiment import read_experiment
 from tidemill.learn.arrays import EncodedSplit
-from tidemill.learn.corruption_robustness import TOGETHER, Ladder, chosen, climb
+from tidemill.learn.corruption_robustness import TOGETHER, Robustness, chosen, measure_robustness
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import export
-from tidemill.learn.figures import corruptions_picture
+from tidemill.learn.figures import corruptions_figure
 from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
@@ -30,20 +30,20 @@ from tidemill.predictor import Model
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.leaves import Sample, examples
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.root import open_trainer, open_workspace
 from tidemill.workspace.training import take_snapshot, train_version
 
 LABELS = {"disease": ("healthy", "miner", "phoma", "red spider mite", "rust")}
 CODEC = ImageCodec.from_config({"width": 48, "height": 32, "mean": [0.5] * 3, "std": [0.25] * 3})
 TINY = (
-    *("data.train=60", "data.val=40", "data.anchor=60", "codec.width=48", "codec.height=32"),
+    *("data.train=60", "data.val=40", "data.test=60", "codec.width=48", "codec.height=32"),
     *("model.width=8", "train.epochs=1", "train.averaging=0", "train.threads=1"),
 )
 
 
 @pytest.fixture(scope="module")
 def leaves() -> list[Example]:
-    return list(examples(Sample(train=TOGETHER + 3, val=0, anchor=0, size=(48, 32))))
+    return list(examples(Sample(train=TOGETHER + 3, val=0, test=0, size=(48, 32))))
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,14 @@ def graph(tmp_path_factory: pytest.TempPathFactory, leaves: list[Example]) -> Pa
     return path
 
 
-def climbed(graph: Path, leaves: list[Example], batch_size: int = 64) -> Ladder:
-    return climb(graph, CODEC, leaves, LABELS, seed=5, batch_size=batch_size, progress=Progress())
+def robustness(graph: Path, leaves: list[Example], batch_size: int = 64) -> Robustness:
+    return measure_robustness(
+        graph, CODEC, leaves, LABELS, seed=5, batch_size=batch_size, progress=Progress()
+    )
 
 
 def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Example]) -> None:
-    found = climbed(graph, leaves)
+    found = robustness(graph, leaves)
     model = Model(CODEC, LABELS, OnnxRuntime(graph.read_bytes()))
     for kind, strength in (("noise", 0), ("noise", 1), ("jpeg", 4), ("rotation", 5)):
         files = [corrupted(leaf.payload, kind, strength, 5) for leaf in leaves]
@@ -78,7 +80,7 @@ def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Exam
 
 
 def test_the_size_of_a_batch_changes_nothing(graph: Path, leaves: list[Example]) -> None:
-    assert climbed(graph, leaves, 7) == climbed(graph, leaves)
+    assert robustness(graph, leaves, 7) == robustness(graph, leaves)
 
 
 def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -> None:
@@ -92,30 +94,32 @@ def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -
         for leaf in leaves
     ]
     labels = LABELS | {"state": ("False", "True")}
-    found = climb(path, CODEC, named, labels, seed=0, batch_size=64, progress=Progress())
+    found = measure_robustness(
+        path, CODEC, named, labels, seed=0, batch_size=64, progress=Progress()
+    )
     body = found.to_json()["targets"]
     assert set(body) == {"disease", "state"}
     assert body["disease"] != body["state"]
     assert all(len(row) == len(STRENGTHS) for row in body["state"]["kinds"].values())
 
 
-def test_a_picture_of_the_curves(graph: Path, leaves: list[Example]) -> None:
-    found = climbed(graph, leaves)
-    drawn = corruptions_picture(found, "disease")
+def test_a_image_of_the_curves(graph: Path, leaves: list[Example]) -> None:
+    found = robustness(graph, leaves)
+    drawn = corruptions_figure(found, "disease")
     with Image.open(BytesIO(drawn)) as opened:
         opened.load()
         assert min(opened.size) > 300
-    assert drawn == corruptions_picture(found, "disease")
+    assert drawn == corruptions_figure(found, "disease")
 
 
 def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
-    tree = resolve(Coffee.conf, [*TINY, "evaluate.pictures=9", "export.precision=int8"])
+    tree = resolve(Coffee.conf, [*TINY, "evaluate.images=9", "export.precision=int8"])
     stages: list[str] = []
-    workshop = open_workshop(read_settings(home=tmp_path / "home", actor="ada"), create=True)
+    workspace = open_workspace(read_settings(home=tmp_path / "home", actor="ada"), create=True)
     try:
         experiment = read_experiment(tree)
-        intake = take_snapshot(workshop, Coffee(), experiment, Progress())
-        snapshot = workshop.snapshots.open(intake.snapshot.id)
+        intake = take_snapshot(workspace, Coffee(), experiment, Progress())
+        snapshot = workspace.snapshots.open(intake.snapshot.id)
         drawn = chosen(snapshot, 9, experiment.seed)
         assert len(drawn) == 9
         assert {row.split for row in drawn} == {"val"}
@@ -123,11 +127,11 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
         assert len(chosen(snapshot, 1000, 0)) == snapshot.count("val")
         train = open_trainer("coffee")
         finished = train_version(
-            workshop, Coffee(), experiment, intake.snapshot, train, Progress(stage=stages.append)
+            workspace, Coffee(), experiment, intake.snapshot, train, Progress(stage=stages.append)
         )
-        bundle = workshop.bundles.open(finished.version.bundle).path
+        bundle = workspace.bundles.open(finished.version.bundle).path
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()
     assert "corrupt" in stages
     told = json.loads((bundle / "evaluation.json").read_bytes())
     assert told["corruptions"]["examples"] == 9
@@ -140,9 +144,9 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
     assert (bundle / "corruptions-disease.png").is_file()
 
 
-def test_a_number_of_pictures_that_cannot_be_is_refused() -> None:
-    assert EvaluatePlan().pictures == 0
-    with pytest.raises(UsageError, match="pictures=-1"):
-        EvaluatePlan(pictures=-1)
-    with pytest.raises(UsageError, match=r"evaluate\.pictures"):
-        read_experiment(resolve(Coffee.conf, [*TINY, "evaluate.pictures=some"]))
+def test_a_number_of_images_that_cannot_be_is_refused() -> None:
+    assert EvaluatePlan().images == 0
+    with pytest.raises(UsageError, match="images=-1"):
+        EvaluatePlan(images=-1)
+    with pytest.raises(UsageError, match=r"evaluate\.images"):
+        read_experiment(resolve(Coffee.conf, [*TINY, "evaluate.images=some"]))

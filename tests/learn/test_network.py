@@ -62,7 +62,7 @@ def test_the_digest_ignores_how_weights_lie_in_memory() -> None:
 
 
 @pytest.mark.parametrize("width", [8, 24])
-def test_large_pictures_are_learned_from_without_a_crash(width: int) -> None:
+def test_large_images_are_learned_from_without_a_crash(width: int) -> None:
     # A first convolution of fewer than 16 channels corrupts memory here, in torch 2.13 on a CPU.
     network = ResidualCNN({"a": 2}, MEAN, STD, width=width).train()
     for _ in range(2):

@@ -67,10 +67,10 @@ def test_the_best_epochs_weights_come_back(network: AttentionNetwork, graph: Nod
 def test_labels_of_nodes_that_are_not_learnt_from_change_nothing(
     network: AttentionNetwork, graph: NodeGraph
 ) -> None:
-    anchor = graph.splits["anchor"]
-    turned = {name: (column + 1) % 3 for name, column in anchor.labels.items()}
-    other = replace(graph, splits={**graph.splits, "anchor": replace(anchor, labels=turned)})
-    assert not np.array_equal(turned["topic"], anchor.labels["topic"])
+    test = graph.splits["test"]
+    turned = {name: (column + 1) % 3 for name, column in test.labels.items()}
+    other = replace(graph, splits={**graph.splits, "test": replace(test, labels=turned)})
+    assert not np.array_equal(turned["topic"], test.labels["topic"])
     plan = replace(PLAN, epochs=3)
     first, second = (fit_nodes(network, one, plan, seed=0) for one in (graph, other))
     assert first.weights == second.weights

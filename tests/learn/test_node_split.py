@@ -66,8 +66,8 @@ def test_a_link_to_a_node_that_was_left_out_is_dropped(tmp_path: Path) -> None:
     assert graph.codec.read(b'{"nodes":["a"]}').remarks == ()
 
 
-def test_without_an_anchor_there_is_no_split_of_it(tmp_path: Path) -> None:
-    rows = [row for row in papers() if row.split != "anchor"]
+def test_without_an_test_there_is_no_split_of_it(tmp_path: Path) -> None:
+    rows = [row for row in papers() if row.split != "test"]
     assert set(read_graph(kept(tmp_path, rows), codec()).splits) == {"train", "val"}
 
 

@@ -26,7 +26,7 @@ from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import export, parity
 from tidemill.learn.fit import Fitted, fit
-from tidemill.learn.image_classifier import PictureClassifier
+from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.inference import infer
 from tidemill.learn.network import Arrays
 from tidemill.learn.plan import TrainPlan
@@ -88,11 +88,11 @@ def leaves() -> EncodedSplit:
     return EncodedSplit(arrays, {"plant": plant, "disease": disease})
 
 
-def network(path: Path, size: tuple[int, int] = (32, 32), **choices: bool) -> PictureClassifier:
-    return PictureClassifier.pretrained(path, TARGETS, MEAN, STD, size=size, seed=1, **choices)
+def network(path: Path, size: tuple[int, int] = (32, 32), **choices: bool) -> ImageClassifier:
+    return ImageClassifier.pretrained(path, TARGETS, MEAN, STD, size=size, seed=1, **choices)
 
 
-def fitted(given: PictureClassifier, split: EncodedSplit, epochs: int = 2) -> Fitted:
+def fitted(given: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> Fitted:
     plan = TrainPlan(epochs=epochs, batch_size=20, learning_rate=1e-2, averaging=0.5, threads=1)
     return fit(given, split, split, plan, seed=0)
 
@@ -122,7 +122,7 @@ def test_a_frozen_encoder_stays_as_it_is(
     saved: dict[str, Path], leaves: EncodedSplit, name: str
 ) -> None:
     def digests(given: torch.nn.Module) -> tuple[str, str]:
-        assert isinstance(given, PictureClassifier)
+        assert isinstance(given, ImageClassifier)
         return weights_digest(given.encoder.state_dict()), weights_digest(given.heads.state_dict())
 
     fresh = network(saved[name], frozen=True)
@@ -135,7 +135,7 @@ def test_a_frozen_encoder_stays_as_it_is(
     assert moved[0] != encoder
 
 
-def test_training_varies_pictures_and_nothing_else_does(
+def test_training_varies_images_and_nothing_else_does(
     saved: dict[str, Path], leaves: EncodedSplit
 ) -> None:
     given = network(saved["resnet"]).eval()
@@ -150,8 +150,8 @@ def test_training_varies_pictures_and_nothing_else_does(
         assert torch.equal(given(**arrays)["embedding"], given(**arrays)["embedding"])
 
 
-class Watched(PictureClassifier):
-    """Tells which pictures were varied; of a copy as of the original."""
+class Watched(ImageClassifier):
+    """Tells which images were varied; of a copy as of the original."""
 
     varied_values: ClassVar[list[set[int]]] = []
 
@@ -160,7 +160,7 @@ class Watched(PictureClassifier):
         return super().varied(arrays, generator, plan)
 
 
-def test_validation_and_evaluation_see_pictures_as_they_are(saved: dict[str, Path]) -> None:
+def test_validation_and_evaluation_see_images_as_they_are(saved: dict[str, Path]) -> None:
     def split(bright: int, n: int) -> EncodedSplit:
         pixels = np.full((n, 32, 32, 3), bright, np.uint8)
         labels = {target: np.arange(n) % size for target, size in TARGETS.items()}
@@ -177,7 +177,7 @@ def test_validation_and_evaluation_see_pictures_as_they_are(saved: dict[str, Pat
 def test_the_seed_decides_the_heads_alone(saved: dict[str, Path]) -> None:
     state = torch.get_rng_state()
     one, same = network(saved["vit"]), network(saved["vit"])
-    other = PictureClassifier.pretrained(saved["vit"], TARGETS, MEAN, STD, size=(32, 32), seed=2)
+    other = ImageClassifier.pretrained(saved["vit"], TARGETS, MEAN, STD, size=(32, 32), seed=2)
     digests = [weights_digest(given.state_dict()) for given in (one, same, other)]
     assert digests[0] == digests[1] != digests[2]
     assert weights_digest(one.encoder.state_dict()) == weights_digest(other.encoder.state_dict())
@@ -190,14 +190,14 @@ def test_a_pooler_that_was_never_trained_has_no_say(saved: dict[str, Path]) -> N
 
 
 def test_a_size_that_it_cannot_take_is_refused_at_once(saved: dict[str, Path]) -> None:
-    with pytest.raises(UsageError, match="takes no pictures of 48 x 32") as caught:
+    with pytest.raises(UsageError, match="takes no images of 48 x 32") as caught:
         network(saved["vit"], (48, 32))
     assert "model.size" in caught.value.hint
     assert network(saved["resnet"], (48, 64)).targets == TARGETS
 
 
 def test_an_encoder_of_something_else_is_refused(saved: dict[str, Path]) -> None:
-    with pytest.raises(DataError, match="no encoder of pictures, but a bert"):
+    with pytest.raises(DataError, match="no encoder of images, but a bert"):
         network(saved["bert"])
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.figures import (
-    confusion_picture,
-    embedding_picture,
-    reliability_picture,
-    roc_picture,
+    confusion_figure,
+    embedding_figure,
+    reliability_figure,
+    roc_figure,
 )
 from tidemill.learn.rows import Rows
 
@@ -35,24 +35,24 @@ def answers(request: pytest.FixtureRequest) -> Answers:
 
 
 DRAWN: dict[str, Callable[[Answers], bytes]] = {
-    "confusion": lambda answers: confusion_picture(answers.scores["stress"], "stress"),
-    "reliability": lambda answers: reliability_picture(answers, "stress"),
-    "roc": lambda answers: roc_picture(answers, "stress"),
-    "embedding": lambda answers: embedding_picture(answers, "stress"),
+    "confusion": lambda answers: confusion_figure(answers.scores["stress"], "stress"),
+    "reliability": lambda answers: reliability_figure(answers, "stress"),
+    "roc": lambda answers: roc_figure(answers, "stress"),
+    "embedding": lambda answers: embedding_figure(answers, "stress"),
 }
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_a_picture_can_be_opened_and_depends_on_the_figures_alone(
+def test_a_image_can_be_opened_and_depends_on_the_figures_alone(
     answers: Answers, kind: str
 ) -> None:
-    picture = DRAWN[kind](answers)
-    with Image.open(BytesIO(picture)) as opened:
+    image = DRAWN[kind](answers)
+    with Image.open(BytesIO(image)) as opened:
         opened.load()
         assert opened.format == "PNG"
         assert min(opened.size) > 300
         assert "Software" not in opened.info
-    assert picture == DRAWN[kind](answers)
+    assert image == DRAWN[kind](answers)
 
 
 def test_sources_and_the_error_before_scaling_are_told(answers: Answers) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidemill.domain.errors import DataError
-from tidemill.learn.processor import pictures
+from tidemill.learn.processor import images
 
 PLAIN: dict[str, Any] = {
     "size": {"height": 224, "width": 192},
@@ -35,14 +35,14 @@ def written(folder: Path, **said: Any) -> Path:
     ],
 )
 def test_the_size(tmp_path: Path, said: dict[str, Any], sides: tuple[int, int]) -> None:
-    found = pictures(written(tmp_path, **said))
+    found = images(written(tmp_path, **said))
     assert (found["width"], found["height"]) == sides
     assert (found["mean"], found["std"]) == (PLAIN["image_mean"], PLAIN["image_std"])
-    assert pictures(written(tmp_path, **said), 48)["width"] == 48
+    assert images(written(tmp_path, **said), 48)["width"] == 48
 
 
-def test_pictures_that_are_not_normalised(tmp_path: Path) -> None:
-    found = pictures(written(tmp_path, do_normalize=False, image_mean=None, image_std=None))
+def test_images_that_are_not_normalised(tmp_path: Path) -> None:
+    found = images(written(tmp_path, do_normalize=False, image_mean=None, image_std=None))
     assert (found["mean"], found["std"]) == ([0.0] * 3, [1.0] * 3)
 
 
@@ -61,12 +61,12 @@ def test_pictures_that_are_not_normalised(tmp_path: Path) -> None:
 )
 def test_what_no_codec_does(tmp_path: Path, said: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        pictures(written(tmp_path, **said))
+        images(written(tmp_path, **said))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"preprocessor_config\.json cannot be read"):
-        pictures(tmp_path)
+        images(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("[]")
     with pytest.raises(DataError, match=r"preprocessor_config\.json cannot be read"):
-        pictures(tmp_path)
+        images(tmp_path)

@@ -71,7 +71,7 @@ def test_the_same_examples_give_the_same_bytes(
     assert again.read_bytes() == graph.read_bytes()
 
 
-def test_pictures_go_in_as_they_are_and_logits_come_out_unrounded(
+def test_images_go_in_as_they_are_and_logits_come_out_unrounded(
     network: ResidualCNN, graph: Path, split: Split
 ) -> None:
     quantise(network, graph, split(60, 0), split(30, 1))

@@ -13,7 +13,7 @@ from tidemill.domain.cycle import FINAL, Cycle, CycleState
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check, ModelVersion, Run, Verdict
-from tidemill.loop.cycle import ABANDONED, INTERRUPTED, Act, Situation, Step, decide
+from tidemill.loop.cycle import ABANDONED, INTERRUPTED, Act, LoopState, Step, decide
 from tidemill.loop.trigger import Autonomy, TriggerPolicy
 
 NOW = FixedClock().now()
@@ -32,17 +32,17 @@ POLICY = TriggerPolicy(autonomy="automatic")
 
 
 def idle(policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
-    return decide(Situation(NOW, V1, **seen), policy)
+    return decide(LoopState(NOW, V1, **seen), policy)
 
 
 def turn(state: CycleState, policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
     cycle = replace(CYCLE, state=state, runs=("r2",), version="v2", verdict="d2")
     given: dict[str, Any] = {"champion": V1, "runs": (RUN,), "version": V2, **seen}
-    return decide(Situation(now=NOW, cycle=cycle, **given), policy)
+    return decide(LoopState(now=NOW, cycle=cycle, **given), policy)
 
 
 def test_nothing_begins_without_a_champion_a_trigger_or_data() -> None:
-    assert decide(Situation(NOW, None), POLICY).act == "wait"
+    assert decide(LoopState(NOW, None), POLICY).act == "wait"
     assert idle(accepted=149) == Step(
         "wait", "No drift so far, and 149 of 150 new feedback labels."
     )
@@ -99,7 +99,7 @@ NAME = "The weekly round of 2026-01-05 00:00 UTC"
 
 
 def round_at(now: datetime, policy: TriggerPolicy = WEEKLY, **seen: Any) -> Step:
-    return decide(Situation(now, V1, **{"accepted": 150, **seen}), policy)
+    return decide(LoopState(now, V1, **{"accepted": 150, **seen}), policy)
 
 
 def test_a_round_with_enough_to_learn_begins_a_cycle() -> None:
@@ -140,7 +140,7 @@ def test_a_clock_that_was_far_ahead_lets_a_round_go_by_once(late: str) -> None:
     ahead = MONDAY + 30 * timedelta(days=1)
     champion = V1 if late == "last" else replace(V1, at=ahead)
     cycle = replace(CYCLE, state="settled", at=ahead, changed=ahead)
-    seen = Situation(MONDAY + HOUR, champion, last=None if late == "champion" else cycle)
+    seen = LoopState(MONDAY + HOUR, champion, last=None if late == "champion" else cycle)
     first = decide(replace(seen, accepted=3), WEEKLY)
     assert (first.act, first.reason[: len(NAME)]) == ("pass", NAME)
     for now in (seen.now, seen.now + HOUR, seen.now - 2 * HOUR):
@@ -151,7 +151,7 @@ def test_a_clock_that_was_far_ahead_lets_a_round_go_by_once(late: str) -> None:
 
 def test_a_champion_has_no_round_to_catch_up_on() -> None:
     young = replace(V1, at=MONDAY + HOUR)
-    assert decide(Situation(MONDAY + 2 * HOUR, young, accepted=150), WEEKLY).act == "wait"
+    assert decide(LoopState(MONDAY + 2 * HOUR, young, accepted=150), WEEKLY).act == "wait"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_trainings_that_fail_by_themselves_are_bounded_and_those_of_a_dead_engin
 
 def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
     cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed=NOW)
-    seen = Situation(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
+    seen = LoopState(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
     assert decide(seen, POLICY).state == "settled"
     assert "Nobody asked v2" in decide(seen, POLICY).reason
 

@@ -29,9 +29,9 @@ SWAPPED = {"disease": ("healthy", "miner", "phoma")}
 def truth(
     paint: Paint, tiny_colours: Sequence[tuple[int, int, int]], golden_of: GoldenOf
 ) -> list[Example]:
-    """Seventy anchor and five fresh examples of three colours, and the golden ones in val."""
+    """Seventy test and five fresh examples of three colours, and the golden ones in val."""
     dice = random.Random(5)
-    sizes: list[tuple[Split, int]] = [("anchor", 70), ("fresh", 5)]
+    sizes: list[tuple[Split, int]] = [("test", 70), ("fresh", 5)]
     rows = []
     for split, size in sizes:
         for at in range(size):
@@ -78,10 +78,10 @@ def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> 
     (target,) = evidence.targets
     assert (target.target, target.labels) == ("disease", 3)
     assert target.prior == pytest.approx(24 / 70)
-    assert target.anchor.correct.shape == (70,)
-    assert target.anchor.correct.all()
+    assert target.test.correct.shape == (70,)
+    assert target.test.correct.all()
     assert target.fresh.correct.shape == (5,)
-    assert target.anchor_champion is None
+    assert target.test_champion is None
     assert target.fresh_champion is None
     assert (evidence.golden, evidence.name_faults) == (3, ())
     assert evidence.parity < 1e-5
@@ -132,7 +132,7 @@ def test_swapped_label_names_are_seen_when_their_golden_samples_were_taken_out(
     assert evidence.parity < 1e-5
     assert "label_names" in failed(evidence)
     (check,) = [c for c in judge(evidence, GatePolicy()) if c.name == "label_names"]
-    assert check.reason.endswith("47 of 70 anchor examples: healthy (24), miner (23)")
+    assert check.reason.endswith("47 of 70 test examples: healthy (24), miner (23)")
 
 
 def test_a_class_that_is_never_met_needs_no_proof(
@@ -256,20 +256,20 @@ def test_both_models_answer_the_same_examples_in_the_same_order(
 ) -> None:
     evidence = gather(tiny(), tiny(SWAPPED), held(truth))
     (target,) = evidence.targets
-    assert target.anchor_champion is not None
+    assert target.test_champion is not None
     assert target.fresh_champion is not None
-    anchor = [row for row in truth if row.split == "anchor"]
-    right = [row.labels["disease"] == "phoma" for row in anchor]
-    assert target.anchor.correct.all()
-    assert target.anchor_champion.correct.tolist() == right
+    test = [row for row in truth if row.split == "test"]
+    right = [row.labels["disease"] == "phoma" for row in test]
+    assert target.test.correct.all()
+    assert target.test_champion.correct.tolist() == right
     assert target.fresh_champion.correct.tolist() == [False, False, True, False, False]
 
 
 def test_a_champion_of_another_codec_decodes_for_itself(tiny: Tiny, truth: list[Example]) -> None:
     evidence = gather(tiny(), tiny(side=4), held(truth))
     (target,) = evidence.targets
-    assert target.anchor_champion is not None
-    assert target.anchor_champion.correct.all()
+    assert target.test_champion is not None
+    assert target.test_champion.correct.all()
 
 
 def test_a_model_without_a_target_is_wrong_about_it(
@@ -282,14 +282,14 @@ def test_a_model_without_a_target_is_wrong_about_it(
     ]
     evidence = gather(tiny(both), tiny(), held(rows, both))
     disease, other = evidence.targets
-    assert disease.anchor_champion is not None
-    assert disease.anchor_champion.correct.all()
-    assert other.anchor.correct.all()
-    assert other.anchor_champion is not None
-    assert not other.anchor_champion.correct.any()
-    assert not other.anchor_champion.confidence.any()
+    assert disease.test_champion is not None
+    assert disease.test_champion.correct.all()
+    assert other.test.correct.all()
+    assert other.test_champion is not None
+    assert not other.test_champion.correct.any()
+    assert not other.test_champion.confidence.any()
     lacking = gather(tiny(), None, held(rows, both))
-    assert not lacking.targets[1].anchor.correct.any()
+    assert not lacking.targets[1].test.correct.any()
     assert "floor" in failed(lacking)
 
 
@@ -307,7 +307,7 @@ def test_a_snapshot_without_held_back_examples_gives_empty_evidence(
     rows = [row for row in truth if row.split == "val"]
     evidence = gather(tiny(), tiny(), held(rows))
     (target,) = evidence.targets
-    assert (len(target.anchor.correct), len(target.fresh.correct), target.prior) == (0, 0, 0.0)
+    assert (len(target.test.correct), len(target.fresh.correct), target.prior) == (0, 0, 0.0)
     assert failed(evidence) == {"floor"}
 
 
@@ -324,14 +324,14 @@ def test_each_model_reads_what_was_asked_with_its_own_codec(
 
     rows = [
         example(sample.payload, sample.labels, split)
-        for split in ("val", "anchor", "fresh")
+        for split in ("val", "test", "fresh")
         for sample in herds.golden()
     ]
     labels = {herds.TARGET: herds.LABELS}
     challenger, same, other = opened(1), opened(1), opened(2)
     evidence = gather(challenger, other, held(rows, labels))
     (target,) = evidence.targets
-    assert target.anchor.correct.all()
+    assert target.test.correct.all()
     assert target.fresh_champion is not None
     assert target.fresh_champion.correct.all()
     assert (evidence.name_faults, evidence.parity < 1e-5) == ((), True)

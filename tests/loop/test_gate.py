@@ -30,7 +30,7 @@ from tidemill.loop.gate import (
 )
 
 POLICY = GatePolicy()
-ANCHOR = 200
+TEST = 200
 
 
 def marks(right: int, n: int, confidence: float = 0.9) -> Marks:
@@ -58,8 +58,8 @@ def target(**given: Any) -> TargetEvidence:
             NameUse("rust", 100, 90, 90, golden=True),
             NameUse("miner", 100, 90, 90, golden=True),
         ),
-        anchor=marks(180, ANCHOR),
-        anchor_champion=None,
+        test=marks(180, TEST),
+        test_champion=None,
         fresh=NOTHING,
         fresh_champion=None,
     )
@@ -67,11 +67,9 @@ def target(**given: Any) -> TargetEvidence:
 
 
 def against(
-    anchor: Marks, champion: Marks, fresh: Marks = NOTHING, fresh_champion: Marks = NOTHING
+    test: Marks, champion: Marks, fresh: Marks = NOTHING, fresh_champion: Marks = NOTHING
 ) -> TargetEvidence:
-    return target(
-        anchor=anchor, anchor_champion=champion, fresh=fresh, fresh_champion=fresh_champion
-    )
+    return target(test=test, test_champion=champion, fresh=fresh, fresh_champion=fresh_champion)
 
 
 def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
@@ -102,8 +100,8 @@ def test_a_good_first_model_passes_everything() -> None:
     assert all(check.reason for check in checks)
 
 
-def test_a_better_challenger_passes_everything_on_anchor_and_fresh() -> None:
-    better = against(marks(190, ANCHOR), marks(180, ANCHOR), marks(90, 100), marks(60, 100))
+def test_a_better_challenger_passes_everything_on_test_and_fresh() -> None:
+    better = against(marks(190, TEST), marks(180, TEST), marks(90, 100), marks(60, 100))
     checks = judge(evidence(better), POLICY)
     assert all(check.passed for check in checks)
     last = [check.name for check in checks][-4:]
@@ -158,7 +156,7 @@ def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
     assert check.passed is passes
     if not passes:
         assert check.reason.endswith(
-            f"names given to {use.named} of 200 anchor examples: spot ({use.named})"
+            f"names given to {use.named} of 200 test examples: spot ({use.named})"
         )
         assert check.target == "disease"
 
@@ -201,9 +199,9 @@ def test_the_exported_graph_must_reproduce_the_recorded_probabilities(
 
 @pytest.mark.parametrize(("right", "passes"), [(120, True), (119, False)])
 def test_the_floor_is_the_accuracy_that_any_champion_needs(right: int, passes: bool) -> None:
-    check = floor(target(anchor=marks(right, ANCHOR)), POLICY)
+    check = floor(target(test=marks(right, TEST)), POLICY)
     assert check.passed is passes
-    assert check.figure == right / ANCHOR
+    assert check.figure == right / TEST
     assert "at least 0.60 needed" in check.reason
 
 
@@ -214,13 +212,13 @@ def test_a_model_that_learned_something_is_trained() -> None:
 
 
 def test_a_model_that_names_the_commonest_class_is_untrained() -> None:
-    check = not_untrained(target(prior=0.9, anchor=marks(180, ANCHOR, 0.99)), POLICY)
+    check = not_untrained(target(prior=0.9, test=marks(180, TEST, 0.99)), POLICY)
     assert not check.passed
     assert check.reason.endswith("; 0.950 is needed")
 
 
 def test_a_nearly_uniform_model_is_untrained_however_lucky() -> None:
-    lucky = target(anchor=marks(ANCHOR, ANCHOR, 0.27))
+    lucky = target(test=marks(TEST, TEST, 0.27))
     check = not_untrained(lucky, POLICY)
     assert not check.passed
     assert check.reason.endswith("; a confidence of 0.325 is needed")
@@ -228,17 +226,17 @@ def test_a_nearly_uniform_model_is_untrained_however_lucky() -> None:
 
 
 def test_a_few_lucky_examples_do_not_prove_a_training() -> None:
-    assert not not_untrained(target(prior=0.5, anchor=marks(4, 5)), POLICY).passed
-    assert not_untrained(target(prior=0.5, anchor=marks(160, 200)), POLICY).passed
+    assert not not_untrained(target(prior=0.5, test=marks(4, 5)), POLICY).passed
+    assert not_untrained(target(prior=0.5, test=marks(160, 200)), POLICY).passed
 
 
 @pytest.mark.parametrize("confidence", [float("nan"), 0.0])
 def test_a_model_without_a_sensible_confidence_is_untrained(confidence: float) -> None:
-    assert not not_untrained(target(anchor=marks(180, ANCHOR, confidence)), POLICY).passed
+    assert not not_untrained(target(test=marks(180, TEST, confidence)), POLICY).passed
 
 
 def test_the_first_model_is_inferior_to_nobody() -> None:
-    check = non_inferiority(target(anchor=marks(1, 1)), POLICY)
+    check = non_inferiority(target(test=marks(1, 1)), POLICY)
     assert check.passed
     assert check.reason == "there is no champion yet"
 
@@ -253,7 +251,7 @@ def test_a_slightly_worse_model_passes_within_the_margin_and_a_much_worse_one_do
     assert check.figure < -0.03
 
 
-def test_too_little_anchor_is_a_refusal_that_says_how_many_are_missing() -> None:
+def test_too_little_test_is_a_refusal_that_says_how_many_are_missing() -> None:
     few = marks(100, 100)
     check = non_inferiority(against(few, few), POLICY)
     assert not check.passed
@@ -262,15 +260,15 @@ def test_too_little_anchor_is_a_refusal_that_says_how_many_are_missing() -> None
     assert non_inferiority(against(few, few), GatePolicy(margin=0.06)).passed
 
 
-def test_a_snapshot_without_anchor_is_refused_by_one_check() -> None:
-    checks = judge(evidence(target(anchor=NOTHING, prior=0.0)), POLICY)
+def test_a_snapshot_without_test_is_refused_by_one_check() -> None:
+    checks = judge(evidence(target(test=NOTHING, prior=0.0)), POLICY)
     assert [check.name for check in checks if not check.passed] == ["floor"]
-    assert checks[-1].reason == "the snapshot has no anchor"
+    assert checks[-1].reason == "the snapshot has no test"
     assert checks[-1].target == "disease"
 
 
 def test_fresh_is_judged_from_the_minimum_on() -> None:
-    same = marks(180, ANCHOR)
+    same = marks(180, TEST)
     below = judge(evidence(against(same, same, marks(39, 39), marks(0, 39))), POLICY)
     enough = judge(evidence(against(same, same, marks(40, 40), marks(0, 40))), POLICY)
     names = {"fresh_enough", "fresh_credible", "fresh_balanced", "fresh_gain"}
@@ -290,7 +288,7 @@ def test_too_few_fresh_examples_are_a_refusal_that_says_how_many_are_missing(n: 
 
 
 def test_without_any_fresh_example_nothing_fresh_is_asked() -> None:
-    same = marks(180, ANCHOR)
+    same = marks(180, TEST)
     assert not [
         name for name in verdicts(judge(evidence(against(same, same)), POLICY)) if "fresh" in name
     ]
@@ -298,13 +296,13 @@ def test_without_any_fresh_example_nothing_fresh_is_asked() -> None:
 
 @pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (50, 0)])
 def test_fresh_labels_are_believed_when_either_model_agrees(challenger: int, champion: int) -> None:
-    same = marks(180, ANCHOR)
+    same = marks(180, TEST)
     given = against(same, same, marks(challenger, 100), marks(champion, 100))
     assert fresh_credible(given, POLICY).passed
 
 
 def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
-    same = marks(180, ANCHOR)
+    same = marks(180, TEST)
     doubtful = against(same, same, marks(49, 100), marks(10, 100))
     check = fresh_credible(doubtful, POLICY)
     assert not check.passed
@@ -315,7 +313,7 @@ def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
 
 def leant(rust: int, miner: int, missed: int) -> TargetEvidence:
     """So many fresh labels; of those that are rust, the champion names the first few otherwise."""
-    same = marks(160, ANCHOR)
+    same = marks(160, TEST)
     labels = ["rust"] * rust + ["miner"] * miner
     correct = np.arange(len(labels)) >= missed
     champion = Marks(correct, np.full(len(labels), 0.9), labels)
@@ -329,8 +327,8 @@ def test_labels_that_are_all_turned_one_way_are_not_believed() -> None:
     check = fresh_balanced(poisoned, POLICY)
     assert not check.passed
     assert check.reason == (
-        "rust is 1.00 of fresh where it is 0.50 of anchor, and the champion names 0.80 of it"
-        " otherwise where it does so with 0.20 on anchor: look at these labels, and promote with"
+        "rust is 1.00 of fresh where it is 0.50 of test, and the champion names 0.80 of it"
+        " otherwise where it does so with 0.20 on test: look at these labels, and promote with"
         " --override if they are right"
     )
     assert check.figure is not None
@@ -342,8 +340,8 @@ def test_a_shift_of_the_classes_that_the_champion_sees_too_is_believed_and_said(
     check = fresh_balanced(leant(50, 5, 10), POLICY)
     assert check.passed
     assert check.reason == (
-        "rust is 0.91 of fresh where it is 0.50 of anchor, but the champion names 0.20 of it"
-        " otherwise where it does so with 0.20 on anchor"
+        "rust is 0.91 of fresh where it is 0.50 of test, but the champion names 0.20 of it"
+        " otherwise where it does so with 0.20 on test"
     )
 
 
@@ -362,13 +360,13 @@ def test_a_surer_policy_needs_more_to_disbelieve() -> None:
 
 
 def test_without_labels_on_either_side_nothing_is_balanced() -> None:
-    check = fresh_balanced(replace(leant(9, 9, 1), anchor_champion=NOTHING), POLICY)
+    check = fresh_balanced(replace(leant(9, 9, 1), test_champion=NOTHING), POLICY)
     assert (check.passed, check.reason) == (False, "there is nothing to compare with")
 
 
 @pytest.mark.parametrize(("right", "passes"), [(80, True), (62, False), (60, False), (40, False)])
 def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
-    same = marks(180, ANCHOR)
+    same = marks(180, TEST)
     # The two models are right on different examples, so that a small lead may be chance.
     challenger = Marks(np.arange(100) >= 100 - right, np.full(100, 0.9), named(100))
     check = fresh_gain(against(same, same, challenger, marks(60, 100)), POLICY)
@@ -377,7 +375,7 @@ def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
 
 
 def test_to_answer_fresh_as_the_champion_does_is_no_gain() -> None:
-    same, fresh = marks(180, ANCHOR), marks(60, 100)
+    same, fresh = marks(180, TEST), marks(60, 100)
     check = fresh_gain(against(same, same, fresh, fresh), POLICY)
     assert (check.passed, check.figure) == (False, 0)
 
@@ -391,7 +389,7 @@ def test_the_first_model_has_nothing_to_gain_over() -> None:
 
 def moved(lost: int, gained: int, n: int = 52, **given: Any) -> TargetEvidence:
     """A target of which the challenger lost and gained so many fresh examples."""
-    same, at = marks(180, ANCHOR), np.arange(n)
+    same, at = marks(180, TEST), np.arange(n)
     challenger = Marks(at >= lost, np.full(n, 0.9), named(n))
     champion = Marks((at < lost) | (at >= lost + gained), np.full(n, 0.9), named(n))
     return replace(against(same, same, challenger, champion), **given)
@@ -454,7 +452,7 @@ def test_a_loss_is_as_sure_as_the_sign_test_says(lost: int, gained: int) -> None
 
 
 def test_every_target_is_judged_and_named() -> None:
-    poor = target(target="plant", anchor=marks(20, ANCHOR))
+    poor = target(target="plant", test=marks(20, TEST))
     checks = judge(evidence(target(), poor), POLICY)
     assert {check.target for check in checks} == {"", "disease", "plant"}
     assert {check.target for check in checks if not check.passed} == {"plant"}

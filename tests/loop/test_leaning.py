@@ -1,7 +1,7 @@
 """Labels that lean to one side: how often honest ones are taken for it, and turned ones seen.
 
 The rates are over fixed seeds, with 52 fresh labels (what 150 labels of feedback leave) and an
-anchor of 1,000.
+test of 1,000.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from tidemill.loop.label_shift import Judged, Leaning, leaning, least_surplus, surplus
+from tidemill.loop.label_shift import Judged, LabelShift, label_shift, least_surplus, surplus
 
 NAMES = ("no", "yes", "maybe", "never", "always")
-FRESH, ANCHOR, SEEDS = 52, 1000, 200
+FRESH, TEST, SEEDS = 52, 1000, 200
 Sides = tuple[Judged, Judged]
 World = tuple[tuple[float, ...], tuple[float, ...]]
 """Shares of the labels, and how much of each the champion names rightly."""
@@ -28,7 +28,7 @@ WORLDS: dict[str, World] = {
     "a champion that misses next to nothing": ((0.5, 0.5), (0.998, 0.998)),
 }
 LOPSIDED: World = (0.5, 0.5), (0.81, 0.994)
-"""The champion misses about 95 of `no` and 3 of `yes` on anchor."""
+"""The champion misses about 95 of `no` and 3 of `yes` on test."""
 
 
 def drawn(rng: np.random.Generator, n: int, world: World) -> Judged:
@@ -80,7 +80,7 @@ def turned_one_way(share: float) -> Callable[[np.random.Generator, World], Judge
 
 
 HONEST: dict[str, Callable[[np.random.Generator, World], Judged]] = {
-    "as on anchor": lambda rng, world: drawn(rng, FRESH, world),
+    "as on test": lambda rng, world: drawn(rng, FRESH, world),
     "the classes shift": lambda rng, world: drawn(rng, FRESH, shifted(world)),
     "the champion fails at one class": lambda rng, world: drawn(rng, FRESH, drifted(world)),
     "corrections alone": lambda rng, world: missed(rng, FRESH, world),
@@ -92,14 +92,14 @@ def rate(world: World, fresh: Callable[[np.random.Generator, World], Judged]) ->
     found = 0
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
-        row = leaning(fresh(rng, world), drawn(rng, ANCHOR, world), surprise=0.05)
+        row = label_shift(fresh(rng, world), drawn(rng, TEST, world), surprise=0.05)
         found += row is not None and row.p < 0.05
     return found / SEEDS
 
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("how", HONEST)
-def test_honest_labels_are_rarely_taken_for_leaning(world: str, how: str) -> None:
+def test_honest_labels_are_rarely_taken_for_label_shift(world: str, how: str) -> None:
     assert rate(WORLDS[world], HONEST[how]) <= 0.05
 
 
@@ -127,8 +127,8 @@ def held(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> Judged:
     return Judged(["A"] * a + ["B"] * b, ~np.array(wrong, np.bool_))
 
 
-def said(judged: Judged, known: Judged, surprise: float = 0.05) -> Leaning:
-    found = leaning(judged, known, surprise=surprise)
+def said(judged: Judged, known: Judged, surprise: float = 0.05) -> LabelShift:
+    found = label_shift(judged, known, surprise=surprise)
     assert found is not None
     return found
 
@@ -154,7 +154,7 @@ def test_the_label_they_lean_to_is_described() -> None:
     ("missed_a", "missed_b"), [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0), (95, 3), (3, 95)]
 )
 @pytest.mark.parametrize("missed", [29, 60])
-def test_what_the_champion_missed_on_anchor_hides_no_poison(
+def test_what_the_champion_missed_on_test_hides_no_poison(
     missed_a: int, missed_b: int, missed: int
 ) -> None:
     found = said(held(60, missed), held(500, missed_a, 500, missed_b))
@@ -167,7 +167,7 @@ def test_half_of_each_label_missed_leans_to_none(missed_a: int, missed_b: int) -
     assert said(held(26, 13, 26, 13), held(500, missed_a, 500, missed_b)).p == 1
 
 
-def test_errors_that_are_spread_as_on_anchor_are_asked_about_where_that_can_be_told() -> None:
+def test_errors_that_are_spread_as_on_test_are_asked_about_where_that_can_be_told() -> None:
     """Corrections alone of a champion that misses more of A: it is the third test that speaks."""
     fresh, known = held(47, 47, 5, 5), held(500, 180, 500, 20)
     assert least_surplus(47, 52, 180, 200) * 2 < 0.05
@@ -177,8 +177,8 @@ def test_errors_that_are_spread_as_on_anchor_are_asked_about_where_that_can_be_t
 
 def test_without_examples_there_is_nothing_to_say() -> None:
     some, none = Judged(["no"], np.ones(1, np.bool_)), Judged([], np.ones(0, np.bool_))
-    assert leaning(none, some, surprise=0.05) is None
-    assert leaning(some, none, surprise=0.05) is None
+    assert label_shift(none, some, surprise=0.05) is None
+    assert label_shift(some, none, surprise=0.05) is None
 
 
 sides = st.integers(1, 60).flatmap(

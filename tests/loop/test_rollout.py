@@ -28,7 +28,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     told = VerdictGiven(actor="test", subject="set-up", version="v1", passed=True)
     names = {"disease": ("healthy", "rust")}
     with made.begin() as unit:
-        unit.add(Snapshot("s1", "coffee", 2, {"anchor": 2}, names, "stop", None, NOW), told)
+        unit.add(Snapshot("s1", "coffee", 2, {"test": 2}, names, "stop", None, NOW), told)
         unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, NOW), told)
         for id in ("v1", "v2", "v3"):
             unit.add(ModelVersion(id, id * 32, "r1", "s1", "coffee", None, NOW), told)

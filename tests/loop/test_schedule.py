@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tidemill.loop.schedule import ANCHOR, PERIODS, Schedule, began, due, following, moment
+from tidemill.loop.schedule import ORIGIN, PERIODS, Schedule, began, due, following, moment
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -16,7 +16,7 @@ DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 
 def test_every_schedule_but_never_has_a_period() -> None:
     assert set(PERIODS) == set(get_args(Schedule)) - {"never"}
-    assert ANCHOR.weekday() == MONDAY.weekday() == 0
+    assert ORIGIN.weekday() == MONDAY.weekday() == 0
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_every_schedule_but_never_has_a_period() -> None:
         ("weekly", MONDAY, MONDAY),
         ("weekly", MONDAY - INSTANT, MONDAY - WEEK),
         ("weekly", MONDAY + WEEK - INSTANT, MONDAY),
-        ("weekly", datetime(1969, 12, 31, tzinfo=UTC), ANCHOR - WEEK),
+        ("weekly", datetime(1969, 12, 31, tzinfo=UTC), ORIGIN - WEEK),
         ("daily", MONDAY + timedelta(hours=23), MONDAY),
         ("hourly", MONDAY + timedelta(minutes=90), MONDAY + timedelta(hours=1)),
         ("weekly", MONDAY.astimezone(timezone(timedelta(hours=-9))), MONDAY),

@@ -14,13 +14,13 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from tests.recipes.sources import resolved
 from tidemill.domain.errors import DataError, Unavailable, UsageError
-from tidemill.learn.image_classifier import PictureClassifier
+from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.image_network import build
 from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.root import open_trainer, open_workspace
 from tidemill.workspace.training import take_snapshot, train_version
 
 PINNED = "acme/leaves@0123456789abcdef0123456789abcdef01234567"
@@ -74,7 +74,7 @@ def test_the_originals_plan_may_be_had_alone() -> None:
 
 
 @pytest.mark.parametrize("data", ["sample", "folder"])
-def test_a_pretrained_model_brings_its_pictures(resnet: Path, data: str, tmp_path: Path) -> None:
+def test_a_pretrained_model_brings_its_images(resnet: Path, data: str, tmp_path: Path) -> None:
     words = [f"data={data}", *([f"data.path={tmp_path}"] if data == "folder" else [])]
     found, experiment = plan("coffee", [*words, "model=pretrained", f"model.path={resnet}"])
     assert (experiment.train.learning_rate, experiment.train.epochs) == (3e-4, 8)
@@ -86,8 +86,8 @@ def test_a_pretrained_model_brings_its_pictures(resnet: Path, data: str, tmp_pat
 def test_a_network_has_a_head_for_every_target(resnet: Path) -> None:
     words = ("model=pretrained", f"model.path={resnet}", "model.frozen=true", "train=heads")
     for tree, kind, side in (
-        (resolved("coffee", *words), PictureClassifier, (32, 48)),
-        (resolved("coffee", *words, "model.size=64"), PictureClassifier, (64, 64)),
+        (resolved("coffee", *words), ImageClassifier, (32, 48)),
+        (resolved("coffee", *words, "model.size=64"), ImageClassifier, (64, 64)),
         (resolved("coffee"), ResidualCNN, (48, 96)),
     ):
         network = build(tree, LABELS).eval()
@@ -97,14 +97,14 @@ def test_a_network_has_a_head_for_every_target(resnet: Path) -> None:
         assert outputs["logits_disease"].shape == (2, 2)
         assert outputs["logits_plant"].shape == (2, 3)
         trained = [p for p in network.parameters() if p.requires_grad]
-        assert (len(trained) == 4) is (kind is PictureClassifier)
+        assert (len(trained) == 4) is (kind is ImageClassifier)
 
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen: bool) -> None:
     """Of random weights: that it answers as it was judged is proved, not that it is good."""
-    workshop = open_workshop(read_settings(home=tmp_path, actor="ada"), create=True)
-    small = ("data.train=60", "data.val=40", "data.anchor=40", "train.epochs=2", "gate.floor=0.1")
+    workspace = open_workspace(read_settings(home=tmp_path, actor="ada"), create=True)
+    small = ("data.train=60", "data.val=40", "data.test=40", "train.epochs=2", "gate.floor=0.1")
     words = (
         "model=pretrained",
         f"model.path={resnet}",
@@ -112,11 +112,11 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
         "train.threads=1",
     )
     found, experiment = plan("coffee", [*small, *words])
-    intake = take_snapshot(workshop, found, experiment, Progress())
+    intake = take_snapshot(workspace, found, experiment, Progress())
     finished = train_version(
-        workshop, found, experiment, intake.snapshot, open_trainer("coffee"), Progress()
+        workspace, found, experiment, intake.snapshot, open_trainer("coffee"), Progress()
     )
-    predictor = workshop.predictor(finished.version)
+    predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["config"]["width"], codec["config"]["mean"]) == (48, [0.5, 0.4, 0.3])
     evaluation = json.loads((predictor.bundle.path / "evaluation.json").read_bytes())
@@ -127,7 +127,7 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
         expected = sample.probabilities["disease"]
         for name, probability in answers[0].probabilities.items():
             assert np.isclose(probability, expected[name], atol=1e-3)
-    workshop.ledger.close()
+    workspace.ledger.close()
 
 
 def test_a_hub_that_nobody_runs_is_said_quickly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ async def test_predict() -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(BadPayload("That is no picture."), 400), (Unavailable("Not ready."), 503)],
+    [(BadPayload("That is no image."), 400), (Unavailable("Not ready."), 503)],
 )
 async def test_predict_that_fails(error: TidemillError, status: int) -> None:
     response = await ask(Canned(error), "POST", "/predict", files={"file": ("a.jpg", b"x")})

@@ -1,4 +1,4 @@
-"""Where coffee takes its pictures from."""
+"""Where coffee takes its images from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 NAMES = ["Healthy", "Miner", "Phoma", "Red Spider Mite", "Rust"]
 
 
-def parquet(pictures: list[bytes], labels: list[int]) -> bytes:
+def parquet(images: list[bytes], labels: list[int]) -> bytes:
     """A file as the hub has it."""
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    rows = [{"bytes": picture, "path": None} for picture in pictures]
+    rows = [{"bytes": image, "path": None} for image in images]
     features = {"label": {"names": NAMES, "_type": "ClassLabel"}, "image": {"_type": "Image"}}
     table = pa.table({"image": pa.array(rows, kind), "label": labels}).replace_schema_metadata(
         {"huggingface": json.dumps({"info": {"features": features}})}
@@ -32,7 +32,7 @@ def parquet(pictures: list[bytes], labels: list[int]) -> bytes:
     return packed.getvalue()
 
 
-def pictures(source: Source) -> list[tuple[bytes, str, str, str | None]]:
+def images(source: Source) -> list[tuple[bytes, str, str, str | None]]:
     """Payload, label, origin and split of every example."""
     source.prepare(lambda done, total: None)
     return [
@@ -70,24 +70,24 @@ def test_the_hubs_files_are_fetched_once_at_one_commit(published: str, tmp_path:
         (b"b", "Rust", "train-0.parquet row 2", "train"),
         (b"c", "Red Spider Mite", "train-1.parquet row 1", "train"),
         (b"d", "Miner", "validation-0.parquet row 1", "val"),
-        (b"e", "Phoma", "test-0.parquet row 1", "anchor"),
+        (b"e", "Phoma", "test-0.parquet row 1", "test"),
     ]
-    assert pictures(opened("coffee", tmp_path, *hub(published))) == expected
+    assert images(opened("coffee", tmp_path, *hub(published))) == expected
     Shelf.files = {}
-    assert pictures(opened("coffee", tmp_path, *hub(published))) == expected
+    assert images(opened("coffee", tmp_path, *hub(published))) == expected
 
 
 def test_what_was_fetched_holds(published: str, tmp_path: Path) -> None:
-    pictures(opened("coffee", tmp_path, *hub(published)))
+    images(opened("coffee", tmp_path, *hub(published)))
     [kept] = tmp_path.glob("*/train-1.parquet")
     kept.write_bytes(kept.read_bytes() + b" ")
     with pytest.raises(Corrupt, match=r"train-1\.parquet is not what was fetched"):
-        pictures(opened("coffee", tmp_path, *hub(published)))
+        images(opened("coffee", tmp_path, *hub(published)))
 
 
-def test_without_a_network_the_choices_for_pictures_are_named(tmp_path: Path) -> None:
+def test_without_a_network_the_choices_for_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be fetched") as caught:
-        pictures(opened("coffee", tmp_path, *hub("http://127.0.0.1:9")))
+        images(opened("coffee", tmp_path, *hub("http://127.0.0.1:9")))
     for choice in ("data=sample", "data=folder", "data=archive"):
         assert choice in caught.value.hint
 
@@ -114,7 +114,7 @@ def zipped(path: Path) -> Path:
 
 def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
     path = zipped(tmp_path / "my leaves.zip")
-    found = pictures(opened("coffee", tmp_path, "data=archive", f"data.path={path}"))
+    found = images(opened("coffee", tmp_path, "data=archive", f"data.path={path}"))
     assert [row[1:] for row in found] == [
         ("miner", "leaves/train/miner/2.jpg", "train"),
         ("rust", "leaves/train/rust/1.jpg", "train"),
@@ -124,23 +124,23 @@ def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
 
 
 def test_an_archive_without_a_test_may_lend_its_validation(tmp_path: Path) -> None:
-    words = ("data=archive", f"data.path={zipped(tmp_path / 'a.zip')}", "data.val=anchor")
-    assert [row[3] for row in pictures(opened("coffee", tmp_path, *words))] == [
+    words = ("data=archive", f"data.path={zipped(tmp_path / 'a.zip')}", "data.val=test")
+    assert [row[3] for row in images(opened("coffee", tmp_path, *words))] == [
         "train",
         "train",
-        "anchor",
+        "test",
     ]
 
 
 def test_an_archive_behind_a_url_is_fetched(shelf: str, tmp_path: Path) -> None:
     Shelf.files = {"/leaves": zipped(tmp_path / "a.zip").read_bytes()}
     words = ("data=archive", f"data.url={shelf}/leaves")
-    assert len(pictures(opened("coffee", tmp_path / "cache", *words))) == 3
+    assert len(images(opened("coffee", tmp_path / "cache", *words))) == 3
     Shelf.files = {}
-    assert len(pictures(opened("coffee", tmp_path / "cache", *words))) == 3
+    assert len(images(opened("coffee", tmp_path / "cache", *words))) == 3
     with pytest.raises(DataError, match="its sha256 is"):
         Shelf.files = {"/leaves": (tmp_path / "a.zip").read_bytes()}
-        pictures(opened("coffee", tmp_path / "cache", *words, f"data.sha256={'0' * 64}"))
+        images(opened("coffee", tmp_path / "cache", *words, f"data.sha256={'0' * 64}"))
 
 
 def test_an_archive_that_nobody_named(tmp_path: Path) -> None:
@@ -148,4 +148,4 @@ def test_an_archive_that_nobody_named(tmp_path: Path) -> None:
         opened("coffee", tmp_path, "data=archive")
     missing = tmp_path / "none.zip"
     with pytest.raises(DataError, match="There is no archive"):
-        pictures(opened("coffee", tmp_path, "data=archive", f"data.path={missing}"))
+        images(opened("coffee", tmp_path, "data=archive", f"data.path={missing}"))

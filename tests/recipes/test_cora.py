@@ -20,28 +20,28 @@ from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 pytestmark = pytest.mark.xdist_group("cora")
-SAMPLE = Citations(train=200, val=150, anchor=400)
-SMALL = ("data.train=200", "data.val=150", "data.anchor=400", "train.epochs=30", "gate.margin=0.1")
+SAMPLE = Citations(train=200, val=150, test=400)
+SMALL = ("data.train=200", "data.val=150", "data.test=400", "train.epochs=30", "gate.margin=0.1")
 
 
-def learn(workshop: Workshop) -> Finished:
+def learn(workspace: Workspace) -> Finished:
     recipe, experiment = plan("cora", SMALL)
-    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    intake = take_snapshot(workspace, recipe, experiment, Progress())
     train = open_trainer("cora")
-    return train_version(workshop, recipe, experiment, intake.snapshot, train, Progress())
+    return train_version(workspace, recipe, experiment, intake.snapshot, train, Progress())
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cora") / "home"
-    workshop = open_workshop(read_settings(home=folder, actor="ada"), create=True)
-    finished = learn(workshop)
-    promote(workshop, finished.version.id)
-    workshop.ledger.close()
+    workspace = open_workspace(read_settings(home=folder, actor="ada"), create=True)
+    finished = learn(workspace)
+    promote(workspace, finished.version.id)
+    workspace.ledger.close()
     return folder
 
 
@@ -57,8 +57,8 @@ def door(home: Path) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="module")
-def anchor() -> list[Example]:
-    return [row for row in examples(SAMPLE) if row.split == "anchor"]
+def test() -> list[Example]:
+    return [row for row in examples(SAMPLE) if row.split == "test"]
 
 
 def node(row: Example) -> dict[str, Any]:
@@ -79,9 +79,9 @@ def test_a_model_that_was_proved_on_both_routes_is_served(door: Door) -> None:
 
 
 def test_papers_are_answered_by_id_and_by_what_they_say_alike(
-    door: Door, anchor: list[Example]
+    door: Door, test: list[Example]
 ) -> None:
-    rows = anchor[:50]
+    rows = test[:50]
     ids = [node(row)["id"] for row in rows]
     by_id = said(door, {"nodes": ids})
     assert [row["item"] for row in by_id] == ids
@@ -93,15 +93,15 @@ def test_papers_are_answered_by_id_and_by_what_they_say_alike(
         assert sent["probabilities"] == pytest.approx(known["probabilities"], abs=1e-4)
 
 
-def test_papers_are_named_far_better_than_by_chance(door: Door, anchor: list[Example]) -> None:
-    answers = said(door, {"nodes": [node(row)["id"] for row in anchor]})
-    right = [row["label"] == true.labels[TARGET] for row, true in zip(answers, anchor, strict=True)]
+def test_papers_are_named_far_better_than_by_chance(door: Door, test: list[Example]) -> None:
+    answers = said(door, {"nodes": [node(row)["id"] for row in test]})
+    right = [row["label"] == true.labels[TARGET] for row, true in zip(answers, test, strict=True)]
     assert 0.6 < sum(right) / len(right) < 1
 
 
-def test_a_new_paper_is_answered_by_those_it_cites(door: Door, anchor: list[Example]) -> None:
+def test_a_new_paper_is_answered_by_those_it_cites(door: Door, test: list[Example]) -> None:
     for topic in TOPICS:
-        cited = [node(row)["id"] for row in anchor if row.labels[TARGET] == topic][:6]
+        cited = [node(row)["id"] for row in test if row.labels[TARGET] == topic][:6]
         [answer] = said(door, {"nodes": [{"id": "new", "links": cited}]})
         assert (answer["item"], answer["label"]) == ("new", topic)
     [answer] = said(door, {"nodes": [{"id": "new", "links": ["nobody"]}]})
@@ -120,9 +120,9 @@ def upload(rows: list[Example]) -> dict[str, Any]:
 
 
 def test_an_upload_gives_what_the_same_graph_as_a_payload_gives(
-    door: Door, anchor: list[Example]
+    door: Door, test: list[Example]
 ) -> None:
-    rows = anchor[:120]
+    rows = test[:120]
     known = {node(row)["id"] for row in rows}
     nodes = [{**(n := node(row)), "links": [x for x in n["links"] if x in known]} for row in rows]
     whole = said(door, {"nodes": nodes, "whole": True})
@@ -135,33 +135,33 @@ def test_an_upload_gives_what_the_same_graph_as_a_payload_gives(
 
 
 def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_links(
-    door: Door, home: Path, anchor: list[Example]
+    door: Door, home: Path, test: list[Example]
 ) -> None:
-    cited = sorted(node(row)["id"] for row in anchor[:3])
+    cited = sorted(node(row)["id"] for row in test[:3])
     new = [{"id": name, "features": [1, 2], "links": cited} for name in ("mine", "other")]
     answers = said(door, {"nodes": new})
     body = {"prediction": answers[0]["id"], "item": "mine", "label": TOPICS[2], "actor": "bob"}
     response = door.ask("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
-    workshop = open_workshop(read_settings(home=home, actor="ada"))
+    workspace = open_workspace(read_settings(home=home, actor="ada"))
     try:
-        with workshop.ledger.begin(write=False) as unit:
+        with workspace.ledger.begin(write=False) as unit:
             [heard] = unit.feedback(limit=None)
         assert (heard.item, heard.label) == ("mine", TOPICS[2])
-        champion = workshop.champion()
+        champion = workspace.champion()
         recipe, experiment = plan("cora", SMALL)
         grown = grow(
-            workshop.snapshots.open(champion.snapshot),
+            workspace.snapshots.open(champion.snapshot),
             [
                 Accepted(
                     (heard.id,),
                     heard.example,
                     {heard.target: heard.label},
-                    lambda: workshop.blobs.get(heard.example),
+                    lambda: workspace.blobs.get(heard.example),
                 )
             ],
-            workshop.bundles.open(champion.bundle).codec,
-            workshop.snapshots,
+            workspace.bundles.open(champion.bundle).codec,
+            workspace.snapshots,
             recipe="cora",
             near_distance=0,
             at=heard.at,
@@ -169,20 +169,20 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
         assert grown.taken == (heard.id,)
         [kept] = [
             row
-            for row in workshop.snapshots.open(grown.snapshot.id).rows()
+            for row in workspace.snapshots.open(grown.snapshot.id).rows()
             if b'"mine"' in row.payload
         ]
         assert node(kept) == {"features": [1, 2], "id": "mine", "links": cited}
         assert dict(kept.labels) == {TARGET: TOPICS[2]}
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             taken = SnapshotTaken(actor="ada", subject=grown.snapshot.id, rows=grown.snapshot.rows)
             unit.add(grown.snapshot, taken)
         finished = train_version(
-            workshop, recipe, experiment, grown.snapshot, open_trainer("cora"), Progress()
+            workspace, recipe, experiment, grown.snapshot, open_trainer("cora"), Progress()
         )
-        model = workshop.predictor(finished.version)
+        model = workspace.predictor(finished.version)
         [[answer]] = model.answer([model.read(b'{"nodes":["mine"]}')])
         assert answer.item == "mine"
         assert model.look(b'{"nodes":["mine"]}').features[0]["degree"] == len(cited)
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()

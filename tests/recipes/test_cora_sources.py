@@ -35,8 +35,8 @@ def test_the_sample_has_as_many_words_as_its_codec() -> None:
     assert isinstance(codec, GraphCodec)
     assert codec.settings.features == FEATURES
     assert isinstance(source(), CitationSource)
-    assert len(source("data.train=100", "data.val=30", "data.anchor=20")) == 150
-    found = list(source("data.train=100", "data.val=30", "data.anchor=20").examples())
+    assert len(source("data.train=100", "data.val=30", "data.test=20")) == 150
+    found = list(source("data.train=100", "data.val=30", "data.test=20").examples())
     assert not [row.fault for row in inspect(found, codec).rows if row.fault]
 
 

@@ -43,10 +43,10 @@ def test_the_subsets_that_are_there_are_merged(tmp_path: Path) -> None:
     source = opened("lucky", tmp_path, "data=files", f"data.path={lucky_files(tmp_path)}")
     assert rows(source) == [
         ("is water wet", "yes", "boolq", "train"),
-        ("is fire cold", "no", "boolq", "anchor"),
+        ("is fire cold", "no", "boolq", "test"),
         ("I lied.", "no", "commonsense", "train"),
         ("I helped.", "yes", "commonsense", "train"),
-        ("I waved.", "yes", "commonsense", "anchor"),
+        ("I waved.", "yes", "commonsense", "test"),
     ]
     origins = [row.origin for row in source.examples()]
     assert origins[0] == "boolq/boolq_train.csv line 2"
@@ -117,7 +117,7 @@ def test_published_files_are_pinned_and_read(
     assert rows(source) == [
         ("is it so", "yes", "boolq", "train"),
         ("is it not", "no", "boolq", "train"),
-        ("was it", "no", "boolq", "anchor"),
+        ("was it", "no", "boolq", "test"),
     ]
 
 
@@ -158,8 +158,8 @@ def test_what_users_said_never_judges(tmp_path: Path, monkeypatch: pytest.Monkey
     # Sources as small as these have no block in val, which is then hashed out of train.
     users = [assigned[row.origin] for row in inspection.rows if row.source == "user"]
     assert (len(users), set(users)) == (30, {"train", "val"})
-    anchor = {row.source for row in inspection.rows if assigned[row.origin] == "anchor"}
-    assert anchor == {"boolq", "commonsense"}
+    test = {row.source for row in inspection.rows if assigned[row.origin] == "test"}
+    assert test == {"boolq", "commonsense"}
 
 
 def test_an_answer_that_is_neither_is_named(
@@ -187,18 +187,18 @@ def test_the_real_subsets_have_the_published_counts(tmp_path: Path) -> None:
     assert counted == {
         ("boolq", "train", "yes"): 5874,
         ("boolq", "train", "no"): 3553,
-        ("boolq", "anchor", "yes"): 2033,
-        ("boolq", "anchor", "no"): 1237,
+        ("boolq", "test", "yes"): 2033,
+        ("boolq", "test", "no"): 1237,
         ("strategyqa", "train", "yes"): 738,
         ("strategyqa", "train", "no"): 865,
-        ("strategyqa", "anchor", "yes"): 333,
-        ("strategyqa", "anchor", "no"): 354,
+        ("strategyqa", "test", "yes"): 333,
+        ("strategyqa", "test", "no"): 354,
         ("commonsense", "train", "yes"): 3872,
         ("commonsense", "train", "no"): 2789,
-        ("commonsense", "anchor", "yes"): 1126,
-        ("commonsense", "anchor", "no"): 983,
+        ("commonsense", "test", "yes"): 1126,
+        ("commonsense", "test", "no"): 983,
         ("justice", "train", "yes"): 11830,
         ("justice", "train", "no"): 9961,
-        ("justice", "anchor", "yes"): 1354,
-        ("justice", "anchor", "no"): 1350,
+        ("justice", "test", "yes"): 1354,
+        ("justice", "test", "no"): 1350,
     }

@@ -1,4 +1,4 @@
-"""A recipe from outside the package, with a training of its own, through the real workshop."""
+"""A recipe from outside the package, with a training of its own, through the real workspace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 OUTSIDE = Path(__file__).parent.parent / "outside"
@@ -57,36 +57,36 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 class Trained:
     """A workspace in which a champion was trained, open."""
 
-    workshop: Workshop
+    workspace: Workspace
     snapshot: Snapshot
     finished: Finished
     told: list[str]
 
 
-def trained_again(workshop: Workshop, snapshot: Snapshot, *overrides: str) -> Finished:
+def trained_again(workspace: Workspace, snapshot: Snapshot, *overrides: str) -> Finished:
     recipe, experiment = plan("pebble", overrides)
     training = open_trainer("pebble")
-    return train_version(workshop, recipe, experiment, snapshot, training, Progress())
+    return train_version(workspace, recipe, experiment, snapshot, training, Progress())
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     home = tmp_path_factory.mktemp("pebble")
-    workshop = open_workshop(read_settings(home=home, actor="ada"), create=True)
+    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
     recipe, experiment = plan("pebble")
-    intake = take_snapshot(workshop, recipe, experiment, Progress())
+    intake = take_snapshot(workspace, recipe, experiment, Progress())
     told = list[str]()
     finished = train_version(
-        workshop,
+        workspace,
         recipe,
         experiment,
         intake.snapshot,
         open_trainer("pebble"),
         Progress(stage=told.append, epoch=told.append),
     )
-    promote(workshop, finished.version.id)
-    yield Trained(workshop, intake.snapshot, finished, told)
-    workshop.ledger.close()
+    promote(workspace, finished.version.id)
+    yield Trained(workspace, intake.snapshot, finished, told)
+    workspace.ledger.close()
 
 
 def test_every_part_of_it_is_found_by_its_name() -> None:
@@ -98,13 +98,13 @@ def test_every_part_of_it_is_found_by_its_name() -> None:
 
 
 def test_it_is_trained_and_promoted(trained: Trained) -> None:
-    workshop, finished = trained.workshop, trained.finished
-    assert trained.snapshot.splits == {"train": 300, "val": 200, "anchor": 600}
+    workspace, finished = trained.workspace, trained.finished
+    assert trained.snapshot.splits == {"train": 300, "val": 200, "test": 600}
     assert trained.snapshot.labels == {TARGET: STONES}
     assert finished.run.metrics["test"]["accuracy"] >= 0.9
     assert set(finished.run.metrics) == {"val", "test"}
-    assert workshop.champion() == finished.version
-    predictor = workshop.predictor(finished.version)
+    assert workspace.champion() == finished.version
+    predictor = workspace.predictor(finished.version)
     assert len(predictor.bundle.golden) >= len(STONES)
     for sample in predictor.bundle.golden:
         [(answer,)] = predictor.answer([predictor.read(sample.payload)])
@@ -125,8 +125,8 @@ def test_a_person_is_told_the_stages_and_some_epochs(trained: Trained) -> None:
 
 def test_the_same_run_gives_the_same_weights(trained: Trained) -> None:
     weights = trained.finished.run.weights
-    assert trained_again(trained.workshop, trained.snapshot).run.weights == weights
-    other = trained_again(trained.workshop, trained.snapshot, "seed=1")
+    assert trained_again(trained.workspace, trained.snapshot).run.weights == weights
+    other = trained_again(trained.workspace, trained.snapshot, "seed=1")
     assert other.run.weights != weights
 
 
@@ -172,7 +172,7 @@ async def served(home: Path) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.anyio
 async def test_a_server_of_it_is_proved_and_answers(trained: Trained) -> None:
     [example] = pebbles(1, 7, 0.0)
-    async with served(trained.workshop.home) as client:
+    async with served(trained.workspace.home) as client:
         assert (await client.get("/v1/ready")).status_code == 200
         assert (await client.get("/health")).json() == {"status": "healthy"}
         weighed = await client.post("/weigh", json=json.loads(example.payload))
@@ -188,9 +188,9 @@ async def test_a_server_of_it_is_proved_and_answers(trained: Trained) -> None:
 @pytest.mark.anyio
 async def test_before_there_is_a_champion_its_server_is_not_healthy(tmp_path: Path) -> None:
     recipe, experiment = plan("pebble")
-    workshop = open_workshop(read_settings(home=tmp_path), create=True)
-    trained_again(workshop, take_snapshot(workshop, recipe, experiment, Progress()).snapshot)
-    workshop.ledger.close()
+    workspace = open_workspace(read_settings(home=tmp_path), create=True)
+    trained_again(workspace, take_snapshot(workspace, recipe, experiment, Progress()).snapshot)
+    workspace.ledger.close()
     async with served(tmp_path) as client:
         assert (await client.get("/health")).status_code == 503
 
@@ -226,14 +226,14 @@ def flipped(rows: Rows, seed: int) -> Rows:
 @pytest.mark.parametrize("seed", range(3))
 def test_other_instruments_fool_it_until_it_has_learned_from_them(seed: int) -> None:
     taught = pebbles(300, seed, 0.0, split="train")
-    anchor = rows_of(pebbles(600, seed, 0.0, split="anchor"))
+    test = rows_of(pebbles(600, seed, 0.0, split="test"))
     fresh = rows_of(pebbles(300, seed, 1.0, split="fresh"))
     champion = learned(taught)
     challenger = learned(taught, pebbles(120, seed, 1.0))
-    assert share(champion, anchor) >= 0.9
+    assert share(champion, test) >= 0.9
     assert share(champion, fresh) <= 0.6
     assert share(challenger, fresh) >= 0.85
-    assert share(challenger, anchor) > share(champion, anchor) - 0.02
+    assert share(challenger, test) > share(champion, test) - 0.02
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -252,12 +252,12 @@ def test_a_seed_has_the_same_pebbles_however_many_and_on_whatever_instruments() 
     here, there = (rows_of(pebbles(6, 3, shift)) for shift in (0.0, 1.0))
     assert here[1].tolist() == there[1].tolist() == [0, 1, 2, 0, 1, 2]
     assert np.allclose(there[0] - here[0], there[0][0] - here[0][0], atol=1e-3)
-    splits = [pebbles(5, 3, 0.0, split=split) for split in (None, "train", "val", "anchor")]
+    splits = [pebbles(5, 3, 0.0, split=split) for split in (None, "train", "val", "test")]
     assert len({row.id for part in splits for row in part}) == 20
 
 
 def test_its_source_knows_how_many_it_has() -> None:
-    source = PebbleSource(seed=1, train=3, val=4, anchor=0, shift=0.5)
+    source = PebbleSource(seed=1, train=3, val=4, test=0, shift=0.5)
     told = list[tuple[int, int]]()
     source.prepare(lambda done, total: told.append((done, total)))
     assert (len(source), told) == (7, [])
@@ -317,7 +317,7 @@ def test_a_setting_that_cannot_work_is_refused(override: str, said: str) -> None
 
 def test_a_training_that_diverges_says_so(trained: Trained) -> None:
     with pytest.raises(UsageError, match="diverged in epoch"):
-        trained_again(trained.workshop, trained.snapshot, "train.learning_rate=1e200")
+        trained_again(trained.workspace, trained.snapshot, "train.learning_rate=1e200")
 
 
 def test_a_graph_that_answers_otherwise_is_refused() -> None:
@@ -329,30 +329,30 @@ def test_a_graph_that_answers_otherwise_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "split", "said"), [("shape", "val", "one target"), (TARGET, "anchor", "no val")]
+    ("target", "split", "said"), [("shape", "val", "one target"), (TARGET, "test", "no val")]
 )
 def test_a_snapshot_that_cannot_be_learnt_from_is_refused(
     trained: Trained, target: str, split: str, said: str
 ) -> None:
-    workshop = trained.workshop
+    workspace = trained.workspace
     rows = pebbles(30, 1, 0.0, split="train")
-    rows += pebbles(30, 1, 0.0, split="val" if split == "val" else "anchor")
+    rows += pebbles(30, 1, 0.0, split="val" if split == "val" else "test")
     renamed = [
         Example(row.id, row.payload, {target: row.labels[TARGET]}, "x", row.origin, row.split)
         for row in rows
     ]
-    now = workshop.clock.now()
-    snapshot = workshop.snapshots.write(
+    now = workspace.clock.now()
+    snapshot = workspace.snapshots.write(
         renamed, recipe="pebble", policy="stop", parent=None, at=now
     )
     run = Run("r", "pebble", snapshot.id, 0, trained.finished.run.config, {}, {}, now)
     with pytest.raises(DataError, match=said):
         train(
             run,
-            workshop.snapshots.open(snapshot.id),
+            workspace.snapshots.open(snapshot.id),
             CODEC,
             description="",
             parent=None,
-            scratch=workshop.scratch,
+            scratch=workspace.scratch,
             progress=Progress(),
         )

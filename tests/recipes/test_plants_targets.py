@@ -31,7 +31,7 @@ def held(paint: Any, tiny_colours: Any, golden_of: Any) -> HeldBack:
     """Leaves of three colours; the first model names every target of each rightly."""
     dice = random.Random(5)
     found: list[Example] = []
-    sizes: list[tuple[Split, int]] = [("anchor", 180), ("fresh", 45)]
+    sizes: list[tuple[Split, int]] = [("test", 180), ("fresh", 45)]
     for split, size in sizes:
         for at in range(size):
             colour = [min(255, max(0, c + dice.randint(-5, 5))) for c in tiny_colours[at % 3]]

@@ -30,7 +30,7 @@ def test_the_splits_are_named_by_the_files(tmp_path: Path) -> None:
     )
     source = opened("sentiment", tmp_path, "data=files", f"data.path={tmp_path}")
     assert sorted(rows(source)) == [
-        ("down", "negative", "files", "anchor"),
+        ("down", "negative", "files", "test"),
         ("flat", "neutral", "files", "val"),
         ("up, and\nup again", "positive", "files", "train"),
     ]
@@ -65,7 +65,7 @@ def test_a_test_is_drawn_where_the_files_give_none(tmp_path: Path) -> None:
     assert found == {
         (label, split): count
         for label in ("neutral", "positive")
-        for split, count in (("train", 15), ("anchor", 5))
+        for split, count in (("train", 15), ("test", 5))
     }
 
 

@@ -27,7 +27,7 @@ def test_they_are_found_and_their_samples_are_their_own(recipe: str, tmp_path: P
     assert recipe in known_recipes()
     source = opened(recipe, tmp_path)
     splits = Counter(row[3] for row in rows(source))
-    assert splits == {"train": 3000, "val": 600, "anchor": 2000}
+    assert splits == {"train": 3000, "val": 600, "test": 2000}
     assert len(source) == 5600
     assert source.name == "sample"
     assert list(tmp_path.iterdir()) == []

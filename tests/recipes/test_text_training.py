@@ -16,7 +16,7 @@ from tidemill.recipes.lucky.sample.questions import LABELS as ANSWERS
 from tidemill.recipes.sentiment.sample.headlines import LABELS as SENTIMENTS
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.root import open_trainer, open_workspace
 from tidemill.workspace.training import take_snapshot, train_version
 
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -24,7 +24,7 @@ LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "sentiment": {"sentiment": SENTIMENTS},
 }
 TEXTS = (b"Orders rose by a third.", b"Is it fine?")
-SMALL = ("data.train=900", "data.val=300", "data.anchor=600")
+SMALL = ("data.train=900", "data.val=300", "data.test=600")
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +71,17 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
 
 @pytest.mark.parametrize("recipe", LABELS)
 def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
-    workshop = open_workshop(read_settings(home=tmp_path, actor="ada"), create=True)
+    workspace = open_workspace(read_settings(home=tmp_path, actor="ada"), create=True)
     found, experiment = plan(recipe, SMALL)
-    intake = take_snapshot(workshop, found, experiment, Progress())
-    assert intake.snapshot.splits == {"train": 900, "val": 300, "anchor": 600}
+    intake = take_snapshot(workspace, found, experiment, Progress())
+    assert intake.snapshot.splits == {"train": 900, "val": 300, "test": 600}
     finished = train_version(
-        workshop, found, experiment, intake.snapshot, open_trainer(recipe), Progress()
+        workspace, found, experiment, intake.snapshot, open_trainer(recipe), Progress()
     )
     assert finished.run.metrics["test"]["accuracy"] > 0.75
-    predictor = workshop.predictor(finished.version)
+    predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["kind"], codec["config"]["form"]) == ("text", "grams")
     shown = {name for sample in predictor.bundle.golden for name in sample.labels.values()}
     assert [shown] == [set(names) for names in LABELS[recipe].values()]
-    workshop.ledger.close()
+    workspace.ledger.close()

@@ -48,7 +48,7 @@ NEVER_MS = 3_600_000
 """Tests turn the slots themselves."""
 
 
-def picture(colour: Sequence[int]) -> bytes:
+def image(colour: Sequence[int]) -> bytes:
     """A PNG of one colour."""
     file = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), tuple(colour)).save(file, "PNG")
@@ -89,7 +89,7 @@ def golden(sharpness: float) -> list[dict[str, Any]]:
         scores = np.exp(colour * sharpness / 255)
         row = dict(zip(LABELS, (scores / scores.sum()).tolist(), strict=True))
         sample = Golden(
-            picture(colour.astype(int).tolist()), {"disease": LABELS[n % 3]}, {"disease": row}
+            image(colour.astype(int).tolist()), {"disease": LABELS[n % 3]}, {"disease": row}
         )
         samples.append(sample.to_json())
     return samples
@@ -121,7 +121,7 @@ class Workspace:
         samples: Sequence[Mapping[str, Any]] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """A new version whose bundle is on disk; it knows pictures."""
+        """A new version whose bundle is on disk; it knows images."""
         files = {
             "model.onnx": model(sharpness),
             "codec.json": json.dumps({"kind": "image", "config": CODEC}).encode(),
@@ -133,7 +133,7 @@ class Workspace:
             "lineage.json": b"{}",
             "card.md": b"tiny",
         }
-        held_out = [picture((20 * n, 240 - 20 * n, 9 * n)) for n in range(12)]
+        held_out = [image((20 * n, 240 - 20 * n, 9 * n)) for n in range(12)]
         return self.enter(files, held_out, config=config)
 
     def enter(
@@ -275,10 +275,10 @@ def door(workspace: Workspace, opened: Callable[..., Door]) -> Door:
 @pytest.fixture
 def leaf() -> Callable[[Sequence[int]], bytes]:
     """Makes the PNG of one colour."""
-    return picture
+    return image
 
 
 @pytest.fixture
 def red() -> bytes:
-    """A picture that is Miner."""
-    return picture((200, 10, 10))
+    """An image that is Miner."""
+    return image((200, 10, 10))

@@ -189,7 +189,7 @@ async def test_a_payload_that_cannot_be_read_leaves_no_trace(
 ) -> None:
     batcher = make()
     with pytest.raises(BadPayload, match="Payload 1") as caught:
-        await batcher.answer(slot, [red, b"no picture", b"neither"], "live")
+        await batcher.answer(slot, [red, b"no image", b"neither"], "live")
     assert caught.value.index == 1
     assert (batcher.waiting, traffic.appends) == (0, [])
 
@@ -276,7 +276,7 @@ class BrokenRuntime:
 
 
 class OverflowingRuntime(HeldRuntime):
-    """Answers a picture that is more blue than red with infinity."""
+    """Answers an image that is more blue than red with infinity."""
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         given = dict(super().run(arrays))

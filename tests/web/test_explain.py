@@ -1,4 +1,4 @@
-"""POST /v1/explain: a picture of an answer, one at a time, beside the traffic and not in it."""
+"""POST /v1/explain: an image of an answer, one at a time, beside the traffic and not in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def code(response: Any, status: int) -> str:
     return answer
 
 
-def test_a_picture_and_what_it_is_of(door: Any, red: bytes) -> None:
+def test_a_image_and_what_it_is_of(door: Any, red: bytes) -> None:
     answered = door.ask("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
     found = told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
     assert (found["version"], found["target"], found["label"]) == ("v1", "disease", "Miner")
@@ -73,8 +73,8 @@ def test_it_is_no_traffic(door: Any, workspace: Any, red: bytes) -> None:
     [
         ({"params": {"target": "colour"}}, 400, "usage"),
         ({"params": {"label": "rot"}}, 400, "usage"),
-        ({"files": {"file": ("a.png", b"no picture")}}, 400, "bad_payload"),
-        ({"files": {"other": ("a.png", b"no picture")}}, 422, "invalid"),
+        ({"files": {"file": ("a.png", b"no image")}}, 400, "bad_payload"),
+        ({"files": {"other": ("a.png", b"no image")}}, 422, "invalid"),
     ],
 )
 def test_what_cannot_be_explained_is_the_clients_fault(
@@ -91,7 +91,7 @@ def test_a_server_without_a_model_is_not_ready(workspace: Any, opened: Any, red:
 
 
 class Held:
-    """A runtime that stops at the first batch of covered pictures until it is let go."""
+    """A runtime that stops at the first batch of covered images until it is let go."""
 
     alone = False
 
@@ -165,7 +165,7 @@ def test_texts_are_not_explained(workspace: Any, opened: Any) -> None:
     assert "takes text" in refused.json()["error"]["message"]
 
 
-def test_the_document_says_that_a_picture_comes(door: Any) -> None:
+def test_the_document_says_that_a_image_comes(door: Any) -> None:
     document = door.ask("GET", "/openapi.json").json()
     assert "image/png" in document["paths"][PATH]["post"]["responses"]["200"]["content"]
 

@@ -128,8 +128,8 @@ def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
 
 
 def test_many_are_kept_together(door: Any, workspace: Any, leaf: Leaf) -> None:
-    pictures = [leaf((200 + n, 10, 10)) for n in range(3)]
-    rows = [{"prediction": predicted(door, one), "label": "Phoma"} for one in pictures]
+    images = [leaf((200 + n, 10, 10)) for n in range(3)]
+    rows = [{"prediction": predicted(door, one), "label": "Phoma"} for one in images]
     told = given(door, *rows, rows[0])
     assert [row["repeated"] for row in told] == [False, False, False, True]
     assert [item.id for item in kept(workspace)] == [row["id"] for row in told[:3]]
@@ -143,7 +143,7 @@ def test_many_are_refused_together_and_the_faulty_one_is_named(
         ({**good, "label": "Rust"}, 422, "foreign_label"),
         ({**good, "prediction": str(uuid7())}, 404, "not_found"),
         ({**good, "confidence": 1}, 422, "invalid"),
-        ({"payload": image(b"no picture"), "label": "Phoma"}, 400, "bad_payload"),
+        ({"payload": image(b"no image"), "label": "Phoma"}, 400, "bad_payload"),
     ]
     for row, status, code in bad:
         error = refused(door, {"feedback": [good, row]}, status, code)
@@ -224,7 +224,7 @@ def test_an_item_that_was_not_answered_is_refused(door: Any, red: bytes) -> None
         ({"prediction": "x", "label": 7}, "label: "),
         ({"prediction": "x", "label": "y", "actor": ""}, "actor: "),
         ({"prediction": "x", "label": "y", "actor": "a" * 201}, "actor: "),
-        ({"payload": {"picture": ""}, "label": "Phoma"}, "payload.image: Field required"),
+        ({"payload": {"image": ""}, "label": "Phoma"}, "payload.image: Field required"),
         ({"feedback": [{"prediction": "x", "label": "y"}] * (MOST + 1)}, "too many"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_body_that_is_no_json_is_refused(door: Any) -> None:
 
 
 def test_a_payload_that_cannot_be_read_is_refused(door: Any, workspace: Any) -> None:
-    for payload in (image(b"no picture"), {"image": "%"}):
+    for payload in (image(b"no image"), {"image": "%"}):
         refused(door, {"payload": payload, "label": "Phoma"}, 400, "bad_payload")
     assert kept(workspace) == []
 

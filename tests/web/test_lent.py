@@ -86,7 +86,7 @@ def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
 
 def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, opened: Any) -> None:
     door = ready(workspace, opened, telling({"disease": "Phoma"}))
-    response = door.ask("POST", "/tell", content=b"no picture")
+    response = door.ask("POST", "/tell", content=b"no image")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     assert kept(workspace) == []
 

@@ -44,8 +44,8 @@ def served(workspace: Any, opened: Any, files: Any, paint: Any, tiny_colours: An
     workspace.recipe = "plants"
 
     def open_door(given: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
-        pictures = [paint(colour) for colour in tiny_colours]
-        workspace.promote(workspace.enter(given or files(), pictures))
+        images = [paint(colour) for colour in tiny_colours]
+        workspace.promote(workspace.enter(given or files(), images))
         return opened(workspace.serving(**settings), plants.build)
 
     return open_door
@@ -91,9 +91,9 @@ def test_of_many_labels_five_are_shown() -> None:
     assert [guess.label for guess in told["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
 
 
-def test_what_is_no_picture_is_refused(served: Any) -> None:
+def test_what_is_no_image_is_refused(served: Any) -> None:
     door = served()
-    response = door.ask("POST", "/predict", files={"file": b"no picture"})
+    response = door.ask("POST", "/predict", files={"file": b"no image"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     assert door.ask("POST", "/predict").status_code == 422
 
@@ -118,16 +118,16 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
     assert again["sample"] == body["sample"]
 
 
-def test_the_picture_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
+def test_the_image_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
     door = served()
     for colour in tiny_colours[:3]:
         shown = door.ask("GET", f"/demo/{shown_leaves.name_of(paint(colour))}").content
-        with Image.open(io.BytesIO(shown)) as picture:
-            assert (picture.format, picture.getpixel((3, 3))) == ("PNG", colour)
+        with Image.open(io.BytesIO(shown)) as image:
+            assert (image.format, image.getpixel((3, 3))) == ("PNG", colour)
 
 
 @pytest.mark.parametrize("name", ["0123456789abcdef.png", "..%2f..%2fsecret", "x"])
-def test_there_are_no_other_pictures(served: Any, name: str) -> None:
+def test_there_are_no_other_images(served: Any, name: str) -> None:
     door = served()
     response = door.ask("GET", f"/demo/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
@@ -210,7 +210,7 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
     [
         ({"true_label": "Bean___rust"}, "the sample is said to be"),
         ({"target": "plant"}, "the sample is said to be"),
-        ({"image_url": "/demo/other.png"}, "is the picture of another sample"),
+        ({"image_url": "/demo/other.png"}, "is the image of another sample"),
     ],
 )
 def test_a_random_leaf_that_is_said_to_be_another_is_never_served(

@@ -22,7 +22,7 @@ from tidemill.engine.extend_snapshot import grow_snapshot, left_out
 from tidemill.loop.feedback import review
 from tidemill.recipes.plants import routes as plants
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 CLASSES = ("Bean___healthy", "Vine___healthy", "Vine___rust")
 NAMES = {"class": CLASSES, "disease": ("healthy", "rust"), "plant": ("Bean", "Vine")}
@@ -37,9 +37,9 @@ def known(paint: Any) -> Known:
 
 
 @pytest.fixture
-def workshop(workspace: Any, tmp_path: Path) -> Workshop:
-    """A workshop over what is served, whose snapshots are on disk."""
-    return Workshop(
+def learnt_from(workspace: Any, tmp_path: Path) -> Workspace:
+    """A workspace over what is served, whose snapshots are on disk."""
+    return Workspace(
         home=tmp_path,
         samples=tmp_path / "samples",
         actor="ada",
@@ -54,21 +54,21 @@ def workshop(workspace: Any, tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture
-def parent(workshop: Workshop, known: Known) -> Snapshot:
+def parent(learnt_from: Workspace, known: Known) -> Snapshot:
     """The known leaves."""
     leaves = [
         Example(payload_id(leaf), leaf, plant_labels(name), "folder", name, "train")
         for name, leaf in known.items()
     ]
-    now = workshop.clock.now()
-    return workshop.snapshots.write(leaves, recipe="plants", policy="stop", parent=None, at=now)
+    now = learnt_from.clock.now()
+    return learnt_from.snapshots.write(leaves, recipe="plants", policy="stop", parent=None, at=now)
 
 
 @pytest.fixture
 def door(
     workspace: Any,
     opened: Any,
-    workshop: Workshop,
+    learnt_from: Workspace,
     parent: Snapshot,
     tiny_files: Any,
     paint: Any,
@@ -79,13 +79,13 @@ def door(
     files = tiny_files(NAMES)
     del files[REFERENCE]
     version = workspace.enter(files, [paint(colour) for colour in tiny_colours])
-    workspace.promote(learnt(workshop, version, parent))
+    workspace.promote(learnt(learnt_from, version, parent))
     return opened(workspace.serving(), plants.build)
 
 
-def learnt(workshop: Workshop, version: ModelVersion, parent: Snapshot) -> ModelVersion:
+def learnt(learnt_from: Workspace, version: ModelVersion, parent: Snapshot) -> ModelVersion:
     """The same version, from that snapshot and by the recipe's own experiment."""
-    with workshop.ledger.begin() as unit:
+    with learnt_from.ledger.begin() as unit:
         tree = plan("plants")[1].tree()
         run = replace(unit.get(Run, version.run), id=str(uuid7()), snapshot=parent.id, config=tree)
         again = replace(version, id=unit.next_version(), run=run.id, snapshot=parent.id)
@@ -108,27 +108,29 @@ def say(door: Any, leaf: bytes, **labels: str) -> None:
     assert response.is_success, response.text
 
 
-def turned(workshop: Workshop) -> Growth:
+def turned(learnt_from: Workspace) -> Growth:
     """What a cycle that begins now would learn from."""
-    now = workshop.clock.now()
-    with workshop.ledger.begin() as unit:
+    now = learnt_from.clock.now()
+    with learnt_from.ledger.begin() as unit:
         review(unit, "accept", actor="engine", at=now, limit=100)
         champion = unit.alias("champion")
     assert champion is not None
-    return grow_snapshot(workshop, Cycle("c1", "plants", "person", "Asked.", champion.version, now))
+    return grow_snapshot(
+        learnt_from, Cycle("c1", "plants", "person", "Asked.", champion.version, now)
+    )
 
 
-def labelled(workshop: Workshop, snapshot: Snapshot) -> dict[bytes, Labels]:
-    return {row.payload: row.labels for row in workshop.snapshots.open(snapshot.id).rows()}
+def labelled(learnt_from: Workspace, snapshot: Snapshot) -> dict[bytes, Labels]:
+    return {row.payload: row.labels for row in learnt_from.snapshots.open(snapshot.id).rows()}
 
 
 def test_the_disease_of_a_known_leaf_changes_its_class(
-    door: Any, workshop: Workshop, known: Known
+    door: Any, learnt_from: Workspace, known: Known
 ) -> None:
     say(door, known["Vine___healthy"], disease="rust")
-    grown = turned(workshop)
+    grown = turned(learnt_from)
     assert (len(grown.taken), grown.left) == (1, {})
-    assert labelled(workshop, grown.snapshot) == {
+    assert labelled(learnt_from, grown.snapshot) == {
         known["Bean___healthy"]: plant_labels("Bean___healthy"),
         known["Vine___healthy"]: plant_labels("Vine___rust"),
         known["Vine___rust"]: plant_labels("Vine___rust"),
@@ -136,14 +138,14 @@ def test_the_disease_of_a_known_leaf_changes_its_class(
 
 
 def test_the_class_of_a_new_leaf_says_all(
-    door: Any, workshop: Workshop, known: Known, paint: Callable[..., bytes]
+    door: Any, learnt_from: Workspace, known: Known, paint: Callable[..., bytes]
 ) -> None:
     leaf = paint((200, 30, 200))
     say(door, leaf, kind="Vine___rust")
-    grown = turned(workshop)
+    grown = turned(learnt_from)
     assert (len(grown.taken), grown.left) == (1, {})
     assert grown.snapshot.rows == len(known) + 1
-    assert labelled(workshop, grown.snapshot)[leaf] == plant_labels("Vine___rust")
+    assert labelled(learnt_from, grown.snapshot)[leaf] == plant_labels("Vine___rust")
 
 
 @pytest.mark.parametrize(
@@ -154,11 +156,11 @@ def test_the_class_of_a_new_leaf_says_all(
     ],
 )
 def test_what_makes_no_sense_is_left_out_and_told(
-    door: Any, workshop: Workshop, known: Known, leaf: str, labels: dict[str, str], reason: str
+    door: Any, learnt_from: Workspace, known: Known, leaf: str, labels: dict[str, str], reason: str
 ) -> None:
     say(door, known[leaf], **labels)
-    grown = turned(workshop)
+    grown = turned(learnt_from)
     assert grown.taken == ()
-    assert set(labelled(workshop, grown.snapshot)) == set(known.values())
+    assert set(labelled(learnt_from, grown.snapshot)) == set(known.values())
     assert f"{len(labels)} labels were left out. " in left_out(grown)
     assert reason in left_out(grown)

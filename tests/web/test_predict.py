@@ -80,8 +80,8 @@ def test_sequences_increase(door: Any, workspace: Any, red: bytes) -> None:
         ({"json": {"instances": [3]}}, 422, "invalid"),
         ({"json": {"instances": [{"image": ""}] * 65}}, 422, "invalid"),
         ({"json": {"image": "no base64!"}}, 400, "bad_payload"),
-        ({"json": {"image": base64.b64encode(b"no picture").decode()}}, 400, "bad_payload"),
-        ({"files": {"file": ("a.png", b"no picture")}}, 400, "bad_payload"),
+        ({"json": {"image": base64.b64encode(b"no image").decode()}}, 400, "bad_payload"),
+        ({"files": {"file": ("a.png", b"no image")}}, 400, "bad_payload"),
         ({"files": {"other": ("a.png", b"x")}}, 422, "invalid"),
         ({"data": {"file": "text"}, "files": {"other": ("a", b"")}}, 422, "invalid"),
         ({"files": [("file", ("a.png", b"x"))] * 65}, 422, "invalid"),
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_refused_and_not_logged(
     assert len(workspace.traffic._kept) == before
 
 
-@pytest.mark.parametrize("bad", ["no base64!", base64.b64encode(b"no picture").decode()])
+@pytest.mark.parametrize("bad", ["no base64!", base64.b64encode(b"no image").decode()])
 def test_one_bad_payload_refuses_all_and_is_named(door: Any, red: bytes, bad: str) -> None:
     rows = [as_json(red), as_json(red), {"image": bad}, as_json(red)]
     response = door.ask("POST", "/v1/predict", json={"instances": rows})

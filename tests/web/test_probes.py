@@ -159,7 +159,7 @@ def test_labels_saved_in_another_order_than_the_graph(workspace: Any, opened: An
 
 def test_a_golden_sample_that_cannot_be_read(workspace: Any, opened: Any) -> None:
     sample = workspace.bundles.open(workspace.register().bundle).golden[0].to_json()
-    broken = {**sample, "payload": base64.b64encode(b"no picture").decode()}
+    broken = {**sample, "payload": base64.b64encode(b"no image").decode()}
     assert "with 400" in fault(workspace, opened, samples=[sample, broken])
 
 

@@ -90,7 +90,7 @@ def until_serving(client: httpx.Client, version: str) -> None:
 
 
 def begun_upload(url: str, payload: bytes) -> tuple[socket.socket, bytes]:
-    """A connection on which all but the end of a picture was sent, and that end."""
+    """A connection on which all but the end of an image was sent, and that end."""
     connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0))
     request = httpx.Request("POST", f"{url}/predict", files={"file": ("leaf.png", payload)})
     body = request.read()

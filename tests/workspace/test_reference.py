@@ -65,7 +65,7 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
 ) -> None:
     val, fresh = leaves(paint, "val", BATCH + 7, 1), leaves(paint, "fresh", 9, 2)
-    others = leaves(paint, "train", 5, 3) + leaves(paint, "anchor", 5, 4)
+    others = leaves(paint, "train", 5, 3) + leaves(paint, "test", 5, 4)
     predictor = tiny()
     content = reference_of(tiny_files(), predictor.labels, keep(val + fresh + others))
     reference = Reference.from_bytes(content)
@@ -105,7 +105,7 @@ def test_the_same_snapshot_and_graph_give_the_same_bytes(
 def test_a_snapshot_without_held_out_examples_has_no_reference(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
 ) -> None:
-    predictor, opened = tiny(), keep(leaves(paint, "anchor", 3, 1))
+    predictor, opened = tiny(), keep(leaves(paint, "test", 3, 1))
     with pytest.raises(DataError, match="has no val or fresh examples"):
         reference_of(tiny_files(), predictor.labels, opened)
 
@@ -113,8 +113,8 @@ def test_a_snapshot_without_held_out_examples_has_no_reference(
 def test_an_example_that_cannot_be_read_is_named(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
 ) -> None:
-    predictor, opened = tiny(), keep([*leaves(paint, "val", 3, 1), ("fresh", b"no picture")])
-    with pytest.raises(DataError, match=r"3\.png: The payload is not a picture"):
+    predictor, opened = tiny(), keep([*leaves(paint, "val", 3, 1), ("fresh", b"no image")])
+    with pytest.raises(DataError, match=r"3\.png: The payload is not an image"):
         reference_of(tiny_files(), predictor.labels, opened)
 
 

@@ -16,7 +16,7 @@ from tidemill.domain.types import Run
 from tidemill.loop.transitions import begin as open_cycle
 from tidemill.loop.transitions import move
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import SHOWN, standing
 from tidemill.workspace.training import new_run, start
 
@@ -35,7 +35,7 @@ def cycles(circle: Circle, n: int) -> list[str]:
         circle.clock.advance(timedelta(minutes=1))
         now = circle.clock.now()
         cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
-        with circle.workshop.ledger.begin() as unit:
+        with circle.workspace.ledger.begin() as unit:
             open_cycle(unit, cycle, actor="ada")
             move(unit, cycle, "refused", "I changed my mind.", actor="ada", at=now)
         ids.append(cycle.id)
@@ -43,9 +43,9 @@ def cycles(circle: Circle, n: int) -> list[str]:
 
 
 def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> None:
-    workshop = open_workshop(read_settings(home=tmp_path / "home"), create=True)
-    now = standing(workshop)
-    workshop.ledger.close()
+    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
+    now = standing(workspace)
+    workspace.ledger.close()
     assert now.engine.startswith("No engine has ever led this workspace")
     assert now.drift == "not checked yet; 0 of 200 predictions for the next check."
     assert set(now.feedback.values()) == {0}
@@ -54,26 +54,26 @@ def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> No
 
 
 def test_who_leads_is_said_and_who_led(circle: Circle) -> None:
-    assert "has ever led" in standing(circle.workshop).engine
+    assert "has ever led" in standing(circle.workspace).engine
     circle.tick()
     until = circle.clock.now() + TTL
-    assert standing(circle.workshop).engine == "one leads."
+    assert standing(circle.workspace).engine == "one leads."
     circle.clock.advance(TTL)
     said = f"No engine leads; one did until {until:%Y-%m-%d %H:%M:%S}."
-    assert standing(circle.workshop).engine == said
+    assert standing(circle.workspace).engine == said
 
 
 def test_who_resigned_does_not_lead(circle: Circle) -> None:
     circle.tick()
     circle.engine.close(circle.clock.now())
-    assert standing(circle.workshop).engine.startswith("No engine leads; one did")
+    assert standing(circle.workspace).engine.startswith("No engine leads; one did")
 
 
 def test_feedback_is_counted_by_status(circle: Circle) -> None:
     circle.teach(pebbles(6, 61, 0.0))
     circle.tick()
     circle.teach(pebbles(4, 62, 0.0))
-    found = standing(circle.workshop).feedback
+    found = standing(circle.workspace).feedback
     assert {name: n for name, n in found.items() if n} == {"accepted": 6, "pending": 4}
     assert len(found) == 5
 
@@ -81,12 +81,12 @@ def test_feedback_is_counted_by_status(circle: Circle) -> None:
 def test_a_window_grows_until_it_is_judged(circle: Circle) -> None:
     circle.serve(pebbles(150, 60, 1.0))
     circle.tick()
-    before = standing(circle.workshop)
+    before = standing(circle.workspace)
     assert before.window == 150
     assert before.drift == "not checked yet; 150 of 200 predictions for the next check."
     circle.serve(pebbles(60, 61, 1.0))
     circle.tick()
-    after = standing(circle.workshop, ["drift.minimum=70"])
+    after = standing(circle.workspace, ["drift.minimum=70"])
     assert after.window == 0
     assert after.verdict is not None
     assert after.drift.startswith(f"drift at {after.verdict.at:%Y-%m-%d %H:%M:%S}: ")
@@ -96,25 +96,25 @@ def test_a_window_grows_until_it_is_judged(circle: Circle) -> None:
 
 def test_the_latest_cycles_are_shown_newest_first(circle: Circle) -> None:
     ids = cycles(circle, SHOWN + 2)
-    assert [row.id for row in standing(circle.workshop).cycles] == ids[::-1][:SHOWN]
+    assert [row.id for row in standing(circle.workspace).cycles] == ids[::-1][:SHOWN]
 
 
 def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> None:
     circle.teach(pebbles(60, 61, 0.0))
     circle.tick()
-    workshop = circle.workshop
-    assert standing(workshop).next.reason == "No drift so far, and 60 of 150 new feedback labels."
-    assert standing(workshop, ["trigger.feedback=60", "trigger.minimum_new=60"]).next.act == "open"
+    workspace = circle.workspace
+    assert standing(workspace).next.reason == "No drift so far, and 60 of 150 new feedback labels."
+    assert standing(workspace, ["trigger.feedback=60", "trigger.minimum_new=60"]).next.act == "open"
     with pytest.raises(UsageError, match="no policy"):
-        standing(workshop, ["feedback=60"])
+        standing(workspace, ["feedback=60"])
 
 
 def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> None:
     circle.clock.advance(timedelta(minutes=1))
     now = circle.clock.now()
     cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
-    champion = circle.workshop.champion()
-    with circle.workshop.ledger.begin() as unit:
+    champion = circle.workspace.champion()
+    with circle.workspace.ledger.begin() as unit:
         run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
         start(unit, run, actor="engine", reason="the first attempt")
         open_cycle(unit, cycle, actor="ada")
@@ -127,6 +127,6 @@ def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> 
             at=now,
         )
         before = len(unit.events())
-    assert standing(circle.workshop).next.reason == "The training runs."
-    with circle.workshop.ledger.begin(write=False) as unit:
+    assert standing(circle.workspace).next.reason == "The training runs."
+    with circle.workspace.ledger.begin(write=False) as unit:
         assert len(unit.events()) == before

@@ -13,7 +13,7 @@ from tidemill.domain.errors import Conflict, NotFound, UsageError
 from tidemill.settings import read_settings
 from tidemill.workspace.manual_cycle import refuse, trigger
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.root import Workspace, open_workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 WHY = "new pebbles from the north beach"
@@ -35,11 +35,11 @@ def proposed(begin: Begin) -> Circle:
 
 
 def test_a_person_begins_a_cycle_in_their_own_name(circle: Circle) -> None:
-    cycle = trigger(circle.workshop, reason=f"  {WHY} ")
+    cycle = trigger(circle.workspace, reason=f"  {WHY} ")
     assert (cycle.trigger, cycle.cause, cycle.champion) == ("person", WHY, "v1")
     assert (cycle.state, cycle.recipe, cycle.at) == ("triggered", "pebble", circle.clock.now())
     assert circle.cycles() == [cycle]
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         [event] = unit.events(subject=cycle.id)
     assert (event.kind, event.actor, event.reason) == ("CycleOpened", "ada", WHY)
 
@@ -49,14 +49,14 @@ def test_a_person_passes_over_what_holds_an_engine_back(begin: Begin) -> None:
     circle.teach(pebbles(300, 61, 1.0))
     circle.settle()
     assert circle.cycles() == []
-    trigger(circle.workshop, reason=WHY)
+    trigger(circle.workspace, reason=WHY)
     circle.settle()
     [cycle] = circle.cycles()
     assert (cycle.state, cycle.version) == ("awaiting_approval", "v2")
 
 
 def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: Circle) -> None:
-    trigger(circle.workshop, reason=WHY)
+    trigger(circle.workspace, reason=WHY)
     circle.settle()
     [cycle] = circle.cycles()
     assert cycle.state == "refused"
@@ -64,64 +64,64 @@ def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: Circle) -> None:
 
 
 def test_one_cycle_at_a_time(circle: Circle) -> None:
-    cycle = trigger(circle.workshop, reason=WHY)
+    cycle = trigger(circle.workspace, reason=WHY)
     with pytest.raises(Conflict, match="open"):
-        trigger(circle.workshop, reason="another one")
+        trigger(circle.workspace, reason="another one")
     assert circle.cycles() == [cycle]
 
 
 def test_without_a_champion_no_cycle_begins(tmp_path: Path) -> None:
-    workshop = open_workshop(read_settings(home=tmp_path / "home"), create=True)
+    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
     with pytest.raises(NotFound, match="no champion"):
-        trigger(workshop, reason=WHY)
-    workshop.ledger.close()
+        trigger(workspace, reason=WHY)
+    workspace.ledger.close()
 
 
 @pytest.mark.parametrize("act", [trigger, refuse])
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_person_says_why(circle: Circle, act: Callable[..., Cycle], reason: str) -> None:
     with pytest.raises(UsageError, match="A reason is needed") as caught:
-        act(circle.workshop, reason=reason)
+        act(circle.workspace, reason=reason)
     assert "--reason" in caught.value.hint
     assert circle.cycles() == []
 
 
 def test_a_proposal_is_refused_and_the_champion_stays(proposed: Circle) -> None:
-    workshop = proposed.workshop
-    cycle = refuse(workshop, reason=WHY)
+    workspace = proposed.workspace
+    cycle = refuse(workspace, reason=WHY)
     assert proposed.cycles() == [cycle]
     assert (cycle.state, cycle.reason, cycle.changed) == ("refused", WHY, proposed.clock.now())
-    assert workshop.champion().id == "v1"
-    with workshop.ledger.begin(write=False) as unit:
+    assert workspace.champion().id == "v1"
+    with workspace.ledger.begin(write=False) as unit:
         event = unit.events(subject=cycle.id, limit=1)[0]
         assert len(unit.feedback(status="accepted", limit=None)) == 300
     assert (event.kind, event.actor, event.reason) == ("CycleMoved", "ada", WHY)
     proposed.settle()
     assert proposed.cycles() == [cycle]
-    refused_twice(workshop)
+    refused_twice(workspace)
 
 
-def refused_twice(workshop: Workshop) -> None:
+def refused_twice(workspace: Workspace) -> None:
     with pytest.raises(Conflict, match="No cycle is open"):
-        refuse(workshop, reason=WHY)
+        refuse(workspace, reason=WHY)
 
 
 def test_a_proposal_that_a_person_promotes_goes_on(proposed: Circle) -> None:
-    promote(proposed.workshop, "v2")
+    promote(proposed.workspace, "v2")
     proposed.settle()
     [cycle] = proposed.cycles()
     assert (cycle.state, cycle.version) == ("watched", "v2")
-    refused_twice(proposed.workshop)
+    refused_twice(proposed.workspace)
 
 
 def test_without_an_open_cycle_there_is_nothing_to_refuse(circle: Circle) -> None:
-    refused_twice(circle.workshop)
+    refused_twice(circle.workspace)
     assert circle.cycles() == []
 
 
 def test_a_cycle_is_refused_before_there_is_anything_to_approve(circle: Circle) -> None:
-    cycle = trigger(circle.workshop, reason=WHY)
-    assert refuse(circle.workshop, reason="not now").id == cycle.id
+    cycle = trigger(circle.workspace, reason=WHY)
+    assert refuse(circle.workspace, reason="not now").id == cycle.id
     circle.settle()
     [refused] = circle.cycles()
     assert (refused.state, refused.reason, refused.runs) == ("refused", "not now", ())

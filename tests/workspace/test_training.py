@@ -33,13 +33,13 @@ from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.settings import read_settings
 from tidemill.workspace.lineage import trace
 from tidemill.workspace.promotion import judge_version, promote, rollback
-from tidemill.workspace.root import Workshop, open_trainer, open_workshop
+from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 TINY = (
     "data.train=60",
     "data.val=40",
-    "data.anchor=60",
+    "data.test=60",
     "codec.width=48",
     "codec.height=32",
     "model.width=8",
@@ -68,49 +68,49 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     home = tmp_path_factory.mktemp("trained") / "home"
-    workshop = open_workshop(read_settings(home=home, actor="ada"), create=True)
+    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
     tiny, told = experiment(), list[str]()
-    intake = take_snapshot(workshop, Coffee(), tiny, Progress())
+    intake = take_snapshot(workspace, Coffee(), tiny, Progress())
     finished = train_version(
-        workshop,
+        workspace,
         Coffee(),
         tiny,
         intake.snapshot,
         open_trainer("coffee"),
         Progress(stage=told.append, epoch=told.append),
     )
-    workshop.ledger.close()
+    workspace.ledger.close()
     return Trained(home, finished, told)
 
 
 @pytest.fixture
-def workshop(trained: Trained, tmp_path: Path) -> Iterator[Workshop]:
+def workspace(trained: Trained, tmp_path: Path) -> Iterator[Workspace]:
     """A copy of that workspace, to do with as a test pleases."""
     shutil.copytree(trained.home, tmp_path / "home")
-    opened = open_workshop(read_settings(home=tmp_path / "home", actor="ada"))
+    opened = open_workspace(read_settings(home=tmp_path / "home", actor="ada"))
     yield opened
     opened.ledger.close()
 
 
-def events(workshop: Workshop) -> list[RecordedEvent]:
+def events(workspace: Workspace) -> list[RecordedEvent]:
     """The events, oldest first."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         return unit.events()[::-1]
 
 
-def champion(workshop: Workshop) -> str | None:
-    with workshop.ledger.begin(write=False) as unit:
+def champion(workspace: Workspace) -> str | None:
+    with workspace.ledger.begin(write=False) as unit:
         alias = unit.alias("champion")
     return alias.version if alias else None
 
 
 def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
-    workshop: Workshop, trained: Trained
+    workspace: Workspace, trained: Trained
 ) -> None:
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         [version], [run] = unit.latest(ModelVersion), unit.latest(Run)
         [snapshot] = unit.latest(Snapshot)
-        assert unit.anchor_uses(snapshot.id) == 1
+        assert unit.test_uses(snapshot.id) == 1
     assert (version, run) == (trained.finished.version, trained.finished.run)
     assert (version.id, version.run, version.parent) == ("v1", run.id, None)
     assert version.snapshot == run.snapshot == snapshot.id
@@ -118,12 +118,12 @@ def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
     assert (run.status, run.seed, run.error) == ("finished", 3, "")
     assert run.config == experiment().tree()
     assert set(run.metrics) == {"val", "test"}
-    assert snapshot.splits == {"train": 60, "val": 40, "anchor": 60}
-    workshop.snapshots.open(snapshot.id).verify()
+    assert snapshot.splits == {"train": 60, "val": 40, "test": 60}
+    workspace.snapshots.open(snapshot.id).verify()
 
 
-def test_every_step_left_its_event(workshop: Workshop, trained: Trained) -> None:
-    told = events(workshop)
+def test_every_step_left_its_event(workspace: Workspace, trained: Trained) -> None:
+    told = events(workspace)
     assert [event.kind for event in told] == [
         "SnapshotTaken",
         "RunStarted",
@@ -137,9 +137,9 @@ def test_every_step_left_its_event(workshop: Workshop, trained: Trained) -> None
     assert told[3].detail == {"bundle": version.bundle, "run": run.id}
 
 
-def test_the_bundle_tells_the_same_story(workshop: Workshop, trained: Trained) -> None:
+def test_the_bundle_tells_the_same_story(workspace: Workspace, trained: Trained) -> None:
     version, run = trained.finished.version, trained.finished.run
-    bundle = workshop.bundles.open(version.bundle)
+    bundle = workspace.bundles.open(version.bundle)
     lineage = json.loads((bundle.path / "lineage.json").read_bytes())
     assert (lineage["run"], lineage["snapshot"]) == (run.id, run.snapshot)
     assert (lineage["seed"], lineage["parent"]) == (3, None)
@@ -155,10 +155,10 @@ def test_the_bundle_tells_the_same_story(workshop: Workshop, trained: Trained) -
 
 
 def test_the_golden_samples_come_out_right_and_come_from_validation(
-    workshop: Workshop, trained: Trained
+    workspace: Workspace, trained: Trained
 ) -> None:
-    predictor = workshop.predictor(trained.finished.version)
-    snapshot = workshop.snapshots.open(trained.finished.version.snapshot)
+    predictor = workspace.predictor(trained.finished.version)
+    snapshot = workspace.snapshots.open(trained.finished.version.snapshot)
     known = {row.payload: row.labels for row in snapshot.rows("val")}
     assert predictor.bundle.golden
     for sample in predictor.bundle.golden:
@@ -173,190 +173,195 @@ def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
     assert [line.split()[1] for line in trained.told if line.startswith("epoch")] == ["1/1"]
 
 
-def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workshop: Workshop) -> None:
-    before = events(workshop)
-    intake = take_snapshot(workshop, Coffee(), experiment(), Progress())
-    with workshop.ledger.begin(write=False) as unit:
+def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workspace: Workspace) -> None:
+    before = events(workspace)
+    intake = take_snapshot(workspace, Coffee(), experiment(), Progress())
+    with workspace.ledger.begin(write=False) as unit:
         assert [row.id for row in unit.latest(Snapshot)] == [intake.snapshot.id]
-    assert events(workshop) == before
+    assert events(workspace) == before
 
 
-def failing(workshop: Workshop, tiny: Experiment, progress: Progress) -> Run:
+def failing(workspace: Workspace, tiny: Experiment, progress: Progress) -> Run:
     """Train, and return the run that was left behind by the failure."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         [snapshot] = unit.latest(Snapshot)
     try:
-        train_version(workshop, Coffee(), tiny, snapshot, open_trainer("coffee"), progress)
+        train_version(workspace, Coffee(), tiny, snapshot, open_trainer("coffee"), progress)
     finally:
-        with workshop.ledger.begin(write=False) as unit:
+        with workspace.ledger.begin(write=False) as unit:
             run = unit.latest(Run)[0]
             assert [row.id for row in unit.latest(ModelVersion)] == ["v1"]
             assert unit.next_version() == "v2"
-        last = events(workshop)[-1]
+        last = events(workspace)[-1]
         assert (run.status, run.weights, run.metrics) == ("failed", "", {})
         assert (last.kind, last.subject) == ("RunFailed", run.id)
         assert last.detail == {"error": run.error}
-        assert len(list(workshop.bundles.root.iterdir())) == 1
+        assert len(list(workspace.bundles.root.iterdir())) == 1
     return run
 
 
-def test_a_training_that_diverges_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+def test_a_training_that_diverges_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="diverged"):
-        failing(workshop, experiment("train.learning_rate=1e30"), Progress())
-    assert "diverged" in events(workshop)[-1].detail["error"]
+        failing(workspace, experiment("train.learning_rate=1e30"), Progress())
+    assert "diverged" in events(workspace)[-1].detail["error"]
 
 
-def test_an_interrupted_training_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+def test_an_interrupted_training_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        failing(workshop, experiment(), Progress(stage=interrupt))
-    assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
+        failing(workspace, experiment(), Progress(stage=interrupt))
+    assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
 
 
-def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workshop: Workshop) -> None:
+def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        failing(workshop, experiment(), Progress(epoch=interrupt))
-    assert events(workshop)[-1].detail["error"] == "KeyboardInterrupt"
-    assert list(workshop.scratch.iterdir()) == []
+        failing(workspace, experiment(), Progress(epoch=interrupt))
+    assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
+    assert list(workspace.scratch.iterdir()) == []
 
 
-def test_a_version_that_cannot_be_registered_leaves_no_running_run(workshop: Workshop) -> None:
-    with workshop.ledger.begin() as unit:
+def test_a_version_that_cannot_be_registered_leaves_no_running_run(workspace: Workspace) -> None:
+    with workspace.ledger.begin() as unit:
         [snapshot] = unit.latest(Snapshot)
         event = VersionRegistered(actor="test", subject="v3", bundle="b", run="r")
         # Versions are counted, so the next name is v3, and that is taken.
         unit.add(replace(unit.get(ModelVersion, "v1"), id="v3"), event)
     with pytest.raises(Conflict, match="v3 exists already"):
         train_version(
-            workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), Progress()
+            workspace, Coffee(), experiment(), snapshot, open_trainer("coffee"), Progress()
         )
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         run = unit.latest(Run)[0]
     assert (run.status, run.weights) == ("failed", "")
     assert "v3 exists already" in run.error
-    assert events(workshop)[-1].kind == "RunFailed"
+    assert events(workspace)[-1].kind == "RunFailed"
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(
-    workshop: Workshop,
+    workspace: Workspace,
 ) -> None:
     """Somebody closes the run by hand; then the training fails."""
 
     def close_and_fail(_: str) -> None:
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             run = replace(unit.latest(Run)[0], status="failed", error="closed by hand")
             unit.close_run(run, RunFailed(actor="test", subject=run.id, error=run.error))
         raise ZeroDivisionError("the cause")
 
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         [snapshot] = unit.latest(Snapshot)
     progress = Progress(stage=close_and_fail)
     with pytest.raises(ZeroDivisionError, match="the cause") as caught:
-        train_version(workshop, Coffee(), experiment(), snapshot, open_trainer("coffee"), progress)
+        train_version(workspace, Coffee(), experiment(), snapshot, open_trainer("coffee"), progress)
     [note] = caught.value.__notes__
     assert "could not be recorded as failed" in note
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         assert unit.latest(Run)[0].error == "closed by hand"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to set")
-def test_a_disk_that_cannot_hold_the_pictures_is_a_storage_failure(workshop: Workshop) -> None:
+def test_a_disk_that_cannot_hold_the_images_is_a_storage_failure(workspace: Workspace) -> None:
     import resource
 
     none, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def limit(stage: str) -> None:
-        # Less than the decoded pictures of train, more than anything in the ledger.
+        # Less than the decoded images of train, more than anything in the ledger.
         resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, hard))
 
     try:
         with pytest.raises(StorageFailed, match=r"below .*scratch: File too large"):
-            failing(workshop, experiment(), Progress(stage=limit))
+            failing(workspace, experiment(), Progress(stage=limit))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (none, hard))
-    assert list(workshop.scratch.iterdir()) == []
+    assert list(workspace.scratch.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked after there")
 def test_what_killed_writers_left_goes_when_the_workspace_is_opened_to_write(
-    workshop: Workshop,
+    workspace: Workspace,
 ) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as dead:
         dead.wait()
-    folders = (workshop.snapshots.root, workshop.bundles.root, workshop.samples, workshop.scratch)
+    folders = (
+        workspace.snapshots.root,
+        workspace.bundles.root,
+        workspace.samples,
+        workspace.scratch,
+    )
     left = [folder / f".writing-{dead.pid}-ab12" for folder in folders]
     for folder in left:
         folder.mkdir(parents=True)
-    settings = read_settings(home=workshop.home, samples=workshop.samples, actor="ada")
-    open_workshop(settings).ledger.close()
+    settings = read_settings(home=workspace.home, samples=workspace.samples, actor="ada")
+    open_workspace(settings).ledger.close()
     assert all(folder.is_dir() for folder in left)
-    open_workshop(settings, create=True).ledger.close()
+    open_workspace(settings, create=True).ledger.close()
     assert not any(folder.exists() for folder in left)
 
 
-def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workshop: Workshop) -> None:
+def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workspace: Workspace) -> None:
     counted: list[int] = []
     with pytest.raises(GateRefused, match="floor: accuracy"):
-        promote(workshop, "v1", progress=counted.append)
+        promote(workspace, "v1", progress=counted.append)
     assert sum(counted) == 60
-    assert champion(workshop) is None
-    with workshop.ledger.begin(write=False) as unit:
+    assert champion(workspace) is None
+    with workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.latest(Verdict)
     assert (verdict.version, verdict.champion, verdict.passed) == ("v1", None, False)
-    assert verdict.anchor_uses == 2
+    assert verdict.test_uses == 2
     held = {check.name: check.passed for check in verdict.checks}
     assert (held["label_names"], held["onnx_parity"], held["floor"]) == (True, True, False)
-    last = events(workshop)[-1]
+    last = events(workspace)[-1]
     assert (last.kind, last.subject) == ("VerdictGiven", verdict.id)
     assert last.detail == {"version": "v1", "passed": False}
 
 
-def test_a_person_may_override_and_stands_in_the_events(workshop: Workshop) -> None:
-    verdict = promote(workshop, "v1", override="I looked at every leaf")
+def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) -> None:
+    verdict = promote(workspace, "v1", override="I looked at every leaf")
     assert (verdict.passed, verdict.allows) == (False, True)
     assert verdict.overridden == "I looked at every leaf"
-    assert champion(workshop) == workshop.champion().id == "v1"
-    given, moved = events(workshop)[-2:]
+    assert champion(workspace) == workspace.champion().id == "v1"
+    given, moved = events(workspace)[-2:]
     assert (given.kind, given.reason) == ("VerdictGiven", "I looked at every leaf")
     assert (moved.kind, moved.subject, moved.actor) == ("AliasMoved", "champion", "ada")
     assert moved.reason == "I looked at every leaf"
     assert moved.detail == {"version": "v1", "before": None, "verdict": verdict.id}
     with pytest.raises(Conflict, match="champion already"):
-        promote(workshop, "v1")
+        promote(workspace, "v1")
     with pytest.raises(NotFound, match="no previous champion"):
-        rollback(workshop, reason="no")
+        rollback(workspace, reason="no")
 
 
-def test_a_bundle_that_was_changed_is_not_even_judged(workshop: Workshop) -> None:
-    [folder] = workshop.bundles.root.iterdir()
+def test_a_bundle_that_was_changed_is_not_even_judged(workspace: Workspace) -> None:
+    [folder] = workspace.bundles.root.iterdir()
     labels = json.loads((folder / "labels.json").read_bytes())
     labels["disease"].reverse()
     (folder / "labels.json").write_text(json.dumps(labels))
-    before = events(workshop)
+    before = events(workspace)
     with pytest.raises(Exception, match="does not match its manifest"):
-        promote(workshop, "v1", override="never mind")
-    assert events(workshop) == before
-    assert champion(workshop) is None
+        promote(workspace, "v1", override="never mind")
+    assert events(workspace) == before
+    assert champion(workspace) is None
 
 
 @pytest.fixture
-def answered(workshop: Workshop) -> Callable[[str], Prediction]:
-    """Puts an answer to an anchor leaf into the traffic log of a server that has since ended."""
+def answered(workspace: Workspace) -> Callable[[str], Prediction]:
+    """Puts an answer to a test leaf into the traffic log of a server that has since ended."""
 
     def answer(version: str) -> Prediction:
-        with workshop.ledger.begin(write=False) as unit:
+        with workspace.ledger.begin(write=False) as unit:
             found = unit.get(ModelVersion, "v1")
-        leaf = next(workshop.snapshots.open(found.snapshot).rows("anchor"))
-        predictor = workshop.predictor(found)
+        leaf = next(workspace.snapshots.open(found.snapshot).rows("test"))
+        predictor = workspace.predictor(found)
         [answers] = predictor.answer([predictor.read(leaf.payload)])
-        server, now = str(uuid7()), workshop.clock.now()
+        server, now = str(uuid7()), workspace.clock.now()
         given = Prediction(str(uuid7()), server, 1, version, now, "live", leaf.payload, answers)
-        log = SqliteTraffic(workshop.home / "traffic", server)
+        log = SqliteTraffic(workspace.home / "traffic", server)
         log.append([given])
         log.close()
         return given
@@ -365,15 +370,15 @@ def answered(workshop: Workshop) -> Callable[[str], Prediction]:
 
 
 def test_a_prediction_leads_back_to_model_run_and_data(
-    workshop: Workshop, trained: Trained, answered: Callable[[str], Prediction]
+    workspace: Workspace, trained: Trained, answered: Callable[[str], Prediction]
 ) -> None:
     given = answered("v1")
-    lineage = trace(workshop, given.id)
+    lineage = trace(workspace, given.id)
     assert lineage.prediction == replace(given, example=payload_id(given.payload))
     assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
     assert lineage.snapshot.id == lineage.version.snapshot
     body: dict[str, Any] = lineage.to_json()
-    rows = workshop.snapshots.open(lineage.snapshot.id).rows("anchor")
+    rows = workspace.snapshots.open(lineage.snapshot.id).rows("test")
     [leaf] = [row for row in rows if row.id == body["prediction"]["example"]]
     assert leaf.payload == given.payload
     assert "payload" not in body["prediction"]
@@ -381,12 +386,12 @@ def test_a_prediction_leads_back_to_model_run_and_data(
 
 
 def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
-    workshop: Workshop, answered: Callable[[str], Prediction]
+    workspace: Workspace, answered: Callable[[str], Prediction]
 ) -> None:
     with pytest.raises(NotFound, match="No prediction"):
-        trace(workshop, str(uuid7()))
+        trace(workspace, str(uuid7()))
     with pytest.raises(Corrupt, match="v9"):
-        trace(workshop, answered("v9").id)
+        trace(workspace, answered("v9").id)
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -397,40 +402,40 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_champion_is_a_failed_check_that_an_override_passes(
-    workshop: Workshop, damage: str
+    workspace: Workspace, damage: str
 ) -> None:
-    promote(workshop, "v1", override="the first one")
-    first = workshop.champion()
-    sound = workshop.bundles.open(first.bundle).path
+    promote(workspace, "v1", override="the first one")
+    first = workspace.champion()
+    sound = workspace.bundles.open(first.bundle).path
     files = {path.name: path.read_bytes() for path in sound.iterdir() if path.name != MANIFEST}
-    copy = workshop.bundles.write("coffee", {**files, "card.md": b"# The same model\n"})
-    with workshop.ledger.begin() as unit:
+    copy = workspace.bundles.write("coffee", {**files, "card.md": b"# The same model\n"})
+    with workspace.ledger.begin() as unit:
         event = VersionRegistered(actor="test", subject="v2", bundle=copy, run=first.run)
         unit.add(replace(first, id="v2", bundle=copy), event)
     DAMAGES[damage](sound)
 
     with pytest.raises(GateRefused, match=r"champion: cannot be opened: .*[bB]undle"):
-        promote(workshop, "v2")
-    with workshop.ledger.begin(write=False) as unit:
+        promote(workspace, "v2")
+    with workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.verdicts("v2")
     assert (verdict.champion, verdict.passed) == ("v1", False)
     failed = {check.name for check in verdict.checks if not check.passed}
     assert {"champion", "non_inferiority"} <= failed
 
-    promote(workshop, "v2", override="v1 is damaged")
-    assert champion(workshop) == "v2"
+    promote(workspace, "v2", override="v1 is damaged")
+    assert champion(workspace) == "v2"
 
 
-def test_a_challenger_cannot_lower_the_bar_of_its_champion(workshop: Workshop) -> None:
-    promote(workshop, "v1", override="the first one")
-    with workshop.ledger.begin() as unit:
+def test_a_challenger_cannot_lower_the_bar_of_its_champion(workspace: Workspace) -> None:
+    promote(workspace, "v1", override="the first one")
+    with workspace.ledger.begin() as unit:
         version = unit.get(ModelVersion, "v1")
         run = unit.get(Run, version.run)
         lax = {**run.config, "gate": {**run.config["gate"], "floor": 0.0}}
         event = VersionRegistered(actor="test", subject="v2", bundle=version.bundle, run="lax")
         unit.add(replace(run, id="lax", config=lax), event)
         unit.add(replace(version, id="v2", run="lax"), event)
-    verdict = judge_version(workshop, "v2")
+    verdict = judge_version(workspace, "v2")
     floor = next(check for check in verdict.checks if check.name == "floor")
     assert not floor.passed
     assert "0.99 needed" in floor.reason

@@ -32,7 +32,7 @@ def circle(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         circle.settle()
         circle.teach(flipped(pebbles(300, 63, 1.0)), actor="mallory")
         circle.tick()
-        trigger(circle.workshop, reason=WHY)
+        trigger(circle.workspace, reason=WHY)
         circle.settle()
         assert [row.state for row in circle.cycles()] == ["refused", "settled"]
         yield circle
@@ -46,7 +46,7 @@ def answered(circle: Circle) -> Prediction:
 
 def told(circle: Circle, id: str) -> str:
     """The sentences, a line each."""
-    sentences = why(circle.workshop, id)
+    sentences = why(circle.workspace, id)
     for sentence in sentences:
         assert re.fullmatch(r"\S[^\n]*[^.]\.", sentence), sentence
     return "\n".join(sentences)
@@ -122,14 +122,14 @@ def test_what_people_said_about_a_payload_stands_in_its_chain(circle: Circle) ->
 @pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])
 def test_an_unknown_id_is_not_found_with_a_hint(circle: Circle, id: str) -> None:
     with pytest.raises(NotFound, match="is no version, cycle or prediction of") as caught:
-        why(circle.workshop, id)
+        why(circle.workspace, id)
     assert repr(id) in caught.value.message
     assert "tidemill loop status" in caught.value.hint
 
 
 def test_an_unknown_version_is_not_found_with_a_hint(circle: Circle) -> None:
     with pytest.raises(NotFound, match="There is no model version 'v99'") as caught:
-        why(circle.workshop, "v99")
+        why(circle.workspace, "v99")
     assert "tidemill models list" in caught.value.hint
 
 
@@ -138,7 +138,7 @@ def test_what_was_taken_back_says_who_did_it(pebbled: Path, tmp_path: Path) -> N
         circle = begin()
         circle.teach(pebbles(300, 61, 1.0))
         circle.settle()
-        rollback(circle.workshop, reason="complaints")
+        rollback(circle.workspace, reason="complaints")
         circle.settle()
         said = told(circle, "v2")
         assert re.search(r"^ada made v1 champion in place of v2 at .*: complaints\.$", said, re.M)

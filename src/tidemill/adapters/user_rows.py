@@ -43,14 +43,14 @@ class LackingRow:
 class UserRows:
     """The rows of one database, which is connected to only while it is read.
 
-    `bookmark` names the table and the database, without user and password. Raises UsageError for an
-    address that is none.
+    `import_offset` names the table and the database, without user and password. Raises UsageError
+    for an address that is none.
     """
 
     def __init__(self, address: str) -> None:
         self._database = database.Database(address, "feedback")
         self.name = TABLE
-        self.bookmark = f"{TABLE} of {self._database.public}"
+        self.import_offset = f"{TABLE} of {self._database.public}"
 
     def pages(self, place: str, *, size: int) -> Generator[Sequence[UserRow | LackingRow]]:
         """The rows from a place on, those of its very time included; from the first when empty.

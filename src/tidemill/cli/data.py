@@ -21,7 +21,7 @@ from tidemill.domain.types import Snapshot
 from tidemill.screen import LISTED, OUT, Home, Json, Stages, emit, say, warn
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 from tidemill.workspace.training import take_snapshot
 
 app = typer.Typer(
@@ -96,9 +96,9 @@ def snapshot(
     Example: tidemill data snapshot lucky data=files data.path=ethics
     """
     chosen, experiment = plan(recipe, overrides or ())
-    workshop = open_workshop(read_settings(home=home), create=True)
+    workspace = open_workspace(read_settings(home=home), create=True)
     with Stages() as stages:
-        intake = take_snapshot(workshop, chosen, experiment, stages.told())
+        intake = take_snapshot(workspace, chosen, experiment, stages.told())
     if as_json:
         emit({"snapshot": intake.snapshot, "excluded": dict(intake.excluded)})
         return
@@ -112,8 +112,8 @@ def list_(*, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill data list
     """
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         snapshots = unit.latest(Snapshot)
     if as_json:
         emit({"snapshots": snapshots})
@@ -141,8 +141,8 @@ def stats(
 
     Example: tidemill data stats --markdown
     """
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         known = [row.id for row in unit.latest(Snapshot, limit=10_000)]
     matching = [id for id in known if id.startswith(snapshot or "")]
     if not matching:
@@ -150,7 +150,7 @@ def stats(
             f"There is no snapshot {snapshot!r}." if snapshot else "There is no snapshot yet.",
             hint="`tidemill data list` shows what there is.",
         )
-    opened = workshop.snapshots.open(matching[0])
+    opened = workspace.snapshots.open(matching[0])
     if as_markdown:
         OUT.print(markdown(opened), end="", markup=False, soft_wrap=True)
         return

@@ -44,7 +44,7 @@ def demo(
         emit(story.to_json())
     else:
         OUT.print(_table(story))
-    say(f"{story.seconds:.0f} s. The report with pictures: {stage.root / 'report.html'}")
+    say(f"{story.seconds:.0f} s. The report with images: {stage.root / 'report.html'}")
     if not story.held:
         raise typer.Exit(1)
 

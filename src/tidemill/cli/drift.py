@@ -16,7 +16,7 @@ from tidemill.loop.window import open_profiles
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
 from tidemill.workspace.policies import policies
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 WIDTH = 24
 """Characters of the longest bar."""
@@ -36,9 +36,9 @@ def drift(
 
     Example: tidemill drift
     """
-    workshop = open_workshop(read_settings(home=home))
-    champion = workshop.champion()
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    champion = workspace.champion()
+    with workspace.ledger.begin(write=False) as unit:
         policy = policies(unit.get(Run, champion.run)).drift
         verdicts = unit.drift_verdicts(champion.id, limit=limit)
         alias = unit.alias("champion")

@@ -1,4 +1,4 @@
-"""`tidemill explain`: which parts of a picture an answer rests on."""
+"""`tidemill explain`: which parts of an image an answer rests on."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import typer
 
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.occlusion import explain as explained
-from tidemill.occlusion import picture
+from tidemill.occlusion import image
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 
 def explain(
-    file: Annotated[Path, typer.Argument(help="A picture.")],
+    file: Annotated[Path, typer.Argument(help="An image.")],
     *,
-    out: Annotated[Path, typer.Option(help="Where the heat picture goes, a PNG.")],
+    out: Annotated[Path, typer.Option(help="Where the heat image goes, a PNG.")],
     target: Annotated[
         str | None, typer.Option(help="What is asked about it.", show_default="the first")
     ] = None,
@@ -28,18 +28,18 @@ def explain(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Draw where covering a picture takes the champion's answer away; nothing is logged.
+    """Draw where covering an image takes the champion's answer away; nothing is logged.
 
     Example: tidemill explain leaf.jpg --out heat.png
     """
-    workshop = open_workshop(read_settings(home=home))
-    version = workshop.champion()
+    workspace = open_workspace(read_settings(home=home))
+    version = workspace.champion()
     try:
-        found = explained(workshop.predictor(version), _content(file), target=target, label=label)
+        found = explained(workspace.predictor(version), _content(file), target=target, label=label)
     except BadPayload as error:
         raise DataError(f"{file}: {error.message}", hint=error.hint) from error
     try:
-        out.write_bytes(picture(found))
+        out.write_bytes(image(found))
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error
     row, column = found.strongest

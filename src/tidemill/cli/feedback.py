@@ -17,7 +17,7 @@ from tidemill.engine.feedback_import import pull as read_rows
 from tidemill.screen import OUT, Home, Json, emit, say
 from tidemill.settings import read_settings
 from tidemill.workspace import feedback
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 app = typer.Typer(
     help="See what people said the right answer was, and decide whether it is believed."
@@ -42,8 +42,8 @@ def list_(
 
     Example: tidemill feedback list --status pending
     """
-    workshop = open_workshop(read_settings(home=home))
-    found = feedback.latest(workshop, status=status, limit=limit)
+    workspace = open_workspace(read_settings(home=home))
+    found = feedback.latest(workspace, status=status, limit=limit)
     if as_json:
         emit({"feedback": found})
         return
@@ -77,11 +77,11 @@ def accept(
             "Name the feedback to accept, or say --all; one of the two.",
             hint="`tidemill feedback list --status pending` shows what nobody has decided on.",
         )
-    workshop = open_workshop(read_settings(home=home))
+    workspace = open_workspace(read_settings(home=home))
     settled = (
-        feedback.accept(workshop, ids, reason=reason)
+        feedback.accept(workspace, ids, reason=reason)
         if ids
-        else feedback.accept_pending(workshop, reason=reason)
+        else feedback.accept_pending(workspace, reason=reason)
     )
     _tell(settled, as_json=as_json)
 
@@ -98,8 +98,8 @@ def reject(
 
     Example: tidemill feedback reject 01a1fb4b-8215-74df-a5f3-d6fc45fa526e --reason "blurred"
     """
-    workshop = open_workshop(read_settings(home=home))
-    _tell(feedback.reject(workshop, ids, reason=reason), as_json=as_json)
+    workspace = open_workspace(read_settings(home=home))
+    _tell(feedback.reject(workspace, ids, reason=reason), as_json=as_json)
 
 
 @app.command()
@@ -108,10 +108,10 @@ def pull(*, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill feedback pull
     """
-    workshop = open_workshop(read_settings(home=home))
-    if workshop.rows is None:
+    workspace = open_workspace(read_settings(home=home))
+    if workspace.rows is None:
         raise UsageError("No database of feedback is named.", hint=f"Set {DATABASE}. {FORM}")
-    found = read_rows(workshop, workshop.rows, workshop.ledger.begin, actor=workshop.actor)
+    found = read_rows(workspace, workspace.rows, workspace.ledger.begin, actor=workspace.actor)
     if as_json:
         emit(found)
     else:

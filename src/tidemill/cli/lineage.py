@@ -10,7 +10,7 @@ from rich.tree import Tree
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
 from tidemill.workspace.lineage import trace
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 
 def lineage(
@@ -23,7 +23,7 @@ def lineage(
 
     Example: tidemill lineage 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
-    found = trace(open_workshop(read_settings(home=home)), prediction)
+    found = trace(open_workspace(read_settings(home=home)), prediction)
     if as_json:
         emit(found.to_json())
         return

@@ -27,7 +27,7 @@ from tidemill.settings import Settings, read_settings
 from tidemill.workspace.manual_cycle import refuse as refuse_cycle
 from tidemill.workspace.manual_cycle import trigger as trigger_cycle
 from tidemill.workspace.policies import policies
-from tidemill.workspace.root import LEDGER, Workshop, open_workshop
+from tidemill.workspace.root import LEDGER, Workspace, open_workspace
 from tidemill.workspace.status import Standing, standing
 
 FOLLOWS = "another engine leads"
@@ -62,7 +62,7 @@ def run(
     if with_parent:
         watch(stop.set)
     settings = read_settings(home=home)
-    with _engine(settings, overrides or []) as (engine, workshop):
+    with _engine(settings, overrides or []) as (engine, workspace):
         if as_json:
             emit({"engine": os.getpid()})
         else:
@@ -70,7 +70,7 @@ def run(
         told, idle = _Teller(), settings.tick_ms / 1000
         pause = idle
         while not stop.is_set():
-            turned = engine.tick(workshop.clock.now())
+            turned = engine.tick(workspace.clock.now())
             told(turned)
             # What cannot be done now, for want of disk for instance, is tried less and less often.
             cut_short = turned.leading and turned.step is None
@@ -87,18 +87,18 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
     """
     settings = read_settings(home=home)
     told = _Teller()
-    with _engine(settings, overrides or []) as (engine, workshop):
+    with _engine(settings, overrides or []) as (engine, workspace):
         done = []
         while True:
-            turned = engine.tick(workshop.clock.now())
+            turned = engine.tick(workspace.clock.now())
             told(turned)
             done.append(turned)
             # What cut the turn short may stay; and another engine's training is not waited for.
-            if not turned.busy and (turned.step is None or not _training(workshop)):
+            if not turned.busy and (turned.step is None or not _training(workspace)):
                 break
             if not turned.busy:
                 Event().wait(settings.tick_ms / 1000)
-        with workshop.ledger.begin(write=False) as unit:
+        with workspace.ledger.begin(write=False) as unit:
             latest = unit.latest(Cycle, limit=1)
     if as_json:
         emit(
@@ -126,8 +126,8 @@ def status(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fa
 
     Example: tidemill loop status
     """
-    workshop = open_workshop(read_settings(home=home))
-    now = standing(workshop, overrides or [])
+    workspace = open_workspace(read_settings(home=home))
+    now = standing(workspace, overrides or [])
     if as_json:
         emit(now)
         return
@@ -140,7 +140,7 @@ def trigger(*, reason: Reason, home: Home = None, as_json: Json = False) -> None
 
     Example: tidemill loop trigger --reason "headlines of the new year"
     """
-    cycle = trigger_cycle(open_workshop(read_settings(home=home)), reason=reason)
+    cycle = trigger_cycle(open_workspace(read_settings(home=home)), reason=reason)
     if as_json:
         emit(cycle)
     else:
@@ -153,7 +153,7 @@ def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill loop refuse --reason "the labels are from another crop"
     """
-    cycle = refuse_cycle(open_workshop(read_settings(home=home)), reason=reason)
+    cycle = refuse_cycle(open_workspace(read_settings(home=home)), reason=reason)
     if as_json:
         emit(cycle)
     else:
@@ -161,29 +161,29 @@ def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
 
 
 @contextmanager
-def _engine(settings: Settings, overrides: list[str]) -> Iterator[tuple[Engine, Workshop]]:
+def _engine(settings: Settings, overrides: list[str]) -> Iterator[tuple[Engine, Workspace]]:
     policies(None, overrides)  # a word that fits nothing is said before anything is done
     # A mistyped folder is no workspace, and must not become one.
-    workshop = open_workshop(settings, create=(settings.home / LEDGER).exists())
+    workspace = open_workspace(settings, create=(settings.home / LEDGER).exists())
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
     leadership = Leadership(
-        workshop.ledger,
-        workshop.clock,
+        workspace.ledger,
+        workspace.clock,
         holder=holder,
         ttl=timedelta(milliseconds=settings.lease_ms),
     )
-    child = {"TIDEMILL_HOME": str(settings.home), "TIDEMILL_SAMPLES": str(workshop.samples)}
+    child = {"TIDEMILL_HOME": str(settings.home), "TIDEMILL_SAMPLES": str(workspace.samples)}
     jobs = LocalJobs({**child, "TIDEMILL_ACTOR": "engine"})
-    engine = Engine(workshop, jobs, leadership, overrides=overrides)
-    with closing(workshop.ledger):
+    engine = Engine(workspace, jobs, leadership, overrides=overrides)
+    with closing(workspace.ledger):
         try:
-            yield engine, workshop
+            yield engine, workspace
         finally:
-            engine.close(workshop.clock.now())
+            engine.close(workspace.clock.now())
 
 
-def _training(workshop: Workshop) -> bool:
-    with workshop.ledger.begin(write=False) as unit:
+def _training(workspace: Workspace) -> bool:
+    with workspace.ledger.begin(write=False) as unit:
         cycle = unit.cycle()
     return cycle is not None and cycle.state == "training"
 

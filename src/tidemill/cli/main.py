@@ -52,7 +52,7 @@ COMMANDS = (
     Command("train", "Check the data, train, and register the resulting model version."),
     Command("serve", "Serve the workspace's champion over HTTP."),
     Command("predict", "Ask the champion about files."),
-    Command("explain", "Draw which parts of a picture the champion's answer rests on."),
+    Command("explain", "Draw which parts of an image the champion's answer rests on."),
     Command("data", "Check, count and keep data sets."),
     Command("models", "List, inspect, promote and roll back model versions."),
     Command("feedback", "See what people said, and decide whether it is believed."),

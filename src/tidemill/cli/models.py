@@ -15,7 +15,7 @@ from tidemill.screen import OUT, Home, Json, Stages, emit, say
 from tidemill.settings import read_settings
 from tidemill.workspace.promotion import promote as promote_version
 from tidemill.workspace.promotion import rollback as roll_back
-from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.root import Workspace, open_workspace
 
 app = typer.Typer(
     help="List, inspect, promote and roll back model versions.\n\nExample: tidemill models list",
@@ -30,11 +30,11 @@ def list_(*, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill models list
     """
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         versions = unit.latest(ModelVersion)
         runs = {version.id: unit.get(Run, version.run) for version in versions}
-    aliases = _aliases(workshop)
+    aliases = _aliases(workspace)
     if as_json:
         rows = [
             asdict(version)
@@ -64,8 +64,8 @@ def show(version: Version, *, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill models show v1
     """
-    workshop = open_workshop(read_settings(home=home))
-    found, run, verdicts = _records(workshop, version)
+    workspace = open_workspace(read_settings(home=home))
+    found, run, verdicts = _records(workspace, version)
     if as_json:
         emit({"version": found, "run": run, "verdicts": verdicts})
         return
@@ -78,18 +78,18 @@ def show(version: Version, *, home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def card(version: Version, *, home: Home = None) -> None:
-    """Print a version's card and its latest verdict, and name its pictures.
+    """Print a version's card and its latest verdict, and name its images.
 
     Example: tidemill models card v1
     """
-    workshop = open_workshop(read_settings(home=home))
-    found, _, verdicts = _records(workshop, version)
-    bundle = workshop.bundles.open(found.bundle)
+    workspace = open_workspace(read_settings(home=home))
+    found, _, verdicts = _records(workspace, version)
+    bundle = workspace.bundles.open(found.bundle)
     OUT.print(Markdown((bundle.path / "card.md").read_text(encoding="utf-8")))
     for verdict in verdicts[:1]:
         _print_verdict(verdict)
-    for picture in sorted(bundle.path.glob("*.png")):
-        OUT.print(f"picture: {picture}", soft_wrap=True)
+    for image in sorted(bundle.path.glob("*.png")):
+        OUT.print(f"image: {image}", soft_wrap=True)
 
 
 @app.command()
@@ -107,14 +107,14 @@ def promote(
 
     Example: tidemill models promote v2 --reason "more leaves"
     """
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         snapshot = unit.get(Snapshot, unit.get(ModelVersion, version).snapshot)
-    total = snapshot.splits.get("anchor", 0) + snapshot.splits.get("fresh", 0)
+    total = snapshot.splits.get("test", 0) + snapshot.splits.get("fresh", 0)
     with Stages("judge") as stages:
         stages.step(0, total)
         verdict = promote_version(
-            workshop, version, reason=reason, override=override, progress=stages.advance
+            workspace, version, reason=reason, override=override, progress=stages.advance
         )
     if as_json:
         emit({"champion": version, "verdict": verdict})
@@ -134,7 +134,7 @@ def rollback(
 
     Example: tidemill models rollback --reason "complaints from the field"
     """
-    done = roll_back(open_workshop(read_settings(home=home)), reason=reason)
+    done = roll_back(open_workspace(read_settings(home=home)), reason=reason)
     if as_json:
         emit(
             {
@@ -152,15 +152,15 @@ def rollback(
         )
 
 
-def _records(workshop: Workshop, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:
-    with workshop.ledger.begin(write=False) as unit:
+def _records(workspace: Workspace, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:
+    with workspace.ledger.begin(write=False) as unit:
         version = unit.get(ModelVersion, name)
         return version, unit.get(Run, version.run), unit.verdicts(name)
 
 
-def _aliases(workshop: Workshop) -> dict[str, list[str]]:
+def _aliases(workspace: Workspace) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         for name in ("champion", "challenger", "previous"):
             alias = unit.alias(name)
             if alias:
@@ -177,7 +177,7 @@ def _print_verdict(verdict: Verdict) -> None:
         *(["target"] if several else []),
         "held",
         "why",
-        title=f"{verdict.version} {state} {against}, anchor read {verdict.anchor_uses} times",
+        title=f"{verdict.version} {state} {against}, test read {verdict.test_uses} times",
     )
     for check in verdict.checks:
         held = "yes" if check.passed else "[red]no[/]"

@@ -14,13 +14,13 @@ from rich.table import Table
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.screen import OUT, Home, Json, emit, warn
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 BATCH = 64
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Payloads: pictures, or texts.")],
+    files: Annotated[list[Path], typer.Argument(help="Payloads: images, or texts.")],
     *,
     home: Home = None,
     as_json: Json = False,
@@ -29,9 +29,9 @@ def predict(
 
     Example: tidemill predict leaf.jpg
     """
-    workshop = open_workshop(read_settings(home=home))
-    version = workshop.champion()
-    predictor = workshop.predictor(version)
+    workspace = open_workspace(read_settings(home=home))
+    version = workspace.champion()
+    predictor = workspace.predictor(version)
     rows = []
     for start in range(0, len(files), BATCH):
         part = files[start : start + BATCH]

@@ -16,7 +16,7 @@ from tidemill.screen import STARTED, Home, Json, Stages, WithParent, emit, say, 
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
 from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import open_trainer, open_workshop
+from tidemill.workspace.root import open_trainer, open_workspace
 from tidemill.workspace.training import resume, take_snapshot, train_version
 
 
@@ -52,21 +52,21 @@ def train(
     settings = read_settings(home=home)
     warnings: list[str] = []
     if run is not None:
-        workshop = open_workshop(settings)
+        workspace = open_workspace(settings)
         with Stages() as stages:
-            finished = resume(workshop, run, stages.told())
+            finished = resume(workspace, run, stages.told())
     else:
         chosen, experiment = plan(str(recipe), overrides or ())
         trainer = open_trainer(chosen.name)
-        workshop = open_workshop(settings, create=True)
+        workspace = open_workspace(settings, create=True)
         with Stages() as stages:
-            intake = take_snapshot(workshop, chosen, experiment, stages.told())
+            intake = take_snapshot(workspace, chosen, experiment, stages.told())
             warnings = [finding.line() for finding in intake.findings]
             warn(warnings)
             finished = train_version(
-                workshop, chosen, experiment, intake.snapshot, trainer, stages.told()
+                workspace, chosen, experiment, intake.snapshot, trainer, stages.told()
             )
-    verdict = promote(workshop, finished.version.id) if promoted else None
+    verdict = promote(workspace, finished.version.id) if promoted else None
     seconds = time.monotonic() - STARTED
     if as_json:
         emit(
@@ -84,7 +84,7 @@ def train(
         )
         return
     say(f"{finished.version.id} is registered: bundle {finished.version.bundle[:12]}")
-    bundle = workshop.bundles.open(finished.version.bundle)
+    bundle = workspace.bundles.open(finished.version.bundle)
     for line in scored(finished.run.metrics, bundle):
         say(f"  {line}")
     say(f"{seconds:.1f} s")

@@ -19,7 +19,7 @@ from tidemill.screen import Home, say
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
 from tidemill.workspace.policies import policies
-from tidemill.workspace.root import LEDGER, open_workshop
+from tidemill.workspace.root import LEDGER, open_workspace
 
 
 def up(
@@ -60,13 +60,13 @@ def _has_champion(settings: Settings) -> bool:
     """False when there is no ledger or no champion in it; whatever else is wrong is raised."""
     if not (settings.home / LEDGER).exists():
         return False
-    workshop = open_workshop(settings)
+    workspace = open_workspace(settings)
     try:
-        workshop.champion()
+        workspace.champion()
     except NotFound:
         return False
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()
     return True
 
 

@@ -8,7 +8,7 @@ import typer
 
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 from tidemill.workspace.why import why as explain
 
 
@@ -22,7 +22,7 @@ def why(
 
     Example: tidemill why v2
     """
-    sentences = explain(open_workshop(read_settings(home=home)), id)
+    sentences = explain(open_workspace(read_settings(home=home)), id)
     if as_json:
         emit({"id": id, "why": sentences})
         return

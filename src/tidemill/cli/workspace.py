@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tidemill.adapters.sql.upgrade import upgrade as upgrade_ledger
 from tidemill.domain.errors import NotFound
 from tidemill.settings import Settings
-from tidemill.workspace.root import LEDGER, open_workshop
+from tidemill.workspace.root import LEDGER, open_workspace
 
 
 def upgrade(settings: Settings) -> None:
@@ -20,12 +20,12 @@ def look(settings: Settings) -> Iterator[str]:
     if not (settings.home / LEDGER).exists():
         yield "none yet; `tidemill train coffee` makes one"
         return
-    workshop = open_workshop(settings)
+    workspace = open_workspace(settings)
     try:
-        version = workshop.champion()
-        workshop.predictor(version)
+        version = workspace.champion()
+        workspace.predictor(version)
         yield f"schema is current, champion {version.id} opens and matches the ledger"
     except NotFound as error:
         yield f"schema is current. {error.message}"
     finally:
-        workshop.ledger.close()
+        workspace.ledger.close()

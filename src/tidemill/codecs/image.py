@@ -1,4 +1,4 @@
-"""Pictures: a file's bytes become one fixed-size RGB array."""
+"""Images: a file's bytes become one fixed-size RGB array."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ImageConfig(BaseModel):
 
 
 class ImagePayload(Payload):
-    """A picture inside JSON."""
+    """An image inside JSON."""
 
     image: str = Field(
         description="The bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file, in base64.",
@@ -49,7 +49,7 @@ class ImagePayload(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The picture's file in base64."""
+        """The image's file in base64."""
         return cls(image=base64.b64encode(payload).decode())
 
     def to_bytes(self) -> bytes:
@@ -65,7 +65,7 @@ class ImagePayload(Payload):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageItem:
-    """A decoded picture: `pixels` are uint8 `[height, width, 3]`, RGB, letterboxed.
+    """A decoded image: `pixels` are uint8 `[height, width, 3]`, RGB, letterboxed.
 
     `inner` is the box (x0, y0, x1, y1) that is not padding; `size` is the upright original's
     (width, height).
@@ -77,7 +77,7 @@ class ImageItem:
 
 
 class ImageCodec:
-    """Fulfils `Codec` for pictures. Holds nothing that changes: threads may share one.
+    """Fulfils `Codec` for images. Holds nothing that changes: threads may share one.
 
     The arrays are raw uint8 pixels. Normalisation, `(pixel / 255 - mean) / std`, is carried in
     the configuration and baked into the exported graph as its first step by the learn room, so
@@ -109,10 +109,10 @@ class ImageCodec:
         return self.settings.model_dump(mode="json")
 
     def read(self, payload: bytes) -> ImageItem:
-        """Decode, turn upright and letterbox one picture. Raises BadPayload."""
-        picture = decode(payload, self._limits)
-        pixels, inner = letterbox(picture, self.settings.width, self.settings.height)
-        return ImageItem(pixels=pixels, inner=inner, size=picture.size)
+        """Decode, turn upright and letterbox one image. Raises BadPayload."""
+        image = decode(payload, self._limits)
+        pixels, inner = letterbox(image, self.settings.width, self.settings.height)
+        return ImageItem(pixels=pixels, inner=inner, size=image.size)
 
     def encode(self, items: Sequence[ImageItem]) -> Arrays:
         """`{"image": uint8 [n, height, width, 3]}`, not yet normalised."""
@@ -135,7 +135,7 @@ class ImageCodec:
 
         `exact` is the sha256 of width, height and pixels; `near` a DCT hash. Raises BadPayload.
         """
-        picture = decode(payload, self._limits)
-        head = f"{picture.width}x{picture.height}:".encode()
-        exact = hashlib.sha256(head + picture.tobytes()).hexdigest()
-        return Fingerprint(exact=exact, near=perceptual_hash(picture))
+        image = decode(payload, self._limits)
+        head = f"{image.width}x{image.height}:".encode()
+        exact = hashlib.sha256(head + image.tobytes()).hexdigest()
+        return Fingerprint(exact=exact, near=perceptual_hash(image))

@@ -1,4 +1,4 @@
-"""What pictures look like, in numbers: drift features and a perceptual hash."""
+"""What images look like, in numbers: drift features and a perceptual hash."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def _cosines() -> npt.NDArray[np.float64]:
 _DCT = _cosines()
 
 
-def perceptual_hash(picture: Image.Image) -> int:
-    """A 64-bit hash of an RGB picture; like pictures differ in few bits.
+def perceptual_hash(image: Image.Image) -> int:
+    """A 64-bit hash of an RGB image; like images differ in few bits.
 
     The DCT hash of pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, section 3.2.1; phash.org): 32 x 32 luma, DCT, the 8 x 8 lowest frequencies,
     one bit each for being above their median. Most significant bit: the lowest frequency.
     """
-    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T
-    # Rounding keeps a flat picture's hash from being made of rounding errors.
+    # Rounding keeps a flat image's hash from being made of rounding errors.
     low = np.round(low, 6)
     bits = (low > np.median(low)).reshape(-1)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

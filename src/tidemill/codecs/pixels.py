@@ -1,4 +1,4 @@
-"""A picture file becomes upright RGB pixels, or a BadPayload that says what is wrong with it.
+"""An image file becomes upright RGB pixels, or a BadPayload that says what is wrong with it.
 
 Everything works on objects that the call itself made, so any number of threads may decode.
 """
@@ -27,12 +27,12 @@ from tidemill.domain.errors import BadPayload
 Pixels = npt.NDArray[np.uint8]
 
 GREY = 128
-"""The padding of a letterboxed picture, on all three channels."""
+"""The padding of a letterboxed image, on all three channels."""
 
 _Opener = Callable[[BytesIO], ImageFile.ImageFile]
 
 # Opened by class and not by `Image.open`: that one tries whatever plugins some other library has
-# registered, and announces large pictures through `warnings`, whose state all threads share. The
+# registered, and announces large images through `warnings`, whose state all threads share. The
 # size is compared with our own limit instead.
 _SIGNATURES: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
     ((b"\xff\xd8\xff",), JpegImageFile),
@@ -81,75 +81,75 @@ class Limits:
 
 
 def decode(payload: bytes, limits: Limits) -> Image.Image:
-    """The picture in `payload`: mode RGB, turned upright by its EXIF orientation.
+    """The image in `payload`: mode RGB, turned upright by its EXIF orientation.
 
     Of an animation, the first frame. Transparent parts lie on white, as a browser shows them.
     Raises BadPayload; the size is judged from the header, before any pixel is decoded.
     """
     if not payload:
-        raise BadPayload("The picture is empty.", hint="Send the bytes of an image file.")
+        raise BadPayload("The image is empty.", hint="Send the bytes of an image file.")
     if len(payload) > limits.bytes:
         raise BadPayload(
-            f"The picture has {len(payload):,} bytes; the limit is {limits.bytes:,}.",
-            hint="Send a smaller or more strongly compressed picture.",
+            f"The image has {len(payload):,} bytes; the limit is {limits.bytes:,}.",
+            hint="Send a smaller or more strongly compressed image.",
         )
     opener = _opener(payload)
     try:
-        picture = opener(BytesIO(payload))
-        width, height = picture.size
+        image = opener(BytesIO(payload))
+        width, height = image.size
     except _BROKEN as error:
-        raise BadPayload(f"The picture's header cannot be read: {_reason(error)}.") from error
+        raise BadPayload(f"The image's header cannot be read: {_reason(error)}.") from error
     if width * height > limits.pixels:
         raise BadPayload(
-            f"The picture claims {width} x {height} pixels; the limit is {limits.pixels:,}.",
-            hint="Scale the picture down before sending it.",
+            f"The image claims {width} x {height} pixels; the limit is {limits.pixels:,}.",
+            hint="Scale the image down before sending it.",
         )
     try:
-        picture.load()
-        orientation = picture.getexif().get(Base.Orientation, 1)
-        upright = to_rgb(picture)
+        image.load()
+        orientation = image.getexif().get(Base.Orientation, 1)
+        upright = to_rgb(image)
     except _BROKEN as error:
         raise BadPayload(
-            f"The picture cannot be decoded: {_reason(error)}.",
+            f"The image cannot be decoded: {_reason(error)}.",
             hint="It may be truncated or damaged; save it again.",
         ) from error
     turn = _UPRIGHT.get(orientation)
     return upright if turn is None else upright.transpose(turn)
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """The same picture in mode RGB: 16-bit grey scaled to 8 bits, transparency over white.
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The same image in mode RGB: 16-bit grey scaled to 8 bits, transparency over white.
 
     Raises ValueError for 32-bit pixels, whose white point no file format fixes.
     """
-    if picture.mode in ("I", "F"):
+    if image.mode in ("I", "F"):
         raise ValueError("32-bit pixels have no agreed brightness")
-    if picture.mode.startswith("I;16"):
-        deep = np.asarray(picture).astype(np.uint32)
+    if image.mode.startswith("I;16"):
+        deep = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        clear = picture.convert("RGBA")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
         sheet = Image.new("RGBA", clear.size, (255, 255, 255, 255))
         return Image.alpha_composite(sheet, clear).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
 def letterbox(
-    picture: Image.Image, width: int, height: int
+    image: Image.Image, width: int, height: int
 ) -> tuple[Pixels, tuple[int, int, int, int]]:
-    """Fit an RGB picture into `width` x `height` without distorting it.
+    """Fit an RGB image into `width` x `height` without distorting it.
 
-    Returns pixels `[height, width, 3]` and the box (x0, y0, x1, y1) that the picture fills; the
-    rest is GREY. A picture of exactly that size comes through untouched.
+    Returns pixels `[height, width, 3]` and the box (x0, y0, x1, y1) that the image fills; the
+    rest is GREY. An image of exactly that size comes through untouched.
     """
-    if picture.size == (width, height):
-        return np.asarray(picture), (0, 0, width, height)
-    scale = min(width / picture.width, height / picture.height)
+    if image.size == (width, height):
+        return np.asarray(image), (0, 0, width, height)
+    scale = min(width / image.width, height / image.height)
     inner = (
-        min(width, max(1, round(picture.width * scale))),
-        min(height, max(1, round(picture.height * scale))),
+        min(width, max(1, round(image.width * scale))),
+        min(height, max(1, round(image.height * scale))),
     )
-    fitted = picture.resize(inner, Image.Resampling.BILINEAR)
+    fitted = image.resize(inner, Image.Resampling.BILINEAR)
     x0, y0 = (width - inner[0]) // 2, (height - inner[1]) // 2
     pixels = np.full((height, width, 3), GREY, dtype=np.uint8)
     pixels[y0 : y0 + inner[1], x0 : x0 + inner[0]] = np.asarray(fitted)
@@ -163,7 +163,7 @@ def _opener(payload: bytes) -> _Opener:
         if payload.startswith(prefixes):
             return opener
     raise BadPayload(
-        "The payload is not a picture that Tidemill knows.",
+        "The payload is not an image that Tidemill knows.",
         hint=f"Send one of: {', '.join(FORMATS)}.",
     )
 

@@ -68,7 +68,7 @@ def too_few(
 ) -> Iterator[Finding]:
     """One error per class with fewer than `minimum_per_class` examples in train.
 
-    A class is also short when it has none in a val or anchor that the source gave. A row without
+    A class is also short when it has none in a val or test that the source gave. A row without
     an assigned split is known, and so is its class, but it does not count.
     """
     given = {row.split for row in rows}

@@ -14,7 +14,7 @@ Parting = Literal["original", "hash"]
 ORIGINAL: tuple[tuple[Split, range], ...] = (
     ("train", range(140)),
     ("val", range(200, 500)),
-    ("anchor", range(500, 1500)),
+    ("test", range(500, 1500)),
 )
 """The nodes of each split by their place in the file, as the original has it."""
 

@@ -1,9 +1,9 @@
-"""Pictures made worse on purpose, in six ways and five strengths: what a model is asked to stand.
+"""Images made worse on purpose, in six ways and five strengths: what a model is asked to stand.
 
 Noise, blur, JPEG, brightness and contrast have the strengths of ImageNet-C (D. Hendrycks and
 T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
-ICLR 2019); rotation is our own. Those strengths are meant for pictures of SIDE x SIDE pixels, so
-every picture is first scaled to as many: noise on each pixel of a large photograph would be lost
+ICLR 2019); rotation is our own. Those strengths are meant for images of SIDE x SIDE pixels, so
+every image is first scaled to as many: noise on each pixel of a large photograph would be lost
 when a model's codec scales it down, and a strength would mean something else on every camera.
 """
 
@@ -24,7 +24,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import payload_id
 
 SIDE = 224
-"""A picture that is made worse has SIDE x SIDE pixels in all, whatever its shape."""
+"""An image that is made worse has SIDE x SIDE pixels in all, whatever its shape."""
 STRENGTHS = (1, 2, 3, 4, 5)
 LIMITS = Limits(bytes=20_000_000, pixels=40_000_000)
 """What the image codec takes unless it is told otherwise."""
@@ -35,10 +35,10 @@ _Change = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 def corrupted(
     payload: bytes, kind: str, strength: int, seed: int = 0, *, limits: Limits = LIMITS
 ) -> bytes:
-    """The picture in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.
+    """The image in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.
 
     `kind` is one of KINDS, `strength` 0 to 5. The same arguments give the same pixels; another
-    picture gets other noise from the same seed. What `limits` allow, the file keeps to as well.
+    image gets other noise from the same seed. What `limits` allow, the file keeps to as well.
     Raises BadPayload, and UsageError for an unknown kind or strength.
     """
     if kind not in KINDS:
@@ -55,72 +55,72 @@ def corrupted(
 def variants(
     payload: bytes, seed: int = 0, *, limits: Limits = LIMITS
 ) -> Iterator[tuple[str, int, bytes]]:
-    """Every kind and strength of one picture, as `corrupted` makes it; it is decoded once.
+    """Every kind and strength of one image, as `corrupted` makes it; it is decoded once.
 
     Raises BadPayload.
     """
-    picture = _opened(payload, limits)
+    image = _opened(payload, limits)
     for kind in KINDS:
         for strength in STRENGTHS:
             dice = _dice(payload, kind, strength, seed)
-            yield kind, strength, _changed(picture, kind, strength, dice)
+            yield kind, strength, _changed(image, kind, strength, dice)
 
 
 def _opened(payload: bytes, limits: Limits) -> Image.Image:
-    """The decoded picture, scaled to SIDE x SIDE pixels, or to what a file of it may hold."""
-    picture = decode(payload, limits)
+    """The decoded image, scaled to SIDE x SIDE pixels, or to what a file of it may hold."""
+    image = decode(payload, limits)
     # A BMP needs less than 54 bytes besides its rows, and 4 bytes for a pixel at most.
     area = max(1, min(SIDE * SIDE, limits.pixels, limits.bytes // 4 - 14))
-    scale = math.sqrt(area / (picture.width * picture.height))
-    width, height = (min(area, max(1, int(side * scale))) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
+    scale = math.sqrt(area / (image.width * image.height))
+    width, height = (min(area, max(1, int(side * scale))) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _dice(payload: bytes, kind: str, strength: int, seed: int) -> np.random.Generator:
     return stream(seed, kind, strength, payload_id(payload))
 
 
-def _changed(picture: Image.Image, kind: str, strength: int, dice: np.random.Generator) -> bytes:
+def _changed(image: Image.Image, kind: str, strength: int, dice: np.random.Generator) -> bytes:
     change, levels = _KINDS[kind]
-    return encode_bitmap(np.asarray(change(picture, levels[strength - 1], dice)))
+    return encode_bitmap(np.asarray(change(image, levels[strength - 1], dice)))
 
 
-def _noise(picture: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
+def _noise(image: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
     """Gaussian, of standard deviation `level` where white is 1."""
-    pixels = np.asarray(picture, np.float32)
+    pixels = np.asarray(image, np.float32)
     return _rounded(pixels + dice.standard_normal(pixels.shape, np.float32) * (level * 255))
 
 
-def _blur(picture: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
+def _blur(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
     """Gaussian, of `level` pixels."""
-    return picture.filter(ImageFilter.GaussianBlur(level))
+    return image.filter(ImageFilter.GaussianBlur(level))
 
 
-def _jpeg(picture: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
+def _jpeg(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
     """Written as a JPEG of quality `level`, and read again."""
     file = BytesIO()
-    picture.save(file, "JPEG", quality=int(level))
+    image.save(file, "JPEG", quality=int(level))
     return Image.open(file, formats=["JPEG"]).convert("RGB")
 
 
-def _brightness(picture: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
+def _brightness(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
     """`level` added to the value, in HSV."""
-    hue, saturation, value = picture.convert("HSV").split()
+    hue, saturation, value = image.convert("HSV").split()
     brighter = value.point([min(255, round(at + level * 255)) for at in range(256)])
     return Image.merge("HSV", (hue, saturation, brighter)).convert("RGB")
 
 
-def _contrast(picture: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
+def _contrast(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
     """Each channel drawn to its mean; `level` of its spread is left."""
-    pixels = np.asarray(picture, np.float32)
+    pixels = np.asarray(image, np.float32)
     mean = pixels.mean(axis=(0, 1))
     return _rounded((pixels - mean) * np.float32(level) + mean)
 
 
-def _rotation(picture: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
+def _rotation(image: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
     """Turned by `level` degrees, one way or the other; what comes in at the corners is grey."""
     degrees = level if dice.random() < 0.5 else -level
-    return picture.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(GREY,) * 3)
+    return image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(GREY,) * 3)
 
 
 def _rounded(pixels: npt.NDArray[np.float32]) -> Image.Image:

@@ -17,7 +17,7 @@ SPLIT_NAMES: dict[str, Split] = {
     "val": "val",
     "valid": "val",
     "validation": "val",
-    "test": "anchor",
+    "test": "test",
 }
 
 
@@ -40,7 +40,7 @@ class FolderSource:
     Two layouts are understood. An `index.csv` in the root has the columns `file` and `class`
     (or `label`), may have `split`, and decides alone which files count. Without one, each class
     has a folder, under `train/`, `val/` (`valid/`, `validation/`) and `test/` folders or under
-    none. `test` becomes the anchor. Nothing is remembered between two calls and one payload is
+    none. `test` becomes the test set. Nothing is remembered between two calls and one payload is
     held at a time, so a folder may be larger than memory.
 
     A class is the label of `target`, unless `labels` tells from its name what it says of several

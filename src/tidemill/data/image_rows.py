@@ -1,4 +1,4 @@
-"""Pictures within Parquet files, as the Hugging Face hub keeps them."""
+"""Images within Parquet files, as the Hugging Face hub keeps them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BATCH = 8
 METADATA = b"huggingface"
 
 
-class PictureRows:
+class ImageRows:
     """The rows of one file, a few at a time, counted from 1. Fulfils `rows.Rows`.
 
-    Memory holds BATCH pictures and one page of the column, however large file and row group are.
+    Memory holds BATCH images and one page of the column, however large file and row group are.
 
     The column `image` is a struct with the field `bytes`, or binary. The value of `label` is given
     as the name of its class: what the column holds, if that is text, else the name at that place
@@ -47,7 +47,7 @@ class PictureRows:
         number = 0
         try:
             # Mapped, because a reader of streams holds a whole row group's column: the hub puts
-            # up to a thousand pictures into one.
+            # up to a thousand images into one.
             with pq.ParquetFile(self.path, memory_map=True) as file:
                 schema = file.schema_arrow
                 require(wanted, schema.names, self.name)
@@ -58,11 +58,11 @@ class PictureRows:
                     for values in batch.to_pylist():
                         number += 1
                         place = f"row {number}"
-                        picture = values[self.image]
+                        image = values[self.image]
                         if holds != self.image:
-                            picture = picture and picture["bytes"]
+                            image = image and image["bytes"]
                         label = self._label(values[self.label], names, place)
-                        yield Row(place, values | {self.image: picture, self.label: label})
+                        yield Row(place, values | {self.image: image, self.label: label})
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.name} cannot be read after row {number}: {error}.") from error
 
@@ -73,8 +73,8 @@ class PictureRows:
         if pa.types.is_struct(kind) and "bytes" in [field.name for field in kind]:
             return f"{self.image}.bytes"
         raise DataError(
-            f"The column {self.image!r} of {self.name} holds no pictures but {kind}.",
-            hint="Pictures are bytes, or a struct of bytes and path.",
+            f"The column {self.image!r} of {self.name} holds no images but {kind}.",
+            hint="Images are bytes, or a struct of bytes and path.",
         )
 
     def _names(self, schema: Any) -> tuple[str, ...]:
@@ -110,8 +110,8 @@ class PictureRows:
 
 
 @dataclass(frozen=True)
-class PictureColumn:
-    """A column of picture files. The payload is the file's bytes as they are."""
+class ImageColumn:
+    """A column of image files. The payload is the file's bytes as they are."""
 
     column: str
 
@@ -126,7 +126,7 @@ class PictureColumn:
         return value or None
 
 
-def picture_source(
+def image_source(
     name: str,
     files: Mapping[Split, Sequence[Path]],
     target: str,
@@ -135,16 +135,16 @@ def picture_source(
     label: str = "label",
     classes: Sequence[str] = (),
 ) -> RowSource:
-    """The pictures of Parquet files, those of each split in the order of its files.
+    """The images of Parquet files, those of each split in the order of its files.
 
-    One batch of rows is held at a time. A row without picture or label is an error that names it.
+    One batch of rows is held at a time. A row without image or label is an error that names it.
     """
     parts = [
-        Part(PictureRows(path, image=image, label=label, classes=classes), split)
+        Part(ImageRows(path, image=image, label=label, classes=classes), split)
         for split, paths in files.items()
         for path in paths
     ]
-    return RowSource(name, parts, PictureColumn(image), {target: LabelColumn(label)})
+    return RowSource(name, parts, ImageColumn(image), {target: LabelColumn(label)})
 
 
 def _class_names(metadata: bytes, column: str) -> tuple[str, ...]:

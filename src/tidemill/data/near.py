@@ -4,7 +4,7 @@ The pigeonhole principle does the work: cut the 64 bits into d + 1 chunks, and t
 differ in at most d bits agree in at least one whole chunk. So only hashes that share a chunk's
 value are compared, and no pair is missed. With d = 6 a chunk has nine bits, so n spread-out
 hashes cost about 7 * n^2 / 2^10 comparisons in place of n^2 / 2; equal hashes are joined before
-any comparing, so a thousand copies of one picture cost nothing. The saving fades as d grows.
+any comparing, so a thousand copies of one image cost nothing. The saving fades as d grows.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tidemill.domain.types import Example, Split, payload_id
 from tidemill.profile import BROKEN_ARRAYS
 
 Whole = npt.NDArray[np.int64]
-MASKS: dict[str, Split] = {"train_idx": "train", "val_idx": "val", "test_idx": "anchor"}
+MASKS: dict[str, Split] = {"train_idx": "train", "val_idx": "val", "test_idx": "test"}
 WHOLE = ("x_indptr", "x_indices", "x_shape", "y", "edge_index", *MASKS)
 """Arrays of whole numbers; `x_data` may hold any finite ones."""
 

@@ -26,7 +26,7 @@ class Resolution:
 
 
 def apply(
-    inspection: Inspection, findings: Sequence[Finding], policy: str, *, keep_anchor: bool = False
+    inspection: Inspection, findings: Sequence[Finding], policy: str, *, keep_test: bool = False
 ) -> Resolution:
     """Settle the errors among `findings` as `policy` says; warnings change nothing.
 
@@ -38,7 +38,7 @@ def apply(
       the most frequent labels; a tie leaves all of them out.
     * `keep` leaves out only what cannot be read, and what is held back without a label.
 
-    With `keep_anchor`, every readable example in an anchor that the source gave stays as it is,
+    With `keep_test`, every readable example in a test that the source gave stays as it is,
     and what has the same content elsewhere is left out: no policy but `stop` says otherwise.
 
     Raises DataRefused with a line per error under `stop`, and under every policy when a class
@@ -56,9 +56,9 @@ def apply(
     relabelled: dict[str, Labels] = {}
     for error in errors:
         members = [rows[origin] for origin in error.files]
-        anchored = [row for row in members if keep_anchor and row.split == "anchor"]
-        if anchored and error.kind in SAME:
-            kept = {row.origin: row.labels for row in anchored}
+        in_test = [row for row in members if keep_test and row.split == "test"]
+        if in_test and error.kind in SAME:
+            kept = {row.origin: row.labels for row in in_test}
         else:
             kept = _kept(error, members, policy)
         excluded |= {origin: error.sentence for origin in error.files if origin not in kept}

@@ -91,8 +91,8 @@ def grow(
     """The parent with what was accepted: new examples in new rows, new labels in rows it has.
 
     Items are about different examples; their order does not matter. A new example goes where its
-    near-duplicates are, else where its hash says. One that resembles an anchor row is left out, for
-    anchor never grows, and so is one that resembles both what is learnt and what is held back. In
+    near-duplicates are, else where its hash says. One that resembles a test row is left out, for
+    test never grows, and so is one that resembles both what is learnt and what is held back. In
     train, an example that is there already gets its new label, and so it does in val and fresh
     where its row came from feedback. A row without labels needs one of every target, as a new
     example does: those that `merge` makes of what was said. What it finds contradicting is left
@@ -226,10 +226,10 @@ class _Plan:
         self._splits = chosen
         for item in list(self._joining.values()):
             split = chosen.get(_origin(item))
-            if split not in (None, "anchor"):
+            if split not in (None, "test"):
                 self.taken += item.feedback
                 continue
-            held_back = "an example in anchor, which never grows"
+            held_back = "an example in test, which never grows"
             both = "examples in train and others that are held back"
             self._leave(item, f"It resembles {held_back if split else both}.")
             del self._joining[item.example]

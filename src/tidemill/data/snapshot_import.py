@@ -37,7 +37,7 @@ def take(
     near_distance: int,
     minimum_per_class: int,
     at: datetime,
-    keep_anchor: bool = False,
+    keep_test: bool = False,
     parent: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Intake:
@@ -52,7 +52,7 @@ def take(
     """
     inspection = inspect(source.examples(), codec, progress=progress)
     findings = find(inspection, near_distance=near_distance, minimum_per_class=minimum_per_class)
-    resolution = apply(inspection, findings, policy, keep_anchor=keep_anchor)
+    resolution = apply(inspection, findings, policy, keep_test=keep_test)
     assigned = splits.assign(inspection, near_distance=near_distance)
     rows = _relabelled(inspection, resolution)
     kept = {key: split for key, split in assigned.items() if key not in resolution.excluded}

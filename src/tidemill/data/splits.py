@@ -1,13 +1,13 @@
 """Which split an example belongs to, decided by what it shows and never by its label.
 
 A group of near-duplicates moves as one: the exact fingerprint of its first recorded member,
-hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % anchor. So the answer depends
+hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % test. So the answer depends
 neither on the labels nor on the order of the source, but for who came first within a group. An
-anchor that the source gives is whole: what the hash would add to it is learnt from. What has no
+test that the source gives is whole: what the hash would add to it is learnt from. What has no
 label cannot judge: it is in train, where it is seen beside others and never learnt from.
 
 What joins a snapshot later is hashed into 55 % train, 10 % val and 35 % fresh: a challenger is
-compared with its champion on what neither has learnt, and anchor never grows.
+compared with its champion on what neither has learnt, and test never grows.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TRAIN_SHARE = 0.70
 VAL_SHARE = 0.15
 JOINED_TRAIN_SHARE = 0.55
 JOINED_VAL_SHARE = 0.10
-HELD_OUT: tuple[Split, ...] = ("val", "anchor")
+HELD_OUT: tuple[Split, ...] = ("val", "test")
 """The splits that every snapshot needs beside train."""
-HELD_BACK: tuple[Split, ...] = ("anchor", "fresh", "val", "train")
+HELD_BACK: tuple[Split, ...] = ("test", "fresh", "val", "train")
 """The splits, the most strictly held back first."""
 JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
 """The splits that are held back and grow."""
@@ -34,11 +34,11 @@ JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
 def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """A split for every origin.
 
-    A given split is respected, with one exception: when the source gives no val, or no anchor,
+    A given split is respected, with one exception: when the source gives no val, or no test,
     its train examples whose hash says so become it. An example without a split inherits the most
     strictly held-back given split of its group, so that nothing resembling a held-back example
     is learnt from. Else its hash decides between train, val and, when the source gives none,
-    anchor. An example without labels is in train, unless the source gives another split.
+    test. An example without labels is in train, unless the source gives another split.
     """
     given = {row.split for row in inspection.rows if row.split is not None}
     missing = set(HELD_OUT) - given
@@ -46,7 +46,7 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     for members in groups(inspection, near_distance=near_distance):
         hashed = by_hash(members[0].fingerprint.exact if members[0].fingerprint else members[0].id)
         learnt: Split = hashed if hashed in missing else "train"
-        unsplit: Split = learnt if hashed == "anchor" else hashed
+        unsplit: Split = learnt if hashed == "test" else hashed
         inherited = most_held_back(row.split for row in members)
         for row in members:
             if not row.labels:
@@ -74,13 +74,13 @@ def by_hash(exact: str) -> Split:
     share = _share(exact)
     if share < TRAIN_SHARE:
         return "train"
-    return "val" if share < TRAIN_SHARE + VAL_SHARE else "anchor"
+    return "val" if share < TRAIN_SHARE + VAL_SHARE else "test"
 
 
 def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """A split for every origin that has none yet, beside rows that have theirs for good.
 
-    A group that touches such rows inherits the most strictly held-back of their splits, anchor
+    A group that touches such rows inherits the most strictly held-back of their splits, test
     included: the caller leaves those out. One that touches train and val or fresh has no split that
     it could join without learning what judges, or judging by what is learnt, and gets none.
     """
@@ -91,7 +91,7 @@ def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
             continue
         first = joining[0].fingerprint
         touched = {row.split for row in members if row.split is not None}
-        if "train" in touched and touched & JUDGING and "anchor" not in touched:
+        if "train" in touched and touched & JUDGING and "test" not in touched:
             continue
         inherited = most_held_back(touched)
         split = inherited or by_hash_joined(first.exact if first else joining[0].id)

@@ -15,7 +15,7 @@ from tidemill.domain.types import Example
 
 
 class Stratified:
-    """The examples of a source, a share of each label's in anchor and the rest in train.
+    """The examples of a source, a share of each label's in test and the rest in train.
 
     Fulfils `domain.ports.Source`. What is drawn are contents, as the codec's exact fingerprint
     tells them apart, so that copies stay together; a content with several labels counts for the
@@ -37,7 +37,7 @@ class Stratified:
         drawn = self._draw()
         for example in self.source.examples():
             held_back = self._content(example) in drawn
-            yield replace(example, split="anchor" if held_back else "train")
+            yield replace(example, split="test" if held_back else "train")
 
     def __len__(self) -> int:
         return len(self.source)

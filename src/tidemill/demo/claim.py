@@ -11,7 +11,7 @@ from tidemill.demo.demo_run import Stage
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether a claim held, the figure that shows it, and rows for the report's pictures."""
+    """Whether a claim held, the figure that shows it, and rows for the report's images."""
 
     held: bool
     figure: str

@@ -32,7 +32,7 @@ from tidemill.screen import Stages
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workshop, open_workshop
+from tidemill.workspace.root import Workspace, open_workspace
 
 ASKED = 500
 """Payloads that clients ask about where it matters that they are many."""
@@ -94,7 +94,7 @@ class Stage:
         folder.mkdir(parents=True)
         return folder
 
-    def workspace(self, name: str) -> Workshop:
+    def workspace(self, name: str) -> Workspace:
         """A copy of the trained workspace, to be changed at will."""
         self._train_base()
         return self.copied(self.base, name)
@@ -123,7 +123,7 @@ class Stage:
                 raise TidemillError("The second version could not be trained; see above.")
         return "v2"
 
-    def copied(self, home: Path, name: str) -> Workshop:
+    def copied(self, home: Path, name: str) -> Workspace:
         """A copy of some workspace, to be changed at will."""
         copy = self.root / name
         shutil.rmtree(copy, ignore_errors=True)
@@ -135,7 +135,7 @@ class Stage:
         shutil.rmtree(self._turned, ignore_errors=True)
         shutil.copytree(home, self._turned)
 
-    def turned(self) -> Workshop | None:
+    def turned(self) -> Workspace | None:
         """That workspace; None when there is none yet."""
         return self._open(self._turned) if self._turned.exists() else None
 
@@ -151,8 +151,8 @@ class Stage:
     def _sign(self) -> None:
         self._note.write_text(json.dumps(code_state.running(Path.cwd())) + "\n")
 
-    def _open(self, home: Path) -> Workshop:
-        return open_workshop(read_settings(home=home, samples=self.samples, actor="demo"))
+    def _open(self, home: Path) -> Workspace:
+        return open_workspace(read_settings(home=home, samples=self.samples, actor="demo"))
 
     @contextmanager
     def server(self, home: Path, **given: str) -> Iterator[ServerProcess]:
@@ -181,9 +181,9 @@ class Stage:
             self._source().prepare(stages.step)
 
     def payloads(self) -> list[bytes]:
-        """Payloads that no model was trained on: the anchor's first ones."""
-        anchor = (row for row in self.examples() if row.split == "anchor")
-        return [example.payload for example in islice(anchor, ASKED)]
+        """Payloads that no model was trained on: the test set's first ones."""
+        test = (row for row in self.examples() if row.split == "test")
+        return [example.payload for example in islice(test, ASKED)]
 
     def examples(self) -> Iterator[Example]:
         """Every example of the sample."""

@@ -14,20 +14,20 @@ from tidemill.demo.claim import expect
 from tidemill.demo.clients import Heard, Reply
 from tidemill.domain.types import Snapshot
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 
-def lineage(workshop: Workshop, recipe: str, code: Mapping[str, Any]) -> dict[str, Any]:
+def lineage(workspace: Workspace, recipe: str, code: Mapping[str, Any]) -> dict[str, Any]:
     """The truth about the champion of a workspace that `code` trained with the defaults."""
     _, experiment = plan(recipe)
-    champion = workshop.champion()
-    with workshop.ledger.begin(write=False) as unit:
+    champion = workspace.champion()
+    with workspace.ledger.begin(write=False) as unit:
         snapshots = unit.latest(Snapshot)
     expect(len(snapshots) == 1, f"{len(snapshots)} snapshots are kept of the same sample")
-    workshop.snapshots.open(snapshots[0].id).verify()
+    workspace.snapshots.open(snapshots[0].id).verify()
     return {
         "version": champion.id,
-        "bundle": workshop.bundles.open(champion.bundle).id,
+        "bundle": workspace.bundles.open(champion.bundle).id,
         "snapshot": snapshots[0].id,
         "run": champion.run,
         "seed": experiment.seed,

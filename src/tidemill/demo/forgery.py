@@ -14,7 +14,7 @@ from tidemill.bundle import MANIFEST, encode, manifest_of
 from tidemill.demo.claim import Broken
 from tidemill.domain.events import VersionRegistered
 from tidemill.domain.types import ModelVersion
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 Files = dict[str, bytes]
 LUCK = 100
@@ -23,16 +23,16 @@ SHIFT = 0.02
 """How far a forged probability lies from the true one: too little to change any label."""
 
 
-def files_of(workshop: Workshop, version: ModelVersion) -> Files:
+def files_of(workspace: Workspace, version: ModelVersion) -> Files:
     """Every file of a version's bundle but the manifest."""
-    folder = workshop.bundles.root / version.bundle
+    folder = workspace.bundles.root / version.bundle
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
 
 
-def enlist(workshop: Workshop, files: Mapping[str, bytes], like: ModelVersion) -> str:
+def enlist(workspace: Workspace, files: Mapping[str, bytes], like: ModelVersion) -> str:
     """Register files as a new version: valid digests, a valid entry in the ledger."""
-    bundle = workshop.bundles.write(like.recipe, files)
-    with workshop.ledger.begin() as unit:
+    bundle = workspace.bundles.write(like.recipe, files)
+    with workspace.ledger.begin() as unit:
         version = ModelVersion(
             unit.next_version(), bundle, like.run, like.snapshot, like.recipe, like.id, like.at
         )
@@ -129,10 +129,10 @@ def _drawn(
     return {**files, "model.onnx": graph, "golden.json": encode(kept)}, len(kept)
 
 
-def tamper(workshop: Workshop, version: ModelVersion, *, sign: bool) -> None:
+def tamper(workspace: Workspace, version: ModelVersion, *, sign: bool) -> None:
     """Change a bundle where it lies; with `sign`, recompute its manifest as well."""
-    folder = workshop.bundles.root / version.bundle
-    files = permuted(files_of(workshop, version))
+    folder = workspace.bundles.root / version.bundle
+    files = permuted(files_of(workspace, version))
     (folder / "labels.json").write_bytes(files["labels.json"])
     if sign:
         (folder / MANIFEST).write_bytes(manifest_of(version.recipe, files))

@@ -24,7 +24,7 @@ from tidemill.demo.demo_run import Stage, readiness
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Example, Labels
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 TAUGHT_SEED, UNSEEN_SEED = 21, 22
 PACE = {"tick_ms": "100", "lease_ms": "2000"}
@@ -46,10 +46,10 @@ def unseen(stage: Stage) -> list[Example]:
 
 
 def usual(stage: Stage, count: int) -> list[Example]:
-    """Examples of the training distribution that no model learnt from: of the anchor, mixed."""
-    anchor = [row for row in stage.examples() if row.split == "anchor"]
+    """Examples of the training distribution that no model learnt from: of the test set, mixed."""
+    test = [row for row in stage.examples() if row.split == "test"]
     # A folder gives one class after the other, which would be drift; an id is as good as chance.
-    return sorted(anchor, key=lambda row: row.id)[:count]
+    return sorted(test, key=lambda row: row.id)[:count]
 
 
 def truth(rows: Sequence[Example]) -> list[str]:
@@ -140,20 +140,20 @@ def say_by_answer(server: ServerProcess, replies: Sequence[Reply], said: Sequenc
             expect(len(receipts) == len(batch), f"{len(receipts)} of {len(batch)} were received")
 
 
-def honest(stage: Stage) -> tuple[Workshop, Cycle]:
+def honest(stage: Stage) -> tuple[Workspace, Cycle]:
     """The workspace in which people told the truth about what has changed, and its cycle."""
-    if (workshop := stage.turned()) is None:
-        workshop = stage.workspace("honest")
+    if (workspace := stage.turned()) is None:
+        workspace = stage.workspace("honest")
         rows = taught(stage)
-        with serving(stage, workshop.home) as server, turning(stage, workshop.home):
+        with serving(stage, workspace.home) as server, turning(stage, workspace.home):
             say_by_answer(server, asked(stage, server, rows), labels(rows))
-            until(lambda: ended_cycle(workshop), "the end of the honest cycle")
-        stage.turn(workshop.home)
-    cycle = ended_cycle(workshop)
-    made = cycle is not None and cycle.version == workshop.champion().id
+            until(lambda: ended_cycle(workspace), "the end of the honest cycle")
+        stage.turn(workspace.home)
+    cycle = ended_cycle(workspace)
+    made = cycle is not None and cycle.version == workspace.champion().id
     if cycle is None or not made:
         raise Broken(f"the honest cycle promoted nothing: {cycle}")
-    return workshop, cycle
+    return workspace, cycle
 
 
 def half_flipped(true: Sequence[Labels]) -> list[Labels]:
@@ -173,35 +173,35 @@ def half_flipped(true: Sequence[Labels]) -> list[Labels]:
     return said
 
 
-def ended_cycle(workshop: Workshop) -> Cycle | None:
+def ended_cycle(workspace: Workspace) -> Cycle | None:
     """The latest cycle, once it has come to its end or to being watched."""
-    cycle = latest_cycle(workshop)
+    cycle = latest_cycle(workspace)
     done = cycle and (not cycle.open or cycle.state in ("watched", "awaiting_approval"))
     return cycle if done else None
 
 
-def closed_cycle(workshop: Workshop) -> Cycle | None:
+def closed_cycle(workspace: Workspace) -> Cycle | None:
     """The latest cycle, once nothing of it is left to do."""
-    cycle = latest_cycle(workshop)
+    cycle = latest_cycle(workspace)
     return None if cycle is None or cycle.open else cycle
 
 
-def latest_cycle(workshop: Workshop) -> Cycle | None:
+def latest_cycle(workspace: Workspace) -> Cycle | None:
     """The latest cycle; None before the first."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         return next(iter(unit.latest(Cycle, limit=1)), None)
 
 
-def drift_verdicts(workshop: Workshop) -> list[DriftVerdict]:
+def drift_verdicts(workspace: Workspace) -> list[DriftVerdict]:
     """The verdicts on the champion's traffic, the oldest first."""
-    champion = workshop.champion().id
-    with workshop.ledger.begin(write=False) as unit:
+    champion = workspace.champion().id
+    with workspace.ledger.begin(write=False) as unit:
         return unit.drift_verdicts(champion)[::-1]
 
 
-def promotions(workshop: Workshop, version: str) -> int:
+def promotions(workspace: Workspace, version: str) -> int:
     """How often a version was made champion."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         moves = unit.events(subject="champion", limit=1_000)
     return sum(move.detail["version"] == version for move in moves)
 

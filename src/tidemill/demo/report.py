@@ -56,19 +56,19 @@ def _figures(story: Story, stage: Stage) -> list[str]:
     rows = {row.claim.id: row.outcome.rows for row in story.judged}
     change = stage.world.change
     figures = [gallery(stage.world, stage.examples())]
-    for picture in sorted(stage.base.glob("bundles/*/confusion-*.png")):
-        figures.append(_shown(picture.read_bytes(), f"Bundle {picture.parent.name[:12]} on test"))
+    for image in sorted(stage.base.glob("bundles/*/confusion-*.png")):
+        figures.append(_shown(image.read_bytes(), f"Bundle {image.parent.name[:12]} on test"))
     if swap := rows.get("swap_unnoticed"):
-        figures.append(_shown(swap_picture(swap), "Which version answered, request by request"))
+        figures.append(_shown(swap_figure(swap), "Which version answered, request by request"))
     if kept := rows.get("answers_kept"):
         caption = "How long an answer took, 4 closed-loop clients"
-        figures.append(_shown(latency_picture(kept["milliseconds"]), caption))
+        figures.append(_shown(latency_figure(kept["milliseconds"]), caption))
     if drift := rows.get("drift_noticed"):
         caption = f"How far each feature moved when the {change} changed; red ones are called drift"
-        figures.append(_shown(drift_picture(drift["features"], drift["matters"]), caption))
+        figures.append(_shown(drift_figure(drift["features"], drift["matters"]), caption))
     if turned := rows.get("mill_turned"):
         caption = f"Which version answered while the mill turned, from the change of {change} on"
-        figures.append(_shown(swap_picture(turned), caption))
+        figures.append(_shown(swap_figure(turned), caption))
     return figures
 
 
@@ -87,7 +87,7 @@ def gallery(world: World, examples: Iterable[Example]) -> str:
     return f"<figure><table>{rows}</table><figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def swap_picture(rows: dict[str, Any]) -> bytes:
+def swap_figure(rows: dict[str, Any]) -> bytes:
     """One dot per answer on the row of its version, and a line per change of champion."""
     figure = Figure(figsize=(9, 2.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -104,7 +104,7 @@ def swap_picture(rows: dict[str, Any]) -> bytes:
     return _png(figure)
 
 
-def drift_picture(features: list[tuple[str, float, bool]], matters: float) -> bytes:
+def drift_figure(features: list[tuple[str, float, bool]], matters: float) -> bytes:
     """A bar for each feature's PSI, and a line where it begins to matter."""
     figure = Figure(figsize=(9, 0.3 * len(features) + 0.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -116,7 +116,7 @@ def drift_picture(features: list[tuple[str, float, bool]], matters: float) -> by
     return _png(figure)
 
 
-def latency_picture(milliseconds: list[float]) -> bytes:
+def latency_figure(milliseconds: list[float]) -> bytes:
     """How answers spread over time taken."""
     figure = Figure(figsize=(9, 2.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()

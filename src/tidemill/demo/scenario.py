@@ -14,7 +14,7 @@ from tidemill.domain.types import Example
 class World:
     """A recipe with generated data, and how its people ask. Every number is fixed beforehand.
 
-    recipe   whose default data is generated, with a train, a val and an anchor
+    recipe   whose default data is generated, with a train, a val and a test
     items    what its examples are called, in the plural
     change   what is another one from some day on, such as the camera
     changed  so many examples from then on, of a seed; no training sample holds any of them

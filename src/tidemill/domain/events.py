@@ -86,8 +86,8 @@ class FeedbackSettled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowsPulled(Event):
-    """Feedback was read from a database; `subject` is the bookmark that was moved.
+class FeedbackImported(Event):
+    """Feedback was read from a database; `subject` is the import offset that was moved.
 
     `left_out` counts the rows that could not be taken; `reason` tells of the first of them.
     """
@@ -99,7 +99,7 @@ class RowsPulled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundPassed(Event):
-    """A round of the schedule went by without a cycle; `subject` is the schedule's bookmark."""
+    """A scheduled run was skipped without a cycle; `subject` is the schedule's offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import Conflict, LeaseLost, NotFound
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.types import Prediction
 
 
@@ -151,8 +151,8 @@ def guard_lease(lease: Lease, last: Lease | None) -> None:
         )
 
 
-def guard_bookmark(found: Bookmark, expected: Bookmark) -> None:
-    """Let a bookmark move only from where it was seen."""
+def guard_import_offset(found: ImportOffset, expected: ImportOffset) -> None:
+    """Let an import offset move only from where it was seen."""
     if found != expected:
         raise Conflict(
             f"Somebody else went on with {expected.name} meanwhile.",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Bookmark:
+class ImportOffset:
     """Where to go on, in words that only the reader of `name` understands.
 
     `reached` is when the end was last reached; None while it never was.

@@ -17,7 +17,7 @@ from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import NotFound
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.types import (
     Alias,
     AliasName,
@@ -89,8 +89,8 @@ class Registry(Protocol):
     def next_version(self) -> str:
         """The name the next registered version gets: `v1`, `v2`, ..."""
 
-    def anchor_uses(self, snapshot: str) -> int:
-        """How often this snapshot's anchor was read: finished runs and verdicts."""
+    def test_uses(self, snapshot: str) -> int:
+        """How often this snapshot's test was read: finished runs and verdicts."""
 
 
 class Traffic(Protocol):
@@ -171,7 +171,7 @@ class Reviews(Protocol):
         """
 
 
-class Mill(Protocol):
+class Cycles(Protocol):
     """Cycles, and who may turn them."""
 
     def cycle(self) -> Cycle | None:
@@ -203,18 +203,17 @@ class Mill(Protocol):
         every writing unit does: then a leader that was paused and wakes cannot write."""
 
 
-class Bookmarks(Protocol):
+class ImportOffsets(Protocol):
     """How far things that come in order have been gone through."""
 
-    def bookmark(self, name: str) -> Bookmark:
-        """The bookmark of that name; a fresh one before it was first moved."""
+    def import_offset(self, name: str) -> ImportOffset:
+        """The import offset of that name; a fresh one before it was first moved."""
 
-    def move_bookmark(self, to: Bookmark, *, expected: Bookmark, event: Event) -> None:
-        """Replace a bookmark. Raises Conflict when it is no longer `expected`: somebody else went
-        on meanwhile."""
+    def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
+        """Replace an import offset. Raises Conflict when it is no longer `expected`."""
 
 
-class UnitOfWork(Records, Registry, Traffic, Reviews, Mill, Bookmarks, Protocol):
+class UnitOfWork(Records, Registry, Traffic, Reviews, Cycles, ImportOffsets, Protocol):
     """Everything done through one of these is kept together, or none of it is.
 
     Reading sees what the same unit wrote before. Leaving the block normally commits; leaving it

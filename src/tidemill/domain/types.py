@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from tidemill.domain.drift import Kind
 
-Split = Literal["train", "val", "anchor", "fresh"]
-SPLITS: tuple[Split, ...] = ("train", "val", "anchor", "fresh")
+Split = Literal["train", "val", "test", "fresh"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 Labels = Mapping[str, str]
 """Target name to label name: `{"disease": "rust"}`."""
 
@@ -137,7 +137,7 @@ class Verdict:
     """A judgement of a version against the champion of that moment.
 
     `overridden` holds a person's reason for promoting against the judgement, else is empty.
-    `anchor_uses` counts how often this snapshot's anchor had been read, this time included.
+    `test_uses` counts how often this snapshot's test had been read, this time included.
     """
 
     id: str
@@ -145,7 +145,7 @@ class Verdict:
     champion: str | None
     passed: bool
     checks: tuple[Check, ...]
-    anchor_uses: int
+    test_uses: int
     at: datetime
     overridden: str = ""
 

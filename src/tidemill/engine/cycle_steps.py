@@ -27,10 +27,10 @@ from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.engine.drain import Unit
 from tidemill.engine.extend_snapshot import grow_snapshot, left_out
 from tidemill.loop import rollout
-from tidemill.loop.cycle import Situation, Step
+from tidemill.loop.cycle import LoopState, Step
 from tidemill.loop.transitions import begin, close, move, pass_over
 from tidemill.workspace import promotion
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 from tidemill.workspace.training import new_run, record_snapshot, start
 
 ACTOR = "engine"
@@ -42,23 +42,23 @@ UNBELIEVED = ("fresh_credible", "fresh_balanced")
 class Turning:
     """The acts, over one workspace. `unit` opens fenced units."""
 
-    workshop: Workshop
+    workspace: Workspace
     jobs: Jobs
     unit: Unit
 
-    def do(self, step: Step, situation: Situation) -> None:
-        """Take one step. Raises Conflict when the ledger moved since the situation was seen.
+    def do(self, step: Step, loop_state: LoopState) -> None:
+        """Take one step. Raises Conflict when the ledger moved since the loop state was seen.
 
         Data that no attempt could use ends the cycle as failed.
         """
         if step.act == "open":
-            self._open(step, situation)
+            self._open(step, loop_state)
             return
         if step.act == "pass":
             with self.unit() as unit:
-                pass_over(unit, step.reason, actor=ACTOR, at=situation.now)
+                pass_over(unit, step.reason, actor=ACTOR, at=loop_state.now)
             return
-        cycle = situation.cycle
+        cycle = loop_state.cycle
         assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle
         acts: dict[str, Callable[[Cycle, Step, datetime], None]] = {
             "snapshot": self._snapshot,
@@ -69,29 +69,29 @@ class Turning:
             "move": self._move,
         }
         try:
-            acts[step.act](cycle, step, situation.now)
+            acts[step.act](cycle, step, loop_state.now)
         except (DataError, NotFound, UsageError) as error:
-            self._fail(cycle, error, situation.now)
+            self._fail(cycle, error, loop_state.now)
 
-    def _open(self, step: Step, situation: Situation) -> None:
-        assert situation.champion is not None and step.trigger is not None  # noqa: S101, PT018
+    def _open(self, step: Step, loop_state: LoopState) -> None:
+        assert loop_state.champion is not None and step.trigger is not None  # noqa: S101, PT018
         with self.unit() as unit:
             begin(
                 unit,
                 Cycle(
                     id=str(uuid7()),
-                    recipe=situation.champion.recipe,
+                    recipe=loop_state.champion.recipe,
                     trigger=step.trigger,
                     cause=step.reason,
-                    champion=situation.champion.id,
-                    at=situation.now,
-                    changed=situation.now,
+                    champion=loop_state.champion.id,
+                    at=loop_state.now,
+                    changed=loop_state.now,
                 ),
                 actor=ACTOR,
             )
 
     def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
-        grown = grow_snapshot(self.workshop, cycle)
+        grown = grow_snapshot(self.workspace, cycle)
         if not grown.taken:
             reason = f"There is no feedback that a training could learn from.{left_out(grown)}"
             self._move(cycle, Step("move", reason, state="refused"), now)
@@ -127,11 +127,11 @@ class Turning:
             close(unit, id, error, actor=ACTOR)
 
     def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
-        with self.workshop.ledger.begin(write=False) as unit:
+        with self.workspace.ledger.begin(write=False) as unit:
             version = unit.version_of(cycle.run)
         if version is None:
             raise Corrupt(f"Run {cycle.run} is finished, and registered no version.")
-        verdict = promotion.weigh(self.workshop, version.id)
+        verdict = promotion.weigh(self.workspace, version.id)
         with self.unit() as unit:
             verdict = promotion.record(unit, verdict, actor=ACTOR)
             judged = replace(cycle, version=version.id, verdict=verdict.id)

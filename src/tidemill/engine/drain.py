@@ -14,7 +14,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Prediction
 from tidemill.loop.window import bucket
 from tidemill.profile import Reference
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 BATCH = 1_000
 """Predictions that one unit of work takes in: tens of milliseconds for which other writers wait."""
@@ -39,16 +39,16 @@ class Drain:
     Profiles count rows: one for each item that a prediction is about.
     """
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._references: dict[str, Reference] = {}
 
     def reference(self, version: str) -> Reference:
         """What a version's live counts are compared with. Raises NotFound, Corrupt."""
         if version not in self._references:
-            with self._workshop.ledger.begin(write=False) as unit:
+            with self._workspace.ledger.begin(write=False) as unit:
                 bundle = unit.get(ModelVersion, version).bundle
-            self._references[version] = self._workshop.bundles.open(bundle).reference
+            self._references[version] = self._workspace.bundles.open(bundle).reference
         return self._references[version]
 
     def step(self, unit: Unit) -> Drained:
@@ -58,7 +58,7 @@ class Drain:
         Raises Conflict when somebody else drains as well, LeaseLost.
         """
         answers, faults = 0, []
-        for server in self._workshop.traffic.servers():
+        for server in self._workspace.traffic.servers():
             try:
                 answers += self._server(server, unit)
             except Conflict:
@@ -68,9 +68,9 @@ class Drain:
         return Drained(answers, tuple(faults))
 
     def _server(self, server: str, unit: Unit) -> int:
-        with self._workshop.ledger.begin(write=False) as reading:
+        with self._workspace.ledger.begin(write=False) as reading:
             since = reading.mark(server)
-        predictions = self._workshop.traffic.after(server, since, limit=BATCH, rows=ROWS)
+        predictions = self._workspace.traffic.after(server, since, limit=BATCH, rows=ROWS)
         if not predictions:
             return 0
         profiles = self._profiles(predictions)

@@ -18,11 +18,11 @@ from tidemill.engine.drain import Drain
 from tidemill.engine.leadership import Leadership
 from tidemill.engine.schedule import Round
 from tidemill.loop import drift, feedback
-from tidemill.loop.cycle import Situation, Step, decide
+from tidemill.loop.cycle import LoopState, Step, decide
 from tidemill.loop.window import open_profiles
 from tidemill.workspace.policies import Policies, policies
-from tidemill.workspace.root import Workshop
-from tidemill.workspace.state import situation
+from tidemill.workspace.root import Workspace
+from tidemill.workspace.state import loop_state
 
 REVIEWS = 500
 """Feedback that is decided on within one unit of work."""
@@ -56,19 +56,19 @@ class Engine:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workspace: Workspace,
         jobs: Jobs,
         leadership: Leadership,
         *,
         overrides: Sequence[str] = (),
     ) -> None:
-        self._workshop = workshop
+        self._workspace = workspace
         self._leadership = leadership
         self._jobs = jobs
         self._overrides = tuple(overrides)
-        self._drain = Drain(workshop)
-        self._round = Round(workshop, leadership)
-        self._turning = Turning(workshop, jobs, leadership.unit)
+        self._drain = Drain(workspace)
+        self._round = Round(workspace, leadership)
+        self._turning = Turning(workspace, jobs, leadership.unit)
 
     def tick(self, now: datetime) -> Tick:
         """One turn. Raises only what nobody foresaw; what is wrong otherwise is in the report."""
@@ -99,8 +99,8 @@ class Engine:
         pulled = self._round.step(rules.trigger.schedule, now)
         reviewed = self._review(rules, now)
         verdict = self._watch(rules, now)
-        with self._workshop.ledger.begin(write=False) as unit:
-            seen = situation(unit, now, self._jobs, self._workshop.rows)
+        with self._workspace.ledger.begin(write=False) as unit:
+            seen = loop_state(unit, now, self._jobs, self._workspace.rows)
         self._end_strays(seen)
         step = decide(seen, rules.trigger)
         if step.act != "wait":
@@ -109,7 +109,7 @@ class Engine:
         faults = " ".join(filter(None, [*drained.faults, self._round.fault]))
         return Tick(True, drained.answers, reviewed, verdict, step, faults, pulled)
 
-    def _end_strays(self, seen: Situation) -> None:
+    def _end_strays(self, seen: LoopState) -> None:
         """End what trains for a cycle that somebody has ended meanwhile."""
         wanted = seen.cycle.run if seen.cycle and seen.cycle.state == "training" else ""
         for key in self._jobs.running():
@@ -117,13 +117,13 @@ class Engine:
                 self._jobs.stop(key)
 
     def _policies(self) -> Policies:
-        with self._workshop.ledger.begin(write=False) as unit:
+        with self._workspace.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
             version = unit.get(ModelVersion, champion.version) if champion else None
             return policies(unit.get(Run, version.run) if version else None, self._overrides)
 
     def _review(self, rules: Policies, now: datetime) -> int:
-        with self._workshop.ledger.begin(write=False) as unit:
+        with self._workspace.ledger.begin(write=False) as unit:
             if not unit.feedback(status="pending", limit=1):
                 return 0
         policy, decided = rules.trigger.feedback_policy, 0
@@ -136,7 +136,7 @@ class Engine:
 
     def _watch(self, rules: Policies, now: datetime) -> DriftVerdict | None:
         """Judge the champion's window, when it is large enough and it is time again."""
-        with self._workshop.ledger.begin(write=False) as unit:
+        with self._workspace.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
             if champion is None:
                 return None

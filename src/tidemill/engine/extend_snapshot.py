@@ -13,13 +13,13 @@ from tidemill.domain.types import ModelVersion, Run
 from tidemill.experiment import read_experiment
 from tidemill.loop.rollout import ancestry
 from tidemill.recipes.recipe import Merging, open_recipe
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 REASONS = 3
 """So many kinds of reasons are worth a person's screen."""
 
 
-def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
+def grow_snapshot(workspace: Workspace, cycle: Cycle) -> Growth:
     """The data of the cycle's champion with what was given until the cycle began and is accepted.
 
     What was given before the cycle began belongs to it, also when it
@@ -27,16 +27,16 @@ def grow_snapshot(workshop: Workshop, cycle: Cycle) -> Growth:
     `BundleStore.open`, `open_recipe` and `growth.grow` raise.
     """
     recipe = open_recipe(cycle.recipe)
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         champion = unit.get(ModelVersion, cycle.champion)
         config = unit.get(Run, champion.run).config
         items = _accepted(unit, champion.snapshot, cycle)
     return grow(
-        workshop.snapshots.open(champion.snapshot),
-        [_merged(workshop, example, rows) for example, rows in items.items()],
+        workspace.snapshots.open(champion.snapshot),
+        [_merged(workspace, example, rows) for example, rows in items.items()],
         # The recipe's codec may need what only a training needs, such as pretrained weights.
-        workshop.bundles.open(champion.bundle).codec,
-        workshop.snapshots,
+        workspace.bundles.open(champion.bundle).codec,
+        workspace.snapshots,
         recipe=cycle.recipe,
         near_distance=read_experiment(config).checks.near_distance,
         at=cycle.at,
@@ -62,10 +62,10 @@ def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Fee
     return found
 
 
-def _merged(workshop: Workshop, example: str, rows: list[Feedback]) -> Accepted:
+def _merged(workspace: Workspace, example: str, rows: list[Feedback]) -> Accepted:
     return Accepted(
         feedback=tuple(row.id for row in rows),
         example=example,
         labels={row.target: row.label for row in rows},
-        payload=partial(workshop.blobs.get, example),
+        payload=partial(workspace.blobs.get, example),
     )

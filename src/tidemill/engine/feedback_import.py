@@ -21,14 +21,14 @@ from tidemill.adapters.user_rows import TABLE, LackingRow, UserRow, UserRows
 from tidemill.bundle import Bundle
 from tidemill.data.truth import SPELLINGS
 from tidemill.domain.errors import BadPayload, DataError, UsageError
-from tidemill.domain.events import RowsPulled
+from tidemill.domain.events import FeedbackImported
 from tidemill.domain.feedback import Feedback
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Blobs
 from tidemill.engine.drain import Unit
 from tidemill.loop.feedback import USER_DATA, beside, give
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 Page = Sequence[UserRow | LackingRow]
 
@@ -59,21 +59,23 @@ class Pulled:
     reasons: tuple[str, ...] = ()
 
 
-def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: int = PAGE) -> Pulled:
+def pull(
+    workspace: Workspace, rows: UserRows, unit: Unit, *, actor: str, size: int = PAGE
+) -> Pulled:
     """Give every row that came since the last pull as feedback; `unit` opens the writing units.
 
-    Each page of `size` rows is one unit of work, which also moves the bookmark. A row whose label
+    Each page of `size` rows is one unit of work, which also moves the offset. A row whose label
     is none of the champion's, whose payload its codec cannot read, or that has no prompt or no time
     is left out. Raises Unavailable when the database cannot be read; DataError when nothing that is
     new can be taken, in a whole page or of all rows with prompt and time, because then the table is
     the wrong one; NotFound without a champion; UsageError when it has several targets; Conflict
     when somebody else pulls.
     """
-    bundle = workshop.bundles.open(workshop.champion().bundle)
+    bundle = workspace.bundles.open(workspace.champion().bundle)
     target = target_of(bundle.labels)
-    now = workshop.clock.now()
-    with workshop.ledger.begin(write=False) as reading:
-        mark = reading.bookmark(rows.bookmark)
+    now = workspace.clock.now()
+    with workspace.ledger.begin(write=False) as reading:
+        mark = reading.import_offset(rows.import_offset)
     pulled, undated = Pulled(0, 0), rows.undated()
     with closing(rows.pages(mark.place, size=size)) as pages:
         for page in pages:
@@ -87,20 +89,20 @@ def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: in
                     f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
                     hint=f"The champion's labels are {', '.join(bundle.labels[target])}.",
                 )
-            examples = _kept(workshop.blobs, [row for row, _ in sound])
+            examples = _kept(workspace.blobs, [row for row, _ in sound])
             items = [
                 Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
                 for (row, label), example in zip(sound, examples, strict=True)
             ]
             place = _settled(page, now) or mark.place
-            to = Bookmark(mark.name, place, mark.reached if full else now)
+            to = ImportOffset(mark.name, place, mark.reached if full else now)
             left_out = len(faults)
             if undated and not full:  # they stand in no page, and are told with the last
                 faults.append(f"Rows of {TABLE} without a time: {undated}.")
                 left_out += undated
             with unit() as writing:
                 given = sum(_given(writing, item) for item in items)
-                event = RowsPulled(
+                event = FeedbackImported(
                     actor=actor,
                     subject=mark.name,
                     reason=" ".join(faults[:TOLD]),
@@ -108,7 +110,7 @@ def pull(workshop: Workshop, rows: UserRows, unit: Unit, *, actor: str, size: in
                     new=given,
                     left_out=left_out,
                 )
-                writing.move_bookmark(to, expected=mark, event=event)
+                writing.move_import_offset(to, expected=mark, event=event)
             pulled = Pulled(
                 pulled.rows + len(page),
                 pulled.new + given,
@@ -171,7 +173,7 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
     return sound, faults
 
 
-def _unread(page: Page, mark: Bookmark) -> bool:
+def _unread(page: Page, mark: ImportOffset) -> bool:
     """True when it holds a row that no pull has seen; the last one is seen again by the next."""
     reached = mark.reached
     return reached is None or any(row.at > reached for row in page if row.at)

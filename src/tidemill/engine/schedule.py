@@ -10,7 +10,7 @@ from tidemill.engine.cycle_steps import ACTOR
 from tidemill.engine.feedback_import import pull
 from tidemill.engine.leadership import Leadership
 from tidemill.loop.schedule import Schedule, due
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 from tidemill.workspace.state import last_pull
 
 AGAIN = timedelta(minutes=1)
@@ -23,8 +23,8 @@ class Round:
     A fault is kept until a reading goes well, so that it is told for as long as it stands.
     """
 
-    def __init__(self, workshop: Workshop, leadership: Leadership) -> None:
-        self._workshop = workshop
+    def __init__(self, workspace: Workspace, leadership: Leadership) -> None:
+        self._workspace = workspace
         self._leadership = leadership
         self._failed: datetime | None = None
         self.fault = ""
@@ -34,7 +34,7 @@ class Round:
 
         Raises Conflict when somebody else reads it as well, LeaseLost.
         """
-        rows = self._workshop.rows
+        rows = self._workspace.rows
         if rows is None or not self._wanted(schedule, now):
             self.fault = ""
             return 0
@@ -42,7 +42,7 @@ class Round:
             return 0
         try:
             with self._leadership.kept():
-                pulled = pull(self._workshop, rows, self._leadership.unit, actor=ACTOR)
+                pulled = pull(self._workspace, rows, self._leadership.unit, actor=ACTOR)
         except Conflict:
             raise
         except TidemillError as error:
@@ -53,8 +53,8 @@ class Round:
         return pulled.new
 
     def _wanted(self, schedule: Schedule, now: datetime) -> bool:
-        rows = self._workshop.rows
-        with self._workshop.ledger.begin(write=False) as unit:
+        rows = self._workspace.rows
+        with self._workspace.ledger.begin(write=False) as unit:
             alias = unit.alias("champion")
             if rows is None or alias is None:
                 return False

@@ -15,15 +15,15 @@ from tidemill.bundle import Golden, encode
 from tidemill.codecs.codec import Codec
 from tidemill.domain.types import Run, Split
 from tidemill.learn.answers import Answers
-from tidemill.learn.card import CORRUPTIONS, PICTURES, picture_name, render
-from tidemill.learn.corruption_robustness import Ladder
+from tidemill.learn.card import CORRUPTIONS, IMAGES, figure_name, render
+from tidemill.learn.corruption_robustness import Robustness
 from tidemill.learn.export import Parity
 from tidemill.learn.figures import (
-    confusion_picture,
-    corruptions_picture,
-    embedding_picture,
-    reliability_picture,
-    roc_picture,
+    confusion_figure,
+    corruptions_figure,
+    embedding_figure,
+    reliability_figure,
+    roc_figure,
 )
 from tidemill.learn.fit import FitStep
 from tidemill.learn.progress import Progress
@@ -36,7 +36,7 @@ Labels = Mapping[str, Sequence[str]]
 class Learnt:
     """What a training came to. `history` holds the validation NLL of each epoch.
 
-    `judged` holds the answers per split, `val` always and `anchor` where there is one; `graph` is
+    `judged` holds the answers per split, `val` always and `test` where there is one; `graph` is
     the exported file. `int8` tells what whole numbers cost, `ladder` how it stands corruption; None
     where there are none, or nobody looked.
     """
@@ -50,7 +50,7 @@ class Learnt:
     judged: Mapping[Split, Answers]
     golden: Sequence[Golden]
     int8: Mapping[str, Any] | None = None
-    ladder: Ladder | None = None
+    robustness: Robustness | None = None
 
 
 def told(progress: Progress) -> Callable[[FitStep], None]:
@@ -77,7 +77,7 @@ def assemble(
     description: str,
     parent: str | None,
 ) -> Trained:
-    """The bundle's files, its pictures and card among them, and the headline figures per split."""
+    """The bundle's files, its images and card among them, and the headline figures per split."""
     judged = learnt.judged
     evaluation = _evaluation(learnt)
     lineage = _lineage(run, parent, learnt.weights)
@@ -89,14 +89,14 @@ def assemble(
         "evaluation.json": encode(evaluation),
         "lineage.json": encode(lineage),
         "card.md": render(description, lineage, evaluation).encode(),
-        **_pictures(judged.get("anchor", judged["val"])),
-        **_ladder_pictures(learnt.ladder),
+        **_images(judged.get("test", judged["val"])),
+        **_robustness_figures(learnt.robustness),
     }
     return Trained(files, _metrics(judged), learnt.weights)
 
 
 def _evaluation(learnt: Learnt) -> dict[str, Any]:
-    anchor = learnt.judged.get("anchor")
+    test = learnt.judged.get("test")
     return {
         "best_epoch": learnt.best_epoch,
         "history": list(learnt.history),
@@ -105,12 +105,12 @@ def _evaluation(learnt: Learnt) -> dict[str, Any]:
             "examples": learnt.parity.examples,
         },
         "int8": learnt.int8,
-        "corruptions": learnt.ladder.to_json() if learnt.ladder else None,
+        "corruptions": learnt.robustness.to_json() if learnt.robustness else None,
         "targets": {
             target: {
                 "temperature": temperature,
                 "val": learnt.judged["val"].to_json(target),
-                "test": anchor.to_json(target) if anchor else None,
+                "test": test.to_json(target) if test else None,
             }
             for target, temperature in learnt.temperatures.items()
         },
@@ -131,34 +131,32 @@ def _lineage(run: Run, parent: str | None, weights: str) -> dict[str, Any]:
     }
 
 
-def _pictures(answers: Answers) -> dict[str, bytes]:
-    pictures: dict[str, bytes] = {}
+def _images(answers: Answers) -> dict[str, bytes]:
+    images: dict[str, bytes] = {}
     for target, scores in answers.scores.items():
         drawn = (
-            confusion_picture(scores, target),
-            reliability_picture(answers, target),
-            roc_picture(answers, target),
-            embedding_picture(answers, target),
+            confusion_figure(scores, target),
+            reliability_figure(answers, target),
+            roc_figure(answers, target),
+            embedding_figure(answers, target),
         )
-        pictures |= {
-            picture_name(kind, target): png for kind, png in zip(PICTURES, drawn, strict=True)
-        }
-    return pictures
+        images |= {figure_name(kind, target): png for kind, png in zip(IMAGES, drawn, strict=True)}
+    return images
 
 
-def _ladder_pictures(ladder: Ladder | None) -> dict[str, bytes]:
-    if ladder is None:
+def _robustness_figures(robustness: Robustness | None) -> dict[str, bytes]:
+    if robustness is None:
         return {}
     return {
-        picture_name(CORRUPTIONS, target): corruptions_picture(ladder, target)
-        for target in ladder.kinds
+        figure_name(CORRUPTIONS, target): corruptions_figure(robustness, target)
+        for target in robustness.kinds
     }
 
 
 def _metrics(judged: Mapping[Split, Answers]) -> dict[str, Any]:
-    """Headline figures per split, the mean over targets; people call the anchor `test`."""
+    """Headline figures per split, the mean over targets; people call the test set `test`."""
     return {
-        "test" if split == "anchor" else split: {
+        "test" if split == "test" else split: {
             name: float(np.mean([getattr(scores, name) for scores in answers.scores.values()]))
             for name in ("accuracy", "macro_f1", "nll", "ece")
         }

@@ -1,4 +1,4 @@
-"""Random changes to training pictures that leave their labels true. Never used in evaluation."""
+"""Random changes to training images that leave their labels true. Never used in evaluation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch.nn import functional
 def augment(
     images: Tensor, generator: Generator, *, jitter: float, warp: float, flip: bool = True
 ) -> Tensor:
-    """Flip, warp and recolour each picture of a batch, independently of the others.
+    """Flip, warp and recolour each image of a batch, independently of the others.
 
-    `images` is uint8 [n, h, w, 3], and so is the result. With `flip`, every picture is flipped
+    `images` is uint8 [n, h, w, 3], and so is the result. With `flip`, every image is flipped
     left-right and upside-down with probability one half each. `warp` bounds rotation (radians) and
     zoom, and a quarter of it the shift as a part of the side; `jitter` bounds the relative change
     of brightness, contrast and saturation. 0 leaves either out.
@@ -36,7 +36,7 @@ def _flipped(pixels: Tensor, generator: Generator) -> Tensor:
 
 
 def _warped(pixels: Tensor, generator: Generator, strength: float) -> Tensor:
-    """Turn, zoom and shift; what comes in from outside is the mirrored picture, not black."""
+    """Turn, zoom and shift; what comes in from outside is the mirrored image, not black."""
     n, _, height, width = pixels.shape
     draw = strength * (2 * torch.rand(4, n, generator=generator) - 1)
     angle, zoom, right, down = draw[0], 1 + draw[1], draw[2] / 2, draw[3] / 2

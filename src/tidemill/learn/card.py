@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PICTURES = ("confusion", "reliability", "roc", "embedding")
+IMAGES = ("confusion", "reliability", "roc", "embedding")
 CORRUPTIONS = "corruptions"
 
 
@@ -20,7 +20,7 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
     ]
     for target, scores in evaluation["targets"].items():
         test = scores["test"] or scores["val"]
-        split = "test (anchor), read once" if scores["test"] else "validation; there is no test"
+        split = "test (test), read once" if scores["test"] else "validation; there is no test"
         lines += [
             f"## {target}",
             "",
@@ -43,9 +43,9 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
                 f"| {name} | {row['accuracy']:.3f} | {row['examples']} |"
                 for name, row in test["sources"].items()
             ]
-        lines += ["", *(f"![{kind}]({picture_name(kind, target)})" for kind in PICTURES), ""]
-        if ladder := evaluation["corruptions"]:
-            lines += _ladder(ladder["examples"], ladder["targets"][target], target)
+        lines += ["", *(f"![{kind}]({figure_name(kind, target)})" for kind in IMAGES), ""]
+        if robustness := evaluation["corruptions"]:
+            lines += _robustness(robustness["examples"], robustness["targets"][target], target)
     if small := evaluation["int8"]:
         lines += [
             f"The graph calculates in int8: {small['bytes_after']:,} bytes in place of "
@@ -64,12 +64,12 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
     return "\n".join(lines)
 
 
-def _ladder(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
-    """The accuracies under corruption, as a table and a picture."""
+def _robustness(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
+    """The accuracies under corruption, as a table and an image."""
     strengths = range(1, 1 + max(len(row) for row in scores["kinds"].values()))
     return [
         f"On {examples} examples of validation, made worse in strengths 1 to {len(strengths)}; "
-        f"untouched, accuracy is {scores['untouched']:.3f}. The anchor is never touched.",
+        f"untouched, accuracy is {scores['untouched']:.3f}. The test set is never touched.",
         "",
         f"| corruption | {' | '.join(map(str, strengths))} |",
         f"|---|{'--:|' * len(strengths)}",
@@ -78,7 +78,7 @@ def _ladder(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
             for kind, row in scores["kinds"].items()
         ),
         "",
-        f"![{CORRUPTIONS}]({picture_name(CORRUPTIONS, target)})",
+        f"![{CORRUPTIONS}]({figure_name(CORRUPTIONS, target)})",
         "",
     ]
 
@@ -89,7 +89,7 @@ def _ranges(calibrated: int) -> str:
     return "Its ranges are measured in each answer, which it gives one at a time."
 
 
-def picture_name(kind: str, target: str) -> str:
+def figure_name(kind: str, target: str) -> str:
     """The file of one of a target's PICTURES, or of its CORRUPTIONS."""
     return f"{kind}-{target}.png"
 

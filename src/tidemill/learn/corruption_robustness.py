@@ -1,6 +1,6 @@
-"""How a model of pictures stands corruption: its accuracy under six kinds, in five strengths each.
+"""How a model of images stands corruption: its accuracy under six kinds, in five strengths each.
 
-Asked of validation pictures, through the very graph that will serve. The anchor is left alone: it
+Asked of validation images, through the very graph that will serve. The test set is left alone: it
 is read once, untouched, and that figure is what the gate compares.
 """
 
@@ -26,15 +26,15 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.rows import Rows
 
 TOGETHER = 8
-"""Pictures whose every variant is in memory at once."""
+"""Images whose every variant is in memory at once."""
 RUNGS = 1 + len(KINDS) * len(STRENGTHS)
-"""Variants of a picture: itself, and every kind in every strength."""
+"""Variants of an image: itself, and every kind in every strength."""
 
 Labels = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class Robustness:
     """Accuracy per target: `untouched`, and per kind a row for the strengths 1 to 5."""
 
     examples: int
@@ -63,7 +63,7 @@ def chosen(snapshot: OpenSnapshot, most: int, seed: int) -> list[Example]:
     return [row for at, row in enumerate(snapshot.rows("val")) if at in wanted]
 
 
-def climb(
+def measure_robustness(
     path: Path,
     codec: ImageCodec,
     examples: Sequence[Example],
@@ -72,11 +72,11 @@ def climb(
     seed: int,
     batch_size: int,
     progress: Progress,
-) -> Ladder:
+) -> Robustness:
     """Judge the graph in `path` on every variant of every example, in flat memory.
 
     Each variant is a file again, and read by the codec as a client's would be. There is at least
-    one example. Raises BadPayload for a picture that cannot be read.
+    one example. Raises BadPayload for an image that cannot be read.
     """
     right = {target: np.zeros(RUNGS) for target in labels}
     for start in range(0, len(examples), TOGETHER):
@@ -90,7 +90,7 @@ def climb(
             answers = outputs[logits_of(target)].argmax(axis=1).reshape(len(part), RUNGS)
             right[target] += (answers == truth[:, None]).sum(axis=0)
     shares = {target: count / len(examples) for target, count in right.items()}
-    return Ladder(
+    return Robustness(
         len(examples),
         {target: float(row[0]) for target, row in shares.items()},
         {target: _by_kind(row[1:]) for target, row in shares.items()},

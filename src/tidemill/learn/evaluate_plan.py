@@ -9,10 +9,10 @@ from tidemill.domain.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatePlan:
-    """`pictures` of validation are judged again under every corruption; 0 leaves that out."""
+    """`images` of validation are judged again under every corruption; 0 leaves that out."""
 
-    pictures: int = 0
+    images: int = 0
 
     def __post_init__(self) -> None:
-        if self.pictures < 0:
-            raise UsageError(f"An evaluation cannot use pictures={self.pictures}.")
+        if self.images < 0:
+            raise UsageError(f"An evaluation cannot use images={self.images}.")

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG bytes that depend on the figures alone."""
+"""Images of an evaluation, as PNG bytes that depend on the figures alone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 
 from tidemill.learn.answers import Answers
 from tidemill.learn.calibrate import expected_calibration_error, reliability
-from tidemill.learn.corruption_robustness import Ladder
+from tidemill.learn.corruption_robustness import Robustness
 from tidemill.learn.evaluate import Scores
 from tidemill.learn.roc import curve
 
 INK, BAR, GAP = "#1f2933", "#2f6f9f", "#d1495b"
 SHOWN = 2_000
-"""Points of an embedding that a picture shows."""
+"""Points of an embedding that an image shows."""
 
 
-def confusion_picture(scores: Scores, title: str) -> bytes:
+def confusion_figure(scores: Scores, title: str) -> bytes:
     """The confusion matrix: shade is the share of the true label's row, numbers are counts."""
     counts = np.array(scores.confusion)
     names = [row.label for row in scores.classes]
@@ -28,7 +28,7 @@ def confusion_picture(scores: Scores, title: str) -> bytes:
     figure = Figure(figsize=(side + 0.6, side), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="test")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answered", ylabel="true")
     for row, column in np.ndindex(counts.shape):
@@ -49,7 +49,7 @@ def confusion_picture(scores: Scores, title: str) -> bytes:
     return _png(figure)
 
 
-def reliability_picture(answers: Answers, target: str) -> bytes:
+def reliability_figure(answers: Answers, target: str) -> bytes:
     """Accuracy against confidence in equal-width bins, before and after scaling.
 
     Below, how many examples each bin holds. A calibrated model's bars end on the diagonal.
@@ -83,7 +83,7 @@ def reliability_picture(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def roc_picture(answers: Answers, target: str) -> bytes:
+def roc_figure(answers: Answers, target: str) -> bytes:
     """The ROC curve of each label against all others."""
     figure = Figure(figsize=(5.6, 5.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -98,7 +98,7 @@ def roc_picture(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def embedding_picture(answers: Answers, target: str) -> bytes:
+def embedding_figure(answers: Answers, target: str) -> bytes:
     """The embeddings in the plane in which they vary most, coloured by their true label.
 
     The two axes are the first principal directions (I. T. Jolliffe, "Principal Component
@@ -123,15 +123,15 @@ def embedding_picture(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def corruptions_picture(ladder: Ladder, target: str) -> bytes:
-    """Accuracy against the strength of each corruption; at 0 the pictures are untouched."""
+def corruptions_figure(robustness: Robustness, target: str) -> bytes:
+    """Accuracy against the strength of each corruption; at 0 the images are untouched."""
     figure = Figure(figsize=(6.4, 5.0), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    for kind, row in ladder.kinds[target].items():
-        axes.plot(range(len(row) + 1), (ladder.untouched[target], *row), "o-", label=kind)
+    for kind, row in robustness.kinds[target].items():
+        axes.plot(range(len(row) + 1), (robustness.untouched[target], *row), "o-", label=kind)
     axes.set(ylim=(0, 1.02), xlabel="strength", ylabel="accuracy")
     axes.legend(loc="lower left", frameon=False, ncols=2)
-    axes.set_title(f"{target}: {ladder.examples} validation examples, made worse", fontsize=11)
+    axes.set_title(f"{target}: {robustness.examples} validation examples, made worse", fontsize=11)
     return _png(figure)
 
 

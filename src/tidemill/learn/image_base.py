@@ -1,4 +1,4 @@
-"""What every network of pictures has."""
+"""What every network of images has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.learn.network import Arrays, Network
 from tidemill.learn.plan import TrainPlan
 
 
-class PictureNetwork(Network):
+class ImageNetwork(Network):
     """Takes `image` uint8 [n, h, w, 3].
 
     `mean` and `std` are per channel, on the scale 0 to 1, and travel inside the graph, so that
@@ -33,7 +33,7 @@ class PictureNetwork(Network):
         return (pixels - self.mean) / self.std
 
     def varied(self, arrays: Arrays, generator: Generator, plan: TrainPlan) -> Arrays:
-        """Pictures flipped, warped and recoloured."""
+        """Images flipped, warped and recoloured."""
         images = augment(
             arrays["image"], generator, jitter=plan.jitter, warp=plan.warp, flip=plan.flip
         )

@@ -12,14 +12,14 @@ from transformers import PreTrainedModel
 
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.learn.encoder import load_encoder
-from tidemill.learn.image_base import PictureNetwork
+from tidemill.learn.image_base import ImageNetwork
 from tidemill.learn.network import EMBEDDING, logits_of
 
 
-class PictureClassifier(PictureNetwork):
-    """An encoder, what it makes of a whole picture, dropout, and one linear head per target.
+class ImageClassifier(ImageNetwork):
+    """An encoder, what it makes of a whole image, dropout, and one linear head per target.
 
-    `size` is the (width, height) of the pictures. A `frozen` encoder keeps its weights and its
+    `size` is the (width, height) of the images. A `frozen` encoder keeps its weights and its
     statistics of batch normalisation: only the heads learn.
     """
 
@@ -61,12 +61,12 @@ class PictureClassifier(PictureNetwork):
         """The encoder of the classifier in a folder; the heads it was saved with are left out.
 
         The new heads' first weights depend on `seed` alone. Raises DataError when the folder holds
-        no encoder of pictures or not all of its weights, UsageError for a size that it cannot take.
+        no encoder of images or not all of its weights, UsageError for a size that it cannot take.
         """
         encoder, missing = load_encoder(path)
         if encoder.main_input_name != "pixel_values":
             raise DataError(
-                f"{path} holds no encoder of pictures, but a {encoder.config.model_type}.",
+                f"{path} holds no encoder of images, but a {encoder.config.model_type}.",
                 hint="Any image classifier of transformers will do.",
             )
         pooling = {name for name in missing if name.startswith("pooler.")}
@@ -76,7 +76,7 @@ class PictureClassifier(PictureNetwork):
             )
         if pooling:
             # A classifier that never used its pooler was saved without: random, it would say
-            # nothing of the picture.
+            # nothing of the image.
             del encoder.pooler
             encoder.register_module("pooler", None)
         try:
@@ -93,7 +93,7 @@ class PictureClassifier(PictureNetwork):
         except (ValueError, RuntimeError, TypeError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
-                f"The encoder in {path} takes no pictures of {size[0]} x {size[1]}:"
+                f"The encoder in {path} takes no images of {size[0]} x {size[1]}:"
                 f" {said.rstrip('.')}.",
                 hint="Leave model.size out, and it is given the size that it was trained on.",
             ) from error

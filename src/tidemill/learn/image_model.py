@@ -1,4 +1,4 @@
-"""The models that learn pictures, as a recipe's configuration names them. Loads no torch."""
+"""The models that learn images, as a recipe's configuration names them. Loads no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tidemill.codecs.image import ImageCodec
 from tidemill.domain.errors import UsageError
 from tidemill.learn.model_files import ModelFiles
-from tidemill.learn.processor import FILE, pictures
+from tidemill.learn.processor import FILE, images
 from tidemill.validation import validated
 
 FILES = ModelFiles(
@@ -40,7 +40,7 @@ class Pretrained(_Model):
 
     `path` is its folder; without one, `weights` names it, see `ModelFiles.locate`. A `path` is
     never taken for a name. `frozen` keeps the encoder as it is, so that only the heads learn.
-    `size` is the side of the pictures it is given, where that shall not be its processor's.
+    `size` is the side of the images it is given, where that shall not be its processor's.
     """
 
     name: Literal["pretrained"]
@@ -67,20 +67,20 @@ class Pretrained(_Model):
         return self.weights
 
 
-PictureModel = Annotated[Residual | Pretrained, Field(discriminator="name")]
+ImageModel = Annotated[Residual | Pretrained, Field(discriminator="name")]
 
 
-class PictureParts(BaseModel):
-    """The part of an experiment that says which model learns, and how it sees a picture."""
+class ImageParts(BaseModel):
+    """The part of an experiment that says which model learns, and how it sees an image."""
 
-    model: PictureModel
+    model: ImageModel
     codec: dict[str, Any]
 
 
-def check_pictures(config: Mapping[str, Any]) -> None:
+def check_images(config: Mapping[str, Any]) -> None:
     """Look at an experiment's model and codec, and fetch nothing.
 
-    Raises what `picture_codec` raises, as far as the files on this machine can tell.
+    Raises what `image_codec` raises, as far as the files on this machine can tell.
     """
     parts = _parts(config)
     if isinstance(parts.model, Residual):
@@ -89,7 +89,7 @@ def check_pictures(config: Mapping[str, Any]) -> None:
         _codec(parts.model, parts.codec, folder)
 
 
-def picture_codec(config: Mapping[str, Any]) -> ImageCodec:
+def image_codec(config: Mapping[str, Any]) -> ImageCodec:
     """The codec of an experiment; a pretrained model's size, mean and std are its processor's.
 
     Raises UsageError for a value that it cannot take, DataError for a processor that no codec can
@@ -101,8 +101,8 @@ def picture_codec(config: Mapping[str, Any]) -> ImageCodec:
     return _codec(parts.model, parts.codec, parts.model.folder())
 
 
-def _parts(config: Mapping[str, Any]) -> PictureParts:
-    parts = validated(PictureParts, config)
+def _parts(config: Mapping[str, Any]) -> ImageParts:
+    parts = validated(ImageParts, config)
     said = [key for key in BROUGHT if key in parts.codec]
     if said and isinstance(parts.model, Pretrained):
         raise UsageError(
@@ -113,4 +113,4 @@ def _parts(config: Mapping[str, Any]) -> PictureParts:
 
 
 def _codec(model: Pretrained, codec: Mapping[str, Any], folder: Path) -> ImageCodec:
-    return ImageCodec.from_config({**codec, **pictures(folder, model.size)})
+    return ImageCodec.from_config({**codec, **images(folder, model.size)})

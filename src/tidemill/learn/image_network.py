@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.learn.image_classifier import PictureClassifier
-from tidemill.learn.image_model import PictureParts, Residual, picture_codec
+from tidemill.learn.image_classifier import ImageClassifier
+from tidemill.learn.image_model import ImageParts, Residual, image_codec
 from tidemill.learn.network import Network
 from tidemill.learn.residual import ResidualCNN
 from tidemill.validation import validated
@@ -14,12 +14,12 @@ from tidemill.validation import validated
 
 def build(config: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> Network:
     """A small residual network from scratch, or a pretrained classifier, with a head per target."""
-    model = validated(PictureParts, config).model
+    model = validated(ImageParts, config).model
     targets = {target: len(names) for target, names in labels.items()}
-    seen = picture_codec(config).settings
+    seen = image_codec(config).settings
     if isinstance(model, Residual):
         return ResidualCNN(targets, seen.mean, seen.std, width=model.width, seed=config["seed"])
-    return PictureClassifier.pretrained(
+    return ImageClassifier.pretrained(
         model.folder(),
         targets,
         seen.mean,

@@ -15,7 +15,7 @@ from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example, Split
 from tidemill.learn.arrays import Indices
 
-JUDGED: tuple[Split, ...] = ("train", "val", "anchor")
+JUDGED: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def read_graph(snapshot: OpenSnapshot, codec: GraphCodec) -> NodeGraph:
                 },
                 tuple(examples[row][2] for row in at),
             )
-        elif split != "anchor":
+        elif split != "test":
             raise DataError(f"The snapshot has no {split} examples with labels.")
     whole = whole_payload(payloads)
     try:

@@ -1,7 +1,7 @@
 """From a snapshot of nodes to the files of a bundle: the whole of one training on a graph.
 
 All nodes of the snapshot are one graph, which the bundle's codec stores. The labels of `train` are
-learnt from, those of `val` choose, and those of the anchor are read once, at the end.
+learnt from, those of `val` choose, and those of the test set are read once, at the end.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class TrainPlan:
     neither. Gradients longer than `clip` are cut to that length; 0 leaves them. `precision` auto
     is mixed (16 bits) on an accelerator and 32 bits on a processor. `averaging` is the decay per
     step of the moving average of the weights, which is what gets validated and kept; 0 keeps the
-    raw weights. `flip`, `jitter` and `warp` are those of a picture's `augment`. No epoch begins
+    raw weights. `flip`, `jitter` and `warp` are those of an image's `augment`. No epoch begins
     after `max_seconds`; a training that was stopped so is not reproducible. `threads` belongs here
     because another number of threads adds in another order, and so ends in other weights.
     """

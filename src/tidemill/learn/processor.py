@@ -1,4 +1,4 @@
-"""How a pretrained model wants its pictures, by the file beside its weights. Loads no torch."""
+"""How a pretrained model wants its images, by the file beside its weights. Loads no torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Side(BaseModel):
 class Processor(BaseModel):
     """What an image processor of transformers does, as far as a codec can do the same.
 
-    Size, mean and standard deviation are taken over. The picture is letterboxed and scaled
+    Size, mean and standard deviation are taken over. The image is letterboxed and scaled
     bilinearly, where most processors cut out a square and some scale otherwise.
     """
 
@@ -49,7 +49,7 @@ class Processor(BaseModel):
     image_std: list[float] | None = Field(default=None, min_length=3, max_length=3)
 
     def sides(self) -> tuple[int, int] | None:
-        """(width, height) of the pictures that the model was trained on, where that is said."""
+        """(width, height) of the images that the model was trained on, where that is said."""
         given = self.crop_size if self.do_center_crop and self.crop_size else self.size
         if given is None or isinstance(given, int):
             return (given, given) if given else None
@@ -68,7 +68,7 @@ class Processor(BaseModel):
         return ""
 
 
-def pictures(folder: Path, size: int | None = None) -> dict[str, Any]:
+def images(folder: Path, size: int | None = None) -> dict[str, Any]:
     """The keys `width`, `height`, `mean` and `std` of an image codec for the model in `folder`.
 
     `size` is the side of a square that is taken instead of the processor's. Raises DataError when
@@ -86,12 +86,12 @@ def pictures(folder: Path, size: int | None = None) -> dict[str, Any]:
     if unlike := processor.unlike():
         raise DataError(
             f"The processor in {folder} {unlike}.",
-            hint="Choose a model whose pictures are only scaled and normalised.",
+            hint="Choose a model whose images are only scaled and normalised.",
         )
     sides = (size, size) if size else processor.sides()
     if sides is None:
         raise DataError(
-            f"The processor in {folder} does not say how large its pictures are.",
+            f"The processor in {folder} does not say how large its images are.",
             hint="Say it with model.size=SIDE.",
         )
     plain = not processor.do_normalize

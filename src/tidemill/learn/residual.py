@@ -1,4 +1,4 @@
-"""A small residual network for pictures, trained from scratch."""
+"""A small residual network for images, trained from scratch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from tidemill.learn.image_base import PictureNetwork
+from tidemill.learn.image_base import ImageNetwork
 from tidemill.learn.network import EMBEDDING, logits_of
 
 STEM = 16
@@ -36,8 +36,8 @@ class Block(nn.Module):
         return torch.relu(self.body(features) + self.shortcut(features))
 
 
-class ResidualCNN(PictureNetwork):
-    """A strided stem, four residual blocks, the mean over the picture, one linear head per target.
+class ResidualCNN(ImageNetwork):
+    """A strided stem, four residual blocks, the mean over the image, one linear head per target.
 
     `width` is the number of channels after the first block; 24 gives about 0.35 million weights.
     Any size from 32 x 32 up works. The initial weights depend on `seed` alone; the global

@@ -1,4 +1,4 @@
-"""Rows of one array, end to end in a file: of one length, like pictures, or of many, like texts."""
+"""Rows of one array, end to end in a file: of one length, like images, or of many, like texts."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tidemill.codecs.codec import Arrays
 from tidemill.learn.arrays import EncodedSplit
 
 ACTIVATIONS = ("Conv", "Relu", "Clip", "Add", "MaxPool", "GlobalAveragePool")
-"""Operations between whole numbers. What normalises a picture and what ends in logits stay float:
+"""Operations between whole numbers. What normalises an image and what ends in logits stay float:
 they cost next to nothing, and 8 bits would round the probabilities."""
 CALIBRATION = 128
 """Training examples whose activations set the ranges."""

@@ -1,7 +1,7 @@
 """From a snapshot to the files of a bundle: the whole of one training, in order.
 
 Encode, fit, calibrate on validation, choose golden samples there, export, prove the export, and
-only then read the anchor, once.
+only then read the test set, once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit, encode_split
 from tidemill.learn.assembly import Labels, Learnt, assemble, told
 from tidemill.learn.calibrate import fit_temperature
-from tidemill.learn.corruption_robustness import Ladder, chosen, climb
+from tidemill.learn.corruption_robustness import Robustness, chosen, measure_robustness
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import Parity, export, parity, run_graph
 from tidemill.learn.fit import fit
@@ -84,7 +84,7 @@ def train(
     network = build(run.config, snapshot.labels)
     plan = TrainPlan(**run.config["train"])
     precision = ExportPlan(**run.config.get("export", {})).precision
-    pictures = EvaluatePlan(**run.config.get("evaluate", {})).pictures
+    images = EvaluatePlan(**run.config.get("evaluate", {})).images
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")
@@ -104,10 +104,10 @@ def train(
         }
         graph = exported.path.read_bytes()
         samples = _golden(snapshot, splits["val"], judged["val"].probabilities)
-        ladder = None
-        if pictures and isinstance(codec, ImageCodec):
-            examples = chosen(snapshot, pictures, run.seed)
-            ladder = _climbed(exported, codec, examples, snapshot.labels, run.seed, progress)
+        robustness = None
+        if images and isinstance(codec, ImageCodec):
+            examples = chosen(snapshot, images, run.seed)
+            robustness = _robustness(exported, codec, examples, snapshot.labels, run.seed, progress)
     learnt = Learnt(
         graph=graph,
         weights=fitted.weights,
@@ -118,7 +118,7 @@ def train(
         judged=judged,
         golden=samples,
         int8=asdict(exported.quantised) if exported.quantised else None,
-        ladder=ladder,
+        robustness=robustness,
     )
     return assemble(learnt, run, codec, snapshot.labels, description=description, parent=parent)
 
@@ -127,7 +127,7 @@ def _encode(
     snapshot: OpenSnapshot, codec: Codec[Any], folder: Path, progress: Progress
 ) -> dict[Split, EncodedSplit]:
     progress.stage("encode")
-    wanted: tuple[Split, ...] = ("train", "val", "anchor")
+    wanted: tuple[Split, ...] = ("train", "val", "test")
     present = [split for split in wanted if snapshot.count(split)]
     total, before = sum(snapshot.count(split) for split in present), 0
     encoded: dict[Split, EncodedSplit] = {}
@@ -180,16 +180,16 @@ def _answered(model: _Model, exported: _Exported, split: EncodedSplit, labels: L
     return Answers.of(outputs, split, model.temperatures, labels)
 
 
-def _climbed(
+def _robustness(
     exported: _Exported,
     codec: ImageCodec,
     examples: Sequence[Example],
     labels: Labels,
     seed: int,
     progress: Progress,
-) -> Ladder:
+) -> Robustness:
     progress.stage("corrupt")
-    return climb(
+    return measure_robustness(
         exported.path,
         codec,
         examples,

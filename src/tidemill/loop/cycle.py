@@ -1,4 +1,4 @@
-"""What a cycle does next. Pure: a situation and a policy in, one step with its reason out.
+"""What a cycle does next. Pure: a loop state and a policy in, one step with its reason out.
 
     triggered > snapshotted > training > judged > shadowing > canary > promoted > watched > settled
                                          judged > awaiting_approval > promoted
@@ -44,7 +44,7 @@ BEFORE_PROMOTION: tuple[CycleState, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class LoopState:
     """Everything a decision looks at.
 
     `cycle` is the open one and `last` the one that ended last; `begun` counts those of the last 24
@@ -96,51 +96,51 @@ SETTLED_STEPS: Mapping[CycleState, Step] = {
 """What follows without any question."""
 
 
-def decide(situation: Situation, policy: TriggerPolicy) -> Step:
+def decide(loop_state: LoopState, policy: TriggerPolicy) -> Step:
     """The next step."""
-    if situation.cycle is None:
-        return _idle(situation, policy)
-    if overtaken := _overtaken(situation, situation.cycle):
+    if loop_state.cycle is None:
+        return _idle(loop_state, policy)
+    if overtaken := _overtaken(loop_state, loop_state.cycle):
         return overtaken
-    return _turn(situation, situation.cycle, policy)
+    return _turn(loop_state, loop_state.cycle, policy)
 
 
-def _idle(situation: Situation, policy: TriggerPolicy) -> Step:
-    begin = _trigger(situation, policy)
-    if begin.act != "open" or (held := _held_back(situation, policy)) is None:
+def _idle(loop_state: LoopState, policy: TriggerPolicy) -> Step:
+    begin = _trigger(loop_state, policy)
+    if begin.act != "open" or (held := _held_back(loop_state, policy)) is None:
         return begin
     return Step("wait", f"{begin.reason} {held}")
 
 
-def _trigger(situation: Situation, policy: TriggerPolicy) -> Step:
+def _trigger(loop_state: LoopState, policy: TriggerPolicy) -> Step:
     """What would begin a cycle if nothing held it back."""
-    if situation.champion is None:
+    if loop_state.champion is None:
         return Step("wait", "There is no champion yet: `tidemill models promote` makes one.")
-    drift, last = situation.drift, situation.last
+    drift, last = loop_state.drift, loop_state.last
     if drift and drift.drifted and (last is None or drift.at > last.at):
         return Step("open", f"The traffic drifted: {sentence(drift)}.", trigger="drift")
-    n = situation.accepted
+    n = loop_state.accepted
     if n >= policy.feedback:
         return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
-    if turn := _round(situation, situation.champion, policy):
+    if turn := _round(loop_state, loop_state.champion, policy):
         return turn
     since = "since the last cycle began" if last else "so far"
     return Step("wait", f"No drift {since}, and {n} of {policy.feedback} new feedback labels.")
 
 
-def _round(situation: Situation, champion: ModelVersion, policy: TriggerPolicy) -> Step | None:
+def _round(loop_state: LoopState, champion: ModelVersion, policy: TriggerPolicy) -> Step | None:
     """What a round of the schedule comes to; None when none is due.
 
     Any cycle that began since, whatever began it, has done what the round was for.
     """
-    last = situation.last.at if situation.last else None
-    latest = due(policy.schedule, situation.now, champion.at, situation.passed, last)
+    last = loop_state.last.at if loop_state.last else None
+    latest = due(policy.schedule, loop_state.now, champion.at, loop_state.passed, last)
     if latest is None:
         return None
-    name, n = f"The {policy.schedule} round of {moment(latest)}", situation.accepted
+    name, n = f"The {policy.schedule} round of {moment(latest)}", loop_state.accepted
     if n >= policy.minimum_new:
         return Step("open", f"{name} has {n} new feedback labels.", trigger="schedule")
-    if situation.pulled and due(policy.schedule, situation.now, situation.pulled):
+    if loop_state.pulled and due(policy.schedule, loop_state.now, loop_state.pulled):
         return Step("wait", f"{name} waits until the database of feedback has been read.")
     if n == 0:
         return Step("pass", f"{name} has no new feedback label.")
@@ -148,63 +148,63 @@ def _round(situation: Situation, champion: ModelVersion, policy: TriggerPolicy) 
     return Step("pass", f"{name} has {needed}; they wait for the next one.")
 
 
-def _held_back(situation: Situation, policy: TriggerPolicy) -> str | None:
+def _held_back(loop_state: LoopState, policy: TriggerPolicy) -> str | None:
     """Why a cycle with a trigger may not begin; None when it may."""
-    if (n := situation.accepted) < policy.minimum_new:
+    if (n := loop_state.accepted) < policy.minimum_new:
         return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
-    if situation.last and situation.last.changed:
-        since = situation.now - situation.last.changed
+    if loop_state.last and loop_state.last.changed:
+        since = loop_state.now - loop_state.last.changed
         # A clock that was ahead once must not hold the mill back.
         if timedelta(0) <= since < policy.cooldown:
             left = (policy.cooldown - since).total_seconds()
             return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
-    if situation.begun >= policy.budget:
-        return f"But {situation.begun} cycles began within 24 hours, {policy.budget} may."
+    if loop_state.begun >= policy.budget:
+        return f"But {loop_state.begun} cycles began within 24 hours, {policy.budget} may."
     if policy.autonomy == "observe":
         return "But the engine only observes."
     return None
 
 
-def _overtaken(situation: Situation, cycle: Cycle) -> Step | None:
+def _overtaken(loop_state: LoopState, cycle: Cycle) -> Step | None:
     """What follows when somebody moved the champion before the cycle did.
 
     Another champion than the cycle's own means that it was judged against the wrong one.
     """
-    served = situation.champion.id if situation.champion else "nothing"
+    served = loop_state.champion.id if loop_state.champion else "nothing"
     if cycle.state not in BEFORE_PROMOTION or served == cycle.champion:
         return None
-    if situation.version and served == situation.version.id:
+    if loop_state.version and served == loop_state.version.id:
         return Step("move", "A person promoted it.", state="promoted")
     return Step("move", f"{served} became champion in place of {cycle.champion}.", state="refused")
 
 
-def _turn(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
+def _turn(loop_state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
     if cycle.state in SETTLED_STEPS:
         return SETTLED_STEPS[cycle.state]
     match cycle.state:
         case "training":
-            return _training(situation, policy)
+            return _training(loop_state, policy)
         case "judged":
-            return _judged(situation, policy)
+            return _judged(loop_state, policy)
         case "awaiting_approval":
             return Step("wait", cycle.reason)
         case _:
-            return _watched(situation, cycle, policy)
+            return _watched(loop_state, cycle, policy)
 
 
-def _training(situation: Situation, policy: TriggerPolicy) -> Step:
-    run = situation.runs[-1]
+def _training(loop_state: LoopState, policy: TriggerPolicy) -> Step:
+    run = loop_state.runs[-1]
     if run.status == "finished":
-        return Step("judge", "against the champion, on anchor and fresh")
+        return Step("judge", "against the champion, on test and fresh")
     if run.status == "running":
-        if situation.job == "running":
+        if loop_state.job == "running":
             return Step("wait", "The training runs.")
         # Its process may still be ending: closing the run bars it from registering anything.
-        gone = "It ended without a word." if situation.job == "ended" else ABANDONED
+        gone = "It ended without a word." if loop_state.job == "ended" else ABANDONED
         return Step("abandon", gone)
     cut_off = (ABANDONED, INTERRUPTED)
     failures = [
-        row for row in situation.runs if row.status == "failed" and row.error not in cut_off
+        row for row in loop_state.runs if row.status == "failed" and row.error not in cut_off
     ]
     if len(failures) >= policy.attempts:
         return Step("move", f"{len(failures)} trainings failed: {run.error}", state="failed")
@@ -215,8 +215,8 @@ def _reasons(verdict: Verdict) -> str:
     return "; ".join(f"{verdict.name(check)}: {check.reason}" for check in verdict.failed)
 
 
-def _judged(situation: Situation, policy: TriggerPolicy) -> Step:
-    verdict = situation.verdict
+def _judged(loop_state: LoopState, policy: TriggerPolicy) -> Step:
+    verdict = loop_state.verdict
     if verdict is None or not verdict.allows:
         reasons = "" if verdict is None else _reasons(verdict)
         return Step("move", f"The gate refused it. {reasons}.", state="refused")
@@ -226,17 +226,17 @@ def _judged(situation: Situation, policy: TriggerPolicy) -> Step:
     return Step("move", approve, state="awaiting_approval")
 
 
-def _watched(situation: Situation, cycle: Cycle, policy: TriggerPolicy) -> Step:
-    served = situation.champion.id if situation.champion else "nothing"
+def _watched(loop_state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    served = loop_state.champion.id if loop_state.champion else "nothing"
     if served == cycle.champion:
         return Step("move", f"{cycle.champion} was made champion again.", state="rolled_back")
     if served != cycle.version:
         return Step("move", f"{served} has become champion since.", state="settled")
-    if situation.served:
-        reason = f"{cycle.version} has answered {situation.served} requests."
+    if loop_state.served:
+        reason = f"{cycle.version} has answered {loop_state.served} requests."
         return Step("move", reason, state="settled")
-    if cycle.changed and situation.now - cycle.changed >= policy.watch:
-        if situation.outlived:
+    if cycle.changed and loop_state.now - cycle.changed >= policy.watch:
+        if loop_state.outlived:
             still = f"{cycle.champion} still answers in place of {cycle.version}"
             return Step("wait", f"{still}: GET /v1/ready of the server says why.")
         reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."

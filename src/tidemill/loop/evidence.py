@@ -38,7 +38,7 @@ class Marks:
 class NameUse:
     """How the challenger uses one label's name.
 
-    On anchor it is `named` so often, `right` so often, and `whole` counts the right ones of those
+    On test it is `named` so often, `right` so often, and `whole` counts the right ones of those
     examples of which every target is named rightly. `golden` says whether a golden sample, whose
     true name the snapshot tells, gets this name.
     """
@@ -55,15 +55,15 @@ class TargetEvidence:
     """Both models on one target.
 
     `labels` counts its names, `prior` is the share of the commonest one, `uses` has a row for
-    every name that the challenger gives on anchor.
+    every name that the challenger gives on test.
     """
 
     target: str
     labels: int
     prior: float
     uses: tuple[NameUse, ...]
-    anchor: Marks
-    anchor_champion: Marks | None
+    test: Marks
+    test_champion: Marks | None
     fresh: Marks
     fresh_champion: Marks | None
 
@@ -110,18 +110,18 @@ def gather(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evidence:
-    """Let both models answer. Reads anchor and fresh once, a batch at a time."""
-    anchor = _mark(challenger, champion, held, "anchor", progress)
+    """Let both models answer. Reads test and fresh once, a batch at a time."""
+    test = _mark(challenger, champion, held, "test", progress)
     fresh = _mark(challenger, champion, held, "fresh", progress)
     golden = _golden(challenger, held)
     targets = tuple(
         TargetEvidence(
             target=target,
             labels=len(names),
-            prior=anchor.priors[target],
-            uses=_uses(target, anchor, golden.proved),
-            anchor=anchor.challenger[target],
-            anchor_champion=anchor.champion[target] if champion else None,
+            prior=test.priors[target],
+            uses=_uses(target, test, golden.proved),
+            test=test.challenger[target],
+            test_champion=test.champion[target] if champion else None,
             fresh=fresh.challenger[target],
             fresh_champion=fresh.champion[target] if champion else None,
         )
@@ -172,11 +172,11 @@ def _mark(
     return _Marked(answers[0], marked[0], marked[-1], priors)
 
 
-def _uses(target: str, anchor: _Marked, proved: Collection[tuple[str, str]]) -> tuple[NameUse, ...]:
-    """One row per name that is given to an anchor example, in alphabetical order."""
-    right = anchor.challenger[target].correct
-    whole = np.logical_and.reduce([marks.correct for marks in anchor.challenger.values()])
-    names = np.array([answer.label if (answer := _of(target, row)) else "" for row in anchor.given])
+def _uses(target: str, test: _Marked, proved: Collection[tuple[str, str]]) -> tuple[NameUse, ...]:
+    """One row per name that is given to a test example, in alphabetical order."""
+    right = test.challenger[target].correct
+    whole = np.logical_and.reduce([marks.correct for marks in test.challenger.values()])
+    names = np.array([answer.label if (answer := _of(target, row)) else "" for row in test.given])
     return tuple(
         NameUse(
             label=str(name),

@@ -17,7 +17,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
 from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
-from tidemill.loop.label_shift import Judged, leaning
+from tidemill.loop.label_shift import Judged, label_shift
 
 RULE_OF_THREE = 3
 """What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""
@@ -29,9 +29,9 @@ class GatePolicy:
 
     Accuracies and margins are shares between 0 and 1.
 
-    floor            accuracy on anchor that any champion must have
-    margin           how much worse on anchor a challenger may be (non-inferiority); also the share
-                     of anchor that may get names which nothing proves
+    floor            accuracy on test that any champion must have
+    margin           how much worse on test a challenger may be (non-inferiority); also the share
+                     of test that may get names which nothing proves
     prior_margin     by how much it must beat always naming the commonest class
     uniform_margin   by how much its mean confidence must exceed that of a uniform guess, as a
                      share of the way to certainty
@@ -96,8 +96,8 @@ def _judge_target(
 
     `elsewhere` says that another target has gained on fresh.
     """
-    if not len(target.anchor.correct):
-        yield Check("floor", False, "the snapshot has no anchor", target=target.target)
+    if not len(target.test.correct):
+        yield Check("floor", False, "the snapshot has no test", target=target.target)
         return
     yield floor(target, policy)
     yield not_untrained(target, policy)
@@ -121,9 +121,9 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
 
     The label table names the same labels, every golden sample gets the name that the snapshot has
     for it, and of each target the names that nothing proves are given to at most `margin` of the
-    anchor. A golden sample proves the name it gets. Where no training could be sure of finding
-    one, anchor itself may prove a name: more than half of what bears it bears it rightly. That is
-    where fewer than three golden samples are to be expected of val at the rate of anchor; by the
+    test. A golden sample proves the name it gets. Where no training could be sure of finding
+    one, test itself may prove a name: more than half of what bears it bears it rightly. That is
+    where fewer than three golden samples are to be expected of val at the rate of test; by the
     rule of three, to have none is then no surprise.
     """
     if not evidence.golden:
@@ -136,18 +136,18 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
         return Check("label_names", False, reason, float(wrong))
     for target in evidence.targets:
         loose = [use for use in target.uses if not _proved(use, target, evidence.validation)]
-        named, n = sum(use.named for use in loose), len(target.anchor.correct)
+        named, n = sum(use.named for use in loose), len(target.test.correct)
         if named > policy.margin * n:
             listed = ", ".join(f"{use.label} ({use.named})" for use in loose)
-            reason = f"no golden sample proves names given to {named} of {n} anchor examples"
+            reason = f"no golden sample proves names given to {named} of {n} test examples"
             return Check("label_names", False, f"{reason}: {listed}", float(named), target.target)
     reason = f"{evidence.golden} golden samples get the snapshot's names"
     return Check("label_names", True, reason, 0.0)
 
 
 def _proved(use: NameUse, target: TargetEvidence, validation: int) -> bool:
-    # Of val, as many are expected to be named rightly as of anchor, in proportion.
-    rare = use.whole * validation < RULE_OF_THREE * len(target.anchor.correct)
+    # Of val, as many are expected to be named rightly as of test, in proportion.
+    rare = use.whole * validation < RULE_OF_THREE * len(target.test.correct)
     return use.golden or (rare and 2 * use.right > use.named)
 
 
@@ -165,18 +165,18 @@ def champion(fault: str) -> Check:
 
 def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
     """The challenger is good enough at all."""
-    share = float(target.anchor.correct.mean())
-    n = len(target.anchor.correct)
-    reason = f"accuracy {share:.3f} on {n} anchor examples, at least {policy.floor:.2f} needed"
+    share = float(target.test.correct.mean())
+    n = len(target.test.correct)
+    reason = f"accuracy {share:.3f} on {n} test examples, at least {policy.floor:.2f} needed"
     return Check("floor", share >= policy.floor, reason, share, target.target)
 
 
 def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
     """It has learned something: better than the commonest class, surer than a uniform guess."""
-    bound = accuracy_lower_bound(target.anchor.correct, confidence=policy.confidence)
+    bound = accuracy_lower_bound(target.test.correct, confidence=policy.confidence)
     # Where one class is nearly everything, half of what is left is all that can be asked.
     needed = target.prior + min(policy.prior_margin, (1 - target.prior) / 2)
-    sure = float(target.anchor.confidence.mean())
+    sure = float(target.test.confidence.mean())
     uniform = 1 / target.labels
     needed_sure = uniform + policy.uniform_margin * (1 - uniform)
     learned, decided = bound >= needed, sure >= needed_sure
@@ -192,17 +192,15 @@ def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """On anchor the challenger is not worse than the champion by more than the margin."""
-    name, champion = "non_inferiority", target.anchor_champion
+    """On test the challenger is not worse than the champion by more than the margin."""
+    name, champion = "non_inferiority", target.test_champion
     if champion is None:
         return Check(name, True, "there is no champion yet", None, target.target)
-    n, needed = len(target.anchor.correct), math.ceil(RULE_OF_THREE / policy.margin)
+    n, needed = len(target.test.correct), math.ceil(RULE_OF_THREE / policy.margin)
     if n < needed:
-        reason = f"{n} anchor examples are too few for a margin of {policy.margin}: "
+        reason = f"{n} test examples are too few for a margin of {policy.margin}: "
         return Check(name, False, f"{reason}{needed - n} more needed", None, target.target)
-    bound = paired_lower_bound(
-        target.anchor.correct, champion.correct, confidence=policy.confidence
-    )
+    bound = paired_lower_bound(target.test.correct, champion.correct, confidence=policy.confidence)
     reason = f"accuracy moved by at least {bound:+.4f} on {n}, {-policy.margin:+.4f} allowed"
     return Check(name, bound >= -policy.margin, reason, bound, target.target)
 
@@ -232,19 +230,19 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
     """Fresh labels do not lean to one label against what the champion says of their examples.
 
     More of a label alone is believed, when the champion sees it, too; and so are labels that the
-    champion misses, when they have the shares that they have on anchor.
+    champion misses, when they have the shares that they have on test.
     """
-    name, champion, anchor = "fresh_balanced", target.fresh_champion, target.anchor_champion
-    if champion is None or anchor is None:
+    name, champion, test = "fresh_balanced", target.fresh_champion, target.test_champion
+    if champion is None or test is None:
         return Check(name, True, "there is no champion yet", None, target.target)
     surprise = 1 - policy.confidence
-    found = leaning(_judged(champion), _judged(anchor), surprise=surprise)
+    found = label_shift(_judged(champion), _judged(test), surprise=surprise)
     if found is None:
         return Check(name, False, "there is nothing to compare with", None, target.target)
-    shares = f"{found.label} is {found.share:.2f} of fresh where it is {found.known:.2f} of anchor"
+    shares = f"{found.label} is {found.share:.2f} of fresh where it is {found.known:.2f} of test"
     missed = (
         f"the champion names {found.missed:.2f} of it otherwise where it does so with"
-        f" {found.known_missed:.2f} on anchor"
+        f" {found.known_missed:.2f} on test"
     )
     if found.p < surprise:
         reason = (
@@ -267,7 +265,7 @@ def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = 
 
     Of several targets one must gain. Where it is another one, this one may only not be surely
     worse: a target that was right before has nothing to gain, and fresh is too small to prove that
-    it lost nothing, which is what anchor is asked.
+    it lost nothing, which is what test is asked.
     """
     name, champion = "fresh_gain", target.fresh_champion
     if champion is None:

@@ -23,7 +23,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaning:
+class LabelShift:
     """How much the labels lean to one of them, in shares between 0 and 1.
 
     `share` of the labels are this one and `missed` of those the model named otherwise; `known` and
@@ -40,7 +40,7 @@ class Leaning:
     p: float
 
 
-def leaning(judged: Judged, known: Judged, *, surprise: float) -> Leaning | None:
+def label_shift(judged: Judged, known: Judged, *, surprise: float) -> LabelShift | None:
     """The label to which `judged` leans most, held against labels that are known to be right.
 
     They lean when its `p` is below `surprise`.
@@ -67,7 +67,7 @@ def leaning(judged: Judged, known: Judged, *, surprise: float) -> Leaning | None
         if least_surplus(wrong, missed, before_wrong, known_missed) * names < surprise:
             ps.append(surplus(wrong, missed, before_wrong, known_missed))
         found.append(
-            Leaning(
+            LabelShift(
                 label,
                 share=n / len(judged.labels),
                 known=before / len(known.labels),

@@ -21,7 +21,7 @@ PERIODS: Mapping[Schedule, timedelta] = {
     "daily": timedelta(days=1),
     "weekly": timedelta(weeks=1),
 }
-ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
+ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday."""
 
 
@@ -30,7 +30,7 @@ def began(schedule: Schedule, now: datetime) -> datetime | None:
     if schedule == "never":
         return None
     period = PERIODS[schedule]
-    return ANCHOR + (now - ANCHOR) // period * period
+    return ORIGIN + (now - ORIGIN) // period * period
 
 
 def following(schedule: Schedule, now: datetime) -> datetime | None:

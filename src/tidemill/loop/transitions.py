@@ -10,12 +10,12 @@ from datetime import datetime
 
 from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.events import CycleMoved, CycleOpened, RoundPassed, RunFailed
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
 
 SCHEDULE = "schedule"
-"""The bookmark of the rounds, and the subject of the events that tell of them."""
+"""The import offset of the rounds, and the subject of the events that tell of them."""
 
 
 def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
@@ -50,9 +50,9 @@ def move(
 
 def pass_over(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
     """Let the round of the schedule that has begun go by without a cycle."""
-    passed = Bookmark(SCHEDULE, reached=at)
+    passed = ImportOffset(SCHEDULE, reached=at)
     event = RoundPassed(actor=actor, subject=SCHEDULE, reason=reason)
-    unit.move_bookmark(passed, expected=unit.bookmark(SCHEDULE), event=event)
+    unit.move_import_offset(passed, expected=unit.import_offset(SCHEDULE), event=event)
 
 
 def close(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:

@@ -1,6 +1,6 @@
-"""`POST /v1/explain`: the occlusion map of one answer, as a picture.
+"""`POST /v1/explain`: the occlusion map of one answer, as an image.
 
-An explanation asks the model hundreds of times about pictures that nobody sent, so it is no answer
+An explanation asks the model hundreds of times about images that nobody sent, so it is no answer
 to a client: it is not logged, and counts neither as traffic nor towards drift.
 """
 
@@ -17,7 +17,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Request, Response, UploadFile
 
 from tidemill.domain.errors import Overloaded, Unavailable
-from tidemill.occlusion import Explanation, explain, picture
+from tidemill.occlusion import Explanation, explain, image
 from tidemill.predictor import Predictor
 from tidemill.web.answerer import Answerer
 
@@ -27,7 +27,7 @@ POLITE = 10
 
 
 class Explainer:
-    """Explains one picture at a time, in a thread of its own that lets others go first."""
+    """Explains one image at a time, in a thread of its own that lets others go first."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
@@ -36,14 +36,14 @@ class Explainer:
     async def explain(
         self, predictor: Predictor, payload: bytes, target: str | None, label: str | None
     ) -> tuple[Explanation, bytes]:
-        """The explanation and its picture.
+        """The explanation and its image.
 
         Raises BadPayload, UsageError, Overloaded while another is being made, and Unavailable
         (closing).
         """
         if not self._busy.acquire(blocking=False):
             raise Overloaded(
-                "Another picture is being explained, and one is all there is room for.",
+                "Another image is being explained, and one is all there is room for.",
                 hint="Try again shortly; `tidemill explain` does it without a server.",
             )
         try:
@@ -66,13 +66,13 @@ def build(answerer: Answerer, explainer: Explainer) -> APIRouter:
 
     @router.post(
         PATH,
-        summary="Draw what the answer to a picture rests on.",
+        summary="Draw what the answer to an image rests on.",
         response_class=Response,
-        responses={200: {"content": {"image/png": {}}, "description": "The heat picture."}},
+        responses={200: {"content": {"image/png": {}}, "description": "The heat image."}},
     )
     async def explained(
         request: Request,
-        file: Annotated[UploadFile, File(description="The picture.")],
+        file: Annotated[UploadFile, File(description="The image.")],
         target: str | None = None,
         label: str | None = None,
     ) -> Response:
@@ -95,7 +95,7 @@ def _explain(
     predictor: Predictor, payload: bytes, target: str | None, label: str | None
 ) -> tuple[Explanation, bytes]:
     found = explain(predictor, payload, target=target, label=label)
-    return found, picture(found)
+    return found, image(found)
 
 
 def _step_back() -> None:

@@ -8,28 +8,28 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, UsageError
 from tidemill.loop.cycle import BEFORE_PROMOTION
 from tidemill.loop.transitions import begin, move
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 
-def trigger(workshop: Workshop, *, reason: str) -> Cycle:
+def trigger(workspace: Workspace, *, reason: str) -> Cycle:
     """Begin a cycle for a person's reason. Raises NotFound without a champion, Conflict while
     another cycle is open, UsageError for an empty reason."""
     cause = _said(reason)
-    champion = workshop.champion()
-    now = workshop.clock.now()
+    champion = workspace.champion()
+    now = workspace.clock.now()
     cycle = Cycle(str(uuid7()), champion.recipe, "person", cause, champion.id, at=now, changed=now)
-    with workshop.ledger.begin() as unit:
-        begin(unit, cycle, actor=workshop.actor)
+    with workspace.ledger.begin() as unit:
+        begin(unit, cycle, actor=workspace.actor)
     return cycle
 
 
-def refuse(workshop: Workshop, *, reason: str) -> Cycle:
+def refuse(workspace: Workspace, *, reason: str) -> Cycle:
     """End the open cycle before it promotes anything; the champion stays, and so does feedback.
 
     Raises Conflict when there is none, or when it has promoted its version; UsageError.
     """
     why = _said(reason)
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         cycle = unit.cycle()
         if cycle is None or cycle.state not in BEFORE_PROMOTION:
             raise Conflict(
@@ -37,7 +37,7 @@ def refuse(workshop: Workshop, *, reason: str) -> Cycle:
                 hint="`tidemill loop status` shows the cycles, `tidemill models rollback` takes "
                 "a promotion back.",
             )
-        return move(unit, cycle, "refused", why, actor=workshop.actor, at=workshop.clock.now())
+        return move(unit, cycle, "refused", why, actor=workspace.actor, at=workspace.clock.now())
 
 
 def _said(reason: str) -> str:

@@ -16,11 +16,11 @@ from tidemill.loop.evidence import HeldBack, gather
 from tidemill.loop.gate import GatePolicy, judge, stricter
 from tidemill.loop.rollout import Rollback
 from tidemill.predictor import Predictor
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 
 def judge_version(
-    workshop: Workshop,
+    workspace: Workspace,
     name: str,
     *,
     override: str = "",
@@ -31,13 +31,13 @@ def judge_version(
     `override` is a person's reason to promote it whatever the gate says; it stands in the verdict.
     Raises what `weigh` raises.
     """
-    verdict = replace(weigh(workshop, name, progress=progress), overridden=override.strip())
-    with workshop.ledger.begin() as unit:
-        return record(unit, verdict, actor=workshop.actor)
+    verdict = replace(weigh(workspace, name, progress=progress), overridden=override.strip())
+    with workspace.ledger.begin() as unit:
+        return record(unit, verdict, actor=workspace.actor)
 
 
 def weigh(
-    workshop: Workshop, name: str, *, progress: Callable[[int], None] = lambda _: None
+    workspace: Workspace, name: str, *, progress: Callable[[int], None] = lambda _: None
 ) -> Verdict:
     """Judge a version against today's champion; nothing is recorded yet.
 
@@ -45,7 +45,7 @@ def weigh(
     Conflict when the version is the champion; NotFound, Corrupt when the version or its snapshot
     cannot be opened.
     """
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         version = unit.get(ModelVersion, name)
         run = unit.get(Run, version.run)
         alias = unit.alias("champion")
@@ -53,11 +53,11 @@ def weigh(
         policy = _policy(run, unit.get(Run, champion.run) if champion else None)
     if champion and champion.id == version.id:
         raise Conflict(f"{name} is the champion already.")
-    snapshot = workshop.snapshots.open(version.snapshot)
+    snapshot = workspace.snapshots.open(version.snapshot)
     snapshot.verify()
-    opponent, fault = _opened(workshop, champion) if champion else (None, "")
+    opponent, fault = _opened(workspace, champion) if champion else (None, "")
     evidence = gather(
-        workshop.predictor(version),
+        workspace.predictor(version),
         opponent,
         HeldBack(snapshot.labels, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
         progress=progress,
@@ -69,15 +69,15 @@ def weigh(
         champion=champion.id if champion else None,
         passed=all(check.passed for check in checks),
         checks=checks,
-        anchor_uses=0,
-        at=workshop.clock.now(),
+        test_uses=0,
+        at=workspace.clock.now(),
     )
 
 
 def record(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict:
-    """Keep a verdict, with the number of times that its snapshot's anchor was read by now."""
+    """Keep a verdict, with the number of times that its snapshot's test was read by now."""
     snapshot = unit.get(ModelVersion, verdict.version).snapshot
-    verdict = replace(verdict, anchor_uses=unit.anchor_uses(snapshot) + 1)
+    verdict = replace(verdict, test_uses=unit.test_uses(snapshot) + 1)
     given = VerdictGiven(
         actor=actor,
         subject=verdict.id,
@@ -90,7 +90,7 @@ def record(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict:
 
 
 def promote(
-    workshop: Workshop,
+    workspace: Workspace,
     name: str,
     *,
     reason: str = "",
@@ -101,24 +101,26 @@ def promote(
 
     Raises GateRefused, with the verdict recorded, and what `judge_version` raises.
     """
-    verdict = judge_version(workshop, name, override=override, progress=progress)
+    verdict = judge_version(workspace, name, override=override, progress=progress)
     if not verdict.allows:
         raise rollout.refusal(verdict)
-    with workshop.ledger.begin() as unit:
+    with workspace.ledger.begin() as unit:
         rollout.promote(
             unit,
             verdict,
-            actor=workshop.actor,
+            actor=workspace.actor,
             reason=override or reason or "passed its gate",
-            at=workshop.clock.now(),
+            at=workspace.clock.now(),
         )
     return verdict
 
 
-def rollback(workshop: Workshop, *, reason: str) -> Rollback:
+def rollback(workspace: Workspace, *, reason: str) -> Rollback:
     """Serve the previous champion again, and quarantine what taught the one taken back."""
-    with workshop.ledger.begin() as unit:
-        return rollout.rollback(unit, actor=workshop.actor, reason=reason, at=workshop.clock.now())
+    with workspace.ledger.begin() as unit:
+        return rollout.rollback(
+            unit, actor=workspace.actor, reason=reason, at=workspace.clock.now()
+        )
 
 
 def _policy(run: Run, champion: Run | None) -> GatePolicy:
@@ -133,10 +135,10 @@ def _policy(run: Run, champion: Run | None) -> GatePolicy:
     return stricter(own, GatePolicy(**champion.config["gate"]))
 
 
-def _opened(workshop: Workshop, champion: ModelVersion) -> tuple[Predictor | None, str]:
+def _opened(workspace: Workspace, champion: ModelVersion) -> tuple[Predictor | None, str]:
     """The champion, or why it cannot answer even the samples that it was served on."""
     try:
-        predictor = workshop.predictor(champion)
+        predictor = workspace.predictor(champion)
         predictor.answer([predictor.read(row.payload) for row in predictor.bundle.golden[:1]])
     except (DataError, NotFound) as error:
         return None, error.message

@@ -30,7 +30,7 @@ LEDGER = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Workspace:
     """The parts over one workspace.
 
     `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
@@ -66,7 +66,7 @@ class Workshop:
             return unit.get(ModelVersion, alias.version)
 
 
-def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
+def open_workspace(settings: Settings, *, create: bool = False) -> Workspace:
     """The workspace in `settings.home`.
 
     With `create` it is made, its ledger is brought up to date, and what killed writers left in it
@@ -84,7 +84,7 @@ def open_workshop(settings: Settings, *, create: bool = False) -> Workshop:
         for folder in (snapshots, bundles, samples, scratch, blobs):
             sweep(folder)
     ledger = SqlLedger.existing(settings.home / LEDGER, clock)
-    return Workshop(
+    return Workspace(
         home=settings.home,
         samples=samples,
         actor=settings.actor,

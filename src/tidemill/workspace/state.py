@@ -9,7 +9,7 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
-from tidemill.loop.cycle import Situation
+from tidemill.loop.cycle import LoopState
 from tidemill.loop.transitions import SCHEDULE
 
 DAY = timedelta(hours=24)
@@ -17,9 +17,9 @@ RECENT = 100
 """Cycles that are looked at to count those of a day; a budget is far below."""
 
 
-def situation(
+def loop_state(
     unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, rows: UserRows | None = None
-) -> Situation:
+) -> LoopState:
     """What a decision at this moment looks at; `rows` is the database of feedback, if there is one.
 
     Without `jobs`, as for whoever only looks on, the process of a running training is taken to run.
@@ -29,7 +29,7 @@ def situation(
     recent = unit.latest(Cycle, limit=RECENT)
     cycle = unit.cycle()
     version = unit.version_of(cycle.run) if cycle and cycle.run else None
-    return Situation(
+    return LoopState(
         now=now,
         champion=champion,
         cycle=cycle,
@@ -43,7 +43,7 @@ def situation(
         verdict=unit.get(Verdict, cycle.verdict) if cycle and cycle.verdict else None,
         served=unit.served(version.id) if version else 0,
         outlived=_outlived(unit, cycle),
-        passed=unit.bookmark(SCHEDULE).reached,
+        passed=unit.import_offset(SCHEDULE).reached,
         pulled=last_pull(unit, rows, champion) if rows and champion else None,
     )
 
@@ -51,7 +51,7 @@ def situation(
 def last_pull(unit: UnitOfWork, rows: UserRows, champion: ModelVersion) -> datetime:
     """When the database of feedback was last read to its end; a champion starts with nothing to
     catch up on."""
-    return unit.bookmark(rows.bookmark).reached or champion.at
+    return unit.import_offset(rows.import_offset).reached or champion.at
 
 
 def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:

@@ -19,8 +19,8 @@ from tidemill.loop.schedule import Schedule, following, moment
 from tidemill.loop.transitions import SCHEDULE
 from tidemill.loop.window import open_profiles
 from tidemill.workspace.policies import Policies, policies
-from tidemill.workspace.root import Workshop
-from tidemill.workspace.state import situation
+from tidemill.workspace.root import Workspace
+from tidemill.workspace.state import loop_state
 
 SHOWN = 10
 
@@ -43,11 +43,11 @@ class Standing:
     next: Step
 
 
-def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
+def standing(workspace: Workspace, overrides: Sequence[str] = ()) -> Standing:
     """The loop over one workspace. Raises UsageError for an override that fits nothing."""
-    now = workshop.clock.now()
-    with workshop.ledger.begin(write=False) as unit:
-        seen = situation(unit, now, rows=workshop.rows)
+    now = workspace.clock.now()
+    with workspace.ledger.begin(write=False) as unit:
+        seen = loop_state(unit, now, rows=workspace.rows)
         champion = seen.champion
         rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
         alias = unit.alias("champion")
@@ -62,7 +62,7 @@ def standing(workshop: Workshop, overrides: Sequence[str] = ()) -> Standing:
             drift=_drift(seen.drift, window, rules),
             verdict=seen.drift,
             window=window,
-            schedule=_schedule(unit, workshop.rows, rules.trigger.schedule, now),
+            schedule=_schedule(unit, workspace.rows, rules.trigger.schedule, now),
             cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
             next=decide(seen, rules.trigger),
         )
@@ -81,7 +81,7 @@ def _schedule(unit: UnitOfWork, rows: UserRows | None, schedule: Schedule, now: 
     if after is None:
         return ""
     said = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
-    for event in unit.events(subject=rows.bookmark, limit=1) if rows else ():
+    for event in unit.events(subject=rows.import_offset, limit=1) if rows else ():
         if left_out := event.detail.get("left_out"):
             said.append(f"The last reading left {left_out} rows out: {event.reason}")
     return " ".join([f"{schedule}; the next round begins at {moment(after)}.", *said])

@@ -28,7 +28,7 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.training_result import Train
 from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.workspace.reference import reference_of
-from tidemill.workspace.root import Workshop, open_trainer
+from tidemill.workspace.root import Workspace, open_trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Finished:
 
 
 def take_snapshot(
-    workshop: Workshop,
+    workspace: Workspace,
     recipe: Recipe,
     experiment: Experiment,
     progress: Progress,
 ) -> Intake:
     """Check the recipe's data and keep it as a snapshot. Raises DataError, DataRefused."""
     tree = experiment.tree()
-    source = recipe.source(tree, workshop.samples)
+    source = recipe.source(tree, workspace.samples)
     progress.stage("prepare")
     source.prepare(progress.step)
     progress.stage("check")
@@ -55,22 +55,22 @@ def take_snapshot(
     intake = take(
         source,
         recipe.codec(tree),
-        workshop.snapshots,
+        workspace.snapshots,
         recipe=recipe.name,
         policy=experiment.checks.policy,
-        keep_anchor=experiment.checks.keep_anchor,
+        keep_test=experiment.checks.keep_test,
         near_distance=experiment.checks.near_distance,
         minimum_per_class=experiment.checks.minimum_per_class,
-        at=workshop.clock.now(),
+        at=workspace.clock.now(),
         progress=lambda done: progress.step(done, readings),
     )
-    with workshop.ledger.begin() as unit:
-        record_snapshot(unit, intake.snapshot, workshop.actor)
+    with workspace.ledger.begin() as unit:
+        record_snapshot(unit, intake.snapshot, workspace.actor)
     return intake
 
 
 def train_version(
-    workshop: Workshop,
+    workspace: Workspace,
     recipe: Recipe,
     experiment: Experiment,
     snapshot: Snapshot,
@@ -78,22 +78,22 @@ def train_version(
     progress: Progress,
 ) -> Finished:
     """Train on a snapshot and register the bundle. A failure is recorded, then raised."""
-    run = new_run(recipe.name, experiment.tree(), snapshot.id, workshop.clock.now())
-    with workshop.ledger.begin() as unit:
-        start(unit, run, actor=workshop.actor, reason="")
-    return finish(workshop, recipe, run, train, progress)
+    run = new_run(recipe.name, experiment.tree(), snapshot.id, workspace.clock.now())
+    with workspace.ledger.begin() as unit:
+        start(unit, run, actor=workspace.actor, reason="")
+    return finish(workspace, recipe, run, train, progress)
 
 
-def resume(workshop: Workshop, id: str, progress: Progress) -> Finished:
+def resume(workspace: Workspace, id: str, progress: Progress) -> Finished:
     """Do the training that the ledger knows as a running run: its recipe, configuration and data.
 
     Raises NotFound, Conflict when the run is closed already, and what `finish` raises.
     """
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         run = unit.get(Run, id)
     if run.status != "running":
         raise Conflict(f"Run {id} is {run.status} already.")
-    return finish(workshop, open_recipe(run.recipe), run, open_trainer(run.recipe), progress)
+    return finish(workspace, open_recipe(run.recipe), run, open_trainer(run.recipe), progress)
 
 
 def new_run(recipe: str, tree: Mapping[str, Any], snapshot: str, at: datetime) -> Run:
@@ -119,32 +119,32 @@ def start(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
 
 
 def finish(
-    workshop: Workshop, recipe: Recipe, run: Run, train: Train, progress: Progress
+    workspace: Workspace, recipe: Recipe, run: Run, train: Train, progress: Progress
 ) -> Finished:
     """Do a run that was started, and register its bundle. A failure is recorded, then raised.
 
     Raises Conflict, and registers nothing, when the run was closed by somebody else meanwhile.
     """
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         champion = unit.alias("champion")
     parent = champion.version if champion else None
     try:
-        opened, codec = workshop.snapshots.open(run.snapshot), recipe.codec(run.config)
+        opened, codec = workspace.snapshots.open(run.snapshot), recipe.codec(run.config)
         trained = train(
             run,
             opened,
             codec,
             description=recipe.description,
             parent=parent,
-            scratch=workshop.scratch,
+            scratch=workspace.scratch,
             progress=progress,
         )
         reference = reference_of(trained.files, opened.labels, opened)
-        bundle = workshop.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
+        bundle = workspace.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
         done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
-        return Finished(done, _register(workshop, done, bundle, parent))
+        return Finished(done, _register(workspace, done, bundle, parent))
     except BaseException as error:
-        _fail(workshop, run, error)
+        _fail(workspace, run, error)
         raise
 
 
@@ -156,22 +156,22 @@ def record_snapshot(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
         unit.add(snapshot, SnapshotTaken(actor=actor, subject=snapshot.id, rows=snapshot.rows))
 
 
-def _fail(workshop: Workshop, run: Run, error: BaseException) -> None:
+def _fail(workspace: Workspace, run: Run, error: BaseException) -> None:
     """Record why a run failed. When even that fails, the error says so and remains the cause."""
     said = str(error) or type(error).__name__
     try:
-        with workshop.ledger.begin() as unit:
+        with workspace.ledger.begin() as unit:
             unit.close_run(
                 replace(run, status="failed", error=said),
-                RunFailed(actor=workshop.actor, subject=run.id, error=said),
+                RunFailed(actor=workspace.actor, subject=run.id, error=said),
             )
     except TidemillError as second:
         error.add_note(f"The run {run.id} could not be recorded as failed: {second}")
 
 
-def _register(workshop: Workshop, run: Run, bundle: str, parent: str | None) -> ModelVersion:
-    actor = workshop.actor
-    with workshop.ledger.begin() as unit:
+def _register(workspace: Workspace, run: Run, bundle: str, parent: str | None) -> ModelVersion:
+    actor = workspace.actor
+    with workspace.ledger.begin() as unit:
         unit.close_run(run, RunFinished(actor=actor, subject=run.id, weights=run.weights))
         version = ModelVersion(
             id=unit.next_version(),
@@ -180,7 +180,7 @@ def _register(workshop: Workshop, run: Run, bundle: str, parent: str | None) -> 
             snapshot=run.snapshot,
             recipe=run.recipe,
             parent=parent,
-            at=workshop.clock.now(),
+            at=workspace.clock.now(),
         )
         registered = VersionRegistered(actor=actor, subject=version.id, bundle=bundle, run=run.id)
         unit.add(version, registered)

@@ -8,23 +8,23 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import ModelVersion
 from tidemill.loop.why import why_cycle, why_prediction, why_version
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 VERSION = re.compile(r"v\d+")
 
 
-def why(workshop: Workshop, id: str) -> tuple[str, ...]:
+def why(workspace: Workspace, id: str) -> tuple[str, ...]:
     """The chain of causes of a version, a cycle or a prediction. Raises NotFound."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         if VERSION.fullmatch(id):
             return tuple(why_version(unit, unit.get(ModelVersion, id)))
         try:
             return tuple(why_cycle(unit, unit.get(Cycle, id)))
         except NotFound:
-            found = unit.prediction(id) or workshop.traffic.find(id)
+            found = unit.prediction(id) or workspace.traffic.find(id)
         if found is None:
             raise NotFound(
-                f"{id!r} is no version, cycle or prediction of {workshop.home}.",
+                f"{id!r} is no version, cycle or prediction of {workspace.home}.",
                 hint="`tidemill models list` and `tidemill loop status` show the ids.",
             )
         return tuple(why_prediction(unit, found))

@@ -24,7 +24,7 @@ class GeneratedData(_Part):
     seed: int = Field(ge=0)
     train: int = Field(ge=1)
     val: int = Field(ge=1)
-    anchor: int = Field(ge=0)
+    test: int = Field(ge=0)
     shift: float = Field(allow_inf_nan=False)
 
 

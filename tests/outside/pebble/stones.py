@@ -59,7 +59,7 @@ class PebbleSource:
     seed: int
     train: int
     val: int
-    anchor: int
+    test: int
     shift: float
     name: str = "pebbles"
 
@@ -70,7 +70,7 @@ class PebbleSource:
         """Every pebble, in the same order each time."""
         yield from pebbles(self.train, self.seed, self.shift, split="train")
         yield from pebbles(self.val, self.seed, self.shift, split="val")
-        yield from pebbles(self.anchor, self.seed, self.shift, split="anchor")
+        yield from pebbles(self.test, self.seed, self.shift, split="test")
 
     def __len__(self) -> int:
-        return self.train + self.val + self.anchor
+        return self.train + self.val + self.test

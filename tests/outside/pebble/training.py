@@ -84,9 +84,9 @@ def train(
         "parent": parent,
         "weights": weights,
     }
-    # The anchor is read once, and after everything that depends on the data is decided.
+    # The test set is read once, and after everything that depends on the data is decided.
     metrics = {
-        "test" if split == "anchor" else split: _scores(model, part)
+        "test" if split == "test" else split: _scores(model, part)
         for split, part in parts.items()
         if split != "train"
     }
@@ -107,14 +107,14 @@ def _encoded(
     snapshot: OpenSnapshot, codec: Codec[Any], names: tuple[str, ...]
 ) -> dict[Split, _Part]:
     parts: dict[Split, _Part] = {}
-    wanted: tuple[Split, ...] = ("train", "val", "anchor")
+    wanted: tuple[Split, ...] = ("train", "val", "test")
     for split in wanted:
         examples = list(snapshot.rows(split))
         if examples:
             rows = codec.encode([codec.read(row.payload) for row in examples])["pebble"]
             labels = np.array([names.index(row.labels[TARGET]) for row in examples], np.int64)
             parts[split] = _Part(examples, rows, labels)
-        elif split != "anchor":
+        elif split != "test":
             raise DataError(f"The snapshot has no {split} examples.")
     return parts
 

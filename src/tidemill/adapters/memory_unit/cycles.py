@@ -11,7 +11,7 @@ from tidemill.domain.events import Event, LeaseTaken
 from tidemill.domain.guards import guard_cycle, guard_lease, guard_state, next_lease
 
 
-class MillPart(RecordsPart):
+class CyclesPart(RecordsPart):
     """The part that `Mill` asks for."""
 
     def cycle(self) -> Cycle | None:

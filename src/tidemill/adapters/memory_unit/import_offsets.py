@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from tidemill.adapters.memory_unit.records import RecordsPart
 from tidemill.domain.events import Event
-from tidemill.domain.guards import guard_bookmark
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.guards import guard_import_offset
+from tidemill.domain.import_offset import ImportOffset
 
 
-class BookmarksPart(RecordsPart):
+class ImportOffsetsPart(RecordsPart):
     """The part that `Bookmarks` asks for."""
 
-    def bookmark(self, name: str) -> Bookmark:
-        return self._state.bookmarks.get(name, Bookmark(name))
+    def import_offset(self, name: str) -> ImportOffset:
+        return self._state.import_offsets.get(name, ImportOffset(name))
 
-    def move_bookmark(self, to: Bookmark, *, expected: Bookmark, event: Event) -> None:
-        guard_bookmark(self.bookmark(to.name), expected)
+    def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
+        guard_import_offset(self.import_offset(to.name), expected)
         self.tell(event)
-        self._state.bookmarks[to.name] = to
+        self._state.import_offsets[to.name] = to

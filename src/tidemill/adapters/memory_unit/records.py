@@ -12,7 +12,7 @@ from tidemill.domain.cycle import Lease
 from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import R, Record, missing
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, Prediction
@@ -33,7 +33,7 @@ class State:
     profiles: dict[OpenProfile, Profile] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
-    bookmarks: dict[str, Bookmark] = field(default_factory=dict)
+    import_offsets: dict[str, ImportOffset] = field(default_factory=dict)
 
     def copy(self) -> State:
         """Another state that holds the same."""
@@ -46,7 +46,7 @@ class State:
             dict(self.profiles),
             dict(self.judged),
             dict(self.leases),
-            dict(self.bookmarks),
+            dict(self.import_offsets),
         )
 
 

@@ -48,7 +48,7 @@ class RegistryPart(RecordsPart):
     def next_version(self) -> str:
         return f"v{len(self._rows(ModelVersion)) + 1}"
 
-    def anchor_uses(self, snapshot: str) -> int:
+    def test_uses(self, snapshot: str) -> int:
         runs = [
             row
             for row in self._rows(Run).values()

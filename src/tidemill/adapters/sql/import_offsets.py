@@ -7,30 +7,30 @@ from dataclasses import asdict
 from sqlalchemy import insert, select, update
 
 from tidemill.adapters.sql.records import RecordsPart, as_written
-from tidemill.adapters.sql.tables import BOOKMARKS
+from tidemill.adapters.sql.tables import IMPORT_OFFSETS
 from tidemill.domain.events import Event
-from tidemill.domain.guards import guard_bookmark
-from tidemill.domain.import_offset import Bookmark
+from tidemill.domain.guards import guard_import_offset
+from tidemill.domain.import_offset import ImportOffset
 
 
-class BookmarksPart(RecordsPart):
+class ImportOffsetsPart(RecordsPart):
     """The part that `Bookmarks` asks for."""
 
-    def bookmark(self, name: str) -> Bookmark:
-        return self._bookmark(name) or Bookmark(name)
+    def import_offset(self, name: str) -> ImportOffset:
+        return self._import_offset(name) or ImportOffset(name)
 
-    def move_bookmark(self, to: Bookmark, *, expected: Bookmark, event: Event) -> None:
-        found = self._bookmark(to.name)
-        guard_bookmark(found or Bookmark(to.name), expected)
+    def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
+        found = self._import_offset(to.name)
+        guard_import_offset(found or ImportOffset(to.name), expected)
         self.tell(event)
         if found is None:
-            self._connection.execute(insert(BOOKMARKS).values(asdict(to)))
+            self._connection.execute(insert(IMPORT_OFFSETS).values(asdict(to)))
         else:
-            query = update(BOOKMARKS).where(BOOKMARKS.c.name == to.name)
+            query = update(IMPORT_OFFSETS).where(IMPORT_OFFSETS.c.name == to.name)
             self._connection.execute(query.values(asdict(to)))
 
-    def _bookmark(self, name: str) -> Bookmark | None:
+    def _import_offset(self, name: str) -> ImportOffset | None:
         with as_written():
-            query = select(BOOKMARKS).where(BOOKMARKS.c.name == name)
+            query = select(IMPORT_OFFSETS).where(IMPORT_OFFSETS.c.name == name)
             row = self._connection.execute(query).first()
-            return Bookmark(**row._mapping) if row else None
+            return ImportOffset(**row._mapping) if row else None

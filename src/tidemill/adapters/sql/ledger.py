@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 
-from tidemill.adapters.sql.cycles import MillPart
-from tidemill.adapters.sql.import_offsets import BookmarksPart
+from tidemill.adapters.sql.cycles import CyclesPart
+from tidemill.adapters.sql.import_offsets import ImportOffsetsPart
 from tidemill.adapters.sql.records import damaged
 from tidemill.adapters.sql.registry import RegistryPart
 from tidemill.adapters.sql.reviews import ReviewsPart
@@ -56,7 +56,7 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, MillPart, BookmarksPart):
+class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart):
     """A unit of work: all parts on one connection, in one transaction."""
 
 

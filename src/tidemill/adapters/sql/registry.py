@@ -59,7 +59,7 @@ class RegistryPart(RecordsPart):
         count = self._connection.scalar(select(func.count()).select_from(MODEL_VERSIONS))
         return f"v{(count or 0) + 1}"
 
-    def anchor_uses(self, snapshot: str) -> int:
+    def test_uses(self, snapshot: str) -> int:
         judged = VERDICTS.join(MODEL_VERSIONS, VERDICTS.c.version == MODEL_VERSIONS.c.id)
         verdicts = (
             select(func.count()).select_from(judged).where(MODEL_VERSIONS.c.snapshot == snapshot)

@@ -111,7 +111,7 @@ VERDICTS = _table(
     _text("champion", null=True),
     Column("passed", Boolean, nullable=False),
     _json("checks"),
-    _whole("anchor_uses"),
+    _whole("test_uses"),
     _at(),
     _text("overridden"),
 )
@@ -219,8 +219,8 @@ LEASES = Table(
     _whole("token"),
     _at("until"),
 )
-BOOKMARKS = Table(
-    "bookmarks",
+IMPORT_OFFSETS = Table(
+    "import offsets",
     METADATA,
     Column("name", String, primary_key=True),
     _text("place"),

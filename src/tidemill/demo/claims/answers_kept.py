@@ -16,7 +16,7 @@ from tidemill.demo import expected_lineage
 from tidemill.demo.claim import Broken, Claim, Outcome, expect
 from tidemill.demo.clients import Crowd, Reply, crowd
 from tidemill.demo.demo_run import ASKED, Stage, readiness
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 BEFORE_KILL = 100
 """Answers after which the server is killed, with others in flight."""
@@ -29,17 +29,17 @@ Truth = Mapping[str, Any]
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop, payloads = stage.workspace("kept"), stage.payloads()
-    truth = expected_lineage.lineage(workshop, stage.world.recipe, stage.trained_by())
-    survivors, cut_off = _killed(stage, workshop.home, payloads)
-    with stage.server(workshop.home) as server:
+    workspace, payloads = stage.workspace("kept"), stage.payloads()
+    truth = expected_lineage.lineage(workspace, stage.world.recipe, stage.trained_by())
+    survivors, cut_off = _killed(stage, workspace.home, payloads)
+    with stage.server(workspace.home) as server:
         _ready(server)
         _found(server, survivors, truth)
         answered = _all_answered(stage, server, payloads)
         _found(server, answered, truth)
         server.kill()
     given = [*survivors, *answered]
-    refused = _full_log(stage, workshop, payloads, truth, given)
+    refused = _full_log(stage, workspace, payloads, truth, given)
     milliseconds = [1000 * (reply.answered - reply.asked) for reply in answered]
     return Outcome(
         True,
@@ -79,10 +79,10 @@ def _all_answered(stage: Stage, server: ServerProcess, payloads: Sequence[bytes]
 
 
 def _full_log(
-    stage: Stage, workshop: Workshop, payloads: Sequence[bytes], truth: Truth, given: list[Reply]
+    stage: Stage, workspace: Workspace, payloads: Sequence[bytes], truth: Truth, given: list[Reply]
 ) -> int:
     """Serve with a log that fills up: what cannot be kept must not be answered."""
-    with stage.server(workshop.home, traffic_max_mb=FULL_MB) as server:
+    with stage.server(workspace.home, traffic_max_mb=FULL_MB) as server:
         _ready(server)
         _found(server, given, truth)
         bulky = stage.world.bulky(payloads)
@@ -96,7 +96,7 @@ def _full_log(
         other = {(reply.status, reply.fault) for reply in refused} - {(503, "storage_failed")}
         expect(not other, f"a full log was answered with {other}")
         _found(server, kept, truth)
-    logged = _logged(workshop.home)
+    logged = _logged(workspace.home)
     expect(
         logged == {reply.id for reply in kept},
         f"{len(kept)} answers were given and {len(refused)} refused, "

@@ -6,17 +6,17 @@ from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import Stage
 from tidemill.domain.types import Verdict
 from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workshop
+from tidemill.workspace.root import open_workspace
 
 
 def judge(stage: Stage) -> Outcome:
     home = stage.folder("trained")
     said = stage.train(home, promoted=True)
     expect(said.code == 0, f"training and its gate ended with exit code {said.code}")
-    workshop = open_workshop(read_settings(home=home))
-    with workshop.ledger.begin(write=False) as unit:
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
         (verdict,) = unit.latest(Verdict)
-    expect(workshop.champion().id == said.body["version"], "the champion is another version")
+    expect(workspace.champion().id == said.body["version"], "the champion is another version")
     expect(verdict.passed, "no passing verdict is recorded")
     floors = [check.figure or 0.0 for check in verdict.checks if check.name == "floor"]
     # Of several targets, a training reports the mean.

@@ -11,16 +11,16 @@ from tidemill.loop.drift import DriftPolicy
 
 def judge(stage: Stage) -> Outcome:
     change, within = stage.world.change, stage.world.within
-    workshop = stage.workspace("drift")
-    with live.serving(stage, workshop.home) as server, live.turning(stage, workshop.home):
+    workspace = stage.workspace("drift")
+    with live.serving(stage, workspace.home) as server, live.turning(stage, workspace.home):
         live.asked(stage, server, live.usual(stage, 300))
-        live.until(lambda: live.drift_verdicts(workshop), f"the verdict on the old {change}")
-        before = live.drift_verdicts(workshop)
+        live.until(lambda: live.drift_verdicts(workspace), f"the verdict on the old {change}")
+        before = live.drift_verdicts(workspace)
         expect(not any(row.drifted for row in before), f"the old {change} is called drift")
         live.asked(stage, server, stage.world.changed(live.TAUGHT_SEED, within))
 
         def noticed() -> list[DriftVerdict]:
-            after = live.drift_verdicts(workshop)[len(before) :]
+            after = live.drift_verdicts(workspace)[len(before) :]
             drifted = next((at for at, row in enumerate(after) if row.drifted), None)
             return [] if drifted is None else after[: drifted + 1]
 

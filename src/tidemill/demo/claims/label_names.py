@@ -9,20 +9,20 @@ from tidemill.workspace.promotion import judge_version
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("names")
-    champion = workshop.champion()
-    files = files_of(workshop, champion)
+    workspace = stage.workspace("names")
+    champion = workspace.champion()
+    files = files_of(workspace, champion)
     forgeries = {
         "labels.json permuted": permuted(files),
         "its golden samples made to agree": consistent(files),
         "two names exchanged, their golden samples dropped": unproved(files),
     }
     for name, forged in forgeries.items():
-        verdict = judge_version(workshop, enlist(workshop, forged, champion))
+        verdict = judge_version(workspace, enlist(workspace, forged, champion))
         failed = {check.name for check in verdict.checks if not check.passed}
         expect(not verdict.passed, f"{name}: the gate let it pass")
         expect("label_names" in failed, f"{name}: refused, but only by {sorted(failed)}")
-    expect(workshop.champion() == champion, "the champion has changed")
+    expect(workspace.champion() == champion, "the champion has changed")
     return Outcome(True, f"{len(forgeries)} forgeries with valid digests, each refused by name")
 
 

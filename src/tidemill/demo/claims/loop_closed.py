@@ -17,7 +17,7 @@ PAUSE = 0.025
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("turned")
+    workspace = stage.workspace("turned")
     change, form = stage.world.change, stage.world.form
     taught, unseen, old = (
         live.taught(stage),
@@ -26,24 +26,24 @@ def judge(stage: Stage) -> Outcome:
     )
     known = {row.id for row in taught} & {row.id for row in unseen}
     expect(not known, f"{len(known)} of what nobody labels are labelled")
-    first = workshop.champion().id
-    with live.serving(stage, workshop.home) as server, live.turning(stage, workshop.home):
+    first = workspace.champion().id
+    with live.serving(stage, workspace.home) as server, live.turning(stage, workspace.home):
         old_before = live.accuracy(stage, server, old)
         onset = time.monotonic()
         before = live.accuracy(stage, server, unseen)
         with crowd(server.url, [row.payload for row in taught], form, pause=PAUSE) as people:
             replies = live.asked(stage, server, taught)
-            live.until(lambda: any(row.drifted for row in live.drift_verdicts(workshop)), "drift")
+            live.until(lambda: any(row.drifted for row in live.drift_verdicts(workspace)), "drift")
             live.say_by_answer(server, replies, live.labels(taught))
-            cycle = live.until(lambda: live.ended_cycle(workshop), "the end of a cycle")
-            expect(cycle.version == workshop.champion().id, f"{cycle.state}: {cycle.reason}")
+            cycle = live.until(lambda: live.ended_cycle(workspace), "the end of a cycle")
+            expect(cycle.version == workspace.champion().id, f"{cycle.state}: {cycle.reason}")
             healed = _first(people, cycle.version) - onset
         after, old_after = (
             live.accuracy(stage, server, unseen),
             live.accuracy(stage, server, old),
         )
-        ended = live.until(lambda: live.closed_cycle(workshop), "the end of the cycle")
-    stage.turn(workshop.home)
+        ended = live.until(lambda: live.closed_cycle(workspace), "the end of the cycle")
+    stage.turn(workspace.home)
     failed = [reply for reply in people.replies if not reply.ok]
     expect(not failed and not people.lost, f"{len(failed)} requests failed: {failed[:1]}")
     expect(ended.state == "settled", f"the cycle is {ended.state}: {ended.reason}")

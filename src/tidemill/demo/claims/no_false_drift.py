@@ -8,19 +8,19 @@ from tidemill.demo import live
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import Stage
 from tidemill.loop.drift import DriftPolicy
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 WINDOWS, EACH = 5, 250
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("calm")
+    workspace = stage.workspace("calm")
     rows = live.usual(stage, WINDOWS * EACH)
-    with live.serving(stage, workshop.home) as server, live.turning(stage, workshop.home):
+    with live.serving(stage, workspace.home) as server, live.turning(stage, workspace.home):
         for window in range(WINDOWS):
             live.asked(stage, server, rows[window * EACH : (window + 1) * EACH])
-            live.until(partial(_judged, workshop, window + 1), f"verdict {window + 1}")
-    verdicts = live.drift_verdicts(workshop)
+            live.until(partial(_judged, workspace, window + 1), f"verdict {window + 1}")
+    verdicts = live.drift_verdicts(workspace)
     least = min(verdict.n for verdict in verdicts)
     minimum = DriftPolicy().minimum
     expect(least >= minimum, f"a window of {least} was judged, {minimum} are needed")
@@ -36,8 +36,8 @@ def judge(stage: Stage) -> Outcome:
     )
 
 
-def _judged(workshop: Workshop, windows: int) -> bool:
-    return len(live.drift_verdicts(workshop)) >= windows
+def _judged(workspace: Workspace, windows: int) -> bool:
+    return len(live.drift_verdicts(workspace)) >= windows
 
 
 CLAIM = Claim("no_false_drift", "Five windows of the usual traffic are judged no drift", judge)

@@ -11,23 +11,23 @@ from tidemill.demo.forgery import enlist, files_of, untrained
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
 from tidemill.workspace.promotion import judge_version
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 SOUND = ("onnx_parity", "label_names")
 """Checks that an untrained bundle passes: it is exactly what it says it is."""
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("untrained")
-    champion = workshop.champion()
+    workspace = stage.workspace("untrained")
+    champion = workspace.champion()
 
     def answer(graph: bytes) -> list[dict[str, Any]]:
-        return _golden_answers(workshop, champion, graph)
+        return _golden_answers(workspace, champion, graph)
 
-    forged = enlist(workshop, untrained(files_of(workshop, champion), answer), champion)
-    with workshop.ledger.begin(write=False) as unit:
-        workshop.predictor(unit.get(ModelVersion, forged))
-    verdict = judge_version(workshop, forged)
+    forged = enlist(workspace, untrained(files_of(workspace, champion), answer), champion)
+    with workspace.ledger.begin(write=False) as unit:
+        workspace.predictor(unit.get(ModelVersion, forged))
+    verdict = judge_version(workspace, forged)
     checks = {check.name: check for check in verdict.checks}
     for name in SOUND:
         expect(checks[name].passed, f"{name} does not hold: {checks[name].reason}")
@@ -37,10 +37,10 @@ def judge(stage: Stage) -> Outcome:
 
 
 def _golden_answers(
-    workshop: Workshop, version: ModelVersion, graph: bytes
+    workspace: Workspace, version: ModelVersion, graph: bytes
 ) -> list[dict[str, Any]]:
     """What another graph answers to a bundle's golden samples."""
-    bundle = workshop.bundles.open(version.bundle)
+    bundle = workspace.bundles.open(version.bundle)
     predictor = Predictor(bundle, OnnxRuntime(graph))
     items = [predictor.read(sample.payload) for sample in bundle.golden]
     return [

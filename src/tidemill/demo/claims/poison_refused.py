@@ -11,17 +11,17 @@ from tidemill.domain.types import Verdict
 
 def judge(stage: Stage) -> Outcome:
     honest, twin = live.honest(stage)
-    workshop = stage.workspace("poisoned")
-    first = workshop.champion().id
+    workspace = stage.workspace("poisoned")
+    first = workspace.champion().id
     taught = live.taught(stage)
     flipped = live.half_flipped(live.labels(taught))
-    with live.serving(stage, workshop.home) as server:
+    with live.serving(stage, workspace.home) as server:
         live.say_by_answer(server, live.asked(stage, server, taught), flipped)
-        with live.turning(stage, workshop.home, "trigger.feedback_policy=accept"):
-            cycle = live.until(lambda: live.ended_cycle(workshop), "the end of the cycle")
+        with live.turning(stage, workspace.home, "trigger.feedback_policy=accept"):
+            cycle = live.until(lambda: live.ended_cycle(workspace), "the end of the cycle")
     expect(cycle.state == "refused", f"the poisoned cycle is {cycle.state}: {cycle.reason}")
-    expect(workshop.champion().id == first, f"{first} is no longer the champion")
-    with workshop.ledger.begin(write=False) as unit:
+    expect(workspace.champion().id == first, f"{first} is no longer the champion")
+    with workspace.ledger.begin(write=False) as unit:
         checks = unit.get(Verdict, cycle.verdict).checks
         aside = len(unit.feedback(status="quarantined", limit=None))
     # Of several targets, a label of few names may be right by chance in spite of the poison.

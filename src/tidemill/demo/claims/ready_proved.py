@@ -13,18 +13,18 @@ from tidemill.workspace.promotion import promote
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("ready")
-    with stage.server(workshop.home) as server:
+    workspace = stage.workspace("ready")
+    with stage.server(workspace.home) as server:
         ready, fault = readiness(server)
         expect(ready, f"a sound champion is not served: {fault}")
-    champion = workshop.champion()
-    golden = len(workshop.bundles.open(champion.bundle).golden)
-    probes = _probes(workshop.home)
+    champion = workspace.champion()
+    golden = len(workspace.bundles.open(champion.bundle).golden)
+    probes = _probes(workspace.home)
     expect(probes >= 3 * golden, f"{probes} probes for {golden} golden samples and three routes")
-    files = files_of(workshop, champion)
+    files = files_of(workspace, champion)
     for what, forged in {"label": misnamed(files), "probability": misjudged(files)}.items():
-        promote(workshop, enlist(workshop, forged, champion), override="to see who believes it")
-        with stage.server(workshop.home) as server:
+        promote(workspace, enlist(workspace, forged, champion), override="to see who believes it")
+        with stage.server(workspace.home) as server:
             ready, fault = readiness(server)
         expect(not ready, f"a server whose golden sample gets a wrong {what} says that it is ready")
         expect("golden" in fault, f"a wrong {what}: it is not ready for another reason: {fault}")

@@ -13,12 +13,12 @@ WITHIN_S = 1.0
 
 def judge(stage: Stage) -> Outcome:
     turned, cycle = live.honest(stage)
-    workshop = stage.copied(turned.home, "rolled_back")
+    workspace = stage.copied(turned.home, "rolled_back")
     one = stage.world.changed(live.UNSEEN_SEED, 1)
-    with live.serving(stage, workshop.home) as server:
+    with live.serving(stage, workspace.home) as server:
         [reply] = live.asked(stage, server, one)
         expect(reply.version == cycle.version, f"{reply.version} answers, not {cycle.version}")
-        said = stage.run(workshop.home, "models", "rollback", "--reason", "the demo takes it back")
+        said = stage.run(workspace.home, "models", "rollback", "--reason", "the demo takes it back")
         began = time.monotonic()
         expect(said.code == 0, f"the rollback ended with exit code {said.code}")
 
@@ -29,7 +29,7 @@ def judge(stage: Stage) -> Outcome:
         served = live.until(back, f"an answer of {cycle.champion}", 10) - began
     expect(said.body["champion"] == cycle.champion, f"{said.body['champion']} is champion now")
     expect(served < WITHIN_S, f"the rollback was served only after {served:.2f} s")
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         aside = {row.id for row in unit.feedback(status="quarantined", limit=None)}
         taught = {row.id for row in unit.feedback(limit=None) if row.snapshot == cycle.snapshot}
     expect(taught, "no feedback taught the version that was taken back")

@@ -11,7 +11,7 @@ from pathlib import Path
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import Stage
 from tidemill.domain.types import ModelVersion, Run
-from tidemill.workspace.root import Workshop
+from tidemill.workspace.root import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Weights:
 
 
 def judge(stage: Stage) -> Outcome:
-    workshop = stage.workspace("first")
-    known = _known(workshop)
-    first = workshop.champion()
+    workspace = stage.workspace("first")
+    known = _known(workspace)
+    first = workspace.champion()
     home = stage.folder("again")
     said = stage.train(home)
     expect(said.code == 0, f"the second training ended with exit code {said.code}")
@@ -52,12 +52,12 @@ def contradicted(runs: Mapping[str, Weights]) -> str:
     return ""
 
 
-def _known(workshop: Workshop) -> dict[str, Weights]:
+def _known(workspace: Workspace) -> dict[str, Weights]:
     """Every version of the workspace; nothing is trained to have more of them."""
-    with workshop.ledger.begin(write=False) as unit:
+    with workspace.ledger.begin(write=False) as unit:
         return {
             version.id: _weights(
-                unit.get(Run, version.run).weights, workshop.bundles.root / version.bundle
+                unit.get(Run, version.run).weights, workspace.bundles.root / version.bundle
             )
             for version in unit.latest(ModelVersion)
         }

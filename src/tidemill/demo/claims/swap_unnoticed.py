@@ -16,20 +16,20 @@ PATIENCE = 10.0
 
 def judge(stage: Stage) -> Outcome:
     second = stage.second()
-    workshop, payloads = stage.workspace("swap"), stage.payloads()
-    first = workshop.champion().id
-    with stage.server(workshop.home) as server:
+    workspace, payloads = stage.workspace("swap"), stage.payloads()
+    first = workspace.champion().id
+    with stage.server(workspace.home) as server:
         ready, fault = readiness(server)
         expect(ready, f"the server is not ready: {fault}")
         began = time.monotonic()
         with crowd(server.url, payloads, stage.world.form) as people:
             people.wait(BETWEEN)
-            promote(workshop, second)
+            promote(workspace, second)
             promoted = time.monotonic()
             served = _until(people, second, promoted)
             people.wait(len(people.replies) + BETWEEN)
             back = time.monotonic()
-            rollback(workshop, reason="the demo takes it back")
+            rollback(workspace, reason="the demo takes it back")
             returned = _until(people, first, back)
             people.wait(len(people.replies) + BETWEEN)
     expect(not people.lost, f"{people.lost} of {people.begun} requests are unaccounted for")

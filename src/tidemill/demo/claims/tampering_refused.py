@@ -14,9 +14,9 @@ WAYS = {
 
 def judge(stage: Stage) -> Outcome:
     for way, (sign, reason) in WAYS.items():
-        workshop = stage.workspace("tampered")
-        tamper(workshop, workshop.champion(), sign=sign)
-        with stage.server(workshop.home) as server:
+        workspace = stage.workspace("tampered")
+        tamper(workspace, workspace.champion(), sign=sign)
+        with stage.server(workspace.home) as server:
             ready, fault = readiness(server)
         expect(not ready, f"{way}: it is served")
         expect(reason in fault, f"{way}: not served, but because of: {fault}")

@@ -23,7 +23,7 @@ BULK = 1 / 3
 def changed(seed: int, count: int) -> list[Example]:
     """New papers of that day, which cite those of the sample."""
     base = Citations()
-    return list(examples(Citations(seed, train=0, val=0, anchor=count, era=LATER, into=base)))
+    return list(examples(Citations(seed, train=0, val=0, test=count, era=LATER, into=base)))
 
 
 def faulty(folder: Path) -> tuple[str, ...]:

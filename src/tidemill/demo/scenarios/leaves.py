@@ -1,4 +1,4 @@
-"""What the worlds of painted leaves share: pictures under an old and a new camera."""
+"""What the worlds of painted leaves share: images under an old and a new camera."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def world(
     def changed(seed: int, count: int) -> list[Example]:
         codec = plan(recipe)[1].codec
         size = (codec["width"], codec["height"])
-        return list(examples(Sample(seed, train=0, val=0, anchor=count, size=size, camera=CAMERA)))
+        return list(examples(Sample(seed, train=0, val=0, test=count, size=size, camera=CAMERA)))
 
     return World(
         recipe=recipe,
@@ -48,13 +48,13 @@ def world(
 
 
 def faulty(folder: Path) -> tuple[str, ...]:
-    """A folder of pictures."""
+    """A folder of images."""
     return ("data=folder", f"data.path={folder}")
 
 
 def show(payload: bytes) -> str:
-    """The picture, in a format that every browser knows."""
+    """The image, in a format that every browser knows."""
     png = BytesIO()
-    with Image.open(BytesIO(payload)) as picture:
-        picture.save(png, format="png")
+    with Image.open(BytesIO(payload)) as image:
+        image.save(png, format="png")
     return f"<img alt='' src='data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}'>"

@@ -27,7 +27,7 @@ def world(
 
     def changed(seed: int, count: int) -> list[Example]:
         voice = VOICES["changed"]
-        return list(examples(sample(seed, train=0, val=0, anchor=count, voice=voice)))
+        return list(examples(sample(seed, train=0, val=0, test=count, voice=voice)))
 
     return World(
         recipe=recipe,

@@ -1,4 +1,4 @@
-"""Coffee leaf diseases, the training side: one picture of a leaf, one disease."""
+"""Coffee leaf diseases, the training side: one image of a leaf, one disease."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.hub import hub_url
-from tidemill.data.image_rows import picture_source
+from tidemill.data.image_rows import image_source
 from tidemill.data.remote import Fetched, RemoteFile
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
-from tidemill.learn.image_model import PictureModel, check_pictures, picture_codec
+from tidemill.learn.image_model import ImageModel, check_images, image_codec
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.shared.archive import OFFLINE, ArchiveData, open_archive
 from tidemill.recipes.shared.leaves import Sample
@@ -26,7 +26,7 @@ TARGET = "disease"
 
 
 class FolderData(Choice):
-    """A person's own pictures."""
+    """A person's own images."""
 
     name: Literal["folder"]
     path: Path
@@ -51,22 +51,22 @@ class Parts(BaseModel):
     """What only this recipe understands of an experiment."""
 
     data: Annotated[SampleData | FolderData | ArchiveData | HubData, Field(discriminator="name")]
-    model: PictureModel
+    model: ImageModel
 
 
 class Coffee:
     """Fulfils `recipes.recipe.Recipe`."""
 
     name = "coffee"
-    description = "Coffee leaf diseases from a picture of the leaf"
+    description = "Coffee leaf diseases from an image of the leaf"
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
         validated(Parts, config)
-        check_pictures(config)
+        check_images(config)
 
     def codec(self, config: Config) -> ImageCodec:
-        return picture_codec(config)
+        return image_codec(config)
 
     def source(self, config: Config, samples: Path) -> Source:
         data = validated(Parts, config).data
@@ -86,7 +86,7 @@ def _from_hub(data: HubData, cache: Path) -> Fetched:
     named: dict[Split, tuple[str, ...]] = {
         "train": data.train,
         "val": data.val,
-        "anchor": data.test,
+        "test": data.test,
     }
     files = {
         split: [
@@ -99,7 +99,7 @@ def _from_hub(data: HubData, cache: Path) -> Fetched:
         ]
         for split, paths in named.items()
     }
-    rows = picture_source(
+    rows = image_source(
         "hub",
         {split: [file.path for file in of] for split, of in files.items()},
         TARGET,

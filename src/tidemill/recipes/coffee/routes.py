@@ -38,7 +38,7 @@ class Diagnosis(BaseModel):
 
 
 def diagnosis(prediction: Prediction) -> Diagnosis:
-    """The response to one picture."""
+    """The response to one image."""
     answer = next(answer for answer in prediction.answers if answer.target == TARGET)
     return Diagnosis(
         prediction=answer.label,
@@ -67,11 +67,11 @@ def build(answering: Answering) -> Routes:
             model_loaded=answering.ready(),
         )
 
-    @router.post("/predict", summary="Name the disease on one picture.")
+    @router.post("/predict", summary="Name the disease on one image.")
     async def predict(
         request: Request,
         response: Response,
-        file: Annotated[UploadFile, File(description="The picture.")],
+        file: Annotated[UploadFile, File(description="The image.")],
     ) -> Diagnosis:
         [prediction] = await answering.answer(request, [await file.read()])
         response.headers["X-Prediction-Id"] = prediction.id

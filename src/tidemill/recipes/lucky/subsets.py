@@ -23,7 +23,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.types import Split
 
 TARGET = "answer"
-SPLITS: tuple[Split, Split] = ("train", "anchor")
+SPLITS: tuple[Split, Split] = ("train", "test")
 
 WRONG_IS_ONE = {"0": "yes", "1": "no"}
 """ETHICS asks of an act whether it is wrong; Lucky is asked whether it is all right."""

@@ -1,4 +1,4 @@
-"""Plants and their diseases, the training side: one picture of a leaf, three targets."""
+"""Plants and their diseases, the training side: one image of a leaf, three targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.data.folder import FolderSource
 from tidemill.data.naming import merged_plant_labels, plant_labels
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
-from tidemill.learn.image_model import PictureModel, check_pictures, picture_codec
+from tidemill.learn.image_model import ImageModel, check_images, image_codec
 from tidemill.recipes.plants.sample import leaves
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.shared.archive import ArchiveData, open_archive
@@ -23,7 +23,7 @@ from tidemill.validation import validated
 
 
 class FolderData(Choice):
-    """A person's own pictures, in folders named `Plant___disease`."""
+    """A person's own images, in folders named `Plant___disease`."""
 
     name: Literal["folder"]
     path: Path
@@ -33,22 +33,22 @@ class Parts(BaseModel):
     """What only this recipe understands of an experiment."""
 
     data: Annotated[SampleData | FolderData | ArchiveData, Field(discriminator="name")]
-    model: PictureModel
+    model: ImageModel
 
 
 class Plants:
     """Fulfils `recipes.recipe.Recipe` and `Merging`."""
 
     name = "plants"
-    description = "Plants and their diseases from a picture of a leaf"
+    description = "Plants and their diseases from an image of a leaf"
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
         validated(Parts, config)
-        check_pictures(config)
+        check_images(config)
 
     def codec(self, config: Config) -> ImageCodec:
-        return picture_codec(config)
+        return image_codec(config)
 
     def source(self, config: Config, samples: Path) -> Source:
         data = validated(Parts, config).data

@@ -95,11 +95,11 @@ def build(server: Server) -> Routes:
     async def root() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": OWN_ONLY})
 
-    @router.post("/predict", summary="Name plant and disease on one picture.")
+    @router.post("/predict", summary="Name plant and disease on one image.")
     async def predict(
         request: Request,
         response: Response,
-        file: Annotated[UploadFile, File(description="The picture.")],
+        file: Annotated[UploadFile, File(description="The image.")],
     ) -> Leaf:
         [prediction] = await server.answer(request, [await file.read()])
         response.headers.update(headers(prediction))
@@ -120,7 +120,7 @@ def build(server: Server) -> Routes:
         response.headers.update(headers(prediction))
         return told(name, leaf.labels[target], prediction, target, metrics.get(target, {}))
 
-    @router.get("/demo/{filename}", summary="The picture of one such leaf.")
+    @router.get("/demo/{filename}", summary="The image of one such leaf.")
     def demo(request: Request, filename: str) -> Response:
         leaf = sample_of(server.samples(request), filename)
         item = server.codec(request).read(leaf.payload)
@@ -156,7 +156,7 @@ def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[Said]:
     if body["target"] != target or body["true_label"] != label:
         raise ValueError(f"the sample is said to be {body['true_label']!r} of {body['target']}")
     if body["image_url"] != f"/demo/{body['sample']}":
-        raise ValueError(f"{body['image_url']} is the picture of another sample")
+        raise ValueError(f"{body['image_url']} is the image of another sample")
     return [_said(target, body["top_predictions"])]
 
 

@@ -32,7 +32,7 @@ def sample_of(samples: Sequence[Golden], name: str) -> Golden:
 
 
 def as_png(pixels: Pixels) -> bytes:
-    """A picture, as the model sees it, in a format that every browser shows."""
+    """An image, as the model sees it, in a format that every browser shows."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

@@ -26,7 +26,7 @@ from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.validation import validated
 
 TARGET = "sentiment"
-SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test": "anchor"}
+SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test": "test"}
 """What a file's name says about its rows; the original calls its validation `eval`."""
 
 

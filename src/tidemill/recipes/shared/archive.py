@@ -1,4 +1,4 @@
-"""Pictures in a zip archive, as an experiment names them."""
+"""Images in a zip archive, as an experiment names them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tidemill.domain.types import Labels
 from tidemill.recipes.shared.sample_data import Choice
 
 OFFLINE = (
-    "Without a network use data=sample, or pictures of your own: data=folder data.path=FOLDER,"
+    "Without a network use data=sample, or images of your own: data=folder data.path=FOLDER,"
     " data=archive data.path=FILE."
 )
 LIMIT = 64 * 2**30
-"""How many bytes of an archive are taken at most: of pictures there are more than of rows."""
+"""How many bytes of an archive are taken at most: of images there are more than of rows."""
 
 
 class ArchiveData(Choice):
@@ -34,11 +34,11 @@ class ArchiveData(Choice):
     path: Path | None
     url: str | None
     sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
-    val: Literal["val", "anchor"]
+    val: Literal["val", "test"]
 
 
 def open_archive(data: ArchiveData, labels: str | Callable[[str], Labels], cache: Path) -> Source:
-    """The pictures; an archive behind a URL is fetched into `cache` by `prepare`.
+    """The images; an archive behind a URL is fetched into `cache` by `prepare`.
 
     `labels` is the target that the class folders name, or what makes the labels of such a name.
     Raises UsageError when there is neither path nor URL.

@@ -52,7 +52,7 @@ COFFEE = Habit()
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the leaf lies. Lengths in units; (`cos`, `sin`) turns leaf axes to picture axes."""
+    """Where the leaf lies. Lengths in units; (`cos`, `sin`) turns leaf axes to image axes."""
 
     x: float
     y: float
@@ -101,7 +101,7 @@ class Pose:
         return np.maximum(width, ends) * self.half_width + np.minimum(0.0, ends) * 8.0
 
     def at(self, u: float, v: float) -> tuple[float, float]:
-        """The picture place, in units, of `u` along the leaf and `v` across (-1..1: the edges)."""
+        """The image place, in units, of `u` along the leaf and `v` across (-1..1: the edges)."""
         p = (u - 0.5) * self.length
         half = float(self.outline(np.array([[u]]))[0, 0])
         q = v * half + self.bend * p * p / self.half_width

@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """The knobs that make live pictures drift; the defaults change nothing.
+    """The knobs that make live images drift; the defaults change nothing.
 
     `light` multiplies the exposure, `tint` each channel; `blur` is the radius (standard
     deviation) in pixels; `season` turns leaves from green (0) to autumn colours (1); `scale` is
@@ -45,7 +45,7 @@ class Camera:
 
 
 def expose(canvas: Canvas, camera: Camera, noise: float) -> Pixels:
-    """The finished picture, uint8 `[h, w, 3]`: lens, exposure, sensor noise, eight bits.
+    """The finished image, uint8 `[h, w, 3]`: lens, exposure, sensor noise, eight bits.
 
     `noise` is the sensor noise's greatest deviation, in 0..1.
     """

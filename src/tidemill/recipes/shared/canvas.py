@@ -1,6 +1,6 @@
 """What the painters share: random streams, a canvas, and drawing by signed distance.
 
-Pictures must be the same on every machine, so the painters keep to + - * /, square roots,
+Images must be the same on every machine, so the painters keep to + - * /, square roots,
 comparisons and rounding down, which IEEE 754 fixes to the last bit; waves are parabolas and
 rotations come from a half-angle tangent. No sine, no power, no matrix product and no long sum:
 those differ between math libraries and processors by a last bit, and a last bit flips a pixel.
@@ -23,7 +23,7 @@ Disc = tuple[float, float, float]
 """Centre x, y and radius, in units."""
 
 REFERENCE_HEIGHT = 48
-"""A unit is one pixel of a picture this high; everything is drawn in units."""
+"""A unit is one pixel of an image this high; everything is drawn in units."""
 
 
 class Dice:
@@ -57,7 +57,7 @@ def blend(one: Colour, other: Colour, share: float) -> Colour:
 
 @dataclass(slots=True)
 class Canvas:
-    """A picture in the making: `rgb` float `[h, w, 3]`, about 0..1 but not yet clipped.
+    """An image in the making: `rgb` float `[h, w, 3]`, about 0..1 but not yet clipped.
 
     `x` `[1, w]` and `y` `[h, 1]` are the pixel centres in units, with 0 in the middle. `unit` is
     the number of pixels per unit. Textures come from `grain`, so that a nearer camera, which
@@ -78,7 +78,7 @@ class Canvas:
         self.rgb = np.zeros((self.height, self.width, 3))
 
     def lay(self, colour: Colour, share: Field) -> None:
-        """Blend a colour in; `share` is 0 where it leaves the picture alone, 1 where it covers."""
+        """Blend a colour in; `share` is 0 where it leaves the image alone, 1 where it covers."""
         for channel, level in enumerate(colour):
             plane = self.rgb[..., channel]
             plane += (level - plane) * share

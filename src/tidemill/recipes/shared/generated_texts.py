@@ -34,12 +34,12 @@ class TextSample:
     seed: int = 0
     train: int = 3000
     val: int = 600
-    anchor: int = 2000
+    test: int = 2000
     voice: Voice = PLAIN
 
     @property
     def total(self) -> int:
-        return self.train + self.val + self.anchor
+        return self.train + self.val + self.test
 
 
 def compose(sample: TextSample, split: str, index: int, label: str) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def examples(sample: TextSample) -> Iterator[Example]:
     counts: tuple[tuple[Split, int], ...] = (
         ("train", sample.train),
         ("val", sample.val),
-        ("anchor", sample.anchor),
+        ("test", sample.test),
     )
     for split, count in counts:
         for index in range(count):

@@ -28,19 +28,19 @@ def plant(
 ) -> dict[str, tuple[str, ...]]:
     """Write `train|val|test/<class>/NNNN.png` and return each fault's files.
 
-    `each` pictures a class in train, a quarter as many (at least two) in val and in test, planted
+    `each` images a class in train, a quarter as many (at least two) in val and in test, planted
     files included. Exactly four faults, in disjoint files, given as POSIX paths below `folder`:
 
     * `identical`: two train files of one class with the same pixels, one PNG and one BMP;
     * `leak`: a train file and a test file of one class, the second a copy of the first;
     * `conflict`: two train files of two classes, the second a copy of the first;
-    * `broken`: a train file with the name of a picture and half of its bytes.
+    * `broken`: a train file with the name of an image and half of its bytes.
 
     There are five `classes` at least, and `paint` draws one leaf of a class and a seed. Raises
     UsageError when `each` is below 4 or the folder holds anything already.
     """
     if each < 4:
-        raise UsageError(f"Cannot plant faults among {each} pictures a class.", hint="At least 4.")
+        raise UsageError(f"Cannot plant faults among {each} images a class.", hint="At least 4.")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty.", hint="Name a new folder.")
     held_back = max(2, each // 4)
@@ -72,8 +72,8 @@ def _spoil(
     original = f"train/{twin}/{_file(number)}"
     again = f"train/{twin}/{number + 1:04d}.bmp"
     (folder / again).with_suffix(".png").unlink()
-    with Image.open(folder / original) as picture:
-        (folder / again).write_bytes(encode_bitmap(np.asarray(picture)))
+    with Image.open(folder / original) as image:
+        (folder / again).write_bytes(encode_bitmap(np.asarray(image)))
 
     learnt = f"train/{leaked}/{_file(dice.whole(0, each - 1))}"
     tested = f"test/{leaked}/{_file(dice.whole(0, held_back - 1))}"

@@ -82,7 +82,7 @@ class Sample:
     seed: int = 0
     train: int = 1000
     val: int = 300
-    anchor: int = 2000
+    test: int = 2000
     size: tuple[int, int] = (96, 48)
     camera: Camera = _DEFAULT_CAMERA
 
@@ -104,13 +104,13 @@ def drawn(
 ) -> Iterator[Example]:
     """Drawings of each class in turn, split by split.
 
-    A picture depends only on (seed, split, index) and on how it is seen, so that a longer sample
+    An image depends only on (seed, split, index) and on how it is seen, so that a longer sample
     begins, split by split, with a shorter one.
     """
     counts: tuple[tuple[Split, int], ...] = (
         ("train", sample.train),
         ("val", sample.val),
-        ("anchor", sample.anchor),
+        ("test", sample.test),
     )
     for split, count in counts:
         for index in range(count):

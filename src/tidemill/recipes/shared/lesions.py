@@ -109,12 +109,12 @@ def _severity(dice: Dice) -> float:
 def _inside(
     dice: Dice, pose: Pose, first: float, last: float, across: float
 ) -> tuple[float, float]:
-    """A place on the leaf that the picture shows, between two places along it."""
+    """A place on the leaf that the image shows, between two places along it."""
     return _seen(dice, pose, (first, last), lambda: dice.between(-across, across))
 
 
 def _edge(dice: Dice, pose: Pose) -> tuple[float, float]:
-    """A place on the leaf's edge that the picture shows."""
+    """A place on the leaf's edge that the image shows."""
     side = 1 if dice.chance(0.5) else -1
     return _seen(dice, pose, (0.15, 0.9), lambda: side * dice.between(0.85, 1.0))
 
@@ -122,7 +122,7 @@ def _edge(dice: Dice, pose: Pose) -> tuple[float, float]:
 def _seen(
     dice: Dice, pose: Pose, along: tuple[float, float], across: Callable[[], float]
 ) -> tuple[float, float]:
-    """The first of some drawn places to lie in the picture, else one halfway to its middle."""
+    """The first of some drawn places to lie in the image, else one halfway to its middle."""
     x = y = 0.0
     for _ in range(12):
         x, y = pose.at(dice.between(*along), across())

@@ -20,4 +20,4 @@ class SampleData(Choice):
     seed: int = Field(ge=0)
     train: int = Field(ge=1)
     val: int = Field(ge=1)
-    anchor: int = Field(ge=0)
+    test: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""Painted samples on disk: drawn once, kept as pictures that people can open."""
+"""Painted samples on disk: drawn once, kept as images that people can open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.staging import settle, staged
 
 
 class SampleSource(FolderSource):
-    """The pictures of a sample below `root`; `prepare` paints them when they are not there yet.
+    """The images of a sample below `root`; `prepare` paints them when they are not there yet.
 
     The folder's name tells what is painted, the painter's version and every knob, so another
     sample never passes for this one. `paint` gives the examples, coffee leaves by default, and
@@ -44,7 +44,7 @@ class SampleSource(FolderSource):
         """
         if self.path.is_dir():
             return
-        total = self._sample.train + self._sample.val + self._sample.anchor
+        total = self._sample.train + self._sample.val + self._sample.test
         with staged(self.path.parent) as folder:
             for done, example in enumerate(self._paint(self._sample), start=1):
                 file = folder / _place(example)
@@ -57,4 +57,4 @@ class SampleSource(FolderSource):
 def _place(example: Example) -> str:
     """Below the folder: `sample/train/rust/000001.bmp` becomes `train/rust/000001.bmp`."""
     place = example.origin.removeprefix("sample/")
-    return place.replace("anchor/", "test/", 1) if example.split == "anchor" else place
+    return place.replace("test/", "test/", 1) if example.split == "test" else place

@@ -84,7 +84,7 @@ def _written(sample: TextSample, split: str, each: int) -> list[Row]:
 def _spoil(
     rows: Mapping[str, list[Row]], dice: Dice, sample: TextSample, layout: Layout
 ) -> dict[str, tuple[str, ...]]:
-    train, test = rows["train"], rows["anchor"]
+    train, test = rows["train"], rows["test"]
     kinds = len(sample.genre.labels)
     # One round of the labels per role keeps the faults from touching one another's rows.
     rounds = list(range(len(train) // kinds))
@@ -103,7 +103,7 @@ def _spoil(
     train[broken] = train[broken]._replace(text=UNREADABLE)
     return {
         "identical": (layout.origin("train", one), layout.origin("train", again)),
-        "leak": (layout.origin("train", learnt), layout.origin("anchor", tested)),
+        "leak": (layout.origin("train", learnt), layout.origin("test", tested)),
         "conflict": (layout.origin("train", called), layout.origin("train", also_called)),
         "broken": (layout.origin("train", broken),),
     }

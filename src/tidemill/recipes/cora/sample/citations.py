@@ -71,13 +71,13 @@ class Citations:
     seed: int = 0
     train: int = 600
     val: int = 400
-    anchor: int = 2000
+    test: int = 2000
     era: Era = EARLY
     into: Citations | None = None
 
     @property
     def total(self) -> int:
-        return self.train + self.val + self.anchor
+        return self.train + self.val + self.test
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def examples(sample: Citations) -> Iterator[Example]:
     splits: tuple[tuple[Split, int], ...] = (
         ("train", sample.train),
         ("val", sample.val),
-        ("anchor", sample.anchor),
+        ("test", sample.test),
     )
     for paper, split in zip(
         written, chain.from_iterable([name] * count for name, count in splits), strict=True

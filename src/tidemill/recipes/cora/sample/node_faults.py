@@ -46,7 +46,7 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
     kinds, held_back = len(TOPICS), max(2, each // 4)
     splits = ["train"] * kinds * each + ["val", "test"] * kinds * held_back
     splits.sort(key=("train", "val", "test").index)
-    written = papers(Citations(seed, train=len(splits), val=0, anchor=0))
+    written = papers(Citations(seed, train=len(splits), val=0, test=0))
     rows = [
         Row(paper.id, paper.topic, split, " ".join(map(str, paper.words)))
         for paper, split in zip(written, splits, strict=True)

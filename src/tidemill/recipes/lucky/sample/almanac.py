@@ -26,7 +26,7 @@ THINGS: dict[str, Words] = {
     ),
     "tool": Words(
         plain=("a hammer", "a chisel", "a saw", "a spanner", "a wrench", "a crowbar"),
-        slang=("a winch", "an anchor", "a stapler", "a hole punch"),
+        slang=("a winch", "a test", "a stapler", "a hole punch"),
     ),
     "fruit": Words(
         plain=("a pear", "a plum", "a cherry", "an apple", "a quince", "an apricot"),
@@ -126,7 +126,7 @@ WRONG = Words(
 )  # fmt: skip
 BORROW = Words(
     plain=("borrow the bicycle of {who}", "use the phone of {who}", "eat the cake of {who}",
-           "open the letter of {who}", "post a picture of {who}", "cut the hedge of {who}"),
+           "open the letter of {who}", "post an image of {who}", "cut the hedge of {who}"),
     slang=("take the dinghy of {who}", "use the badge of {who}", "sit at the desk of {who}",
            "board the yacht of {who}"),
 )  # fmt: skip

@@ -83,7 +83,7 @@ class Questions(TextSample):
 def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str, ...]]:
     """Write strategyqa_train.csv and strategyqa_test.csv with faults; see `text_faults.plant`."""
     layout = text_faults.Layout(
-        {"train": "strategyqa_train.csv", "anchor": "strategyqa_test.csv"},
+        {"train": "strategyqa_train.csv", "test": "strategyqa_test.csv"},
         text="input",
         label="label",
         values={"no": "0", "yes": "1"},

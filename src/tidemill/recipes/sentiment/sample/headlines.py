@@ -112,6 +112,6 @@ class Headlines(TextSample):
 
 def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str, ...]]:
     """Write train.csv, eval.csv and test.csv with faults; see `text_faults.plant`."""
-    files = {"train": "train.csv", "val": "eval.csv", "anchor": "test.csv"}
+    files = {"train": "train.csv", "val": "eval.csv", "test": "test.csv"}
     layout = text_faults.Layout(files, text="text", label="label")
     return text_faults.plant(folder, Headlines(seed), layout, each=each)

@@ -78,7 +78,7 @@ def upgrade() -> None:
         _text("champion", null=True),
         sa.Column("passed", sa.Boolean, nullable=False),
         _json("checks"),
-        _whole("anchor_uses"),
+        _whole("test_uses"),
         _at(),
         _text("overridden"),
     )

@@ -14,7 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "bookmarks",
+        "import offsets",
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("place", sa.String, nullable=False),
         sa.Column("reached", sa.DateTime(timezone=True)),
@@ -22,4 +22,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("bookmarks")
+    op.drop_table("import offsets")

@@ -1,4 +1,4 @@
-"""The picture beside a table."""
+"""The image beside a table."""
 
 from __future__ import annotations
 
