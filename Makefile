@@ -66,7 +66,8 @@ clean: ## Remove the workspace and what tools left behind; the environment stays
 	rm -rf .tidemill .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/.made:
-	@command -v $(PYTHON) >/dev/null || { echo "Tidemill needs Python 3.11; say where: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Tidemill needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -23,6 +23,7 @@ from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
 
 SPACE_MB = 500
+OLDEST_PYTHON = (3, 11)
 SERVING = (
     "fastapi",
     "httptools",
@@ -106,11 +107,17 @@ def _look(name: str, look: Callable[[Settings], Iterator[str]], settings: Settin
         return Finding(name, False, f"{error.name or 'A part'} cannot be imported: {error}")
 
 
+def supported(version: tuple[int, ...]) -> str:
+    """The version in dots; refuses one that is older than the oldest supported Python."""
+    dotted = ".".join(str(part) for part in version)
+    if version < OLDEST_PYTHON:
+        oldest = ".".join(str(part) for part in OLDEST_PYTHON)
+        raise Unavailable(f"Python {dotted} is running.", hint=f"Tidemill needs {oldest} or newer.")
+    return dotted
+
+
 def _python(_: Settings) -> Iterator[str]:
-    found = ".".join(str(part) for part in sys.version_info[:3])
-    if sys.version_info[:2] != (3, 11):
-        raise Unavailable(f"Python {found} is running.", hint="Tidemill is tested on 3.11.")
-    yield f"{found}, {os.cpu_count()} processors"
+    yield f"{supported(sys.version_info[:3])}, {os.cpu_count()} processors"
 
 
 def _installed(names: tuple[str, ...], extra: str) -> Callable[[Settings], Iterator[str]]:
