@@ -1,52 +1,79 @@
 """Pin the installed dependencies of each extra into `requirements/<extra>.txt`.
 
 Run by `make lock` in an environment where everything is installed. The pins carry no local version,
-no hash and no path, so pip can install them on any machine.
+no hash and no path, so pip can install them on any machine. A version outside the bounds of
+`requirements/constraints.txt` is refused, and nothing is written then.
 """
 
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+FOLDER = Path(__file__).parent
+CONSTRAINTS = FOLDER / "constraints.txt"
+EXTRAS = ("serve", "train", "minilm", "dev")
 HEAD = "# Written by `make lock`; what each is for stands in docs/dependencies.md.\n"
 MARKERS = {"uvloop": '; sys_platform != "win32"'}
-NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def needed(name: str, extras: frozenset[str], found: dict[str, str]) -> None:
-    """Add a distribution and all it needs here to `found`: name to pinned version."""
-    package = distribution(name)
-    for requirement in package.requires or []:
-        text, _, marker = requirement.partition(";")
-        if not wanted(marker, extras):
+def add_dependencies(name: str, extras: frozenset[str], versions: dict[str, str]) -> None:
+    """Add the versions of all that a distribution needs here to `versions`, by name."""
+    for text in distribution(name).requires or []:
+        requirement = Requirement(text)
+        if not applies(requirement.marker, extras):
             continue
-        (child, *_) = NAME.findall(text)
-        asked = frozenset(re.findall(r"\[([^\]]+)\]", text)[0].split(",") if "[" in text else ())
-        key = re.sub(r"[-_.]+", "-", child).lower()
+        key = canonicalize_name(requirement.name)
         if key == "tidemill":
-            needed("tidemill", asked, found)
-        elif key not in found:
-            found[key] = distribution(child).version.partition("+")[0]
-            needed(child, asked, found)
+            add_dependencies(key, frozenset(requirement.extras), versions)
+        elif key not in versions:
+            versions[key] = distribution(key).version.partition("+")[0]
+            add_dependencies(key, frozenset(requirement.extras), versions)
 
 
-def wanted(marker: str, extras: frozenset[str]) -> bool:
+def applies(marker: Marker | None, extras: frozenset[str]) -> bool:
     """Does the marker hold on this machine, for one of these extras or none?"""
-    if not marker.strip():
-        return True
-    return any(Marker(marker.strip()).evaluate({"extra": extra}) for extra in {"", *extras})
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras})
+
+
+def read_constraints(text: str) -> list[Requirement]:
+    """The bounds of a constraints file, its comments left out."""
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def violations(versions: Mapping[str, str], constraints: list[Requirement]) -> list[str]:
+    """A sentence for each version that lies outside its bound."""
+    return [
+        f"{bound.name} {versions[name]} is installed, and constraints.txt wants {bound.specifier}."
+        for bound in constraints
+        if (name := canonicalize_name(bound.name)) in versions
+        and not bound.specifier.contains(versions[name], prereleases=True)
+    ]
 
 
 def main() -> None:
-    for extra in ("serve", "train", "minilm", "dev"):
-        found: dict[str, str] = {}
-        needed("tidemill", frozenset({extra}), found)
-        pins = [f"{name}=={found[name]}{MARKERS.get(name, '')}\n" for name in sorted(found)]
-        (Path(__file__).parent / f"{extra}.txt").write_text(HEAD + "".join(pins))
+    locks: dict[str, dict[str, str]] = {}
+    for extra in EXTRAS:
+        locks[extra] = {}
+        add_dependencies("tidemill", frozenset({extra}), locks[extra])
+    constraints = read_constraints(CONSTRAINTS.read_text(encoding="utf-8"))
+    if refused := sorted(
+        {line for lock in locks.values() for line in violations(lock, constraints)}
+    ):
+        hint = "Install versions within the bounds: pip install -r requirements/constraints.txt"
+        sys.exit("\n".join([*refused, hint]))
+    for extra, lock in locks.items():
+        pins = [f"{name}=={lock[name]}{MARKERS.get(name, '')}\n" for name in sorted(lock)]
+        (FOLDER / f"{extra}.txt").write_text(HEAD + "".join(pins), encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()
