@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo stories up test check integration chaos docs bench bench-train bench-drift bench-real lock clean
+.PHONY: help setup demo stories up test check integration chaos docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ bench-real: $(VENV)/.dev ## Measure on the data in TIDEMILL_REAL_DATA.
 
 lock: $(VENV)/.dev ## Pin what is installed now into requirements/*.txt.
 	$(BIN)/python requirements/lock.py
+
+wheels: $(VENV)/.dev ## Show that each pin has a wheel for Python 3.12 and 3.13; three minutes.
+	$(BIN)/python requirements/wheels.py
 
 clean: ## Remove the workspace and what tools left behind; the environment stays.
 	rm -rf .tidemill .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
