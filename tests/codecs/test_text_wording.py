@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 import pytest
 
+from tests.work import measure_work
 from tidemill.codecs import text_features
 from tidemill.codecs.text import TextCodec
 
@@ -51,15 +51,21 @@ def test_features_of_one_character() -> None:
     assert set(features.values()) == {0}
 
 
-def test_features_and_hash_cost_little() -> None:
-    # Of a text of 30 words: 2 and 40 microseconds, measured; the bounds are loose for a busy day.
-    for call, bound in ((text_features.features, 2e-4), (text_features.similarity_hash, 2e-3)):
-        seconds = []
-        for _ in range(50):
-            start = perf_counter()
-            call(SENTENCE)
-            seconds.append(perf_counter() - start)
-        assert min(seconds) < bound
+def test_features_cost_the_same_calls_at_any_length() -> None:
+    long = " ".join([SENTENCE] * 100)
+    small = measure_work(text_features.features, SENTENCE)
+    large = measure_work(text_features.features, long)
+    assert large.calls == small.calls <= 25
+    assert large.peak < 8 * len(long)
+
+
+def test_the_hash_costs_at_most_a_few_calls_a_word() -> None:
+    words = len(text_features.WORD.findall(SENTENCE))
+    once = measure_work(text_features.similarity_hash, SENTENCE)
+    assert once.calls <= 4 * words + 25
+    # A word that comes again is not hashed again.
+    again = measure_work(text_features.similarity_hash, " ".join([SENTENCE] * 11))
+    assert again.calls - once.calls <= 10 * (words + 2)
 
 
 def bits_between(left: int, right: int) -> int:
