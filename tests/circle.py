@@ -20,7 +20,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_jobs import MemoryJobs
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.drift import Kind
+from tidemill.domain.drift import RequestKind
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
@@ -88,7 +88,7 @@ class Circle:
             turned.append(self.tick())
         return turned
 
-    def serve(self, examples: Sequence[Example], kind: Kind = "live") -> list[Prediction]:
+    def serve(self, examples: Sequence[Example], kind: RequestKind = "live") -> list[Prediction]:
         """Answer these as the champion, and log the answers."""
         version = self.workspace.champion()
         predictor = self.workspace.predictor(version)

@@ -159,7 +159,7 @@ def test_nothing_that_is_still_being_written_is_read(tmp_path: Path) -> None:
 def test_a_log_of_before_there_were_profiles_is_read(tmp_path: Path) -> None:
     server, one = str(uuid7()), prediction(1)
     log = SqliteTraffic(tmp_path, server)
-    log.append([one, replace(prediction(2), kind="probe", payload=b"")])
+    log.append([one, replace(prediction(2), kind="golden", payload=b"")])
     log.close()
     with contextlib.closing(sqlite3.connect(tmp_path / f"{server}.sqlite")) as db:
         db.execute("ALTER TABLE predictions DROP COLUMN seen")
@@ -167,9 +167,9 @@ def test_a_log_of_before_there_were_profiles_is_read(tmp_path: Path) -> None:
     wanted = replace(one, server=server, example=payload_id(one.payload))
     assert files.find(one.id) == wanted
     assert wanted.seen == b""
-    first, probe = files.after(server, 0, limit=10)
+    first, golden = files.after(server, 0, limit=10)
     assert first == replace(wanted, payload=b"")
-    assert (probe.seen, probe.example) == (b"", "")
+    assert (golden.seen, golden.example) == (b"", "")
 
 
 def test_a_drain_of_large_payloads_holds_one_at_a_time(tmp_path: Path) -> None:

@@ -79,12 +79,12 @@ def test_every_server_has_a_mark_of_its_own(served: Ledger) -> None:
 def test_counts_add_up_in_their_bucket(served: Ledger) -> None:
     later = replace(PROFILE, bucket=NOW + HOUR, n=1, counts=(0, 0, 1))
     more = replace(PROFILE, n=2, counts=(1, 0, 1))
-    probe = replace(PROFILE, kind="probe", n=1, counts=(1, 0, 0))
+    golden = replace(PROFILE, kind="golden", n=1, counts=(1, 0, 0))
     with served.begin() as unit:
-        unit.drain("web", predictions(4, 9), [later, more, probe, more], since=3)
+        unit.drain("web", predictions(4, 9), [later, more, golden, more], since=3)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == [replace(PROFILE, n=7, counts=(3, 2, 2)), later]
-        assert unit.profiles("v1", kind="probe") == [probe]
+        assert unit.profiles("v1", kind="golden") == [golden]
         assert unit.profiles("v1", kind="shadow") == []
         assert unit.profiles("v2") == []
         assert unit.served("v1") == 8
@@ -99,17 +99,17 @@ def test_the_oldest_bucket_comes_first(served: Ledger) -> None:
 
 def test_profiles_are_asked_for_from_a_bucket_on(served: Ledger) -> None:
     late, early = (replace(PROFILE, bucket=NOW + n * HOUR) for n in (2, -2))
-    probe = replace(PROFILE, kind="probe")
+    golden = replace(PROFILE, kind="golden")
     with served.begin() as unit:
-        unit.drain("web", predictions(4, 4), [late, early, probe], since=3)
+        unit.drain("web", predictions(4, 4), [late, early, golden], since=3)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1", since=NOW - 2 * HOUR) == [early, PROFILE, late]
         assert unit.profiles("v1", since=NOW) == [PROFILE, late]
         assert unit.profiles("v1", since=NOW.astimezone(timezone(5 * HOUR))) == [PROFILE, late]
         assert unit.profiles("v1", since=NOW + timedelta(microseconds=1)) == [late]
         assert unit.profiles("v1", since=NOW + 3 * HOUR) == []
-        assert unit.profiles("v1", kind="probe", since=NOW) == [probe]
-        assert unit.profiles("v1", kind="probe", since=NOW + HOUR) == []
+        assert unit.profiles("v1", kind="golden", since=NOW) == [golden]
+        assert unit.profiles("v1", kind="golden", since=NOW + HOUR) == []
 
 
 def test_a_moment_is_one_bucket_however_it_is_written(served: Ledger) -> None:
@@ -173,14 +173,14 @@ def test_of_two_who_drain_the_same_one_wins(race: Race, ledger: Ledger) -> None:
 
 
 def test_a_drift_verdict_closes_what_it_judged(served: Ledger) -> None:
-    probe = replace(PROFILE, kind="probe")
+    golden = replace(PROFILE, kind="golden")
     other = replace(PROFILE, version="v2")
     with served.begin() as unit:
-        unit.drain("web", predictions(4, 9), [probe, other], since=3)
+        unit.drain("web", predictions(4, 9), [golden, other], since=3)
         unit.judge_drift(VERDICT, JUDGED)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == []
-        assert unit.profiles("v1", kind="probe") == [probe]
+        assert unit.profiles("v1", kind="golden") == [golden]
         assert unit.profiles("v2") == [other]
         assert unit.get(DriftVerdict, "w1") == VERDICT
         assert unit.latest(DriftVerdict) == [VERDICT]

@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.memory import FixedClock, MemoryTraffic
 from tidemill.adapters.traffic import SqliteTraffic, TrafficFiles
-from tidemill.domain.drift import Kind
+from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import StorageFailed
 from tidemill.domain.ports import TrafficArchive, TrafficLog
 from tidemill.domain.types import Answer, Prediction, payload_id
@@ -70,7 +70,7 @@ def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Logs]:
 
 
 def prediction(
-    sequence: int, server: str = SERVER, payload: bytes = b"leaf", kind: Kind = "live"
+    sequence: int, server: str = SERVER, payload: bytes = b"leaf", kind: RequestKind = "live"
 ) -> Prediction:
     answer = Answer("disease", "rust", 0.7, {"rust": 0.7, "healthy": 1 / 3})
     now = FixedClock().now()
@@ -96,11 +96,11 @@ def test_what_was_appended_is_found_as_it_was_with_its_payloads_id(log: TrafficL
     assert [log.find(one.id) for one in given] == [read_back(one) for one in given]
 
 
-def test_a_probe_is_about_no_example(log: TrafficLog) -> None:
-    probe = prediction(1, payload=b"", kind="probe")
-    log.append([probe])
-    assert log.find(probe.id) == probe
-    assert probe.example == ""
+def test_a_golden_request_is_about_no_example(log: TrafficLog) -> None:
+    golden = prediction(1, payload=b"", kind="golden")
+    log.append([golden])
+    assert log.find(golden.id) == golden
+    assert golden.example == ""
 
 
 def test_what_was_not_appended_is_not_found(log: TrafficLog) -> None:
@@ -171,8 +171,8 @@ def test_a_reading_is_bounded_by_answers_as_well(logs: Logs) -> None:
 def test_payloads_are_found_and_not_drained(logs: Logs) -> None:
     """A drain of a thousand large ones would hold them all."""
     given = [prediction(n, payload=bytes([n]) * 1_000) for n in range(1, 4)]
-    probe = prediction(4, payload=b"", kind="probe")
-    logs.of(SERVER).append([*given, probe])
+    golden = prediction(4, payload=b"", kind="golden")
+    logs.of(SERVER).append([*given, golden])
     rows = logs.archive.after(SERVER, 0, limit=10)
     assert {row.payload for row in rows} == {b""}
     assert [row.example for row in rows] == [*(payload_id(one.payload) for one in given), ""]
@@ -182,7 +182,7 @@ def test_payloads_are_found_and_not_drained(logs: Logs) -> None:
 def test_what_comes_later_follows_what_was_read(logs: Logs) -> None:
     logs.of(SERVER).append([prediction(1), prediction(2)])
     before = logs.archive.after(SERVER, 0, limit=10)
-    later = prediction(5, kind="probe", payload=b"")  # a failed append spends its numbers
+    later = prediction(5, kind="golden", payload=b"")  # a failed append spends its numbers
     logs.of(SERVER).append([later])
     assert logs.archive.after(SERVER, before[-1].sequence, limit=10) == [later]
     assert logs.archive.after(SERVER, 0, limit=2) == before

@@ -194,10 +194,10 @@ def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:
 
 def test_probes_are_counted_apart(circle: Circle) -> None:
     live = circle.serve(pebbles(20, 5, 0.0))
-    probes = circle.serve(pebbles(6, 6, 0.0), "probe")
+    probes = circle.serve(pebbles(6, 6, 0.0), "golden")
     assert step(circle.workspace) == 26
     assert counted(circle.workspace) == expected(circle.workspace, live)
-    assert counted(circle.workspace, "probe") == expected(circle.workspace, probes)
+    assert counted(circle.workspace, "golden") == expected(circle.workspace, probes)
     with circle.workspace.ledger.begin(write=False) as unit:
         assert unit.served("v1") == 20
 

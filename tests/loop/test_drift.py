@@ -340,7 +340,7 @@ def test_too_few_predictions_are_no_verdict() -> None:
     "other",
     [
         profile(1, STEEP, [100, 66, 34], version="v2"),
-        profile(1, STEEP, [100, 66, 34], kind="probe"),
+        profile(1, STEEP, [100, 66, 34], kind="golden"),
     ],
 )
 def test_what_does_not_belong_together_is_not_judged_together(other: Profile) -> None:
@@ -349,9 +349,9 @@ def test_what_does_not_belong_together_is_not_judged_together(other: Profile) ->
 
 
 def test_what_no_client_asked_is_not_judged() -> None:
-    probes = profile(1, STEEP, [100, 66, 34], kind="probe")
+    golden = profile(1, STEEP, [100, 66, 34], kind="golden")
     with pytest.raises(Conflict, match="live"):
-        judge(REFERENCE, 300, [probes], POLICY, id="d1", at=NOW)
+        judge(REFERENCE, 300, [golden], POLICY, id="d1", at=NOW)
 
 
 def test_counts_in_other_bins_are_refused() -> None:

@@ -172,11 +172,11 @@ async def test_a_full_queue_refuses_and_a_probe_still_passes(
     await queued(batcher, 2)
     with pytest.raises(Overloaded):
         await ask()
-    tasks.append(ask(kind="probe"))
+    tasks.append(ask(kind="golden"))
     await queued(batcher, 3)
     held(slot).go.release(9)
     await asyncio.gather(*tasks)
-    assert [one.kind for one in await tasks[-1]] == ["probe"]
+    assert [one.kind for one in await tasks[-1]] == ["golden"]
 
 
 async def test_more_than_a_batch_is_no_request(make: Make, slot: Slot, red: bytes) -> None:
@@ -224,7 +224,7 @@ async def test_each_prediction_says_what_was_seen_probes_too(
     held(slot).go.release(9)
     blue = leaf((10, 10, 200))
     [first, other] = await batcher.answer(slot, [red, blue], "live")
-    [probe] = await batcher.answer(slot, [red], "probe")
+    [probe] = await batcher.answer(slot, [red], "golden")
     predictor = slot.predictor
     reference = predictor.bundle.reference
     wanted = [seen for _, seen in predictor.observe([predictor.look(p) for p in (red, blue)])]
@@ -370,7 +370,7 @@ async def test_two_versions_wait_together_and_answer_apart(
     ask = asking(batcher, slot, red)
     first = ask()
     await entered(slot)
-    tasks = [ask(), ask(2, of=second), ask(of=broken, kind="probe"), ask()]
+    tasks = [ask(), ask(2, of=second), ask(of=broken, kind="golden"), ask()]
     await queued(batcher, 4)
     held(slot).go.release(2)
     await first

@@ -200,7 +200,7 @@ def test_an_unknown_prediction_is_not_found(door: Any, id: str) -> None:
 
 
 def test_a_probe_teaches_nothing(door: Any, workspace: Any) -> None:
-    probe = next(p for p in workspace.traffic._kept.values() if p.kind == "probe")
+    probe = next(p for p in workspace.traffic._kept.values() if p.kind == "golden")
     error = refused(door, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
     assert "the server itself" in error["message"]
 

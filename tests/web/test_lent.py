@@ -289,5 +289,5 @@ def test_only_a_probe_is_the_server_asking(workspace: Any, opened: Any, red: byt
 
     door = ready(workspace, opened, build)
     assert heard == [True] * 16
-    door.ask("POST", "/ask", content=red, headers={"tidemill-asked": "probe"})
+    door.ask("POST", "/ask", content=red, headers={"tidemill-asked": "golden"})
     assert heard[16:] == [False]

@@ -153,7 +153,7 @@ def test_nothing_is_answered_before_a_model_is_proved(
 
 
 def test_no_client_can_choose_the_slot(door: Any, workspace: Any, red: bytes) -> None:
-    headers = {"tidemill.asked": "v9", "tidemill-asked": "probe"}
+    headers = {"tidemill.asked": "v9", "tidemill-asked": "golden"}
     response = door.ask("POST", "/v1/predict?tidemill.asked=1", json=as_json(red), headers=headers)
     [entry] = response.json()["predictions"]
     assert entry["version"] == "v1"

@@ -34,12 +34,12 @@ def fault(workspace: Any, opened: Any, routes: Any = coffee.build, **bundle: Any
 
 def test_probes_are_logged_as_probes_and_are_no_requests(door: Any, workspace: Any) -> None:
     rows = list(workspace.traffic._kept.values())
-    assert [row.kind for row in rows] == ["probe"] * (1 + 16 + 16 + 16)
+    assert [row.kind for row in rows] == ["golden"] * (1 + 16 + 16 + 16)
     assert {row.payload for row in rows} == {b""}, "the bundle holds them"
     told = door.ask("GET", f"/v1/predictions/{rows[0].id}").json()
-    assert (told["kind"], told["example"]) == ("probe", "")
+    assert (told["kind"], told["example"]) == ("golden", "")
     numbers = door.ask("GET", "/metrics").text
-    assert 'kind="probe"' in numbers
+    assert 'kind="golden"' in numbers
     assert 'handler="/v1/predict"' not in numbers
 
 

@@ -108,9 +108,9 @@ def test_a_prediction_s_chain_begins_with_what_was_said(
     assert told(circle, answered.id) == said
 
 
-def test_a_probe_is_said_to_be_one(circle: Circle) -> None:
-    [probe] = circle.serve(pebbles(1, 65, 1.0), "probe")
-    assert "; the server itself asked, as a probe.\n" in told(circle, probe.id)
+def test_a_golden_request_is_named_as_one(circle: Circle) -> None:
+    [golden] = circle.serve(pebbles(1, 65, 1.0), "golden")
+    assert "; the server itself asked, as a golden request.\n" in told(circle, golden.id)
 
 
 def test_what_people_said_about_a_payload_stands_in_its_chain(circle: Circle) -> None:

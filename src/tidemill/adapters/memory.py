@@ -38,7 +38,7 @@ class MemoryTraffic:
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         rows = [
-            replace(row, example="" if row.kind == "probe" else payload_id(row.payload))
+            replace(row, example="" if row.kind == "golden" else payload_id(row.payload))
             for row in predictions
         ]
         with self._one:

@@ -254,7 +254,7 @@ def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
         payload=content if payload else b"",
         answers=tuple(Answer(**answer) for answer in orjson.loads(answers)),
         seen=seen,
-        example="" if kind == "probe" else payload_id(content),
+        example="" if kind == "golden" else payload_id(content),
     )
 
 

@@ -31,7 +31,7 @@ def lineage(
         f"{a.target} {a.label} ({a.confidence:.3f})" for a in found.prediction.answers
     )
     tree = Tree(f"prediction {prediction}: {given}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
-    tree.add(f"payload {found.example[:12] or 'not kept: a probe'}")
+    tree.add(f"payload {found.example[:12] or 'not kept: a golden request'}")
     version = tree.add(f"version {found.version.id}, bundle {found.version.bundle[:12]}")
     run = version.add(f"run {found.run.id}, seed {found.run.seed}")
     code = found.run.code

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal["live", "shadow", "probe"]
-"""Who asked: a client, the shadow's copy of a client's request, or the server itself."""
+RequestKind = Literal["live", "shadow", "golden"]
+"""Who sent a request: a client, a copy for the shadow version, or the server itself, with a golden
+sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Profile:
     """
 
     version: str
-    kind: Kind
+    kind: RequestKind
     bucket: datetime
     n: int
     counts: tuple[int, ...]

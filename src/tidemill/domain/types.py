@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from tidemill.domain.drift import Kind
+from tidemill.domain.drift import RequestKind
 
 Split = Literal["train", "val", "test", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
@@ -55,10 +55,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """An answer that was given. A probe, asked by the server itself, keeps no payload.
+    """One recorded response to a payload. A golden request, by the server itself, keeps no payload.
 
     `seen` says for each feature of the version's reference, one byte each, into which bin this
-    fell. `example` is the payload's id, empty for a probe. A log fills it in when it is read; the
+    fell. `example` is the payload's id, empty for a golden request. Reading a log fills it in; the
     ledger keeps it in place of the payload. `remarks` say how the payload was read (a text that
     was cut); they follow from it, so nothing keeps them.
     """
@@ -68,7 +68,7 @@ class Prediction:
     sequence: int
     version: str
     at: datetime
-    kind: Kind
+    kind: RequestKind
     payload: bytes = field(repr=False)
     answers: tuple[Answer, ...]
     seen: bytes = field(default=b"", repr=False)

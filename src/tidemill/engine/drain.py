@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidemill.domain.drift import Kind, Profile
+from tidemill.domain.drift import Profile, RequestKind
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Prediction
@@ -79,7 +79,7 @@ class Drain:
         return len(predictions)
 
     def _profiles(self, predictions: Sequence[Prediction]) -> list[Profile]:
-        groups: dict[tuple[str, Kind, datetime], list[bytes]] = defaultdict(list)
+        groups: dict[tuple[str, RequestKind, datetime], list[bytes]] = defaultdict(list)
         for prediction in predictions:
             # A log of an earlier release says nothing of bins.
             if prediction.seen:
@@ -90,7 +90,9 @@ class Drain:
             for (version, kind, begun), seen in groups.items()
         ]
 
-    def _profile(self, version: str, kind: Kind, begun: datetime, seen: Sequence[bytes]) -> Profile:
+    def _profile(
+        self, version: str, kind: RequestKind, begun: datetime, seen: Sequence[bytes]
+    ) -> Profile:
         reference = self.reference(version)
         counts = tuple(int(count) for count in reference.count(seen))
         rows = sum(map(len, seen)) // len(reference.names)

@@ -21,7 +21,7 @@ class Lineage:
 
     @property
     def example(self) -> str:
-        """The id of the payload; empty for a probe, whose payload the log does not keep."""
+        """The id of the payload; empty for a golden request, whose payload is not logged."""
         return self.prediction.example
 
     def to_json(self) -> dict[str, Any]:

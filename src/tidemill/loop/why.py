@@ -21,7 +21,9 @@ def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
         f"{answer.target} {answer.label} ({answer.confidence:.1%})" for answer in prediction.answers
     )
     asked = (
-        "the server itself asked, as a probe" if prediction.kind == "probe" else "a client asked"
+        "the server itself asked, as a golden request"
+        if prediction.kind == "golden"
+        else "a client asked"
     )
     yield f"{prediction.version} answered {said} at {_when(prediction)}; {asked}."
     for item in unit.feedback(example=prediction.example) if prediction.example else ():

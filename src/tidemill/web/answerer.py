@@ -77,14 +77,14 @@ def asking(app: ASGIApp, slot: Slot) -> ASGIApp:
     """The same app, answering with `slot`; what it answers is logged as probes."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, _KEY: Asked(slot, "probe")}, receive, send)
+        await app({**scope, _KEY: Asked(slot, "golden")}, receive, send)
 
     return wrapped
 
 
 def is_probe(scope: Scope) -> bool:
     """True when the server asks itself."""
-    return _KEY in scope and scope[_KEY].kind == "probe"
+    return _KEY in scope and scope[_KEY].kind == "golden"
 
 
 def _proof(answerer: Answerer) -> Answering:

@@ -27,7 +27,7 @@ from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["live", "probe"]
+Kind = Literal["live", "golden"]
 
 ITEMS = 200_000
 """Items that one request, or one batch of several, may ask for, where payloads ask for many."""
@@ -129,7 +129,7 @@ class Batcher:
             if self._closing:
                 raise Unavailable("The server is stopping.")
             # Probes are few by nature, and a full queue must not keep a better model out.
-            if kind == "probe":
+            if kind == "golden":
                 return
             if self._waiting + payloads > self._queue:
                 raise Overloaded(
@@ -238,7 +238,7 @@ class Batcher:
                     at=now,
                     kind=kind,
                     # The bundle holds what a probe asked; the log need not hold it again.
-                    payload=b"" if kind == "probe" else payload,
+                    payload=b"" if kind == "golden" else payload,
                     answers=answers,
                     seen=seen,
                     remarks=said,

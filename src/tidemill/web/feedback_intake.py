@@ -172,7 +172,7 @@ def _target(slot: Slot, given: Label) -> str:
 def _prediction(serving: Serving, id: str) -> Prediction:
     with serving.ledger.begin(write=False) as unit:
         found, _ = find_prediction(unit, serving.traffic, id)
-    if found.kind == "probe":
+    if found.kind == "golden":
         raise Invalid(
             f"Prediction {id} was asked by the server itself; nothing can be learnt from it."
         )

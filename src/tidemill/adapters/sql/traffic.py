@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from tidemill.adapters.sql.records import RecordsPart, as_written
 from tidemill.adapters.sql.rows import prediction_from_row, prediction_to_row, profile_from_row
 from tidemill.adapters.sql.tables import DRIFT_VERDICTS, MARKS, PREDICTIONS, PROFILES
-from tidemill.domain.drift import DriftVerdict, Kind, Profile
+from tidemill.domain.drift import DriftVerdict, Profile, RequestKind
 from tidemill.domain.events import Event
 from tidemill.domain.guards import guard_drain, guard_drift, joined
 from tidemill.domain.types import Prediction
@@ -18,7 +18,7 @@ from tidemill.domain.types import Prediction
 OPEN = ""
 """The window of a profile that no drift verdict has judged."""
 
-OpenProfile = tuple[str, Kind, datetime]
+OpenProfile = tuple[str, RequestKind, datetime]
 """Version, kind and bucket: there is one open profile of each."""
 
 
