@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo stories up test check integration chaos docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo stories up test check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,13 +24,16 @@ up: setup ## Train a champion if there is none, then serve it on port 8000.
 	$(BIN)/tidemill up
 
 test: check ## Lint, types, import rules and the hermetic tests.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos and not case"
 
 integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow
 
 chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
 	$(BIN)/pytest tests/chaos
+
+cases: $(VENV)/.dev ## Show what falls short today, one verdict a case; half an hour.
+	$(BIN)/pytest -m case tests/cases
 
 check: $(VENV)/.dev ## Everything that needs no test to run; under a minute.
 	$(BIN)/ruff check .

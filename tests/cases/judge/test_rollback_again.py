@@ -1,0 +1,31 @@
+"""Somebody gives the same rollback twice, because the first command seemed to hang."""
+
+from __future__ import annotations
+
+from tests.cases.names import Begin, TidemillError, pebbles, rollback
+from tests.cases.verdict import falls_short, require
+
+
+@falls_short("judge", "a second rollback serves the version again that the first took back")
+def test_a_repeated_rollback_does_not_undo_itself(begin: Begin) -> None:
+    circle = begin()
+    circle.serve(pebbles(250, 60, 1.0))
+    circle.teach(pebbles(300, 61, 1.0), actor="ann")
+    circle.settle()
+    circle.serve(pebbles(3, 62, 1.0))
+    circle.settle()
+    taken_back = circle.workshop.champion().id
+    assert taken_back != "v1", "nothing was promoted, so nothing can be rolled back"
+    rollback(circle.workshop, reason="it is bad")
+    try:
+        rollback(circle.workshop, reason="it is bad")
+    except TidemillError as error:
+        outcome = f"refused ({error.message})"
+    else:
+        outcome = "taken"
+    served = circle.workshop.champion().id
+    require(
+        served == "v1",
+        f"{taken_back} was taken back; the same command again was {outcome}, and {served} is"
+        " served",
+    )

@@ -1,0 +1,30 @@
+"""Four cycles are judged on one test set. Does each verdict count how often it was used?
+
+A frozen test set that decides again and again wears out. The count is there to show it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tests.cases.names import Begin, Verdict, pebbles
+from tests.cases.verdict import falls_short, require
+
+CYCLES = 4
+
+
+@falls_short("judge", "every verdict on one test set calls itself use 2; 1, 2, 3 ... must hold")
+def test_each_verdict_counts_one_more_use_of_the_test_set(begin: Begin) -> None:
+    circle = begin()
+    for cycle in range(CYCLES):
+        circle.teach(pebbles(160, 300 + cycle, 1.0), actor="ann")
+        circle.settle()
+        circle.serve(pebbles(5, 62 + cycle, 1.0))
+        circle.settle()
+    with circle.workshop.ledger.begin(write=False) as unit:
+        uses = [verdict.anchor_uses for verdict in reversed(unit.latest(Verdict))]
+    require(
+        len(uses) >= CYCLES and all(after > before for before, after in pairwise(uses)),
+        f"{len(uses)} verdicts on one test set call themselves its use number"
+        f" {', '.join(map(str, uses))}",
+    )
