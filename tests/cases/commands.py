@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,45 @@ def succeed(*words: str, home: Path, env: Mapping[str, str] | None = None) -> di
     outcome = run(*words, home=home, env=env, refusals=())
     assert outcome.exit_code == 0, f"{' '.join(words)}: {outcome.stdout}{outcome.stderr}"
     return outcome.body
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The result of a command, processor seconds, and the most MB that it held."""
+
+    body: dict[str, Any]
+    seconds: float
+    megabytes: float
+
+
+METER = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([usage.ru_utime, usage.ru_maxrss / 1024]))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A process as small as can be between this one and the command: a child is charged for the memory
+of the process that started it."""
+
+
+def measure(*words: str, home: Path) -> Cost:
+    """Run a command that has to succeed, and measure it."""
+    done = subprocess.run(
+        [sys.executable, "-c", METER, *argv(*words, "--home", str(home), "--json")],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+    *_, body, figures = done.stdout.splitlines()
+    return Cost(json.loads(body), *json.loads(figures))
+
+
+def tick(home: Path) -> dict[str, Any]:
+    """Let the engine drain, review and judge once; it begins nothing."""
+    return succeed("loop", "tick", "trigger.autonomy=observe", home=home)
 
 
 def train_small(recipe: str, home: Path, env: Mapping[str, str] | None = None) -> None:

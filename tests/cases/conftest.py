@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
+from tests.cases.commands import train_small
 from tests.cases.names import Begin, champion, circles
+from tests.cases.server import Serve, Server, served
 from tests.cases.verdict import FallsShort
 
 HERE = Path(__file__).parent
@@ -76,3 +80,29 @@ def begin(trained_pebbles: Path, home: Path) -> Iterator[Begin]:
     """`begin(*policies)` opens an engine and a stand-in for a server over a copy in `home`."""
     with circles(trained_pebbles, home) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`trained(recipe)`: a workspace with a small champion of a recipe. Nobody writes there."""
+    homes: dict[str, Path] = {}
+
+    def home_of(recipe: str) -> Path:
+        if recipe not in homes:
+            home = tmp_path_factory.mktemp(recipe) / "home"
+            train_small(recipe, home)
+            homes[recipe] = home
+        return homes[recipe]
+
+    return home_of
+
+
+@pytest.fixture
+def serve(trained: Callable[[str], Path], home: Path) -> Serve:
+    """Serves a copy of a small champion; a test serves one workspace."""
+
+    def begin(recipe: str, **settings: str) -> AbstractContextManager[Server]:
+        shutil.copytree(trained(recipe), home, ignore=shutil.ignore_patterns("samples"))
+        return served(home, **settings)
+
+    return begin

@@ -9,21 +9,39 @@ from __future__ import annotations
 from pebble.codec import Pebble
 from pebble.stones import STONES, TARGET, pebbles
 from tests.circle import Begin, Circle, champion, circles, flipped
-from tidemill.cli.process import argv
+from tidemill.adapters.clock import SystemClock
+from tidemill.adapters.local_jobs import LocalJobs
+from tidemill.adapters.memory import FixedClock
+from tidemill.adapters.memory_ledger import MemoryLedger
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.cli.process import ServerProcess, argv
 from tidemill.data.splits import by_hash_joined as split_of_digest
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import LeaseLost, TidemillError
 from tidemill.domain.feedback import Feedback
-from tidemill.domain.types import Check, Example, ModelVersion, Verdict, payload_id
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import Check, Example, ModelVersion, Run, Verdict, payload_id
+from tidemill.loop.cycle import ABANDONED
+from tidemill.loop.cycle import Situation as LoopState
+from tidemill.loop.cycle import decide as decide_step
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.drift import check as check_drift
 from tidemill.loop.evidence import Evidence, TargetEvidence
 from tidemill.loop.evidence import Marks as Outcomes
 from tidemill.loop.feedback import ANONYMOUS, FeedbackPolicy
 from tidemill.loop.feedback import decide as review_label
+from tidemill.loop.feedback import give as give_feedback
+from tidemill.loop.feedback import review as review_feedback
 from tidemill.loop.gate import GatePolicy, judge, non_inferiority
+from tidemill.loop.passage import begin as begin_cycle
+from tidemill.loop.passage import move as move_cycle
+from tidemill.loop.trigger import TriggerPolicy
 from tidemill.workshop.promotion import promote, rollback
+from tidemill.workshop.situation import situation as read_loop_state
 
 __all__ = [
+    "ABANDONED",
     "ANONYMOUS",
     "SMALL_PLANS",
     "STONES",
@@ -31,31 +49,50 @@ __all__ = [
     "Begin",
     "Check",
     "Circle",
+    "Cycle",
     "DriftPolicy",
     "Evidence",
     "Example",
     "Feedback",
     "FeedbackPolicy",
+    "FixedClock",
     "GatePolicy",
+    "LeaseLost",
+    "LocalJobs",
+    "LoopState",
+    "MemoryLedger",
     "ModelVersion",
     "Outcomes",
     "Pebble",
+    "Run",
+    "ServerProcess",
+    "SqlLedger",
+    "SystemClock",
     "TargetEvidence",
     "TidemillError",
+    "TriggerPolicy",
+    "UnitOfWork",
     "Verdict",
     "argv",
+    "begin_cycle",
     "champion",
     "check_drift",
     "circles",
+    "decide_step",
     "flipped",
+    "give_feedback",
     "judge",
+    "move_cycle",
     "non_inferiority",
     "payload_id",
     "pebbles",
     "promote",
+    "read_loop_state",
+    "review_feedback",
     "review_label",
     "rollback",
     "split_of_digest",
+    "upgrade",
 ]
 
 _SMALL = ("data.train=300", "data.val=100", "data.anchor=200", "gate.floor=0.3")
