@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from tests.cases.names import LocalJobs
@@ -15,13 +16,17 @@ def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+def has_ended(jobs: LocalJobs, key: str) -> bool:
+    return jobs.state(key) != "running"
+
+
 @falls_short("engine", "six ended jobs hold 12 descriptors; two may be")
 def test_ended_jobs_hold_no_descriptors() -> None:
     jobs, before = LocalJobs(), open_descriptors()
     for number in range(JOBS):
         key = f"job {number}"
         jobs.start(key, ("no-such-command",))
-        assert wait_until(lambda key=key: jobs.state(key) != "running", PATIENCE)  # type: ignore[misc]
+        assert wait_until(partial(has_ended, jobs, key), PATIENCE)
         assert jobs.said(key)
     open_now = open_descriptors() - before
     jobs.close()
