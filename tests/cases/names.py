@@ -9,21 +9,20 @@ from __future__ import annotations
 from pebble.codec import Pebble
 from pebble.stones import STONES, TARGET, pebbles
 from tests.circle import Begin, Circle, champion, circles, flipped
+from tidemill.adapters.child_process import ServerProcess, argv
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.local_jobs import LocalJobs
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
-from tidemill.cli.process import ServerProcess, argv
 from tidemill.data.splits import by_hash_joined as split_of_digest
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import LeaseLost, TidemillError
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Check, Example, ModelVersion, Run, Verdict, payload_id
-from tidemill.loop.cycle import ABANDONED
-from tidemill.loop.cycle import Situation as LoopState
+from tidemill.loop.cycle import ABANDONED, LoopState
 from tidemill.loop.cycle import decide as decide_step
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.drift import check as check_drift
@@ -34,11 +33,11 @@ from tidemill.loop.feedback import decide as review_label
 from tidemill.loop.feedback import give as give_feedback
 from tidemill.loop.feedback import review as review_feedback
 from tidemill.loop.gate import GatePolicy, judge, non_inferiority
-from tidemill.loop.passage import begin as begin_cycle
-from tidemill.loop.passage import move as move_cycle
+from tidemill.loop.transitions import begin as begin_cycle
+from tidemill.loop.transitions import move as move_cycle
 from tidemill.loop.trigger import TriggerPolicy
-from tidemill.workshop.promotion import promote, rollback
-from tidemill.workshop.situation import situation as read_loop_state
+from tidemill.workspace.promotion import promote, rollback
+from tidemill.workspace.state import loop_state as read_loop_state
 
 __all__ = [
     "ABANDONED",
@@ -95,11 +94,11 @@ __all__ = [
     "upgrade",
 ]
 
-_SMALL = ("data.train=300", "data.val=100", "data.anchor=200", "gate.floor=0.3")
+_SMALL = ("data.train=300", "data.val=100", "data.test=200", "gate.floor=0.3")
 SMALL_PLANS = {
-    "coffee": (*_SMALL, "evaluate.pictures=0"),
+    "coffee": (*_SMALL, "evaluate.images=0"),
     "cora": _SMALL,
     "lucky": (),
-    "sentiment": (*_SMALL, "data.val=60", "data.anchor=100", "train.epochs=2"),
+    "sentiment": (*_SMALL, "data.val=60", "data.test=100", "train.epochs=2"),
 }
 """Overrides with which a recipe trains in seconds, on examples that it generates."""

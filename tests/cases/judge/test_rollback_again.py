@@ -14,16 +14,16 @@ def test_a_repeated_rollback_does_not_undo_itself(begin: Begin) -> None:
     circle.settle()
     circle.serve(pebbles(3, 62, 1.0))
     circle.settle()
-    taken_back = circle.workshop.champion().id
+    taken_back = circle.workspace.champion().id
     assert taken_back != "v1", "nothing was promoted, so nothing can be rolled back"
-    rollback(circle.workshop, reason="it is bad")
+    rollback(circle.workspace, reason="it is bad")
     try:
-        rollback(circle.workshop, reason="it is bad")
+        rollback(circle.workspace, reason="it is bad")
     except TidemillError as error:
         outcome = f"refused ({error.message})"
     else:
         outcome = "taken"
-    served = circle.workshop.champion().id
+    served = circle.workspace.champion().id
     require(
         served == "v1",
         f"{taken_back} was taken back; the same command again was {outcome}, and {served} is"

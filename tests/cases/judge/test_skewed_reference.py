@@ -45,10 +45,10 @@ def learn_from_corrections(circle: Circle) -> int:
     wrong = [row for row, label in zip(asked, answered, strict=True) if row.labels[TARGET] != label]
     circle.teach(wrong, actor="ann")
     circle.settle()
-    with circle.workshop.ledger.begin(write=False) as unit:
+    with circle.workspace.ledger.begin(write=False) as unit:
         newest = unit.latest(ModelVersion, limit=1)[0]
-    if circle.workshop.champion().id == "v1":
-        promote(circle.workshop, newest.id, override="a person looked at these labels")
+    if circle.workspace.champion().id == "v1":
+        promote(circle.workspace, newest.id, override="a person looked at these labels")
     return len(wrong)
 
 
@@ -62,7 +62,7 @@ def test_a_champion_that_learnt_from_corrections_sees_no_drift_in_old_traffic(be
     for window in range(WINDOWS):
         circle.serve(list(traffic(300, 100 + window)))
         alarms += [tick.drift for tick in circle.settle() if tick.drift and tick.drift.drifted]
-    served = circle.workshop.champion().id
+    served = circle.workspace.champion().id
     assert served != "v1", "no second version came about"
     worst = [f"{alarm.worst.feature} moved by PSI {alarm.worst.psi:.1f}" for alarm in alarms[:1]]
     require(

@@ -21,8 +21,8 @@ def test_each_verdict_counts_one_more_use_of_the_test_set(begin: Begin) -> None:
         circle.settle()
         circle.serve(pebbles(5, 62 + cycle, 1.0))
         circle.settle()
-    with circle.workshop.ledger.begin(write=False) as unit:
-        uses = [verdict.anchor_uses for verdict in reversed(unit.latest(Verdict))]
+    with circle.workspace.ledger.begin(write=False) as unit:
+        uses = [verdict.test_uses for verdict in reversed(unit.latest(Verdict))]
     require(
         len(uses) >= CYCLES and all(after > before for before, after in pairwise(uses)),
         f"{len(uses)} verdicts on one test set call themselves its use number"

@@ -43,7 +43,7 @@ def test_labels_chosen_for_train_plant_no_backdoor(begin: Begin) -> None:
     circle.teach(poisoned(160, 400, "train"), actor="anonymous")
     circle.settle()
     after, clean = circle.accuracy(triggered), circle.accuracy(pebbles(300, 91, 0.0))
-    served = circle.workshop.champion().id
+    served = circle.workspace.champion().id
     require(
         after <= before + 0.1,
         f"{served} is served; it calls {after:.0%} of triggered pebbles {WANTED} ({before:.0%}"
