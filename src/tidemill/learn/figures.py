@@ -28,7 +28,7 @@ def confusion_figure(scores: Scores, title: str) -> bytes:
     figure = Figure(figsize=(side + 0.6, side), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="test")
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answered", ylabel="true")
     for row, column in np.ndindex(counts.shape):
