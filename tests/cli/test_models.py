@@ -1,8 +1,9 @@
-"""`tidemill models show`: verdicts as people read them."""
+"""`tidemill models`: verdicts as people read them, and who was champion at a time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,41 @@ def test_of_one_target_nobody_needs_to_be_told_which(tell: Ask) -> None:
     assert "target" not in said.out
     [floor] = cells(said.out, "floor")
     assert floor[:2] == ["floor", "yes"]
+
+
+def crowned(home: Path) -> datetime:
+    """When v1 became champion."""
+    workspace = open_workspace(read_settings(home=home))
+    with workspace.ledger.begin(write=False) as unit:
+        (event,) = unit.events(subject="champion")
+    workspace.ledger.close()
+    return event.at
+
+
+def test_the_champion_of_a_time_is_named_with_the_move_that_made_it(tell: Ask, beach: Path) -> None:
+    at = crowned(beach)
+    person = tell("models", "list", "--at", at.isoformat())
+    assert person.code == 0
+    moment = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    assert f"At {moment} v1 was the champion, since {moment}" in person.out
+    [row] = cells(person.out, "v1")
+    assert row[:2] == ["v1", "champion"]
+    body = tell("models", "list", "--at", at.isoformat(), "--json").body
+    assert (body["at"], body["since"]) == (at.isoformat(), at.isoformat())
+    assert (body["champion"], body["previous"]) == ("v1", None)
+    assert [(row["id"], row["aliases"]) for row in body["versions"]] == [("v1", ["champion"])]
+
+
+def test_a_time_before_the_first_champion_has_none(tell: Ask, beach: Path) -> None:
+    at = crowned(beach)
+    refusal = tell("models", "list", "--at", (at - timedelta(seconds=1)).isoformat())
+    assert (refusal.code, refusal.out) == (3, "")
+    assert "There was no champion at" in refusal.err
+    assert "The first one is v1, champion since" in refusal.err
+
+
+@pytest.mark.parametrize("text", ["last Tuesday", "9999-12-31"])
+def test_a_time_that_nobody_can_know_is_refused(tell: Ask, text: str) -> None:
+    refusal = tell("models", "list", "--at", text)
+    assert (refusal.code, refusal.out) == (2, "")
+    assert text in refusal.err

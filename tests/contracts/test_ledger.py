@@ -89,6 +89,17 @@ def test_the_verdicts_on_one_version_come_newest_first(filled: Ledger) -> None:
         assert unit.verdicts("v9") == []
 
 
+def test_events_come_newest_first_up_to_a_bound_or_all(ledger: Ledger) -> None:
+    with ledger.begin() as unit:
+        for count in range(102):
+            unit.tell(moved(f"v{count}"))
+        everything = unit.events(subject="champion", limit=None)
+        assert [event.detail["version"] for event in everything][::101] == ["v101", "v0"]
+        assert unit.events(subject="champion") == everything[:100]
+        assert unit.events(subject="champion", limit=1) == everything[:1]
+        assert unit.events(subject="another", limit=None) == []
+
+
 def test_a_unit_that_fails_leaves_nothing(filled: Ledger) -> None:
     with pytest.raises(RuntimeError), filled.begin() as unit:
         unit.move_alias(Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,8 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
+from tidemill.loop.champion_history import champion_at
 from tidemill.screen import OUT, Home, Json, Stages, emit, say
 from tidemill.settings import read_settings
+from tidemill.workspace.moment import read_moment
 from tidemill.workspace.promotion import promote as promote_version
 from tidemill.workspace.promotion import rollback as roll_back
 from tidemill.workspace.root import Workspace, open_workspace
@@ -25,24 +29,71 @@ Version = Annotated[str, typer.Argument(help="A version, such as v2.")]
 
 
 @app.command("list")
-def list_(*, home: Home = None, as_json: Json = False) -> None:
+def list_(
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Show the champion and the previous one of that time: an ISO date stands for its "
+            "end in UTC, a date-time without an offset is in UTC.",
+        ),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """List the versions, newest first, with their aliases.
 
     Example: tidemill models list
     """
     workspace = open_workspace(read_settings(home=home))
+    if at is not None:
+        _list_at(workspace, read_moment(at, now=workspace.clock.now()), as_json=as_json)
+        return
     with workspace.ledger.begin(write=False) as unit:
         versions = unit.latest(ModelVersion)
         runs = {version.id: unit.get(Run, version.run) for version in versions}
     aliases = _aliases(workspace)
     if as_json:
-        rows = [
-            asdict(version)
-            | {"aliases": aliases.get(version.id, []), "metrics": runs[version.id].metrics}
-            for version in versions
-        ]
-        emit({"versions": rows})
+        emit({"versions": _rows(versions, runs, aliases)})
         return
+    _print_versions(versions, runs, aliases)
+
+
+def _list_at(workspace: Workspace, moment: datetime, *, as_json: bool) -> None:
+    with workspace.ledger.begin(write=False) as unit:
+        then = champion_at(unit.events(subject="champion", limit=None), moment)
+        names = [then.champion, *([then.previous] if then.previous else [])]
+        versions = [unit.get(ModelVersion, name) for name in names]
+        runs = {version.id: unit.get(Run, version.run) for version in versions}
+    aliases = {name: [alias] for name, alias in zip(names, ("champion", "previous"), strict=False)}
+    if as_json:
+        emit(asdict(then) | {"versions": _rows(versions, runs, aliases)})
+        return
+    _print_versions(versions, runs, aliases)
+    why = f", by {then.actor}: {then.reason}" if then.reason else f", by {then.actor}"
+    OUT.print(
+        f"At {then.at:%Y-%m-%d %H:%M:%S} UTC {then.champion} was the champion, "
+        f"since {then.since:%Y-%m-%d %H:%M:%S} UTC{why}.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _rows(
+    versions: Sequence[ModelVersion], runs: Mapping[str, Run], aliases: Mapping[str, list[str]]
+) -> list[dict[str, object]]:
+    """What `--json` shows of each version."""
+    return [
+        asdict(version)
+        | {"aliases": aliases.get(version.id, []), "metrics": runs[version.id].metrics}
+        for version in versions
+    ]
+
+
+def _print_versions(
+    versions: Sequence[ModelVersion], runs: Mapping[str, Run], aliases: Mapping[str, list[str]]
+) -> None:
     table = Table("version", "aliases", "test accuracy", "run", "bundle", "registered")
     for version in versions:
         metrics = runs[version.id].metrics

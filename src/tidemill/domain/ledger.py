@@ -56,8 +56,9 @@ class Records(Protocol):
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         """The latest records of a kind, newest first."""
 
-    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
-        """The latest events, newest first; of one subject, when given."""
+    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
+        """The latest events, newest first; of one subject, when given. A limit of None has no
+        bound."""
 
     def tell(self, event: Event) -> None:
         """Write an event of its own: somebody decided something that moves no record."""

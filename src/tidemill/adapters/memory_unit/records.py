@@ -73,7 +73,7 @@ class RecordsPart:
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         return list(self._rows(kind).values())[::-1][:limit]
 
-    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
+    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
         told = [event for event in self._state.events if subject in (None, event.subject)]
         return told[::-1][:limit]
 

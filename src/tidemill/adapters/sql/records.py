@@ -58,7 +58,7 @@ class RecordsPart:
         table = TABLES[kind]
         return self._records(kind, select(table).order_by(table.c.n.desc()).limit(limit))
 
-    def events(self, *, subject: str | None = None, limit: int = 100) -> list[RecordedEvent]:
+    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
         query = select(EVENTS).order_by(EVENTS.c.n.desc()).limit(limit)
         if subject is not None:
             query = query.where(EVENTS.c.subject == subject)
