@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -78,6 +80,49 @@ def test_our_own_code_is_imported_inside_functions_in_two_places_only() -> None:
     lazy = {name_of(path) for path in SOURCES if own(inside_functions(parsed(path)))}
     assert lazy <= MAY_CHOOSE
     assert "cli/main.py" in lazy
+
+
+def layers() -> list[set[str]]:
+    """The rooms from the top down, as import-linter reads them."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (contract,) = [row for row in linter["contracts"] if row["type"] == "layers"]
+    return [
+        {room.strip().removeprefix("tidemill.") for room in layer.split("|")}
+        for layer in contract["layers"]
+    ]
+
+
+def drawn() -> list[str]:
+    """The rooms in the order of the tree in README.md."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = re.search(r"^src/tidemill/\n(.*?)^```", readme, re.M | re.S)
+    assert tree
+    names = [re.split(r"  +", line.strip())[0] for line in tree[1].splitlines()]
+    return re.findall(r"(\w+)(?:\.py|/)", " ".join(names))
+
+
+def test_the_tree_in_the_readme_is_the_one_that_the_linter_holds_imports_to() -> None:
+    rooms = [room for layer in layers() for room in layer]
+    assert sorted(drawn()) == sorted(rooms)
+    # A room of the tree stands in the layer of the one above it, or below that.
+    depth = {room: at for at, layer in enumerate(layers()) for room in layer}
+    depths = [depth[room] for room in drawn()]
+    assert depths == sorted(depths)
+
+
+def test_every_room_has_a_layer() -> None:
+    present = {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert present - {"__init__", "__main__", "conf"} == {r for layer in layers() for r in layer}
+
+
+def test_the_page_on_architecture_lists_the_rooms_in_the_same_order() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?`) \|", page.partition("## Rooms")[2], re.M)
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == drawn()
 
 
 def test_our_own_imports_are_absolute() -> None:
