@@ -76,9 +76,9 @@ def test_there_are_cases_in_the_rooms_alone() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_each_case_has_one_verdict_a_room_and_a_reason(room: str) -> None:
     wrong = {
-        path.name: found
+        path.name: sentences
         for path in sorted((CASES / room).glob("test_*.py"))
-        if (found := list(faults(path.read_text("utf-8"), room)))
+        if (sentences := list(faults(path.read_text("utf-8"), room)))
     }
     assert wrong == {}
 
@@ -112,9 +112,9 @@ def test_it():
 def test_the_rules_see_what_they_forbid(old: str, new: str, fault: str | None) -> None:
     source = GOOD.replace(old, new, 1) if old else GOOD
     assert old in GOOD
-    found = list(faults(source, "judge"))
-    assert (fault is None) == (not found)
-    assert fault is None or any(fault in sentence for sentence in found)
+    sentences = list(faults(source, "judge"))
+    assert (fault is None) == (not sentences)
+    assert fault is None or any(fault in sentence for sentence in sentences)
 
 
 KINDS = """

@@ -69,9 +69,9 @@ def run(
         encoding="utf-8",
     )
     outcome = Outcome(done.returncode, done.stdout, done.stderr)
-    told = f"{' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}"
-    assert done.stdout, told
-    assert not outcome.error or outcome.error["code"] in refusals, told
+    description = f"{' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    assert done.stdout, description
+    assert not outcome.error or outcome.error["code"] in refusals, description
     return outcome
 
 

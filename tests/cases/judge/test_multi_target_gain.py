@@ -8,7 +8,7 @@ from tests.cases.gate import evidence_on_target, is_promoted, outcomes, two_labe
 from tests.cases.names import TargetEvidence
 from tests.cases.verdict import falls_short, require
 
-WORLDS, FRESH, TEST, DIFFER, ALLOWED = 600, 52, 500, 0.10, 0.07
+TRIALS, FRESH, TEST, DIFFER, ALLOWED = 600, 52, 500, 0.10, 0.07
 
 
 def draw_target(name: str, draw: np.random.Generator) -> TargetEvidence:
@@ -34,11 +34,11 @@ def test_three_targets_are_not_three_chances_to_gain() -> None:
     draw = np.random.default_rng(1)
     promoted = sum(
         is_promoted(*[draw_target(name, draw) for name in ("one", "two", "three")])
-        for _ in range(WORLDS)
+        for _ in range(TRIALS)
     )
-    share = promoted / WORLDS
+    share = promoted / TRIALS
     require(
         share <= ALLOWED,
-        f"with three targets an equal challenger is promoted in {share:.1%} of {WORLDS} worlds; a"
+        f"with three targets an equal challenger is promoted in {share:.1%} of {TRIALS} worlds; a"
         " one-sided 95 % bound allows 5 %",
     )

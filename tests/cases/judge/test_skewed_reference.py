@@ -40,9 +40,9 @@ def shining(example: Example) -> Example:
 
 def learn_from_corrections(circle: Circle) -> int:
     """Give a label for each wrong answer alone, promote what learnt from them, and count them."""
-    asked = list(traffic(2000, 61))
-    answered = [prediction.answers[0].label for prediction in circle.serve(asked)]
-    wrong = [row for row, label in zip(asked, answered, strict=True) if row.labels[TARGET] != label]
+    rows = list(traffic(2000, 61))
+    answers = [prediction.answers[0].label for prediction in circle.serve(rows)]
+    wrong = [row for row, label in zip(rows, answers, strict=True) if row.labels[TARGET] != label]
     circle.teach(wrong, actor="ann")
     circle.settle()
     with circle.workspace.ledger.begin(write=False) as unit:

@@ -10,7 +10,7 @@ from tests.cases.gate import evidence_on_target, outcomes, two_labels
 from tests.cases.names import GatePolicy, Outcomes, non_inferiority
 from tests.cases.verdict import falls_short, require
 
-WORLDS, ALLOWED = 3_000, 0.07
+TRIALS, ALLOWED = 3_000, 0.07
 
 
 @falls_short(
@@ -31,9 +31,9 @@ def test_the_smallest_test_set_refuses_a_worse_challenger() -> None:
             evidence_on_target(test=both, fresh=(flawless, flawless)), policy
         ).passed
 
-    errors = draw.binomial(rows, policy.margin, size=WORLDS).tolist()
+    errors = draw.binomial(rows, policy.margin, size=TRIALS).tolist()
     verdicts = {lost: passes(lost) for lost in set(errors)}
-    share = sum(verdicts[lost] for lost in errors) / WORLDS
+    share = sum(verdicts[lost] for lost in errors) / TRIALS
     require(
         share <= ALLOWED,
         f"worse by the whole margin of {policy.margin} on the {rows} test rows that are called"
