@@ -1,5 +1,76 @@
-"""Tidemill closes the machine-learning loop, and proves that it stays closed."""
+"""Tidemill closes the machine-learning loop, and proves that it stays closed.
 
-__all__ = ["__version__"]
+These names are the public interface. Each is loaded when it is first used, so that
+`import tidemill` costs next to nothing; everything else in the package may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidemill.codecs.codec import Codec
+    from tidemill.codecs.graph import GraphCodec
+    from tidemill.codecs.image import ImageCodec
+    from tidemill.codecs.table import TableCodec
+    from tidemill.codecs.text import TextCodec
+    from tidemill.domain import errors
+    from tidemill.domain.drift import DriftVerdict
+    from tidemill.domain.errors import TidemillError
+    from tidemill.domain.types import Answer, Example, Prediction, Verdict
+    from tidemill.engine.engine import Engine
+    from tidemill.recipes.recipe import Recipe
+    from tidemill.workspace.root import Workspace
+
+__all__ = [
+    "Answer",
+    "Codec",
+    "DriftVerdict",
+    "Engine",
+    "Example",
+    "GraphCodec",
+    "ImageCodec",
+    "Prediction",
+    "Recipe",
+    "TableCodec",
+    "TextCodec",
+    "TidemillError",
+    "Verdict",
+    "Workspace",
+    "__version__",
+    "errors",
+]
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Answer": "tidemill.domain.types",
+    "Codec": "tidemill.codecs.codec",
+    "DriftVerdict": "tidemill.domain.drift",
+    "Engine": "tidemill.engine.engine",
+    "Example": "tidemill.domain.types",
+    "GraphCodec": "tidemill.codecs.graph",
+    "ImageCodec": "tidemill.codecs.image",
+    "Prediction": "tidemill.domain.types",
+    "Recipe": "tidemill.recipes.recipe",
+    "TableCodec": "tidemill.codecs.table",
+    "TextCodec": "tidemill.codecs.text",
+    "TidemillError": "tidemill.domain.errors",
+    "Verdict": "tidemill.domain.types",
+    "Workspace": "tidemill.workspace.root",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("tidemill.domain.errors")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
