@@ -80,12 +80,12 @@ def bare(predictor: Predictor, payloads: Sequence[bytes], requests: int, warmup:
     """The same work without a server: decode, measure, run, name, put into the bins of the
     reference. One payload at a time, nothing kept."""
     for number in range(warmup):
-        predictor.observe([predictor.look(payloads[number % len(payloads)])])
+        predictor.predict_with_bins([predictor.preprocess(payloads[number % len(payloads)])])
     ms = []
     started = time.perf_counter()
     for number in range(requests):
         asked = time.perf_counter()
-        predictor.observe([predictor.look(payloads[number % len(payloads)])])
+        predictor.predict_with_bins([predictor.preprocess(payloads[number % len(payloads)])])
         ms.append((time.perf_counter() - asked) * 1000)
     return Round(time.perf_counter() - started, ms, {})
 
@@ -106,7 +106,7 @@ def compare(predictor: Predictor, url: str, payloads: Sequence[bytes]) -> int:
         for payload in payloads:
             said = client.post("/v1/predict", files={"file": payload}).raise_for_status()
             row = said.json()["predictions"][0]
-            (((answer, *_), _seen),) = predictor.observe([predictor.look(payload)])
+            (((answer, *_), _seen),) = predictor.predict_with_bins([predictor.preprocess(payload)])
             near = abs(row["confidence"] - answer.confidence) <= TOLERANCE
             differing += not (near and row["label"] == answer.label)
     return differing

@@ -164,7 +164,7 @@ def _marks(predictor: Predictor, images: Sequence[Example]) -> Marks:
     marks: list[bool] = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        answers = predictor.answer([predictor.read(row.payload) for row in batch])
+        answers = predictor.predict([predictor.decode(row.payload) for row in batch])
         marks += [
             answer.label == row.labels[answer.target]
             for (answer,), row in zip(answers, batch, strict=True)

@@ -70,14 +70,16 @@ class Watcher:
         return sum(map(len, window)) // len(self._bundle.reference.names)
 
     def _seen(self, payloads: Sequence[bytes]) -> list[bytes]:
-        looks = []
+        preprocessed = []
         for payload in payloads:
             try:
-                looks.append(self._predictor.look(payload))
+                preprocessed.append(self._predictor.preprocess(payload))
             except BadPayload:
                 continue  # a server would refuse it, so it would be no prediction
-        parts = [looks[start : start + BATCH] for start in range(0, len(looks), BATCH)]
-        return [seen for part in parts for _, seen in self._predictor.observe(part)]
+        parts = [
+            preprocessed[start : start + BATCH] for start in range(0, len(preprocessed), BATCH)
+        ]
+        return [seen for part in parts for _, seen in self._predictor.predict_with_bins(part)]
 
     def _drifted(self, seen: Sequence[bytes]) -> bool:
         reference = self._bundle.reference

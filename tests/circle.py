@@ -92,7 +92,9 @@ class Circle:
         """Answer these as the champion, and log the answers."""
         version = self.workspace.champion()
         predictor = self.workspace.predictor(version)
-        given = predictor.observe([predictor.look(example.payload) for example in examples])
+        given = predictor.predict_with_bins(
+            [predictor.preprocess(example.payload) for example in examples]
+        )
         predictions = []
         for example, (answers, seen) in zip(examples, given, strict=True):
             self._sequence += 1
@@ -126,7 +128,7 @@ class Circle:
     def accuracy(self, examples: Sequence[Example]) -> float:
         """The share of these that the champion names rightly."""
         predictor = self.workspace.predictor(self.workspace.champion())
-        answers = predictor.answer([predictor.read(example.payload) for example in examples])
+        answers = predictor.predict([predictor.decode(example.payload) for example in examples])
         right = [
             answer.label == example.labels[TARGET]
             for (answer,), example in zip(answers, examples, strict=True)

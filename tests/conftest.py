@@ -86,8 +86,8 @@ def tiny_reference(files: Mapping[str, bytes], payloads: Sequence[bytes]) -> byt
     codec, labels = json.loads(files["codec.json"]), json.loads(files["labels.json"])
     opened = open_codec(codec["kind"], codec["config"])
     model = Model(opened, labels, OnnxRuntime(files["model.onnx"]))
-    looks = [model.look(payload) for payload in payloads]
-    return Reference.build(*model.measured(looks), labels).to_bytes()
+    preprocessed = [model.preprocess(payload) for payload in payloads]
+    return Reference.build(*model.profile_rows(preprocessed), labels).to_bytes()
 
 
 def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:

@@ -104,7 +104,7 @@ def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> 
     def probability(start: int, stop: int) -> float:
         covered = pixels.copy()
         covered[:, start:stop] = mean
-        (answer,) = model.answer([model.read(encode_bitmap(covered))])[0]
+        (answer,) = model.predict([model.decode(encode_bitmap(covered))])[0]
         return answer.probabilities["miner"]
 
     whole = probability(0, 0)

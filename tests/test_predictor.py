@@ -46,7 +46,7 @@ def test_an_answer_names_the_surest_label_and_every_probability(
 ) -> None:
     predictor = tiny({"disease": tiny_names})
     for colour, name in zip(tiny_colours, tiny_names, strict=True):
-        [(answer,)] = predictor.answer([predictor.read(paint(colour))])
+        [(answer,)] = predictor.predict([predictor.decode(paint(colour))])
         scores = expected(colour, len(tiny_names))
         assert (answer.target, answer.label, answer.item) == ("disease", name, "")
         assert answer.confidence == answer.probabilities[name] == max(answer.probabilities.values())
@@ -60,7 +60,7 @@ def test_a_model_of_two_targets_answers_both_in_order(
     tiny: Tiny, paint: Paint, tiny_colours: Colours, tiny_names: tuple[str, ...]
 ) -> None:
     predictor = tiny({"disease": tiny_names, "part": ("leaf", "stem", "fruit")})
-    [answers] = predictor.answer([predictor.read(paint(tiny_colours[1]))])
+    [answers] = predictor.predict([predictor.decode(paint(tiny_colours[1]))])
     assert [(answer.target, answer.label) for answer in answers] == [
         ("disease", "healthy"),
         ("part", "stem"),
@@ -72,8 +72,8 @@ def test_probabilities_come_per_target_and_in_label_order(
     tiny: Tiny, paint: Paint, expected: Expected, tiny_colours: Colours
 ) -> None:
     predictor = tiny()
-    items = [predictor.read(paint(colour)) for colour in tiny_colours]
-    rows = predictor.probabilities(items)
+    inputs = [predictor.decode(paint(colour)) for colour in tiny_colours]
+    rows = predictor.predict_probabilities(inputs)
     assert list(rows) == ["disease"]
     assert rows["disease"].shape == (5, 3)
     wanted = [expected(colour, 3) for colour in tiny_colours]
@@ -83,9 +83,9 @@ def test_probabilities_come_per_target_and_in_label_order(
 def test_a_batch_is_answered_as_its_members_are(tiny: Tiny, paint: Paint) -> None:
     predictor = tiny()
     random = np.random.default_rng(3)
-    items = [predictor.read(paint(random.integers(0, 256, 3).tolist())) for _ in range(7)]
-    together = predictor.answer(items)
-    alone = [predictor.answer([item])[0] for item in items]
+    inputs = [predictor.decode(paint(random.integers(0, 256, 3).tolist())) for _ in range(7)]
+    together = predictor.predict(inputs)
+    alone = [predictor.predict([decoded])[0] for decoded in inputs]
     assert len({answers[0].label for answers in together}) > 1
     for (one,), (other,) in zip(together, alone, strict=True):
         assert one.label == other.label
@@ -95,8 +95,8 @@ def test_a_batch_is_answered_as_its_members_are(tiny: Tiny, paint: Paint) -> Non
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        ({"disease": ["miner", "healthy"]}, r"\(1, 3\) where \(1, 2\)"),
-        ({"disease": ["miner", "healthy", "phoma", "rust"]}, r"\(1, 3\) where \(1, 4\)"),
+        ({"disease": ["miner", "healthy"]}, r"\(1, 3\); it must be \(1, 2\)"),
+        ({"disease": ["miner", "healthy", "phoma", "rust"]}, r"\(1, 3\); it must be \(1, 4\)"),
         ({"plant": ["miner", "healthy", "phoma"]}, "no output for the target 'plant'"),
     ],
 )
@@ -112,9 +112,9 @@ def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
     sound = bundles.open(bundles.write("coffee", tiny_files()))
     predictor = Predictor(bundle, OnnxRuntime(sound.model))
     with pytest.raises(Corrupt, match=told):
-        predictor.answer([predictor.read(paint(tiny_colours[0]))])
+        predictor.predict([predictor.decode(paint(tiny_colours[0]))])
     with pytest.raises(Corrupt, match=told):
-        predictor.observe([predictor.look(paint(tiny_colours[0]))])
+        predictor.predict_with_bins([predictor.preprocess(paint(tiny_colours[0]))])
 
 
 class Overflowing:
@@ -141,13 +141,13 @@ def test_what_is_no_finite_answer_is_none(
     sound = tiny()
     runtime = Overflowing(OnnxRuntime(sound.bundle.model), 2, value)
     predictor = Predictor(sound.bundle, runtime)
-    looks = [predictor.look(paint(colour)) for colour in tiny_colours]
-    told = "The model's answer to this payload is no finite number"
+    preprocessed = [predictor.preprocess(paint(colour)) for colour in tiny_colours]
+    told = "The model's output for this payload is not a finite number"
     with pytest.raises(BadPayload, match=told) as caught:
-        predictor.observe(looks)
+        predictor.predict_with_bins(preprocessed)
     assert (caught.value.index, "smaller numbers" in caught.value.hint) == (2, True)
     with pytest.raises(BadPayload, match=told):
-        predictor.measured(looks)
+        predictor.profile_rows(preprocessed)
 
 
 def test_the_gate_is_told_what_is_no_finite_answer(
@@ -156,7 +156,7 @@ def test_the_gate_is_told_what_is_no_finite_answer(
     """It refuses such a model with a verdict, so what it asks raises nothing."""
     sound = tiny()
     predictor = Predictor(sound.bundle, Overflowing(OnnxRuntime(sound.bundle.model), 2, np.nan))
-    answers = predictor.answer([predictor.read(paint(colour)) for colour in tiny_colours])
+    answers = predictor.predict([predictor.decode(paint(colour)) for colour in tiny_colours])
     finite = [np.isfinite(answer.confidence) for (answer,) in answers]
     assert finite == [True, True, False, True, True]
 
@@ -182,11 +182,11 @@ def test_a_look_is_the_item_and_its_measures(
 ) -> None:
     predictor = tiny()
     payload = paint(tiny_colours[0])
-    look = predictor.look(payload)
-    assert look.features == (predictor.codec.features(predictor.read(payload)),)
-    np.testing.assert_array_equal(look.item.pixels, predictor.read(payload).pixels)
+    each = predictor.preprocess(payload)
+    assert each.features == (predictor.codec.features(predictor.decode(payload)),)
+    np.testing.assert_array_equal(each.decoded.pixels, predictor.decode(payload).pixels)
     with pytest.raises(BadPayload):
-        predictor.look(b"no image")
+        predictor.preprocess(b"no image")
 
 
 def test_what_is_observed_is_the_answer_and_its_bins_in_one_run(
@@ -195,10 +195,12 @@ def test_what_is_observed_is_the_answer_and_its_bins_in_one_run(
     bundle = tiny({"disease": tiny_names, "part": ("leaf", "stem")}).bundle
     runtime = Counting(OnnxRuntime(bundle.model))
     predictor = Predictor(bundle, runtime)
-    looks = [predictor.look(paint(colour)) for colour in tiny_colours]
-    observed = predictor.observe(looks)
+    preprocessed = [predictor.preprocess(paint(colour)) for colour in tiny_colours]
+    observed = predictor.predict_with_bins(preprocessed)
     assert runtime.runs == 1
-    assert [answers for answers, _ in observed] == predictor.answer([look.item for look in looks])
+    assert [answers for answers, _ in observed] == predictor.predict(
+        [each.decoded for each in preprocessed]
+    )
     reference = bundle.reference
     # The reference of the tiny model was made of these very colours.
     counts = reference.count([seen for _, seen in observed])
@@ -213,15 +215,19 @@ def test_a_model_needs_no_bundle_and_no_embedding(
 ) -> None:
     predictor = tiny()
     runtime = Counting(OnnxRuntime(predictor.bundle.model), without="embedding")
-    model = Model(predictor.codec, predictor.labels, runtime)
-    items = [model.read(paint(colour)) for colour in tiny_colours]
-    probabilities, embedding = model.outputs(items)
+    model = Model(predictor.codec, predictor.classes, runtime)
+    inputs = [model.decode(paint(colour)) for colour in tiny_colours]
+    probabilities, embedding = model.predict_with_embedding(inputs)
     assert embedding.shape == (5, 0)
-    assert predictor.outputs(items)[1].shape == (5, 3)
-    np.testing.assert_array_equal(probabilities["disease"], model.probabilities(items)["disease"])
-    assert model.answer(items) == predictor.answer(items)
+    assert predictor.predict_with_embedding(inputs)[1].shape == (5, 3)
+    np.testing.assert_array_equal(
+        probabilities["disease"], model.predict_probabilities(inputs)["disease"]
+    )
+    assert model.predict(inputs) == predictor.predict(inputs)
     with pytest.raises(Corrupt, match="does not fit the model's embedding"):
-        Predictor(predictor.bundle, runtime).observe([predictor.look(paint(tiny_colours[0]))])
+        Predictor(predictor.bundle, runtime).predict_with_bins(
+            [predictor.preprocess(paint(tiny_colours[0]))]
+        )
 
 
 class Flat:
@@ -242,9 +248,9 @@ def test_an_embedding_of_another_form_is_corrupt(
 ) -> None:
     predictor = Predictor(tiny().bundle, Flat(np.zeros(shape, np.float32)))
     with pytest.raises(Corrupt, match="embeds 1 items as"):
-        predictor.observe([predictor.look(paint(tiny_colours[0]))])
+        predictor.predict_with_bins([predictor.preprocess(paint(tiny_colours[0]))])
 
 
 def test_a_payload_that_is_no_image_is_a_bad_payload(tiny: Tiny) -> None:
     with pytest.raises(BadPayload):
-        tiny().read(b"no image")
+        tiny().decode(b"no image")

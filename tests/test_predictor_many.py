@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from herd.codec import HerdCodec, Read
+from herd.codec import DecodedHerd, HerdCodec
 from tests.herds import LABELS, MIDDLE, TARGET, chances, files, herd, model
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import REFERENCE, BundleStore
 from tidemill.codecs.codec import ManyCodec, open_codec
 from tidemill.domain.errors import BadPayload, Corrupt
 from tidemill.domain.ports import Runtime
-from tidemill.predictor import Look, Model, Predictor
+from tidemill.predictor import Model, Predictor, Preprocessed
 from tidemill.profile import Reference
 
 ReferenceFor = Callable[[Mapping[str, bytes], Sequence[bytes]], bytes]
@@ -59,7 +59,7 @@ def test_only_codecs_that_name_their_items_are_such(predictor: Predictor) -> Non
 
 
 def test_every_item_is_answered_by_name_in_the_payloads_order(predictor: Predictor) -> None:
-    answers = predictor.answer([predictor.read(payload) for payload in HERDS])
+    answers = predictor.predict([predictor.decode(payload) for payload in HERDS])
     said = [[(answer.item, answer.label) for answer in given] for given in answers]
     assert said == [
         [("a0", "ox"), ("a1", "sheep"), ("a2", "ox"), ("a3", "sheep")],
@@ -78,7 +78,7 @@ def test_the_targets_of_an_item_stand_together() -> None:
         {"kind": LABELS, "size": ("large", "small")},
         Changed(OnnxRuntime(model()), logits_size=np.array([[1, 0], [0, 1]])),
     )
-    [answers] = twice.answer([twice.read(herd(150, 50))])
+    [answers] = twice.predict([twice.decode(herd(150, 50))])
     assert [(answer.item, answer.target, answer.label) for answer in answers] == [
         ("a0", "kind", "ox"),
         ("a0", "size", "large"),
@@ -89,35 +89,37 @@ def test_the_targets_of_an_item_stand_together() -> None:
 
 def test_payloads_run_one_at_a_time_and_answer_as_together(predictor: Predictor) -> None:
     runtime = Changed(OnnxRuntime(predictor.bundle.model))
-    asked = Model(predictor.codec, predictor.labels, runtime)
-    items = [asked.read(payload) for payload in HERDS]
-    assert asked.answer(items) == [predictor.answer([item])[0] for item in items]
+    asked = Model(predictor.codec, predictor.classes, runtime)
+    inputs = [asked.decode(payload) for payload in HERDS]
+    assert asked.predict(inputs) == [predictor.predict([decoded])[0] for decoded in inputs]
     assert runtime.runs == len(HERDS)
-    probabilities, embedding = asked.outputs(items)
+    probabilities, embedding = asked.predict_with_embedding(inputs)
     assert (probabilities[TARGET].shape, embedding.shape) == ((7, 2), (7, 2))
 
 
 def test_what_is_seen_has_a_row_of_bins_per_item_end_to_end(predictor: Predictor) -> None:
     reference = predictor.bundle.reference
-    looks = [predictor.look(payload) for payload in HERDS]
-    observed = predictor.observe(looks)
-    assert [answers for answers, _ in observed] == predictor.answer([look.item for look in looks])
+    preprocessed = [predictor.preprocess(payload) for payload in HERDS]
+    observed = predictor.predict_with_bins(preprocessed)
+    assert [answers for answers, _ in observed] == predictor.predict(
+        [each.decoded for each in preprocessed]
+    )
     width = len(reference.names)
     assert [len(seen) for _, seen in observed] == [4 * width, width, 2 * width]
     counts = reference.count([seen for _, seen in observed])
     assert {part.sum() for part in reference.split(counts).values()} == {7}
-    alone = [predictor.look(herd(weight)) for weight in (150, 50, 101, 99)]
-    assert observed[0][1] == b"".join(seen for _, seen in predictor.observe(alone))
+    alone = [predictor.preprocess(herd(weight)) for weight in (150, 50, 101, 99)]
+    assert observed[0][1] == b"".join(seen for _, seen in predictor.predict_with_bins(alone))
 
 
 def test_what_the_graph_measures_is_a_feature(predictor: Predictor) -> None:
     assert predictor.bundle.reference.names[:3] == ("weight", "height", "bulk")
-    looks = [predictor.look(payload) for payload in HERDS]
-    features, *_ = predictor.measured(looks)
+    preprocessed = [predictor.preprocess(payload) for payload in HERDS]
+    features, *_ = predictor.profile_rows(preprocessed)
     assert [row["bulk"] for row in features] == pytest.approx(
         [row["weight"] * row["height"] for row in features], rel=1e-6
     )
-    made = Reference.build(*predictor.measured(looks), {TARGET: LABELS})
+    made = Reference.build(*predictor.profile_rows(preprocessed), {TARGET: LABELS})
     assert (made.n, made.names[:3]) == (7, ("weight", "height", "bulk"))
 
 
@@ -127,7 +129,7 @@ def test_what_the_graph_measures_is_a_feature(predictor: Predictor) -> None:
         ({"measure_bulk": np.zeros((2, 1))}, r"measures 'bulk' of 2 items as \(2, 1\)"),
         ({"measure_bulk": np.zeros(3)}, r"measures 'bulk' of 2 items as \(3,\)"),
         ({"measure_weight": np.zeros(2)}, "Both the model and its codec measure 'weight'"),
-        ({f"logits_{TARGET}": np.zeros((1, 2))}, r"\(1, 2\) where \(2, 2\)"),
+        ({f"logits_{TARGET}": np.zeros((1, 2))}, r"\(1, 2\); it must be \(2, 2\)"),
         ({"embedding": np.zeros((1, 2))}, "embeds 2 items as"),
     ],
 )
@@ -136,34 +138,38 @@ def test_a_graph_that_does_not_answer_every_item_is_corrupt(
 ) -> None:
     asked = changed(**outputs)
     with pytest.raises(Corrupt, match=told):
-        asked.measured([asked.look(herd(150, 50))])
+        asked.profile_rows([asked.preprocess(herd(150, 50))])
 
 
 def test_a_payload_whose_answer_is_not_finite_is_named_with_its_item() -> None:
     asked = Model(HerdCodec(1), {TARGET: LABELS}, OnnxRuntime(model()))
-    looks = [asked.look(herd(*weights, first=4)) for weights in ((150, 50), (20, 1), (99,))]
-    looks[1].item.rows[1] = np.inf
-    with pytest.raises(BadPayload, match="the item 'a5' of this payload is no finite") as caught:
-        asked.measured(looks)
+    preprocessed = [
+        asked.preprocess(herd(*weights, first=4)) for weights in ((150, 50), (20, 1), (99,))
+    ]
+    preprocessed[1].decoded.rows[1] = np.inf
+    with pytest.raises(BadPayload, match="the item 'a5' of this payload is not a finite") as caught:
+        asked.profile_rows(preprocessed)
     assert caught.value.index == 1
-    assert len(asked.answer([looks[0].item, looks[2].item])) == 2
+    assert len(asked.predict([preprocessed[0].decoded, preprocessed[2].decoded])) == 2
 
 
 def test_a_codec_that_measures_fewer_items_than_it_names_is_corrupt() -> None:
     class Short(HerdCodec):
-        def measures(self, item: Any) -> list[dict[str, float]]:
-            return super().measures(item)[1:]
+        def item_features(self, decoded: Any) -> list[dict[str, float]]:
+            return super().item_features(decoded)[1:]
 
     asked = Model(Short(1), {TARGET: LABELS}, OnnxRuntime(model()))
-    with pytest.raises(Corrupt, match="measures 1 items where 2 are asked for"):
-        asked.measured([asked.look(herd(150, 50))])
+    with pytest.raises(Corrupt, match="measures 1 items of a payload that has 2"):
+        asked.profile_rows([asked.preprocess(herd(150, 50))])
 
 
 def test_a_hundred_thousand_items_are_one_answer(predictor: Predictor) -> None:
     rows = np.random.default_rng(5).uniform(50, 150, (100_000, 2)).astype(np.float32)
-    item = Read(tuple(f"a{at}" for at in range(len(rows))), rows)
-    [(answers, seen)] = predictor.observe([Look(item, HerdCodec(1).measures(item))])
-    assert [answer.item for answer in answers] == list(item.names)
+    decoded = DecodedHerd(tuple(f"a{at}" for at in range(len(rows))), rows)
+    [(answers, seen)] = predictor.predict_with_bins(
+        [Preprocessed(decoded, HerdCodec(1).item_features(decoded))]
+    )
+    assert [answer.item for answer in answers] == list(decoded.names)
     assert [answer.label == "ox" for answer in answers] == (rows[:, 0] >= MIDDLE).tolist()
     assert len(seen) == len(rows) * len(predictor.bundle.reference.names)
 
@@ -171,10 +177,10 @@ def test_a_hundred_thousand_items_are_one_answer(predictor: Predictor) -> None:
 def test_the_part_of_a_herd_is_answered_as_it_was(predictor: Predictor) -> None:
     codec = predictor.many
     assert codec is not None
-    [whole] = predictor.answer([predictor.read(HERDS[0])])
-    parts = [codec.parts(HERDS[0], [answer.item])[0] for answer in whole]
-    assert predictor.answer([predictor.read(part) for part in parts]) == [
+    [whole] = predictor.predict([predictor.decode(HERDS[0])])
+    parts = [codec.item_payloads(HERDS[0], [answer.item])[0] for answer in whole]
+    assert predictor.predict([predictor.decode(part) for part in parts]) == [
         (answer,) for answer in whole
     ]
     with pytest.raises(BadPayload, match="no animal 'a9'"):
-        codec.parts(HERDS[0], ["a9"])[0]
+        codec.item_payloads(HERDS[0], ["a9"])[0]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tidemill.codecs.image import ImageCodec, ImageItem
+from tidemill.codecs.image import DecodedImage, ImageCodec
 from tidemill.codecs.pixels import Pixels
 from tidemill.domain.errors import UsageError
 from tidemill.predictor import Model
@@ -77,18 +77,20 @@ def explain(
             f"Only answers to images are explained, and this model takes {model.codec.kind}."
         )
     target = _target(model, target)
-    names = model.labels[target]
+    names = model.classes[target]
     if label is not None and label not in names:
         raise UsageError(f"{target} has no label {label!r}.", hint=f"It has {', '.join(names)}.")
-    item: ImageItem = model.codec.read(payload)
-    x0, y0, x1, y1 = item.inner
+    decoded: DecodedImage = model.codec.decode(payload)
+    x0, y0, x1, y1 = decoded.inner
     rows, columns = _grid(y1 - y0, x1 - x0) if grid is None else grid
     if not (1 <= rows <= y1 - y0 and 1 <= columns <= x1 - x0):
         raise UsageError(f"A grid of {rows} x {columns} does not fit {y1 - y0} x {x1 - x0} pixels.")
-    untouched = model.probabilities([item])[target][0]
+    untouched = model.predict_probabilities([decoded])[target][0]
     at = int(untouched.argmax()) if label is None else list(names).index(label)
-    drops = _drops(model, item, (rows, columns), lambda given: untouched[at] - given[target][:, at])
-    return Explanation(target, names[at], float(untouched[at]), drops, item.pixels[y0:y1, x0:x1])
+    drops = _drops(
+        model, decoded, (rows, columns), lambda given: untouched[at] - given[target][:, at]
+    )
+    return Explanation(target, names[at], float(untouched[at]), drops, decoded.pixels[y0:y1, x0:x1])
 
 
 def occlusion_map(
@@ -121,27 +123,27 @@ def image(explanation: Explanation) -> bytes:
 
 def _target(model: Model, target: str | None) -> str:
     if target is None:
-        return next(iter(model.labels))
-    if target not in model.labels:
+        return next(iter(model.classes))
+    if target not in model.classes:
         raise UsageError(
-            f"The model has no target {target!r}.", hint=f"It has {', '.join(model.labels)}."
+            f"The model has no target {target!r}.", hint=f"It has {', '.join(model.classes)}."
         )
     return target
 
 
 def _drops(
     model: Model,
-    item: ImageItem,
+    decoded: DecodedImage,
     grid: Grid,
     dropped: Callable[[Mapping[str, Floats]], Floats],
 ) -> Floats:
     """The mean drop of each cell [rows, columns]; `dropped` reads those of a batch."""
     total, covered = np.zeros(grid), np.zeros(grid)
     patches = list(_patches(*grid))
-    images = _covered(item, patches, grid)
+    images = _covered(decoded, patches, grid)
     for start in range(0, len(patches), BATCH):
         part = patches[start : start + BATCH]
-        drops = dropped(model.probabilities([next(images) for _ in part]))
+        drops = dropped(model.predict_probabilities([next(images) for _ in part]))
         for patch, drop in zip(part, drops, strict=True):
             total[patch] += drop
             covered[patch] += 1
@@ -162,14 +164,14 @@ def _patches(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _covered(
-    item: ImageItem, patches: list[tuple[slice, slice]], grid: Grid
-) -> Iterator[ImageItem]:
+    decoded: DecodedImage, patches: list[tuple[slice, slice]], grid: Grid
+) -> Iterator[DecodedImage]:
     """The image with each patch in turn painted over."""
-    x0, y0, x1, y1 = item.inner
-    mean = item.pixels[y0:y1, x0:x1].mean(axis=(0, 1)).round().astype(np.uint8)
+    x0, y0, x1, y1 = decoded.inner
+    mean = decoded.pixels[y0:y1, x0:x1].mean(axis=(0, 1)).round().astype(np.uint8)
     ys = np.linspace(y0, y1, grid[0] + 1).round().astype(int)
     xs = np.linspace(x0, x1, grid[1] + 1).round().astype(int)
     for down, across in patches:
-        pixels = item.pixels.copy()
+        pixels = decoded.pixels.copy()
         pixels[ys[down.start] : ys[down.stop], xs[across.start] : xs[across.stop]] = mean
-        yield replace(item, pixels=pixels)
+        yield replace(decoded, pixels=pixels)

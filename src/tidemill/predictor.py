@@ -1,8 +1,8 @@
-"""A codec, label names and a runtime: payloads in, answers out.
+"""A codec, class names and a runtime: payloads in, answers out.
 
-The server, the gate and the command line all answer through the one class `Model`, so that what
-was judged is what is served; a bundle's reference is counted through it, too. Most payloads are
-one item; those of a `ManyCodec` ask for many, and get a row of every output for each.
+The server, the gate and the command line all predict through the one class `Model`, so that what
+was judged is what is served. A bundle's reference is counted through it as well. Most payloads
+have one item; those of a `ManyCodec` have many, and every output has a row for each item.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Floats = npt.NDArray[np.float64]
 Outputs = Mapping[str, npt.NDArray[Any]]
 EMBEDDING = "embedding"
 MEASURE = "measure_"
-"""What the names of those outputs begin with that are drift features themselves."""
+"""The prefix of outputs that are drift features."""
 
 ONE = ("",)
-"""The names of the items of a payload that is one item."""
+"""The item names of a payload that has one item."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One payload, looked at once: decoded for the model, and each of its items measured."""
+class Preprocessed:
+    """One payload, decoded for the model, and the drift features of each of its items."""
 
-    item: Any
+    decoded: Any
     features: Sequence[Mapping[str, float]]
 
 
@@ -44,175 +44,181 @@ class Model:
     """Safe to use from several threads when the runtime is."""
 
     def __init__(
-        self, codec: Codec[Any], labels: Mapping[str, Sequence[str]], runtime: Runtime
+        self, codec: Codec[Any], classes: Mapping[str, Sequence[str]], runtime: Runtime
     ) -> None:
         self.codec = codec
         self.many = codec if isinstance(codec, ManyCodec) else None
-        """The codec, where its payloads ask for many items."""
-        self.labels = labels
+        """The codec, when its payloads have many items."""
+        self.classes = classes
         self._runtime = runtime
         self._alone = runtime.alone or self.many is not None
 
-    def read(self, payload: bytes) -> Any:
-        """Decode one payload for `answer`. Raises BadPayload."""
-        return self.codec.read(payload)
+    def decode(self, payload: bytes) -> Any:
+        """Decode one payload for `predict`. Raises BadPayload."""
+        return self.codec.decode(payload)
 
-    def look(self, payload: bytes) -> Look:
-        """Decode one payload and measure it. Raises BadPayload."""
-        item = self.codec.read(payload)
+    def preprocess(self, payload: bytes) -> Preprocessed:
+        """Decode one payload and compute its drift features. Raises BadPayload."""
+        decoded = self.codec.decode(payload)
         if self.many is None:
-            return Look(item, (self.codec.features(item),))
-        return Look(item, self.many.measures(item))
+            return Preprocessed(decoded, (self.codec.features(decoded),))
+        return Preprocessed(decoded, self.many.item_features(decoded))
 
-    def names(self, item: Any) -> tuple[str, ...]:
-        """The items that a decoded payload asks for."""
-        return ONE if self.many is None else self.many.names(item)
+    def item_names(self, decoded: Any) -> tuple[str, ...]:
+        """The names of the items of a decoded payload."""
+        return ONE if self.many is None else self.many.item_names(decoded)
 
-    def remarks(self, item: Any) -> tuple[str, ...]:
-        """What there is to say about how a payload was read: that a text was cut, for one.
+    def remarks(self, decoded: Any) -> tuple[str, ...]:
+        """What the sender should know about the decoding: that a text was cut, for example.
 
         Few codecs have the method `remarks`.
         """
-        told: Callable[[Any], tuple[str, ...]] | None = getattr(self.codec, "remarks", None)
-        return () if told is None else tuple(told(item))
+        remarks: Callable[[Any], tuple[str, ...]] | None = getattr(self.codec, "remarks", None)
+        return () if remarks is None else tuple(remarks(decoded))
 
-    def outputs(self, items: Sequence[Any]) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
-        """The calibrated probabilities [rows, labels] of every target, and the embedding.
+    def predict(self, inputs: Sequence[Any]) -> list[tuple[Answer, ...]]:
+        """The answers to each decoded payload, one per item and target, ordered by item.
 
-        A row is one item of one decoded payload: those of a payload together, in its order. Names
-        are in the given order. The embedding is [rows, 0] where the graph has none. Raises Corrupt
-        when the graph does not answer as many labels as are named, or not every item. What it
-        answers with no finite number has none here either: the gate judges that.
+        Raises what `predict_with_embedding` raises.
         """
-        return self._read(self._run(items), items)
+        return self._answers(inputs, self.predict_probabilities(inputs))
 
-    def measured(
-        self, looks: Sequence[Look]
+    def predict_probabilities(self, inputs: Sequence[Any]) -> dict[str, Floats]:
+        """The first half of `predict_with_embedding`."""
+        return self.predict_with_embedding(inputs)[0]
+
+    def predict_with_embedding(
+        self, inputs: Sequence[Any]
+    ) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
+        """The calibrated probabilities [rows, classes] of every target, and the embedding.
+
+        A row is one item of one decoded payload. The items of a payload stay together and in
+        order; classes are in the order of `self.classes`. The embedding is [rows, 0] when the graph
+        has none. Raises Corrupt when the graph returns another number of classes or rows. Values
+        that are not finite are passed on: the gate judges them.
+        """
+        return self._probabilities(self._run(inputs), inputs)
+
+    def profile_rows(
+        self, preprocessed: Sequence[Preprocessed]
     ) -> tuple[Sequence[Mapping[str, float]], dict[str, Floats], npt.NDArray[Any]]:
-        """What a reference sees of each row: its features, and what `outputs` gives.
+        """What a profile counts: the features, probabilities and embedding of each row.
 
-        An output `measure_<name>` [rows] of the graph is the feature `<name>`: what only the model
-        can measure. Raises Corrupt when it has another form, or the codec has that feature, too;
-        BadPayload, with the payload's index, when the graph has no finite answer to one; else what
-        `outputs` raises.
+        An output `measure_<name>` [rows] of the graph becomes the feature `<name>`: what only the
+        model can measure. Raises Corrupt when such an output has another shape or the codec has the
+        same feature; BadPayload, with the payload's index, when the graph's output for a payload is
+        not finite; and what `predict_with_embedding` raises.
         """
-        items = [look.item for look in looks]
-        outputs = self._run(items)
-        self._refuse_overflow(outputs, items)
-        features = [*chain.from_iterable(look.features for look in looks)]
+        inputs = [each.decoded for each in preprocessed]
+        outputs = self._run(inputs)
+        self._refuse_overflow(outputs, inputs)
+        features = [*chain.from_iterable(each.features for each in preprocessed)]
         return (
-            _with_measures(features, outputs, self._rows(items)),
-            *self._read(outputs, items),
+            _with_measures(features, outputs, self._rows(inputs)),
+            *self._probabilities(outputs, inputs),
         )
 
-    def probabilities(self, items: Sequence[Any]) -> dict[str, Floats]:
-        """The first half of `outputs`."""
-        return self.outputs(items)[0]
+    def _rows(self, inputs: Sequence[Any]) -> int:
+        if self.many is None:
+            return len(inputs)
+        return sum(len(self.item_names(decoded)) for decoded in inputs)
 
-    def answer(self, items: Sequence[Any]) -> list[tuple[Answer, ...]]:
-        """The answers to each payload, one per item and target; those of an item together.
-
-        Raises what `outputs` raises.
-        """
-        return self._named(items, self.probabilities(items))
-
-    def _rows(self, items: Sequence[Any]) -> int:
-        return len(items) if self.many is None else sum(len(self.names(item)) for item in items)
-
-    def _run(self, items: Sequence[Any]) -> Outputs:
-        if not self._alone or not items:
-            return self._runtime.run(self.codec.encode(items))
-        parts = [self._runtime.run(self.codec.encode([item])) for item in items]
+    def _run(self, inputs: Sequence[Any]) -> Outputs:
+        if not self._alone or not inputs:
+            return self._runtime.run(self.codec.encode(inputs))
+        parts = [self._runtime.run(self.codec.encode([decoded])) for decoded in inputs]
         if len(parts) == 1:
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _read(
-        self, outputs: Outputs, items: Sequence[Any]
+    def _probabilities(
+        self, outputs: Outputs, inputs: Sequence[Any]
     ) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
-        rows = self._rows(items)
+        rows = self._rows(inputs)
         probabilities = {
-            target: softmax(_logits(outputs, target, (rows, len(names))))
-            for target, names in self.labels.items()
+            target: softmax(_logits(outputs, target, (rows, len(classes))))
+            for target, classes in self.classes.items()
         }
         return probabilities, _embedding(outputs, rows)
 
-    def _refuse_overflow(self, outputs: Outputs, items: Sequence[Any]) -> None:
-        """Softmax would make "not a number" of what overflowed, and an answer of that."""
-        rows = self._rows(items)
-        for target, names in self.labels.items():
-            logits = _logits(outputs, target, (rows, len(names)))
+    def _refuse_overflow(self, outputs: Outputs, inputs: Sequence[Any]) -> None:
+        """Softmax turns an overflow into "not a number", and an answer would be made of it."""
+        rows = self._rows(inputs)
+        for target, classes in self.classes.items():
+            logits = _logits(outputs, target, (rows, len(classes)))
             if not np.isfinite(logits).all():
-                raise self._overflowed(logits, items)
+                raise self._overflow_error(logits, inputs)
 
-    def _overflowed(self, logits: npt.NDArray[Any], items: Sequence[Any]) -> BadPayload:
-        """What there is to say of the first row that is not finite."""
+    def _overflow_error(self, logits: npt.NDArray[Any], inputs: Sequence[Any]) -> BadPayload:
+        """The error that names the first row that is not finite."""
         row = int(np.isfinite(logits).all(axis=1).argmin())
-        named = [(at, name) for at, item in enumerate(items) for name in self.names(item)]
-        index, name = named[row]
-        about = f"the item {shown(name)} of this payload" if name else "this payload"
+        items = [(at, name) for at, one in enumerate(inputs) for name in self.item_names(one)]
+        index, name = items[row]
+        subject = f"the item {shown(name)} of this payload" if name else "this payload"
         return BadPayload(
-            f"The model's answer to {about} is no finite number.",
+            f"The model's output for {subject} is not a finite number.",
             hint="Send smaller numbers; nothing else makes a sound model overflow.",
             index=index,
         )
 
-    def _named(
-        self, items: Sequence[Any], probabilities: Mapping[str, Floats]
+    def _answers(
+        self, inputs: Sequence[Any], probabilities: Mapping[str, Floats]
     ) -> list[tuple[Answer, ...]]:
         if self.many is None:
-            return self._together(ONE * len(items), probabilities)
-        named = [self.many.names(item) for item in items]
-        rows = self._together([*chain.from_iterable(named)], probabilities)
+            return self._row_answers(ONE * len(inputs), probabilities)
+        items = [self.many.item_names(decoded) for decoded in inputs]
+        rows = self._row_answers([*chain.from_iterable(items)], probabilities)
         return [
             tuple(chain.from_iterable(rows[start:stop]))
-            for start, stop in _spans([len(names) for names in named])
+            for start, stop in _spans([len(names) for names in items])
         ]
 
-    def _together(
-        self, names: Sequence[str], probabilities: Mapping[str, Floats]
+    def _row_answers(
+        self, items: Sequence[str], probabilities: Mapping[str, Floats]
     ) -> list[tuple[Answer, ...]]:
-        """The answers of every row, which is about the item of that name."""
+        """The answers of every row; `items` has the name of each row's item."""
         columns = [
-            list(_answers(target, self.labels[target], rows, names))
+            list(_target_answers(target, self.classes[target], rows, items))
             for target, rows in probabilities.items()
         ]
         return list(zip(*columns, strict=True))
 
 
 class Predictor(Model):
-    """The model of an opened bundle, which also says what was seen of each answer."""
+    """The model of an open bundle. It also bins its predictions for the drift check."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         super().__init__(bundle.codec, bundle.labels, runtime)
         self.bundle = bundle
 
-    def observe(self, looks: Sequence[Look]) -> list[tuple[tuple[Answer, ...], bytes]]:
-        """The answers to each payload, and its items' bins of the bundle's reference, end to end.
+    def predict_with_bins(
+        self, preprocessed: Sequence[Preprocessed]
+    ) -> list[tuple[tuple[Answer, ...], bytes]]:
+        """The answers to each payload, and the reference's bins of its items, concatenated.
 
-        The model runs once, or once per payload where these must be alone. Raises what `measured`
-        raises, and Corrupt when the reference is not of this graph and codec.
+        The model runs once, or once per payload where payloads must run alone. Raises what
+        `profile_rows` raises, and Corrupt when the reference does not fit the graph and codec.
         """
-        features, probabilities, embedding = self.measured(looks)
+        features, probabilities, embedding = self.profile_rows(preprocessed)
         rows = self.bundle.reference.see(features, probabilities, embedding)
         if self.many is None:
-            seen = list(map(bytes, rows))
+            bins = list(map(bytes, rows))
         else:
-            spans = _spans([len(look.features) for look in looks])
-            seen = [rows[start:stop].tobytes() for start, stop in spans]
-        named = self._named([look.item for look in looks], probabilities)
-        return list(zip(named, seen, strict=True))
+            spans = _spans([len(each.features) for each in preprocessed])
+            bins = [rows[start:stop].tobytes() for start, stop in spans]
+        answers = self._answers([each.decoded for each in preprocessed], probabilities)
+        return list(zip(answers, bins, strict=True))
 
 
 def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Where each of several parts laid end to end starts and stops."""
+    """The start and end of each of several parts that are laid end to end."""
     return pairwise(accumulate(sizes, initial=0))
 
 
 def _with_measures(
     features: Sequence[Mapping[str, float]], outputs: Outputs, rows: int
 ) -> Sequence[Mapping[str, float]]:
-    """Every row's features, and what the graph itself measured of it."""
+    """Every row's features, with those that the graph measures added."""
     columns = {
         name.removeprefix(MEASURE): np.asarray(column)
         for name, column in outputs.items()
@@ -226,21 +232,21 @@ def _with_measures(
         if features and name in features[0]:
             raise Corrupt(f"Both the model and its codec measure {name!r}.")
     if len(features) != rows:
-        raise Corrupt(f"The codec measures {len(features)} items where {rows} are asked for.")
+        raise Corrupt(f"The codec measures {len(features)} items of a payload that has {rows}.")
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [
-        {**row, **dict(zip(columns, more, strict=True))}
-        for row, more in zip(features, values, strict=True)
+        {**row, **dict(zip(columns, measures, strict=True))}
+        for row, measures in zip(features, values, strict=True)
     ]
 
 
-def _logits(outputs: Outputs, target: str, wanted: tuple[int, int]) -> npt.NDArray[Any]:
+def _logits(outputs: Outputs, target: str, shape: tuple[int, int]) -> npt.NDArray[Any]:
     logits = outputs.get(f"logits_{target}")
     if logits is None:
         raise Corrupt(f"The model has no output for the target {target!r}.")
     rows: npt.NDArray[Any] = np.asarray(logits)
-    if rows.shape != wanted:
-        raise Corrupt(f"The model answers {target!r} with {rows.shape} where {wanted} is named.")
+    if rows.shape != shape:
+        raise Corrupt(f"The model's output for {target!r} is {rows.shape}; it must be {shape}.")
     return rows
 
 
@@ -262,9 +268,9 @@ def softmax(logits: npt.NDArray[Any]) -> Floats:
     return shifted
 
 
-def _answers(
-    target: str, names: Sequence[str], rows: Floats, items: Sequence[str]
+def _target_answers(
+    target: str, classes: Sequence[str], rows: Floats, items: Sequence[str]
 ) -> Iterator[Answer]:
     for row, best, item in zip(rows.tolist(), rows.argmax(axis=1).tolist(), items, strict=True):
-        scores = dict(zip(names, row, strict=True))
-        yield Answer(target, names[best], row[best], scores, item)
+        probabilities = dict(zip(classes, row, strict=True))
+        yield Answer(target, classes[best], row[best], probabilities, item)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.behaviour.service import Ask, Chances
 from tidemill.codecs.codec import Arrays, Codec
-from tidemill.codecs.text import TextCodec, TextItem
+from tidemill.codecs.text import DecodedText, TextCodec
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 from tidemill.recipes.recipe import Config, Recipe
@@ -72,8 +72,8 @@ def _swapped(row: Chances) -> Chances:
 class CapitalsTold(TextCodec):
     """Tells capitals from small letters, as a tokenizer does that should not."""
 
-    def read(self, payload: bytes) -> TextItem:
-        return super().read(
+    def decode(self, payload: bytes) -> DecodedText:
+        return super().decode(
             "".join(f"{c}^" if c.isupper() else c for c in payload.decode()).encode()
         )
 
@@ -81,14 +81,14 @@ class CapitalsTold(TextCodec):
 class BlanksTold(TextCodec):
     """Reads every blank."""
 
-    def read(self, payload: bytes) -> TextItem:
-        return super().read(b"_".join(payload.split(b" ")))
+    def decode(self, payload: bytes) -> DecodedText:
+        return super().decode(b"_".join(payload.split(b" ")))
 
 
 class PaddingRead(TextCodec):
     """Gives the padding a little weight, as a mean over all columns does."""
 
-    def encode(self, items: Sequence[TextItem]) -> Arrays:
-        arrays = super().encode(items)
+    def encode(self, inputs: Sequence[DecodedText]) -> Arrays:
+        arrays = super().encode(inputs)
         weights = arrays["weights"]
         return {**arrays, "weights": np.where(weights == 0, np.float32(0.01), weights)}

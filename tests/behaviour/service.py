@@ -94,8 +94,8 @@ def asking(model: Model, target: str) -> Ask:
     """Asks a model by itself, where a server would refuse to serve it."""
 
     def ask(texts: Sequence[str]) -> list[Chances]:
-        items = [model.read(text.encode()) for text in texts]
-        answers = [row for part in _parts(items) for row in model.answer(part)]
+        items = [model.decode(text.encode()) for text in texts]
+        answers = [row for part in _parts(items) for row in model.predict(part)]
         return [
             next(answer.probabilities for answer in row if answer.target == target)
             for row in answers

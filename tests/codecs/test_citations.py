@@ -47,9 +47,9 @@ def test_every_node_is_an_example_that_tells_all_its_links() -> None:
 
 def test_the_codec_reads_what_is_written() -> None:
     codec = GraphCodec.from_config({"features": 4})
-    item = codec.read(read_citations(CONTENT, CITES, features=4).payload())
-    assert codec.names(item) == ("35", "1033", "ab")
-    assert [measured["degree"] for measured in codec.measures(item)] == [2, 1, 1]
+    decoded = codec.decode(read_citations(CONTENT, CITES, features=4).payload())
+    assert codec.item_names(decoded) == ("35", "1033", "ab")
+    assert [measured["degree"] for measured in codec.item_features(decoded)] == [2, 1, 1]
 
 
 def test_links_are_written_by_id_however_they_came() -> None:
@@ -192,7 +192,7 @@ def test_the_short_way_and_the_long_way_agree(
     content = ("\n".join(lines) + data.draw(st.sampled_from(["", "\n"]))).encode()
     graph = read_citations(content, b"", features=width)
     codec = GraphCodec.from_config({"features": width, "normalise": False})
-    found = codec.encode([codec.read(graph.payload())])["features"]
+    found = codec.encode([codec.decode(graph.payload())])["features"]
     assert np.array_equal(found, np.array(expected, np.float32))
     assert list(graph.labels.values()) == ["label"] * len(lines) * labelled
 

@@ -34,10 +34,10 @@ def test_what_is_in_it(cora: Citations) -> None:
     assert len(cora.ids) == len(cora.labels) == 2708
     assert len(set(cora.labels.values())) == 7
     codec = GraphCodec.from_config({"features": 1433})
-    item = codec.read(cora.payload())
-    assert len(item.part.columns) == 49_216
-    assert len(item.part.edges) == 2 * 5278  # of 5,429 lines, 151 are the way back of another
-    assert item.degrees.max() == 168
+    decoded = codec.decode(cora.payload())
+    assert len(decoded.part.columns) == 49_216
+    assert len(decoded.part.edges) == 2 * 5278  # of 5,429 lines, 151 are the way back of another
+    assert decoded.degrees.max() == 168
 
 
 def test_it_is_what_the_long_way_reads(files: tuple[bytes, bytes], cora: Citations) -> None:
@@ -58,7 +58,7 @@ def test_a_line_of_1433_words_costs_a_few_calls(files: tuple[bytes, bytes]) -> N
 def test_a_stored_node_is_answered_like_its_example(cora: Citations) -> None:
     codec = GraphCodec.from_config({"features": 1433}).storing(cora.payload())
     for id, example in list(cora.examples())[::200]:
-        assert codec.parts(example, [id])[0] == example
-        one = codec.encode([codec.read(f'{{"nodes":["{id}"]}}'.encode())])
-        other = codec.encode([codec.read(example)])
+        assert codec.item_payloads(example, [id])[0] == example
+        one = codec.encode([codec.decode(f'{{"nodes":["{id}"]}}'.encode())])
+        other = codec.encode([codec.decode(example)])
         assert all(np.array_equal(one[name], other[name]) for name in one)

@@ -34,7 +34,7 @@ def sent(*nodes: Any, **rest: Any) -> bytes:
 
 
 def edges(codec: GraphCodec, payload: bytes) -> list[tuple[int, int]]:
-    return sorted(map(tuple, codec.encode([codec.read(payload)])["edges"].tolist()))
+    return sorted(map(tuple, codec.encode([codec.decode(payload)])["edges"].tolist()))
 
 
 def test_the_entry_point_finds_it(codec: GraphCodec) -> None:
@@ -48,14 +48,14 @@ def test_config_round_trip(codec: GraphCodec) -> None:
     stored = codec.storing(sent(A, B, C, whole=True))
     again = GraphCodec.from_config(json.loads(json.dumps(stored.config())))
     assert again.config() == stored.config()
-    assert again.read(sent("b")).names == ("b",)
+    assert again.decode(sent("b")).names == ("b",)
     assert codec.config()["hops"] == 3
     assert codec.config()["stored"] == ""
 
 
 def test_a_whole_graph_as_arrays(codec: GraphCodec) -> None:
     payload = sent(A, B, C, D, whole=True)
-    arrays = codec.encode([codec.read(payload)])
+    arrays = codec.encode([codec.decode(payload)])
     assert {name: array.dtype for name, array in arrays.items()} == {
         "features": np.float32,
         "edges": np.int64,
@@ -75,18 +75,18 @@ def test_a_whole_graph_as_arrays(codec: GraphCodec) -> None:
 def test_features_that_sum_to_one() -> None:
     codec = GraphCodec.from_config(CONFIG | {"normalise": True})
     minus = {"id": "e", "features": {"0": -3, "1": 1}}
-    features = codec.encode([codec.read(sent(A, B, C, D, minus))])["features"]
+    features = codec.encode([codec.decode(sent(A, B, C, D, minus))])["features"]
     assert features.sum(axis=1).tolist() == [1, 1, 1, 0, -0.5]
     assert features[0].tolist() == [0.5, 0, 0.5, 0, 0, 0]
     assert features[4, :2].tolist() == [-0.75, 0.25]
 
 
 def test_several_payloads_lie_side_by_side(codec: GraphCodec) -> None:
-    items = [codec.read(sent(A, B)), codec.read(sent(D)), codec.read(sent(C, B, A))]
-    arrays = codec.encode(items)
+    inputs = [codec.decode(sent(A, B)), codec.decode(sent(D)), codec.decode(sent(C, B, A))]
+    arrays = codec.encode(inputs)
     assert arrays["features"].shape == (6, 6)
     assert arrays["asked"].tolist() == [0, 1, 2, 3, 4, 5]
-    apart = [codec.encode([item]) for item in items]
+    apart = [codec.encode([decoded]) for decoded in inputs]
     starts = (0, 2, 3)
     expected = {
         (a + start, b + start)
@@ -109,35 +109,36 @@ def test_a_graph_without_edges_has_self_loops(codec: GraphCodec) -> None:
 
 
 def test_what_is_measured_of_each_node(codec: GraphCodec) -> None:
-    item = codec.read(sent(A, B, C, D, whole=True))
-    assert codec.names(item) == ("a", "b", "c", "d")
-    assert codec.measures(item) == [
+    decoded = codec.decode(sent(A, B, C, D, whole=True))
+    assert codec.item_names(decoded) == ("a", "b", "c", "d")
+    assert codec.item_features(decoded) == [
         {"degree": 1, "density": 2 / 6},
         {"degree": 2, "density": 1 / 6},
         {"degree": 1, "density": 2 / 6},
         {"degree": 0, "density": 0},
     ]
-    assert codec.features(item) == codec.measures(item)[0]
-    assert codec.remarks(item) == ()
+    assert codec.features(decoded) == codec.item_features(decoded)[0]
+    assert codec.remarks(decoded) == ()
 
 
 def test_the_part_of_one_node_tells_the_links_of_both_ends(codec: GraphCodec) -> None:
     payload = sent(A, B, C, whole=True)
-    assert codec.parts(payload, ["c"])[0] == (
+    assert codec.item_payloads(payload, ["c"])[0] == (
         b'{"nodes":[{"features":{"1":1.5,"4":0.5},"id":"c","links":["b"]}]}'
     )
     assert (
-        codec.parts(payload, ["b"])[0] == b'{"nodes":[{"features":[5],"id":"b","links":["a","c"]}]}'
+        codec.item_payloads(payload, ["b"])[0]
+        == b'{"nodes":[{"features":[5],"id":"b","links":["a","c"]}]}'
     )
     with pytest.raises(BadPayload, match="does not ask for a node 'x'"):
-        codec.parts(payload, ["x"])[0]
+        codec.item_payloads(payload, ["x"])[0]
 
 
 def test_the_parts_make_the_graph_again(codec: GraphCodec) -> None:
     payload = sent(A, B, C, D, whole=True)
-    again = whole_payload([codec.parts(payload, [name])[0] for name in "abcd"])
+    again = whole_payload([codec.item_payloads(payload, [name])[0] for name in "abcd"])
     assert edges(codec, again) == edges(codec, payload)
-    one, other = (codec.encode([codec.read(graph)])["features"] for graph in (payload, again))
+    one, other = (codec.encode([codec.decode(graph)])["features"] for graph in (payload, again))
     assert np.array_equal(one, other)
 
 
@@ -146,7 +147,7 @@ def test_the_part_of_an_example_is_the_example(codec: GraphCodec) -> None:
         b'{"nodes":[{"features":[0,3],"id":"35","links":["1033","887"]}]}',
         b'{"nodes":[{"features":{"0":2,"3":0.25},"id":"35","links":[]}]}',
     ):
-        assert codec.parts(example, ["35"])[0] == example
+        assert codec.item_payloads(example, ["35"])[0] == example
         assert GraphPayload.from_bytes(example).to_bytes() == example
 
 
@@ -216,7 +217,7 @@ def test_two_nodes_are_the_same_when_their_ids_are(codec: GraphCodec) -> None:
 )
 def test_what_is_no_graph_is_refused(codec: GraphCodec, payload: bytes, says: str) -> None:
     with pytest.raises(BadPayload, match=says) as caught:
-        codec.read(payload)
+        codec.decode(payload)
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 250
     with pytest.raises(BadPayload):
@@ -226,7 +227,7 @@ def test_what_is_no_graph_is_refused(codec: GraphCodec, payload: bytes, says: st
 def test_no_link_leads_out_of_a_whole_graph(codec: GraphCodec) -> None:
     for payload in (sent(A, whole=True), sent(D, A, C, whole=True)):
         with pytest.raises(BadPayload, match="'a' links to 'b', which is not in the graph"):
-            codec.read(payload)
+            codec.decode(payload)
 
 
 @pytest.mark.parametrize(
@@ -242,9 +243,9 @@ def test_limits(limits: dict[str, int], says: str, whole: bool) -> None:
     codec = GraphCodec.from_config(CONFIG | limits)
     payload = sent(A, B | {"links": ["c"]}, C, whole=whole)
     with pytest.raises(BadPayload, match=says):
-        codec.read(payload)
+        codec.decode(payload)
     exact = {key: 1_000 if key == "max_bytes" else value + 1 for key, value in limits.items()}
-    assert GraphCodec.from_config(CONFIG | exact).read(payload)
+    assert GraphCodec.from_config(CONFIG | exact).decode(payload)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -252,18 +253,18 @@ def test_links_that_repeat_an_edge_have_a_limit_too(whole: bool) -> None:
     twice, thrice = (A | {"links": ["b"] * times} for times in (2, 3))
     codec = GraphCodec.from_config(CONFIG | {"max_edges": 1})
     payload = sent(thrice, B | {"links": []}, whole=whole)
-    for ask in (codec.read, lambda given: codec.parts(given, ["a"])):
+    for ask in (codec.decode, lambda given: codec.item_payloads(given, ["a"])):
         with pytest.raises(BadPayload, match="has 3 links; the limit is 2") as caught:
             ask(payload)
         assert caught.value.hint == "Send a smaller graph."
     # Told by both its ends, an edge is one.
     for a, b in ((twice, {"id": "b"}), (A, B | {"links": ["a"]})):
-        assert len(codec.read(sent(a, b, whole=whole)).part.edges) == 2
+        assert len(codec.decode(sent(a, b, whole=whole)).part.edges) == 2
 
 
 def test_the_limits_are_no_matter_of_the_stored_graph() -> None:
     codec = GraphCodec.from_config(CONFIG | {"max_nodes": 1, "max_edges": 1, "max_bytes": 20})
-    assert codec.storing(sent(A, B, C, whole=True)).read(sent("b")).part.size == 3
+    assert codec.storing(sent(A, B, C, whole=True)).decode(sent("b")).part.size == 3
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,7 @@ def test_the_schema_shows_a_payload_that_can_be_read() -> None:
     codec = GraphCodec.from_config({"features": 1000})
     stored = codec.storing(sent({"id": "35"}, {"id": "1033"}, whole=True))
     payload = GraphPayload.model_validate({"nodes": nodes}).to_bytes()
-    assert stored.read(payload).names == ("new", "1033")
+    assert stored.decode(payload).names == ("new", "1033")
 
 
 def test_nodes_are_written_canonically() -> None:

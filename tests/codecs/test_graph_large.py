@@ -35,7 +35,7 @@ def peak(codec: GraphCodec, payload: bytes) -> int:
     """Bytes that reading held at once, above what there was."""
     tracemalloc.start()
     try:
-        codec.read(payload)
+        codec.decode(payload)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -43,7 +43,7 @@ def peak(codec: GraphCodec, payload: bytes) -> int:
 
 def test_memory_grows_as_the_graph_does(codec: GraphCodec) -> None:
     small, large = ring(500), ring(4_000)
-    codec.read(small)
+    codec.decode(small)
     ratio = peak(codec, large) / peak(codec, small)
     assert ratio < 1.2 * 4_000 / 500
 
@@ -53,16 +53,16 @@ def test_a_part_costs_nothing_of_the_graph_it_is_of(codec: GraphCodec) -> None:
     costs = []
     for size in (500, 8_000):
         stored = codec.storing(ring(size))
-        assert stored.read(payload).part.size < 100
+        assert stored.decode(payload).part.size < 100
         costs.append(peak(stored, payload))
     assert costs[1] < 1.2 * costs[0]
 
 
 def test_all_of_a_large_graph_is_read(codec: GraphCodec) -> None:
     size = 3_000
-    item = codec.read(ring(size))
-    assert item.part.edges.shape == (2 * LINKS * size, 2)
-    assert set(item.degrees.tolist()) == {2 * LINKS}
-    arrays = codec.encode([item])
+    decoded = codec.decode(ring(size))
+    assert decoded.part.edges.shape == (2 * LINKS * size, 2)
+    assert set(decoded.degrees.tolist()) == {2 * LINKS}
+    arrays = codec.encode([decoded])
     assert np.allclose(arrays["features"].sum(axis=1), 1)
-    assert len(codec.measures(item)) == len(item.names) == size
+    assert len(codec.item_features(decoded)) == len(decoded.names) == size

@@ -84,22 +84,22 @@ def test_the_entry_point_finds_it(codec: ImageCodec) -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF"])
 def test_a_image_of_the_right_size_comes_through_untouched(codec: ImageCodec, format: str) -> None:
-    item = codec.read(file_of(scene(), format))
-    assert np.array_equal(item.pixels, pixels_of(scene()))
-    assert item.inner == (0, 0, 96, 48)
-    assert item.size == (96, 48)
+    decoded = codec.decode(file_of(scene(), format))
+    assert np.array_equal(decoded.pixels, pixels_of(scene()))
+    assert decoded.inner == (0, 0, 96, 48)
+    assert decoded.size == (96, 48)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_is_read(codec: ImageCodec, format: str) -> None:
-    difference = codec.read(file_of(scene(), format)).pixels.astype(int) - pixels_of(scene())
+    difference = codec.decode(file_of(scene(), format)).pixels.astype(int) - pixels_of(scene())
     assert np.abs(difference).mean() < 6
 
 
 def test_of_an_animation_the_first_frame(codec: ImageCodec) -> None:
     frames = [Image.new("RGB", (96, 48), colour) for colour in ("red", "blue")]
     payload = file_of(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert codec.read(payload).pixels[0, 0].tolist() == [255, 0, 0]
+    assert codec.decode(payload).pixels[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_of_an_animation_the_first_frame(codec: ImageCodec) -> None:
 )
 def test_a_mode_becomes_rgb(codec: ImageCodec, mode: str, format: str) -> None:
     image = scene().convert(mode)
-    pixels = codec.read(file_of(image, format)).pixels
+    pixels = codec.decode(file_of(image, format)).pixels
     assert pixels.shape == (48, 96, 3)
     expected = pixels_of(image.convert("RGB")).astype(int)
     assert np.abs(pixels.astype(int) - expected).mean() < 3
@@ -116,7 +116,7 @@ def test_a_mode_becomes_rgb(codec: ImageCodec, mode: str, format: str) -> None:
 
 def test_a_cmyk_jpeg_keeps_its_colours(codec: ImageCodec) -> None:
     red = Image.new("RGB", (96, 48), (230, 30, 40)).convert("CMYK")
-    pixel = codec.read(file_of(red, "JPEG", quality=95)).pixels[20, 20]
+    pixel = codec.decode(file_of(red, "JPEG", quality=95)).pixels[20, 20]
     assert pixel[0] > 200
     assert max(pixel[1], pixel[2]) < 70
 
@@ -126,7 +126,7 @@ def test_transparency_lies_on_white(codec: ImageCodec, mode: str) -> None:
     image = Image.new("RGBA", (96, 48), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 48, 48))
     format = "TIFF" if mode == "PA" else "PNG"
-    pixels = codec.read(file_of(image.convert(mode), format)).pixels
+    pixels = codec.decode(file_of(image.convert(mode), format)).pixels
     assert pixels[10, 10].tolist() == [0, 0, 0]
     assert pixels[10, 80].tolist() == [255, 255, 255]
 
@@ -135,7 +135,7 @@ def test_transparency_lies_on_white(codec: ImageCodec, mode: str) -> None:
 def test_a_transparent_colour_lies_on_white(codec: ImageCodec, mode: str) -> None:
     image = Image.new("RGB", (96, 48), (0, 0, 0)).convert(mode)
     key = (0, 0, 0) if mode == "RGB" else 0
-    pixels = codec.read(file_of(image, transparency=key)).pixels
+    pixels = codec.decode(file_of(image, transparency=key)).pixels
     assert pixels[0, 0].tolist() == [255, 255, 255]
 
 
@@ -143,7 +143,7 @@ def test_a_transparent_colour_lies_on_white(codec: ImageCodec, mode: str) -> Non
 def test_sixteen_bit_grey_is_scaled_not_cut(codec: ImageCodec, format: str) -> None:
     deep = np.full((48, 96), 128 * 257, dtype=np.uint16)
     deep[:, 48:] = 65535
-    pixels = codec.read(file_of(Image.fromarray(deep), format)).pixels
+    pixels = codec.decode(file_of(Image.fromarray(deep), format)).pixels
     assert pixels[0, 0].tolist() == [128, 128, 128]
     assert pixels[0, 95].tolist() == [255, 255, 255]
 
@@ -152,7 +152,7 @@ def test_sixteen_bit_grey_is_scaled_not_cut(codec: ImageCodec, format: str) -> N
 def test_32_bit_pixels_are_refused(codec: ImageCodec, kind: type) -> None:
     payload = file_of(Image.fromarray(np.zeros((48, 96), dtype=kind)), "TIFF")
     with pytest.raises(BadPayload, match="32-bit"):
-        codec.read(payload)
+        codec.decode(payload)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -165,32 +165,32 @@ def test_exif_orientation_is_applied(codec: ImageCodec, format: str, orientation
     exif = Image.Exif()
     exif[0x0112] = orientation
     options: dict[str, Any] = {"quality": 95} if format in ("JPEG", "WEBP") else {}
-    item = codec.read(file_of(stored, format, exif=exif, **options))
-    assert item.size == (96, 48)
-    assert np.abs(item.pixels.astype(int) - pixels_of(upright)).mean() < 6
+    decoded = codec.decode(file_of(stored, format, exif=exif, **options))
+    assert decoded.size == (96, 48)
+    assert np.abs(decoded.pixels.astype(int) - pixels_of(upright)).mean() < 6
 
 
 def test_a_bomb_is_refused_from_its_header(codec: ImageCodec) -> None:
     payload = png_header(50_000, 50_000)
     assert len(payload) < 200
     with pytest.raises(BadPayload, match="50000 x 50000"):
-        codec.read(payload)
+        codec.decode(payload)
     with pytest.raises(BadPayload, match="50000 x 50000"):
         codec.fingerprint(payload)
 
 
 def test_too_many_pixels_for_this_codec() -> None:
     codec = ImageCodec.from_config(CONFIG | {"max_pixels": 96 * 48})
-    codec.read(file_of(scene()))
+    codec.decode(file_of(scene()))
     with pytest.raises(BadPayload, match="limit is 4,608"):
-        codec.read(file_of(scene(97, 48)))
+        codec.decode(file_of(scene(97, 48)))
 
 
 def test_too_many_bytes() -> None:
     payload = file_of(scene())
-    ImageCodec.from_config(CONFIG | {"max_bytes": len(payload)}).read(payload)
+    ImageCodec.from_config(CONFIG | {"max_bytes": len(payload)}).decode(payload)
     with pytest.raises(BadPayload, match="bytes; the limit"):
-        ImageCodec.from_config(CONFIG | {"max_bytes": len(payload) - 1}).read(payload)
+        ImageCodec.from_config(CONFIG | {"max_bytes": len(payload) - 1}).decode(payload)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -198,7 +198,7 @@ def test_a_truncated_image_is_refused(codec: ImageCodec, format: str) -> None:
     payload = file_of(scene(200, 100), format)
     for share in (0.02, 0.5):
         with pytest.raises(BadPayload, match=r"cannot be|not an image"):
-            codec.read(payload[: int(len(payload) * share)])
+            codec.decode(payload[: int(len(payload) * share)])
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_truncated_image_is_refused(codec: ImageCodec, format: str) -> None:
 )
 def test_what_is_no_image_is_refused(codec: ImageCodec, payload: bytes, says: str) -> None:
     with pytest.raises(BadPayload, match=says) as caught:
-        codec.read(payload)
+        codec.decode(payload)
     assert "\n" not in caught.value.message
 
 
@@ -230,27 +230,27 @@ def test_what_is_no_image_is_refused(codec: ImageCodec, payload: bytes, says: st
 def test_letterbox_keeps_the_aspect_ratio(
     codec: ImageCodec, size: tuple[int, int], inner: tuple[int, int, int, int]
 ) -> None:
-    item = codec.read(file_of(Image.new("RGB", size, (200, 10, 10))))
-    assert item.inner == inner
-    assert item.size == size
+    decoded = codec.decode(file_of(Image.new("RGB", size, (200, 10, 10))))
+    assert decoded.inner == inner
+    assert decoded.size == size
     x0, y0, x1, y1 = inner
-    assert (item.pixels[y0:y1, x0:x1] == (200, 10, 10)).all()
+    assert (decoded.pixels[y0:y1, x0:x1] == (200, 10, 10)).all()
     outside = np.ones((48, 96), dtype=bool)
     outside[y0:y1, x0:x1] = False
-    assert (item.pixels[outside] == GREY).all()
+    assert (decoded.pixels[outside] == GREY).all()
 
 
 def test_threads_may_share_a_codec(codec: ImageCodec) -> None:
     payloads = [file_of(scene(90 + n, 60), FORMATS[n % len(FORMATS)]) for n in range(24)]
-    alone = [codec.read(payload).pixels for payload in payloads]
+    alone = [codec.decode(payload).pixels for payload in payloads]
     with ThreadPoolExecutor(8) as pool:
-        together = [item.pixels for item in pool.map(codec.read, payloads)]
+        together = [decoded.pixels for decoded in pool.map(codec.decode, payloads)]
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def test_encode_stacks_raw_pixels(codec: ImageCodec) -> None:
-    items = [codec.read(file_of(scene())), codec.read(flat(9, 8, 7))]
-    image = codec.encode(items)["image"]
+    inputs = [codec.decode(file_of(scene())), codec.decode(flat(9, 8, 7))]
+    image = codec.encode(inputs)["image"]
     assert image.dtype == np.uint8
     assert image.shape == (2, 48, 96, 3)
     assert image[1, 0, 0].tolist() == [9, 8, 7]
@@ -294,7 +294,7 @@ def test_a_missing_key() -> None:
 def test_features_of_one_colour(
     codec: ImageCodec, colour: tuple[int, int, int], brightness: float, saturation: float
 ) -> None:
-    features = codec.features(codec.read(flat(*colour)))
+    features = codec.features(codec.decode(flat(*colour)))
     expected = dict(zip(("red", "green", "blue"), (c / 255 for c in colour), strict=True))
     expected |= {"brightness": brightness, "saturation": saturation, "aspect": 2.0}
     assert features == pytest.approx(expected | {"contrast": 0, "sharpness": 0}, abs=1e-6)
@@ -303,26 +303,28 @@ def test_features_of_one_colour(
 def test_half_black_half_white_has_the_greatest_contrast(codec: ImageCodec) -> None:
     image = Image.new("RGB", (96, 48))
     image.paste((255, 255, 255), (0, 0, 48, 48))
-    assert codec.features(codec.read(file_of(image)))["contrast"] == pytest.approx(0.5)
+    assert codec.features(codec.decode(file_of(image)))["contrast"] == pytest.approx(0.5)
 
 
 def test_blur_lowers_sharpness(codec: ImageCodec) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (48, 96, 3), dtype=np.uint8)
     sharp = Image.fromarray(noise)
     soft = sharp.filter(ImageFilter.GaussianBlur(1.5))
-    of = {n: codec.features(codec.read(file_of(p))) for n, p in (("sharp", sharp), ("soft", soft))}
+    of = {
+        n: codec.features(codec.decode(file_of(p))) for n, p in (("sharp", sharp), ("soft", soft))
+    }
     assert of["soft"]["sharpness"] < 0.1 * of["sharp"]["sharpness"]
 
 
 def test_padding_is_not_measured(codec: ImageCodec) -> None:
-    features = codec.features(codec.read(file_of(Image.new("RGB", (30, 60), (255, 255, 255)))))
+    features = codec.features(codec.decode(file_of(Image.new("RGB", (30, 60), (255, 255, 255)))))
     assert features["brightness"] == pytest.approx(1)
     assert features["contrast"] == pytest.approx(0, abs=1e-6)
     assert features["aspect"] == 0.5
 
 
 def test_a_sliver_has_features(codec: ImageCodec) -> None:
-    features = codec.features(codec.read(file_of(scene(5000, 1))))
+    features = codec.features(codec.decode(file_of(scene(5000, 1))))
     assert features["sharpness"] == 0
     assert all(np.isfinite(list(features.values())))
 
@@ -368,8 +370,8 @@ def test_re_encoding_and_scaling_stay_near_and_a_mirror_does_not(codec: ImageCod
 
 def test_json_payload(codec: ImageCodec) -> None:
     text = base64.b64encode(file_of(scene())).decode()
-    item = codec.read(ImagePayload(image=text).to_bytes())
-    assert np.array_equal(item.pixels, pixels_of(scene()))
+    decoded = codec.decode(ImagePayload(image=text).to_bytes())
+    assert np.array_equal(decoded.pixels, pixels_of(scene()))
 
 
 @pytest.mark.parametrize("text", ["not base64!", "data:image/png;base64,AAAA", "AAA", "лист"])
@@ -382,7 +384,7 @@ def test_json_payload_that_is_not_base64(text: str) -> None:
 def test_the_documented_example_is_a_image(codec: ImageCodec) -> None:
     field = ImagePayload.model_json_schema()["properties"]["image"]
     assert "base64" in field["description"]
-    assert codec.read(ImagePayload(image=field["examples"][0]).to_bytes()).size == (4, 2)
+    assert codec.decode(ImagePayload(image=field["examples"][0]).to_bytes()).size == (4, 2)
 
 
 def test_the_json_of_a_image_leads_back_to_its_bytes() -> None:

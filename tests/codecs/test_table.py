@@ -56,12 +56,12 @@ def test_config_round_trip(codec: TableCodec) -> None:
         True,
     ]
     assert codec.config()["max_bytes"] == 100_000
-    assert again.encode([again.read(payload())]).keys() == {"numbers", "present", "categories"}
+    assert again.encode([again.decode(payload())]).keys() == {"numbers", "present", "categories"}
 
 
 def test_numbers_what_is_there_and_categories(codec: TableCodec) -> None:
     rows = [payload(), without("blood pressure", "smokes"), payload(grade="höher", smokes="maybe")]
-    arrays = codec.encode([codec.read(row) for row in rows])
+    arrays = codec.encode([codec.decode(row) for row in rows])
     assert arrays["numbers"].tolist() == [[50, 120.5], [50, 0], [50, 120.5]]
     assert arrays["present"].tolist() == [[1, 1], [1, 0], [1, 1]]
     assert arrays["categories"].tolist() == [[3, 3], [0, 3], [1, 4]]
@@ -73,7 +73,7 @@ def test_numbers_what_is_there_and_categories(codec: TableCodec) -> None:
 
 
 def test_a_number_that_is_nought_is_there(codec: TableCodec) -> None:
-    arrays = codec.encode([codec.read(payload(age=0, **{"blood pressure": -0.0}))])
+    arrays = codec.encode([codec.decode(payload(age=0, **{"blood pressure": -0.0}))])
     assert arrays["numbers"].tolist() == [[0, 0]]
     assert arrays["present"].tolist() == [[1, 1]]
 
@@ -84,7 +84,7 @@ def test_a_number_that_is_nought_is_there(codec: TableCodec) -> None:
 def test_a_table_of_one_kind_has_no_arrays_of_the_other(kept: slice, names: set[str]) -> None:
     codec = TableCodec.from_config({"columns": CONFIG["columns"][kept]})
     row = {column["name"]: ROW[column["name"]] for column in CONFIG["columns"][kept]}
-    assert codec.encode([codec.read(canonical_row(row))]).keys() == names
+    assert codec.encode([codec.decode(canonical_row(row))]).keys() == names
 
 
 def test_no_row_makes_empty_arrays(codec: TableCodec) -> None:
@@ -94,16 +94,16 @@ def test_no_row_makes_empty_arrays(codec: TableCodec) -> None:
 
 @pytest.mark.parametrize("word", [True, "true"])
 def test_true_is_a_word(codec: TableCodec, word: bool | str) -> None:
-    assert codec.read(payload(smokes=word)).words == ("true", "2")
+    assert codec.decode(payload(smokes=word)).words == ("true", "2")
 
 
 @pytest.mark.parametrize("absent", [payload(smokes=None), without("smokes")])
 def test_null_and_an_absent_column_are_missing(codec: TableCodec, absent: bytes) -> None:
-    assert codec.read(absent).words == (None, "2")
+    assert codec.decode(absent).words == (None, "2")
 
 
 def test_an_empty_text_is_a_word_and_not_listed(codec: TableCodec) -> None:
-    assert codec.encode([codec.read(payload(smokes=""))])["categories"].tolist() == [[1, 3]]
+    assert codec.encode([codec.decode(payload(smokes=""))])["categories"].tolist() == [[1, 3]]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_empty_text_is_a_word_and_not_listed(codec: TableCodec) -> None:
 )
 def test_what_is_no_row_is_refused(codec: TableCodec, sent: bytes, says: str) -> None:
     with pytest.raises(BadPayload, match=says) as caught:
-        codec.read(sent)
+        codec.decode(sent)
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 200
     with pytest.raises(BadPayload, match=says):
@@ -174,7 +174,7 @@ def test_a_value_it_cannot_take(config: dict[str, Any], says: str) -> None:
 
 
 def test_features_are_the_columns_and_what_is_wrong_with_them(codec: TableCodec) -> None:
-    assert codec.features(codec.read(payload())) == {
+    assert codec.features(codec.decode(payload())) == {
         "age": 50,
         "blood pressure": 120.5,
         "smokes": 3,
@@ -187,7 +187,7 @@ def test_features_are_the_columns_and_what_is_wrong_with_them(codec: TableCodec)
 
 
 def test_features_of_what_is_missing_or_not_listed(codec: TableCodec) -> None:
-    features = codec.features(codec.read(b'{"age": 7, "grade": "9"}'))
+    features = codec.features(codec.decode(b'{"age": 7, "grade": "9"}'))
     assert features["unknown.grade"] == features["grade"] == 1
     assert features["missing.blood pressure"] == features["missing.smokes"] == 1
     assert features["blood pressure"] == features["smokes"] == features["unknown.smokes"] == 0
@@ -273,7 +273,7 @@ def test_the_document_names_the_columns(codec: TableCodec) -> None:
     }
     [example] = field["examples"]
     sent = codec.payload.model_validate({"row": example}).to_bytes()
-    assert codec.read(sent).words == ("false", "1")
+    assert codec.decode(sent).words == ("false", "1")
 
 
 def test_its_payload_takes_rows_as_any_does(codec: TableCodec) -> None:

@@ -56,14 +56,14 @@ def test_it_is_found_by_entry_point() -> None:
     ],
 )
 def test_what_is_read(codec: TextCodec, payload: bytes, text: str) -> None:
-    assert codec.read(payload).text == text
+    assert codec.decode(payload).text == text
 
 
 @pytest.mark.parametrize(
     "payload", [b"", b"   ", b"\n\t\r\n", b"\x00\x01", b"\xef\xbb\xbf", "\u200b \u2060".encode()]
 )
 def test_nothing_to_read(codec: TextCodec, payload: bytes) -> None:
-    for call in (codec.read, codec.fingerprint):
+    for call in (codec.decode, codec.fingerprint):
         with pytest.raises(BadPayload, match="The text is empty") as caught:
             call(payload)
         assert caught.value.hint
@@ -79,7 +79,7 @@ def test_nothing_to_read(codec: TextCodec, payload: bytes) -> None:
     ],
 )
 def test_what_is_not_utf8(codec: TextCodec, payload: bytes, where: str) -> None:
-    for call in (codec.read, codec.fingerprint, TextPayload.from_bytes):
+    for call in (codec.decode, codec.fingerprint, TextPayload.from_bytes):
         with pytest.raises(BadPayload, match=where) as caught:
             call(payload)
         assert "UTF-8" in caught.value.hint
@@ -87,9 +87,9 @@ def test_what_is_not_utf8(codec: TextCodec, payload: bytes, where: str) -> None:
 
 def test_too_many_bytes(codec: TextCodec) -> None:
     with pytest.raises(BadPayload, match="1,000,001 bytes; the limit is 1,000,000"):
-        codec.read(b"x" * 1_000_001)
+        codec.decode(b"x" * 1_000_001)
     small = TextCodec.from_config(CONFIG | {"max_bytes": 10})
-    assert small.read(b"0123456789").text == "0123456789"
+    assert small.decode(b"0123456789").text == "0123456789"
     with pytest.raises(BadPayload, match="11 bytes; the limit is 10"):
         small.fingerprint(b"0123456789\n")
 
@@ -100,44 +100,44 @@ def megabyte(words: str) -> bytes:
 
 @pytest.mark.parametrize("words", ["The tide turns the mill. ", "a ", "!"])
 def test_a_megabyte_is_cut_and_said_so(codec: TextCodec, words: str) -> None:
-    item = codec.read(megabyte(words))
-    assert item.covered < len(item.text)
-    (remark,) = codec.remarks(item)
-    assert f"the first {item.covered:,} of its {len(item.text):,} characters" in remark
+    decoded = codec.decode(megabyte(words))
+    assert decoded.covered < len(decoded.text)
+    (remark,) = codec.remarks(decoded)
+    assert f"the first {decoded.covered:,} of its {len(decoded.text):,} characters" in remark
 
 
 @pytest.mark.parametrize("words", ["The tide turns the mill. ", "a ", "!", "x", "1.", "漢"])
 def test_a_megabyte_costs_no_more_calls_than_half_of_it(codec: TextCodec, words: str) -> None:
     whole = megabyte(words)
     half = whole[: len(words.encode()) * (len(whole) // len(words.encode()) // 2)]
-    small, large = measure_work(codec.read, half), measure_work(codec.read, whole)
+    small, large = measure_work(codec.decode, half), measure_work(codec.decode, whole)
     assert large.calls == small.calls < 10 * CONFIG["max_grams"]
     assert large.peak < 2.2 * small.peak
-    assert len(codec.read(whole).ids) <= CONFIG["max_grams"]
+    assert len(codec.decode(whole).ids) <= CONFIG["max_grams"]
 
 
 def test_a_text_that_fits_needs_no_remark(codec: TextCodec) -> None:
-    item = codec.read(LONG)
-    assert item.covered == len(item.text)
-    assert codec.remarks(item) == ()
+    decoded = codec.decode(LONG)
+    assert decoded.covered == len(decoded.text)
+    assert codec.remarks(decoded) == ()
 
 
 def test_blanks_and_what_counts_as_such_do_not_matter(codec: TextCodec) -> None:
-    plain = codec.read(LONG)
-    spread = codec.read(b"\xef\xbb\xbf\n " + LONG.replace(b" ", b" \t\x00\n") + b"  ")
+    plain = codec.decode(LONG)
+    spread = codec.decode(b"\xef\xbb\xbf\n " + LONG.replace(b" ", b" \t\x00\n") + b"  ")
     assert spread.text == plain.text
     assert np.array_equal(spread.ids, plain.ids)
     assert np.array_equal(spread.weights, plain.weights)
 
 
 def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
-    items = [codec.read(SHORT), codec.read(LONG)]
-    arrays = codec.encode(items)
+    inputs = [codec.decode(SHORT), codec.decode(LONG)]
+    arrays = codec.encode(inputs)
     assert set(arrays) == {"ids", "weights"}
     ids, weights = arrays["ids"], arrays["weights"]
     assert ids.dtype == np.int64
     assert weights.dtype == np.float32
-    short, longest = (len(item.ids) for item in items)
+    short, longest = (len(decoded.ids) for decoded in inputs)
     assert ids.shape == weights.shape == (2, longest)
     assert short < longest
     assert not ids[0, short:].any()
@@ -147,8 +147,8 @@ def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
 
 
 def test_a_text_is_the_same_alone_and_among_others(codec: TextCodec) -> None:
-    item = codec.read(SHORT)
-    alone, together = codec.encode([item]), codec.encode([codec.read(LONG), item])
+    decoded = codec.decode(SHORT)
+    alone, together = codec.encode([decoded]), codec.encode([codec.decode(LONG), decoded])
     own, weights = grams("Sales fell.", GramsForm.model_validate(CONFIG))
     for arrays, row in ((alone, 0), (together, 1)):
         assert np.array_equal(arrays["ids"][row, : len(own)], own)
@@ -167,21 +167,21 @@ def test_no_texts_have_a_shape_too(codec: TextCodec) -> None:
 def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     codec = TextCodec.from_config(CONFIG)
     try:
-        item = codec.read(payload)
+        decoded = codec.decode(payload)
     except BadPayload:
         return
-    assert item.text == " ".join(item.text.split())
-    again = item.text.encode()
-    assert codec.read(again).text == item.text
+    assert decoded.text == " ".join(decoded.text.split())
+    again = decoded.text.encode()
+    assert codec.decode(again).text == decoded.text
     assert codec.fingerprint(again) == codec.fingerprint(payload)
-    assert np.isfinite(list(codec.features(item).values())).all()
+    assert np.isfinite(list(codec.features(decoded).values())).all()
 
 
 def test_threads_may_share_a_codec(codec: TextCodec) -> None:
     payloads = [LONG + b" again" * n for n in range(32)]
-    alone = [codec.read(payload).ids for payload in payloads]
+    alone = [codec.decode(payload).ids for payload in payloads]
     with ThreadPoolExecutor(8) as pool:
-        together = [item.ids for item in pool.map(codec.read, payloads)]
+        together = [decoded.ids for decoded in pool.map(codec.decode, payloads)]
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
@@ -217,7 +217,7 @@ def test_a_missing_form() -> None:
 
 def test_json_payload(codec: TextCodec) -> None:
     text = TextPayload.model_validate_json('{"text": "Sales \\u00e9\\nfell"}')
-    assert codec.read(text.to_bytes()).text == "Sales é fell"
+    assert codec.decode(text.to_bytes()).text == "Sales é fell"
 
 
 def test_the_json_of_a_text_leads_back_to_its_bytes() -> None:
@@ -237,4 +237,4 @@ def test_half_a_character_is_refused() -> None:
 def test_the_documented_example_is_a_text(codec: TextCodec) -> None:
     field = TextPayload.model_json_schema()["properties"]["text"]
     assert field["description"]
-    assert codec.read(TextPayload(text=field["examples"][0]).to_bytes()).covered
+    assert codec.decode(TextPayload(text=field["examples"][0]).to_bytes()).covered

@@ -31,7 +31,7 @@ def codec() -> TextCodec:
 
 
 def test_features_of_a_text_one_can_count(codec: TextCodec) -> None:
-    assert codec.features(codec.read("Ab 12,\tÄ漢".encode())) == pytest.approx(
+    assert codec.features(codec.decode("Ab 12,\tÄ漢".encode())) == pytest.approx(
         {
             "characters": 9,
             "words": 3,
@@ -110,5 +110,5 @@ def test_fingerprint_looks_through_blanks_and_keeps_case(codec: TextCodec) -> No
 def test_fingerprint_is_of_the_whole_text() -> None:
     short = TextCodec.from_config(CONFIG | {"max_grams": 8})
     payload = SENTENCE.encode()
-    assert short.read(payload).covered < len(payload) // 2
+    assert short.decode(payload).covered < len(payload) // 2
     assert short.fingerprint(payload) != short.fingerprint(payload + b" No more .")

@@ -58,16 +58,16 @@ def test_the_whole_tokenizer_is_in_the_configuration(
     again = open_codec("text", saved)
     assert again.config() == codec.config()
     payload = SENTENCES[0].encode()
-    assert np.array_equal(again.read(payload).ids, codec.read(payload).ids)
+    assert np.array_equal(again.decode(payload).ids, codec.decode(payload).ids)
 
 
 def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
-    items = [codec.read(b"the tide"), codec.read(SENTENCES[0].encode())]
-    arrays = codec.encode(items)
+    inputs = [codec.decode(b"the tide"), codec.decode(SENTENCES[0].encode())]
+    arrays = codec.encode(inputs)
     assert set(arrays) == {"input_ids", "attention_mask"}
     ids, mask = arrays["input_ids"], arrays["attention_mask"]
     assert ids.dtype == mask.dtype == np.int64
-    short, longest = (len(item.ids) for item in items)
+    short, longest = (len(decoded.ids) for decoded in inputs)
     assert ids.shape == mask.shape == (2, longest)
     assert short < longest <= 16
     assert mask.tolist() == [[1] * short + [0] * (longest - short), [1] * longest]
@@ -77,27 +77,29 @@ def test_encode_pads_with_zeros_to_the_longest(codec: TextCodec) -> None:
 
 
 def test_a_text_is_the_same_alone_and_among_others(codec: TextCodec) -> None:
-    item = codec.read(b"the mill")
-    alone = codec.encode([item])
-    together = codec.encode([codec.read(SENTENCES[1].encode()), item])
+    decoded = codec.decode(b"the mill")
+    alone = codec.encode([decoded])
+    together = codec.encode([codec.decode(SENTENCES[1].encode()), decoded])
     length = alone["input_ids"].shape[1]
     for name, array in alone.items():
         assert np.array_equal(together[name][1, :length], array[0])
 
 
 def test_case_and_blanks_do_not_matter_to_an_uncased_tokenizer(codec: TextCodec) -> None:
-    plain, loud = codec.read(b"the tide turns"), codec.read(b" THE\x00Tide\n\nturns ")
+    plain, loud = codec.decode(b"the tide turns"), codec.decode(b" THE\x00Tide\n\nturns ")
     assert np.array_equal(plain.ids, loud.ids)
 
 
 def test_an_over_long_text_is_cut_and_said_so(codec: TextCodec) -> None:
-    item = codec.read(" ".join(SENTENCES).encode())
-    assert len(item.ids) == 16
-    assert item.ids[-1] == 3
-    assert codec.read(item.text[: item.covered].encode()).ids.tolist() == item.ids.tolist()
-    (remark,) = codec.remarks(item)
-    assert f"the first {item.covered:,} of its {len(item.text):,} characters" in remark
-    assert codec.remarks(codec.read(b"the tide")) == ()
+    decoded = codec.decode(" ".join(SENTENCES).encode())
+    assert len(decoded.ids) == 16
+    assert decoded.ids[-1] == 3
+    assert (
+        codec.decode(decoded.text[: decoded.covered].encode()).ids.tolist() == decoded.ids.tolist()
+    )
+    (remark,) = codec.remarks(decoded)
+    assert f"the first {decoded.covered:,} of its {len(decoded.text):,} characters" in remark
+    assert codec.remarks(codec.decode(b"the tide")) == ()
 
 
 class Meter:
@@ -120,22 +122,22 @@ def test_the_tokenizer_is_given_the_head_of_a_megabyte(
     assert isinstance(reader, WordPieces)
     meter = Meter(reader._tokenizer)
     monkeypatch.setattr(reader, "_tokenizer", meter)
-    item = codec.read(words.encode() * (1_000_000 // len(words.encode())))
-    assert item.covered <= meter.characters <= 16 * LONGEST
-    assert len(item.ids) <= 16
-    assert codec.remarks(item)
+    decoded = codec.decode(words.encode() * (1_000_000 // len(words.encode())))
+    assert decoded.covered <= meter.characters <= 16 * LONGEST
+    assert len(decoded.ids) <= 16
+    assert codec.remarks(decoded)
 
 
 def test_a_mark_that_a_text_spells_out_is_letters(codec: TextCodec) -> None:
-    ids = codec.read(b"[PAD] the [SEP] tide [CLS]").ids
+    ids = codec.decode(b"[PAD] the [SEP] tide [CLS]").ids
     assert (ids == 3).sum() == (ids == 2).sum() == 1
     assert not (ids == 0).any()
 
 
 def test_features_of_pieces(codec: TextCodec) -> None:
-    known = codec.features(codec.read(b"the tide"))
+    known = codec.features(codec.decode(b"the tide"))
     assert (known["pieces"], known["unknown"]) == (1, 0)
-    strange = codec.features(codec.read("the 漢字 ψ tide".encode()))
+    strange = codec.features(codec.decode("the 漢字 ψ tide".encode()))
     # Two ideographs count as two pieces, so five in four words.
     assert strange["pieces"] == pytest.approx(5 / 4)
     assert strange["unknown"] == pytest.approx(3 / 5)
@@ -143,7 +145,7 @@ def test_features_of_pieces(codec: TextCodec) -> None:
 
 
 def test_features_of_pieces_are_of_the_part_that_was_read(codec: TextCodec) -> None:
-    features = codec.features(codec.read(b"tide " * 1000))
+    features = codec.features(codec.decode(b"tide " * 1000))
     assert features["words"] == 1000
     assert features["pieces"] == 1
 
@@ -152,9 +154,9 @@ def test_a_text_that_the_tokenizer_drops_keeps_the_marks() -> None:
     tokenizer = trained()
     tokenizer.normalizer = normalizers.Replace("?", "")
     codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": tokenizer.to_str()})
-    item = codec.read(b"???")
-    assert item.ids.tolist() == [2, 3]
-    assert (codec.features(item)["pieces"], codec.features(item)["unknown"]) == (0, 0)
+    decoded = codec.decode(b"???")
+    assert decoded.ids.tolist() == [2, 3]
+    assert (codec.features(decoded)["pieces"], codec.features(decoded)["unknown"]) == (0, 0)
 
 
 def test_a_text_without_any_piece_is_one_column_of_padding() -> None:
@@ -162,21 +164,21 @@ def test_a_text_without_any_piece_is_one_column_of_padding() -> None:
     tokenizer.normalizer = normalizers.Replace("?", "")
     tokenizer.post_processor = processors.Sequence([])
     codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": tokenizer.to_str()})
-    arrays = codec.encode([codec.read(b"???")])
+    arrays = codec.encode([codec.decode(b"???")])
     assert arrays["input_ids"].tolist() == arrays["attention_mask"].tolist() == [[0]]
 
 
 def test_a_tokenizer_that_numbers_the_unknown_otherwise() -> None:
     unigram = Tokenizer(models.Unigram([("<s>", 0.0), ("<unk>", -9.0), ("a", -1.0)], unk_id=1))
     codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": unigram.to_str()})
-    assert codec.features(codec.read(b"aaba"))["unknown"] == pytest.approx(1 / 4)
+    assert codec.features(codec.decode(b"aaba"))["unknown"] == pytest.approx(1 / 4)
 
 
 def test_threads_may_share_a_codec(codec: TextCodec) -> None:
     payloads = [" ".join(SENTENCES[0].split()[: 1 + n % 11]).encode() for n in range(200)]
-    alone = [codec.read(payload).ids for payload in payloads]
+    alone = [codec.decode(payload).ids for payload in payloads]
     with ThreadPoolExecutor(8) as pool:
-        together = [item.ids for item in pool.map(codec.read, payloads)]
+        together = [decoded.ids for decoded in pool.map(codec.decode, payloads)]
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
@@ -213,7 +215,10 @@ def test_the_tokenizer_of_minilm() -> None:
     (file,) = Path(PACKAGE.submodule_search_locations[0]).rglob("tokenizer.json")
     saved = file.read_text(encoding="utf-8")
     codec = TextCodec.from_config({"form": "wordpiece", "tokenizer": saved, "max_tokens": 32})
-    item = codec.read(b"Is the mill unbelievably old?")
-    assert item.ids.tolist() == Tokenizer.from_str(saved).encode(item.text).ids[: len(item.ids)]
-    assert (item.ids[0], item.ids[-1], item.unknown) == (101, 102, 0)
-    assert codec.features(item)["pieces"] > 1
+    decoded = codec.decode(b"Is the mill unbelievably old?")
+    assert (
+        decoded.ids.tolist()
+        == Tokenizer.from_str(saved).encode(decoded.text).ids[: len(decoded.ids)]
+    )
+    assert (decoded.ids[0], decoded.ids[-1], decoded.unknown) == (101, 102, 0)
+    assert codec.features(decoded)["pieces"] > 1

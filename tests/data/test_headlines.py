@@ -27,7 +27,7 @@ def headlines(count: int, *, seed: int = 0, voice: Voice = VOICES["plain"]) -> l
 
 def mean_feature(name: str, voice: Voice) -> float:
     rows = headlines(120, voice=voice)
-    return sum(CODEC.features(CODEC.read(row.payload))[name] for row in rows) / len(rows)
+    return sum(CODEC.features(CODEC.decode(row.payload))[name] for row in rows) / len(rows)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ ODD_CAMERA = Camera(light=0.8, blur=1.3, tint=(1.1, 1.0, 0.9), season=0.4, scale
 
 def mean_feature(name: str, camera: Camera) -> float:
     images = (paint(label, seed, camera=camera) for label in CLASSES for seed in range(6))
-    return float(np.mean([CODEC.features(CODEC.read(encode_bitmap(p)))[name] for p in images]))
+    return float(np.mean([CODEC.features(CODEC.decode(encode_bitmap(p)))[name] for p in images]))
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_camera_and_size_are_the_same_on_every_machine() -> None:
 def test_a_file_is_an_uncompressed_bmp_with_the_same_bytes_everywhere() -> None:
     pixels = paint("rust", 11)
     file = encode_bitmap(pixels)
-    assert np.array_equal(CODEC.read(file).pixels, pixels)
+    assert np.array_equal(CODEC.decode(file).pixels, pixels)
     assert hashlib.sha256(file).hexdigest()[:32] == "2d84b639b1eae58f4468ffce150375da"
 
 
 def test_rows_of_any_width_are_padded_rightly() -> None:
     pixels = paint("miner", 1, size=(33, 17))
     codec = ImageCodec.from_config(CODEC.config() | {"width": 33, "height": 17})
-    assert np.array_equal(codec.read(encode_bitmap(pixels)).pixels, pixels)
+    assert np.array_equal(codec.decode(encode_bitmap(pixels)).pixels, pixels)
 
 
 def test_unknown_label() -> None:
@@ -144,7 +144,7 @@ def test_mean_colours_do_not_tell_the_disease() -> None:
     sample = Sample(train=600, val=0, test=300)
     rows, labels = [], []
     for example in examples(sample):
-        rows.append(list(CODEC.features(CODEC.read(example.payload)).values()))
+        rows.append(list(CODEC.features(CODEC.decode(example.payload)).values()))
         labels.append(CLASSES.index(example.labels["disease"]))
     accuracy = linear_accuracy(np.array(rows), np.array(labels), train=sample.train)
     # Well above chance, and far below what a network reaches.

@@ -68,7 +68,7 @@ def test_links_stand_at_both_ends_and_lead_mostly_to_papers_of_the_topic() -> No
 
 def test_every_paper_can_be_read_and_says_words_of_its_own_topic() -> None:
     codec = GraphCodec.from_config({"features": FEATURES})
-    assert all(len(codec.read(row.payload).names) == 1 for row in examples(SMALL))
+    assert all(len(codec.decode(row.payload).names) == 1 for row in examples(SMALL))
     own = [word for _, word in words_of(SMALL) if word >= GENERAL]
     assert own
     for topic, word in words_of(SMALL):

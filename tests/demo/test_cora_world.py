@@ -18,7 +18,7 @@ def test_a_paper_is_shown_by_its_id_which_is_never_obeyed() -> None:
 def test_new_papers_find_every_paper_that_they_cite() -> None:
     stored = whole_payload(row.payload for row in examples(Citations()))
     codec = GraphCodec.from_config({"features": FEATURES}).storing(stored)
-    read = [codec.read(row.payload) for row in changed(21, 40)]
+    read = [codec.decode(row.payload) for row in changed(21, 40)]
     assert not any(item.remarks for item in read)
     degrees = [float(codec.features(item)["degree"]) for item in read]
     assert max(degrees) > 0.0

@@ -75,7 +75,7 @@ def test_bulky_payloads_fill_a_log_and_can_be_read(world: World) -> None:
     assert len(bulky) == len(payloads)
     assert sum(map(len, bulky)) * ASKED / len(bulky) > 2 << 20 > 50 * max(map(len, bulky))
     codec = codec_of(world)
-    assert all(codec.read(payload) for payload in bulky)
+    assert all(codec.decode(payload) for payload in bulky)
 
 
 @every_world

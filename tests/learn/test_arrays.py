@@ -40,7 +40,7 @@ def test_order_and_pixels_are_those_given(
 ) -> None:
     told: list[int] = []
     split = encode_split(leaves, codec, LABELS, store, progress=told.append)
-    direct = codec.encode([codec.read(example.payload) for example in leaves])["image"]
+    direct = codec.encode([codec.decode(example.payload) for example in leaves])["image"]
     np.testing.assert_array_equal(_pixels(split), direct)
     assert split.lengths is None
     assert set(split.sources) == {"sample"}

@@ -51,7 +51,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory, leaves: list[Example]) -> Pa
     """An untrained network's: its answers are as good as any to count with."""
     network = ResidualCNN({"disease": 5}, [0.5] * 3, [0.25] * 3, width=8, seed=4).eval()
     path = tmp_path_factory.mktemp("ladder") / "model.onnx"
-    like = CODEC.encode([CODEC.read(leaves[0].payload)])
+    like = CODEC.encode([CODEC.decode(leaves[0].payload)])
     split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
     export(network, {"disease": 1.0}, path, split)
     return path
@@ -68,7 +68,7 @@ def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Exam
     model = Model(CODEC, LABELS, OnnxRuntime(graph.read_bytes()))
     for kind, strength in (("noise", 0), ("noise", 1), ("jpeg", 4), ("rotation", 5)):
         files = [corrupted(leaf.payload, kind, strength, 5) for leaf in leaves]
-        answers = model.answer([model.read(file) for file in files])
+        answers = model.predict([model.decode(file) for file in files])
         right = [
             answer.label == leaf.labels["disease"]
             for (answer,), leaf in zip(answers, leaves, strict=True)
@@ -86,7 +86,7 @@ def test_the_size_of_a_batch_changes_nothing(graph: Path, leaves: list[Example])
 def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -> None:
     network = ResidualCNN({"disease": 5, "state": 2}, [0.5] * 3, [0.25] * 3, width=8).eval()
     path = graph.with_name("two.onnx")
-    like = CODEC.encode([CODEC.read(leaves[0].payload)])
+    like = CODEC.encode([CODEC.decode(leaves[0].payload)])
     split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
     export(network, {"disease": 1.0, "state": 1.0}, path, split)
     named = [

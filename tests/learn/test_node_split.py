@@ -52,7 +52,7 @@ def test_a_link_goes_both_ways_and_each_node_has_a_loop(tmp_path: Path) -> None:
 def test_the_codec_stores_the_graph(tmp_path: Path) -> None:
     snapshot = kept(tmp_path, papers())
     graph = read_graph(snapshot, codec())
-    around = graph.codec.encode([graph.codec.read(b'{"nodes":["7"]}')])
+    around = graph.codec.encode([graph.codec.decode(b'{"nodes":["7"]}')])
     assert 1 < len(around["features"]) <= snapshot.count()
     row = list(nodes(snapshot)).index("7")
     [asked] = around["asked"]
@@ -63,7 +63,7 @@ def test_a_link_to_a_node_that_was_left_out_is_dropped(tmp_path: Path) -> None:
     rows = [paper("a", [1], ["b", "gone"], "bees", "train"), paper("b", [2], [], "bees", "val")]
     graph = read_graph(kept(tmp_path, rows), codec())
     assert len(graph.arrays["edges"]) == 4
-    assert graph.codec.read(b'{"nodes":["a"]}').remarks == ()
+    assert graph.codec.decode(b'{"nodes":["a"]}').remarks == ()
 
 
 def test_without_an_test_there_is_no_split_of_it(tmp_path: Path) -> None:

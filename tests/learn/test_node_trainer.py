@@ -84,7 +84,7 @@ def test_golden_samples_are_validation_and_are_served_as_recorded(
     assert {sample.labels["topic"] for sample in samples} == set(TOPICS)
     for sample in samples:
         assert truth[sample.payload] == sample.labels
-        [(answer,)] = model.answer([model.read(sample.payload)])
+        [(answer,)] = model.predict([model.decode(sample.payload)])
         assert sample.fault("topic", answer.label, answer.probabilities) == ""
 
 
@@ -92,14 +92,14 @@ def test_every_node_is_answered_from_its_neighbourhood_as_from_the_whole_graph(
     model: Model, snapshot: OpenSnapshot
 ) -> None:
     payloads = [row.payload for row in snapshot.rows()]
-    whole = model.read(whole_payload(payloads))
-    _, chances, embedding = model.measured([model.look(whole_payload(payloads))])
-    by_id = b'{"nodes":' + json.dumps(list(model.names(whole))).encode() + b"}"
+    whole = model.decode(whole_payload(payloads))
+    _, chances, embedding = model.profile_rows([model.preprocess(whole_payload(payloads))])
+    by_id = b'{"nodes":' + json.dumps(list(model.item_names(whole))).encode() + b"}"
     for one in (payloads, [by_id]):
-        _, found, places = model.measured([model.look(payload) for payload in one])
+        _, found, places = model.profile_rows([model.preprocess(payload) for payload in one])
         assert np.abs(found["topic"] - chances["topic"]).max() < TOLERANCE
         assert np.abs(places - embedding).max() < TOLERANCE
-    measured, *_ = model.measured([model.look(payloads[0])])
+    measured, *_ = model.profile_rows([model.preprocess(payloads[0])])
     assert measured[0].keys() == {"degree", "density", "homophily"}
 
 

@@ -82,7 +82,7 @@ def test_it_takes_what_the_codec_makes() -> None:
     ]
     codec = TableCodec.from_config({"columns": columns})
     rows = [b'{"age":3,"grade":"b"}', b'{"grade":"z"}']
-    arrays = codec.encode([codec.read(row) for row in rows])
+    arrays = codec.encode([codec.decode(row) for row in rows])
     network = TableNetwork({"a": 2}, numbers=1, categories=[2])
     outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     assert outputs["logits_a"].isfinite().all()

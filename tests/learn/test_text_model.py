@@ -54,7 +54,7 @@ def config(folder: Path, max_tokens: int = 16) -> dict[str, Any]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_longest_text_that_fits_is_answered(family: str, tmp_path: Path) -> None:
     tree = config(encoder(tmp_path, family))
-    arrays = text_codec(tree).encode([text_codec(tree).read(b"profit up " * 20)])
+    arrays = text_codec(tree).encode([text_codec(tree).decode(b"profit up " * 20)])
     assert arrays["input_ids"].shape == (1, 16)
     network = build(tree, {"mood": ("bad", "good")}).eval()
     with torch.inference_mode():

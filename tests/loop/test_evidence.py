@@ -105,7 +105,7 @@ def test_swapped_label_names_are_seen_when_the_golden_samples_agree_with_them(
 ) -> None:
     swapped = tiny(SWAPPED, golden=golden_of(SWAPPED))
     for sample in swapped.bundle.golden:  # the forgery is perfect: the bundle believes itself
-        [(answer,)] = swapped.answer([swapped.read(sample.payload)])
+        [(answer,)] = swapped.predict([swapped.decode(sample.payload)])
         assert sample.fault("disease", answer.label, answer.probabilities) == ""
     evidence = gather(swapped, None, held(truth))
     assert len(evidence.name_faults) == 2

@@ -281,8 +281,8 @@ def examples_of_one_node() -> list[str]:
     codec = GraphCodec(GraphConfig(features=2)).storing(stored)
     made = []
     for payload in (b'{"nodes":["35"]}', node_payload("35", [0], ["99"])):
-        assert codec.names(codec.read(payload)) == ("35",)
-        made += codec.parts(payload, ["35"])
+        assert codec.item_names(codec.decode(payload)) == ("35",)
+        made += codec.item_payloads(payload, ["35"])
     return [payload_id(example) for example in made]
 
 

@@ -122,8 +122,8 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
     evaluation = json.loads((predictor.bundle.path / "evaluation.json").read_bytes())
     assert evaluation["parity"]["difference"] < 1e-4
     for sample in predictor.bundle.golden:
-        item = predictor.look(sample.payload).item
-        [answers] = predictor.answer([item])
+        decoded = predictor.preprocess(sample.payload).decoded
+        [answers] = predictor.predict([decoded])
         expected = sample.probabilities["disease"]
         for name, probability in answers[0].probabilities.items():
             assert np.isclose(probability, expected[name], atol=1e-3)

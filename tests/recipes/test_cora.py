@@ -181,8 +181,8 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
             workspace, recipe, experiment, grown.snapshot, open_trainer("cora"), Progress()
         )
         model = workspace.predictor(finished.version)
-        [[answer]] = model.answer([model.read(b'{"nodes":["mine"]}')])
+        [[answer]] = model.predict([model.decode(b'{"nodes":["mine"]}')])
         assert answer.item == "mine"
-        assert model.look(b'{"nodes":["mine"]}').features[0]["degree"] == len(cited)
+        assert model.preprocess(b'{"nodes":["mine"]}').features[0]["degree"] == len(cited)
     finally:
         workspace.ledger.close()

@@ -147,7 +147,7 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
         server.codec = lambda request: codec  # type: ignore[method-assign]
         response = await ask(server, **sent)
         assert response.status_code == 200, response.text
-        around, alone = (codec.read(those) for those in (payload, server.asked[0]))
+        around, alone = (codec.decode(those) for those in (payload, server.asked[0]))
         assert alone.part.size == around.part.size < 40
         before, after = codec.encode([around]), codec.encode([alone])
         first = before["asked"][0]

@@ -107,7 +107,7 @@ def test_it_is_trained_and_promoted(trained: Trained) -> None:
     predictor = workspace.predictor(finished.version)
     assert len(predictor.bundle.golden) >= len(STONES)
     for sample in predictor.bundle.golden:
-        [(answer,)] = predictor.answer([predictor.read(sample.payload)])
+        [(answer,)] = predictor.predict([predictor.decode(sample.payload)])
         assert sample.fault(TARGET, answer.label, answer.probabilities) == ""
     lineage = json.loads((predictor.bundle.path / "lineage.json").read_bytes())
     assert (lineage["run"], lineage["config"]) == (finished.run.id, finished.run.config)
@@ -200,7 +200,7 @@ Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 def rows_of(*examples: list[Example]) -> Rows:
     every = [row for part in examples for row in part]
-    rows = CODEC.encode([CODEC.read(row.payload) for row in every])["pebble"]
+    rows = CODEC.encode([CODEC.decode(row.payload) for row in every])["pebble"]
     return rows, np.array([STONES.index(row.labels[TARGET]) for row in every])
 
 
@@ -269,10 +269,10 @@ def test_a_pebble_is_itself_however_its_json_is_written() -> None:
         b'{"gloss":1.5,"length":2.0,"weight":3.0}',
         b'{ "weight": 3, "gloss": 1.5, "length": 2.0 }',
     )
-    assert CODEC.read(plain) == CODEC.read(spaced)
+    assert CODEC.decode(plain) == CODEC.decode(spaced)
     assert CODEC.fingerprint(plain) == CODEC.fingerprint(spaced)
     assert Pebble.from_bytes(plain).to_bytes() == plain
-    assert CODEC.features(CODEC.read(plain)) == {"gloss": 1.5, "length": 2.0, "weight": 3.0}
+    assert CODEC.features(CODEC.decode(plain)) == {"gloss": 1.5, "length": 2.0, "weight": 3.0}
     assert CODEC.encode([])["pebble"].shape == (0, 3)
 
 
@@ -297,7 +297,7 @@ def test_pebbles_have_no_near_duplicates() -> None:
 )
 def test_what_is_no_pebble_is_refused(payload: bytes, said: str) -> None:
     with pytest.raises(BadPayload, match=said):
-        CODEC.read(payload)
+        CODEC.decode(payload)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     words = ("model=bert", f"model.path={encoder}") if model == "bert" else ()
     found, experiment = plan(recipe, words)
     codec = found.codec(experiment.tree())
-    arrays = codec.encode([codec.read(text) for text in TEXTS])
+    arrays = codec.encode([codec.decode(text) for text in TEXTS])
     network = build(experiment.tree(), LABELS[recipe]).eval()
     with torch.inference_mode():
         outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})

@@ -227,7 +227,10 @@ async def test_each_prediction_says_what_was_seen_probes_too(
     [probe] = await batcher.answer(slot, [red], "golden")
     predictor = slot.predictor
     reference = predictor.bundle.reference
-    wanted = [seen for _, seen in predictor.observe([predictor.look(p) for p in (red, blue)])]
+    wanted = [
+        seen
+        for _, seen in predictor.predict_with_bins([predictor.preprocess(p) for p in (red, blue)])
+    ]
     assert [first.seen, other.seen] == wanted
     assert probe.seen == first.seen != other.seen
     assert {len(one.seen) for one in (first, other, probe)} == {len(reference.names)}

@@ -67,11 +67,11 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     val, fresh = leaves(paint, "val", BATCH + 7, 1), leaves(paint, "fresh", 9, 2)
     others = leaves(paint, "train", 5, 3) + leaves(paint, "test", 5, 4)
     predictor = tiny()
-    content = reference_of(tiny_files(), predictor.labels, keep(val + fresh + others))
+    content = reference_of(tiny_files(), predictor.classes, keep(val + fresh + others))
     reference = Reference.from_bytes(content)
     assert reference.n == BATCH + 16
-    looks = [predictor.look(payload) for _, payload in val + fresh]
-    seen = reference.see(*predictor.measured(looks))
+    preprocessed = [predictor.preprocess(payload) for _, payload in val + fresh]
+    seen = reference.see(*predictor.profile_rows(preprocessed))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
     assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
 
@@ -85,12 +85,12 @@ def test_enough_held_out_feedback_is_the_reference_by_itself(
     learnt = leaves(paint, "train", 40, 5)
     predictor = tiny()
     opened = keep(first + learnt + held, said=len(learnt) + len(held))
-    content = reference_of(tiny_files(), predictor.labels, opened)
+    content = reference_of(tiny_files(), predictor.classes, opened)
     reference = Reference.from_bytes(content)
     counted = [*first, *held] if missing else held
     assert reference.n == len(counted)
-    looks = [predictor.look(payload) for _, payload in counted]
-    seen = reference.see(*predictor.measured(looks))
+    preprocessed = [predictor.preprocess(payload) for _, payload in counted]
+    seen = reference.see(*predictor.profile_rows(preprocessed))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
 
 
@@ -98,7 +98,7 @@ def test_the_same_snapshot_and_graph_give_the_same_bytes(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint
 ) -> None:
     predictor, opened = tiny(), keep(leaves(paint, "val", 30, 1))
-    one, other = (reference_of(tiny_files(), predictor.labels, opened) for _ in range(2))
+    one, other = (reference_of(tiny_files(), predictor.classes, opened) for _ in range(2))
     assert one == other
 
 
@@ -107,7 +107,7 @@ def test_a_snapshot_without_held_out_examples_has_no_reference(
 ) -> None:
     predictor, opened = tiny(), keep(leaves(paint, "test", 3, 1))
     with pytest.raises(DataError, match="has no val or fresh examples"):
-        reference_of(tiny_files(), predictor.labels, opened)
+        reference_of(tiny_files(), predictor.classes, opened)
 
 
 def test_an_example_that_cannot_be_read_is_named(
@@ -115,14 +115,14 @@ def test_an_example_that_cannot_be_read_is_named(
 ) -> None:
     predictor, opened = tiny(), keep([*leaves(paint, "val", 3, 1), ("fresh", b"no image")])
     with pytest.raises(DataError, match=r"3\.png: The payload is not an image"):
-        reference_of(tiny_files(), predictor.labels, opened)
+        reference_of(tiny_files(), predictor.classes, opened)
 
 
 def test_a_graph_of_other_labels_has_no_reference(
     keep: Keep, tiny_files: TinyFiles, paint: Paint
 ) -> None:
     opened = keep(leaves(paint, "val", 3, 1))
-    with pytest.raises(Corrupt, match="where"):
+    with pytest.raises(Corrupt, match="it must be"):
         reference_of(tiny_files(), {"disease": ("a", "b")}, opened)
 
 
@@ -148,4 +148,4 @@ def test_files_that_no_reference_can_be_made_of_are_named(
 ) -> None:
     files = {name: content for name, content in tiny_files().items() if name != missing}
     with pytest.raises(DataError, match=f"The bundle lacks {missing}"):
-        reference_of(files, tiny().labels, keep(leaves(paint, "val", 3, 1)))
+        reference_of(files, tiny().classes, keep(leaves(paint, "val", 3, 1)))

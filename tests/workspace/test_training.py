@@ -162,7 +162,7 @@ def test_the_golden_samples_come_out_right_and_come_from_validation(
     known = {row.payload: row.labels for row in snapshot.rows("val")}
     assert predictor.bundle.golden
     for sample in predictor.bundle.golden:
-        [(answer,)] = predictor.answer([predictor.read(sample.payload)])
+        [(answer,)] = predictor.predict([predictor.decode(sample.payload)])
         assert sample.fault("disease", answer.label, answer.probabilities) == ""
         assert known[sample.payload] == sample.labels
 
@@ -358,7 +358,7 @@ def answered(workspace: Workspace) -> Callable[[str], Prediction]:
             found = unit.get(ModelVersion, "v1")
         leaf = next(workspace.snapshots.open(found.snapshot).rows("test"))
         predictor = workspace.predictor(found)
-        [answers] = predictor.answer([predictor.read(leaf.payload)])
+        [answers] = predictor.predict([predictor.decode(leaf.payload)])
         server, now = str(uuid7()), workspace.clock.now()
         given = Prediction(str(uuid7()), server, 1, version, now, "live", leaf.payload, answers)
         log = SqliteTraffic(workspace.home / "traffic", server)

@@ -16,7 +16,7 @@ def test_the_columns_are_those_of_the_data() -> None:
     examples = list(Tumours().examples())
     assert len(examples) == len(Tumours()) == 569
     assert {example.labels[TARGET] for example in examples} == {"benign", "malignant"}
-    arrays = CODEC.encode([CODEC.read(example.payload) for example in examples])
+    arrays = CODEC.encode([CODEC.decode(example.payload) for example in examples])
     assert arrays["numbers"].shape == (569, 30)
     assert arrays["present"].all()
 
@@ -24,7 +24,7 @@ def test_the_columns_are_those_of_the_data() -> None:
 def test_the_network_takes_a_row() -> None:
     labels = {TARGET: ("benign", "malignant")}
     [example, *_] = Tumours().examples()
-    arrays = CODEC.encode([CODEC.read(example.payload)])
+    arrays = CODEC.encode([CODEC.decode(example.payload)])
     network = build(EXPERIMENT.tree(), labels).eval()
     outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     assert outputs[f"logits_{TARGET}"].shape == (1, 2)

@@ -35,9 +35,9 @@ def predict(
     rows = []
     for start in range(0, len(files), BATCH):
         part = files[start : start + BATCH]
-        items = [_read(predictor.read, file) for file in part]
-        remarks = [predictor.remarks(item) for item in items]
-        rows += list(zip(part, predictor.answer(items), remarks, strict=True))
+        inputs = [_read(predictor.decode, file) for file in part]
+        remarks = [predictor.remarks(decoded) for decoded in inputs]
+        rows += list(zip(part, predictor.predict(inputs), remarks, strict=True))
     if as_json:
         body = [
             {"file": str(file), "answers": [asdict(answer) for answer in given], "remarks": said}

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from tidemill.domain.errors import UsageError
 
 Arrays = dict[str, npt.NDArray[Any]]
-Item = TypeVar("Item")
+Decoded = TypeVar("Decoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +46,26 @@ class Payload(BaseModel, ABC):
         """The raw payload. Raises BadPayload when the JSON does not hold one."""
 
 
-class Codec(Protocol[Item]):
-    """Payload bytes -> item -> arrays. `Item` is a decoded payload, ready to be stacked."""
+class Codec(Protocol[Decoded]):
+    """Turns payloads into the model's arrays. `Decoded` is the type of a decoded payload."""
 
     kind: str
     payload: type[Payload]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes. Raises UsageError for a value it cannot take."""
+        """The codec that `config` describes. Raises UsageError when a value does not fit."""
 
     def config(self) -> dict[str, Any]:
         """Plain values that rebuild this codec."""
 
-    def read(self, payload: bytes) -> Item:
-        """Decode one payload. Raises BadPayload with a sentence a stranger understands."""
+    def decode(self, payload: bytes) -> Decoded:
+        """Decode one payload. Raises BadPayload with a sentence that its sender understands."""
 
-    def encode(self, items: Sequence[Item]) -> Arrays:
+    def encode(self, inputs: Sequence[Decoded]) -> Arrays:
         """Stack decoded payloads into the model's input arrays, batch first."""
 
-    def features(self, item: Item) -> dict[str, float]:
+    def features(self, decoded: Decoded) -> dict[str, float]:
         """The drift features of one decoded payload."""
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
@@ -73,34 +73,33 @@ class Codec(Protocol[Item]):
 
 
 @runtime_checkable
-class ManyCodec(Codec[Item], Protocol[Item]):
-    """A codec whose payload asks for many items, each with a name: the nodes of a graph.
+class ManyCodec(Codec[Decoded], Protocol[Decoded]):
+    """A codec whose payload holds many items, each with a name: the nodes of a graph.
 
-    Of every other codec a payload is one item, whose name is empty. The arrays of a payload make
-    the graph answer one row per item, in the order of `names`. An example is a payload with one
-    item, and `features` are the first row of `measures`. A name means the same item in every
-    payload: what is said of it is said of one thing.
+    With any other codec a payload has one item, and its name is empty. The graph returns one row
+    per item, in the order of `item_names`. An example is a payload with one item; `features` is
+    the first row of `item_features`. A name stands for the same item in every payload.
     """
 
-    def names(self, item: Item) -> tuple[str, ...]:
-        """What a decoded payload asks for, in order; never empty, and no name comes twice."""
+    def item_names(self, decoded: Decoded) -> tuple[str, ...]:
+        """The names of a decoded payload's items, in order; never empty, no name comes twice."""
 
-    def measures(self, item: Item) -> list[dict[str, float]]:
-        """The drift features of each item that is asked for, in the order of `names`."""
+    def item_features(self, decoded: Decoded) -> list[dict[str, float]]:
+        """The drift features of each item, in the order of `item_names`."""
 
-    def parts(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """The example of each of these items of a payload, which is read once.
+    def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
+        """The example of each of these items; the payload is decoded once.
 
-        Raises BadPayload when the payload cannot be read or does not ask for one of them.
+        Raises BadPayload when the payload cannot be decoded or lacks one of the items.
         """
 
 
 def open_codec(kind: str, config: Mapping[str, Any]) -> Codec[Any]:
     """Rebuild a saved codec. Raises UsageError when no installed package knows its kind."""
-    found = {point.name: point for point in entry_points(group="tidemill.codecs")}
-    if kind not in found:
+    points = {point.name: point for point in entry_points(group="tidemill.codecs")}
+    if kind not in points:
         raise UsageError(
-            f"No codec {kind!r} is installed.", hint=f"Known codecs: {', '.join(sorted(found))}."
+            f"No codec {kind!r} is installed.", hint=f"Known codecs: {', '.join(sorted(points))}."
         )
-    codec: type[Codec[Any]] = found[kind].load()
+    codec: type[Codec[Any]] = points[kind].load()
     return codec.from_config(config)

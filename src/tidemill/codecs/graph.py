@@ -48,7 +48,7 @@ class GraphConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GraphItem:
+class DecodedGraph:
     """A payload that was read: `asked` int64 [q] are the places in `part` of what `names` names.
 
     `degrees` counts the distinct neighbours of each, itself excluded.
@@ -95,7 +95,7 @@ class GraphCodec:
         Nodes(read_payload(payload).objects, self.settings.features)
         return type(self)(self.settings.model_copy(update={"stored": stored}))
 
-    def read(self, payload: bytes) -> GraphItem:
+    def decode(self, payload: bytes) -> DecodedGraph:
         """Decode the nodes asked for and what is around them. Raises BadPayload."""
         sent = self._sent(payload)
         nodes = Nodes(sent.objects, self.settings.features)
@@ -109,54 +109,54 @@ class GraphCodec:
         part, asked = joined.around(sent.names, self.settings.hops)
         return _item(sent.names, part, asked, _remarks(joined))
 
-    def encode(self, items: Sequence[GraphItem]) -> Arrays:
+    def encode(self, inputs: Sequence[DecodedGraph]) -> Arrays:
         """The graphs side by side, N nodes in all.
 
         `features` float32 [N, F]; `edges` int64 [E, 2], from and to, in both directions and with
         a self-loop for every node; `asked` int64 [q], the rows to answer, in the items' order.
         """
-        starts = np.cumsum([0, *(item.part.size for item in items)]).tolist()
+        starts = np.cumsum([0, *(decoded.part.size for decoded in inputs)]).tolist()
         features = np.zeros((starts[-1], self.settings.features), np.float32)
         loops = np.arange(starts[-1])
         edges, asked = [], []
-        for start, item in zip(starts, items, strict=False):
-            part, values = item.part, item.part.values
+        for start, decoded in zip(starts, inputs, strict=False):
+            part, values = decoded.part, decoded.part.values
             if self.settings.normalise:
                 sums = np.bincount(part.rows, np.abs(values), part.size)
                 values = values / sums[part.rows]
             features[part.rows + start, part.columns] = values
             edges.append(part.edges + start)
-            asked.append(item.asked + start)
+            asked.append(decoded.asked + start)
         return {
             "features": features,
             "edges": np.concatenate([*edges, np.stack([loops, loops], axis=1)]),
             "asked": np.concatenate([np.empty(0, np.int64), *asked]),
         }
 
-    def names(self, item: GraphItem) -> tuple[str, ...]:
+    def item_names(self, decoded: DecodedGraph) -> tuple[str, ...]:
         """The ids of the nodes asked for, in the payload's order."""
-        return item.names
+        return decoded.names
 
-    def measures(self, item: GraphItem) -> list[dict[str, float]]:
+    def item_features(self, decoded: DecodedGraph) -> list[dict[str, float]]:
         """Per node asked for: `degree`, distinct neighbours without itself, and `density`, the
         share of its features that are not zero."""
-        there = np.bincount(item.part.rows, minlength=item.part.size)[item.asked]
+        there = np.bincount(decoded.part.rows, minlength=decoded.part.size)[decoded.asked]
         density = (there / self.settings.features).tolist()
-        degrees = item.degrees.astype(np.float64).tolist()
+        degrees = decoded.degrees.astype(np.float64).tolist()
         return [
             {"degree": degree, "density": share}
             for degree, share in zip(degrees, density, strict=True)
         ]
 
-    def features(self, item: GraphItem) -> dict[str, float]:
+    def features(self, decoded: DecodedGraph) -> dict[str, float]:
         """The first of `measures`."""
-        return self.measures(item)[0]
+        return self.item_features(decoded)[0]
 
-    def remarks(self, item: GraphItem) -> tuple[str, ...]:
+    def remarks(self, decoded: DecodedGraph) -> tuple[str, ...]:
         """What the sender must know: which links lead nowhere."""
-        return item.remarks
+        return decoded.remarks
 
-    def parts(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
+    def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
         """The examples of nodes asked for: their features, and their links as far as either end
         or the stored graph tells them. Links to unknown nodes are kept.
 
@@ -216,9 +216,9 @@ class GraphCodec:
 
 def _item(
     names: tuple[str, ...], part: Subgraph, asked: Ints, remarks: tuple[str, ...] = ()
-) -> GraphItem:
+) -> DecodedGraph:
     degrees = np.bincount(part.edges[:, 0], minlength=part.size)[asked]
-    return GraphItem(names, part, asked, degrees, remarks)
+    return DecodedGraph(names, part, asked, degrees, remarks)
 
 
 def _remarks(joined: Joined) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class ImagePayload(Payload):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageItem:
+class DecodedImage:
     """A decoded image: `pixels` are uint8 `[height, width, 3]`, RGB, letterboxed.
 
     `inner` is the box (x0, y0, x1, y1) that is not padding; `size` is the upright original's
@@ -108,27 +108,27 @@ class ImageCodec:
         """Plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
-    def read(self, payload: bytes) -> ImageItem:
+    def decode(self, payload: bytes) -> DecodedImage:
         """Decode, turn upright and letterbox one image. Raises BadPayload."""
         image = decode(payload, self._limits)
         pixels, inner = letterbox(image, self.settings.width, self.settings.height)
-        return ImageItem(pixels=pixels, inner=inner, size=image.size)
+        return DecodedImage(pixels=pixels, inner=inner, size=image.size)
 
-    def encode(self, items: Sequence[ImageItem]) -> Arrays:
+    def encode(self, inputs: Sequence[DecodedImage]) -> Arrays:
         """`{"image": uint8 [n, height, width, 3]}`, not yet normalised."""
-        batch = np.empty((len(items), self.settings.height, self.settings.width, 3), np.uint8)
-        for row, item in zip(batch, items, strict=True):
-            row[:] = item.pixels
+        batch = np.empty((len(inputs), self.settings.height, self.settings.width, 3), np.uint8)
+        for row, decoded in zip(batch, inputs, strict=True):
+            row[:] = decoded.pixels
         return {"image": batch}
 
-    def features(self, item: ImageItem) -> dict[str, float]:
+    def features(self, decoded: DecodedImage) -> dict[str, float]:
         """Brightness, contrast, red, green, blue, saturation, sharpness and aspect.
 
         Measured without the padding; `aspect` is the original's width over height.
         """
-        x0, y0, x1, y1 = item.inner
-        width, height = item.size
-        return visual_features(item.pixels[y0:y1, x0:x1]) | {"aspect": width / height}
+        x0, y0, x1, y1 = decoded.inner
+        width, height = decoded.size
+        return visual_features(decoded.pixels[y0:y1, x0:x1]) | {"aspect": width / height}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
         """Of the upright RGB pixels at full resolution, whatever file they came in.

@@ -71,7 +71,7 @@ class RowPayload(Payload):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DecodedRow:
     """A decoded row: its numbers and its words, in the order of their columns; None is missing."""
 
     numbers: tuple[float | None, ...]
@@ -104,7 +104,7 @@ class TableCodec:
         """Plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
-    def read(self, payload: bytes) -> Row:
+    def decode(self, payload: bytes) -> DecodedRow:
         """Decode one row. A column that is absent or null is missing. Raises BadPayload."""
         if len(payload) > self.settings.max_bytes:
             raise BadPayload(
@@ -117,12 +117,12 @@ class TableCodec:
                 f"There is no column {shown(strange[0])}.",
                 hint=f"The first of the {len(self._names)} columns is {first}.",
             )
-        return Row(
+        return DecodedRow(
             numbers=tuple(column.read(row.get(column.name)) for column in self.numbers),
             words=tuple(column.read(row.get(column.name)) for column in self.categories),
         )
 
-    def encode(self, items: Sequence[Row]) -> Arrays:
+    def encode(self, inputs: Sequence[DecodedRow]) -> Arrays:
         """`numbers` and `present`, float32 [n, F], and `categories`, int64 [n, C].
 
         Where a number is missing, both are 0; else `present` is 1. A category is 0 where it is
@@ -131,18 +131,18 @@ class TableCodec:
         """
         arrays: Arrays = {}
         if self.numbers:
-            shape = len(items), len(self.numbers)
-            cells = [[value is not None for value in item.numbers] for item in items]
-            values = [[value or 0.0 for value in item.numbers] for item in items]
+            shape = len(inputs), len(self.numbers)
+            cells = [[value is not None for value in decoded.numbers] for decoded in inputs]
+            values = [[value or 0.0 for value in decoded.numbers] for decoded in inputs]
             arrays["numbers"] = np.array(values, np.float32).reshape(shape)
             arrays["present"] = np.array(cells, np.float32).reshape(shape)
         if self.categories:
-            places = [self._positions(item) for item in items]
-            shape = len(items), len(self.categories)
+            places = [self._positions(decoded) for decoded in inputs]
+            shape = len(inputs), len(self.categories)
             arrays["categories"] = np.array(places, np.int64).reshape(shape)
         return arrays
 
-    def features(self, item: Row) -> dict[str, float]:
+    def features(self, decoded: DecodedRow) -> dict[str, float]:
         """Each column as in the arrays, then 0 or 1 for what is missing or not listed.
 
         `COLUMN` is the number (0 where missing) or the category's position. `missing.COLUMN` is
@@ -152,12 +152,14 @@ class TableCodec:
         """
         features = {
             column.name: value or 0.0
-            for column, value in zip(self.numbers, item.numbers, strict=True)
+            for column, value in zip(self.numbers, decoded.numbers, strict=True)
         }
-        for category, place in zip(self.categories, self._positions(item), strict=True):
+        for category, place in zip(self.categories, self._positions(decoded), strict=True):
             features[category.name] = float(place)
             features[f"unknown.{category.name}"] = float(place == UNKNOWN)
-        cells = zip((*self.numbers, *self.categories), (*item.numbers, *item.words), strict=True)
+        cells = zip(
+            (*self.numbers, *self.categories), (*decoded.numbers, *decoded.words), strict=True
+        )
         absent = {c.name: float(value is None) for c, value in cells if not c.required}
         return features | {f"missing.{name}": value for name, value in absent.items()}
 
@@ -167,14 +169,16 @@ class TableCodec:
         Rows have no perceptual hash. `near` is a part of the digest, so that only identical rows
         are near: two others are about 32 bits apart.
         """
-        item = self.read(payload)
-        cells = zip((*self.numbers, *self.categories), (*item.numbers, *item.words), strict=True)
+        decoded = self.decode(payload)
+        cells = zip(
+            (*self.numbers, *self.categories), (*decoded.numbers, *decoded.words), strict=True
+        )
         there = {column.name: value for column, value in cells if value is not None}
         digest = hashlib.sha256(canonical_row(there)).digest()
         return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))
 
-    def _positions(self, item: Row) -> list[int]:
-        return [c.position(word) for c, word in zip(self.categories, item.words, strict=True)]
+    def _positions(self, decoded: DecodedRow) -> list[int]:
+        return [c.position(word) for c, word in zip(self.categories, decoded.words, strict=True)]
 
 
 def _payload(columns: Sequence[Column]) -> type[RowPayload]:

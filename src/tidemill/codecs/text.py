@@ -75,7 +75,7 @@ class TextPayload(Payload):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextItem:
+class DecodedText:
     """A text that was read: `text` is on one line, its words parted by single blanks.
 
     `ids` int64 and `weights` (float32, or int64 ones for word pieces), both [l], are the model's.
@@ -123,53 +123,53 @@ class TextCodec:
         """Plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
-    def read(self, payload: bytes) -> TextItem:
+    def decode(self, payload: bytes) -> DecodedText:
         """Clean a text and take from it what the model reads. Raises BadPayload."""
         text = self._plain(payload)
         if isinstance(self._reader, WordPieces):
             pieces = self._reader.read(text)
             mask = np.ones(len(pieces.ids), dtype=np.int64)
-            return TextItem(text, pieces.ids, mask, pieces.characters, pieces.unknown)
+            return DecodedText(text, pieces.ids, mask, pieces.characters, pieces.unknown)
         grams = read_grams(text, self._reader)
-        return TextItem(text, grams.ids, grams.weights, grams.read)
+        return DecodedText(text, grams.ids, grams.weights, grams.read)
 
-    def encode(self, items: Sequence[TextItem]) -> Arrays:
+    def encode(self, inputs: Sequence[DecodedText]) -> Arrays:
         """The rows, padded with zeros to the longest of them and to at least one column.
 
         Grams: `ids` int64 and `weights` float32; word pieces: `input_ids` and `attention_mask`,
         int64. Both of shape [n, l].
         """
-        shape = len(items), max((len(item.ids) for item in items), default=1) or 1
+        shape = len(inputs), max((len(decoded.ids) for decoded in inputs), default=1) or 1
         ids = np.zeros(shape, dtype=np.int64)
         pieced = isinstance(self._reader, WordPieces)
         weights: npt.NDArray[Any] = np.zeros(shape, dtype=np.int64 if pieced else np.float32)
-        for row, item in enumerate(items):
-            ids[row, : len(item.ids)] = item.ids
-            weights[row, : len(item.ids)] = item.weights
+        for row, decoded in enumerate(inputs):
+            ids[row, : len(decoded.ids)] = decoded.ids
+            weights[row, : len(decoded.ids)] = decoded.weights
         if pieced:
             return {"input_ids": ids, "attention_mask": weights}
         return {"ids": ids, "weights": weights}
 
-    def features(self, item: TextItem) -> dict[str, float]:
+    def features(self, decoded: DecodedText) -> dict[str, float]:
         """Characters, words, word_length, digits, capitals, punctuation and non_ascii.
 
         See `text_features.features`. For word pieces also `pieces`, how many a word has, and
         `unknown`, their share that the vocabulary does not know, both of the part that was read.
         """
-        measured = text_features.features(item.text)
+        measured = text_features.features(decoded.text)
         if not isinstance(self._reader, WordPieces):
             return measured
-        pieces = len(item.ids) - self._reader.marks
-        words = item.text.count(" ", 0, item.covered) + 1
-        return measured | {"pieces": pieces / words, "unknown": item.unknown / max(pieces, 1)}
+        pieces = len(decoded.ids) - self._reader.marks
+        words = decoded.text.count(" ", 0, decoded.covered) + 1
+        return measured | {"pieces": pieces / words, "unknown": decoded.unknown / max(pieces, 1)}
 
-    def remarks(self, item: TextItem) -> tuple[str, ...]:
+    def remarks(self, decoded: DecodedText) -> tuple[str, ...]:
         """What the sender must know: how much of an over-long text was read."""
-        if item.covered >= len(item.text):
+        if decoded.covered >= len(decoded.text):
             return ()
         return (
-            f"The text is longer than the model reads: the first {item.covered:,} of its "
-            f"{len(item.text):,} characters were judged.",
+            f"The text is longer than the model reads: the first {decoded.covered:,} of its "
+            f"{len(decoded.text):,} characters were judged.",
         )
 
     def fingerprint(self, payload: bytes) -> Fingerprint:

@@ -165,7 +165,7 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
             faults.append(f"{named} has the label {shortened(row.label)}, which is none.")
             continue
         try:
-            bundle.codec.read(row.payload)
+            bundle.codec.decode(row.payload)
         except BadPayload as error:
             faults.append(f"{named} cannot be read: {error.message}")
         else:

@@ -161,7 +161,7 @@ def _ahead(
 
 
 def _encoded(codec: Codec[Any], payload: bytes) -> Arrays:
-    arrays = codec.encode([codec.read(payload)])
+    arrays = codec.encode([codec.decode(payload)])
     if not arrays or any(array.ndim < 2 or len(array) != 1 for array in arrays.values()):
         raise DataError(f"Codec {codec.kind!r} does not make arrays with a row for each payload.")
     return arrays

@@ -82,8 +82,8 @@ def measure_robustness(
     for start in range(0, len(examples), TOGETHER):
         part = examples[start : start + TOGETHER]
         progress.step(start, len(examples))
-        items = [codec.read(file) for example in part for file in _files(example, codec, seed)]
-        arrays = {name: Rows.of(array) for name, array in codec.encode(items).items()}
+        inputs = [codec.decode(file) for example in part for file in _files(example, codec, seed)]
+        arrays = {name: Rows.of(array) for name, array in codec.encode(inputs).items()}
         outputs = run_graph(path, EncodedSplit(arrays, {}), batch_size=batch_size)
         for target, names in labels.items():
             truth = np.array([names.index(example.labels[target]) for example in part])

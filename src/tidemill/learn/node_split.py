@@ -88,7 +88,7 @@ def read_graph(snapshot: OpenSnapshot, codec: GraphCodec) -> NodeGraph:
     whole = whole_payload(payloads)
     try:
         stored = codec.storing(whole)
-        return NodeGraph(stored, stored.encode([stored.read(whole)]), splits)
+        return NodeGraph(stored, stored.encode([stored.decode(whole)]), splits)
     except BadPayload as error:
         raise DataError(
             f"The snapshot's graph cannot be used: {error.message}",

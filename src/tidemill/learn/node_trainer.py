@@ -125,7 +125,7 @@ def _golden(
     """
     chosen = choose(judged.probabilities, judged.truth)
     examples = _examples(snapshot, chosen)
-    around = [graph.codec.encode([graph.codec.read(row.payload)]) for row in examples]
+    around = [graph.codec.encode([graph.codec.decode(row.payload)]) for row in examples]
     answered = [infer_nodes(network, arrays) for arrays in around]
     probabilities = {}
     for target, temperature in temperatures.items():

@@ -159,11 +159,11 @@ def _mark(
     truths: list[Labels] = []
     for batch in _batches(held.rows(split)):
         truths += [example.labels for example in batch]
-        items: list[Any] = []
+        inputs: list[Any] = []
         for model, same, given in zip(models, alike, answers, strict=True):
-            if not items or not same:
-                items = [model.read(example.payload) for example in batch]
-            given.extend(model.answer(items))
+            if not inputs or not same:
+                inputs = [model.decode(example.payload) for example in batch]
+            given.extend(model.predict(inputs))
         progress(len(batch))
     marked = [
         {target: _marks(target, given, truths) for target in held.labels} for given in answers
@@ -247,7 +247,7 @@ def _golden(challenger: Predictor, held: HeldBack) -> _Golden:
     samples = challenger.bundle.golden
     if not samples:
         return _Golden((), frozenset(), 0.0)
-    given = challenger.answer([challenger.read(sample.payload) for sample in samples])
+    given = challenger.predict([challenger.decode(sample.payload) for sample in samples])
     ids = [payload_id(sample.payload) for sample in samples]
     known = held.labels_of(set(ids))
     faults: list[str] = []

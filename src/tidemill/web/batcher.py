@@ -20,7 +20,7 @@ from uuid_utils import uuid7
 from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
-from tidemill.predictor import Look
+from tidemill.predictor import Preprocessed
 from tidemill.web.errors import Invalid
 from tidemill.web.preprocess import Reader, at_index
 from tidemill.web.slots import Slot
@@ -40,13 +40,13 @@ class _Job:
     slot: Slot
     kind: Kind
     payloads: Sequence[bytes]
-    looks: list[Look]
+    preprocessed: list[Preprocessed]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[list[Prediction]]
 
     @property
     def items(self) -> int:
-        return sum(len(look.features) for look in self.looks)
+        return sum(len(each.features) for each in self.preprocessed)
 
     def fits(self, payloads: int, items: int) -> bool:
         """True when there is room for it in a batch that has so much left."""
@@ -114,9 +114,9 @@ class Batcher:
             raise Invalid(f"A request may hold {self.most} payloads at most.")
         self._admit(len(payloads), kind)
         try:
-            looks = await self._reader.look(slot.predictor, payloads)
+            preprocessed = await self._reader.preprocess(slot.predictor, payloads)
             loop = asyncio.get_running_loop()
-            job = _Job(slot, kind, payloads, looks, loop, loop.create_future())
+            job = _Job(slot, kind, payloads, preprocessed, loop, loop.create_future())
             self._bound(job)
             self._submit(job)
         except BaseException:
@@ -220,9 +220,9 @@ class Batcher:
         return [(job, list(islice(each, len(job.payloads)))) for job in jobs]
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        looks = [look for job in jobs for look in job.looks]
-        observed = slot.predictor.observe(looks)
-        remarks = [slot.predictor.remarks(look.item) for look in looks]
+        preprocessed = [each for job in jobs for each in job.preprocessed]
+        observed = slot.predictor.predict_with_bins(preprocessed)
+        remarks = [slot.predictor.remarks(each.decoded) for each in preprocessed]
         now = self._clock.now()
         asked = [(payload, job.kind) for job in jobs for payload in job.payloads]
         predictions = []

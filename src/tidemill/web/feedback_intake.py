@@ -62,14 +62,14 @@ def about_payload(champion: Slot, payload: bytes, given: Label) -> Meant:
     """
     target = _target(champion, given)
     predictor = champion.predictor
-    names = predictor.names(predictor.read(payload))
+    names = predictor.item_names(predictor.decode(payload))
     if len(names) > 1:
         raise Invalid(
             f"The payload asks for {len(names)} items, and one label cannot be about all of them.",
             hint="Send it to /v1/predict first, then a label for each item of that prediction.",
         )
     if predictor.many is not None:
-        [payload] = predictor.many.parts(payload, names)
+        [payload] = predictor.many.item_payloads(payload, names)
     return Meant(given, target, payload, item=names[0])
 
 
@@ -205,7 +205,7 @@ def _cut(payload: bytes, items: Mapping[str, ManyCodec[Any] | None]) -> dict[str
     if many is None:
         return dict.fromkeys(items, payload)
     names = list(items)
-    return dict(zip(names, many.parts(payload, names), strict=True))
+    return dict(zip(names, many.item_payloads(payload, names), strict=True))
 
 
 def _payload(serving: Serving, prediction: str) -> bytes:

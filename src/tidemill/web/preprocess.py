@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from tidemill.domain.errors import BadPayload
-from tidemill.predictor import Look, Predictor
+from tidemill.predictor import Predictor, Preprocessed
 
 
 def at_index(error: BadPayload, index: int, *, of: int) -> BadPayload:
@@ -25,14 +25,18 @@ class Reader:
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tidemill-read")
 
-    async def look(self, predictor: Predictor, payloads: Sequence[bytes]) -> list[Look]:
-        """Look at every payload, in order. Raises BadPayload for the first that cannot be read."""
+    async def preprocess(
+        self, predictor: Predictor, payloads: Sequence[bytes]
+    ) -> list[Preprocessed]:
+        """Preprocess every payload, in order. Raises BadPayload for the first faulty one."""
         loop = asyncio.get_running_loop()
         size = -(-len(payloads) // self._threads)
         starts = range(0, len(payloads), size)
         parts = await asyncio.gather(
             *(
-                loop.run_in_executor(self._pool, _look, predictor, payloads, start, start + size)
+                loop.run_in_executor(
+                    self._pool, _preprocess, predictor, payloads, start, start + size
+                )
                 for start in starts
             ),
             return_exceptions=True,
@@ -43,15 +47,17 @@ class Reader:
         return list(chain.from_iterable(part for part in parts if isinstance(part, list)))
 
     def close(self) -> None:
-        """Wait for what is being looked at."""
+        """Wait for the payloads in work."""
         self._pool.shutdown()
 
 
-def _look(predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int) -> list[Look]:
-    looks = []
+def _preprocess(
+    predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int
+) -> list[Preprocessed]:
+    preprocessed = []
     for index, payload in enumerate(payloads[start:stop], start):
         try:
-            looks.append(predictor.look(payload))
+            preprocessed.append(predictor.preprocess(payload))
         except BadPayload as error:
             raise at_index(error, index, of=len(payloads)) from error
-    return looks
+    return preprocessed

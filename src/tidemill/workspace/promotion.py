@@ -139,7 +139,7 @@ def _opened(workspace: Workspace, champion: ModelVersion) -> tuple[Predictor | N
     """The champion, or why it cannot answer even the samples that it was served on."""
     try:
         predictor = workspace.predictor(champion)
-        predictor.answer([predictor.read(row.payload) for row in predictor.bundle.golden[:1]])
+        predictor.predict([predictor.decode(row.payload) for row in predictor.bundle.golden[:1]])
     except (DataError, NotFound) as error:
         return None, error.message
     return predictor, ""

@@ -15,7 +15,7 @@ from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.retraining_set import SOURCE
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example, Split
-from tidemill.predictor import Look, Model
+from tidemill.predictor import Model, Preprocessed
 from tidemill.profile import Reference
 
 BATCH = 64
@@ -46,8 +46,8 @@ def reference_of(
     features: list[Mapping[str, float]] = []
     answered, embedded = [], []
     for batch in _batches(_held_out(snapshot)):
-        looks = [_look(model, example) for example in batch]
-        measured, probabilities, embedding = model.measured(looks)
+        preprocessed = [_preprocess(model, example) for example in batch]
+        measured, probabilities, embedding = model.profile_rows(preprocessed)
         features += measured
         answered.append(probabilities)
         embedded.append(embedding)
@@ -66,9 +66,9 @@ def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:
             yield row
 
 
-def _look(model: Model, example: Example) -> Look:
+def _preprocess(model: Model, example: Example) -> Preprocessed:
     try:
-        return model.look(example.payload)
+        return model.preprocess(example.payload)
     except BadPayload as error:
         raise DataError(f"{example.origin}: {error.message}", hint=error.hint) from error
 

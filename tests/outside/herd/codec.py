@@ -47,7 +47,7 @@ class Herd(Payload):
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class DecodedHerd:
     """A herd that was read: `rows` [n, 2] are weight and height."""
 
     names: tuple[str, ...]
@@ -74,25 +74,25 @@ class HerdCodec:
     def config(self) -> dict[str, Any]:
         return {"year": self.year}
 
-    def read(self, payload: bytes) -> Read:
+    def decode(self, payload: bytes) -> DecodedHerd:
         animals = self._animals(payload)
         rows = [[animal.weight, animal.height] for animal in animals.values()]
-        return Read(tuple(animals), np.array(rows, np.float32))
+        return DecodedHerd(tuple(animals), np.array(rows, np.float32))
 
-    def encode(self, items: Sequence[Read]) -> Arrays:
+    def encode(self, inputs: Sequence[DecodedHerd]) -> Arrays:
         """`{"animals": float32 [n, 2]}`."""
-        return {"animals": np.concatenate([item.rows for item in items])}
+        return {"animals": np.concatenate([decoded.rows for decoded in inputs])}
 
-    def names(self, item: Read) -> tuple[str, ...]:
-        return item.names
+    def item_names(self, decoded: DecodedHerd) -> tuple[str, ...]:
+        return decoded.names
 
-    def measures(self, item: Read) -> list[dict[str, float]]:
-        return [{"weight": weight, "height": height} for weight, height in item.rows.tolist()]
+    def item_features(self, decoded: DecodedHerd) -> list[dict[str, float]]:
+        return [{"weight": weight, "height": height} for weight, height in decoded.rows.tolist()]
 
-    def features(self, item: Read) -> dict[str, float]:
-        return self.measures(item)[0]
+    def features(self, decoded: DecodedHerd) -> dict[str, float]:
+        return self.item_features(decoded)[0]
 
-    def parts(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
+    def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
         animals = self._animals(payload)
         if absent := [name for name in names if name not in animals]:
             raise BadPayload(f"The herd has no animal {absent[0]!r}.")

@@ -71,7 +71,7 @@ class PebbleCodec:
         """Plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
-    def read(self, payload: bytes) -> Pebble:
+    def decode(self, payload: bytes) -> Pebble:
         """Decode one pebble. Raises BadPayload."""
         if len(payload) > self.settings.max_bytes:
             raise BadPayload(
@@ -80,14 +80,14 @@ class PebbleCodec:
             )
         return Pebble.from_bytes(payload)
 
-    def encode(self, items: Sequence[Pebble]) -> Arrays:
+    def encode(self, inputs: Sequence[Pebble]) -> Arrays:
         """`{"pebble": float32 [n, 3]}`, as measured; the exported graph normalises."""
-        rows = [[getattr(item, name) for name in MEASURED] for item in items]
-        return {"pebble": np.array(rows, np.float32).reshape(len(items), len(MEASURED))}
+        rows = [[getattr(decoded, name) for name in MEASURED] for decoded in inputs]
+        return {"pebble": np.array(rows, np.float32).reshape(len(inputs), len(MEASURED))}
 
-    def features(self, item: Pebble) -> dict[str, float]:
+    def features(self, decoded: Pebble) -> dict[str, float]:
         """The measurements themselves."""
-        return {name: getattr(item, name) for name in MEASURED}
+        return {name: getattr(decoded, name) for name in MEASURED}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
         """Of the canonical bytes, however the JSON is written. Raises BadPayload.
@@ -95,5 +95,5 @@ class PebbleCodec:
         Pebbles have no near-duplicates: `near` is a part of the digest, so that two different ones
         are about 32 bits apart.
         """
-        digest = hashlib.sha256(self.read(payload).to_bytes()).digest()
+        digest = hashlib.sha256(self.decode(payload).to_bytes()).digest()
         return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))

@@ -111,7 +111,7 @@ def _encoded(
     for split in wanted:
         examples = list(snapshot.rows(split))
         if examples:
-            rows = codec.encode([codec.read(row.payload) for row in examples])["pebble"]
+            rows = codec.encode([codec.decode(row.payload) for row in examples])["pebble"]
             labels = np.array([names.index(row.labels[TARGET]) for row in examples], np.int64)
             parts[split] = _Part(examples, rows, labels)
         elif split != "test":

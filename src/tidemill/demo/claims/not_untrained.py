@@ -42,10 +42,10 @@ def _golden_answers(
     """What another graph answers to a bundle's golden samples."""
     bundle = workspace.bundles.open(version.bundle)
     predictor = Predictor(bundle, OnnxRuntime(graph))
-    items = [predictor.read(sample.payload) for sample in bundle.golden]
+    inputs = [predictor.decode(sample.payload) for sample in bundle.golden]
     return [
         {answer.target: dict(answer.probabilities) for answer in answers}
-        for answers in predictor.answer(items)
+        for answers in predictor.predict(inputs)
     ]
 
 

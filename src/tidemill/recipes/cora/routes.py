@@ -54,8 +54,8 @@ def _graph(content: bytes, cites: bytes, features: int) -> bytes:
 
 def _alone(codec: Codec[Any], payload: bytes) -> bytes:
     """The two files of a paper, which is first, and of all around it that its answer depends on."""
-    item = codec.read(payload)
-    part, first = item.part, int(item.asked[0])
+    graph = codec.decode(payload)
+    part, first = graph.part, int(graph.asked[0])
     size = cast(GraphCodec, codec).settings.features
     words = [["0"] * size for _ in range(part.size)]
     for row, column, value in zip(part.rows, part.columns, part.values, strict=True):

@@ -123,8 +123,8 @@ def build(server: Server) -> Routes:
     @router.get("/demo/{filename}", summary="The image of one such leaf.")
     def demo(request: Request, filename: str) -> Response:
         leaf = sample_of(server.samples(request), filename)
-        item = server.codec(request).read(leaf.payload)
-        return Response(as_png(item.pixels), media_type="image/png")
+        image = server.codec(request).decode(leaf.payload)
+        return Response(as_png(image.pixels), media_type="image/png")
 
     @router.post("/refresh", summary="Serve the ledger's champion now, not at the next poll.")
     def refresh(request: Request) -> Refreshed:
