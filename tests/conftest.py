@@ -23,6 +23,8 @@ from tidemill.profile import Reference
 if TYPE_CHECKING:
     from tests.circle import Begin
 
+pytest_plugins = ["tests.ids"]
+
 SIDE = 8
 SHARPNESS = 6.0
 NAMES = ("miner", "healthy", "phoma", "rust", "spot")
