@@ -108,7 +108,7 @@ class Circle:
                     kind=kind,
                     payload=example.payload,
                     answers=answers,
-                    seen=seen,
+                    bins=seen,
                 )
             )
         self._log.append(predictions)

@@ -97,9 +97,9 @@ def test_a_ledger_of_a_newer_tidemill_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE snapshots SET labels = '{'",
+        "UPDATE snapshots SET classes = '{'",
         "UPDATE snapshots SET at = 'yesterday'",
-        "UPDATE snapshots SET labels = '[]'",
+        "UPDATE snapshots SET classes = '[]'",
     ],
 )
 def test_a_row_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> None:

@@ -73,7 +73,7 @@ if limit:
 now = datetime.now(UTC)
 for sequence in range(1, 51):
     one = Prediction(str(uuid7()), "", sequence, "v1", now, "live", b"x" * 50_000,
-                     (Answer("disease", "rust", 1.0, {"rust": 1.0}),), seen=bytes([1, 2]))
+                     (Answer("disease", "rust", 1.0, {"rust": 1.0}),), bins=bytes([1, 2]))
     try:
         log.append([one])
     except StorageFailed:
@@ -106,7 +106,7 @@ def test_what_was_acknowledged_survives_a_kill_and_a_full_disk(tmp_path: Path, l
     rows = TrafficFiles(tmp_path).after(killed, 0, limit=100)
     assert [row.id for row in rows if row.id in acknowledged] == acknowledged
     assert [row.sequence for row in rows] == sorted({row.sequence for row in rows})
-    assert all(row.seen == b"\x01\x02" for row in rows)
+    assert all(row.bins == b"\x01\x02" for row in rows)
     log = SqliteTraffic(tmp_path, str(uuid7()))
     assert all(log.find(id) for id in acknowledged)
     log.close()
@@ -148,28 +148,12 @@ def test_nothing_that_is_still_being_written_is_read(tmp_path: Path) -> None:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute(
             "INSERT INTO predictions SELECT 2, 'b', version, at, kind, payload, answers,"
-            " seen FROM predictions"
+            " bins FROM predictions"
         )
         assert [row.sequence for row in files.after(server, 0, limit=10)] == [1]
         writer.execute("COMMIT")
     assert [row.sequence for row in files.after(server, 0, limit=10)] == [1, 2]
     log.close()
-
-
-def test_a_log_of_before_there_were_profiles_is_read(tmp_path: Path) -> None:
-    server, one = str(uuid7()), prediction(1)
-    log = SqliteTraffic(tmp_path, server)
-    log.append([one, replace(prediction(2), kind="golden", payload=b"")])
-    log.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / f"{server}.sqlite")) as db:
-        db.execute("ALTER TABLE predictions DROP COLUMN seen")
-    files = TrafficFiles(tmp_path)
-    wanted = replace(one, server=server, example=payload_id(one.payload))
-    assert files.find(one.id) == wanted
-    assert wanted.seen == b""
-    first, golden = files.after(server, 0, limit=10)
-    assert first == replace(wanted, payload=b"")
-    assert (golden.seen, golden.example) == (b"", "")
 
 
 def test_a_drain_of_large_payloads_holds_one_at_a_time(tmp_path: Path) -> None:
@@ -201,6 +185,7 @@ DAMAGES = {
     "answers that are no JSON": "UPDATE predictions SET answers = x'7b'",
     "answers of another form": "UPDATE predictions SET answers = x'5b315d'",
     "no time": "UPDATE predictions SET at = 'never'",
+    "no bins": "ALTER TABLE predictions DROP COLUMN bins",
 }
 
 

@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 FEEDBACK = Feedback("f1", "p1", "x1", "disease", "leaf 2", "rust", "healthy", "ann", NOW)
 GIVEN = FeedbackGiven(actor="ann", subject="f1", example="x1", target="disease", label="rust")
 SETTLED = FeedbackSettled(actor="ben", subject="f1", before="pending", status="accepted")
-ACCEPTED = replace(FEEDBACK, status="accepted", reason="Ben agrees.", settled=NOW)
+ACCEPTED = replace(FEEDBACK, status="accepted", reason="Ben agrees.", settled_at=NOW)
 
 
 def give(ledger: Ledger, *given: Feedback) -> None:
@@ -101,7 +101,7 @@ def test_settling_keeps_the_order(ledger: Ledger) -> None:
 def test_feedback_is_settled_only_from_where_that_was_decided(given: Ledger) -> None:
     with given.begin() as unit:
         unit.settle_feedback(ACCEPTED, expected="pending", event=SETTLED)
-    rejected = replace(FEEDBACK, status="rejected", settled=NOW)
+    rejected = replace(FEEDBACK, status="rejected", settled_at=NOW)
     with pytest.raises(Conflict, match="accepted"), given.begin() as unit:
         unit.settle_feedback(rejected, expected="pending", event=SETTLED)
     with pytest.raises(NotFound), given.begin() as unit:
@@ -116,8 +116,8 @@ def test_accepted_feedback_is_counted_from_a_moment_on(ledger: Ledger) -> None:
     give(
         ledger,
         FEEDBACK,
-        replace(FEEDBACK, id="f2", status="rejected", settled=NOW + 3 * MINUTE),
-        *(replace(ACCEPTED, id=f"a{n}", settled=moment) for n, moment in enumerate(moments)),
+        replace(FEEDBACK, id="f2", status="rejected", settled_at=NOW + 3 * MINUTE),
+        *(replace(ACCEPTED, id=f"a{n}", settled_at=moment) for n, moment in enumerate(moments)),
     )
     with ledger.begin(write=False) as unit:
         assert unit.accepted_since(None) == 4

@@ -64,7 +64,7 @@ def test_nothing_was_drained_before_the_first(ledger: Ledger) -> None:
 def test_drained_predictions_come_back_without_what_is_not_kept(served: Ledger) -> None:
     (given,) = predictions(2, 2)
     with served.begin(write=False) as unit:
-        assert unit.prediction("web-2") == replace(given, payload=b"", seen=b"")
+        assert unit.prediction("web-2") == replace(given, payload=b"", bins=b"")
         assert unit.mark("web") == 3
 
 

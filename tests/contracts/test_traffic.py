@@ -76,7 +76,7 @@ def prediction(
     now = FixedClock().now()
     seen = bytes([sequence % 256, 0, 255])
     return Prediction(
-        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), seen=seen
+        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), bins=seen
     )
 
 

@@ -67,7 +67,7 @@ def test_the_published_files_become_a_snapshot(
         assert counts == dict(zip(NAMES, COUNTS, strict=True))
     taken = intake(source, tmp_path, at)
     assert taken.snapshot.rows == 2708
-    assert set(taken.snapshot.labels["topic"]) == set(NAMES)
+    assert set(taken.snapshot.classes["topic"]) == set(NAMES)
     if split == "original":
         labelled = Counter(row.split for row in found if row.labels)
         assert labelled == {"train": 140, "val": 300, "test": 1000}

@@ -42,7 +42,8 @@ def test_the_real_leaves_pass_and_keep_their_splits(tmp_path: Path, at: datetime
     first = intake(COFFEE, tmp_path / "a", at)
     assert first.snapshot.rows == 1685
     assert first.snapshot.splits == {"train": 1180, "val": 253, "test": 252}
-    assert first.snapshot.labels == {"disease": ("cercospora", "healthy", "miner", "phoma", "rust")}
+    names = ("cercospora", "healthy", "miner", "phoma", "rust")
+    assert first.snapshot.classes == {"disease": names}
     assert {finding.severity for finding in first.findings} <= {"warning"}
     SnapshotStore(tmp_path / "a").open(first.snapshot.id).verify()
 

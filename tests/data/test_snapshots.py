@@ -31,7 +31,7 @@ def test_a_record_says_what_was_written(write: Write, at: datetime) -> None:
     snapshot = write(parent="f" * 64)
     assert snapshot.rows == 32
     assert snapshot.splits == {"train": 20, "val": 6, "test": 6}
-    assert snapshot.labels == {"disease": ("healthy", "rust")}
+    assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert (snapshot.recipe, snapshot.policy) == ("leaves", "stop")
     assert (snapshot.parent, snapshot.at) == ("f" * 64, at)
 

@@ -133,7 +133,7 @@ def test_a_snapshot_keeps_and_counts_them(
     store: SnapshotStore, taken: Taken, crowd: list[Example], bare: Bare
 ) -> None:
     snapshot = taken([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
-    assert snapshot.labels == {"disease": ("healthy", "rust")}
+    assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert rows(store, snapshot.id)["leaf 0"].labels == {}
     found = describe(store.open(snapshot.id))
     assert (found["rows"], found["unlabelled"], found["splits"]["train"]["rows"]) == (34, 2, 22)

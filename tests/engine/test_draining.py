@@ -53,7 +53,7 @@ def counted(workspace: Workspace, kind: str = "live") -> tuple[int, list[int]]:
 def expected(workspace: Workspace, given: list[Prediction]) -> tuple[int, list[int]]:
     """What the bundle's own reference counts in these."""
     reference = Drain(workspace).reference("v1")
-    return len(given), reference.count([row.seen for row in given]).tolist()
+    return len(given), reference.count([row.bins for row in given]).tolist()
 
 
 def kept(workspace: Workspace, given: list[Prediction]) -> int:
@@ -83,7 +83,7 @@ def gathered(given: Sequence[Prediction]) -> Prediction:
     answers = [
         replace(answer, item=f"a{at}") for at, row in enumerate(given) for answer in row.answers
     ]
-    return replace(given[0], answers=tuple(answers), seen=b"".join(row.seen for row in given))
+    return replace(given[0], answers=tuple(answers), bins=b"".join(row.bins for row in given))
 
 
 def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(circle: Circle) -> None:
@@ -145,7 +145,7 @@ def test_a_step_takes_one_batch_of_each_server(circle: Circle) -> None:
 def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
     given = circle.serve(pebbles(30, 5, 0.0))
     width = len(Drain(circle.workspace).reference("v1").names)
-    assert {len(row.seen) for row in given} == {width}
+    assert {len(row.bins) for row in given} == {width}
     together = [gathered(given[:20]), gathered(given[20:25])]
     logged(circle.workspace, together)
     assert step(circle.workspace) == 30 + 2

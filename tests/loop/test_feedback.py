@@ -327,7 +327,7 @@ def test_a_review_takes_the_oldest_and_stops_at_its_limit(desk: Desk) -> None:
         desk.give("rust", example=f"{n}" * 64)
     assert desk.review(limit=2) == 2
     assert list(desk.statuses.values()) == ["accepted"] * 2 + ["pending"] * 3
-    assert desk.get("f1").settled is not None
+    assert desk.get("f1").settled_at is not None
     assert desk.events("f1")[-1] == ("FeedbackSettled", "engine", "accepted")
 
 

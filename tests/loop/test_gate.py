@@ -114,7 +114,7 @@ def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
     check = label_names(evidence(name_faults=faults), POLICY)
     assert not check.passed
     assert check.reason == "2 golden answers are wrong: 'rust' is said where 'miner' is true"
-    assert check.figure == 2
+    assert check.value == 2
 
 
 def test_without_golden_samples_neither_names_nor_parity_are_proved() -> None:
@@ -201,7 +201,7 @@ def test_the_exported_graph_must_reproduce_the_recorded_probabilities(
 def test_the_floor_is_the_accuracy_that_any_champion_needs(right: int, passes: bool) -> None:
     check = floor(target(test=marks(right, TEST)), POLICY)
     assert check.passed is passes
-    assert check.figure == right / TEST
+    assert check.value == right / TEST
     assert "at least 0.60 needed" in check.reason
 
 
@@ -247,8 +247,8 @@ def test_a_slightly_worse_model_passes_within_the_margin_and_a_much_worse_one_do
     check = non_inferiority(against(marks(1740, 2000), champion), POLICY)
     assert not check.passed
     assert "-0.0200 allowed" in check.reason
-    assert check.figure is not None
-    assert check.figure < -0.03
+    assert check.value is not None
+    assert check.value < -0.03
 
 
 def test_too_little_test_is_a_refusal_that_says_how_many_are_missing() -> None:
@@ -280,7 +280,7 @@ def test_fresh_is_judged_from_the_minimum_on() -> None:
 @pytest.mark.parametrize("n", [1, 39, 40, 100])
 def test_too_few_fresh_examples_are_a_refusal_that_says_how_many_are_missing(n: int) -> None:
     check = fresh_enough(target(fresh=marks(n, n)), POLICY)
-    assert (check.passed, check.figure, check.target) == (n >= 40, n, "disease")
+    assert (check.passed, check.value, check.target) == (n >= 40, n, "disease")
     if n < 40:
         assert check.reason.endswith(f"too few to judge by: {40 - n} more needed")
     else:
@@ -331,8 +331,8 @@ def test_labels_that_are_all_turned_one_way_are_not_believed() -> None:
         " otherwise where it does so with 0.20 on test: look at these labels, and promote with"
         " --override if they are right"
     )
-    assert check.figure is not None
-    assert check.figure < 0.05
+    assert check.value is not None
+    assert check.value < 0.05
     assert verdicts(judge(evidence(poisoned), POLICY))["fresh_balanced"] is False
 
 
@@ -353,8 +353,8 @@ def test_a_class_at_which_the_champion_fails_is_believed() -> None:
 
 def test_a_surer_policy_needs_more_to_disbelieve() -> None:
     check = fresh_balanced(leant(36, 14, 20), POLICY)
-    assert check.figure is not None
-    assert 0.005 < check.figure < 0.05
+    assert check.value is not None
+    assert 0.005 < check.value < 0.05
     assert not check.passed
     assert fresh_balanced(leant(36, 14, 20), GatePolicy(confidence=0.995)).passed
 
@@ -377,7 +377,7 @@ def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
 def test_to_answer_fresh_as_the_champion_does_is_no_gain() -> None:
     same, fresh = marks(180, TEST), marks(60, 100)
     check = fresh_gain(against(same, same, fresh, fresh), POLICY)
-    assert (check.passed, check.figure) == (False, 0)
+    assert (check.passed, check.value) == (False, 0)
 
 
 def test_the_first_model_has_nothing_to_gain_over() -> None:
@@ -413,7 +413,7 @@ def test_where_another_target_gains_only_a_sure_loss_is_refused(
     sure = "no" if passes else "a"
     assert check.reason.startswith("accuracy moved by at least ")
     assert f"{lost} lost beside {gained} gained are {sure} sure loss (p=" in check.reason
-    assert (check.figure == 0) is (lost == 0)
+    assert (check.value == 0) is (lost == 0)
 
 
 def test_where_no_target_gains_all_are_refused() -> None:

@@ -100,7 +100,7 @@ def test_every_part_of_it_is_found_by_its_name() -> None:
 def test_it_is_trained_and_promoted(trained: Trained) -> None:
     workspace, finished = trained.workspace, trained.finished
     assert trained.snapshot.splits == {"train": 300, "val": 200, "test": 600}
-    assert trained.snapshot.labels == {TARGET: STONES}
+    assert trained.snapshot.classes == {TARGET: STONES}
     assert finished.run.metrics["test"]["accuracy"] >= 0.9
     assert set(finished.run.metrics) == {"val", "test"}
     assert workspace.champion() == finished.version

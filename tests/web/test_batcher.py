@@ -231,11 +231,11 @@ async def test_each_prediction_says_what_was_seen_probes_too(
         seen
         for _, seen in predictor.predict_with_bins([predictor.preprocess(p) for p in (red, blue)])
     ]
-    assert [first.seen, other.seen] == wanted
-    assert probe.seen == first.seen != other.seen
-    assert {len(one.seen) for one in (first, other, probe)} == {len(reference.names)}
+    assert [first.bins, other.bins] == wanted
+    assert probe.bins == first.bins != other.bins
+    assert {len(one.bins) for one in (first, other, probe)} == {len(reference.names)}
     assert traffic.appends == [[first, other], [probe]]
-    assert reference.count([first.seen, other.seen]).sum() == 2 * len(reference.names)
+    assert reference.count([first.bins, other.bins]).sum() == 2 * len(reference.names)
 
 
 async def test_a_reference_of_another_graph_answers_nobody(

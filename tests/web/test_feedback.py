@@ -75,7 +75,7 @@ def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
         target="disease",
         item="",
         label="Phoma",
-        answered="Miner",
+        predicted_label="Miner",
         actor="ana",
         at=workspace.clock.now(),
     )
@@ -85,7 +85,7 @@ def test_feedback_may_bring_its_own_payload(door: Any, workspace: Any, red: byte
     [told] = given(door, {"payload": image(red), "target": "disease", "label": "Phoma"})
     [item] = kept(workspace)
     assert workspace.blobs.get(told["example"]) == red
-    assert (item.prediction, item.answered, item.actor) == ("", "", "anonymous")
+    assert (item.prediction, item.predicted_label, item.actor) == ("", "", "anonymous")
 
 
 def test_an_item_of_a_payload_is_refused(door: Any, workspace: Any, red: bytes) -> None:
@@ -359,7 +359,7 @@ def test_feedback_outlives_the_server_that_took_it(
     workspace.ledger = SqlLedger.existing(file, workspace.clock)
     [item] = kept(workspace)
     workspace.ledger.close()
-    assert (item.id, item.label, item.answered) == (told["id"], "Phoma", "Miner")
+    assert (item.id, item.label, item.predicted_label) == (told["id"], "Phoma", "Miner")
     assert FileBlobs(tmp_path / "blobs").get(item.example) == red
 
 

@@ -115,7 +115,7 @@ def test_the_log_holds_the_answers_about_all_items_and_what_was_seen_of_each(
         (row["item"], row["label"]) for row in said
     ]
     reference = door.slots.view.champion.predictor.bundle.reference
-    assert len(workspace.traffic.find(id).seen) == len(WEIGHTS) * len(reference.names)
+    assert len(workspace.traffic.find(id).bins) == len(WEIGHTS) * len(reference.names)
 
 
 def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
@@ -127,7 +127,7 @@ def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
     assert workspace.blobs.get(told["example"]) == part
     [item] = kept(workspace)
     assert (item.prediction, item.example, item.item) == (id, payload_id(part), "a2")
-    assert (item.label, item.answered, item.target) == ("sheep", "ox", TARGET)
+    assert (item.label, item.predicted_label, item.target) == ("sheep", "ox", TARGET)
 
 
 def test_labels_of_several_items_and_predictions_are_kept_together(
@@ -159,7 +159,7 @@ def test_a_payload_is_read_once_for_all_the_labels_of_its_items(door: Door, work
 def test_the_item_may_be_left_out_where_there_is_one(door: Door, workspace: Any) -> None:
     id = predicted(door, herd(20, first=4))[0]["id"]
     given(door, {"prediction": id, "label": "ox"})
-    assert [(item.item, item.answered) for item in kept(workspace)] == [("a4", "sheep")]
+    assert [(item.item, item.predicted_label) for item in kept(workspace)] == [("a4", "sheep")]
 
 
 @pytest.mark.parametrize("item", [{}, {"item": ""}, {"item": "a9"}])

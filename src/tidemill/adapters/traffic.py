@@ -31,10 +31,10 @@ CREATE TABLE IF NOT EXISTS predictions (
     kind TEXT NOT NULL,
     payload BLOB NOT NULL,
     answers BLOB NOT NULL,
-    seen BLOB NOT NULL
+    bins BLOB NOT NULL
 ) STRICT
 """
-COLUMNS = ("sequence", "id", "version", "at", "kind", "payload", "answers", "seen")
+COLUMNS = "sequence, id, version, at, kind, payload, answers, bins"
 INSERT = "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 SUFFIX = ".sqlite"
 BUSY_MS = 5_000
@@ -171,15 +171,12 @@ class TrafficFiles:
     ) -> list[Prediction]:
         name = f"{server}{SUFFIX}"
         with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
-            present = {row[1] for row in db.execute("PRAGMA table_info(predictions)")}
-            if not present:
-                return []  # Its server stopped before it had made its table.
-            # Logs of before there were profiles say nothing of what was seen.
-            columns = ", ".join(name if name in present else f"x'' AS {name}" for name in COLUMNS)
-            # Made of this file's own words; whatever a caller gives is bound.
-            rows = db.execute(f"SELECT {columns} FROM predictions {which}", given)  # noqa: S608
-            # One row at a time: a payload that is not kept is gone before the next one comes, and
-            # what is beyond `most` answers is not even read.
+            if not db.execute("PRAGMA table_info(predictions)").fetchone():
+                return []  # The server stopped before it had created its table.
+            # The text consists of constants; the caller's values are bound.
+            rows = db.execute(f"SELECT {COLUMNS} FROM predictions {which}", given)  # noqa: S608
+            # One row at a time: a payload that is not kept is freed before the next row, and rows
+            # beyond `most` answers are not read.
             return bounded((_from_row(server, row, payload=payloads) for row in rows), most)
 
 
@@ -237,13 +234,13 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
         prediction.kind,
         prediction.payload,
         orjson.dumps(prediction.answers),
-        prediction.seen,
+        prediction.bins,
     )
 
 
 def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
     """The prediction that a row holds; its payload only when asked for, its example always."""
-    sequence, id, version, at, kind, content, answers, seen = row
+    sequence, id, version, at, kind, content, answers, bins = row
     return Prediction(
         id=id,
         server=server,
@@ -253,7 +250,7 @@ def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
         kind=kind,
         payload=content if payload else b"",
         answers=tuple(Answer(**answer) for answer in orjson.loads(answers)),
-        seen=seen,
+        bins=bins,
         example="" if kind == "golden" else payload_id(content),
     )
 

@@ -48,11 +48,11 @@ def list_(
         emit({"feedback": found})
         return
     whole = Column("feedback", no_wrap=True)  # to be copied after `accept` or `reject`
-    other = ("label", "answered", "actor", "status", "why")
+    other = ("label", "predicted", "actor", "status", "why")
     table = Table(whole, *(Column(name, overflow="fold") for name in other))
     for item in found:
         named = " ".join(filter(None, (item.target, item.item, item.label)))
-        cells = (item.id, named, item.answered, item.actor, item.status, item.reason)
+        cells = (item.id, named, item.predicted_label, item.actor, item.status, item.reason)
         table.add_row(*(Text(cell) for cell in cells))  # a person's words may hold brackets
     OUT.print(table)
 

@@ -50,7 +50,7 @@ class Manifest(BaseModel):
             recipe=self.recipe,
             rows=self.rows,
             splits=dict(self.splits),
-            labels=dict(self.labels),
+            classes=dict(self.labels),
             policy=self.policy,
             parent=self.parent,
             at=self.at.astimezone(UTC),

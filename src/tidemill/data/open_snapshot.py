@@ -23,7 +23,7 @@ class OpenSnapshot:
     @property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """The label names per target, in model order."""
-        return self.snapshot.labels
+        return self.snapshot.classes
 
     def count(self, split: Split | None = None) -> int:
         """How many rows there are, in all or in one split."""

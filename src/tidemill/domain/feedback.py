@@ -20,10 +20,10 @@ quarantined  it taught a version that was refused or rolled back; a person may a
 class Feedback:
     """One label that somebody gave to one item of one payload, for one target.
 
-    `prediction` is the answer it is about, `answered` what that answer was; both are empty for
-    feedback that brought its own payload. `example` is the payload's id, `item` the item's name,
-    empty where a payload is one item. `settled` is when the status last moved, `reason` why.
-    `snapshot` is the latest snapshot that took it.
+    `prediction` is the prediction that it corrects, `predicted_label` the label of that; both are
+    empty for feedback with a payload of its own. `example` is the payload's id. `item` is the
+    item's name, empty where a payload is one item. `settled_at` is when the status last moved,
+    `reason` why. `snapshot` is the latest snapshot that took it.
     """
 
     id: str
@@ -32,12 +32,12 @@ class Feedback:
     target: str
     item: str
     label: str
-    answered: str
+    predicted_label: str
     actor: str
     at: datetime
     status: FeedbackStatus = "pending"
     reason: str = ""
-    settled: datetime | None = None
+    settled_at: datetime | None = None
     snapshot: str = ""
 
     @property

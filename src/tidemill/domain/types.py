@@ -57,7 +57,7 @@ class Answer:
 class Prediction:
     """One recorded response to a payload. A golden request, by the server itself, keeps no payload.
 
-    `seen` says for each feature of the version's reference, one byte each, into which bin this
+    `bins` says for each feature of the version's reference, one byte each, into which bin this
     fell. `example` is the payload's id, empty for a golden request. Reading a log fills it in; the
     ledger keeps it in place of the payload. `remarks` say how the payload was read (a text that
     was cut); they follow from it, so nothing keeps them.
@@ -71,20 +71,20 @@ class Prediction:
     kind: RequestKind
     payload: bytes = field(repr=False)
     answers: tuple[Answer, ...]
-    seen: bytes = field(default=b"", repr=False)
+    bins: bytes = field(default=b"", repr=False)
     example: str = ""
     remarks: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An immutable version of the data. `labels` are the names per target, in model order."""
+    """An immutable version of the data. `classes` are the names per target, in model order."""
 
     id: str
     recipe: str
     rows: int
     splits: Mapping[str, int]
-    labels: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, tuple[str, ...]]
     policy: str
     parent: str | None
     at: datetime
@@ -128,7 +128,7 @@ class Check:
     name: str
     passed: bool
     reason: str
-    figure: float | None = None
+    value: float | None = None
     target: str = ""
 
 

@@ -82,9 +82,9 @@ class Drain:
         groups: dict[tuple[str, RequestKind, datetime], list[bytes]] = defaultdict(list)
         for prediction in predictions:
             # A log of an earlier release says nothing of bins.
-            if prediction.seen:
+            if prediction.bins:
                 key = (prediction.version, prediction.kind, bucket(prediction.at))
-                groups[key].append(prediction.seen)
+                groups[key].append(prediction.bins)
         return [
             self._profile(version, kind, begun, seen)
             for (version, kind, begun), seen in groups.items()

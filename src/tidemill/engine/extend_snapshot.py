@@ -57,7 +57,7 @@ def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Fee
     found: dict[str, list[Feedback]] = defaultdict(list)
     for item in unit.feedback(status="accepted", limit=None):
         # Accepted by then, or given by then and accepted a moment later, as by the next tick.
-        if item.snapshot not in known and min(item.at, item.settled or item.at) <= cycle.at:
+        if item.snapshot not in known and min(item.at, item.settled_at or item.at) <= cycle.at:
             found[item.example].append(item)
     return found
 

@@ -195,7 +195,7 @@ def _given(unit: UnitOfWork, item: Feedback) -> bool:
     key = (item.actor, item.target, item.item, item.label)
     for other in beside(unit, item):
         same = (other.actor, other.target, other.item, other.label) == key
-        if same and item.at <= max(other.at, other.settled or other.at):
+        if same and item.at <= max(other.at, other.settled_at or other.at):
             return False
     _, repeated = give(unit, item)
     return not repeated

@@ -143,11 +143,13 @@ def settle(
 
     One that becomes accepted takes the place of whatever was accepted for the same subject.
     """
-    settled = replace(item, status=status, reason=reason, settled=at)
+    settled = replace(item, status=status, reason=reason, settled_at=at)
     if status == "accepted":
         for other in _same_subject(item, beside(unit, item, status="accepted")):
             why = f"{item.label!r}, from {item.actor}, has been accepted."
-            _move(unit, other, replace(other, status="superseded", reason=why, settled=at), actor)
+            _move(
+                unit, other, replace(other, status="superseded", reason=why, settled_at=at), actor
+            )
     _move(unit, item, settled, actor)
     return settled
 

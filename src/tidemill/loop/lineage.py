@@ -27,7 +27,7 @@ class Lineage:
     def to_json(self) -> dict[str, Any]:
         """Plain values; the payload is named by its example id."""
         prediction = asdict(self.prediction)
-        del prediction["payload"], prediction["seen"], prediction["remarks"]
+        del prediction["payload"], prediction["bins"], prediction["remarks"]
         return {
             "prediction": prediction,
             "version": asdict(self.version),

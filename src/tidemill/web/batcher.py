@@ -240,7 +240,7 @@ class Batcher:
                     # The bundle holds what a probe asked; the log need not hold it again.
                     payload=b"" if kind == "golden" else payload,
                     answers=answers,
-                    seen=seen,
+                    bins=seen,
                     remarks=said,
                 )
             )

@@ -232,7 +232,7 @@ def _record(serving: Serving, meant: Meant, example: str) -> Feedback:
         target=meant.target,
         item=meant.item,
         label=meant.given.label,
-        answered=meant.answered,
+        predicted_label=meant.answered,
         actor=meant.given.actor,
         at=serving.clock.now(),
     )

@@ -36,11 +36,11 @@ class ReviewsPart(RecordsPart):
         before = self.get(Feedback, to.id)
         guard_status(before, expected)
         self.tell(event)
-        self._keep(replace(before, status=to.status, reason=to.reason, settled=to.settled))
+        self._keep(replace(before, status=to.status, reason=to.reason, settled_at=to.settled_at))
 
     def accepted_since(self, moment: datetime | None) -> int:
         return sum(
-            moment is None or (row.settled is not None and row.settled > moment)
+            moment is None or (row.settled_at is not None and row.settled_at > moment)
             for row in self._rows(Feedback).values()
             if row.status == "accepted"
         )

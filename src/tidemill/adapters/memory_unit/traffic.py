@@ -32,7 +32,7 @@ class TrafficPart(RecordsPart):
         if not predictions:
             return
         guard_drain(server, predictions, mark=self.mark(server), since=since)
-        kept = {row.id: replace(row, payload=b"", seen=b"") for row in predictions}
+        kept = {row.id: replace(row, payload=b"", bins=b"") for row in predictions}
         if len(kept) < len(predictions) or kept.keys() & self._state.predictions.keys():
             raise Conflict(f"A prediction of server {server} has been drained already.")
         open_now = dict(self._state.profiles)

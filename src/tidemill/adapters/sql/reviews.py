@@ -43,13 +43,13 @@ class ReviewsPart(RecordsPart):
         self._connection.execute(
             update(FEEDBACK)
             .where(FEEDBACK.c.id == to.id)
-            .values(status=to.status, reason=to.reason, settled=to.settled)
+            .values(status=to.status, reason=to.reason, settled_at=to.settled_at)
         )
 
     def accepted_since(self, moment: datetime | None) -> int:
         query = select(func.count()).where(FEEDBACK.c.status == "accepted")
         if moment is not None:
-            query = query.where(FEEDBACK.c.settled > moment)
+            query = query.where(FEEDBACK.c.settled_at > moment)
         return self._connection.scalar(query) or 0
 
     def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:

@@ -26,7 +26,7 @@ def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
     """The record that a row holds."""
     values = {field.name: row[field.name] for field in fields(kind)}
     if kind is Snapshot:
-        values["labels"] = {target: tuple(names) for target, names in values["labels"].items()}
+        values["classes"] = {target: tuple(names) for target, names in values["classes"].items()}
     if kind is Verdict:
         values["checks"] = tuple(Check(**check) for check in values["checks"])
     if kind is DriftVerdict:

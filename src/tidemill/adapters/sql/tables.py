@@ -76,7 +76,7 @@ SNAPSHOTS = _table(
     _text("recipe"),
     _whole("rows"),
     _json("splits"),
-    _json("labels"),
+    _json("classes"),
     _text("policy"),
     _text("parent", null=True),
     _at(),
@@ -180,16 +180,16 @@ FEEDBACK = _table(
     _text("target"),
     _text("item"),
     _text("label"),
-    _text("answered"),
+    _text("predicted_label"),
     _text("actor"),
     _at(),
     _text("status"),
     _text("reason"),
-    _at("settled", null=True),
+    _at("settled_at", null=True),
     _text("snapshot"),
 )
 Index("feedback_status", FEEDBACK.c.status)
-Index("feedback_settled", FEEDBACK.c.status, FEEDBACK.c.settled)
+Index("feedback_settled", FEEDBACK.c.status, FEEDBACK.c.settled_at)
 Index("feedback_example", FEEDBACK.c.example)
 CYCLES = _table(
     "cycles",

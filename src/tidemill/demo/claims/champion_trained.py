@@ -18,7 +18,7 @@ def judge(stage: Stage) -> Outcome:
         (verdict,) = unit.latest(Verdict)
     expect(workspace.champion().id == said.body["version"], "the champion is another version")
     expect(verdict.passed, "no passing verdict is recorded")
-    floors = [check.figure or 0.0 for check in verdict.checks if check.name == "floor"]
+    floors = [check.value or 0.0 for check in verdict.checks if check.name == "floor"]
     # Of several targets, a training reports the mean.
     accuracy, measured = said.body["metrics"]["test"]["accuracy"], sum(floors) / len(floors)
     expect(

@@ -44,7 +44,7 @@ def upgrade() -> None:
         _text("recipe"),
         _whole("rows"),
         _json("splits"),
-        _json("labels"),
+        _json("classes"),
         _text("policy"),
         _text("parent", null=True),
         _at(),

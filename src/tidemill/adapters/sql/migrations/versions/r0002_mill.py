@@ -99,16 +99,16 @@ def _feedback() -> None:
         _text("target"),
         _text("item"),
         _text("label"),
-        _text("answered"),
+        _text("predicted_label"),
         _text("actor"),
         _at(),
         _text("status"),
         _text("reason"),
-        _at("settled", null=True),
+        _at("settled_at", null=True),
         _text("snapshot"),
     )
     op.create_index("feedback_status", "feedback", ["status"])
-    op.create_index("feedback_settled", "feedback", ["status", "settled"])
+    op.create_index("feedback_settled", "feedback", ["status", "settled_at"])
     op.create_index("feedback_example", "feedback", ["example"])
 
 
