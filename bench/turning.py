@@ -123,7 +123,9 @@ def turn(workspace: Workspace, crops: Crops) -> Turn:
         second = unit.get(ModelVersion, cycle.version) if cycle.version else None
         checks = unit.get(Verdict, cycle.verdict).checks if cycle.verdict else ()
         policy = GatePolicy(**unit.get(Run, first.run).config["gate"])
-        seconds = {"cycle": (cycle.changed - cycle.at).total_seconds()} if cycle.changed else {}
+        seconds = (
+            {"cycle": (cycle.changed_at - cycle.at).total_seconds()} if cycle.changed_at else {}
+        )
         if cycle.run:
             seconds["training in the cycle"] = mill.training_seconds(unit, cycle.run)
     return Turn(

@@ -122,8 +122,8 @@ def test_a_rollback_quarantines_what_taught_the_bad_version(begin: Begin) -> Non
     circle.teach(pebbles(300, 61, SHIFT))
     circle.settle()
     done = rollback(circle.workspace, reason="complaints")
-    assert (done.served, done.taken_back) == ("v1", "v2")
-    assert len(done.quarantined) > 250
+    assert (done.champion, done.previous) == ("v1", "v2")
+    assert len(done.quarantined_feedback) > 250
     circle.settle()
     assert circle.cycles()[0].state == "rolled_back"
 

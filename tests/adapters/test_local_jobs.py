@@ -73,7 +73,7 @@ def until_up(home: Path) -> None:
 def test_a_job_runs_beside_its_starter_with_the_given_settings(jobs: LocalJobs, home: Path) -> None:
     jobs.start("k", ENDLESS)
     running(home, wanted=1)
-    assert (jobs.state("k"), jobs.said("k")) == ("running", "")
+    assert (jobs.state("k"), jobs.output("k")) == ("running", "")
 
 
 def test_a_job_that_runs_is_not_started_twice(jobs: LocalJobs, home: Path) -> None:
@@ -138,5 +138,5 @@ def test_of_what_a_job_said_the_end_is_kept(
         if jobs.state("k") == "ended":
             break
         looking.wait(0.01)
-    assert jobs.said("k").endswith("tidemill train coffee, or tidemill train --run ID")
-    assert len(jobs.said("k")) <= 60
+    assert jobs.output("k").endswith("tidemill train coffee, or tidemill train --run ID")
+    assert len(jobs.output("k")) <= 60

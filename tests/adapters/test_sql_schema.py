@@ -144,7 +144,7 @@ def test_a_row_of_the_mill_that_nobody_wrote_is_said_so(tmp_path: Path, statemen
         unit.add(Snapshot("s1", "coffee", 1, {}, {}, "stop", None, now), told)
         unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, now), told)
         unit.add(ModelVersion("v1", "b", "r1", "s1", "coffee", None, now), told)
-        unit.judge_drift(verdict, told)
+        unit.record_drift_verdict(verdict, told)
         unit.drain("web", [given], [Profile("v1", "live", now, 1, (1,))], since=0)
         unit.open_cycle(Cycle("c1", "coffee", "drift", "", "v1", now), told)
         unit.take_lease("mill", "a", now=now, ttl=timedelta(seconds=30))

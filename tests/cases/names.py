@@ -26,15 +26,14 @@ from tidemill.loop.cycle import ABANDONED, LoopState
 from tidemill.loop.cycle import decide as decide_step
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.drift import check as check_drift
-from tidemill.loop.evidence import Evidence, TargetEvidence
-from tidemill.loop.evidence import Marks as Outcomes
+from tidemill.loop.evidence import Evidence, Outcomes, TargetEvidence
 from tidemill.loop.feedback import ANONYMOUS, FeedbackPolicy
 from tidemill.loop.feedback import decide as review_label
 from tidemill.loop.feedback import give as give_feedback
 from tidemill.loop.feedback import review as review_feedback
 from tidemill.loop.gate import GatePolicy, judge, non_inferiority
-from tidemill.loop.transitions import begin as begin_cycle
-from tidemill.loop.transitions import move as move_cycle
+from tidemill.loop.transitions import move_cycle
+from tidemill.loop.transitions import open_cycle as begin_cycle
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.workspace.promotion import promote, rollback
 from tidemill.workspace.state import loop_state as read_loop_state

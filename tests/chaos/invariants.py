@@ -19,9 +19,9 @@ MADE = {
     "SnapshotTaken": "snapshots",
     "RunStarted": "runs",
     "VersionRegistered": "model_versions",
-    "VerdictGiven": "verdicts",
-    "DriftJudged": "drift_verdicts",
-    "FeedbackGiven": "feedback",
+    "VerdictRecorded": "verdicts",
+    "DriftChecked": "drift_verdicts",
+    "FeedbackReceived": "feedback",
     "CycleOpened": "cycles",
 }
 """Each of these events tells of one new row of a table, and each row has one."""
@@ -111,7 +111,7 @@ def _events(records: Records) -> None:
         row["subject"]: "finished" if row["kind"] == "RunFinished" else "failed" for row in ends
     }
     assert len(ends) == len(runs)
-    settled = Counter(row["subject"] for row in records.events("FeedbackSettled"))
+    settled = Counter(row["subject"] for row in records.events("FeedbackStatusChanged"))
     assert settled == Counter(row["id"] for row in records.rows("feedback", "id"))
     tokens = [row["token"] for row in records.events("LeaseTaken")]
     [lease] = records.rows("leases")

@@ -15,7 +15,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.cli.drift import REACH, WIDTH, bar
 from tidemill.cli.main import main
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
-from tidemill.domain.events import AliasMoved, DriftJudged, SnapshotTaken
+from tidemill.domain.events import AliasMoved, DriftChecked, SnapshotTaken
 from tidemill.domain.types import Alias, Check, ModelVersion, Prediction, Run, Snapshot, Verdict
 from tidemill.settings import read_settings
 from tidemill.workspace.root import Workspace, open_workspace
@@ -71,9 +71,9 @@ def check(workspace: Workspace, id: str, n: int, features: tuple[FeatureDrift, .
     drifted = any(row.drifted for row in features)
     later = NOW + timedelta(minutes=5)
     verdict = DriftVerdict(id, "v1", drifted, n, 300, NOW, NOW, features, later)
-    event = DriftJudged(actor="test", subject=id, version="v1", drifted=drifted)
+    event = DriftChecked(actor="test", subject=id, version="v1", drifted=drifted)
     with workspace.ledger.begin() as unit:
-        unit.judge_drift(verdict, event)
+        unit.record_drift_verdict(verdict, event)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tidemill.domain.events import (
     AliasMoved,
     RunFinished,
     SnapshotTaken,
-    VerdictGiven,
+    VerdictRecorded,
     VersionRegistered,
 )
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
@@ -46,7 +46,7 @@ def look(
         version = ModelVersion(id, bundle, run.id, taken.id, "coffee", None, now)
         unit.add(version, VersionRegistered(actor="eve", subject=id, bundle=bundle, run=run.id))
         verdict = Verdict(str(uuid7()), id, None, True, (), 1, now)
-        unit.add(verdict, VerdictGiven(actor="eve", subject=verdict.id, version=id, passed=True))
+        unit.add(verdict, VerdictRecorded(actor="eve", subject=verdict.id, version=id, passed=True))
         moved = AliasMoved(actor="eve", subject=id, version=id, before=None, verdict=verdict.id)
         unit.move_alias(Alias("champion", id, verdict.id, now), expected=None, event=moved)
     workspace.ledger.close()

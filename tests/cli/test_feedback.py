@@ -121,7 +121,7 @@ def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:
     assert statuses(ask) == expected
     with open_workspace(read_settings(home=home)).ledger.begin(write=False) as unit:
         [event] = unit.events(subject="f0")[:1]
-    assert (event.kind, event.actor, event.reason) == ("FeedbackSettled", "eve", "blurred")
+    assert (event.kind, event.actor, event.reason) == ("FeedbackStatusChanged", "eve", "blurred")
 
 
 def test_accepting_all_takes_the_later_of_two_labels(ask: Ask) -> None:

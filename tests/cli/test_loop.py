@@ -24,7 +24,7 @@ from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.types import Run
 from tidemill.engine.leadership import Leadership
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED
-from tidemill.loop.transitions import begin, move
+from tidemill.loop.transitions import move_cycle, open_cycle
 from tidemill.settings import read_settings
 from tidemill.workspace.root import Workspace, open_workspace
 from tidemill.workspace.training import new_run, start
@@ -58,12 +58,12 @@ def brought_to(home: Path, state: CycleState) -> Cycle:
     """A cycle in this state, with a run that runs."""
     with opened(home) as workspace:
         champion, now = workspace.champion(), workspace.clock.now()
-        cycle = Cycle(str(uuid7()), "pebble", "person", WHY, "v1", at=now, changed=now)
+        cycle = Cycle(str(uuid7()), "pebble", "person", WHY, "v1", at=now, changed_at=now)
         with workspace.ledger.begin() as unit:
             run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
             start(unit, run, actor="engine", reason="the first attempt")
-            begin(unit, cycle, actor="ada")
-            return move(
+            open_cycle(unit, cycle, actor="ada")
+            return move_cycle(
                 unit, replace(cycle, runs=(run.id,)), state, "So be it.", actor="engine", at=now
             )
 

@@ -28,7 +28,7 @@ from tidemill.domain.events import (
     AliasMoved,
     RunFinished,
     SnapshotTaken,
-    VerdictGiven,
+    VerdictRecorded,
     VersionRegistered,
 )
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
@@ -64,7 +64,7 @@ def keep(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Keep:
             )
             unit.add(
                 Verdict(verdict, "v1", None, True, (), 1, now),
-                VerdictGiven(actor="ana", subject=verdict, version="v1", passed=True),
+                VerdictRecorded(actor="ana", subject=verdict, version="v1", passed=True),
             )
             moved = AliasMoved(
                 actor="ana", subject="v1", version="v1", before=None, verdict=verdict

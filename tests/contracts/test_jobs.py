@@ -46,22 +46,22 @@ def ended(jobs: Jobs, key: str) -> None:
 
 
 def test_a_job_that_was_never_started_is_unknown_and_said_nothing(jobs: Jobs) -> None:
-    assert (jobs.state("k"), jobs.said("k")) == ("unknown", "")
+    assert (jobs.state("k"), jobs.output("k")) == ("unknown", "")
 
 
 def test_a_job_ends_and_said_why_it_failed(jobs: Jobs) -> None:
     jobs.start("k", BADLY)
     ended(jobs, "k")
     assert jobs.state("k") == "ended"
-    assert SAID in jobs.said("k")
-    assert jobs.said("k") == jobs.said("k")
+    assert SAID in jobs.output("k")
+    assert jobs.output("k") == jobs.output("k")
 
 
 def test_each_key_is_a_job_of_its_own(jobs: Jobs) -> None:
     jobs.start("one", BADLY)
     assert jobs.state("other") == "unknown"
     ended(jobs, "one")
-    assert jobs.said("other") == ""
+    assert jobs.output("other") == ""
 
 
 def test_a_key_can_be_used_again_once_its_job_has_ended(jobs: Jobs) -> None:

@@ -92,7 +92,7 @@ def test_the_verdicts_on_one_version_come_newest_first(filled: Ledger) -> None:
 def test_events_come_newest_first_up_to_a_bound_or_all(ledger: Ledger) -> None:
     with ledger.begin() as unit:
         for count in range(102):
-            unit.tell(moved(f"v{count}"))
+            unit.record_event(moved(f"v{count}"))
         everything = unit.events(subject="champion", limit=None)
         assert [event.detail["version"] for event in everything][::101] == ["v101", "v0"]
         assert unit.events(subject="champion") == everything[:100]
@@ -148,7 +148,9 @@ def test_no_alias_moves_without_a_verdict_that_allows_it(filled: Ledger, why: st
 
 def test_a_person_may_override_a_verdict(filled: Ledger) -> None:
     with filled.begin() as unit:
-        unit.add(replace(PASSED, id="d2", passed=False, overridden="I looked at it"), moved("v1"))
+        unit.add(
+            replace(PASSED, id="d2", passed=False, override_reason="I looked at it"), moved("v1")
+        )
         unit.move_alias(Alias("champion", "v1", "d2", NOW), expected=None, event=moved("v1"))
 
 
@@ -165,12 +167,12 @@ def test_a_run_closes_once(filled: Ledger) -> None:
 def test_every_reading_of_an_test_is_counted(filled: Ledger) -> None:
     finished = RunFinished(actor="test", subject="r1", weights="w")
     with filled.begin() as unit:
-        assert unit.test_uses("s1") == 1
+        assert unit.count_test_uses("s1") == 1
         unit.add(replace(PASSED, id="d2"), moved("v1"))
-        assert unit.test_uses("s1") == 2
+        assert unit.count_test_uses("s1") == 2
         unit.close_run(replace(RUN, status="finished"), finished)
-        assert unit.test_uses("s1") == 3
-        assert unit.test_uses("other") == 0
+        assert unit.count_test_uses("s1") == 3
+        assert unit.count_test_uses("other") == 0
 
 
 @pytest.mark.usefixtures("filled")
@@ -184,19 +186,19 @@ def test_of_two_racing_promotions_one_wins(race: Race) -> None:
 
 def test_a_version_is_found_by_its_run(filled: Ledger) -> None:
     with filled.begin(write=False) as unit:
-        assert unit.version_of("r1") == VERSION
-        assert unit.version_of("r9") is None
+        assert unit.find_version("r1") == VERSION
+        assert unit.find_version("r9") is None
 
 
 def test_an_event_may_stand_by_itself(ledger: Ledger) -> None:
     with ledger.begin() as unit:
-        unit.tell(moved("v1"))
+        unit.record_event(moved("v1"))
         assert [event.kind for event in unit.events()] == ["AliasMoved"]
 
 
 WRITES: dict[str, Callable[[UnitOfWork], object]] = {
     "add": lambda unit: unit.add(replace(SNAPSHOT, id="s2"), moved("v1")),
-    "tell": lambda unit: unit.tell(moved("v1")),
+    "tell": lambda unit: unit.record_event(moved("v1")),
     "move_alias": lambda unit: unit.move_alias(
         Alias("champion", "v1", "d1", NOW), expected=None, event=moved("v1")
     ),

@@ -39,7 +39,7 @@ def test_a_import_offset_moves_with_its_event(ledger: Ledger) -> None:
         ] * 2
 
 
-@pytest.mark.parametrize("expected", [FRESH, SECOND, ImportOffset("rows", FIRST.place, NOW)])
+@pytest.mark.parametrize("expected", [FRESH, SECOND, ImportOffset("rows", FIRST.position, NOW)])
 def test_a_import_offset_that_was_moved_meanwhile_stays(
     ledger: Ledger, expected: ImportOffset
 ) -> None:

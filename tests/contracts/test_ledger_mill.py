@@ -25,7 +25,7 @@ LATER = replace(
     CYCLE,
     state="training",
     reason="The first training was lost.",
-    changed=NOW + TTL,
+    changed_at=NOW + TTL,
     snapshot="s2",
     runs=("r2", "r3"),
 )
@@ -208,7 +208,7 @@ def test_leases_of_different_names_have_nothing_to_do_with_each_other(ledger: Le
 def test_a_lease_that_was_given_back_is_to_be_had_at_once(ledger: Ledger) -> None:
     held = take(ledger, "a")
     with ledger.begin() as unit:
-        unit.give_lease(held, now=NOW)
+        unit.release_lease(held, now=NOW)
         assert unit.lease("mill") == replace(held, until=NOW)
     assert take(ledger, "b").token == 2
 
@@ -217,9 +217,9 @@ def test_a_lease_that_has_gone_on_is_not_given_back(ledger: Ledger) -> None:
     before = take(ledger, "a")
     after = take(ledger, "b", 30)
     with ledger.begin() as unit:
-        unit.give_lease(before, now=NOW)
-        unit.give_lease(replace(after, holder="a"), now=NOW)
-        unit.give_lease(replace(after, name="other"), now=NOW)
+        unit.release_lease(before, now=NOW)
+        unit.release_lease(replace(after, holder="a"), now=NOW)
+        unit.release_lease(replace(after, name="other"), now=NOW)
         assert unit.lease("mill") == after
         assert unit.lease("other") is None
 
@@ -236,7 +236,7 @@ WRITES: dict[str, Callable[[UnitOfWork], object]] = {
     "move_cycle": lambda unit: unit.move_cycle(LATER, expected="failed", event=MOVED),
     "take_lease": lambda unit: unit.take_lease("other", "a", now=NOW, ttl=TTL),
     "renew": lambda unit: unit.take_lease("mill", "a", now=NOW + TTL, ttl=TTL),
-    "give_lease": lambda unit: unit.give_lease(Lease("mill", "a", 1, NOW), now=NOW),
+    "give_lease": lambda unit: unit.release_lease(Lease("mill", "a", 1, NOW), now=NOW),
 }
 
 

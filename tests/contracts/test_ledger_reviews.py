@@ -10,15 +10,15 @@ import pytest
 
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import Conflict, NotFound
-from tidemill.domain.events import FeedbackGiven, FeedbackSettled
+from tidemill.domain.events import FeedbackReceived, FeedbackStatusChanged
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import Ledger, UnitOfWork
 
 NOW = FixedClock().now()
 MINUTE = timedelta(minutes=1)
 FEEDBACK = Feedback("f1", "p1", "x1", "disease", "leaf 2", "rust", "healthy", "ann", NOW)
-GIVEN = FeedbackGiven(actor="ann", subject="f1", example="x1", target="disease", label="rust")
-SETTLED = FeedbackSettled(actor="ben", subject="f1", before="pending", status="accepted")
+GIVEN = FeedbackReceived(actor="ann", subject="f1", example="x1", target="disease", label="rust")
+SETTLED = FeedbackStatusChanged(actor="ben", subject="f1", before="pending", status="accepted")
 ACCEPTED = replace(FEEDBACK, status="accepted", reason="Ben agrees.", settled_at=NOW)
 
 
@@ -88,7 +88,10 @@ def test_settling_replaces_status_reason_and_moment_alone(given: Ledger) -> None
         unit.settle_feedback(to, expected="pending", event=SETTLED)
     with given.begin(write=False) as unit:
         assert unit.get(Feedback, "f1") == ACCEPTED
-        assert [event.kind for event in unit.events()] == ["FeedbackSettled", "FeedbackGiven"]
+        assert [event.kind for event in unit.events()] == [
+            "FeedbackStatusChanged",
+            "FeedbackReceived",
+        ]
 
 
 def test_settling_keeps_the_order(ledger: Ledger) -> None:
@@ -120,19 +123,19 @@ def test_accepted_feedback_is_counted_from_a_moment_on(ledger: Ledger) -> None:
         *(replace(ACCEPTED, id=f"a{n}", settled_at=moment) for n, moment in enumerate(moments)),
     )
     with ledger.begin(write=False) as unit:
-        assert unit.accepted_since(None) == 4
-        assert unit.accepted_since(NOW - MINUTE) == 4
-        assert unit.accepted_since(NOW) == 3
-        assert unit.accepted_since(NOW + MINUTE) == 2
-        assert unit.accepted_since(NOW + 2 * MINUTE) == 0
+        assert unit.count_accepted_feedback(None) == 4
+        assert unit.count_accepted_feedback(NOW - MINUTE) == 4
+        assert unit.count_accepted_feedback(NOW) == 3
+        assert unit.count_accepted_feedback(NOW + MINUTE) == 2
+        assert unit.count_accepted_feedback(NOW + 2 * MINUTE) == 0
 
 
 def test_the_latest_snapshot_that_took_feedback_is_kept(ledger: Ledger) -> None:
     give(ledger, *(replace(ACCEPTED, id=id) for id in ("f1", "f2", "f3")))
     with ledger.begin() as unit:
-        unit.take_feedback(["f1", "f2"], "s1")
-        unit.take_feedback(["f2"], "s2")
-        unit.take_feedback([], "s3")
+        unit.assign_feedback(["f1", "f2"], "s1")
+        unit.assign_feedback(["f2"], "s2")
+        unit.assign_feedback([], "s3")
     with ledger.begin(write=False) as unit:
         assert [row.snapshot for row in unit.feedback()] == ["s1", "s2", ""]
 
@@ -142,7 +145,7 @@ def test_a_snapshot_takes_only_feedback_that_is_there(ledger: Ledger) -> None:
     with ledger.begin() as unit:
         for ids in (["f1", "f9"], ["f2", "f9"]):
             with pytest.raises(NotFound, match="snapshot s1 is unknown, f9 first"):
-                unit.take_feedback(ids, "s1")
+                unit.assign_feedback(ids, "s1")
     with ledger.begin(write=False) as unit:
         assert {row.snapshot for row in unit.feedback()} == {""}
 
@@ -154,7 +157,7 @@ def test_a_snapshot_takes_only_what_is_still_accepted(
     rows = [replace(ACCEPTED, snapshot="s1"), replace(ACCEPTED, id="f2", status=status)]
     give(ledger, *rows)
     with ledger.begin() as unit, pytest.raises(Conflict, match=f"f2 is {status}, no longer"):
-        unit.take_feedback(["f1", "f2"], "s2")
+        unit.assign_feedback(["f1", "f2"], "s2")
     with ledger.begin(write=False) as unit:
         assert unit.feedback() == rows
 
@@ -162,11 +165,11 @@ def test_a_snapshot_takes_only_what_is_still_accepted(
 def test_what_was_taken_and_rejected_since_is_not_taken_again(ledger: Ledger) -> None:
     give(ledger, ACCEPTED)
     with ledger.begin() as unit:
-        unit.take_feedback(["f1"], "s1")
+        unit.assign_feedback(["f1"], "s1")
         rejected = replace(ACCEPTED, status="rejected")
         unit.settle_feedback(rejected, expected="accepted", event=SETTLED)
         with pytest.raises(Conflict, match="rejected"):
-            unit.take_feedback(["f1"], "s2")
+            unit.assign_feedback(["f1"], "s2")
         assert unit.get(Feedback, "f1") == replace(rejected, snapshot="s1")
 
 
@@ -174,9 +177,9 @@ def test_a_snapshot_may_take_more_than_one_statement_can_name(ledger: Ledger) ->
     ids = [f"f{n}" for n in range(40_000)]
     give(ledger, replace(ACCEPTED, id="f0"), replace(ACCEPTED, id="f39999"))
     with pytest.raises(NotFound), ledger.begin() as unit:
-        unit.take_feedback(ids, "s1")
+        unit.assign_feedback(ids, "s1")
     with ledger.begin() as unit:
-        unit.take_feedback(["f0", "f39999"] * 20_000, "s1")
+        unit.assign_feedback(["f0", "f39999"] * 20_000, "s1")
         assert {row.snapshot for row in unit.feedback()} == {"s1"}
 
 
@@ -184,8 +187,8 @@ WRITES: dict[str, Callable[[UnitOfWork], None]] = {
     "settle_feedback": lambda unit: unit.settle_feedback(
         ACCEPTED, expected="pending", event=SETTLED
     ),
-    "take_feedback": lambda unit: unit.take_feedback(["f1"], "s1"),
-    "take no feedback": lambda unit: unit.take_feedback([], "s1"),
+    "take_feedback": lambda unit: unit.assign_feedback(["f1"], "s1"),
+    "take no feedback": lambda unit: unit.assign_feedback([], "s1"),
 }
 
 

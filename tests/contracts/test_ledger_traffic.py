@@ -11,7 +11,7 @@ import pytest
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.errors import Conflict
-from tidemill.domain.events import DriftJudged, SnapshotTaken
+from tidemill.domain.events import DriftChecked, SnapshotTaken
 from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.types import Answer, ModelVersion, Prediction, Run, Snapshot
 
@@ -26,7 +26,7 @@ FEATURES = (
     FeatureDrift("contrast", 0.4, 0.1, 0.5, False),
 )
 VERDICT = DriftVerdict("w1", "v1", True, 3, 40, NOW, NOW, FEATURES, NOW)
-JUDGED = DriftJudged(actor="test", subject="w1", version="v1", drifted=True)
+JUDGED = DriftChecked(actor="test", subject="w1", version="v1", drifted=True)
 
 
 def predictions(first: int, last: int, server: str = "web") -> list[Prediction]:
@@ -54,10 +54,10 @@ def served(ledger: Ledger) -> Ledger:
 
 def test_nothing_was_drained_before_the_first(ledger: Ledger) -> None:
     with ledger.begin(write=False) as unit:
-        assert unit.mark("web") == 0
+        assert unit.offset("web") == 0
         assert unit.prediction("web-1") is None
         assert unit.profiles("v1") == []
-        assert unit.served("v1") == 0
+        assert unit.count_answers("v1") == 0
         assert unit.drift_verdicts("v1") == []
 
 
@@ -65,15 +65,15 @@ def test_drained_predictions_come_back_without_what_is_not_kept(served: Ledger) 
     (given,) = predictions(2, 2)
     with served.begin(write=False) as unit:
         assert unit.prediction("web-2") == replace(given, payload=b"", bins=b"")
-        assert unit.mark("web") == 3
+        assert unit.offset("web") == 3
 
 
 def test_every_server_has_a_mark_of_its_own(served: Ledger) -> None:
     with served.begin() as unit:
         unit.drain("other", predictions(5, 9, "other"), [], since=0)
-        assert (unit.mark("web"), unit.mark("other")) == (3, 9)
+        assert (unit.offset("web"), unit.offset("other")) == (3, 9)
         unit.drain("web", [*predictions(4, 4), *predictions(8, 8)], [], since=3)
-        assert (unit.mark("web"), unit.mark("other")) == (8, 9)
+        assert (unit.offset("web"), unit.offset("other")) == (8, 9)
 
 
 def test_counts_add_up_in_their_bucket(served: Ledger) -> None:
@@ -87,7 +87,7 @@ def test_counts_add_up_in_their_bucket(served: Ledger) -> None:
         assert unit.profiles("v1", kind="golden") == [golden]
         assert unit.profiles("v1", kind="shadow") == []
         assert unit.profiles("v2") == []
-        assert unit.served("v1") == 8
+        assert unit.count_answers("v1") == 8
 
 
 def test_the_oldest_bucket_comes_first(served: Ledger) -> None:
@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_not_drained(served: Ledger, why: str) -> None:
     with pytest.raises(Conflict), served.begin() as unit:
         REFUSED[why](unit)
     with served.begin(write=False) as unit:
-        assert unit.mark("web") == 3
+        assert unit.offset("web") == 3
         assert unit.profiles("v1") == [PROFILE]
         assert unit.prediction("web-4") is None
 
@@ -151,16 +151,16 @@ def test_no_predictions_change_nothing(served: Ledger) -> None:
     with served.begin() as unit:
         unit.drain("web", [], [PROFILE], since=0)
     with served.begin(write=False) as unit:
-        assert (unit.mark("web"), unit.served("v1")) == (3, 3)
+        assert (unit.offset("web"), unit.count_answers("v1")) == (3, 3)
 
 
 def test_a_unit_that_fails_has_drained_nothing(served: Ledger) -> None:
     with pytest.raises(RuntimeError), served.begin() as unit:
         unit.drain("web", predictions(4, 6), [PROFILE], since=3)
-        assert unit.mark("web") == 6
+        assert unit.offset("web") == 6
         raise RuntimeError
     with served.begin(write=False) as unit:
-        assert (unit.mark("web"), unit.served("v1")) == (3, 3)
+        assert (unit.offset("web"), unit.count_answers("v1")) == (3, 3)
         assert unit.prediction("web-4") is None
 
 
@@ -169,7 +169,7 @@ def test_of_two_who_drain_the_same_one_wins(race: Race, ledger: Ledger) -> None:
     drained = race(lambda unit, _: unit.drain("web", predictions(4, 90), [PROFILE], since=3))
     assert drained == ["Conflict", "won"]
     with ledger.begin(write=False) as unit:
-        assert (unit.mark("web"), unit.served("v1")) == (90, 6)
+        assert (unit.offset("web"), unit.count_answers("v1")) == (90, 6)
 
 
 def test_a_drift_verdict_closes_what_it_judged(served: Ledger) -> None:
@@ -177,15 +177,15 @@ def test_a_drift_verdict_closes_what_it_judged(served: Ledger) -> None:
     other = replace(PROFILE, version="v2")
     with served.begin() as unit:
         unit.drain("web", predictions(4, 9), [golden, other], since=3)
-        unit.judge_drift(VERDICT, JUDGED)
+        unit.record_drift_verdict(VERDICT, JUDGED)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == []
         assert unit.profiles("v1", kind="golden") == [golden]
         assert unit.profiles("v2") == [other]
         assert unit.get(DriftVerdict, "w1") == VERDICT
         assert unit.latest(DriftVerdict) == [VERDICT]
-        assert unit.events()[0].kind == "DriftJudged"
-        assert unit.served("v1") == 3
+        assert unit.events()[0].kind == "DriftChecked"
+        assert unit.count_answers("v1") == 3
 
 
 def test_what_is_older_than_a_drift_verdict_s_window_stays_open(served: Ledger) -> None:
@@ -193,12 +193,12 @@ def test_what_is_older_than_a_drift_verdict_s_window_stays_open(served: Ledger) 
     verdict = replace(VERDICT, n=6, until=NOW + 2 * HOUR)
     with served.begin() as unit:
         unit.drain("web", predictions(4, 9), [late, early], since=3)
-        unit.judge_drift(verdict, JUDGED)
+        unit.record_drift_verdict(verdict, JUDGED)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == [early]
         assert unit.profiles("v1", since=NOW) == []
         assert unit.get(DriftVerdict, "w1") == verdict
-        assert unit.served("v1") == 9
+        assert unit.count_answers("v1") == 9
 
 
 @pytest.mark.parametrize("n", [3, 9])
@@ -207,26 +207,26 @@ def test_a_drift_verdict_answers_for_its_window_alone(served: Ledger, n: int) ->
     with served.begin() as unit:
         unit.drain("web", predictions(4, 9), [late, early], since=3)
     with pytest.raises(Conflict, match="6 are open now from 2026-01-01"), served.begin() as unit:
-        unit.judge_drift(replace(VERDICT, n=n), JUDGED)
+        unit.record_drift_verdict(replace(VERDICT, n=n), JUDGED)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == [early, PROFILE, late]
 
 
 def test_the_next_window_begins_anew_and_everything_served_is_counted(served: Ledger) -> None:
     with served.begin() as unit:
-        unit.judge_drift(VERDICT, JUDGED)
+        unit.record_drift_verdict(VERDICT, JUDGED)
         unit.drain("web", predictions(4, 6), [PROFILE], since=3)
         assert unit.profiles("v1") == [PROFILE]
-        assert unit.served("v1") == 6
-        unit.judge_drift(replace(VERDICT, id="w2"), JUDGED)
+        assert unit.count_answers("v1") == 6
+        unit.record_drift_verdict(replace(VERDICT, id="w2"), JUDGED)
         assert unit.profiles("v1") == []
-        assert unit.served("v1") == 6
+        assert unit.count_answers("v1") == 6
 
 
 @pytest.mark.parametrize("n", [0, 2, 4])
 def test_a_drift_verdict_on_another_number_of_answers_is_refused(served: Ledger, n: int) -> None:
     with pytest.raises(Conflict, match="3 are open"), served.begin() as unit:
-        unit.judge_drift(replace(VERDICT, n=n), JUDGED)
+        unit.record_drift_verdict(replace(VERDICT, n=n), JUDGED)
     with served.begin(write=False) as unit:
         assert unit.profiles("v1") == [PROFILE]
         assert unit.drift_verdicts("v1") == []
@@ -234,16 +234,16 @@ def test_a_drift_verdict_on_another_number_of_answers_is_refused(served: Ledger,
 
 def test_a_window_is_judged_once(served: Ledger) -> None:
     with served.begin() as unit:
-        unit.judge_drift(VERDICT, JUDGED)
+        unit.record_drift_verdict(VERDICT, JUDGED)
     with pytest.raises(Conflict), served.begin() as unit:
-        unit.judge_drift(replace(VERDICT, id="w2"), JUDGED)
+        unit.record_drift_verdict(replace(VERDICT, id="w2"), JUDGED)
 
 
 def test_the_drift_verdicts_on_one_version_come_newest_first(served: Ledger) -> None:
     with served.begin() as unit:
-        unit.judge_drift(VERDICT, JUDGED)
+        unit.record_drift_verdict(VERDICT, JUDGED)
         for id, version in (("w2", "v2"), ("w3", "v1")):
-            unit.judge_drift(replace(VERDICT, id=id, version=version, n=0), JUDGED)
+            unit.record_drift_verdict(replace(VERDICT, id=id, version=version, n=0), JUDGED)
         assert [row.id for row in unit.drift_verdicts("v1")] == ["w3", "w1"]
         assert [row.id for row in unit.drift_verdicts("v1", limit=1)] == ["w3"]
 
@@ -251,7 +251,7 @@ def test_the_drift_verdicts_on_one_version_come_newest_first(served: Ledger) -> 
 WRITES: dict[str, Callable[[UnitOfWork], None]] = {
     "drain": lambda unit: unit.drain("web", predictions(4, 4), [PROFILE], since=3),
     "drain nothing": lambda unit: unit.drain("web", [], [], since=3),
-    "judge_drift": lambda unit: unit.judge_drift(VERDICT, JUDGED),
+    "judge_drift": lambda unit: unit.record_drift_verdict(VERDICT, JUDGED),
 }
 
 
@@ -260,6 +260,6 @@ def test_a_reading_unit_refuses_to_write(served: Ledger, name: str) -> None:
     with served.begin(write=False) as unit, pytest.raises(Conflict, match="for reading"):
         WRITES[name](unit)
     with served.begin(write=False) as unit:
-        assert unit.mark("web") == 3
+        assert unit.offset("web") == 3
         assert unit.profiles("v1") == [PROFILE]
         assert unit.drift_verdicts("v1") == []

@@ -24,10 +24,10 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.events import (
     AliasMoved,
     CycleOpened,
-    DriftJudged,
+    DriftChecked,
     RunFinished,
     SnapshotTaken,
-    VerdictGiven,
+    VerdictRecorded,
     VersionRegistered,
 )
 from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
@@ -69,12 +69,14 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving
         unit.add(run, RunFinished(actor="ana", subject=run.id, weights=""))
         told = VersionRegistered(actor="ana", subject="v1", bundle=bundle, run=run.id)
         unit.add(version, told)
-        given = VerdictGiven(actor="ana", subject=verdict.id, version="v1", passed=True)
+        given = VerdictRecorded(actor="ana", subject=verdict.id, version="v1", passed=True)
         unit.add(verdict, given)
         unit.move_alias(Alias("champion", "v1", verdict.id, now), expected=None, event=moved)
         seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
         drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, seen, now)
-        unit.judge_drift(drift, DriftJudged(actor="ana", subject="d1", version="v1", drifted=True))
+        unit.record_drift_verdict(
+            drift, DriftChecked(actor="ana", subject="d1", version="v1", drifted=True)
+        )
         cycle = Cycle("c1", "coffee", "drift", "red drifted", "v1", now, runs=(run.id,))
         opened = CycleOpened(actor="ana", subject="c1", trigger="drift", champion="v1")
         unit.open_cycle(cycle, opened)

@@ -66,7 +66,7 @@ def kept(workspace: Workspace, given: list[Prediction]) -> int:
 
 def mark(workspace: Workspace, server: str) -> int:
     with workspace.ledger.begin(write=False) as unit:
-        return unit.mark(server)
+        return unit.offset(server)
 
 
 def logged(workspace: Workspace, given: list[Prediction]) -> str:
@@ -153,7 +153,7 @@ def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
     assert rows == 30 + 25
     assert counts == expected(circle.workspace, given + given[:25])[1]
     with circle.workspace.ledger.begin(write=False) as unit:
-        assert unit.served("v1") == 55
+        assert unit.count_answers("v1") == 55
 
 
 def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: Circle) -> None:
@@ -199,7 +199,7 @@ def test_probes_are_counted_apart(circle: Circle) -> None:
     assert counted(circle.workspace) == expected(circle.workspace, live)
     assert counted(circle.workspace, "golden") == expected(circle.workspace, probes)
     with circle.workspace.ledger.begin(write=False) as unit:
-        assert unit.served("v1") == 20
+        assert unit.count_answers("v1") == 20
 
 
 def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: Circle) -> None:

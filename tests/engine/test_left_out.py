@@ -124,7 +124,7 @@ def test_a_page_of_which_nothing_can_be_taken_is_an_error(
             take(circle, rows)
         assert f"has the label {said!r}, which is none." in caught.value.message
         assert "flint" in caught.value.hint
-        assert (len(given(circle)), mark(circle, rows).reached) == (sound, None)
+        assert (len(given(circle)), mark(circle, rows).caught_up_at) == (sound, None)
 
 
 def test_where_a_page_ends_decides_nothing_about_its_last_rows(

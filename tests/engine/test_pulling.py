@@ -122,7 +122,7 @@ def test_rows_become_feedback_of_the_table(circle: Circle, rows: UserRows, tmp_p
 def test_pulling_again_does_nothing_new(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
     user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
     assert take(circle, rows) == Pulled(len(STONES), len(STONES))
-    assert mark(circle, rows).reached == circle.clock.now()
+    assert mark(circle, rows).caught_up_at == circle.clock.now()
     assert take(circle, rows) == Pulled(1, 0), "the last row's time is read again"
     assert len(given(circle)) == len(STONES)
     user_data.write(tmp_path, user_data.said(pebbles(5, 72, 0.0), circle.clock.now() - SECOND))
@@ -237,12 +237,12 @@ def test_a_row_that_is_committed_late_is_not_lost(
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:2], now - 30 * SECOND, apart=20 * SECOND))
     assert take(circle, rows) == Pulled(2, 2)
-    assert mark(circle, rows).place == ""
+    assert mark(circle, rows).position == ""
     user_data.write(tmp_path, user_data.said(STONES[2:3], now - 40 * SECOND))
     assert take(circle, rows) == Pulled(3, 1)
     circle.clock.advance(HOUR)
     assert take(circle, rows) == Pulled(3, 0)
-    assert f"{now - 10 * SECOND:%H:%M:%S}" in mark(circle, rows).place
+    assert f"{now - 10 * SECOND:%H:%M:%S}" in mark(circle, rows).position
 
 
 def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
@@ -262,7 +262,7 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
     with pytest.raises(Killed):
         pull(circle.workspace, rows, mortal, actor="eve", size=PAGE)
     assert len(given(circle)) == PAGE, "the second page went with its import offset"
-    assert mark(circle, rows).reached is None
+    assert mark(circle, rows).caught_up_at is None
     assert take(circle, rows) == Pulled(len(STONES) - PAGE + 1, len(STONES) - PAGE)
     assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
 
@@ -294,7 +294,7 @@ def test_a_row_that_lacks_something_holds_up_nothing_that_comes_later(
 ) -> None:
     row, _ = LACKING[lacks]
     user_data.write(tmp_path, [row])
-    assert (take(circle, rows).new, mark(circle, rows).reached) == (0, circle.clock.now())
+    assert (take(circle, rows).new, mark(circle, rows).caught_up_at) == (0, circle.clock.now())
     user_data.write(tmp_path, user_data.said(STONES[:3], circle.clock.now() - HOUR))
     assert take(circle, rows).new == 3
     circle.clock.advance(HOUR)

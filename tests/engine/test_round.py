@@ -13,7 +13,7 @@ from tests.circle import Begin, Circle, pebbles
 from tests.engine import user_data
 from tidemill.adapters.memory import FixedClock
 from tidemill.engine.schedule import AGAIN
-from tidemill.loop.schedule import following
+from tidemill.loop.schedule import next_scheduled_run
 from tidemill.settings import read_settings
 from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import standing
@@ -34,7 +34,7 @@ def weekly(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Beg
 
 def monday(circle: Circle) -> datetime:
     """When the next round begins."""
-    found = following("weekly", circle.clock.now())
+    found = next_scheduled_run("weekly", circle.clock.now())
     assert found
     return found
 
@@ -79,7 +79,7 @@ def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: Begin, tmp_path: P
     said = f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
     after = f"weekly; the next round begins at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
     assert status(circle) == f"{after} {said}"
-    assert (circle.cycles(), circle.kinds("RoundPassed")) == ([], 1)
+    assert (circle.cycles(), circle.kinds("ScheduledRunSkipped")) == ([], 1)
 
 
 def test_too_few_rows_wait_for_the_next_round(weekly: Begin, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_engine_that_was_gone_for_three_weeks_holds_one_round(
     begins = monday(circle)
     at(circle, begins + 3 * WEEK + 5 * HOUR)
     circle.settle()
-    assert (circle.kinds("RoundPassed"), circle.kinds("FeedbackImported")) == (1, 1)
+    assert (circle.kinds("ScheduledRunSkipped"), circle.kinds("FeedbackImported")) == (1, 1)
     assert f"round begins at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
 
 

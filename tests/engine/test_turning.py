@@ -22,7 +22,7 @@ from tidemill.experiment import read_experiment
 from tidemill.learn.progress import Progress
 from tidemill.loop.cycle import ABANDONED, decide
 from tidemill.loop.feedback import give
-from tidemill.loop.transitions import move
+from tidemill.loop.transitions import move_cycle
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.promotion import promote, record
@@ -47,7 +47,7 @@ class Endless:
     def state(self, key: str) -> JobState:
         return "running" if key in self.started else "unknown"
 
-    def said(self, key: str) -> str:
+    def output(self, key: str) -> str:
         return ""
 
     def running(self) -> list[str]:
@@ -242,7 +242,7 @@ def test_labels_are_put_aside_where_they_are_what_failed(
         other = replace(unit.get(Verdict, cycle.verdict), checks=fails(*failed), passed=False)
         verdict = record(unit, replace(other, id=str(uuid7())), actor="engine")
         judged = replace(cycle, verdict=verdict.id)
-        move(unit, judged, "judged", "again", actor="engine", at=circle.clock.now())
+        move_cycle(unit, judged, "judged", "again", actor="engine", at=circle.clock.now())
     circle.settle()
     assert circle.cycles()[0].state == "refused"
     assert len(put_aside(circle)) == aside
@@ -355,7 +355,7 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
     first, second = runs(two)
     assert first.id in refused[0].message
     with two.workspace.ledger.begin(write=False) as unit:
-        assert unit.version_of(first.id) is None
+        assert unit.find_version(first.id) is None
         newest, champion = unit.latest(ModelVersion)
     assert (newest.run, champion.id) == (second.id, "v1")
     assert (first.status, first.error, two.kinds("RunFailed")) == ("failed", ABANDONED, 1)
@@ -369,4 +369,4 @@ def test_another_engine_for_every_step_ends_the_same_cycle(begin: Begin) -> None
         circle.tick(TTL.total_seconds() + 1)
     [cycle] = circle.cycles()
     assert (cycle.state, cycle.version, len(cycle.runs)) == ("watched", "v2", 1)
-    assert (circle.kinds("VerdictGiven"), circle.kinds("VersionRegistered")) == (2, 2)
+    assert (circle.kinds("VerdictRecorded"), circle.kinds("VersionRegistered")) == (2, 2)

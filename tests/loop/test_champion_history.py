@@ -10,7 +10,7 @@ import pytest
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.domain.errors import NotFound
-from tidemill.domain.events import RecordedEvent, VerdictGiven
+from tidemill.domain.events import RecordedEvent, VerdictRecorded
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 from tidemill.loop.champion_history import ChampionAt, champion_at
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 def promotion(version: str, champion: str | None) -> Callable[[UnitOfWork, datetime], object]:
     def act(unit: UnitOfWork, at: datetime) -> object:
         verdict = Verdict(f"on {version}", version, champion, True, (), 1, at)
-        event = VerdictGiven(actor="ada", subject=verdict.id, version=version, passed=True)
+        event = VerdictRecorded(actor="ada", subject=verdict.id, version=version, passed=True)
         unit.add(verdict, event)
         return promote(unit, verdict, actor="ada", reason=f"{version} is better", at=at)
 
@@ -44,7 +44,7 @@ def history() -> list[RecordedEvent]:
     """The alias's events, one move in each hour; each leaves the aliases as CHAMPIONS says."""
     clock = FixedClock(START)
     ledger = MemoryLedger(clock)
-    event = VerdictGiven(actor="ada", subject="set-up", version="v1", passed=True)
+    event = VerdictRecorded(actor="ada", subject="set-up", version="v1", passed=True)
     with ledger.begin() as unit:
         classes = {"disease": ("healthy", "rust")}
         unit.add(Snapshot("s1", "coffee", 2, {"test": 2}, classes, "stop", None, START), event)

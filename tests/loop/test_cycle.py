@@ -22,7 +22,7 @@ V1 = ModelVersion("v1", "b1", "r1", "s1", "coffee", None, NOW)
 V2 = ModelVersion("v2", "b2", "r2", "s2", "coffee", "v1", NOW)
 V3 = ModelVersion("v3", "b3", "r3", "s3", "coffee", "v1", NOW)
 RUN = Run("r2", "coffee", "s2", 0, {}, {}, {}, NOW)
-CYCLE = Cycle("c1", "coffee", "drift", "It drifted.", "v1", NOW, changed=NOW)
+CYCLE = Cycle("c1", "coffee", "drift", "It drifted.", "v1", NOW, changed_at=NOW)
 PASSED = Verdict("d2", "v2", "v1", True, (Check("floor", True, "0.9"),), 1, NOW)
 REFUSED = replace(PASSED, passed=False, checks=(Check("fresh_gain", False, "too little"),))
 DRIFT = DriftVerdict(
@@ -43,37 +43,37 @@ def turn(state: CycleState, policy: TriggerPolicy = POLICY, **seen: Any) -> Step
 
 def test_nothing_begins_without_a_champion_a_trigger_or_data() -> None:
     assert decide(LoopState(NOW, None), POLICY).act == "wait"
-    assert idle(accepted=149) == Step(
+    assert idle(new_feedback=149) == Step(
         "wait", "No drift so far, and 149 of 150 new feedback labels."
     )
-    waiting = idle(drift=DRIFT, accepted=149)
+    waiting = idle(drift=DRIFT, new_feedback=149)
     assert waiting.act == "wait"
     assert "drifted" in waiting.reason
     assert "needs 150 new feedback labels, and there are 149" in waiting.reason
 
 
 def test_drift_with_enough_data_and_feedback_alone_begin_a_cycle() -> None:
-    begun = idle(drift=DRIFT, accepted=150)
+    begun = idle(drift=DRIFT, new_feedback=150)
     assert (begun.act, begun.trigger) == ("open", "drift")
     assert "red" in begun.reason
-    begun = idle(accepted=150)
+    begun = idle(new_feedback=150)
     assert (begun.act, begun.trigger) == ("open", "feedback")
-    assert idle(drift=replace(DRIFT, drifted=False), accepted=149).act == "wait"
+    assert idle(drift=replace(DRIFT, drifted=False), new_feedback=149).act == "wait"
 
 
 def test_one_drift_verdict_begins_one_cycle() -> None:
-    last = replace(CYCLE, state="refused", at=DRIFT.at, changed=NOW - 2 * HOUR)
+    last = replace(CYCLE, state="refused", at=DRIFT.at, changed_at=NOW - 2 * HOUR)
     patient = replace(POLICY, feedback=500)
-    assert idle(patient, drift=DRIFT, accepted=150, last=last).act == "wait"
+    assert idle(patient, drift=DRIFT, new_feedback=150, last_cycle=last).act == "wait"
     later = replace(DRIFT, at=NOW + HOUR)
-    assert idle(patient, drift=later, accepted=150, last=last).act == "open"
+    assert idle(patient, drift=later, new_feedback=150, last_cycle=last).act == "open"
 
 
 @pytest.mark.parametrize(
     ("policy", "seen", "says"),
     [
-        ({}, {"last": replace(CYCLE, state="settled")}, "3600 s of cool-down are left"),
-        ({"budget": 2}, {"begun": 2}, "2 cycles began within 24 hours, 2 may"),
+        ({}, {"last_cycle": replace(CYCLE, state="settled")}, "3600 s of cool-down are left"),
+        ({"budget": 2}, {"recent_cycles": 2}, "2 cycles began within 24 hours, 2 may"),
         ({"autonomy": "observe"}, {}, "only observes"),
         ({"minimum_new": 200}, {}, "needs 200"),
     ],
@@ -81,15 +81,15 @@ def test_one_drift_verdict_begins_one_cycle() -> None:
 def test_what_holds_a_cycle_back_is_said(
     policy: dict[str, Any], seen: dict[str, Any], says: str
 ) -> None:
-    step = idle(replace(POLICY, **policy), accepted=150, **seen)
+    step = idle(replace(POLICY, **policy), new_feedback=150, **seen)
     assert step.act == "wait"
     assert "150 new feedback labels were accepted" in step.reason
     assert says in step.reason
 
 
 def test_a_guard_that_is_met_holds_nothing_back() -> None:
-    last = replace(CYCLE, state="settled", changed=NOW - HOUR)
-    assert idle(accepted=150, last=last, begun=5).act == "open"
+    last = replace(CYCLE, state="settled", changed_at=NOW - HOUR)
+    assert idle(new_feedback=150, last_cycle=last, recent_cycles=5).act == "open"
 
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -99,7 +99,7 @@ NAME = "The weekly round of 2026-01-05 00:00 UTC"
 
 
 def round_at(now: datetime, policy: TriggerPolicy = WEEKLY, **seen: Any) -> Step:
-    return decide(LoopState(now, V1, **{"accepted": 150, **seen}), policy)
+    return decide(LoopState(now, V1, **{"new_feedback": 150, **seen}), policy)
 
 
 def test_a_round_with_enough_to_learn_begins_a_cycle() -> None:
@@ -111,47 +111,49 @@ def test_a_round_with_enough_to_learn_begins_a_cycle() -> None:
 
 
 def test_a_cycle_that_began_since_has_done_what_the_round_was_for() -> None:
-    last = replace(CYCLE, state="refused", at=MONDAY, changed=MONDAY)
-    assert round_at(MONDAY + 2 * HOUR, last=last).act == "wait"
-    assert round_at(MONDAY + WEEK, last=last).trigger == "schedule"
-    sunday = replace(last, at=MONDAY - 3 * HOUR, changed=MONDAY - 2 * HOUR)
-    assert round_at(MONDAY, last=sunday).trigger == "schedule"
+    last = replace(CYCLE, state="refused", at=MONDAY, changed_at=MONDAY)
+    assert round_at(MONDAY + 2 * HOUR, last_cycle=last).act == "wait"
+    assert round_at(MONDAY + WEEK, last_cycle=last).trigger == "schedule"
+    sunday = replace(last, at=MONDAY - 3 * HOUR, changed_at=MONDAY - 2 * HOUR)
+    assert round_at(MONDAY, last_cycle=sunday).trigger == "schedule"
 
 
 def test_three_weeks_without_an_engine_are_one_round() -> None:
-    last = replace(CYCLE, state="settled", at=MONDAY, changed=MONDAY)
+    last = replace(CYCLE, state="settled", at=MONDAY, changed_at=MONDAY)
     late = MONDAY + 3 * WEEK + 30 * HOUR
-    begun = round_at(late, last=last)
+    begun = round_at(late, last_cycle=last)
     assert "round of 2026-01-26 00:00 UTC" in begun.reason
-    after = replace(last, at=late, changed=late)
-    assert round_at(late + 2 * HOUR, last=after).act == "wait"
-    assert round_at(MONDAY + 4 * WEEK, last=after).act == "open"
+    after = replace(last, at=late, changed_at=late)
+    assert round_at(late + 2 * HOUR, last_cycle=after).act == "wait"
+    assert round_at(MONDAY + 4 * WEEK, last_cycle=after).act == "open"
 
 
 def test_a_clock_that_is_set_back_begins_no_round_twice() -> None:
-    last = replace(CYCLE, state="settled", at=MONDAY + HOUR, changed=MONDAY + HOUR)
+    last = replace(CYCLE, state="settled", at=MONDAY + HOUR, changed_at=MONDAY + HOUR)
     for now in (MONDAY - HOUR, MONDAY, MONDAY + 3 * HOUR):
-        assert round_at(now, last=last, accepted=499).act == "wait"
-    assert round_at(MONDAY + 9 * HOUR, last=replace(last, at=MONDAY + 9 * WEEK)).act == "open"
+        assert round_at(now, last_cycle=last, new_feedback=499).act == "wait"
+    assert round_at(MONDAY + 9 * HOUR, last_cycle=replace(last, at=MONDAY + 9 * WEEK)).act == "open"
 
 
 @pytest.mark.parametrize("late", ["champion", "last", "both"])
 def test_a_clock_that_was_far_ahead_lets_a_round_go_by_once(late: str) -> None:
     ahead = MONDAY + 30 * timedelta(days=1)
     champion = V1 if late == "last" else replace(V1, at=ahead)
-    cycle = replace(CYCLE, state="settled", at=ahead, changed=ahead)
-    seen = LoopState(MONDAY + HOUR, champion, last=None if late == "champion" else cycle)
-    first = decide(replace(seen, accepted=3), WEEKLY)
+    cycle = replace(CYCLE, state="settled", at=ahead, changed_at=ahead)
+    seen = LoopState(MONDAY + HOUR, champion, last_cycle=None if late == "champion" else cycle)
+    first = decide(replace(seen, new_feedback=3), WEEKLY)
     assert (first.act, first.reason[: len(NAME)]) == ("pass", NAME)
     for now in (seen.now, seen.now + HOUR, seen.now - 2 * HOUR):
-        assert decide(replace(seen, now=now, accepted=3, passed=seen.now), WEEKLY).act == "wait"
-    later = replace(seen, now=MONDAY + WEEK, accepted=3, passed=seen.now)
+        assert (
+            decide(replace(seen, now=now, new_feedback=3, last_skip=seen.now), WEEKLY).act == "wait"
+        )
+    later = replace(seen, now=MONDAY + WEEK, new_feedback=3, last_skip=seen.now)
     assert decide(later, WEEKLY).act == "pass"
 
 
 def test_a_champion_has_no_round_to_catch_up_on() -> None:
     young = replace(V1, at=MONDAY + HOUR)
-    assert decide(LoopState(MONDAY + 2 * HOUR, young, accepted=150), WEEKLY).act == "wait"
+    assert decide(LoopState(MONDAY + 2 * HOUR, young, new_feedback=150), WEEKLY).act == "wait"
 
 
 @pytest.mark.parametrize(
@@ -166,20 +168,24 @@ def test_a_champion_has_no_round_to_catch_up_on() -> None:
 def test_a_round_without_enough_to_learn_goes_by(
     accepted: int, says: str, autonomy: Autonomy
 ) -> None:
-    step = round_at(MONDAY, replace(WEEKLY, autonomy=autonomy), accepted=accepted)
+    step = round_at(MONDAY, replace(WEEKLY, autonomy=autonomy), new_feedback=accepted)
     assert step == Step("pass", f"{NAME} {says}")
 
 
 def test_labels_that_come_after_their_round_wait_for_the_next() -> None:
-    assert round_at(MONDAY + HOUR, passed=MONDAY).act == "wait"
-    assert round_at(MONDAY + WEEK, passed=MONDAY + HOUR).act == "open"
+    assert round_at(MONDAY + HOUR, last_skip=MONDAY).act == "wait"
+    assert round_at(MONDAY + WEEK, last_skip=MONDAY + HOUR).act == "open"
 
 
 @pytest.mark.parametrize(
     ("policy", "seen", "says"),
     [
-        ({}, {"last": replace(CYCLE, at=MONDAY - HOUR, changed=MONDAY)}, "cool-down are left"),
-        ({"budget": 2}, {"begun": 2}, "2 cycles began within 24 hours, 2 may"),
+        (
+            {},
+            {"last_cycle": replace(CYCLE, at=MONDAY - HOUR, changed_at=MONDAY)},
+            "cool-down are left",
+        ),
+        ({"budget": 2}, {"recent_cycles": 2}, "2 cycles began within 24 hours, 2 may"),
         ({"autonomy": "observe"}, {}, "only observes"),
     ],
 )
@@ -189,20 +195,20 @@ def test_a_round_that_is_held_back_waits_and_is_not_lost(
     step = round_at(MONDAY, replace(WEEKLY, **policy), **seen)
     assert step.act == "wait"
     assert says in step.reason
-    assert round_at(MONDAY + 2 * HOUR, WEEKLY, **{**seen, "begun": 1}).act == "open"
+    assert round_at(MONDAY + 2 * HOUR, WEEKLY, **{**seen, "recent_cycles": 1}).act == "open"
 
 
 def test_a_round_begins_only_after_the_database_was_read() -> None:
-    step = round_at(MONDAY, pulled=MONDAY - HOUR, accepted=3)
+    step = round_at(MONDAY, last_import=MONDAY - HOUR, new_feedback=3)
     assert step == Step("wait", f"{NAME} waits until the database of feedback has been read.")
-    assert round_at(MONDAY, pulled=MONDAY, accepted=3).act == "pass"
-    assert round_at(MONDAY, pulled=MONDAY - HOUR).act == "open", "there is enough without it"
+    assert round_at(MONDAY, last_import=MONDAY, new_feedback=3).act == "pass"
+    assert round_at(MONDAY, last_import=MONDAY - HOUR).act == "open", "there is enough without it"
 
 
 def test_drift_and_feedback_come_before_the_calendar() -> None:
     drift = replace(DRIFT, at=MONDAY)
     assert round_at(MONDAY, drift=drift).trigger == "drift"
-    assert round_at(MONDAY, accepted=500).trigger == "feedback"
+    assert round_at(MONDAY, new_feedback=500).trigger == "feedback"
 
 
 def test_a_round_in_propose_stops_before_the_promotion() -> None:
@@ -221,14 +227,14 @@ NEXT: list[tuple[CycleState, dict[str, Any], Act, CycleState | None]] = [
     ("training", {"runs": (replace(RUN, status="failed", error="oops"),)}, "train", None),
     ("judged", {"verdict": PASSED}, "move", "shadowing"),
     ("judged", {"verdict": REFUSED}, "move", "refused"),
-    ("judged", {"verdict": replace(REFUSED, overridden="I looked")}, "move", "shadowing"),
+    ("judged", {"verdict": replace(REFUSED, override_reason="I looked")}, "move", "shadowing"),
     ("awaiting_approval", {}, "wait", None),
     ("awaiting_approval", {"champion": V2}, "move", "promoted"),
     ("shadowing", {}, "move", "canary"),
     ("canary", {}, "promote", None),
     ("promoted", {"champion": V2}, "move", "watched"),
     ("watched", {"champion": V2}, "wait", None),
-    ("watched", {"champion": V2, "served": 3}, "move", "settled"),
+    ("watched", {"champion": V2, "answers": 3}, "move", "settled"),
     ("watched", {"champion": V1}, "move", "rolled_back"),
     ("watched", {"champion": V3}, "move", "settled"),
 ]
@@ -276,7 +282,7 @@ def test_trainings_that_fail_by_themselves_are_bounded_and_those_of_a_dead_engin
 
 
 def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
-    cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed=NOW)
+    cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed_at=NOW)
     seen = LoopState(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
     assert decide(seen, POLICY).state == "settled"
     assert "Nobody asked v2" in decide(seen, POLICY).reason

@@ -14,7 +14,7 @@ from tests import herds
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import REFERENCE, BundleStore, Golden
 from tidemill.domain.types import Example, Labels, Split, payload_id
-from tidemill.loop.evidence import Evidence, HeldBack, NameUse, gather
+from tidemill.loop.evidence import Evidence, HeldOut, LabelUse, gather
 from tidemill.loop.gate import GatePolicy, judge
 from tidemill.predictor import Predictor
 
@@ -46,7 +46,7 @@ def example(payload: bytes, labels: Labels, split: Split) -> Example:
     return Example(payload_id(payload), payload, labels, "test", "", split)
 
 
-def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldBack:
+def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldOut:
     def of_split(split: Split) -> list[Example]:
         return [row for row in rows if row.split == split]
 
@@ -57,7 +57,7 @@ def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) ->
                 found.setdefault(row.id, []).append(row.labels)
         return found
 
-    return HeldBack(labels, len(of_split("val")), of_split, labels_of)
+    return HeldOut(labels, len(of_split("val")), of_split, labels_of)
 
 
 def with_golden(predictor: Predictor, golden: Sequence[Golden]) -> Predictor:
@@ -76,15 +76,15 @@ def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> 
     told: list[int] = []
     evidence = gather(tiny(), None, held(truth), progress=told.append)
     (target,) = evidence.targets
-    assert (target.target, target.labels) == ("disease", 3)
+    assert (target.target, target.class_count) == ("disease", 3)
     assert target.prior == pytest.approx(24 / 70)
     assert target.test.correct.shape == (70,)
     assert target.test.correct.all()
     assert target.fresh.correct.shape == (5,)
     assert target.test_champion is None
     assert target.fresh_champion is None
-    assert (evidence.golden, evidence.name_faults) == (3, ())
-    assert evidence.parity < 1e-5
+    assert (evidence.golden_samples, evidence.golden_faults) == (3, ())
+    assert evidence.parity_gap < 1e-5
     assert sum(told) == 75
     assert failed(evidence) == set()
 
@@ -94,9 +94,9 @@ def test_swapped_label_names_are_seen(
 ) -> None:
     swapped = tiny(SWAPPED, golden=golden_of(TRUE))
     evidence = gather(swapped, None, held(truth))
-    assert len(evidence.name_faults) == 2
-    assert "'healthy' is said where the snapshot has 'miner'" in evidence.name_faults
-    assert evidence.parity > 0.9
+    assert len(evidence.golden_faults) == 2
+    assert "'healthy' is said where the snapshot has 'miner'" in evidence.golden_faults
+    assert evidence.parity_gap > 0.9
     assert {"label_names", "onnx_parity", "floor"} <= failed(evidence)
 
 
@@ -108,8 +108,8 @@ def test_swapped_label_names_are_seen_when_the_golden_samples_agree_with_them(
         [(answer,)] = swapped.predict([swapped.decode(sample.payload)])
         assert sample.fault("disease", answer.label, answer.probabilities) == ""
     evidence = gather(swapped, None, held(truth))
-    assert len(evidence.name_faults) == 2
-    assert evidence.parity < 1e-5
+    assert len(evidence.golden_faults) == 2
+    assert evidence.parity_gap < 1e-5
     assert "label_names" in failed(evidence)
 
 
@@ -118,7 +118,7 @@ def test_a_golden_sample_that_is_not_in_the_snapshot_is_a_fault(
 ) -> None:
     known = [row for row in truth if row.split != "val"]
     evidence = gather(tiny(), None, held(known))
-    assert evidence.name_faults == ("a golden sample is not in the snapshot",) * 3
+    assert evidence.golden_faults == ("a golden sample is not in the snapshot",) * 3
     assert failed(evidence) == {"label_names"}
 
 
@@ -128,8 +128,8 @@ def test_swapped_label_names_are_seen_when_their_golden_samples_were_taken_out(
     """All that is left proves `phoma`, and nothing in the bundle contradicts itself."""
     golden = [sample for sample in golden_of(SWAPPED) if sample.labels["disease"] == "phoma"]
     evidence = gather(tiny(SWAPPED, golden=golden), None, held(truth))
-    assert (len(golden), evidence.name_faults, evidence.table_faults) == (1, (), ())
-    assert evidence.parity < 1e-5
+    assert (len(golden), evidence.golden_faults, evidence.class_faults) == (1, (), ())
+    assert evidence.parity_gap < 1e-5
     assert "label_names" in failed(evidence)
     (check,) = [c for c in judge(evidence, GatePolicy()) if c.name == "label_names"]
     assert check.reason.endswith("47 of 70 test examples: healthy (24), miner (23)")
@@ -141,7 +141,7 @@ def test_a_class_that_is_never_met_needs_no_proof(
     golden = [sample for sample in golden_of(TRUE) if sample.labels["disease"] != "phoma"]
     rows = [row for row in truth if row.labels["disease"] != "phoma" or row.split == "val"]
     evidence = gather(tiny(golden=golden), None, held(rows))
-    assert [use.label for use in evidence.targets[0].uses] == ["healthy", "miner"]
+    assert [use.label for use in evidence.targets[0].label_uses] == ["healthy", "miner"]
     assert failed(evidence) == set()
 
 
@@ -154,14 +154,14 @@ def test_how_names_are_used_is_counted(
         replace(row, labels={**row.labels, "part": part[row.labels["disease"]]}) for row in truth
     ]
     evidence = gather(tiny(both, golden=golden_of(both)[:1]), None, held(rows, both))
-    assert evidence.validation == 3
+    assert evidence.validation_rows == 3
     disease, other = evidence.targets
-    assert disease.uses == (
-        NameUse("healthy", 23, 23, 23, golden=False),
-        NameUse("miner", 24, 24, 24, golden=True),
-        NameUse("phoma", 23, 23, 0, golden=False),
+    assert disease.label_uses == (
+        LabelUse("healthy", 23, 23, 23, golden=False),
+        LabelUse("miner", 24, 24, 24, golden=True),
+        LabelUse("phoma", 23, 23, 0, golden=False),
     )
-    assert other.uses[0] == NameUse("fruit", 23, 0, 0, golden=False)
+    assert other.label_uses[0] == LabelUse("fruit", 23, 0, 0, golden=False)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_the_label_table_must_name_what_the_snapshot_names(
 ) -> None:
     given = {"disease": names}
     evidence = gather(tiny(given, golden=golden_of(given)[:1]), None, held(truth))
-    assert evidence.table_faults == tuple(f"for disease the bundle {fault}" for fault in told)
+    assert evidence.class_faults == tuple(f"for disease the bundle {fault}" for fault in told)
     assert not told or "label_names" in failed(evidence)
 
 
@@ -198,12 +198,12 @@ def test_a_payload_that_the_snapshot_keeps_under_two_labels_may_bear_either(
     assert failed(gather(tiny(), None, held([*disputed, *truth]))) == set()
     never = [replace(row, labels={"disease": "rust"}) for row in disputed]
     rows = [row for row in truth if row.split != "val"] + never
-    assert len(gather(tiny(), None, held(rows)).name_faults) == 3
+    assert len(gather(tiny(), None, held(rows)).golden_faults) == 3
 
 
 def test_a_bundle_without_golden_samples_proves_nothing(tiny: Tiny, truth: list[Example]) -> None:
     evidence = gather(tiny(golden=[]), None, held(truth))
-    assert evidence.golden == 0
+    assert evidence.golden_samples == 0
     assert failed(evidence) == {"label_names", "onnx_parity"}
 
 
@@ -215,7 +215,7 @@ def test_a_recorded_probability_that_is_not_reproduced_is_measured(
     changed = {**row, "phoma": row["phoma"] + 0.01}
     golden = [replace(first, probabilities={"disease": changed}), *others]
     evidence = gather(tiny(golden=golden), None, held(truth))
-    assert evidence.parity == pytest.approx(0.01, abs=1e-5)
+    assert evidence.parity_gap == pytest.approx(0.01, abs=1e-5)
     assert failed(evidence) == {"onnx_parity"}
 
 
@@ -226,7 +226,7 @@ def test_a_missing_or_strange_record_is_no_parity(
     first, *others = golden_of(TRUE)
     strange = with_golden(tiny(), [*others, replace(first, probabilities=recorded)])
     evidence = gather(strange, None, held(truth))
-    assert evidence.parity >= 1
+    assert evidence.parity_gap >= 1
     assert "onnx_parity" in failed(evidence)
 
 
@@ -247,7 +247,7 @@ def test_a_model_that_gives_no_numbers_does_not_pass_parity(
 ) -> None:
     dazed = Predictor(tiny().bundle, Dazed(3))
     evidence = gather(dazed, None, held(truth))
-    assert not evidence.parity <= 1
+    assert not evidence.parity_gap <= 1
     assert {"onnx_parity", "not_untrained"} <= failed(evidence)
 
 
@@ -297,8 +297,8 @@ def test_a_model_with_a_target_that_the_snapshot_lacks_is_at_fault(
     tiny: Tiny, truth: list[Example]
 ) -> None:
     evidence = gather(tiny({**TRUE, "part": ("leaf", "stem", "fruit")}), None, held(truth))
-    assert len(evidence.name_faults) == 3
-    assert "has None" in evidence.name_faults[0]
+    assert len(evidence.golden_faults) == 3
+    assert "has None" in evidence.golden_faults[0]
 
 
 def test_a_snapshot_without_held_back_examples_gives_empty_evidence(
@@ -334,7 +334,7 @@ def test_each_model_reads_what_was_asked_with_its_own_codec(
     assert target.test.correct.all()
     assert target.fresh_champion is not None
     assert target.fresh_champion.correct.all()
-    assert (evidence.name_faults, evidence.parity < 1e-5) == ((), True)
+    assert (evidence.golden_faults, evidence.parity_gap < 1e-5) == ((), True)
     assert readings(other) == 12
     gather(challenger, same, held(rows, labels))
     assert readings(same) == 0

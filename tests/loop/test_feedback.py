@@ -167,7 +167,7 @@ def test_what_was_given_later_and_accepted_is_not_undone_by_a_policy() -> None:
 def test_given_feedback_is_pending_and_has_its_event(desk: Desk) -> None:
     assert desk.give("rust") == ("f1", False)
     assert desk.statuses == {"f1": "pending"}
-    assert desk.events("f1") == [("FeedbackGiven", "ana", "")]
+    assert desk.events("f1") == [("FeedbackReceived", "ana", "")]
 
 
 def test_the_same_again_is_the_same(desk: Desk) -> None:
@@ -208,7 +208,7 @@ def test_another_label_of_the_same_actor_supersedes_the_earlier(
     id, _ = desk.give("miner")
     assert desk.statuses == {"f1": "superseded", id: "pending"}
     assert desk.get("f1").reason == "ana says 'miner' now."
-    assert desk.events("f1")[-1] == ("FeedbackSettled", "ana", "superseded")
+    assert desk.events("f1")[-1] == ("FeedbackStatusChanged", "ana", "superseded")
     again, repeated = desk.give("rust")
     assert not repeated
     assert desk.statuses == {"f1": "superseded", id: "superseded", again: "pending"}
@@ -328,7 +328,7 @@ def test_a_review_takes_the_oldest_and_stops_at_its_limit(desk: Desk) -> None:
     assert desk.review(limit=2) == 2
     assert list(desk.statuses.values()) == ["accepted"] * 2 + ["pending"] * 3
     assert desk.get("f1").settled_at is not None
-    assert desk.events("f1")[-1] == ("FeedbackSettled", "engine", "accepted")
+    assert desk.events("f1")[-1] == ("FeedbackStatusChanged", "engine", "accepted")
 
 
 def test_under_review_nothing_is_decided(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tidemill.domain.types import Check
-from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
+from tidemill.loop.evidence import Evidence, LabelUse, Outcomes, TargetEvidence
 from tidemill.loop.gate import (
     GatePolicy,
     floor,
@@ -33,12 +33,12 @@ POLICY = GatePolicy()
 TEST = 200
 
 
-def marks(right: int, n: int, confidence: float = 0.9) -> Marks:
+def marks(right: int, n: int, confidence: float = 0.9) -> Outcomes:
     """The first `right` of n are named rightly, all with the same confidence.
 
     Every other one is rust, and the rest miner.
     """
-    return Marks(np.arange(n) < right, np.full(n, confidence), named(n))
+    return Outcomes(np.arange(n) < right, np.full(n, confidence), named(n))
 
 
 def named(n: int) -> list[str]:
@@ -52,11 +52,11 @@ def target(**given: Any) -> TargetEvidence:
     """A good challenger without a champion, but for what is given."""
     base = TargetEvidence(
         target="disease",
-        labels=4,
+        class_count=4,
         prior=0.25,
-        uses=(
-            NameUse("rust", 100, 90, 90, golden=True),
-            NameUse("miner", 100, 90, 90, golden=True),
+        label_uses=(
+            LabelUse("rust", 100, 90, 90, golden=True),
+            LabelUse("miner", 100, 90, 90, golden=True),
         ),
         test=marks(180, TEST),
         test_champion=None,
@@ -67,7 +67,10 @@ def target(**given: Any) -> TargetEvidence:
 
 
 def against(
-    test: Marks, champion: Marks, fresh: Marks = NOTHING, fresh_champion: Marks = NOTHING
+    test: Outcomes,
+    champion: Outcomes,
+    fresh: Outcomes = NOTHING,
+    fresh_champion: Outcomes = NOTHING,
 ) -> TargetEvidence:
     return target(test=test, test_champion=champion, fresh=fresh, fresh_champion=fresh_champion)
 
@@ -75,11 +78,11 @@ def against(
 def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
     base = Evidence(
         targets=targets or (target(),),
-        golden=16,
-        validation=60,
-        table_faults=(),
-        name_faults=(),
-        parity=1e-6,
+        golden_samples=16,
+        validation_rows=60,
+        class_faults=(),
+        golden_faults=(),
+        parity_gap=1e-6,
     )
     return replace(base, **given)
 
@@ -130,39 +133,39 @@ def test_a_label_table_that_is_not_the_snapshots_is_a_refusal_that_says_where() 
 
 
 UNPROVED = {
-    "often and mostly wrongly": (NameUse("spot", 40, 20, 20, golden=False), False),
+    "often and mostly wrongly": (LabelUse("spot", 40, 20, 20, golden=False), False),
     "often, rightly, and so that val must have shown it": (
-        NameUse("spot", 12, 11, 11, golden=False),
+        LabelUse("spot", 12, 11, 11, golden=False),
         False,
     ),
     "often and rightly, but val need not have shown it": (
-        NameUse("spot", 9, 9, 9, golden=False),
+        LabelUse("spot", 9, 9, 9, golden=False),
         True,
     ),
     "often and rightly, but never with the other targets right": (
-        NameUse("spot", 40, 39, 2, golden=False),
+        LabelUse("spot", 40, 39, 2, golden=False),
         True,
     ),
-    "often and wrongly, with proof": (NameUse("spot", 40, 2, 2, golden=True), True),
-    "more often than the margin": (NameUse("spot", 5, 0, 0, golden=False), False),
-    "no more often than the margin": (NameUse("spot", 4, 0, 0, golden=False), True),
+    "often and wrongly, with proof": (LabelUse("spot", 40, 2, 2, golden=True), True),
+    "more often than the margin": (LabelUse("spot", 5, 0, 0, golden=False), False),
+    "no more often than the margin": (LabelUse("spot", 4, 0, 0, golden=False), True),
 }
 
 
 @pytest.mark.parametrize("how", UNPROVED)
 def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
     use, passes = UNPROVED[how]
-    check = label_names(evidence(target(uses=(*target().uses, use))), POLICY)
+    check = label_names(evidence(target(uses=(*target().label_uses, use))), POLICY)
     assert check.passed is passes
     if not passes:
         assert check.reason.endswith(
-            f"names given to {use.named} of 200 test examples: spot ({use.named})"
+            f"names given to {use.answers} of 200 test examples: spot ({use.answers})"
         )
         assert check.target == "disease"
 
 
 def test_names_without_proof_are_counted_together() -> None:
-    few = [NameUse(label, 3, 0, 0, golden=False) for label in ("miner", "spot")]
+    few = [LabelUse(label, 3, 0, 0, golden=False) for label in ("miner", "spot")]
     assert label_names(evidence(target(uses=(few[0],))), POLICY).passed
     check = label_names(evidence(target(uses=tuple(few))), POLICY)
     assert not check.passed
@@ -316,8 +319,8 @@ def leant(rust: int, miner: int, missed: int) -> TargetEvidence:
     same = marks(160, TEST)
     labels = ["rust"] * rust + ["miner"] * miner
     correct = np.arange(len(labels)) >= missed
-    champion = Marks(correct, np.full(len(labels), 0.9), labels)
-    return against(same, same, Marks(correct | True, champion.confidence, labels), champion)
+    champion = Outcomes(correct, np.full(len(labels), 0.9), labels)
+    return against(same, same, Outcomes(correct | True, champion.confidence, labels), champion)
 
 
 def test_labels_that_are_all_turned_one_way_are_not_believed() -> None:
@@ -368,7 +371,7 @@ def test_without_labels_on_either_side_nothing_is_balanced() -> None:
 def test_on_fresh_a_gain_must_be_proved(right: int, passes: bool) -> None:
     same = marks(180, TEST)
     # The two models are right on different examples, so that a small lead may be chance.
-    challenger = Marks(np.arange(100) >= 100 - right, np.full(100, 0.9), named(100))
+    challenger = Outcomes(np.arange(100) >= 100 - right, np.full(100, 0.9), named(100))
     check = fresh_gain(against(same, same, challenger, marks(60, 100)), POLICY)
     assert check.passed is passes
     assert check.reason.endswith("on 100 fresh")
@@ -390,8 +393,8 @@ def test_the_first_model_has_nothing_to_gain_over() -> None:
 def moved(lost: int, gained: int, n: int = 52, **given: Any) -> TargetEvidence:
     """A target of which the challenger lost and gained so many fresh examples."""
     same, at = marks(180, TEST), np.arange(n)
-    challenger = Marks(at >= lost, np.full(n, 0.9), named(n))
-    champion = Marks((at < lost) | (at >= lost + gained), np.full(n, 0.9), named(n))
+    challenger = Outcomes(at >= lost, np.full(n, 0.9), named(n))
+    champion = Outcomes((at < lost) | (at >= lost + gained), np.full(n, 0.9), named(n))
     return replace(against(same, same, challenger, champion), **given)
 
 
@@ -469,7 +472,7 @@ answers = st.integers(0, 2**31).map(
 def test_a_challenger_that_equals_the_champion_is_never_inferior(
     draws: np.ndarray[Any, np.dtype[np.float64]], share: float
 ) -> None:
-    same = Marks(draws < share, np.full(len(draws), 0.9), named(len(draws)))
+    same = Outcomes(draws < share, np.full(len(draws), 0.9), named(len(draws)))
     assert non_inferiority(against(same, same), POLICY).passed
 
 
@@ -485,8 +488,8 @@ def test_a_challenger_worse_than_the_margin_is_always_inferior(
 ) -> None:
     lost = gained + int(np.ceil(n * (margin + slack)))
     at = np.arange(n)
-    champion = Marks((at < lost) | (at >= n - 20), np.full(n, 0.9), named(n))
-    challenger = Marks(
+    champion = Outcomes((at < lost) | (at >= n - 20), np.full(n, 0.9), named(n))
+    challenger = Outcomes(
         (at >= lost) & (at < lost + gained) | (at >= n - 20), np.full(n, 0.9), named(n)
     )
     assert not non_inferiority(against(challenger, champion), GatePolicy(margin=margin)).passed

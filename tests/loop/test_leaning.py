@@ -14,11 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from tidemill.loop.label_shift import Judged, LabelShift, label_shift, least_surplus, surplus
+from tidemill.loop.label_shift import (
+    LabelledOutcomes,
+    LabelShift,
+    label_shift,
+    least_surplus,
+    surplus,
+)
 
 NAMES = ("no", "yes", "maybe", "never", "always")
 FRESH, TEST, SEEDS = 52, 1000, 200
-Sides = tuple[Judged, Judged]
+Sides = tuple[LabelledOutcomes, LabelledOutcomes]
 World = tuple[tuple[float, ...], tuple[float, ...]]
 """Shares of the labels, and how much of each the champion names rightly."""
 WORLDS: dict[str, World] = {
@@ -31,24 +37,24 @@ LOPSIDED: World = (0.5, 0.5), (0.81, 0.994)
 """The champion misses about 95 of `no` and 3 of `yes` on test."""
 
 
-def drawn(rng: np.random.Generator, n: int, world: World) -> Judged:
+def drawn(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
     shares, recall = world
     at = rng.choice(len(shares), n, p=shares)
-    return Judged([NAMES[k] for k in at], rng.random(n) < np.array(recall)[at])
+    return LabelledOutcomes([NAMES[k] for k in at], rng.random(n) < np.array(recall)[at])
 
 
-def joined(*parts: Judged) -> Judged:
+def joined(*parts: LabelledOutcomes) -> LabelledOutcomes:
     labels = [label for part in parts for label in part.labels]
-    return Judged(labels, np.concatenate([part.correct for part in parts]))
+    return LabelledOutcomes(labels, np.concatenate([part.correct for part in parts]))
 
 
-def turned(rng: np.random.Generator, n: int, world: World) -> Judged:
+def turned(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
     """All of them are said to be `no`, and none of them is. The champion says so of a few."""
     shares, recall = world
     others = [share / (1 - shares[0]) for share in shares[1:]]
     at = 1 + rng.choice(len(others), n, p=others)
     wrong = rng.random(n) >= np.array(recall)[at]
-    return Judged(["no"] * n, wrong & (rng.random(n) < 1 / len(others)))
+    return LabelledOutcomes(["no"] * n, wrong & (rng.random(n) < 1 / len(others)))
 
 
 def shifted(world: World) -> World:
@@ -62,24 +68,24 @@ def drifted(world: World) -> World:
     return world[0], (0.1, *world[1][1:])
 
 
-def missed(rng: np.random.Generator, n: int, world: World) -> Judged:
+def missed(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
     """What people say who speak only where the champion is wrong."""
     labels: list[str] = []
     while len(labels) < n:
         many = drawn(rng, 20 * n, world)
         labels += [name for name, right in zip(many.labels, many.correct, strict=True) if not right]
-    return Judged(labels[:n], np.zeros(n, np.bool_))
+    return LabelledOutcomes(labels[:n], np.zeros(n, np.bool_))
 
 
-def turned_one_way(share: float) -> Callable[[np.random.Generator, World], Judged]:
-    def poisoned(rng: np.random.Generator, world: World) -> Judged:
+def turned_one_way(share: float) -> Callable[[np.random.Generator, World], LabelledOutcomes]:
+    def poisoned(rng: np.random.Generator, world: World) -> LabelledOutcomes:
         n = round(share * FRESH)
         return joined(drawn(rng, FRESH - n, world), turned(rng, n, world))
 
     return poisoned
 
 
-HONEST: dict[str, Callable[[np.random.Generator, World], Judged]] = {
+HONEST: dict[str, Callable[[np.random.Generator, World], LabelledOutcomes]] = {
     "as on test": lambda rng, world: drawn(rng, FRESH, world),
     "the classes shift": lambda rng, world: drawn(rng, FRESH, shifted(world)),
     "the champion fails at one class": lambda rng, world: drawn(rng, FRESH, drifted(world)),
@@ -87,7 +93,7 @@ HONEST: dict[str, Callable[[np.random.Generator, World], Judged]] = {
 }
 
 
-def rate(world: World, fresh: Callable[[np.random.Generator, World], Judged]) -> float:
+def rate(world: World, fresh: Callable[[np.random.Generator, World], LabelledOutcomes]) -> float:
     """In what share of the seeds the labels are said to lean, at 0.05."""
     found = 0
     for seed in range(SEEDS):
@@ -121,33 +127,33 @@ def test_a_champion_that_misses_one_label_alone_hides_no_poison() -> None:
     assert rate(LOPSIDED, HONEST["corrections alone"]) >= 0.9
 
 
-def held(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> Judged:
+def held(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> LabelledOutcomes:
     """So many labels of A and of B, of which the model missed so many."""
     wrong = [*(np.arange(a) < missed_a), *(np.arange(b) < missed_b)]
-    return Judged(["A"] * a + ["B"] * b, ~np.array(wrong, np.bool_))
+    return LabelledOutcomes(["A"] * a + ["B"] * b, ~np.array(wrong, np.bool_))
 
 
-def said(judged: Judged, known: Judged, surprise: float = 0.05) -> LabelShift:
+def said(judged: LabelledOutcomes, known: LabelledOutcomes, surprise: float = 0.05) -> LabelShift:
     found = label_shift(judged, known, surprise=surprise)
     assert found is not None
     return found
 
 
 def test_one_label_said_of_everything_is_seen() -> None:
-    def deaf(rng: np.random.Generator, world: World) -> Judged:
+    def deaf(rng: np.random.Generator, world: World) -> LabelledOutcomes:
         true = drawn(rng, FRESH, world)
         right = [(label == "no") == ok for label, ok in zip(true.labels, true.correct, strict=True)]
-        return Judged(["no"] * FRESH, np.array(right))
+        return LabelledOutcomes(["no"] * FRESH, np.array(right))
 
     assert rate(WORLDS["two labels"], deaf) >= 0.95
 
 
 def test_the_label_they_lean_to_is_described() -> None:
-    known = Judged(["no", "yes"] * 50, np.arange(100) >= 20)
-    found = said(Judged(["yes"] * 30 + ["no"] * 10, np.arange(40) >= 24), known)
-    assert (found.label, found.share, found.known) == ("yes", 0.75, 0.5)
-    assert (found.missed, found.known_missed) == (0.8, 0.2)
-    assert found.more <= found.p < 0.02
+    known = LabelledOutcomes(["no", "yes"] * 50, np.arange(100) >= 20)
+    found = said(LabelledOutcomes(["yes"] * 30 + ["no"] * 10, np.arange(40) >= 24), known)
+    assert (found.label, found.share, found.reference_share) == ("yes", 0.75, 0.5)
+    assert (found.error_rate, found.reference_error_rate) == (0.8, 0.2)
+    assert found.share_p <= found.p < 0.02
 
 
 @pytest.mark.parametrize(
@@ -176,7 +182,10 @@ def test_errors_that_are_spread_as_on_test_are_asked_about_where_that_can_be_tol
 
 
 def test_without_examples_there_is_nothing_to_say() -> None:
-    some, none = Judged(["no"], np.ones(1, np.bool_)), Judged([], np.ones(0, np.bool_))
+    some, none = (
+        LabelledOutcomes(["no"], np.ones(1, np.bool_)),
+        LabelledOutcomes([], np.ones(0, np.bool_)),
+    )
     assert label_shift(none, some, surprise=0.05) is None
     assert label_shift(some, none, surprise=0.05) is None
 
@@ -189,8 +198,8 @@ sides = st.integers(1, 60).flatmap(
 )
 
 
-def judged(side: tuple[list[str], list[bool]]) -> Judged:
-    return Judged(side[0], np.array(side[1], np.bool_))
+def judged(side: tuple[list[str], list[bool]]) -> LabelledOutcomes:
+    return LabelledOutcomes(side[0], np.array(side[1], np.bool_))
 
 
 @settings(deadline=None, max_examples=60)
@@ -199,7 +208,7 @@ def test_the_order_of_examples_decides_nothing(
     fresh: tuple[list[str], list[bool]], known: tuple[list[str], list[bool]]
 ) -> None:
     order = np.random.default_rng(len(known[0])).permutation(len(fresh[0]))
-    other = Judged([fresh[0][at] for at in order], np.array(fresh[1], np.bool_)[order])
+    other = LabelledOutcomes([fresh[0][at] for at in order], np.array(fresh[1], np.bool_)[order])
     assert said(judged(fresh), judged(known)) == said(other, judged(known))
 
 
@@ -208,7 +217,7 @@ def test_the_order_of_examples_decides_nothing(
 def test_labels_that_the_champion_says_too_never_lean(
     fresh: tuple[list[str], list[bool]], known: tuple[list[str], list[bool]]
 ) -> None:
-    agreed = Judged(fresh[0], np.ones(len(fresh[0]), np.bool_))
+    agreed = LabelledOutcomes(fresh[0], np.ones(len(fresh[0]), np.bool_))
     assert said(agreed, judged(known)).p == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.ledgers import LEDGERS
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
-from tidemill.domain.events import VerdictGiven
+from tidemill.domain.events import VerdictRecorded
 from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.types import AliasName, Check, ModelVersion, Run, Snapshot, Verdict
 from tidemill.loop.rollout import promote, refusal, rollback
@@ -25,7 +25,7 @@ NAMES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """Three versions, nothing judged."""
     made = LEDGERS[request.param](tmp_path)
-    told = VerdictGiven(actor="test", subject="set-up", version="v1", passed=True)
+    told = VerdictRecorded(actor="test", subject="set-up", version="v1", passed=True)
     names = {"disease": ("healthy", "rust")}
     with made.begin() as unit:
         unit.add(Snapshot("s1", "coffee", 2, {"test": 2}, names, "stop", None, NOW), told)
@@ -41,7 +41,7 @@ def judged(unit: UnitOfWork, version: str, champion: str | None, **given: object
     count = len(unit.latest(Verdict))
     verdict = replace(PASSED, id=f"d{count + 1}", version=version, champion=champion)
     verdict = replace(verdict, **given)  # type: ignore[arg-type]
-    told = VerdictGiven(actor="test", subject=verdict.id, version=version, passed=verdict.passed)
+    told = VerdictRecorded(actor="test", subject=verdict.id, version=version, passed=verdict.passed)
     unit.add(verdict, told)
     return verdict
 
@@ -56,7 +56,7 @@ def move(ledger: Ledger, version: str, champion: str | None, **given: object) ->
 def back(ledger: Ledger) -> tuple[str, str]:
     with ledger.begin() as unit:
         done = rollback(unit, actor="ada", reason="complaints", at=NOW)
-        return done.served, done.taken_back
+        return done.champion, done.previous
 
 
 def aliases(ledger: Ledger) -> dict[str, str]:

@@ -7,7 +7,15 @@ from typing import get_args
 
 import pytest
 
-from tidemill.loop.schedule import ORIGIN, PERIODS, Schedule, began, due, following, moment
+from tidemill.loop.schedule import (
+    ORIGIN,
+    PERIODS,
+    Schedule,
+    due_scheduled_run,
+    format_moment,
+    latest_scheduled_run,
+    next_scheduled_run,
+)
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -34,55 +42,57 @@ def test_every_schedule_but_never_has_a_period() -> None:
 def test_a_round_begins_at_a_fixed_moment(
     schedule: Schedule, now: datetime, expected: datetime
 ) -> None:
-    assert began(schedule, now) == expected
-    assert following(schedule, now) == expected + PERIODS[schedule]
+    assert latest_scheduled_run(schedule, now) == expected
+    assert next_scheduled_run(schedule, now) == expected + PERIODS[schedule]
 
 
 def test_without_a_schedule_no_round_ever_begins() -> None:
-    assert began("never", MONDAY) is None
-    assert following("never", MONDAY) is None
-    assert due("never", MONDAY, MONDAY - 9 * WEEK) is None
+    assert latest_scheduled_run("never", MONDAY) is None
+    assert next_scheduled_run("never", MONDAY) is None
+    assert due_scheduled_run("never", MONDAY, MONDAY - 9 * WEEK) is None
 
 
 def test_a_round_is_due_once() -> None:
-    assert due("weekly", MONDAY - INSTANT, MONDAY - DAY) is None
-    assert due("weekly", MONDAY, MONDAY - DAY) == MONDAY
-    assert due("weekly", MONDAY + DAY, MONDAY - DAY) == MONDAY
-    assert due("weekly", MONDAY, MONDAY) is None
-    assert due("weekly", MONDAY + DAY, MONDAY + INSTANT) is None
-    assert due("weekly", MONDAY + WEEK - INSTANT, MONDAY) is None
+    assert due_scheduled_run("weekly", MONDAY - INSTANT, MONDAY - DAY) is None
+    assert due_scheduled_run("weekly", MONDAY, MONDAY - DAY) == MONDAY
+    assert due_scheduled_run("weekly", MONDAY + DAY, MONDAY - DAY) == MONDAY
+    assert due_scheduled_run("weekly", MONDAY, MONDAY) is None
+    assert due_scheduled_run("weekly", MONDAY + DAY, MONDAY + INSTANT) is None
+    assert due_scheduled_run("weekly", MONDAY + WEEK - INSTANT, MONDAY) is None
 
 
 def test_of_three_weeks_without_an_engine_the_latest_round_is_due() -> None:
     late = MONDAY + 3 * WEEK + DAY
-    assert due("weekly", late, MONDAY) == MONDAY + 3 * WEEK
-    assert due("weekly", late, late) is None
-    assert due("weekly", MONDAY + 4 * WEEK, late) == MONDAY + 4 * WEEK
+    assert due_scheduled_run("weekly", late, MONDAY) == MONDAY + 3 * WEEK
+    assert due_scheduled_run("weekly", late, late) is None
+    assert due_scheduled_run("weekly", MONDAY + 4 * WEEK, late) == MONDAY + 4 * WEEK
 
 
 def test_a_late_engine_does_not_shift_the_next_round() -> None:
-    assert due("daily", MONDAY + DAY, MONDAY + timedelta(hours=23)) == MONDAY + DAY
+    assert due_scheduled_run("daily", MONDAY + DAY, MONDAY + timedelta(hours=23)) == MONDAY + DAY
 
 
 def test_a_clock_that_is_set_back_holds_no_round_twice() -> None:
     held = MONDAY + timedelta(minutes=5)
-    assert due("weekly", MONDAY - timedelta(hours=1), held) is None
-    assert due("weekly", MONDAY, held) is None
-    assert due("weekly", MONDAY + WEEK, held) == MONDAY + WEEK
+    assert due_scheduled_run("weekly", MONDAY - timedelta(hours=1), held) is None
+    assert due_scheduled_run("weekly", MONDAY, held) is None
+    assert due_scheduled_run("weekly", MONDAY + WEEK, held) == MONDAY + WEEK
 
 
 def test_a_clock_that_was_far_ahead_once_does_not_end_all_rounds() -> None:
-    assert due("weekly", MONDAY + DAY, MONDAY + 60 * WEEK) == MONDAY
+    assert due_scheduled_run("weekly", MONDAY + DAY, MONDAY + 60 * WEEK) == MONDAY
 
 
 def test_a_date_that_lies_far_ahead_hides_no_other() -> None:
     far, held = MONDAY + 60 * WEEK, MONDAY + timedelta(minutes=5)
     for seen_to in ((far, held), (held, far), (None, far, held)):
-        assert due("weekly", MONDAY + DAY, *seen_to) is None
-        assert due("weekly", MONDAY - timedelta(hours=1), *seen_to) is None, "set back a little"
-        assert due("weekly", MONDAY + WEEK, *seen_to) == MONDAY + WEEK
-    assert due("weekly", MONDAY + DAY, far, None, far) == MONDAY
+        assert due_scheduled_run("weekly", MONDAY + DAY, *seen_to) is None
+        assert due_scheduled_run("weekly", MONDAY - timedelta(hours=1), *seen_to) is None, (
+            "set back a little"
+        )
+        assert due_scheduled_run("weekly", MONDAY + WEEK, *seen_to) == MONDAY + WEEK
+    assert due_scheduled_run("weekly", MONDAY + DAY, far, None, far) == MONDAY
 
 
 def test_a_round_is_named_by_its_moment() -> None:
-    assert moment(MONDAY) == "2026-01-05 00:00 UTC"
+    assert format_moment(MONDAY) == "2026-01-05 00:00 UTC"

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.domain.types import Check, Example, Labels, Split, payload_id
-from tidemill.loop.evidence import HeldBack, gather
+from tidemill.loop.evidence import HeldOut, gather
 from tidemill.loop.gate import GatePolicy, judge
 from tidemill.predictor import Predictor
 
@@ -27,7 +27,7 @@ POLICY = GatePolicy(fresh_minimum=1)
 
 
 @pytest.fixture
-def held(paint: Any, tiny_colours: Any, golden_of: Any) -> HeldBack:
+def held(paint: Any, tiny_colours: Any, golden_of: Any) -> HeldOut:
     """Leaves of three colours; the first model names every target of each rightly."""
     dice = random.Random(5)
     found: list[Example] = []
@@ -46,7 +46,7 @@ def held(paint: Any, tiny_colours: Any, golden_of: Any) -> HeldBack:
     def labels_of(ids: Collection[str]) -> Mapping[str, Sequence[Labels]]:
         return {row.id: [row.labels] for row in found if row.id in ids}
 
-    return HeldBack(NAMES, 3, of_split, labels_of)
+    return HeldOut(NAMES, 3, of_split, labels_of)
 
 
 def example(payload: bytes, labels: Labels, split: Split) -> Example:
@@ -70,7 +70,7 @@ def failed(checks: Sequence[Check], target: str) -> set[str]:
 
 @pytest.mark.parametrize("target", NAMES)
 def test_a_model_with_one_head_ruined_is_refused_by_that_target(
-    tiny: Any, held: HeldBack, target: str
+    tiny: Any, held: HeldOut, target: str
 ) -> None:
     champion = tiny(NAMES)
     checks = judge(gather(without_head(champion, target), champion, held), POLICY)
@@ -84,7 +84,7 @@ def test_a_model_with_one_head_ruined_is_refused_by_that_target(
 
 @pytest.mark.parametrize("target", NAMES)
 def test_a_gain_in_one_target_is_enough_where_the_others_have_nothing_to_gain(
-    tiny: Any, held: HeldBack, target: str
+    tiny: Any, held: HeldOut, target: str
 ) -> None:
     challenger = tiny(NAMES)
     checks = judge(gather(challenger, without_head(challenger, target), held), POLICY)
@@ -94,7 +94,7 @@ def test_a_gain_in_one_target_is_enough_where_the_others_have_nothing_to_gain(
     assert [t for t, reason in gains.items() if "another target gains" not in reason] == [target]
 
 
-def test_without_a_gain_in_any_target_nothing_is_promoted(tiny: Any, held: HeldBack) -> None:
+def test_without_a_gain_in_any_target_nothing_is_promoted(tiny: Any, held: HeldOut) -> None:
     model = tiny(NAMES)
     checks = judge(gather(model, model, held), POLICY)
     refused = [check.target for check in checks if not check.passed]
@@ -102,7 +102,7 @@ def test_without_a_gain_in_any_target_nothing_is_promoted(tiny: Any, held: HeldB
     assert refused == list(NAMES)
 
 
-def test_a_gain_in_one_target_does_not_pay_for_a_loss_in_another(tiny: Any, held: HeldBack) -> None:
+def test_a_gain_in_one_target_does_not_pay_for_a_loss_in_another(tiny: Any, held: HeldOut) -> None:
     whole = tiny(NAMES)
     challenger, champion = without_head(whole, "plant"), without_head(whole, "disease")
     checks = judge(gather(challenger, champion, held), POLICY)

@@ -29,7 +29,7 @@ from tidemill.domain.events import (
     AliasMoved,
     RunFinished,
     SnapshotTaken,
-    VerdictGiven,
+    VerdictRecorded,
     VersionRegistered,
 )
 from tidemill.domain.ledger import Ledger
@@ -170,7 +170,7 @@ class Workspace:
         with self.ledger.begin() as unit:
             unit.add(
                 verdict,
-                VerdictGiven(actor="test", subject=verdict.id, version=version.id, passed=True),
+                VerdictRecorded(actor="test", subject=verdict.id, version=version.id, passed=True),
             )
             before = unit.alias("champion")
             aliases = [Alias("champion", version.id, verdict.id, now)]

@@ -113,7 +113,7 @@ def test_models_newest_first_with_aliases_and_verdicts(door: Any, workspace: Any
 
 def test_events_newest_first(door: Any) -> None:
     events = door.ask("GET", "/v1/events").json()["events"]
-    kinds = ["AliasMoved", "VerdictGiven", "VersionRegistered", "RunFinished", "SnapshotTaken"]
+    kinds = ["AliasMoved", "VerdictRecorded", "VersionRegistered", "RunFinished", "SnapshotTaken"]
     assert [event["kind"] for event in events] == kinds
     assert events[0]["detail"]["version"] == "v1"
     assert len(door.ask("GET", "/v1/events?limit=2").json()["events"]) == 2

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.errors import UsageError
-from tidemill.domain.events import DriftJudged
+from tidemill.domain.events import DriftChecked
 from tidemill.domain.types import ModelVersion, Prediction
 from tidemill.recipes.routes import Probe, Routes, Server
 from tidemill.web.app import create_app
@@ -211,7 +211,7 @@ def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, opened: A
     drained(workspace, "v1", [0, 0, 2])
     seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
-        told = DriftJudged(actor="engine", subject="d1", version="v1", drifted=True)
+        told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.judge_drift(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
     drained(workspace, "v1", [1, 0], since=3)
     state = door.ask("GET", "/drift").json()

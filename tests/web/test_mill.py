@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
-from tidemill.domain.events import CycleMoved, CycleOpened, DriftJudged, FeedbackGiven
+from tidemill.domain.events import CycleMoved, CycleOpened, DriftChecked, FeedbackReceived
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Prediction
@@ -31,7 +31,7 @@ def feedback(unit: UnitOfWork, at: Any, count: int) -> list[Feedback]:
     for n in range(count):
         status: Any = "accepted" if n % 2 else "pending"
         row = Feedback(f"f{n}", "", f"{n}" * 64, "disease", "", "Miner", "", "ana", at, status)
-        told = FeedbackGiven(
+        told = FeedbackReceived(
             actor="ana", subject=row.id, example=row.example, target="disease", label="Miner"
         )
         unit.add(row, told)
@@ -69,7 +69,7 @@ def test_drift_of_the_champion_and_its_open_window(door: Any, workspace: Any) ->
     at = workspace.clock.now()
     features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at)
-    told = DriftJudged(actor="engine", subject="d1", version="v1", drifted=True)
+    told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
     assert door.ask("GET", "/v1/drift").json() == {"version": "v1", "open": 0, "verdicts": []}
     with workspace.ledger.begin() as unit:
         window(unit, "v1", at, 0, 5)
@@ -91,7 +91,7 @@ def test_cycles_newest_first_and_one_with_its_events(door: Any, workspace: Any) 
     at = workspace.clock.now()
     first = Cycle("c1", "coffee", "drift", "It drifted.", "v1", at)
     second = replace(first, id="c2", trigger="person", cause="ana wants it")
-    refused = replace(first, state="refused", reason="too little", changed=at)
+    refused = replace(first, state="refused", reason="too little", changed_at=at)
     opening = {"actor": "engine", "champion": "v1"}
     with workspace.ledger.begin() as unit:
         unit.open_cycle(first, CycleOpened(**opening, subject="c1", trigger="drift"))

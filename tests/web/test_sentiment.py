@@ -8,7 +8,7 @@ import pytest
 
 from tests.web import tiny_text
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
-from tidemill.domain.events import DriftJudged
+from tidemill.domain.events import DriftChecked
 from tidemill.recipes.sentiment import routes as sentiment
 
 LABELS = ("negative", "neutral", "positive")
@@ -88,7 +88,7 @@ def test_the_report_is_what_the_ledger_says(door: Any, workspace: Any) -> None:
     at = workspace.clock.now()
     seen = (FeatureDrift("words", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
-        event = DriftJudged(actor="engine", subject="d1", version="v1", drifted=True)
+        event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.judge_drift(DriftVerdict("d1", "v1", True, 0, 100, at, at, seen, at), event)
     told = door.ask("GET", "/report/json").json()
     assert [row["id"] for row in told["verdicts"]] == ["d1"]

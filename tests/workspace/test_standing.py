@@ -13,8 +13,7 @@ from tests.circle import TTL, Begin, Circle, pebbles
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Run
-from tidemill.loop.transitions import begin as open_cycle
-from tidemill.loop.transitions import move
+from tidemill.loop.transitions import move_cycle, open_cycle
 from tidemill.settings import read_settings
 from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import SHOWN, standing
@@ -34,10 +33,10 @@ def cycles(circle: Circle, n: int) -> list[str]:
     for _ in range(n):
         circle.clock.advance(timedelta(minutes=1))
         now = circle.clock.now()
-        cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
+        cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed_at=now)
         with circle.workspace.ledger.begin() as unit:
             open_cycle(unit, cycle, actor="ada")
-            move(unit, cycle, "refused", "I changed my mind.", actor="ada", at=now)
+            move_cycle(unit, cycle, "refused", "I changed my mind.", actor="ada", at=now)
         ids.append(cycle.id)
     return ids
 
@@ -112,13 +111,13 @@ def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> No
 def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> None:
     circle.clock.advance(timedelta(minutes=1))
     now = circle.clock.now()
-    cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed=now)
+    cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed_at=now)
     champion = circle.workspace.champion()
     with circle.workspace.ledger.begin() as unit:
         run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
         start(unit, run, actor="engine", reason="the first attempt")
         open_cycle(unit, cycle, actor="ada")
-        move(
+        move_cycle(
             unit,
             replace(cycle, runs=(run.id,)),
             "training",

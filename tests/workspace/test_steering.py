@@ -90,7 +90,7 @@ def test_a_proposal_is_refused_and_the_champion_stays(proposed: Circle) -> None:
     workspace = proposed.workspace
     cycle = refuse(workspace, reason=WHY)
     assert proposed.cycles() == [cycle]
-    assert (cycle.state, cycle.reason, cycle.changed) == ("refused", WHY, proposed.clock.now())
+    assert (cycle.state, cycle.reason, cycle.changed_at) == ("refused", WHY, proposed.clock.now())
     assert workspace.champion().id == "v1"
     with workspace.ledger.begin(write=False) as unit:
         event = unit.events(subject=cycle.id, limit=1)[0]

@@ -110,7 +110,7 @@ def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
     with workspace.ledger.begin(write=False) as unit:
         [version], [run] = unit.latest(ModelVersion), unit.latest(Run)
         [snapshot] = unit.latest(Snapshot)
-        assert unit.test_uses(snapshot.id) == 1
+        assert unit.count_test_uses(snapshot.id) == 1
     assert (version, run) == (trained.finished.version, trained.finished.run)
     assert (version.id, version.run, version.parent) == ("v1", run.id, None)
     assert version.snapshot == run.snapshot == snapshot.id
@@ -317,17 +317,17 @@ def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workspace: W
     held = {check.name: check.passed for check in verdict.checks}
     assert (held["label_names"], held["onnx_parity"], held["floor"]) == (True, True, False)
     last = events(workspace)[-1]
-    assert (last.kind, last.subject) == ("VerdictGiven", verdict.id)
+    assert (last.kind, last.subject) == ("VerdictRecorded", verdict.id)
     assert last.detail == {"version": "v1", "passed": False}
 
 
 def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) -> None:
     verdict = promote(workspace, "v1", override="I looked at every leaf")
     assert (verdict.passed, verdict.allows) == (False, True)
-    assert verdict.overridden == "I looked at every leaf"
+    assert verdict.override_reason == "I looked at every leaf"
     assert champion(workspace) == workspace.champion().id == "v1"
     given, moved = events(workspace)[-2:]
-    assert (given.kind, given.reason) == ("VerdictGiven", "I looked at every leaf")
+    assert (given.kind, given.reason) == ("VerdictRecorded", "I looked at every leaf")
     assert (moved.kind, moved.subject, moved.actor) == ("AliasMoved", "champion", "ada")
     assert moved.reason == "I looked at every leaf"
     assert moved.detail == {"version": "v1", "before": None, "verdict": verdict.id}

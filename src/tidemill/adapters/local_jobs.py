@@ -63,7 +63,7 @@ class LocalJobs:
             return "unknown"
         return "running" if job.process.poll() is None else "ended"
 
-    def said(self, key: str) -> str:
+    def output(self, key: str) -> str:
         job = self._jobs.get(key)
         if job is None or job.process.poll() is None:
             return ""

@@ -15,20 +15,20 @@ class MemoryJobs:
 
     def __init__(self, work: Callable[[Sequence[str]], object]) -> None:
         self._work = work
-        self._said: dict[str, str] = {}
+        self._output: dict[str, str] = {}
 
     def start(self, key: str, words: Sequence[str]) -> None:
-        self._said[key] = ""
+        self._output[key] = ""
         try:
             self._work(words)
         except Exception as error:  # noqa: BLE001  a process would end by it, and no more
-            self._said[key] = str(error)
+            self._output[key] = str(error)
 
     def state(self, key: str) -> JobState:
-        return "ended" if key in self._said else "unknown"
+        return "ended" if key in self._output else "unknown"
 
-    def said(self, key: str) -> str:
-        return self._said.get(key, "")
+    def output(self, key: str) -> str:
+        return self._output.get(key, "")
 
     def running(self) -> list[str]:
         return []

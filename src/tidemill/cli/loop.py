@@ -219,7 +219,7 @@ def _show(now: Standing) -> None:
     if now.schedule:
         OUT.print(f"Schedule: {now.schedule}", markup=False, soft_wrap=True)
     for cycle in now.cycles:
-        since = f"since {cycle.changed:%Y-%m-%d %H:%M} UTC" if cycle.changed else ""
+        since = f"since {cycle.changed_at:%Y-%m-%d %H:%M} UTC" if cycle.changed_at else ""
         facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)
         # Not a table: an id has to be copied whole, and a reason is a sentence.
         OUT.print(" ".join(filter(None, facts)), markup=False, soft_wrap=True)

@@ -189,16 +189,16 @@ def rollback(
     if as_json:
         emit(
             {
-                "champion": done.served,
-                "previous": done.taken_back,
-                "quarantined": done.quarantined,
+                "champion": done.champion,
+                "previous": done.previous,
+                "quarantined": done.quarantined_feedback,
             }
         )
         return
-    say(f"{done.served} is the champion again, {done.taken_back} was taken back.")
-    if done.quarantined:
+    say(f"{done.champion} is the champion again, {done.previous} was taken back.")
+    if done.quarantined_feedback:
         say(
-            f"{len(done.quarantined)} feedback labels that taught it are quarantined; "
+            f"{len(done.quarantined_feedback)} feedback labels that taught it are quarantined; "
             "`tidemill feedback list --status quarantined` shows them."
         )
 
@@ -235,8 +235,8 @@ def _print_verdict(verdict: Verdict) -> None:
         named = [escape(check.target)] if several else []
         table.add_row(check.name, *named, held, escape(check.reason))
     OUT.print(table)
-    if verdict.overridden:
-        OUT.print(f"overridden: {verdict.overridden}", markup=False)
+    if verdict.override_reason:
+        OUT.print(f"overridden: {verdict.override_reason}", markup=False)
 
 
 def register(parent: typer.Typer) -> None:

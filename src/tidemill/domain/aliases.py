@@ -6,7 +6,7 @@ from tidemill.domain.errors import Conflict, GateRefused
 from tidemill.domain.types import Alias, Verdict
 
 
-def guard(to: Alias, verdict: Verdict, now: Alias | None, expected: str | None) -> None:
+def guard_alias(to: Alias, verdict: Verdict, now: Alias | None, expected: str | None) -> None:
     """Let an alias move only on a verdict that allows it, and from where it was judged.
 
     `now` is where it points in the same unit of work. Raises GateRefused and Conflict.

@@ -47,7 +47,7 @@ class Cycle:
     at: datetime
     state: CycleState = "triggered"
     reason: str = ""
-    changed: datetime | None = None
+    changed_at: datetime | None = None
     snapshot: str = ""
     runs: tuple[str, ...] = ()
     version: str = ""

@@ -54,7 +54,7 @@ class VersionRegistered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictGiven(Event):
+class VerdictRecorded(Event):
     version: str
     passed: bool
 
@@ -67,20 +67,20 @@ class AliasMoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftJudged(Event):
+class DriftChecked(Event):
     version: str
     drifted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedbackGiven(Event):
+class FeedbackReceived(Event):
     example: str
     target: str
     label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedbackSettled(Event):
+class FeedbackStatusChanged(Event):
     before: str
     status: str
 
@@ -98,7 +98,7 @@ class FeedbackImported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundPassed(Event):
+class ScheduledRunSkipped(Event):
     """A scheduled run was skipped without a cycle; `subject` is the schedule's offset."""
 
 

@@ -20,12 +20,12 @@ from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.types import Prediction
 
 
-def guard_drain(server: str, predictions: Sequence[Prediction], *, mark: int, since: int) -> None:
+def guard_drain(server: str, predictions: Sequence[Prediction], *, offset: int, since: int) -> None:
     """Let a server's predictions in only once, in order, and no other server's among them."""
-    if mark != since:
+    if offset != since:
         raise Conflict(
-            f"The log of server {server} has been drained up to {mark}, not {since}.",
-            hint="Somebody else drained it meanwhile: read it again from the mark.",
+            f"The log of server {server} has been drained up to {offset}, not {since}.",
+            hint="Somebody else drained it meanwhile: read it again from its offset.",
         )
     stranger = next((row.server for row in predictions if row.server != server), None)
     if stranger is not None:
@@ -37,11 +37,11 @@ def guard_drain(server: str, predictions: Sequence[Prediction], *, mark: int, si
         if after <= before:
             raise Conflict(
                 f"Prediction {after} of server {server} came after {before}.",
-                hint="Drain a log in the order of its sequence, from above the mark.",
+                hint="Drain a log in the order of its sequence, from above its offset.",
             )
 
 
-def joined(before: Profile | None, more: Profile) -> Profile:
+def join_profiles(before: Profile | None, more: Profile) -> Profile:
     """An open profile with more counts; `before` is None when there is none yet."""
     if before is None:
         return more
@@ -120,7 +120,7 @@ def guard_taken(
         )
 
 
-def next_lease(
+def grant_lease(
     last: Lease | None, *, name: str, holder: str, now: datetime, ttl: timedelta
 ) -> Lease:
     """The lease that `holder` gets after `last`, or LeaseLost while somebody else has it.

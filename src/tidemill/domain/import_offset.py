@@ -10,9 +10,9 @@ from datetime import datetime
 class ImportOffset:
     """Where to go on, in words that only the reader of `name` understands.
 
-    `reached` is when the end was last reached; None while it never was.
+    `caught_up_at` is when the end was last reached; None while it never was.
     """
 
     name: str
-    place: str = ""
-    reached: datetime | None = None
+    position: str = ""
+    caught_up_at: datetime | None = None

@@ -60,7 +60,7 @@ class Records(Protocol):
         """The latest events, newest first; of one subject, when given. A limit of None has no
         bound."""
 
-    def tell(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Write an event of its own: somebody decided something that moves no record."""
 
 
@@ -84,20 +84,20 @@ class Registry(Protocol):
     def close_run(self, run: Run, event: Event) -> None:
         """Replace a running run by its finished or failed self. Raises Conflict otherwise."""
 
-    def version_of(self, run: str) -> ModelVersion | None:
+    def find_version(self, run: str) -> ModelVersion | None:
         """The version that a run registered; None when it has not, or not yet."""
 
     def next_version(self) -> str:
         """The name the next registered version gets: `v1`, `v2`, ..."""
 
-    def test_uses(self, snapshot: str) -> int:
+    def count_test_uses(self, snapshot: str) -> int:
         """How often this snapshot's test was read: finished runs and verdicts."""
 
 
 class Traffic(Protocol):
     """What was drained from the servers' logs, each answer exactly once, and its counts."""
 
-    def mark(self, server: str) -> int:
+    def offset(self, server: str) -> int:
         """The sequence up to which this server's log has been drained; 0 before the first."""
 
     def drain(
@@ -127,7 +127,7 @@ class Traffic(Protocol):
         With `since` only those whose bucket began then or later.
         """
 
-    def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
+    def record_drift_verdict(self, verdict: DriftVerdict, event: Event) -> None:
         """Keep a drift verdict and close the live profiles of its version that it judged.
 
         Those are the open ones from `verdict.since` on. What is older stays open and is not asked
@@ -138,7 +138,7 @@ class Traffic(Protocol):
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
         """The latest drift verdicts on one version, newest first."""
 
-    def served(self, version: str) -> int:
+    def count_answers(self, version: str) -> int:
         """How many live answers of a version have been drained."""
 
 
@@ -161,10 +161,10 @@ class Reviews(Protocol):
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
         """Replace status, reason and settled. Raises Conflict when it is no longer `expected`."""
 
-    def accepted_since(self, moment: datetime | None) -> int:
+    def count_accepted_feedback(self, moment: datetime | None) -> int:
         """How many accepted ones were settled after a moment; all of them when it is None."""
 
-    def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
+    def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         """Write down that this snapshot took these, in the place of one that took them before.
 
         Raises NotFound when one is unknown, and Conflict when one is no longer accepted: somebody
@@ -196,7 +196,7 @@ class Cycles(Protocol):
         Everybody who takes a lease asks for the same `ttl`.
         """
 
-    def give_lease(self, lease: Lease, *, now: datetime) -> None:
+    def release_lease(self, lease: Lease, *, now: datetime) -> None:
         """Let a lease run out now. Does nothing when it is no longer this one."""
 
     def fence(self, lease: Lease) -> None:

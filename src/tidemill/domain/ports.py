@@ -95,7 +95,7 @@ class Jobs(Protocol):
     def state(self, key: str) -> JobState:
         """What became of it; `unknown` when this process did not start it."""
 
-    def said(self, key: str) -> str:
+    def output(self, key: str) -> str:
         """The last lines that an ended job wrote on stderr; empty for any other."""
 
     def running(self) -> list[str]:

@@ -136,7 +136,7 @@ class Check:
 class Verdict:
     """A judgement of a version against the champion of that moment.
 
-    `overridden` holds a person's reason for promoting against the judgement, else is empty.
+    `override_reason` holds a person's reason for promoting against the judgement, else is empty.
     `test_uses` counts how often this snapshot's test had been read, this time included.
     """
 
@@ -147,12 +147,12 @@ class Verdict:
     checks: tuple[Check, ...]
     test_uses: int
     at: datetime
-    overridden: str = ""
+    override_reason: str = ""
 
     @property
     def allows(self) -> bool:
         """True when the version may reach an alias on this verdict."""
-        return self.passed or bool(self.overridden)
+        return self.passed or bool(self.override_reason)
 
     @property
     def failed(self) -> tuple[Check, ...]:

@@ -28,7 +28,7 @@ from tidemill.engine.drain import Unit
 from tidemill.engine.extend_snapshot import grow_snapshot, left_out
 from tidemill.loop import rollout
 from tidemill.loop.cycle import LoopState, Step
-from tidemill.loop.transitions import begin, close, move, pass_over
+from tidemill.loop.transitions import fail_run, move_cycle, open_cycle, skip_scheduled_run
 from tidemill.workspace import promotion
 from tidemill.workspace.root import Workspace
 from tidemill.workspace.training import new_run, record_snapshot, start
@@ -56,7 +56,7 @@ class Turning:
             return
         if step.act == "pass":
             with self.unit() as unit:
-                pass_over(unit, step.reason, actor=ACTOR, at=loop_state.now)
+                skip_scheduled_run(unit, step.reason, actor=ACTOR, at=loop_state.now)
             return
         cycle = loop_state.cycle
         assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle
@@ -76,7 +76,7 @@ class Turning:
     def _open(self, step: Step, loop_state: LoopState) -> None:
         assert loop_state.champion is not None and step.trigger is not None  # noqa: S101, PT018
         with self.unit() as unit:
-            begin(
+            open_cycle(
                 unit,
                 Cycle(
                     id=str(uuid7()),
@@ -85,7 +85,7 @@ class Turning:
                     cause=step.reason,
                     champion=loop_state.champion.id,
                     at=loop_state.now,
-                    changed=loop_state.now,
+                    changed_at=loop_state.now,
                 ),
                 actor=ACTOR,
             )
@@ -99,9 +99,9 @@ class Turning:
         reason = f"{step.reason}: {len(grown.taken)} labels taken.{left_out(grown)}"
         with self.unit() as unit:
             record_snapshot(unit, grown.snapshot, ACTOR)
-            unit.take_feedback(grown.taken, grown.snapshot.id)
+            unit.assign_feedback(grown.taken, grown.snapshot.id)
             moved = replace(cycle, snapshot=grown.snapshot.id)
-            move(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
+            move_cycle(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
 
     def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.unit() as unit:
@@ -109,7 +109,7 @@ class Turning:
             run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
             start(unit, run, actor=ACTOR, reason=step.reason)
             started = replace(cycle, runs=(*cycle.runs, run.id))
-            move(unit, started, "training", step.reason, actor=ACTOR, at=now)
+            move_cycle(unit, started, "training", step.reason, actor=ACTOR, at=now)
         try:
             self.jobs.start(run.id, ("train", "--run", run.id))
         except StorageFailed as error:
@@ -118,17 +118,17 @@ class Turning:
 
     def _abandon(self, cycle: Cycle, step: Step, _now: datetime) -> None:
         """Close the run, so that its process, should it still be there, can register nothing."""
-        said = self.jobs.said(cycle.run)
+        said = self.jobs.output(cycle.run)
         error = f"{step.reason} {said}".strip()
         self._close(cycle.run, error)
 
     def _close(self, id: str, error: str) -> None:
         with self.unit() as unit:
-            close(unit, id, error, actor=ACTOR)
+            fail_run(unit, id, error, actor=ACTOR)
 
     def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.workspace.ledger.begin(write=False) as unit:
-            version = unit.version_of(cycle.run)
+            version = unit.find_version(cycle.run)
         if version is None:
             raise Corrupt(f"Run {cycle.run} is finished, and registered no version.")
         verdict = promotion.weigh(self.workspace, version.id)
@@ -136,7 +136,7 @@ class Turning:
             verdict = promotion.record(unit, verdict, actor=ACTOR)
             judged = replace(cycle, version=version.id, verdict=verdict.id)
             reason = f"{step.reason}: {outcome(verdict)}"
-            move(unit, judged, "judged", reason, actor=ACTOR, at=now)
+            move_cycle(unit, judged, "judged", reason, actor=ACTOR, at=now)
 
     def _promote(self, cycle: Cycle, step: Step, now: datetime) -> None:
         with self.unit() as unit:
@@ -145,24 +145,24 @@ class Turning:
                 unit, verdict, actor=ACTOR, reason=f"{step.reason}; {cycle.cause}", at=now
             )
             reason = f"It took the place of {cycle.champion}."
-            move(unit, cycle, "promoted", reason, actor=ACTOR, at=now)
+            move_cycle(unit, cycle, "promoted", reason, actor=ACTOR, at=now)
 
     def _move(self, cycle: Cycle, step: Step, now: datetime) -> None:
         assert step.state is not None  # noqa: S101 - a move says where to
         with self.unit() as unit:
             reason = step.reason
-            if not cycle.version and (own := unit.version_of(cycle.run)):
+            if not cycle.version and (own := unit.find_version(cycle.run)):
                 # A person was faster than the gate of this cycle.
                 cycle = replace(cycle, version=own.id)
             if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
                 why = f"Cycle {cycle.id} was refused, because these labels are not believed."
                 found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
                 reason += f" {len(found)} feedback labels were quarantined."
-            move(unit, cycle, step.state, reason, actor=ACTOR, at=now)
+            move_cycle(unit, cycle, step.state, reason, actor=ACTOR, at=now)
 
     def _fail(self, cycle: Cycle, error: TidemillError, now: datetime) -> None:
         with self.unit() as unit:
-            move(unit, cycle, "failed", error.message, actor=ACTOR, at=now)
+            move_cycle(unit, cycle, "failed", error.message, actor=ACTOR, at=now)
 
 
 def outcome(verdict: Verdict) -> str:

@@ -69,7 +69,7 @@ class Drain:
 
     def _server(self, server: str, unit: Unit) -> int:
         with self._workspace.ledger.begin(write=False) as reading:
-            since = reading.mark(server)
+            since = reading.offset(server)
         predictions = self._workspace.traffic.after(server, since, limit=BATCH, rows=ROWS)
         if not predictions:
             return 0

@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import Conflict, LeaseLost, TidemillError
-from tidemill.domain.events import DriftJudged
+from tidemill.domain.events import DriftChecked
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.engine.cycle_steps import ACTOR, Turning
@@ -158,7 +158,7 @@ class Engine:
         )
         if verdict is None:
             return None
-        judged = DriftJudged(
+        judged = DriftChecked(
             actor=ACTOR,
             subject=verdict.id,
             reason=drift.sentence(verdict),
@@ -166,5 +166,5 @@ class Engine:
             drifted=verdict.drifted,
         )
         with self._leadership.unit() as unit:
-            unit.judge_drift(verdict, judged)
+            unit.record_drift_verdict(verdict, judged)
         return verdict

@@ -77,7 +77,7 @@ def pull(
     with workspace.ledger.begin(write=False) as reading:
         mark = reading.import_offset(rows.import_offset)
     pulled, undated = Pulled(0, 0), rows.undated()
-    with closing(rows.pages(mark.place, size=size)) as pages:
+    with closing(rows.pages(mark.position, size=size)) as pages:
         for page in pages:
             sound, faults = _sorted(bundle, target, page)
             full = len(page) == size
@@ -94,8 +94,8 @@ def pull(
                 Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
                 for (row, label), example in zip(sound, examples, strict=True)
             ]
-            place = _settled(page, now) or mark.place
-            to = ImportOffset(mark.name, place, mark.reached if full else now)
+            place = _settled(page, now) or mark.position
+            to = ImportOffset(mark.name, place, mark.caught_up_at if full else now)
             left_out = len(faults)
             if undated and not full:  # they stand in no page, and are told with the last
                 faults.append(f"Rows of {TABLE} without a time: {undated}.")
@@ -175,7 +175,7 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
 
 def _unread(page: Page, mark: ImportOffset) -> bool:
     """True when it holds a row that no pull has seen; the last one is seen again by the next."""
-    reached = mark.reached
+    reached = mark.caught_up_at
     return reached is None or any(row.at > reached for row in page if row.at)
 
 

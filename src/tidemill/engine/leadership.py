@@ -78,5 +78,5 @@ class Leadership:
         """Let another engine lead at once."""
         if self._lease is not None:
             with self._ledger.begin() as unit:
-                unit.give_lease(self._lease, now=now)
+                unit.release_lease(self._lease, now=now)
             self._lease = None

@@ -9,7 +9,7 @@ from tidemill.domain.types import ModelVersion
 from tidemill.engine.cycle_steps import ACTOR
 from tidemill.engine.feedback_import import pull
 from tidemill.engine.leadership import Leadership
-from tidemill.loop.schedule import Schedule, due
+from tidemill.loop.schedule import Schedule, due_scheduled_run
 from tidemill.workspace.root import Workspace
 from tidemill.workspace.state import last_pull
 
@@ -60,4 +60,4 @@ class Round:
                 return False
             champion = unit.get(ModelVersion, alias.version)
             since = last_pull(unit, rows, champion)
-        return due(schedule, now, since) is not None
+        return due_scheduled_run(schedule, now, since) is not None

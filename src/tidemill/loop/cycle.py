@@ -20,7 +20,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.ports import JobState
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop.drift import sentence
-from tidemill.loop.schedule import due, moment
+from tidemill.loop.schedule import due_scheduled_run, format_moment
 from tidemill.loop.trigger import TriggerPolicy
 
 ABANDONED = "The engine that started it is gone."
@@ -47,30 +47,30 @@ BEFORE_PROMOTION: tuple[CycleState, ...] = (
 class LoopState:
     """Everything a decision looks at.
 
-    `cycle` is the open one and `last` the one that ended last; `begun` counts those of the last 24
-    hours. `accepted` is the feedback accepted since a cycle last began. `runs` are the open
-    cycle's, in order; `version` is what the last of them registered, `verdict` the judgement on
-    it, `served` how often it answered a client, and `outlived` how often the version that it
-    replaced still did. `job` is the state of the last run's process. `passed` is when a round of
-    the schedule last went by without a cycle, `pulled` when the database of feedback was last read
-    to its end; None where there is no such database.
+    `cycle` is the open one and `last_cycle` the one that ended last; `recent_cycles` counts those
+    of the last 24 hours. `new_feedback` is the feedback accepted since a cycle last began. `runs`
+    are the open cycle's, in order; `version` is what the last of them registered, `verdict` the
+    judgement on it, `answers` how often it answered a client, and `predecessor_answers` how often
+    the version that it replaced still did. `job` is the state of the last run's process.
+    `last_skip` is when a round of the schedule last went by without a cycle, `last_import` when the
+    database of feedback was last read to its end; None where there is no such database.
     """
 
     now: datetime
     champion: ModelVersion | None
     cycle: Cycle | None = None
-    last: Cycle | None = None
-    begun: int = 0
+    last_cycle: Cycle | None = None
+    recent_cycles: int = 0
     drift: DriftVerdict | None = None
-    accepted: int = 0
+    new_feedback: int = 0
     runs: tuple[Run, ...] = ()
     job: JobState = "unknown"
     version: ModelVersion | None = None
     verdict: Verdict | None = None
-    served: int = 0
-    outlived: int = 0
-    passed: datetime | None = None
-    pulled: datetime | None = None
+    answers: int = 0
+    predecessor_answers: int = 0
+    last_skip: datetime | None = None
+    last_import: datetime | None = None
 
 
 Act = Literal["wait", "open", "pass", "snapshot", "train", "abandon", "judge", "promote", "move"]
@@ -116,10 +116,10 @@ def _trigger(loop_state: LoopState, policy: TriggerPolicy) -> Step:
     """What would begin a cycle if nothing held it back."""
     if loop_state.champion is None:
         return Step("wait", "There is no champion yet: `tidemill models promote` makes one.")
-    drift, last = loop_state.drift, loop_state.last
+    drift, last = loop_state.drift, loop_state.last_cycle
     if drift and drift.drifted and (last is None or drift.at > last.at):
         return Step("open", f"The traffic drifted: {sentence(drift)}.", trigger="drift")
-    n = loop_state.accepted
+    n = loop_state.new_feedback
     if n >= policy.feedback:
         return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
     if turn := _round(loop_state, loop_state.champion, policy):
@@ -133,14 +133,18 @@ def _round(loop_state: LoopState, champion: ModelVersion, policy: TriggerPolicy)
 
     Any cycle that began since, whatever began it, has done what the round was for.
     """
-    last = loop_state.last.at if loop_state.last else None
-    latest = due(policy.schedule, loop_state.now, champion.at, loop_state.passed, last)
+    last = loop_state.last_cycle.at if loop_state.last_cycle else None
+    latest = due_scheduled_run(
+        policy.schedule, loop_state.now, champion.at, loop_state.last_skip, last
+    )
     if latest is None:
         return None
-    name, n = f"The {policy.schedule} round of {moment(latest)}", loop_state.accepted
+    name, n = f"The {policy.schedule} round of {format_moment(latest)}", loop_state.new_feedback
     if n >= policy.minimum_new:
         return Step("open", f"{name} has {n} new feedback labels.", trigger="schedule")
-    if loop_state.pulled and due(policy.schedule, loop_state.now, loop_state.pulled):
+    if loop_state.last_import and due_scheduled_run(
+        policy.schedule, loop_state.now, loop_state.last_import
+    ):
         return Step("wait", f"{name} waits until the database of feedback has been read.")
     if n == 0:
         return Step("pass", f"{name} has no new feedback label.")
@@ -150,16 +154,16 @@ def _round(loop_state: LoopState, champion: ModelVersion, policy: TriggerPolicy)
 
 def _held_back(loop_state: LoopState, policy: TriggerPolicy) -> str | None:
     """Why a cycle with a trigger may not begin; None when it may."""
-    if (n := loop_state.accepted) < policy.minimum_new:
+    if (n := loop_state.new_feedback) < policy.minimum_new:
         return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
-    if loop_state.last and loop_state.last.changed:
-        since = loop_state.now - loop_state.last.changed
+    if loop_state.last_cycle and loop_state.last_cycle.changed_at:
+        since = loop_state.now - loop_state.last_cycle.changed_at
         # A clock that was ahead once must not hold the mill back.
         if timedelta(0) <= since < policy.cooldown:
             left = (policy.cooldown - since).total_seconds()
             return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
-    if loop_state.begun >= policy.budget:
-        return f"But {loop_state.begun} cycles began within 24 hours, {policy.budget} may."
+    if loop_state.recent_cycles >= policy.budget:
+        return f"But {loop_state.recent_cycles} cycles began within 24 hours, {policy.budget} may."
     if policy.autonomy == "observe":
         return "But the engine only observes."
     return None
@@ -232,11 +236,11 @@ def _watched(loop_state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step
         return Step("move", f"{cycle.champion} was made champion again.", state="rolled_back")
     if served != cycle.version:
         return Step("move", f"{served} has become champion since.", state="settled")
-    if loop_state.served:
-        reason = f"{cycle.version} has answered {loop_state.served} requests."
+    if loop_state.answers:
+        reason = f"{cycle.version} has answered {loop_state.answers} requests."
         return Step("move", reason, state="settled")
-    if cycle.changed and loop_state.now - cycle.changed >= policy.watch:
-        if loop_state.outlived:
+    if cycle.changed_at and loop_state.now - cycle.changed_at >= policy.watch:
+        if loop_state.predecessor_answers:
             still = f"{cycle.champion} still answers in place of {cycle.version}"
             return Step("wait", f"{still}: GET /v1/ready of the server says why.")
         reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."

@@ -23,7 +23,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Outcomes:
     """One model's answers to n examples: whether the name was right, and how sure it was.
 
     `labels` are the names that the snapshot has for them.
@@ -35,18 +35,18 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class NameUse:
+class LabelUse:
     """How the challenger uses one label's name.
 
-    On test it is `named` so often, `right` so often, and `whole` counts the right ones of those
-    examples of which every target is named rightly. `golden` says whether a golden sample, whose
-    true name the snapshot tells, gets this name.
+    On test it is `answers` so often, `correct` so often, and `all_correct` counts the right ones of
+    those examples of which every target is named rightly. `golden` says whether a golden sample,
+    whose true name the snapshot tells, gets this name.
     """
 
     label: str
-    named: int
-    right: int
-    whole: int
+    answers: int
+    correct: int
+    all_correct: int
     golden: bool
 
 
@@ -54,59 +54,59 @@ class NameUse:
 class TargetEvidence:
     """Both models on one target.
 
-    `labels` counts its names, `prior` is the share of the commonest one, `uses` has a row for
-    every name that the challenger gives on test.
+    `class_count` counts its names, `prior` is the share of the commonest one, `label_uses` has a
+    row for every name that the challenger gives on test.
     """
 
     target: str
-    labels: int
+    class_count: int
     prior: float
-    uses: tuple[NameUse, ...]
-    test: Marks
-    test_champion: Marks | None
-    fresh: Marks
-    fresh_champion: Marks | None
+    label_uses: tuple[LabelUse, ...]
+    test: Outcomes
+    test_champion: Outcomes | None
+    fresh: Outcomes
+    fresh_champion: Outcomes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that `gate.judge` looks at.
 
-    As sentences, `table_faults` say where the bundle's label table is not the snapshot's, and
-    `name_faults` which golden answers are not the snapshot's names. `parity` is the largest
-    distance from a recorded probability, `golden` counts the samples and `validation` the
-    snapshot's examples from which a training may choose them. `champion_fault` says why the
+    As sentences, `class_faults` say where the bundle's label table is not the snapshot's, and
+    `golden_faults` which golden answers are not the snapshot's names. `parity_gap` is the largest
+    distance from a recorded probability, `golden_samples` counts the samples and `validation_rows`
+    the snapshot's examples from which a training may choose them. `champion_fault` says why the
     champion cannot be compared with, and is empty when it can or when there is none.
     """
 
     targets: tuple[TargetEvidence, ...]
-    golden: int
-    validation: int
-    table_faults: tuple[str, ...]
-    name_faults: tuple[str, ...]
-    parity: float
+    golden_samples: int
+    validation_rows: int
+    class_faults: tuple[str, ...]
+    golden_faults: tuple[str, ...]
+    parity_gap: float
     champion_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBack:
+class HeldOut:
     """How to read the challenger's snapshot.
 
-    `labels` are its names per target, `rows` the examples of a split and `validation` how many
-    are in val. `labels_of` finds examples by their ids: every labelling that an example bears
-    there, since a snapshot may keep the same payload under several.
+    `classes` are its names per target, `examples` the examples of a split and `validation_rows` how
+    many are in val. `find_labels` finds examples by their ids: every labelling that an example
+    bears there, since a snapshot may keep the same payload under several.
     """
 
-    labels: Mapping[str, Sequence[str]]
-    validation: int
-    rows: Callable[[Split], Iterable[Example]]
-    labels_of: Callable[[Collection[str]], Mapping[str, Sequence[Labels]]]
+    classes: Mapping[str, Sequence[str]]
+    validation_rows: int
+    examples: Callable[[Split], Iterable[Example]]
+    find_labels: Callable[[Collection[str]], Mapping[str, Sequence[Labels]]]
 
 
 def gather(
     challenger: Predictor,
     champion: Predictor | None,
-    held: HeldBack,
+    held: HeldOut,
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evidence:
@@ -117,38 +117,38 @@ def gather(
     targets = tuple(
         TargetEvidence(
             target=target,
-            labels=len(names),
+            class_count=len(names),
             prior=test.priors[target],
-            uses=_uses(target, test, golden.proved),
+            label_uses=_uses(target, test, golden.proved),
             test=test.challenger[target],
             test_champion=test.champion[target] if champion else None,
             fresh=fresh.challenger[target],
             fresh_champion=fresh.champion[target] if champion else None,
         )
-        for target, names in held.labels.items()
+        for target, names in held.classes.items()
     )
     return Evidence(
         targets=targets,
-        golden=len(challenger.bundle.golden),
-        validation=held.validation,
-        table_faults=tuple(_table_faults(challenger.bundle.labels, held.labels)),
-        name_faults=golden.faults,
-        parity=golden.parity,
+        golden_samples=len(challenger.bundle.golden),
+        validation_rows=held.validation_rows,
+        class_faults=tuple(_table_faults(challenger.bundle.labels, held.classes)),
+        golden_faults=golden.faults,
+        parity_gap=golden.parity,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
     given: Sequence[Sequence[Answer]]
-    challenger: dict[str, Marks]
-    champion: dict[str, Marks]
+    challenger: dict[str, Outcomes]
+    champion: dict[str, Outcomes]
     priors: dict[str, float]
 
 
 def _mark(
     challenger: Predictor,
     champion: Predictor | None,
-    held: HeldBack,
+    held: HeldOut,
     split: Split,
     progress: Callable[[int], None],
 ) -> _Marked:
@@ -157,7 +157,7 @@ def _mark(
     alike = [_form(model) == _form(challenger) for model in models]
     answers: list[list[Sequence[Answer]]] = [[] for _ in models]
     truths: list[Labels] = []
-    for batch in _batches(held.rows(split)):
+    for batch in _batches(held.examples(split)):
         truths += [example.labels for example in batch]
         inputs: list[Any] = []
         for model, same, given in zip(models, alike, answers, strict=True):
@@ -166,23 +166,23 @@ def _mark(
             given.extend(model.predict(inputs))
         progress(len(batch))
     marked = [
-        {target: _marks(target, given, truths) for target in held.labels} for given in answers
+        {target: _marks(target, given, truths) for target in held.classes} for given in answers
     ]
-    priors = {name: _prior(name, truths) for name in held.labels}
+    priors = {name: _prior(name, truths) for name in held.classes}
     return _Marked(answers[0], marked[0], marked[-1], priors)
 
 
-def _uses(target: str, test: _Marked, proved: Collection[tuple[str, str]]) -> tuple[NameUse, ...]:
+def _uses(target: str, test: _Marked, proved: Collection[tuple[str, str]]) -> tuple[LabelUse, ...]:
     """One row per name that is given to a test example, in alphabetical order."""
     right = test.challenger[target].correct
     whole = np.logical_and.reduce([marks.correct for marks in test.challenger.values()])
     names = np.array([answer.label if (answer := _of(target, row)) else "" for row in test.given])
     return tuple(
-        NameUse(
+        LabelUse(
             label=str(name),
-            named=int(np.sum(names == name)),
-            right=int(np.sum(right[names == name])),
-            whole=int(np.sum(whole[names == name])),
+            answers=int(np.sum(names == name)),
+            correct=int(np.sum(right[names == name])),
+            all_correct=int(np.sum(whole[names == name])),
             golden=(target, str(name)) in proved,
         )
         for name in np.unique(names)
@@ -204,13 +204,13 @@ def _of(target: str, answers: Sequence[Answer]) -> Answer | None:
     return next((answer for answer in answers if answer.target == target), None)
 
 
-def _marks(target: str, given: Sequence[Sequence[Answer]], truths: Sequence[Labels]) -> Marks:
+def _marks(target: str, given: Sequence[Sequence[Answer]], truths: Sequence[Labels]) -> Outcomes:
     # A bundle that lacks the target answers nothing about it, and that is wrong, not an error.
     chosen = [_of(target, answers) for answers in given]
     right = [a is not None and a.label == t[target] for a, t in zip(chosen, truths, strict=True)]
     sure = [a.confidence if a else 0.0 for a in chosen]
     labels = tuple(truth[target] for truth in truths)
-    return Marks(np.array(right, dtype=np.bool_), np.array(sure, dtype=np.float64), labels)
+    return Outcomes(np.array(right, dtype=np.bool_), np.array(sure, dtype=np.float64), labels)
 
 
 def _prior(target: str, truths: Sequence[Labels]) -> float:
@@ -243,13 +243,13 @@ class _Golden:
     parity: float
 
 
-def _golden(challenger: Predictor, held: HeldBack) -> _Golden:
+def _golden(challenger: Predictor, held: HeldOut) -> _Golden:
     samples = challenger.bundle.golden
     if not samples:
         return _Golden((), frozenset(), 0.0)
     given = challenger.predict([challenger.decode(sample.payload) for sample in samples])
     ids = [payload_id(sample.payload) for sample in samples]
-    known = held.labels_of(set(ids))
+    known = held.find_labels(set(ids))
     faults: list[str] = []
     gaps, proved = [0.0], set[tuple[str, str]]()
     for id, sample, answers in zip(ids, samples, given, strict=True):

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from tidemill.domain.errors import Conflict
-from tidemill.domain.events import FeedbackGiven, FeedbackSettled
+from tidemill.domain.events import FeedbackReceived, FeedbackStatusChanged
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 
@@ -119,7 +119,7 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
         if not stranger and other.status != "quarantined":
             reason = f"{item.actor} says {item.label!r} now."
             settle(unit, other, "superseded", reason=reason, actor=item.actor, at=item.at)
-    event = FeedbackGiven(
+    event = FeedbackReceived(
         actor=item.actor,
         subject=item.id,
         example=item.example,
@@ -204,7 +204,7 @@ def _refuse_settled(item: Feedback, status: FeedbackStatus) -> None:
 
 
 def _move(unit: UnitOfWork, item: Feedback, to: Feedback, actor: str) -> None:
-    event = FeedbackSettled(
+    event = FeedbackStatusChanged(
         actor=actor,
         subject=item.id,
         reason=to.reason,

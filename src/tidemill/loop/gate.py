@@ -16,8 +16,8 @@ from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Check
 from tidemill.loop.bootstrap import accuracy_lower_bound, paired_lower_bound
-from tidemill.loop.evidence import Evidence, Marks, NameUse, TargetEvidence
-from tidemill.loop.label_shift import Judged, label_shift
+from tidemill.loop.evidence import Evidence, LabelUse, Outcomes, TargetEvidence
+from tidemill.loop.label_shift import LabelledOutcomes, label_shift
 
 RULE_OF_THREE = 3
 """What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""
@@ -126,36 +126,38 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
     where fewer than three golden samples are to be expected of val at the rate of test; by the
     rule of three, to have none is then no surprise.
     """
-    if not evidence.golden:
+    if not evidence.golden_samples:
         return Check("label_names", False, "the bundle has no golden samples to prove names with")
-    if evidence.table_faults:
-        reason = "; ".join(evidence.table_faults)
-        return Check("label_names", False, reason, float(len(evidence.table_faults)))
-    if wrong := len(evidence.name_faults):
-        reason = f"{wrong} golden answers are wrong: {evidence.name_faults[0]}"
+    if evidence.class_faults:
+        reason = "; ".join(evidence.class_faults)
+        return Check("label_names", False, reason, float(len(evidence.class_faults)))
+    if wrong := len(evidence.golden_faults):
+        reason = f"{wrong} golden answers are wrong: {evidence.golden_faults[0]}"
         return Check("label_names", False, reason, float(wrong))
     for target in evidence.targets:
-        loose = [use for use in target.uses if not _proved(use, target, evidence.validation)]
-        named, n = sum(use.named for use in loose), len(target.test.correct)
+        loose = [
+            use for use in target.label_uses if not _proved(use, target, evidence.validation_rows)
+        ]
+        named, n = sum(use.answers for use in loose), len(target.test.correct)
         if named > policy.margin * n:
-            listed = ", ".join(f"{use.label} ({use.named})" for use in loose)
+            listed = ", ".join(f"{use.label} ({use.answers})" for use in loose)
             reason = f"no golden sample proves names given to {named} of {n} test examples"
             return Check("label_names", False, f"{reason}: {listed}", float(named), target.target)
-    reason = f"{evidence.golden} golden samples get the snapshot's names"
+    reason = f"{evidence.golden_samples} golden samples get the snapshot's names"
     return Check("label_names", True, reason, 0.0)
 
 
-def _proved(use: NameUse, target: TargetEvidence, validation: int) -> bool:
+def _proved(use: LabelUse, target: TargetEvidence, validation: int) -> bool:
     # Of val, as many are expected to be named rightly as of test, in proportion.
-    rare = use.whole * validation < RULE_OF_THREE * len(target.test.correct)
-    return use.golden or (rare and 2 * use.right > use.named)
+    rare = use.all_correct * validation < RULE_OF_THREE * len(target.test.correct)
+    return use.golden or (rare and 2 * use.correct > use.answers)
 
 
 def onnx_parity(evidence: Evidence) -> Check:
     """The exported graph reproduces the probabilities that the training framework recorded."""
-    gap = evidence.parity
+    gap = evidence.parity_gap
     reason = f"largest distance {gap:.1e}, allowed {TOLERANCE:.0e}"
-    return Check("onnx_parity", evidence.golden > 0 and gap <= TOLERANCE, reason, gap)
+    return Check("onnx_parity", evidence.golden_samples > 0 and gap <= TOLERANCE, reason, gap)
 
 
 def champion(fault: str) -> Check:
@@ -177,7 +179,7 @@ def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
     # Where one class is nearly everything, half of what is left is all that can be asked.
     needed = target.prior + min(policy.prior_margin, (1 - target.prior) / 2)
     sure = float(target.test.confidence.mean())
-    uniform = 1 / target.labels
+    uniform = 1 / target.class_count
     needed_sure = uniform + policy.uniform_margin * (1 - uniform)
     learned, decided = bound >= needed, sure >= needed_sure
     reason = (
@@ -239,10 +241,13 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
     found = label_shift(_judged(champion), _judged(test), surprise=surprise)
     if found is None:
         return Check(name, False, "there is nothing to compare with", None, target.target)
-    shares = f"{found.label} is {found.share:.2f} of fresh where it is {found.known:.2f} of test"
+    shares = (
+        f"{found.label} is {found.share:.2f} of fresh where it is"
+        f" {found.reference_share:.2f} of test"
+    )
     missed = (
-        f"the champion names {found.missed:.2f} of it otherwise where it does so with"
-        f" {found.known_missed:.2f} on test"
+        f"the champion names {found.error_rate:.2f} of it otherwise where it does so with"
+        f" {found.reference_error_rate:.2f} on test"
     )
     if found.p < surprise:
         reason = (
@@ -251,13 +256,13 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
         )
         return Check(name, False, reason, found.p, target.target)
     reason = "fresh labels lean to none against the champion"
-    if found.more < surprise:
+    if found.share_p < surprise:
         reason = f"{shares}, but {missed}"
     return Check(name, True, reason, found.p, target.target)
 
 
-def _judged(marks: Marks) -> Judged:
-    return Judged(marks.labels, marks.correct)
+def _judged(marks: Outcomes) -> LabelledOutcomes:
+    return LabelledOutcomes(marks.labels, marks.correct)
 
 
 def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = False) -> Check:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LabelledOutcomes:
     """The labels that n examples bear, and whether the model named each of them."""
 
     labels: Sequence[str]
@@ -26,21 +26,24 @@ class Judged:
 class LabelShift:
     """How much the labels lean to one of them, in shares between 0 and 1.
 
-    `share` of the labels are this one and `missed` of those the model named otherwise; `known` and
-    `known_missed` say the same of the labels that are known to be right. `more` is the p-value of
-    the former alone, `p` that of the whole, corrected for the number of labels.
+    `share` of the labels are this one and `error_rate` of those the model named otherwise;
+    `reference_share` and `reference_error_rate` say the same of the labels that are known to be
+    right. `share_p` is the p-value of the former alone, `p` that of the whole, corrected for the
+    number of labels.
     """
 
     label: str
     share: float
-    known: float
-    missed: float
-    known_missed: float
-    more: float
+    reference_share: float
+    error_rate: float
+    reference_error_rate: float
+    share_p: float
     p: float
 
 
-def label_shift(judged: Judged, known: Judged, *, surprise: float) -> LabelShift | None:
+def label_shift(
+    judged: LabelledOutcomes, known: LabelledOutcomes, *, surprise: float
+) -> LabelShift | None:
     """The label to which `judged` leans most, held against labels that are known to be right.
 
     They lean when its `p` is below `surprise`.
@@ -70,14 +73,14 @@ def label_shift(judged: Judged, known: Judged, *, surprise: float) -> LabelShift
             LabelShift(
                 label,
                 share=n / len(judged.labels),
-                known=before / len(known.labels),
-                missed=wrong / n,
-                known_missed=before_wrong / max(before, 1),
-                more=min(1.0, more * names),
+                reference_share=before / len(known.labels),
+                error_rate=wrong / n,
+                reference_error_rate=before_wrong / max(before, 1),
+                share_p=min(1.0, more * names),
                 p=min(1.0, max(ps) * names),
             )
         )
-    return min(found, key=lambda row: (row.p, row.more))
+    return min(found, key=lambda row: (row.p, row.share_p))
 
 
 def surplus(k: int, n: int, known_k: int, known_n: int) -> float:
@@ -107,7 +110,7 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def _counts(side: Judged) -> dict[str, tuple[int, int]]:
+def _counts(side: LabelledOutcomes) -> dict[str, tuple[int, int]]:
     """How often each label is borne, and how often it is missed."""
     labels = np.asarray(side.labels)
     return {

@@ -11,7 +11,7 @@ from tidemill.domain.events import AliasMoved
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Alias, ModelVersion, Snapshot, Verdict
 from tidemill.loop.feedback import settle
-from tidemill.loop.transitions import move
+from tidemill.loop.transitions import move_cycle
 
 
 def promote(
@@ -40,9 +40,9 @@ def promote(
 class Rollback:
     """The version that is served again, the one taken back, and the feedback quarantined by it."""
 
-    served: str
-    taken_back: str
-    quarantined: tuple[str, ...]
+    champion: str
+    previous: str
+    quarantined_feedback: tuple[str, ...]
 
 
 def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Rollback:
@@ -67,7 +67,7 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Roll
     cycle = unit.cycle()
     if cycle is not None and cycle.version == champion.version:
         # Or its engine, which may not have looked since, would take this for what it has to do.
-        move(unit, cycle, "rolled_back", reason, actor=actor, at=at)
+        move_cycle(unit, cycle, "rolled_back", reason, actor=actor, at=at)
     why = f"It taught {champion.version}, which was taken back: {reason}"
     quarantined = quarantine(unit, taken_back - served, actor=actor, reason=why, at=at)
     return Rollback(previous.version, champion.version, quarantined)

@@ -25,7 +25,7 @@ ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday."""
 
 
-def began(schedule: Schedule, now: datetime) -> datetime | None:
+def latest_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
     """When the latest round began, at this moment or before it; None without a schedule."""
     if schedule == "never":
         return None
@@ -33,20 +33,22 @@ def began(schedule: Schedule, now: datetime) -> datetime | None:
     return ORIGIN + (now - ORIGIN) // period * period
 
 
-def following(schedule: Schedule, now: datetime) -> datetime | None:
+def next_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
     """When the next round begins, after this moment; None without a schedule."""
-    latest = began(schedule, now)
+    latest = latest_scheduled_run(schedule, now)
     return latest + PERIODS[schedule] if latest else None
 
 
-def due(schedule: Schedule, now: datetime, *seen_to: datetime | None) -> datetime | None:
+def due_scheduled_run(
+    schedule: Schedule, now: datetime, *seen_to: datetime | None
+) -> datetime | None:
     """The latest round if it began after all of `seen_to`, when rounds were seen to; else None.
 
     Of several that nobody held, as when no engine ran for weeks, only the latest is due. A date
     that lies more than a round ahead was set by a clock that was ahead once. It counts for nothing,
     and the others still do.
     """
-    latest = began(schedule, now)
+    latest = latest_scheduled_run(schedule, now)
     if latest is None:
         return None
     horizon = now + PERIODS[schedule]
@@ -54,6 +56,6 @@ def due(schedule: Schedule, now: datetime, *seen_to: datetime | None) -> datetim
     return None if held else latest
 
 
-def moment(at: datetime) -> str:
+def format_moment(at: datetime) -> str:
     """A round's name in a sentence."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tidemill.domain.cycle import Cycle, CycleState
-from tidemill.domain.events import CycleMoved, CycleOpened, RoundPassed, RunFailed
+from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed, ScheduledRunSkipped
 from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
@@ -18,7 +18,7 @@ SCHEDULE = "schedule"
 """The import offset of the rounds, and the subject of the events that tell of them."""
 
 
-def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
+def open_cycle(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
     """Open a cycle. Raises Conflict while another one is open."""
     opened = CycleOpened(
         actor=actor,
@@ -30,7 +30,7 @@ def begin(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
     unit.open_cycle(cycle, opened)
 
 
-def move(
+def move_cycle(
     unit: UnitOfWork, cycle: Cycle, state: CycleState, reason: str, *, actor: str, at: datetime
 ) -> Cycle:
     """Move a cycle on from the state it was seen in, and return it.
@@ -38,9 +38,9 @@ def move(
     A cycle that ends takes its training with it: the run is closed, so that its process can
     register nothing any more. Raises Conflict when the cycle has moved since it was seen.
     """
-    to = replace(cycle, state=state, reason=reason, changed=at)
+    to = replace(cycle, state=state, reason=reason, changed_at=at)
     if not to.open and cycle.run and unit.get(Run, cycle.run).status == "running":
-        close(unit, cycle.run, f"Its cycle ended: {reason}", actor=actor)
+        fail_run(unit, cycle.run, f"Its cycle ended: {reason}", actor=actor)
     moved = CycleMoved(
         actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
     )
@@ -48,14 +48,14 @@ def move(
     return to
 
 
-def pass_over(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
+def skip_scheduled_run(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
     """Let the round of the schedule that has begun go by without a cycle."""
-    passed = ImportOffset(SCHEDULE, reached=at)
-    event = RoundPassed(actor=actor, subject=SCHEDULE, reason=reason)
+    passed = ImportOffset(SCHEDULE, caught_up_at=at)
+    event = ScheduledRunSkipped(actor=actor, subject=SCHEDULE, reason=reason)
     unit.move_import_offset(passed, expected=unit.import_offset(SCHEDULE), event=event)
 
 
-def close(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:
+def fail_run(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:
     """Close a run as failed. Raises Conflict when it is closed already."""
     failed = replace(unit.get(Run, run), status="failed", error=error)
     unit.close_run(failed, RunFailed(actor=actor, subject=run, error=error))

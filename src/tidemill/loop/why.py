@@ -84,8 +84,8 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
     for check in verdict.failed:
         named = verdict.name(check)
         yield f"The gate refused {verdict.version} {against}: {named}: {check.reason}."
-    if verdict.overridden:
-        yield f"A person overrode that: {verdict.overridden}."
+    if verdict.override_reason:
+        yield f"A person overrode that: {verdict.override_reason}."
 
 
 def _snapshot(unit: UnitOfWork, id: str) -> Iterator[str]:

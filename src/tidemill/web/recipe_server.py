@@ -76,7 +76,7 @@ class Lent(Answerer):
             waiting = open_profiles(unit, champion)
             return Drift(
                 version=champion.version,
-                served=unit.served(champion.version),
+                served=unit.count_answers(champion.version),
                 open=sum(profile.n for profile in waiting),
                 needed=_needed(unit, slot.version),
                 labels=_labels(slot.predictor, waiting),

@@ -7,7 +7,7 @@ from uuid_utils import uuid7
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, UsageError
 from tidemill.loop.cycle import BEFORE_PROMOTION
-from tidemill.loop.transitions import begin, move
+from tidemill.loop.transitions import move_cycle, open_cycle
 from tidemill.workspace.root import Workspace
 
 
@@ -17,9 +17,11 @@ def trigger(workspace: Workspace, *, reason: str) -> Cycle:
     cause = _said(reason)
     champion = workspace.champion()
     now = workspace.clock.now()
-    cycle = Cycle(str(uuid7()), champion.recipe, "person", cause, champion.id, at=now, changed=now)
+    cycle = Cycle(
+        str(uuid7()), champion.recipe, "person", cause, champion.id, at=now, changed_at=now
+    )
     with workspace.ledger.begin() as unit:
-        begin(unit, cycle, actor=workspace.actor)
+        open_cycle(unit, cycle, actor=workspace.actor)
     return cycle
 
 
@@ -37,7 +39,9 @@ def refuse(workspace: Workspace, *, reason: str) -> Cycle:
                 hint="`tidemill loop status` shows the cycles, `tidemill models rollback` takes "
                 "a promotion back.",
             )
-        return move(unit, cycle, "refused", why, actor=workspace.actor, at=workspace.clock.now())
+        return move_cycle(
+            unit, cycle, "refused", why, actor=workspace.actor, at=workspace.clock.now()
+        )
 
 
 def _said(reason: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from uuid_utils import uuid7
 
 from tidemill.domain.errors import Conflict, DataError, NotFound
-from tidemill.domain.events import VerdictGiven
+from tidemill.domain.events import VerdictRecorded
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop import rollout
-from tidemill.loop.evidence import HeldBack, gather
+from tidemill.loop.evidence import HeldOut, gather
 from tidemill.loop.gate import GatePolicy, judge, stricter
 from tidemill.loop.rollout import Rollback
 from tidemill.predictor import Predictor
@@ -31,7 +31,7 @@ def judge_version(
     `override` is a person's reason to promote it whatever the gate says; it stands in the verdict.
     Raises what `weigh` raises.
     """
-    verdict = replace(weigh(workspace, name, progress=progress), overridden=override.strip())
+    verdict = replace(weigh(workspace, name, progress=progress), override_reason=override.strip())
     with workspace.ledger.begin() as unit:
         return record(unit, verdict, actor=workspace.actor)
 
@@ -59,7 +59,7 @@ def weigh(
     evidence = gather(
         workspace.predictor(version),
         opponent,
-        HeldBack(snapshot.labels, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
+        HeldOut(snapshot.labels, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
         progress=progress,
     )
     checks = judge(replace(evidence, champion_fault=fault), policy)
@@ -77,11 +77,11 @@ def weigh(
 def record(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict:
     """Keep a verdict, with the number of times that its snapshot's test was read by now."""
     snapshot = unit.get(ModelVersion, verdict.version).snapshot
-    verdict = replace(verdict, test_uses=unit.test_uses(snapshot) + 1)
-    given = VerdictGiven(
+    verdict = replace(verdict, test_uses=unit.count_test_uses(snapshot) + 1)
+    given = VerdictRecorded(
         actor=actor,
         subject=verdict.id,
-        reason=verdict.overridden,
+        reason=verdict.override_reason,
         version=verdict.version,
         passed=verdict.passed,
     )

@@ -28,34 +28,34 @@ def loop_state(
     champion = unit.get(ModelVersion, alias.version) if alias else None
     recent = unit.latest(Cycle, limit=RECENT)
     cycle = unit.cycle()
-    version = unit.version_of(cycle.run) if cycle and cycle.run else None
+    version = unit.find_version(cycle.run) if cycle and cycle.run else None
     return LoopState(
         now=now,
         champion=champion,
         cycle=cycle,
-        last=next((row for row in recent if not row.open), None),
-        begun=sum(row.at > now - DAY for row in recent),
+        last_cycle=next((row for row in recent if not row.open), None),
+        recent_cycles=sum(row.at > now - DAY for row in recent),
         drift=next(iter(unit.drift_verdicts(champion.id, limit=1)), None) if champion else None,
-        accepted=unit.accepted_since(recent[0].at if recent else None),
+        new_feedback=unit.count_accepted_feedback(recent[0].at if recent else None),
         runs=tuple(unit.get(Run, id) for id in cycle.runs) if cycle else (),
         job="running" if jobs is None else jobs.state(cycle.run) if cycle else "unknown",
         version=version,
         verdict=unit.get(Verdict, cycle.verdict) if cycle and cycle.verdict else None,
-        served=unit.served(version.id) if version else 0,
-        outlived=_outlived(unit, cycle),
-        passed=unit.import_offset(SCHEDULE).reached,
-        pulled=last_pull(unit, rows, champion) if rows and champion else None,
+        answers=unit.count_answers(version.id) if version else 0,
+        predecessor_answers=_outlived(unit, cycle),
+        last_skip=unit.import_offset(SCHEDULE).caught_up_at,
+        last_import=last_pull(unit, rows, champion) if rows and champion else None,
     )
 
 
 def last_pull(unit: UnitOfWork, rows: UserRows, champion: ModelVersion) -> datetime:
     """When the database of feedback was last read to its end; a champion starts with nothing to
     catch up on."""
-    return unit.import_offset(rows.import_offset).reached or champion.at
+    return unit.import_offset(rows.import_offset).caught_up_at or champion.at
 
 
 def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:
     """Answers that clients got from the version before, in a minute that began after the change."""
-    if cycle is None or cycle.state != "watched" or cycle.changed is None:
+    if cycle is None or cycle.state != "watched" or cycle.changed_at is None:
         return 0
-    return sum(row.n for row in unit.profiles(cycle.champion, since=cycle.changed))
+    return sum(row.n for row in unit.profiles(cycle.champion, since=cycle.changed_at))

@@ -15,7 +15,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
 from tidemill.loop.cycle import Step, decide
 from tidemill.loop.drift import sentence
-from tidemill.loop.schedule import Schedule, following, moment
+from tidemill.loop.schedule import Schedule, format_moment, next_scheduled_run
 from tidemill.loop.transitions import SCHEDULE
 from tidemill.loop.window import open_profiles
 from tidemill.workspace.policies import Policies, policies
@@ -77,14 +77,14 @@ def _leader(lease: Lease | None, *, leading: bool) -> str:
 
 
 def _schedule(unit: UnitOfWork, rows: UserRows | None, schedule: Schedule, now: datetime) -> str:
-    after = following(schedule, now)
+    after = next_scheduled_run(schedule, now)
     if after is None:
         return ""
     said = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
     for event in unit.events(subject=rows.import_offset, limit=1) if rows else ():
         if left_out := event.detail.get("left_out"):
             said.append(f"The last reading left {left_out} rows out: {event.reason}")
-    return " ".join([f"{schedule}; the next round begins at {moment(after)}.", *said])
+    return " ".join([f"{schedule}; the next round begins at {format_moment(after)}.", *said])
 
 
 def _drift(verdict: DriftVerdict | None, window: int, rules: Policies) -> str:

@@ -29,7 +29,7 @@ def test_a_training_that_ends_its_engine_is_given_up() -> None:
     champion = ModelVersion("v1", "b", "r", "s", "x", None, AT)
     runs = tuple(abandoned_run(number) for number in range(RUNS))
     ids = tuple(run.id for run in runs)
-    cycle = Cycle("c", "x", "feedback", "", "v1", AT, state="training", changed=AT, runs=ids)
+    cycle = Cycle("c", "x", "feedback", "", "v1", AT, state="training", changed_at=AT, runs=ids)
     state = LoopState(AT + timedelta(days=1), champion, cycle, runs=runs, job="unknown")
     step = decide_step(state, TriggerPolicy(autonomy="automatic"))
     require(

@@ -28,12 +28,12 @@ LABELS, ANSWERS = 300, 500
 def labels_that_count() -> int:
     """New labels that count after a cycle that ended in 2036."""
     with MemoryLedger(FixedClock(AT)).begin() as unit:
-        cycle = Cycle("c", "x", "feedback", "", "v1", AHEAD, changed=AHEAD)
+        cycle = Cycle("c", "x", "feedback", "", "v1", AHEAD, changed_at=AHEAD)
         begin_cycle(unit, cycle, actor="engine")
         move_cycle(unit, cycle, "settled", "it answered", actor="engine", at=AHEAD)
         texts_labelled(unit, LABELS, AT)
         review_all(unit, LABELS, AT)
-        return read_loop_state(unit, AT + timedelta(days=30)).accepted
+        return read_loop_state(unit, AT + timedelta(days=30)).new_feedback
 
 
 def drift_verdicts(begin: Begin, home: Path) -> int:

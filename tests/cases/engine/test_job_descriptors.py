@@ -27,7 +27,7 @@ def test_ended_jobs_hold_no_descriptors() -> None:
         key = f"job {number}"
         jobs.start(key, ("no-such-command",))
         assert wait_until(partial(has_ended, jobs, key), PATIENCE)
-        assert jobs.said(key)
+        assert jobs.output(key)
     open_now = open_descriptors() - before
     jobs.close()
     require(

@@ -31,10 +31,10 @@ def labels_that_count() -> int:
         texts_labelled(unit, LABELS, AT)
         review_all(unit, LABELS, AT)
         began = AT + timedelta(seconds=5)
-        cycle = Cycle("c", "x", "feedback", "", "v1", began, changed=began)
+        cycle = Cycle("c", "x", "feedback", "", "v1", began, changed_at=began)
         begin_cycle(unit, cycle, actor="engine")
         move_cycle(unit, cycle, "failed", "the disk was full", actor="engine", at=began)
-        return read_loop_state(unit, AT + timedelta(days=1)).accepted
+        return read_loop_state(unit, AT + timedelta(days=1)).new_feedback
 
 
 def cycles_after_refusal(begin: Begin) -> tuple[int, str]:

@@ -26,9 +26,9 @@ LABELS = 10_000
 OLD = ModelVersion("v1", "b", "r", "s", "x", None, BEGAN)
 NEW = replace(OLD, id="v2")
 RUN = Run("r", "x", "s", 0, {}, {}, {}, BEGAN)
-CYCLE = Cycle("c", "x", "feedback", "", "v1", BEGAN, changed=BEGAN)
+CYCLE = Cycle("c", "x", "feedback", "", "v1", BEGAN, changed_at=BEGAN)
 PROPOSE, AUTOMATIC = TriggerPolicy(), TriggerPolicy(autonomy="automatic")
-NOW = LoopState(LATER, OLD, accepted=LABELS)
+NOW = LoopState(LATER, OLD, new_feedback=LABELS)
 
 UNAPPROVED = replace(CYCLE, state="awaiting_approval", version="v2")
 HANGING = replace(CYCLE, state="training", runs=("r",))
@@ -40,7 +40,7 @@ STATES = {
         AUTOMATIC,
     ),
     "a version that no server takes up": (
-        replace(NOW, champion=NEW, version=NEW, cycle=UNSERVED, outlived=1),
+        replace(NOW, champion=NEW, version=NEW, cycle=UNSERVED, predecessor_answers=1),
         AUTOMATIC,
     ),
 }

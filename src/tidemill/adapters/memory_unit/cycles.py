@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from tidemill.adapters.memory_unit.records import RecordsPart
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.events import Event, LeaseTaken
-from tidemill.domain.guards import guard_cycle, guard_lease, guard_state, next_lease
+from tidemill.domain.guards import grant_lease, guard_cycle, guard_lease, guard_state
 
 
 class CyclesPart(RecordsPart):
@@ -24,7 +24,7 @@ class CyclesPart(RecordsPart):
     def move_cycle(self, to: Cycle, *, expected: CycleState, event: Event) -> None:
         guard_state(self.get(Cycle, to.id), expected)
         guard_cycle(to, self.cycle())
-        self.tell(event)
+        self.record_event(event)
         self._keep(to)
 
     def lease(self, name: str) -> Lease | None:
@@ -33,13 +33,13 @@ class CyclesPart(RecordsPart):
     def take_lease(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> Lease:
         self._require_write()
         last = self.lease(name)
-        taken = next_lease(last, name=name, holder=holder, now=now, ttl=ttl)
+        taken = grant_lease(last, name=name, holder=holder, now=now, ttl=ttl)
         if last is None or last.token != taken.token:
-            self.tell(LeaseTaken(actor=holder, subject=name, token=taken.token))
+            self.record_event(LeaseTaken(actor=holder, subject=name, token=taken.token))
         self._state.leases[name] = taken
         return taken
 
-    def give_lease(self, lease: Lease, *, now: datetime) -> None:
+    def release_lease(self, lease: Lease, *, now: datetime) -> None:
         self._require_write()
         last = self.lease(lease.name)
         if last is not None and (last.token, last.holder) == (lease.token, lease.holder):

@@ -16,5 +16,5 @@ class ImportOffsetsPart(RecordsPart):
 
     def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
         guard_import_offset(self.import_offset(to.name), expected)
-        self.tell(event)
+        self.record_event(event)
         self._state.import_offsets[to.name] = to

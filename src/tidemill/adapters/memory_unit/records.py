@@ -28,10 +28,10 @@ class State:
     records: dict[type, dict[str, Record]] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
     events: list[RecordedEvent] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
     predictions: dict[str, Prediction] = field(default_factory=dict)
     profiles: dict[OpenProfile, Profile] = field(default_factory=dict)
-    judged: dict[str, int] = field(default_factory=dict)
+    judged_answers: dict[str, int] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     import_offsets: dict[str, ImportOffset] = field(default_factory=dict)
 
@@ -41,10 +41,10 @@ class State:
             {kind: dict(rows) for kind, rows in self.records.items()},
             dict(self.aliases),
             list(self.events),
-            dict(self.marks),
+            dict(self.offsets),
             dict(self.predictions),
             dict(self.profiles),
-            dict(self.judged),
+            dict(self.judged_answers),
             dict(self.leases),
             dict(self.import_offsets),
         )
@@ -61,7 +61,7 @@ class RecordsPart:
     def add(self, record: Record, event: Event) -> None:
         if record.id in self._rows(type(record)):
             raise Conflict(f"{type(record).__name__} {record.id} exists already.")
-        self.tell(event)
+        self.record_event(event)
         self._keep(record)
 
     def get(self, kind: type[R], id: str) -> R:
@@ -77,7 +77,7 @@ class RecordsPart:
         told = [event for event in self._state.events if subject in (None, event.subject)]
         return told[::-1][:limit]
 
-    def tell(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         self._require_write()
         self._state.events.append(
             RecordedEvent(

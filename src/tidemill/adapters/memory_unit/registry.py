@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tidemill.adapters.memory_unit.records import RecordsPart
-from tidemill.domain.aliases import guard
+from tidemill.domain.aliases import guard_alias
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event
 from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
@@ -23,15 +23,15 @@ class RegistryPart(RecordsPart):
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         self.get(ModelVersion, to.version)
-        guard(to, self.get(Verdict, to.verdict), self.alias(to.name), expected)
-        self.tell(event)
+        guard_alias(to, self.get(Verdict, to.verdict), self.alias(to.name), expected)
+        self.record_event(event)
         self._state.aliases[to.name] = to
 
     def close_run(self, run: Run, event: Event) -> None:
         before = self.get(Run, run.id)
         if before.status != "running" or run.status == "running":
             raise Conflict(f"Run {run.id} is {before.status}.")
-        self.tell(event)
+        self.record_event(event)
         self._keep(
             replace(
                 before,
@@ -42,13 +42,13 @@ class RegistryPart(RecordsPart):
             )
         )
 
-    def version_of(self, run: str) -> ModelVersion | None:
+    def find_version(self, run: str) -> ModelVersion | None:
         return next((row for row in self._rows(ModelVersion).values() if row.run == run), None)
 
     def next_version(self) -> str:
         return f"v{len(self._rows(ModelVersion)) + 1}"
 
-    def test_uses(self, snapshot: str) -> int:
+    def count_test_uses(self, snapshot: str) -> int:
         runs = [
             row
             for row in self._rows(Run).values()

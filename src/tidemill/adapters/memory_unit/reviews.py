@@ -35,17 +35,17 @@ class ReviewsPart(RecordsPart):
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
         before = self.get(Feedback, to.id)
         guard_status(before, expected)
-        self.tell(event)
+        self.record_event(event)
         self._keep(replace(before, status=to.status, reason=to.reason, settled_at=to.settled_at))
 
-    def accepted_since(self, moment: datetime | None) -> int:
+    def count_accepted_feedback(self, moment: datetime | None) -> int:
         return sum(
             moment is None or (row.settled_at is not None and row.settled_at > moment)
             for row in self._rows(Feedback).values()
             if row.status == "accepted"
         )
 
-    def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
+    def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         self._require_write()
         rows = self._rows(Feedback)
         found = {id: rows[id] for id in ids if id in rows}

@@ -10,15 +10,15 @@ from tidemill.adapters.memory_unit.records import RecordsPart
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event
-from tidemill.domain.guards import guard_drain, guard_drift, joined
+from tidemill.domain.guards import guard_drain, guard_drift, join_profiles
 from tidemill.domain.types import Prediction
 
 
 class TrafficPart(RecordsPart):
     """The part that `Traffic` asks for. Of closed profiles only the number of answers is kept."""
 
-    def mark(self, server: str) -> int:
-        return self._state.marks.get(server, 0)
+    def offset(self, server: str) -> int:
+        return self._state.offsets.get(server, 0)
 
     def drain(
         self,
@@ -31,17 +31,17 @@ class TrafficPart(RecordsPart):
         self._require_write()
         if not predictions:
             return
-        guard_drain(server, predictions, mark=self.mark(server), since=since)
+        guard_drain(server, predictions, offset=self.offset(server), since=since)
         kept = {row.id: replace(row, payload=b"", bins=b"") for row in predictions}
         if len(kept) < len(predictions) or kept.keys() & self._state.predictions.keys():
             raise Conflict(f"A prediction of server {server} has been drained already.")
         open_now = dict(self._state.profiles)
         for more in profiles:
             key = (more.version, more.kind, more.bucket)
-            open_now[key] = joined(open_now.get(key), more)
+            open_now[key] = join_profiles(open_now.get(key), more)
         self._state.predictions.update(kept)
         self._state.profiles = open_now
-        self._state.marks[server] = predictions[-1].sequence
+        self._state.offsets[server] = predictions[-1].sequence
 
     def prediction(self, id: str) -> Prediction | None:
         return self._state.predictions.get(id)
@@ -56,19 +56,19 @@ class TrafficPart(RecordsPart):
         ]
         return sorted(rows, key=lambda row: row.bucket)
 
-    def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
+    def record_drift_verdict(self, verdict: DriftVerdict, event: Event) -> None:
         closing = self.profiles(verdict.version, since=verdict.since)
         guard_drift(verdict, closing)
         self.add(verdict, event)
         for row in closing:
             del self._state.profiles[row.version, row.kind, row.bucket]
-        judged = self._state.judged.get(verdict.version, 0)
-        self._state.judged[verdict.version] = judged + verdict.n
+        judged = self._state.judged_answers.get(verdict.version, 0)
+        self._state.judged_answers[verdict.version] = judged + verdict.n
 
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
         rows = [row for row in self._rows(DriftVerdict).values() if row.version == version]
         return rows[::-1][:limit]
 
-    def served(self, version: str) -> int:
+    def count_answers(self, version: str) -> int:
         open_now = sum(row.n for row in self.profiles(version))
-        return open_now + self._state.judged.get(version, 0)
+        return open_now + self._state.judged_answers.get(version, 0)

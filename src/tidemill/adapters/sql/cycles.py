@@ -12,7 +12,7 @@ from tidemill.adapters.sql.rows import to_row
 from tidemill.adapters.sql.tables import CYCLES, LEASES
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.events import Event, LeaseTaken
-from tidemill.domain.guards import guard_cycle, guard_lease, guard_state, next_lease
+from tidemill.domain.guards import grant_lease, guard_cycle, guard_lease, guard_state
 
 
 class CyclesPart(RecordsPart):
@@ -29,7 +29,7 @@ class CyclesPart(RecordsPart):
     def move_cycle(self, to: Cycle, *, expected: CycleState, event: Event) -> None:
         guard_state(self.get(Cycle, to.id), expected)
         guard_cycle(to, self.cycle())
-        self.tell(event)
+        self.record_event(event)
         self._connection.execute(update(CYCLES).where(CYCLES.c.id == to.id).values(to_row(to)))
 
     def lease(self, name: str) -> Lease | None:
@@ -40,16 +40,16 @@ class CyclesPart(RecordsPart):
     def take_lease(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> Lease:
         self._require_write()
         last = self.lease(name)
-        taken = next_lease(last, name=name, holder=holder, now=now, ttl=ttl)
+        taken = grant_lease(last, name=name, holder=holder, now=now, ttl=ttl)
         if last is None or last.token != taken.token:
-            self.tell(LeaseTaken(actor=holder, subject=name, token=taken.token))
+            self.record_event(LeaseTaken(actor=holder, subject=name, token=taken.token))
         if last is None:
             self._connection.execute(insert(LEASES).values(asdict(taken)))
         else:
             self._replace(taken)
         return taken
 
-    def give_lease(self, lease: Lease, *, now: datetime) -> None:
+    def release_lease(self, lease: Lease, *, now: datetime) -> None:
         self._require_write()
         self._connection.execute(
             update(LEASES)

@@ -22,7 +22,7 @@ class ImportOffsetsPart(RecordsPart):
     def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
         found = self._import_offset(to.name)
         guard_import_offset(found or ImportOffset(to.name), expected)
-        self.tell(event)
+        self.record_event(event)
         if found is None:
             self._connection.execute(insert(IMPORT_OFFSETS).values(asdict(to)))
         else:

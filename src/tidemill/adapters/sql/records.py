@@ -44,7 +44,7 @@ class RecordsPart:
         taken = select(table.c.n).where(table.c.id == record.id)
         if self._connection.execute(taken).first():
             raise Conflict(f"{type(record).__name__} {record.id} exists already.")
-        self.tell(event)
+        self.record_event(event)
         self._connection.execute(insert(table).values(to_row(record)))
 
     def get(self, kind: type[R], id: str) -> R:
@@ -66,7 +66,7 @@ class RecordsPart:
             rows = self._connection.execute(query).mappings()
             return [RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows]
 
-    def tell(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         self._require_write()
         self._connection.execute(
             insert(EVENTS).values(

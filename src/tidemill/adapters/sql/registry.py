@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from tidemill.adapters.sql.records import RecordsPart, as_written
 from tidemill.adapters.sql.tables import ALIASES, MODEL_VERSIONS, RUNS, VERDICTS
-from tidemill.domain.aliases import guard
+from tidemill.domain.aliases import guard_alias
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event
 from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
@@ -29,8 +29,8 @@ class RegistryPart(RecordsPart):
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         self.get(ModelVersion, to.version)
         now = self.alias(to.name)
-        guard(to, self.get(Verdict, to.verdict), now, expected)
-        self.tell(event)
+        guard_alias(to, self.get(Verdict, to.verdict), now, expected)
+        self.record_event(event)
         values = asdict(to)
         if now is None:
             self._connection.execute(insert(ALIASES).values(values))
@@ -43,14 +43,14 @@ class RegistryPart(RecordsPart):
         before = self.get(Run, run.id)
         if before.status != "running" or run.status == "running":
             raise Conflict(f"Run {run.id} is {before.status}.")
-        self.tell(event)
+        self.record_event(event)
         self._connection.execute(
             update(RUNS)
             .where(RUNS.c.id == run.id)
             .values(status=run.status, metrics=run.metrics, weights=run.weights, error=run.error)
         )
 
-    def version_of(self, run: str) -> ModelVersion | None:
+    def find_version(self, run: str) -> ModelVersion | None:
         query = select(MODEL_VERSIONS).where(MODEL_VERSIONS.c.run == run)
         found = self._records(ModelVersion, query.order_by(MODEL_VERSIONS.c.n).limit(1))
         return found[0] if found else None
@@ -59,7 +59,7 @@ class RegistryPart(RecordsPart):
         count = self._connection.scalar(select(func.count()).select_from(MODEL_VERSIONS))
         return f"v{(count or 0) + 1}"
 
-    def test_uses(self, snapshot: str) -> int:
+    def count_test_uses(self, snapshot: str) -> int:
         judged = VERDICTS.join(MODEL_VERSIONS, VERDICTS.c.version == MODEL_VERSIONS.c.id)
         verdicts = (
             select(func.count()).select_from(judged).where(MODEL_VERSIONS.c.snapshot == snapshot)

@@ -39,20 +39,20 @@ class ReviewsPart(RecordsPart):
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
         guard_status(self.get(Feedback, to.id), expected)
-        self.tell(event)
+        self.record_event(event)
         self._connection.execute(
             update(FEEDBACK)
             .where(FEEDBACK.c.id == to.id)
             .values(status=to.status, reason=to.reason, settled_at=to.settled_at)
         )
 
-    def accepted_since(self, moment: datetime | None) -> int:
+    def count_accepted_feedback(self, moment: datetime | None) -> int:
         query = select(func.count()).where(FEEDBACK.c.status == "accepted")
         if moment is not None:
             query = query.where(FEEDBACK.c.settled_at > moment)
         return self._connection.scalar(query) or 0
 
-    def take_feedback(self, ids: Sequence[str], snapshot: str) -> None:
+    def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         self._require_write()
         if not ids:
             return

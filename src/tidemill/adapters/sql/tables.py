@@ -113,7 +113,7 @@ VERDICTS = _table(
     _json("checks"),
     _whole("test_uses"),
     _at(),
-    _text("overridden"),
+    _text("override_reason"),
 )
 Index("verdicts_version", VERDICTS.c.version)
 ALIASES = Table(
@@ -147,7 +147,9 @@ PREDICTIONS = _table(
 )
 Index("predictions_sequence", PREDICTIONS.c.server, PREDICTIONS.c.sequence, unique=True)
 Index("predictions_version", PREDICTIONS.c.version, PREDICTIONS.c.kind)
-MARKS = Table("marks", METADATA, Column("server", String, primary_key=True), _whole("sequence"))
+TRAFFIC_OFFSETS = Table(
+    "traffic_offsets", METADATA, Column("server", String, primary_key=True), _whole("sequence")
+)
 PROFILES = Table(
     "profiles",
     METADATA,
@@ -200,7 +202,7 @@ CYCLES = _table(
     _at(),
     _text("state"),
     _text("reason"),
-    _at("changed", null=True),
+    _at("changed_at", null=True),
     _text("snapshot"),
     _json("runs"),
     _text("version"),
@@ -220,11 +222,11 @@ LEASES = Table(
     _at("until"),
 )
 IMPORT_OFFSETS = Table(
-    "import offsets",
+    "import_offsets",
     METADATA,
     Column("name", String, primary_key=True),
-    _text("place"),
-    _at("reached", null=True),
+    _text("position"),
+    _at("caught_up_at", null=True),
 )
 
 TABLES: Mapping[type, Table] = {

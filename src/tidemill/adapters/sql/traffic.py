@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 
 from tidemill.adapters.sql.records import RecordsPart, as_written
 from tidemill.adapters.sql.rows import prediction_from_row, prediction_to_row, profile_from_row
-from tidemill.adapters.sql.tables import DRIFT_VERDICTS, MARKS, PREDICTIONS, PROFILES
+from tidemill.adapters.sql.tables import DRIFT_VERDICTS, PREDICTIONS, PROFILES, TRAFFIC_OFFSETS
 from tidemill.domain.drift import DriftVerdict, Profile, RequestKind
 from tidemill.domain.events import Event
-from tidemill.domain.guards import guard_drain, guard_drift, joined
+from tidemill.domain.guards import guard_drain, guard_drift, join_profiles
 from tidemill.domain.types import Prediction
 
 OPEN = ""
@@ -25,8 +25,8 @@ OpenProfile = tuple[str, RequestKind, datetime]
 class TrafficPart(RecordsPart):
     """The part that `Traffic` asks for."""
 
-    def mark(self, server: str) -> int:
-        query = select(MARKS.c.sequence).where(MARKS.c.server == server)
+    def offset(self, server: str) -> int:
+        query = select(TRAFFIC_OFFSETS.c.sequence).where(TRAFFIC_OFFSETS.c.server == server)
         return self._connection.scalar(query) or 0
 
     def drain(
@@ -40,17 +40,21 @@ class TrafficPart(RecordsPart):
         self._require_write()
         if not predictions:
             return
-        guard_drain(server, predictions, mark=self.mark(server), since=since)
+        guard_drain(server, predictions, offset=self.offset(server), since=since)
         self._join(profiles)
         self._connection.execute(
             insert(PREDICTIONS), [prediction_to_row(prediction) for prediction in predictions]
         )
         last = predictions[-1].sequence
         if since:
-            moved = update(MARKS).where(MARKS.c.server == server).values(sequence=last)
+            moved = (
+                update(TRAFFIC_OFFSETS)
+                .where(TRAFFIC_OFFSETS.c.server == server)
+                .values(sequence=last)
+            )
             self._connection.execute(moved)
         else:
-            self._connection.execute(insert(MARKS).values(server=server, sequence=last))
+            self._connection.execute(insert(TRAFFIC_OFFSETS).values(server=server, sequence=last))
 
     def _join(self, profiles: Iterable[Profile]) -> None:
         """Add counts to the open profiles. All are added up before any is written."""
@@ -60,7 +64,7 @@ class TrafficPart(RecordsPart):
             key = (more.version, more.kind, more.bucket)
             if key not in after:
                 before[key] = self._open_profile(*key)
-            after[key] = joined(after.get(key, before[key]), more)
+            after[key] = join_profiles(after.get(key, before[key]), more)
         for key, profile in after.items():
             counted = {"n": profile.n, "counts": profile.counts}
             if before[key] is None:
@@ -92,7 +96,7 @@ class TrafficPart(RecordsPart):
             rows = self._connection.execute(query).mappings()
             return [profile_from_row(dict(row)) for row in rows]
 
-    def judge_drift(self, verdict: DriftVerdict, event: Event) -> None:
+    def record_drift_verdict(self, verdict: DriftVerdict, event: Event) -> None:
         guard_drift(verdict, self.profiles(verdict.version, since=verdict.since))
         self.add(verdict, event)
         judged = and_(_open(verdict.version, "live"), PROFILES.c.bucket >= verdict.since)
@@ -102,7 +106,7 @@ class TrafficPart(RecordsPart):
         query = select(DRIFT_VERDICTS).where(DRIFT_VERDICTS.c.version == version)
         return self._records(DriftVerdict, query.order_by(DRIFT_VERDICTS.c.n.desc()).limit(limit))
 
-    def served(self, version: str) -> int:
+    def count_answers(self, version: str) -> int:
         query = select(func.sum(PROFILES.c.n)).where(
             PROFILES.c.version == version, PROFILES.c.kind == "live"
         )

@@ -80,7 +80,7 @@ def upgrade() -> None:
         _json("checks"),
         _whole("test_uses"),
         _at(),
-        _text("overridden"),
+        _text("override_reason"),
     )
     op.create_table(
         "aliases",

@@ -64,7 +64,7 @@ def _traffic() -> None:
     )
     op.create_index("predictions_sequence", "predictions", ["server", "sequence"], unique=True)
     op.create_index("predictions_version", "predictions", ["version", "kind"])
-    op.create_table("marks", _key("server"), _whole("sequence"))
+    op.create_table("traffic_offsets", _key("server"), _whole("sequence"))
     op.create_table(
         "profiles",
         _key("version"),
@@ -122,7 +122,7 @@ def _mill() -> None:
         _at(),
         _text("state"),
         _text("reason"),
-        _at("changed", null=True),
+        _at("changed_at", null=True),
         _text("snapshot"),
         _json("runs"),
         _text("version"),
@@ -140,7 +140,7 @@ def downgrade() -> None:
         "feedback",
         "drift_verdicts",
         "profiles",
-        "marks",
+        "traffic_offsets",
         "predictions",
     ):
         op.drop_table(name)

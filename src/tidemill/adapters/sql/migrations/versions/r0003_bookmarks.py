@@ -14,12 +14,12 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "import offsets",
+        "import_offsets",
         sa.Column("name", sa.String, primary_key=True),
-        sa.Column("place", sa.String, nullable=False),
-        sa.Column("reached", sa.DateTime(timezone=True)),
+        sa.Column("position", sa.String, nullable=False),
+        sa.Column("caught_up_at", sa.DateTime(timezone=True)),
     )
 
 
 def downgrade() -> None:
-    op.drop_table("import offsets")
+    op.drop_table("import_offsets")
