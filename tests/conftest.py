@@ -85,23 +85,23 @@ def _model(targets: Mapping[str, int], side: int) -> bytes:
 
 def tiny_reference(files: Mapping[str, bytes], payloads: Sequence[bytes]) -> bytes:
     """The reference of a bundle's files: what their graph sees in these payloads."""
-    codec, labels = json.loads(files["codec.json"]), json.loads(files["labels.json"])
+    codec, labels = json.loads(files["codec.json"]), json.loads(files["classes.json"])
     opened = open_codec(codec["kind"], codec["config"])
     model = Model(opened, labels, OnnxRuntime(files["model.onnx"]))
     preprocessed = [model.preprocess(payload) for payload in payloads]
     return Reference.build(*model.profile_rows(preprocessed), labels).to_bytes()
 
 
-def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:
+def tiny_golden(classes: Mapping[str, Sequence[str]]) -> list[Golden]:
     """One sample per colour that all targets can name, with the answer that numpy gives."""
-    shared = min(len(names) for names in labels.values())
+    shared = min(len(names) for names in classes.values())
     return [
         Golden(
             tiny_image(colour),
-            {target: names[at] for target, names in labels.items()},
+            {target: names[at] for target, names in classes.items()},
             {
                 target: dict(zip(names, tiny_scores(colour, len(names)).tolist(), strict=True))
-                for target, names in labels.items()
+                for target, names in classes.items()
             },
         )
         for at, colour in enumerate(COLOURS[:shared])
@@ -109,19 +109,19 @@ def tiny_golden(labels: Mapping[str, Sequence[str]]) -> list[Golden]:
 
 
 def tiny_bundle_files(
-    labels: Mapping[str, Sequence[str]] | None = None,
+    classes: Mapping[str, Sequence[str]] | None = None,
     *,
     golden: Sequence[Golden] | None = None,
     side: int = SIDE,
 ) -> dict[str, bytes]:
     """The files of a bundle: names per target (three of them, `disease`), samples, image size."""
-    named = {"disease": NAMES[:3]} if labels is None else labels
+    named = {"disease": NAMES[:3]} if classes is None else classes
     samples = tiny_golden(named) if golden is None else golden
     codec: dict[str, Any] = {"width": side, "height": side, "mean": [0, 0, 0], "std": [1, 1, 1]}
     files = {
         "model.onnx": _model({target: len(row) for target, row in named.items()}, side),
         "codec.json": encode({"kind": "image", "config": codec}),
-        "labels.json": encode({target: list(row) for target, row in named.items()}),
+        "classes.json": encode({target: list(row) for target, row in named.items()}),
         "golden.json": encode([sample.to_json() for sample in samples]),
         "evaluation.json": encode({}),
         "lineage.json": encode({"run": "r1"}),

@@ -84,7 +84,7 @@ def files(
     made = {
         "model.onnx": model(),
         "codec.json": encode({"kind": "herd", "config": {"year": year}}),
-        "labels.json": encode({TARGET: list(LABELS)}),
+        "classes.json": encode({TARGET: list(LABELS)}),
         "golden.json": encode([sample.to_json() for sample in judged]),
         "evaluation.json": b"{}",
         "lineage.json": b"{}",

@@ -42,13 +42,13 @@ def test_what_is_written_is_what_is_opened(
     files = tiny_files() | {"confusion-disease.png": b"an image"}
     bundle = bundles.open(bundles.write("coffee", files))
     assert bundle.recipe == "coffee"
-    assert bundle.labels == {"disease": ("miner", "healthy", "phoma")}
-    assert bundle.golden == tuple(golden_of(bundle.labels))
+    assert bundle.classes == {"disease": ("miner", "healthy", "phoma")}
+    assert bundle.golden == tuple(golden_of(bundle.classes))
     assert bundle.codec.kind == "image"
     assert bundle.codec.config()["width"] == 8
     assert bundle.model == files["model.onnx"]
     assert bundle.reference.to_bytes() == files[REFERENCE]
-    assert bundle.reference.view.labels == bundle.labels
+    assert bundle.reference.view.classes == bundle.classes
     assert {path.name for path in bundle.path.iterdir()} == {*files, MANIFEST}
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_the_manifest_does_not_list_is_corrupt(
 def test_a_bundle_that_was_signed_anew_under_its_old_id_is_corrupt(
     bundles: BundleStore, written: Path
 ) -> None:
-    (written / "labels.json").write_bytes(encode({"disease": ["healthy", "miner", "phoma"]}))
+    (written / "classes.json").write_bytes(encode({"disease": ["healthy", "miner", "phoma"]}))
     files = {name: (written / name).read_bytes() for name in REQUIRED}
     (written / MANIFEST).write_bytes(manifest_of("coffee", files))
     with pytest.raises(Corrupt, match="ledger recorded"):
@@ -122,20 +122,20 @@ def test_a_bundle_that_was_signed_anew_under_its_old_id_is_corrupt(
 def test_a_bundle_that_was_signed_anew_has_another_id(
     bundles: BundleStore, written: Path, tiny_files: TinyFiles
 ) -> None:
-    forged = tiny_files() | {"labels.json": encode({"disease": ["healthy", "miner", "phoma"]})}
+    forged = tiny_files() | {"classes.json": encode({"disease": ["healthy", "miner", "phoma"]})}
     assert bundles.write("coffee", forged) != written.name
 
 
 SOUND_SAMPLE = SAMPLE.to_json()
 MALFORMED: list[tuple[str, object, str]] = [
-    ("labels.json", b"{", "JSON"),
-    ("labels.json", b"\xff", "JSON"),
-    ("labels.json", b"[" * 100_000, "JSON"),
-    ("labels.json", [], "object"),
-    ("labels.json", {}, "no target"),
-    ("labels.json", {"disease": []}, "without a label"),
-    ("labels.json", {"disease": "rust"}, "disease"),
-    ("labels.json", {"disease": ["rust", 1]}, "string"),
+    ("classes.json", b"{", "JSON"),
+    ("classes.json", b"\xff", "JSON"),
+    ("classes.json", b"[" * 100_000, "JSON"),
+    ("classes.json", [], "object"),
+    ("classes.json", {}, "no target"),
+    ("classes.json", {"disease": []}, "without a class"),
+    ("classes.json", {"disease": "rust"}, "disease"),
+    ("classes.json", {"disease": ["rust", 1]}, "string"),
     ("golden.json", {}, "array"),
     ("golden.json", [1], "object"),
     ("golden.json", [{"payload": "AA=="}], "labels"),
@@ -175,16 +175,16 @@ def test_a_reference_of_other_labels_is_corrupt(
     bundles: BundleStore, tiny_files: TinyFiles, named: dict[str, tuple[str, ...]]
 ) -> None:
     other = {REFERENCE: tiny_files(named)[REFERENCE]}
-    with pytest.raises(Corrupt, match=r"reference\.npz of bundle .* other labels"):
+    with pytest.raises(Corrupt, match=r"reference\.npz of bundle .* other classes"):
         bundles.open(bundles.write("coffee", tiny_files() | other))
 
 
 def test_names_in_another_order_than_the_references_are_left_to_the_gate(
     bundles: BundleStore, tiny_files: TinyFiles
 ) -> None:
-    turned = {"labels.json": encode({"disease": ["healthy", "phoma", "miner"]})}
+    turned = {"classes.json": encode({"disease": ["healthy", "phoma", "miner"]})}
     bundle = bundles.open(bundles.write("coffee", tiny_files() | turned))
-    assert bundle.labels != bundle.reference.view.labels
+    assert bundle.classes != bundle.reference.view.classes
 
 
 @pytest.mark.parametrize(

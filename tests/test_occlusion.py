@@ -144,7 +144,7 @@ class Watched:
 def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None:
     bundle = tiny(side=32).bundle
     runtime = Watched(bundle.model)
-    model = Model(bundle.codec, bundle.labels, runtime)
+    model = Model(bundle.codec, bundle.classes, runtime)
     found = explain(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
     assert found.pixels.shape == (16, 32, 3)
     assert max(runtime.sizes) == BATCH
@@ -195,7 +195,7 @@ def test_only_images_are_explained(tiny: Tiny) -> None:
     bundle = tiny().bundle
     pebbles = PebbleCodec.from_config({"max_bytes": 100})
     with pytest.raises(UsageError, match="takes pebble"):
-        explain(Model(pebbles, bundle.labels, OnnxRuntime(bundle.model)), b"{}")
+        explain(Model(pebbles, bundle.classes, OnnxRuntime(bundle.model)), b"{}")
 
 
 def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:

@@ -240,14 +240,14 @@ def test_answers_of_another_model_or_codec_are_refused(reference: Reference, tol
         reference.see(*UNFIT[told](*answers(4)))
 
 
-def test_a_reference_needs_examples_finite_embeddings_and_few_labels() -> None:
+def test_a_reference_needs_examples_finite_embeddings_and_few_classes() -> None:
     with pytest.raises(DataError, match="no held-out example"):
         Reference.build(*answers(0), LABELS)
     features, probabilities, embedding = answers(4)
     with pytest.raises(DataError, match="not finite"):
         Reference.build(features, probabilities, embedding * np.nan, LABELS)
     many = {"y": [str(at) for at in range(256)]}
-    with pytest.raises(DataError, match="255 labels at most"):
+    with pytest.raises(DataError, match="at most 255 classes"):
         Reference.build(features, {"y": np.ones((4, 256))}, embedding, many)
     most = {"y": many["y"][:255]}
     assert max(Reference.build(features, {"y": np.ones((4, 255))}, embedding, most).sizes) == 255
@@ -304,7 +304,7 @@ MALFORMED: list[tuple[str, Any]] = [
     ("row of edges", lambda a: {"directions": a["directions"][:2]}),
     ("named twice", lambda a: {"measures": np.array(["red", "red"])}),
     ("shorter|longer", lambda a: {"targets": np.array(["disease"])}),
-    ("no label", lambda a: {"labels_each": np.array([5, 0])}),
+    ("no class", lambda a: {"classes_each": np.array([5, 0])}),
     ("no archive", lambda a: {"measures": np.array(["red", None], object)}),
 ]
 

@@ -6,7 +6,7 @@ a bundle that was changed and signed anew is therefore a stranger, not an accept
 
     model.onnx       from the codec's arrays to `logits_<target>` (calibrated) and `embedding`
     codec.json       kind and configuration of the codec
-    labels.json      per target, the names in the order of the logits
+    classes.json      the classes of each target, in the order of the logits
     golden.json      payloads with the answer they must get, see `Golden`
     reference.npz    what the model saw in held-out examples, see `Reference`
     evaluation.json  what the model scored, and on what
@@ -41,14 +41,14 @@ REFERENCE = "reference.npz"
 REQUIRED = (
     "model.onnx",
     "codec.json",
-    "labels.json",
+    "classes.json",
     "golden.json",
     REFERENCE,
     "evaluation.json",
     "lineage.json",
     "card.md",
 )
-READ = ("model.onnx", "codec.json", "labels.json", "golden.json", REFERENCE)
+READ = ("model.onnx", "codec.json", "classes.json", "golden.json", REFERENCE)
 """What opening a bundle takes in; the other files are verified and left on disk."""
 
 TOLERANCE = 1e-3
@@ -106,7 +106,7 @@ class Bundle:
     path: Path
     recipe: str
     codec: Codec[Any]
-    labels: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, tuple[str, ...]]
     golden: tuple[Golden, ...]
     reference: Reference = field(repr=False)
     model: bytes = field(repr=False)
@@ -159,24 +159,24 @@ class BundleStore:
             )
         body = _understood(id, MANIFEST, manifest, _Manifest.model_validate_json)
         files = _verified(path, body.files)
-        labels = _understood(id, "labels.json", files["labels.json"], _labels)
+        classes = _understood(id, "classes.json", files["classes.json"], _classes)
         return Bundle(
             id=id,
             path=path,
             recipe=body.recipe,
             codec=_understood(id, "codec.json", files["codec.json"], _codec),
-            labels=labels,
+            classes=classes,
             golden=_understood(
                 id,
                 "golden.json",
                 files["golden.json"],
-                lambda content: _golden(content, set(labels)),
+                lambda content: _golden(content, set(classes)),
             ),
             reference=_understood(
                 id,
                 REFERENCE,
                 files[REFERENCE],
-                lambda content: _reference(content, labels),
+                lambda content: _reference(content, classes),
             ),
             model=files["model.onnx"],
         )
@@ -255,7 +255,7 @@ class _Sample(BaseModel):
     probabilities: dict[str, dict[str, float]]
 
 
-_LABELS = TypeAdapter(Annotated[dict[str, list[str]], Strict()])
+_CLASSES = TypeAdapter(Annotated[dict[str, list[str]], Strict()])
 _GOLDEN = TypeAdapter(list[_Sample])
 
 
@@ -264,11 +264,11 @@ def _codec(content: bytes) -> Codec[Any]:
     return open_codec(body.kind, body.config)
 
 
-def _labels(content: bytes) -> dict[str, tuple[str, ...]]:
-    labels = {name: tuple(row) for name, row in _LABELS.validate_json(content).items()}
-    if not labels or not all(labels.values()):
-        raise ValueError("there is no target, or one without a label")
-    return labels
+def _classes(content: bytes) -> dict[str, tuple[str, ...]]:
+    classes = {name: tuple(row) for name, row in _CLASSES.validate_json(content).items()}
+    if not classes or not all(classes.values()):
+        raise ValueError("there is no target, or one without a class")
+    return classes
 
 
 def _golden(content: bytes, targets: set[str]) -> tuple[Golden, ...]:
@@ -278,12 +278,12 @@ def _golden(content: bytes, targets: set[str]) -> tuple[Golden, ...]:
     return tuple(golden)
 
 
-def _reference(content: bytes, labels: Mapping[str, Sequence[str]]) -> Reference:
+def _reference(content: bytes, classes: Mapping[str, Sequence[str]]) -> Reference:
     reference = Reference.from_bytes(content)
-    counted = {target: sorted(names) for target, names in reference.view.labels.items()}
-    # Their order is not compared: that names are in the graph's order is for the gate to judge.
-    if counted != {target: sorted(names) for target, names in labels.items()}:
-        raise ValueError("it counts other labels than labels.json names")
+    counted = {target: sorted(names) for target, names in reference.view.classes.items()}
+    # The order is not compared: whether the classes are in the graph's order is the gate's check.
+    if counted != {target: sorted(names) for target, names in classes.items()}:
+        raise ValueError("it counts other classes than classes.json names")
     return reference
 
 

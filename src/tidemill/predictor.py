@@ -188,7 +188,7 @@ class Predictor(Model):
     """The model of an open bundle. It also bins its predictions for the drift check."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
-        super().__init__(bundle.codec, bundle.labels, runtime)
+        super().__init__(bundle.codec, bundle.classes, runtime)
         self.bundle = bundle
 
     def predict_with_bins(

@@ -58,7 +58,7 @@ class View:
     """
 
     measures: tuple[str, ...]
-    labels: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, tuple[str, ...]]
     mean: Floats = field(repr=False)
     directions: Floats = field(repr=False)
 
@@ -67,22 +67,22 @@ class View:
             raise ValueError("mean and directions of the embedding do not fit")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.directions).all()):
             raise ValueError("mean or directions of the embedding are not finite")
-        if not all(self.labels.values()):
-            raise ValueError("a target has no label")
+        if not all(self.classes.values()):
+            raise ValueError("a target has no class")
         if len(set(self.names)) != len(self.names):
             raise ValueError("a feature is named twice")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The features, in order."""
-        answered = [f"{kind}.{t}" for t in self.labels for kind in ("prediction", "confidence")]
+        answered = [f"{kind}.{t}" for t in self.classes for kind in ("prediction", "confidence")]
         embedded = [f"embedding.{at}" for at in range(len(self.directions))]
         return (*self.measures, *answered, *embedded)
 
     @cached_property
     def named(self) -> tuple[tuple[str, ...], ...]:
         """For each feature its label names; none for a number."""
-        answered = [row for names in self.labels.values() for row in (names, ())]
+        answered = [row for names in self.classes.values() for row in (names, ())]
         return (*[()] * len(self.measures), *answered, *[()] * len(self.directions))
 
     @cached_property
@@ -99,7 +99,7 @@ class View:
             raise Corrupt(f"The codec does not measure {error}, which the reference has.") from None
         out[: len(self.measures)] = np.array(measured).reshape(n, len(self.measures)).T
         at = len(self.measures)
-        for target, names in self.labels.items():
+        for target, names in self.classes.items():
             rows = probabilities.get(target)
             if rows is None or rows.shape != (n, len(names)):
                 raise Corrupt(f"The reference does not fit what the model answers to {target!r}.")
@@ -146,21 +146,21 @@ class Reference:
         features: Features,
         probabilities: Probabilities,
         embedding: Floats,
-        labels: Mapping[str, Sequence[str]],
+        classes: Mapping[str, Sequence[str]],
     ) -> Self:
         """The reference of held-out examples; each has one mapping and one row of every array.
 
         An example that asks for several items has that for each of them, and counts as so many.
         `embedding` is [n, 0] where a model has none. Raises DataError when there is no example, an
-        embedding is not finite or a target has too many labels; Corrupt when they do not fit.
+        embedding is not finite or a target has too many classes; Corrupt when they do not fit.
         """
         if not features:
             raise DataError("There is no held-out example to make a reference of.")
         if not np.isfinite(embedding).all():
             raise DataError("The model's embedding of a held-out example is not finite.")
-        named = {target: tuple(names) for target, names in labels.items()}
+        named = {target: tuple(names) for target, names in classes.items()}
         if any(len(names) > MOST for names in named.values()):
-            raise DataError(f"A target may have {MOST} labels at most to be counted.")
+            raise DataError(f"A target may have at most {MOST} classes.")
         view = View(tuple(features[0]), named, *_principal(embedding))
         values = view.values(features, probabilities, embedding)
         edges = tuple(
@@ -225,9 +225,9 @@ class Reference:
         file = io.BytesIO()
         arrays: dict[str, npt.NDArray[Any]] = {
             "measures": np.array(self.view.measures, np.str_),
-            "targets": np.array(list(self.view.labels), np.str_),
-            "labels": np.array([n for row in self.view.labels.values() for n in row], np.str_),
-            "labels_each": np.array([len(row) for row in self.view.labels.values()], np.int64),
+            "targets": np.array(list(self.view.classes), np.str_),
+            "classes": np.array([n for row in self.view.classes.values() for n in row], np.str_),
+            "classes_each": np.array([len(row) for row in self.view.classes.values()], np.int64),
             "edges": np.concatenate([*self.edges, np.empty(0)]),
             "edges_each": np.array([len(row) for row in self.edges], np.int64),
             "mean": self.view.mean,
@@ -254,7 +254,7 @@ class Reference:
                 raise ValueError(f"{name!r} is missing or of another kind")
             return row
 
-        names = _cut(array("labels", text).tolist(), array("labels_each", whole))
+        names = _cut(array("classes", text).tolist(), array("classes_each", whole))
         view = View(
             tuple(array("measures", text).tolist()),
             dict(zip(array("targets", text).tolist(), map(tuple, names), strict=True)),

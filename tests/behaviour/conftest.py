@@ -69,7 +69,7 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
 
     def build(codec: type[TextCodec]) -> Ask:
         made = codec.from_config(bundle.codec.config())
-        model = Model(made, bundle.labels, OnnxRuntime(bundle.model))
+        model = Model(made, bundle.classes, OnnxRuntime(bundle.model))
         return asking(model, service.grammar.target)
 
     return build

@@ -59,9 +59,9 @@ def turned_round(workspace: Workspace) -> ModelVersion:
     champion = workspace.champion()
     folder = workspace.bundles.open(champion.bundle).path
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != MANIFEST}
-    labels = {name: [*row[1:], row[0]] for name, row in json.loads(files["labels.json"]).items()}
+    labels = {name: [*row[1:], row[0]] for name, row in json.loads(files["classes.json"]).items()}
     bundle = workspace.bundles.write(
-        champion.recipe, {**files, "labels.json": json.dumps(labels).encode()}
+        champion.recipe, {**files, "classes.json": json.dumps(labels).encode()}
     )
     with workspace.ledger.begin() as unit:
         version = replace(champion, id=unit.next_version(), bundle=bundle)

@@ -26,7 +26,7 @@ def test_what_is_opened_is_what_was_written(
     snapshot = write()
     opened = store.open(snapshot.id)
     assert opened.snapshot == snapshot
-    assert opened.labels == snapshot.classes
+    assert opened.classes == snapshot.classes
     assert sorted(opened.rows(), key=lambda one: one.origin) == sorted(
         crowd, key=lambda one: one.origin
     )

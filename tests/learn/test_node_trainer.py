@@ -57,7 +57,7 @@ def trained(teach: Callable[..., Trained], snapshot: OpenSnapshot) -> Trained:
 def model(trained: Trained) -> Model:
     return Model(
         open_codec(**json.loads(trained.files["codec.json"])),
-        json.loads(trained.files["labels.json"]),
+        json.loads(trained.files["classes.json"]),
         OnnxRuntime(trained.files["model.onnx"]),
     )
 

@@ -125,7 +125,7 @@ class Workspace:
         files = {
             "model.onnx": model(sharpness),
             "codec.json": json.dumps({"kind": "image", "config": CODEC}).encode(),
-            "labels.json": json.dumps({"disease": list(labels)}).encode(),
+            "classes.json": json.dumps({"disease": list(labels)}).encode(),
             "golden.json": json.dumps(
                 golden(sharpness) if samples is None else list(samples)
             ).encode(),
@@ -151,7 +151,7 @@ class Workspace:
         run = Run(str(uuid7()), self.recipe, "s" * 64, 7, tree, code, {}, now)
         with self.ledger.begin() as unit:
             if not unit.latest(Snapshot, limit=1):
-                named = json.loads(files["labels.json"])
+                named = json.loads(files["classes.json"])
                 names = {target: tuple(row) for target, row in named.items()}
                 taken = Snapshot("s" * 64, self.recipe, 16, {}, names, "stop", None, now)
                 unit.add(taken, SnapshotTaken(actor="test", subject=taken.id, rows=16))

@@ -27,7 +27,7 @@ def test_live_without_a_model(workspace: Any, opened: Any) -> None:
     door = opened(workspace.serving())
     assert door.ask("GET", "/v1/live").status_code == 200
     info = door.ask("GET", "/v1/info").json()
-    assert (info["champion"], info["bundle"], info["labels"]) == (None, None, {})
+    assert (info["champion"], info["bundle"], info["classes"]) == (None, None, {})
 
 
 def test_info(door: Any, workspace: Any) -> None:
@@ -40,7 +40,7 @@ def test_info(door: Any, workspace: Any) -> None:
         "champion": "v1",
         "previous": None,
         "bundle": champion.bundle,
-        "labels": {"disease": ["Miner", "Healthy", "Phoma"]},
+        "classes": {"disease": ["Miner", "Healthy", "Phoma"]},
         "fault": "",
         "durability": "process",
     }

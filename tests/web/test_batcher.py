@@ -243,7 +243,7 @@ async def test_a_reference_of_another_graph_answers_nobody(
 ) -> None:
     bundle = slot.predictor.bundle
     named = {"disease": ("Miner", "Healthy")}
-    view = replace(bundle.reference.view, labels=named)
+    view = replace(bundle.reference.view, classes=named)
     counts = bundle.reference.split(bundle.reference.counts)
     counts["prediction.disease"] = np.array([bundle.reference.n, 0])
     forged = replace(bundle.reference, view=view, counts=np.concatenate(list(counts.values())))

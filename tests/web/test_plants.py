@@ -199,9 +199,9 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
     served: Any, files: Any
 ) -> None:
     made = files()
-    labels = json.loads(made["labels.json"])
+    labels = json.loads(made["classes.json"])
     labels["disease"] = labels["disease"][1:] + labels["disease"][:1]
-    door = served(made | {"labels.json": json.dumps(labels).encode()})
+    door = served(made | {"classes.json": json.dumps(labels).encode()})
     assert "disease: " in fault(door)
 
 
@@ -269,9 +269,9 @@ def test_refresh_never_serves_a_champion_that_is_not_proved(
 ) -> None:
     door = served(refresh_token="much-told")
     made = files()
-    labels = json.loads(made["labels.json"])
+    labels = json.loads(made["classes.json"])
     turned = {target: names[1:] + names[:1] for target, names in labels.items()}
-    forged = made | {"labels.json": json.dumps(turned).encode()}
+    forged = made | {"classes.json": json.dumps(turned).encode()}
     workspace.promote(workspace.enter(forged, [paint(colour) for colour in tiny_colours]))
     response = door.ask("POST", "/refresh", headers=TOKEN)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")

@@ -101,7 +101,7 @@ def test_what_was_found_wrong_is_never_asked_again(door: Any, workspace: Any) ->
 
 def test_a_bundle_that_was_tampered_with_is_not_tried_again(door: Any, workspace: Any) -> None:
     version = workspace.register(sharpness=2.0)
-    (workspace.bundles.root / version.bundle / "labels.json").write_text("{}")
+    (workspace.bundles.root / version.bundle / "classes.json").write_text("{}")
     workspace.promote(version)
     for _ in range(3):
         door.slots.step()
@@ -239,7 +239,7 @@ def test_a_tampered_bundle_is_never_served(workspace: Any, opened: Any) -> None:
 def test_a_bundle_that_was_signed_anew_is_a_stranger(workspace: Any, opened: Any) -> None:
     version = workspace.register()
     folder = workspace.bundles.root / version.bundle
-    labels = folder / "labels.json"
+    labels = folder / "classes.json"
     labels.write_text(json.dumps({"disease": ["Healthy", "Miner", "Phoma"]}))
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(manifest_of("coffee", files))

@@ -105,7 +105,7 @@ def files(
     made = {
         "model.onnx": model(target, len(labels)),
         "codec.json": encode({"kind": "text", "config": codec}),
-        "labels.json": json.dumps({target: list(named or labels)}).encode(),
+        "classes.json": json.dumps({target: list(named or labels)}).encode(),
         "golden.json": encode([sample.to_json() for sample in samples]),
         "evaluation.json": b"{}",
         "lineage.json": b"{}",

@@ -339,9 +339,9 @@ def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) ->
 
 def test_a_bundle_that_was_changed_is_not_even_judged(workspace: Workspace) -> None:
     [folder] = workspace.bundles.root.iterdir()
-    labels = json.loads((folder / "labels.json").read_bytes())
+    labels = json.loads((folder / "classes.json").read_bytes())
     labels["disease"].reverse()
-    (folder / "labels.json").write_text(json.dumps(labels))
+    (folder / "classes.json").write_text(json.dumps(labels))
     before = events(workspace)
     with pytest.raises(Exception, match="does not match its manifest"):
         promote(workspace, "v1", override="never mind")
@@ -395,7 +395,7 @@ def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "its label table was changed": lambda bundle: (bundle / "labels.json").write_text("{}"),
+    "its label table was changed": lambda bundle: (bundle / "classes.json").write_text("{}"),
     "its folder is gone": shutil.rmtree,
 }
 

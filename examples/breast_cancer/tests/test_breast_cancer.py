@@ -22,9 +22,9 @@ def test_the_columns_are_those_of_the_data() -> None:
 
 
 def test_the_network_takes_a_row() -> None:
-    labels = {TARGET: ("benign", "malignant")}
+    classes = {TARGET: ("benign", "malignant")}
     [example, *_] = Tumours().examples()
     arrays = CODEC.encode([CODEC.decode(example.payload)])
-    network = build(EXPERIMENT.tree(), labels).eval()
+    network = build(EXPERIMENT.tree(), classes).eval()
     outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     assert outputs[f"logits_{TARGET}"].shape == (1, 2)

@@ -98,7 +98,7 @@ def scored(metrics: Mapping[str, Any], bundle: Bundle) -> Iterator[str]:
     Only the mean where the evaluation of the bundle tells of no targets. Raises StorageFailed when
     it cannot be read, Corrupt when it is no evaluation.
     """
-    several = len(bundle.labels) > 1
+    several = len(bundle.classes) > 1
     told = _told(bundle, metrics) if several else {}
     for split, figures in metrics.items():
         yield f"{split}: {_figures(figures)}" + ", the mean of the targets" * several

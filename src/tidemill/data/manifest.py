@@ -39,7 +39,7 @@ class Manifest(BaseModel):
     at: AwareDatetime
     rows: int
     splits: dict[str, int]
-    labels: dict[str, tuple[str, ...]]
+    classes: dict[str, tuple[str, ...]]
     order: Literal["split, id, labels, source"] = "split, id, labels, source"
     shards: tuple[Shard, ...]
 
@@ -50,7 +50,7 @@ class Manifest(BaseModel):
             recipe=self.recipe,
             rows=self.rows,
             splits=dict(self.splits),
-            classes=dict(self.labels),
+            classes=dict(self.classes),
             policy=self.policy,
             parent=self.parent,
             at=self.at.astimezone(UTC),

@@ -33,7 +33,7 @@ def markdown(opened: OpenSnapshot) -> str:
         "",
         *_table("source", splits, found["slices"], sizes, of_all=True),
     ]
-    for target in opened.labels:
+    for target in opened.classes:
         counts: dict[str, dict[str, int]] = {}
         for split in splits:
             for label, count in found["splits"][split]["labels"][target].items():

@@ -21,8 +21,8 @@ class OpenSnapshot:
         self.snapshot: Snapshot = manifest.snapshot()
 
     @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """The label names per target, in model order."""
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """The classes of each target, in the order of the logits."""
         return self.snapshot.classes
 
     def count(self, split: Split | None = None) -> int:
@@ -61,11 +61,11 @@ class OpenSnapshot:
             self._verify_shard(shard, seen)
         if snapshot_id(seen) != self.snapshot.id:
             raise Corrupt(f"The rows of snapshot {self.snapshot.id[:12]} are not those it names.")
-        names = {target: set(labels) for target, labels in self.labels.items()}
+        classes = {target: set(labels) for target, labels in self.classes.items()}
         present: dict[str, set[str]] = {}
         for target, label in {item for row in seen for item in row.labels}:
             present.setdefault(target, set()).add(label)
-        if present != names:
+        if present != classes:
             raise Corrupt(f"Snapshot {self.snapshot.id[:12]} names labels that it does not hold.")
 
     def _verify_shard(self, shard: Shard, seen: list[CanonicalRow]) -> None:

@@ -151,7 +151,7 @@ class _Plan:
     def _unknown(self, labels: Labels) -> str:
         """Which label the parent does not have; empty when it has all."""
         for target, label in sorted(labels.items()):
-            if label not in self.parent.labels.get(target, ()):
+            if label not in self.parent.classes.get(target, ()):
                 return f"The snapshot knows no label {label!r} of {target!r}."
         return ""
 
@@ -163,7 +163,7 @@ class _Plan:
         except DataError as error:
             return error.message
         for before, after in zip(known, merged, strict=True):
-            if not before and (lacking := sorted(set(self.parent.labels) - set(after))):
+            if not before and (lacking := sorted(set(self.parent.classes) - set(after))):
                 return f"It says nothing about {', '.join(lacking)}."
         for row in rows:
             if row.split != "train" and row.source != SOURCE:

@@ -68,7 +68,7 @@ class SnapshotStore:
                 at=at,
                 rows=len(spool.rows),
                 splits=dict(Counter(str(row.split) for row in spool.rows)),
-                labels=_labels(spool.rows),
+                classes=_labels(spool.rows),
                 shards=shards,
             )
             spool.path.unlink()

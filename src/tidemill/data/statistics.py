@@ -33,7 +33,7 @@ def describe(opened: OpenSnapshot) -> dict[str, Any]:
                 "rows": opened.count(split),
                 "labels": {
                     target: {label: counts[split, target, label] for label in labels}
-                    for target, labels in opened.labels.items()
+                    for target, labels in opened.classes.items()
                 },
             }
     return {

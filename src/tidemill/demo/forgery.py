@@ -44,16 +44,16 @@ def enlist(workspace: Workspace, files: Mapping[str, bytes], like: ModelVersion)
 
 
 def permuted(files: Files) -> Files:
-    """The names in `labels.json` moved on by one: the graph is right, every answer is wrong."""
-    labels = json.loads(files["labels.json"])
+    """The names in `classes.json` moved on by one: the graph is right, every answer is wrong."""
+    labels = json.loads(files["classes.json"])
     turned = {target: names[1:] + names[:1] for target, names in labels.items()}
-    return {**files, "labels.json": encode(turned)}
+    return {**files, "classes.json": encode(turned)}
 
 
 def consistent(files: Files) -> Files:
     """Permuted names, and golden samples whose expectations were made anew to agree with them."""
     forged = permuted(files)
-    before, after = json.loads(files["labels.json"]), json.loads(forged["labels.json"])
+    before, after = json.loads(files["classes.json"]), json.loads(forged["classes.json"])
     renamed = {
         target: dict(zip(names, after[target], strict=True)) for target, names in before.items()
     }
@@ -61,8 +61,8 @@ def consistent(files: Files) -> Files:
 
 
 def unproved(files: Files) -> Files:
-    """Two names exchanged in `labels.json`, and no golden sample left that would tell."""
-    labels = json.loads(files["labels.json"])
+    """Two names exchanged in `classes.json`, and no golden sample left that would tell."""
+    labels = json.loads(files["classes.json"])
     target, (one, other, *_) = next(iter(labels.items()))
     renamed = {key: dict(zip(names, names, strict=True)) for key, names in labels.items()}
     renamed[target] |= {one: other, other: one}
@@ -72,13 +72,13 @@ def unproved(files: Files) -> Files:
         if sample["labels"][target] not in (one, other)
     ]
     turned = {key: [renamed[key][name] for name in names] for key, names in labels.items()}
-    return {**files, "labels.json": encode(turned), "golden.json": encode(kept)}
+    return {**files, "classes.json": encode(turned), "golden.json": encode(kept)}
 
 
 def misnamed(files: Files) -> Files:
     """One golden sample that expects another label than it gets."""
     golden = json.loads(files["golden.json"])
-    names = json.loads(files["labels.json"])
+    names = json.loads(files["classes.json"])
     for target, label in golden[0]["labels"].items():
         golden[0]["labels"][target] = next(name for name in names[target] if name != label)
     return {**files, "golden.json": encode(golden)}
@@ -133,7 +133,7 @@ def tamper(workspace: Workspace, version: ModelVersion, *, sign: bool) -> None:
     """Change a bundle where it lies; with `sign`, recompute its manifest as well."""
     folder = workspace.bundles.root / version.bundle
     files = permuted(files_of(workspace, version))
-    (folder / "labels.json").write_bytes(files["labels.json"])
+    (folder / "classes.json").write_bytes(files["classes.json"])
     if sign:
         (folder / MANIFEST).write_bytes(manifest_of(version.recipe, files))
 

@@ -72,7 +72,7 @@ def pull(
     when somebody else pulls.
     """
     bundle = workspace.bundles.open(workspace.champion().bundle)
-    target = target_of(bundle.labels)
+    target = target_of(bundle.classes)
     now = workspace.clock.now()
     with workspace.ledger.begin(write=False) as reading:
         mark = reading.import_offset(rows.import_offset)
@@ -87,7 +87,7 @@ def pull(
             if faults and not sound and whole and _unread(page, mark):
                 raise DataError(
                     f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
-                    hint=f"The champion's labels are {', '.join(bundle.labels[target])}.",
+                    hint=f"The champion's labels are {', '.join(bundle.classes[target])}.",
                 )
             examples = _kept(workspace.blobs, [row for row, _ in sound])
             items = [
@@ -121,14 +121,14 @@ def pull(
     return pulled
 
 
-def target_of(labels: Mapping[str, Sequence[str]]) -> str:
+def target_of(classes: Mapping[str, Sequence[str]]) -> str:
     """The one target that rows can mean, who name none. Raises UsageError when there are more."""
-    if len(labels) != 1:
+    if len(classes) != 1:
         raise UsageError(
-            f"The rows name no target, and the champion has {len(labels)}: {', '.join(labels)}.",
+            f"The rows name no target, and the champion has {len(classes)}: {', '.join(classes)}.",
             hint="Give such feedback over HTTP, which names its target.",
         )
-    return next(iter(labels))
+    return next(iter(classes))
 
 
 def label_of(said: object, names: Sequence[str]) -> str | None:
@@ -160,7 +160,7 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
             faults.append(row.fault)
             continue
         named = f"The row of {TABLE} of {row.at}"
-        label = label_of(row.label, bundle.labels[target])
+        label = label_of(row.label, bundle.classes[target])
         if label is None:
             faults.append(f"{named} has the label {shortened(row.label)}, which is none.")
             continue

@@ -16,7 +16,7 @@ from tidemill.learn.network import EMBEDDING, logits_of
 from tidemill.predictor import softmax
 
 Floats = npt.NDArray[np.float64]
-Labels = Mapping[str, Sequence[str]]
+Classes = Mapping[str, Sequence[str]]
 
 
 class Judged(Protocol):
@@ -50,16 +50,16 @@ class Answers:
         outputs: Mapping[str, npt.NDArray[np.floating[Any]]],
         split: Judged,
         temperatures: Mapping[str, float],
-        labels: Labels,
+        classes: Classes,
     ) -> Self:
         """Of a network's outputs for the examples of a split, not divided by temperatures yet."""
-        logits = {target: outputs[logits_of(target)] for target in labels}
+        logits = {target: outputs[logits_of(target)] for target in classes}
         probabilities = {
             target: softmax(rows / temperatures[target]) for target, rows in logits.items()
         }
         scores = {
             target: evaluate(probabilities[target], split.labels[target], names)
-            for target, names in labels.items()
+            for target, names in classes.items()
         }
         return cls(
             probabilities,

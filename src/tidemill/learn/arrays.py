@@ -68,23 +68,23 @@ class EncodedSplit:
 def encode_split(
     examples: Iterable[Example],
     codec: Codec[Any],
-    labels: Mapping[str, tuple[str, ...]],
+    classes: Mapping[str, tuple[str, ...]],
     folder: Path,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> EncodedSplit:
     """Decode every payload once, in a small pool of threads, keeping the order of `examples`.
 
-    `labels` are the label names per target, in model order. The arrays are written to the new
-    `folder` while they come and are mapped back read-only. `progress` is told the number done so
-    far, after each example. Raises DataError when there is no example, when a payload cannot be
+    `classes` are those of each target, in the order of the logits. The arrays are written to the
+    new `folder` while they come and are mapped back read-only. `progress` is told the number done
+    so far, after each example. Raises DataError when there is no example, when a payload cannot be
     read or does not go with the first (its origin is named), and when a label is missing or
     unknown; OSError when `folder` cannot be written.
     """
     positions = {
-        target: {name: at for at, name in enumerate(names)} for target, names in labels.items()
+        target: {name: at for at, name in enumerate(names)} for target, names in classes.items()
     }
-    columns: dict[str, list[int]] = {target: [] for target in labels}
+    columns: dict[str, list[int]] = {target: [] for target in classes}
     sources: list[str] = []
     folder.mkdir()
     with ExitStack() as stack:

@@ -29,7 +29,7 @@ from tidemill.learn.fit import FitStep
 from tidemill.learn.progress import Progress
 from tidemill.learn.training_result import Trained
 
-Labels = Mapping[str, Sequence[str]]
+Classes = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ def assemble(
     learnt: Learnt,
     run: Run,
     codec: Codec[Any],
-    labels: Labels,
+    classes: Classes,
     *,
     description: str,
     parent: str | None,
@@ -84,7 +84,7 @@ def assemble(
     files = {
         "model.onnx": learnt.graph,
         "codec.json": encode({"kind": codec.kind, "config": codec.config()}),
-        "labels.json": encode({name: list(row) for name, row in labels.items()}),
+        "classes.json": encode({name: list(row) for name, row in classes.items()}),
         "golden.json": encode([sample.to_json() for sample in learnt.golden]),
         "evaluation.json": encode(evaluation),
         "lineage.json": encode(lineage),

@@ -30,7 +30,7 @@ TOGETHER = 8
 RUNGS = 1 + len(KINDS) * len(STRENGTHS)
 """Variants of an image: itself, and every kind in every strength."""
 
-Labels = Mapping[str, Sequence[str]]
+Classes = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def measure_robustness(
     path: Path,
     codec: ImageCodec,
     examples: Sequence[Example],
-    labels: Labels,
+    classes: Classes,
     *,
     seed: int,
     batch_size: int,
@@ -78,14 +78,14 @@ def measure_robustness(
     Each variant is a file again, and read by the codec as a client's would be. There is at least
     one example. Raises BadPayload for an image that cannot be read.
     """
-    right = {target: np.zeros(RUNGS) for target in labels}
+    right = {target: np.zeros(RUNGS) for target in classes}
     for start in range(0, len(examples), TOGETHER):
         part = examples[start : start + TOGETHER]
         progress.step(start, len(examples))
         inputs = [codec.decode(file) for example in part for file in _files(example, codec, seed)]
         arrays = {name: Rows.of(array) for name, array in codec.encode(inputs).items()}
         outputs = run_graph(path, EncodedSplit(arrays, {}), batch_size=batch_size)
-        for target, names in labels.items():
+        for target, names in classes.items():
             truth = np.array([names.index(example.labels[target]) for example in part])
             answers = outputs[logits_of(target)].argmax(axis=1).reshape(len(part), RUNGS)
             right[target] += (answers == truth[:, None]).sum(axis=0)

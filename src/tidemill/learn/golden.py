@@ -49,7 +49,7 @@ def choose(
 def collect(
     examples: Sequence[Example],
     probabilities: Mapping[str, Floats],
-    labels: Mapping[str, Sequence[str]],
+    classes: Mapping[str, Sequence[str]],
 ) -> list[Golden]:
     """The samples: `probabilities` [n, k] per target are those of the examples, in their order."""
     return [
@@ -58,7 +58,7 @@ def collect(
             dict(example.labels),
             {
                 target: dict(zip(names, map(float, probabilities[target][at]), strict=True))
-                for target, names in labels.items()
+                for target, names in classes.items()
             },
         )
         for at, example in enumerate(examples)

@@ -12,10 +12,10 @@ from tidemill.learn.residual import ResidualCNN
 from tidemill.validation import validated
 
 
-def build(config: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> Network:
+def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
     """A small residual network from scratch, or a pretrained classifier, with a head per target."""
     model = validated(ImageParts, config).model
-    targets = {target: len(names) for target, names in labels.items()}
+    targets = {target: len(names) for target, names in classes.items()}
     seen = image_codec(config).settings
     if isinstance(model, Residual):
         return ResidualCNN(targets, seen.mean, seen.std, width=model.width, seed=config["seed"])

@@ -59,7 +59,7 @@ def read_graph(snapshot: OpenSnapshot, codec: GraphCodec) -> NodeGraph:
     origins: dict[str, str] = {}
     positions = {
         target: {name: at for at, name in enumerate(names)}
-        for target, names in snapshot.labels.items()
+        for target, names in snapshot.classes.items()
     }
     for example in snapshot.rows():
         id = _named(example)

@@ -19,7 +19,7 @@ from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.answers import Answers
-from tidemill.learn.assembly import Labels, Learnt, assemble, told
+from tidemill.learn.assembly import Classes, Learnt, assemble, told
 from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.inference import Outputs
@@ -35,7 +35,7 @@ from tidemill.learn.training_result import Trained
 from tidemill.predictor import softmax
 from tidemill.staging import staged
 
-Build = Callable[[Mapping[str, Any], Labels], Network]
+Build = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 
 
@@ -62,7 +62,7 @@ def train_nodes(
     if ExportPlan(**run.config.get("export", {})).precision == "int8":
         raise UsageError("int8 is not offered for graphs.", hint="Use export.precision=fp32.")
     plan = NodePlan(**run.config["train"])
-    network = build(run.config, snapshot.labels)
+    network = build(run.config, snapshot.classes)
     progress.stage("encode")
     graph = read_graph(snapshot, codec)
     progress.step(snapshot.count(), snapshot.count())
@@ -72,7 +72,7 @@ def train_nodes(
     outputs = infer_nodes(fitted.network, graph.arrays)
     temperatures = _temperatures(fitted.network, outputs, graph.splits["val"])
     judged: dict[Split, Answers] = {
-        name: Answers.of(_rows(outputs, split), split, temperatures, snapshot.labels)
+        name: Answers.of(_rows(outputs, split), split, temperatures, snapshot.classes)
         for name, split in graph.splits.items()
         if name != "train"
     }
@@ -95,7 +95,7 @@ def train_nodes(
         golden=samples,
     )
     return assemble(
-        learnt, run, graph.codec, snapshot.labels, description=description, parent=parent
+        learnt, run, graph.codec, snapshot.classes, description=description, parent=parent
     )
 
 
@@ -140,7 +140,7 @@ def _golden(
                 f" that of the whole graph (at most {TOLERANCE}).",
                 hint="codec.hops must be at least the number of layers.",
             )
-    return collect(examples, probabilities, snapshot.labels), around
+    return collect(examples, probabilities, snapshot.classes), around
 
 
 def _examples(snapshot: OpenSnapshot, chosen: list[int]) -> list[Example]:

@@ -12,10 +12,10 @@ from tidemill.learn.transformer import TransformerNetwork
 from tidemill.validation import validated
 
 
-def build(config: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> Network:
+def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
     """Hashed n-grams from scratch, or a pretrained encoder, with a head per target."""
     model = validated(TextParts, config).model
-    targets = {target: len(names) for target, names in labels.items()}
+    targets = {target: len(names) for target, names in classes.items()}
     if isinstance(model, NGram):
         return NGramNetwork(
             targets,

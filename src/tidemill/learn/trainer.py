@@ -22,7 +22,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit, encode_split
-from tidemill.learn.assembly import Labels, Learnt, assemble, told
+from tidemill.learn.assembly import Classes, Learnt, assemble, told
 from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.corruption_robustness import Robustness, chosen, measure_robustness
 from tidemill.learn.evaluate_plan import EvaluatePlan
@@ -37,7 +37,7 @@ from tidemill.learn.quantise import BATCH, Quantised, quantise
 from tidemill.learn.training_result import Trained
 from tidemill.staging import staged
 
-Build = Callable[[Mapping[str, Any], Labels], Network]
+Build = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 Floats = npt.NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def train(
     is missing or the export does not answer as the network does, StorageFailed when `scratch`
     cannot hold them.
     """
-    network = build(run.config, snapshot.labels)
+    network = build(run.config, snapshot.classes)
     plan = TrainPlan(**run.config["train"])
     precision = ExportPlan(**run.config.get("export", {})).precision
     images = EvaluatePlan(**run.config.get("evaluate", {})).images
@@ -98,7 +98,7 @@ def train(
         model = _calibrated(fitted.network, splits["val"])
         exported = _export(model, splits, folder / "model.onnx", precision)
         judged: dict[Split, Answers] = {
-            split: _answered(model, exported, part, snapshot.labels)
+            split: _answered(model, exported, part, snapshot.classes)
             for split, part in splits.items()
             if split != "train"
         }
@@ -107,7 +107,9 @@ def train(
         robustness = None
         if images and isinstance(codec, ImageCodec):
             examples = chosen(snapshot, images, run.seed)
-            robustness = _robustness(exported, codec, examples, snapshot.labels, run.seed, progress)
+            robustness = _robustness(
+                exported, codec, examples, snapshot.classes, run.seed, progress
+            )
     learnt = Learnt(
         graph=graph,
         weights=fitted.weights,
@@ -120,7 +122,7 @@ def train(
         int8=asdict(exported.quantised) if exported.quantised else None,
         robustness=robustness,
     )
-    return assemble(learnt, run, codec, snapshot.labels, description=description, parent=parent)
+    return assemble(learnt, run, codec, snapshot.classes, description=description, parent=parent)
 
 
 def _encode(
@@ -140,7 +142,7 @@ def _encode(
         encoded[split] = encode_split(
             snapshot.rows(split),
             codec,
-            snapshot.labels,
+            snapshot.classes,
             folder / split,
             progress=step,
         )
@@ -169,7 +171,7 @@ def _export(
     return _Exported(path, proved, small)
 
 
-def _answered(model: _Model, exported: _Exported, split: EncodedSplit, labels: Labels) -> Answers:
+def _answered(model: _Model, exported: _Exported, split: EncodedSplit, classes: Classes) -> Answers:
     """What will be served is what is judged: of a graph that was proved, the network's answers."""
     if exported.quantised is None:
         outputs = infer(model.network, split)
@@ -177,14 +179,14 @@ def _answered(model: _Model, exported: _Exported, split: EncodedSplit, labels: L
         outputs = run_graph(exported.path, split, batch_size=exported.batch_size)
         for target, temperature in model.temperatures.items():
             outputs[logits_of(target)] *= temperature
-    return Answers.of(outputs, split, model.temperatures, labels)
+    return Answers.of(outputs, split, model.temperatures, classes)
 
 
 def _robustness(
     exported: _Exported,
     codec: ImageCodec,
     examples: Sequence[Example],
-    labels: Labels,
+    classes: Classes,
     seed: int,
     progress: Progress,
 ) -> Robustness:
@@ -193,7 +195,7 @@ def _robustness(
         exported.path,
         codec,
         examples,
-        labels,
+        classes,
         seed=seed,
         batch_size=exported.batch_size,
         progress=progress,
@@ -207,4 +209,4 @@ def _golden(
     wanted = set(chosen)
     examples = [row for at, row in enumerate(snapshot.rows("val")) if at in wanted]
     rows = {target: given[chosen] for target, given in probabilities.items()}
-    return collect(examples, rows, snapshot.labels)
+    return collect(examples, rows, snapshot.classes)

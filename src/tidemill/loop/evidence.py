@@ -131,7 +131,7 @@ def gather(
         targets=targets,
         golden_samples=len(challenger.bundle.golden),
         validation_rows=held.validation_rows,
-        class_faults=tuple(_table_faults(challenger.bundle.labels, held.classes)),
+        class_faults=tuple(_table_faults(challenger.bundle.classes, held.classes)),
         golden_faults=golden.faults,
         parity_gap=golden.parity,
     )

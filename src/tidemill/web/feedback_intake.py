@@ -153,7 +153,7 @@ def keep(serving: Serving, rows: Sequence[Meant]) -> list[tuple[Feedback, bool]]
 
 def _target(slot: Slot, given: Label) -> str:
     """The target that a label belongs to. Raises ForeignLabel when it belongs to none."""
-    labels = slot.predictor.bundle.labels
+    labels = slot.predictor.bundle.classes
     if not given.target and len(labels) > 1:
         raise Invalid("The target is needed.", hint=f"Known are {', '.join(labels)}.")
     target = given.target or next(iter(labels))

@@ -108,7 +108,7 @@ def _info(serving: Serving, slots: Slots) -> dict[str, Any]:
         "champion": _name(view.champion),
         "previous": _name(view.previous),
         "bundle": bundle.id if bundle else None,
-        "labels": dict(bundle.labels) if bundle else {},
+        "classes": dict(bundle.classes) if bundle else {},
         "fault": view.fault,
         "durability": serving.settings.durability,
     }

@@ -165,7 +165,7 @@ def _labels(predictor: Predictor, waiting: Sequence[Profile]) -> Mapping[str, Ma
     parts = reference.split(np.array(rows, np.int64).sum(axis=0))
     return {
         target: dict(zip(names, parts[f"prediction.{target}"].tolist(), strict=True))
-        for target, names in reference.view.labels.items()
+        for target, names in reference.view.classes.items()
     }
 
 

@@ -59,7 +59,7 @@ def weigh(
     evidence = gather(
         workspace.predictor(version),
         opponent,
-        HeldOut(snapshot.labels, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
+        HeldOut(snapshot.classes, snapshot.count("val"), snapshot.rows, snapshot.labels_of),
         progress=progress,
     )
     checks = judge(replace(evidence, champion_fault=fault), policy)

@@ -27,7 +27,7 @@ that every window repeats."""
 
 
 def reference_of(
-    files: Mapping[str, bytes], labels: Mapping[str, Sequence[str]], snapshot: OpenSnapshot
+    files: Mapping[str, bytes], classes: Mapping[str, Sequence[str]], snapshot: OpenSnapshot
 ) -> bytes:
     """`reference.npz` for a bundle's other files, of the snapshot's splits `val` and `fresh`.
 
@@ -42,7 +42,7 @@ def reference_of(
     if missing := [name for name in ("codec.json", "model.onnx") if name not in files]:
         raise DataError(f"The bundle lacks {', '.join(missing)}.")
     codec = open_codec(**json.loads(files["codec.json"]))
-    model = Model(codec, labels, OnnxRuntime(files["model.onnx"], threads=os.cpu_count() or 1))
+    model = Model(codec, classes, OnnxRuntime(files["model.onnx"], threads=os.cpu_count() or 1))
     features: list[Mapping[str, float]] = []
     answered, embedded = [], []
     for batch in _batches(_held_out(snapshot)):
@@ -53,8 +53,8 @@ def reference_of(
         embedded.append(embedding)
     if not features:
         raise DataError(f"Snapshot {snapshot.snapshot.id[:12]} has no val or fresh examples.")
-    together = {name: np.concatenate([part[name] for part in answered]) for name in labels}
-    return Reference.build(features, together, np.concatenate(embedded), labels).to_bytes()
+    together = {name: np.concatenate([part[name] for part in answered]) for name in classes}
+    return Reference.build(features, together, np.concatenate(embedded), classes).to_bytes()
 
 
 def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:

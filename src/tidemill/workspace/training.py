@@ -139,7 +139,7 @@ def finish(
             scratch=workspace.scratch,
             progress=progress,
         )
-        reference = reference_of(trained.files, opened.labels, opened)
+        reference = reference_of(trained.files, opened.classes, opened)
         bundle = workspace.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
         done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
         return Finished(done, _register(workspace, done, bundle, parent))

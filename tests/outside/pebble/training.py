@@ -48,8 +48,8 @@ def train(
     progress: Progress,
 ) -> Trained:
     """Fulfils `learn.trained.Train`. Nothing is written to `scratch`."""
-    names = snapshot.labels.get(TARGET, ())
-    if set(snapshot.labels) != {TARGET}:
+    names = snapshot.classes.get(TARGET, ())
+    if set(snapshot.classes) != {TARGET}:
         raise DataError(f"The snapshot's one target must be {TARGET!r}.")
     plan = TrainPlan(**run.config["train"])
     progress.stage("encode")
@@ -94,7 +94,7 @@ def train(
     files = {
         "model.onnx": graph,
         "codec.json": encode({"kind": codec.kind, "config": codec.config()}),
-        "labels.json": encode({TARGET: list(names)}),
+        "classes.json": encode({TARGET: list(names)}),
         "golden.json": encode(_golden(model, val, snapshot)),
         "evaluation.json": encode(evaluation),
         "lineage.json": encode(lineage),
@@ -148,7 +148,7 @@ def _golden(model: Perceptron, val: _Part, snapshot: OpenSnapshot) -> list[dict[
     given = model.probabilities(val.rows)
     chosen = choose({TARGET: given}, {TARGET: val.labels})
     examples = [val.examples[at] for at in chosen]
-    return [row.to_json() for row in collect(examples, {TARGET: given[chosen]}, snapshot.labels)]
+    return [row.to_json() for row in collect(examples, {TARGET: given[chosen]}, snapshot.classes)]
 
 
 def _card(

@@ -9,11 +9,11 @@ from tidemill.learn.table import TableNetwork
 from tidemill.recipes.recipe import Config
 
 
-def build(config: Config, labels: Mapping[str, Sequence[str]]) -> TableNetwork:
+def build(config: Config, classes: Mapping[str, Sequence[str]]) -> TableNetwork:
     """Two layers over the columns, with a head per target."""
     codec = TableCodec.from_config(config["codec"])
     return TableNetwork(
-        {target: len(names) for target, names in labels.items()},
+        {target: len(names) for target, names in classes.items()},
         numbers=len(codec.numbers),
         categories=[len(column.values) for column in codec.categories],
         width=config["model"]["width"],

@@ -13,7 +13,7 @@ def judge(stage: Stage) -> Outcome:
     champion = workspace.champion()
     files = files_of(workspace, champion)
     forgeries = {
-        "labels.json permuted": permuted(files),
+        "classes.json permuted": permuted(files),
         "its golden samples made to agree": consistent(files),
         "two names exchanged, their golden samples dropped": unproved(files),
     }

@@ -12,11 +12,11 @@ from tidemill.recipes.recipe import Config
 __all__ = ["build", "train"]
 
 
-def build(config: Config, labels: Mapping[str, Sequence[str]]) -> AttentionNetwork:
+def build(config: Config, classes: Mapping[str, Sequence[str]]) -> AttentionNetwork:
     """Graph attention of either kind, with a head per target."""
     model = config["model"]
     return AttentionNetwork(
-        {target: len(names) for target, names in labels.items()},
+        {target: len(names) for target, names in classes.items()},
         features=config["codec"]["features"],
         kind=model["name"],
         heads=model["heads"],
