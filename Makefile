@@ -4,17 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo stories up test check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo demos up test check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.train ## Make the virtual environment and install the pinned dependencies.
 
-demo: setup ## Tell the whole story on painted leaves and judge every claim.
+demo: setup ## Run the whole loop on painted leaves and judge every claim.
 	$(BIN)/tidemill demo
 
-stories: setup ## Tell the story of the other recipes as well; a quarter of an hour.
+demos: setup ## Run the demo of the other recipes as well; a quarter of an hour.
 	$(BIN)/tidemill demo --recipe plants
 	$(BIN)/tidemill demo --recipe cora
 	$(BIN)/tidemill demo --recipe sentiment

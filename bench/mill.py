@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import httpx
 
-from tidemill.demo.clients import Reply, ask
+from tidemill.demo.clients import Reply, send_payload
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import TidemillError
@@ -38,7 +38,7 @@ def until(found: Callable[[], T | None], what: str, *, seconds: float) -> T:
 def ask_all(url: str, images: Sequence[Example]) -> list[Reply]:
     """Ask about one image after the other. Raises TidemillError when one is not answered."""
     with httpx.Client(base_url=url, timeout=60) as client:
-        replies = [ask(client, row.payload) for row in images]
+        replies = [send_payload(client, row.payload) for row in images]
     failed = [reply for reply in replies if not reply.ok]
     if failed:
         raise TidemillError(f"{len(failed)} requests failed, the first with {failed[0].fault}.")

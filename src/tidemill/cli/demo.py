@@ -1,4 +1,4 @@
-"""`tidemill demo`: the whole story on generated data, judged."""
+"""`tidemill demo`: every claim of the product, judged on generated data."""
 
 from __future__ import annotations
 
@@ -9,61 +9,71 @@ import typer
 from rich.table import Table
 
 from tidemill.demo.claim import Claim
-from tidemill.demo.demo_run import Stage
-from tidemill.demo.judge import Judged, Story, choose, place, tell
-from tidemill.demo.report import render
-from tidemill.demo.scenarios import WORLDS
+from tidemill.demo.demo_run import DemoRun
+from tidemill.demo.judge import (
+    DemoReport,
+    JudgedClaim,
+    choose_claims,
+    find_scenario,
+    judge_claims,
+)
+from tidemill.demo.report import render_report
+from tidemill.demo.scenarios import SCENARIOS
 from tidemill.screen import OUT, SCREEN, STARTED, Home, Json, emit, say
 from tidemill.settings import read_settings
 
 
 def demo(
     *,
-    recipe: Annotated[str, typer.Option(help=f"Whose story: {', '.join(WORLDS)}.")] = "coffee",
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(SCENARIOS)}.")] = "coffee",
     only: Annotated[str | None, typer.Option(help="Judge one claim, by its id.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Tell the whole story on generated data and judge every claim; exit code 1 when one fails.
+    """Run the whole loop on generated data and judge every claim; exit code 1 when one fails.
 
-    Example: tidemill demo --only label_names
+    Example: tidemill demo --only drift_detected
     """
-    claims = choose(only)
-    stage = Stage(place(recipe), read_settings(home=home), say)
+    claims = choose_claims(only)
+    run = DemoRun(find_scenario(recipe), read_settings(home=home), say)
     if only is None:
-        stage.clear()
+        run.clear()
     else:
-        stage.reuse()
-    # Making the data counts: a person waits for it like for everything else.
-    stage.prepare()
-    story = tell(stage, claims, since=STARTED, began=_began, ended=_ended)
-    stage.root.mkdir(parents=True, exist_ok=True)
-    (stage.root / "report.json").write_text(json.dumps(story.to_json(), indent=2) + "\n")
-    (stage.root / "report.html").write_text(render(story, stage), encoding="utf-8")
+        run.resume()
+    # The generation of the data counts: a person waits for it like for everything else.
+    run.prepare_sample()
+    report = judge_claims(run, claims, since=STARTED, on_begin=_show_claim, on_end=_show_outcome)
+    run.root.mkdir(parents=True, exist_ok=True)
+    (run.root / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    (run.root / "report.html").write_text(render_report(report, run), encoding="utf-8")
     if as_json:
-        emit(story.to_json())
+        emit(report.to_json())
     else:
-        OUT.print(_table(story))
-    say(f"{story.seconds:.0f} s. The report with images: {stage.root / 'report.html'}")
-    if not story.held:
+        OUT.print(build_table(report))
+    say(f"{report.seconds:.0f} s. The report with figures: {run.root / 'report.html'}")
+    if not report.holds:
         raise typer.Exit(1)
 
 
-def _began(claim: Claim) -> None:
+def _show_claim(claim: Claim) -> None:
     SCREEN.print(f"[bold]{claim.sentence}[/] ({claim.id}) ...", highlight=False)
 
 
-def _ended(row: Judged) -> None:
-    mark = "[green]held[/]" if row.outcome.held else "[red]DID NOT HOLD[/]"
-    SCREEN.print(f"  {mark} in {row.seconds:.1f} s: ", end="")
-    SCREEN.print(row.outcome.figure, markup=False, highlight=False)
+def _show_outcome(row: JudgedClaim) -> None:
+    mark = "[green]holds[/]" if row.outcome.holds else "[red]DOES NOT HOLD[/]"
+    SCREEN.print(f"  {mark} after {row.seconds:.1f} s: ", end="")
+    SCREEN.print(row.outcome.value, markup=False, highlight=False)
 
 
-def _table(story: Story) -> Table:
-    table = Table("claim", "held", "figure", show_lines=True)
-    for row in story.judged:
-        held = "[green]yes[/]" if row.outcome.held else "[red]no[/]"
-        table.add_row(row.claim.sentence, held, row.outcome.figure)
+def build_table(report: DemoReport) -> Table:
+    """One row per claim. It fits 80 columns, and only breaks lines between words."""
+    table = Table(show_lines=True)
+    table.add_column("claim", width=22)
+    table.add_column("holds", width=5)
+    table.add_column("measured")
+    for row in report.judged:
+        holds = "[green]yes[/]" if row.outcome.holds else "[red]no[/]"
+        table.add_row(row.claim.sentence, holds, row.outcome.value)
     return table
 
 

@@ -48,7 +48,7 @@ def part(name: str) -> ModuleType:
 
 COMMANDS = (
     Command("up", "Train a champion if there is none, serve it, and turn the mill."),
-    Command("demo", "Tell the whole story of a recipe and judge every claim."),
+    Command("demo", "Run the whole loop of a recipe and judge every claim."),
     Command("train", "Check the data, train, and register the resulting model version."),
     Command("serve", "Serve the workspace's champion over HTTP."),
     Command("predict", "Ask the champion about files."),

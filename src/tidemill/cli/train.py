@@ -36,6 +36,7 @@ def train(
         str | None, typer.Option(help="Do the training that the ledger knows by this id.")
     ] = None,
     with_parent: WithParent = False,
+    hide_warnings: Annotated[bool, typer.Option("--hide-warnings", hidden=True)] = False,
     as_json: Json = False,
 ) -> None:
     """Check the data, train, and register the resulting model version.
@@ -62,7 +63,8 @@ def train(
         with Stages() as stages:
             intake = take_snapshot(workspace, chosen, experiment, stages.told())
             warnings = [finding.line() for finding in intake.findings]
-            warn(warnings)
+            if not hide_warnings:
+                warn(warnings)
             finished = train_version(
                 workspace, chosen, experiment, intake.snapshot, trainer, stages.told()
             )

@@ -1,4 +1,4 @@
-"""What a claim of the demo is: a sentence, and a judge that tries it."""
+"""What a claim of the demo is: a sentence, and a function that judges it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.demo.demo_run import Stage
+from tidemill.demo.demo_run import DemoRun
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether a claim held, the figure that shows it, and rows for the report's images."""
+    """Whether a claim holds, a sentence with the measured values, and series for the charts."""
 
-    held: bool
-    figure: str
-    rows: dict[str, Any] = field(default_factory=dict)
+    holds: bool
+    value: str
+    series: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One promise of the product. `judge` runs the product and looks at what came out."""
+    """One promise of the product. `judge` runs the product and checks the result.
+
+    `method` says in one or two sentences how it does that.
+    """
 
     id: str
     sentence: str
-    judge: Callable[[Stage], Outcome]
+    method: str
+    judge: Callable[[DemoRun], Outcome]
 
 
-class Broken(Exception):
-    """Raised by a judge whose claim does not hold; the message is the figure that shows it."""
+class ClaimFailed(Exception):
+    """A claim does not hold; the message says what was measured instead."""
 
 
-def expect(held: object, otherwise: str) -> None:
-    """Go on only when something holds. Raises Broken."""
-    if not held:
-        raise Broken(otherwise)
+def expect(condition: object, message: str) -> None:
+    """Return when the condition is true. Raises ClaimFailed."""
+    if not condition:
+        raise ClaimFailed(message)

@@ -1,4 +1,4 @@
-"""Closed-loop clients: each asks, waits for the answer, and asks again."""
+"""Closed-loop clients: each sends a payload, waits for the reply, and sends the next."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tidemill.domain.types import payload_id
 
 CLIENTS = 4
 CUT_OFF = ("ReadError", "RemoteProtocolError")
-"""The faults of a request that had been sent when its connection broke."""
+"""The faults of a request that was sent when its connection broke."""
 
-Form = Callable[[bytes], Mapping[str, Any]]
-"""How a payload is asked about: keyword arguments of an httpx request (`files`, `json`)."""
+PayloadFormat = Callable[[bytes], Mapping[str, Any]]
+"""How a payload is sent: keyword arguments of an httpx request (`files`, `json`)."""
 
 
-def as_file(payload: bytes) -> Mapping[str, Any]:
-    """As a form with a file."""
+def as_multipart(payload: bytes) -> Mapping[str, Any]:
+    """Send the payload as a file of a form."""
     return {"files": {"file": payload}}
 
 
 def as_text(payload: bytes) -> Mapping[str, Any]:
-    """As JSON, for payloads that are UTF-8 text."""
+    """Send a UTF-8 text as JSON."""
     return {"json": {"text": payload.decode()}}
 
 
 def as_json(payload: bytes) -> Mapping[str, Any]:
-    """As the JSON that the payload is itself."""
+    """Send the JSON that the payload is itself."""
     return {"json": json.loads(payload)}
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What was said about one item for one target."""
+class ReplyAnswer:
+    """The answer for one target and item of a reply."""
 
     target: str
     item: str
@@ -51,27 +51,27 @@ class Heard:
 class Reply:
     """What a client received for `payload`, an example id.
 
-    `fault` is the server's code for an error, or the name of the exception that kept the client
-    from an answer; with an answer it is empty. `status` 0 means that no response came. What was
-    heard is sorted by item and target; `label` and `probabilities` are those of the first.
+    `fault` is the server's error code, or the name of the exception that kept the client from a
+    reply; it is empty for a good reply. `status` 0 means that no response came. `answers` are
+    sorted by item and target; `label` and `probabilities` are those of the first.
     """
 
     payload: str
-    asked: float
-    answered: float
+    sent_at: float
+    received_at: float
     status: int = 0
     fault: str = ""
     id: str = ""
     version: str = ""
-    heard: tuple[Heard, ...] = ()
+    answers: tuple[ReplyAnswer, ...] = ()
 
     @property
     def label(self) -> str:
-        return self.heard[0].label if self.heard else ""
+        return self.answers[0].label if self.answers else ""
 
     @property
     def probabilities(self) -> Mapping[str, float]:
-        return self.heard[0].probabilities if self.heard else {}
+        return self.answers[0].probabilities if self.answers else {}
 
     @property
     def ok(self) -> bool:
@@ -79,56 +79,56 @@ class Reply:
 
     @property
     def cut_off(self) -> bool:
-        """True when the server had the request and went away before it answered."""
+        """True when the server had the request and went away before it replied."""
         return self.status == 0 and self.fault in CUT_OFF
 
 
-class Crowd:
-    """Clients that share a list of payloads, take them in turn, and keep every reply.
+class ClientPool:
+    """Clients that share a list of payloads, send them in turn, and keep every reply.
 
-    `begun` counts the requests. Once the clients are gone there is a reply to each of them,
-    whatever went wrong; `lost` says how many are missing.
+    `sent` counts the requests. When the clients have ended there is a reply to each request,
+    whatever went wrong; `missing` counts the others.
     """
 
     def __init__(
         self,
         url: str,
         payloads: Sequence[bytes],
-        form: Form = as_file,
+        request_format: PayloadFormat = as_multipart,
         *,
-        most: int | None = None,
+        limit: int | None = None,
         pause: float = 0.0,
     ) -> None:
-        self.begun = 0
+        self.sent = 0
         self.replies: list[Reply] = []
         self._url = url
         self._payloads = payloads
-        self._form = form
-        self._most = most
+        self._format = request_format
+        self._limit = limit
         self._pause = pause
         self._stop = threading.Event()
         self._arrived = threading.Condition()
 
     @property
-    def lost(self) -> int:
-        """Requests without a reply; not zero for finished clients only if one of them died."""
-        return self.begun - len(self.replies)
+    def missing(self) -> int:
+        """Requests without a reply; above zero after the end only if a client died."""
+        return self.sent - len(self.replies)
 
     def wait(self, replies: int, seconds: float = 60.0) -> None:
-        """Until so many replies came; raises TimeoutError when they do not."""
+        """Wait for that many replies. Raises TimeoutError."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.replies) >= replies, seconds):
                 raise TimeoutError(f"{len(self.replies)} of {replies} replies in {seconds} s")
 
     def stop(self) -> None:
-        """Let every client finish its request and leave."""
+        """Let every client finish its request and end."""
         self._stop.set()
 
-    def work(self) -> None:
-        """One client's life. It ends with `stop`, with `most`, or when the server is gone."""
+    def run_client(self) -> None:
+        """Run one client until `stop`, until `limit`, or until the server is gone."""
         with httpx.Client(base_url=self._url, timeout=60) as client:
-            while (payload := self._begin()) is not None:
-                reply = ask(client, payload, self._form)
+            while (payload := self._next_payload()) is not None:
+                reply = send_payload(client, payload, self._format)
                 with self._arrived:
                     self.replies.append(reply)
                     self._arrived.notify_all()
@@ -136,62 +136,66 @@ class Crowd:
                     return
                 self._stop.wait(self._pause)
 
-    def _begin(self) -> bytes | None:
+    def _next_payload(self) -> bytes | None:
         with self._arrived:
-            if self._stop.is_set() or self.begun == self._most:
+            if self._stop.is_set() or self.sent == self._limit:
                 return None
-            self.begun += 1
-            return self._payloads[(self.begun - 1) % len(self._payloads)]
+            self.sent += 1
+            return self._payloads[(self.sent - 1) % len(self._payloads)]
 
 
 @contextmanager
-def crowd(
+def run_clients(
     url: str,
     payloads: Sequence[bytes],
-    form: Form = as_file,
+    request_format: PayloadFormat = as_multipart,
     *,
-    most: int | None = None,
+    limit: int | None = None,
     pause: float = 0.0,
-) -> Iterator[Crowd]:
-    """Clients at work, each thinking for `pause` seconds between an answer and the next question.
+) -> Iterator[ClientPool]:
+    """Run clients in the background; each pauses so many seconds between reply and next request.
 
-    Leaving the block stops them, or waits until `most` are answered.
+    Leaving the block stops them, or waits for the replies to `limit` requests.
     """
-    people = Crowd(url, payloads, form, most=most, pause=pause)
-    threads = [threading.Thread(target=people.work, daemon=True) for _ in range(CLIENTS)]
+    clients = ClientPool(url, payloads, request_format, limit=limit, pause=pause)
+    threads = [threading.Thread(target=clients.run_client, daemon=True) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
-        yield people
+        yield clients
     finally:
-        if most is None:
-            people.stop()
+        if limit is None:
+            clients.stop()
         for thread in threads:
             thread.join()
 
 
-def ask(client: httpx.Client, payload: bytes, form: Form = as_file) -> Reply:
-    """Ask about one payload. Raises nothing: whatever goes wrong is in the reply."""
+def send_payload(
+    client: httpx.Client, payload: bytes, request_format: PayloadFormat = as_multipart
+) -> Reply:
+    """Send one payload. Raises nothing: whatever goes wrong is in the reply."""
     reply = Reply(payload_id(payload), time.monotonic(), 0.0)
     try:
-        response = client.post("/v1/predict", **form(payload))
+        response = client.post("/v1/predict", **request_format(payload))
         reply = replace(reply, status=response.status_code)
-        reply = _read(reply, response)
+        reply = _read_response(reply, response)
     except Exception as error:  # noqa: BLE001  a client that died here would not be counted
         reply = replace(reply, fault=type(error).__name__)
-    return replace(reply, answered=time.monotonic())
+    return replace(reply, received_at=time.monotonic())
 
 
-def _read(reply: Reply, response: httpx.Response) -> Reply:
+def _read_response(reply: Reply, response: httpx.Response) -> Reply:
     body = response.json()
     if response.status_code != httpx.codes.OK:
         return replace(reply, fault=str(body["error"]["code"] or "unnamed"))
     rows = body["predictions"]
-    # Entries of one payload share the prediction; a client that gets another's is not answered.
+    # The entries of one payload share a prediction; two ids mean somebody else's answer.
     ((id, version),) = {(row["id"], row["version"]) for row in rows}
-    heard = [
-        Heard(str(row["target"]), str(row["item"]), str(row["label"]), dict(row["probabilities"]))
+    answers = [
+        ReplyAnswer(
+            str(row["target"]), str(row["item"]), str(row["label"]), dict(row["probabilities"])
+        )
         for row in rows
     ]
-    heard.sort(key=lambda said: (said.item, said.target))
-    return replace(reply, id=str(id), version=str(version), heard=tuple(heard))
+    answers.sort(key=lambda answer: (answer.item, answer.target))
+    return replace(reply, id=str(id), version=str(version), answers=tuple(answers))

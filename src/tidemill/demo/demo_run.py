@@ -1,4 +1,4 @@
-"""Where the story is played: one trained workspace, and a copy of it for each claim."""
+"""The folder of one demo: a trained workspace, and a copy of it for each claim."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -23,56 +23,58 @@ from tidemill.adapters.child_process import (
     argv,
     environment,
 )
-from tidemill.demo import code_state
-from tidemill.demo.scenario import World
+from tidemill.demo.scenario import Scenario
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, ModelVersion
-from tidemill.screen import Stages
+from tidemill.screen import Stages, warn
 from tidemill.settings import Settings, read_settings
 from tidemill.web.slots import View
 from tidemill.workspace.planning import plan
 from tidemill.workspace.root import Workspace, open_workspace
 
-ASKED = 500
-"""Payloads that clients ask about where it matters that they are many."""
+PAYLOADS = 500
+"""Payloads that clients send where many are needed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How a child process ended, and the JSON object that it printed."""
+class CommandResult:
+    """How a command ended, and the JSON object that it printed."""
 
-    code: int
-    body: dict[str, Any]
+    exit_code: int
+    output: dict[str, Any]
 
 
-class Stage:
+class DemoRun:
     """The folder of a demo. `base` is the workspace that all claims share and none changes.
 
-    A file beside it says which sources trained it, and that it is complete.
+    A file beside `base` names the code that trained it, and shows that it is complete.
     """
 
-    def __init__(self, world: World, settings: Settings, tell: Callable[[str], None]) -> None:
-        self.world = world
-        self.root = settings.home / "demo" / world.recipe
+    def __init__(
+        self, scenario: Scenario, settings: Settings, notify: Callable[[str], None]
+    ) -> None:
+        self.scenario = scenario
+        self.root = settings.home / "demo" / scenario.recipe
         self.samples = settings.samples or settings.home / "samples"
         self.base = self.root / "base"
-        self._note = self.root / "base.json"
-        self._turned = self.root / "after-one-cycle"
-        self.tell = tell
+        self.notify = notify
+        self._base_note = self.root / "base.json"
+        self._retrained = self.root / "after-one-cycle"
+        self._warned: set[str] = set()
 
     def clear(self) -> None:
-        """Begin anew; generated samples are kept."""
+        """Remove what an earlier demo left; generated samples stay."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def reuse(self) -> None:
-        """Go on with the shared workspace of an earlier demo, and say so when it is another's."""
-        if self._note.exists() and self.trained_by()["package"] != provenance.package_digest():
-            self.tell(f"note: {self.base} was trained by other sources than these; they judge it")
+    def resume(self) -> None:
+        """Use the base workspace of an earlier demo; warn when other code trained it."""
+        if self._base_note.exists() and self.base_code()["package"] != provenance.package_digest():
+            self.notify(f"note: {self.base} was trained by other sources than these; they judge it")
 
-    def run(self, home: Path, *words: str, quiet: bool = True) -> Said:
+    def run_command(self, home: Path, *words: str, quiet: bool = True) -> CommandResult:
         """Run a command of Tidemill on a workspace, with `--json`."""
-        done = subprocess.run(
+        completed = subprocess.run(
             argv(*words, "--json"),
             env=self._environment(home),
             stdout=subprocess.PIPE,
@@ -80,126 +82,138 @@ class Stage:
             text=True,
             check=False,
         )
-        return Said(done.returncode, json.loads(done.stdout) if done.stdout else {})
+        output = json.loads(completed.stdout) if completed.stdout else {}
+        return CommandResult(completed.returncode, output)
 
-    def train(self, home: Path, *overrides: str, promoted: bool = False) -> Said:
-        """Train on the generated sample, with live progress."""
-        flags = ("--promote",) if promoted else ()
-        return self.run(home, "train", self.world.recipe, *overrides, *flags, quiet=False)
+    def train(self, home: Path, *overrides: str, promoted: bool = False) -> CommandResult:
+        """Train on the generated sample, with live progress; each warning is shown once."""
+        flags = ("--hide-warnings", *(("--promote",) if promoted else ()))
+        result = self.run_command(
+            home, "train", self.scenario.recipe, *overrides, *flags, quiet=False
+        )
+        warn(self.select_new_warnings(result.output.get("warnings", ())))
+        return result
 
-    def folder(self, name: str) -> Path:
-        """An empty folder of this demo."""
+    def select_new_warnings(self, lines: Iterable[str]) -> list[str]:
+        """The warnings that no earlier training of this demo caused: all train on one sample."""
+        new = [line for line in lines if line not in self._warned]
+        self._warned.update(new)
+        return new
+
+    def make_folder(self, name: str) -> Path:
+        """Make an empty folder of this demo."""
         folder = self.root / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 
-    def workspace(self, name: str) -> Workspace:
-        """A copy of the trained workspace, to be changed at will."""
+    def copy_base(self, name: str) -> Workspace:
+        """Copy the base workspace; the copy may be changed."""
         self._train_base()
-        return self.copied(self.base, name)
+        return self.copy_workspace(self.base, name)
 
-    def adopt(self, home: Path) -> None:
-        """Make a newly trained workspace the shared one, unless there is one."""
-        if not self._note.exists():
+    def adopt_base(self, home: Path) -> None:
+        """Make a newly trained workspace the base, unless there is one."""
+        if not self._base_note.exists():
             shutil.rmtree(self.base, ignore_errors=True)
             shutil.copytree(home, self.base)
-            self._sign()
+            self._write_base_note()
 
-    def trained_by(self) -> dict[str, Any]:
-        """The sources that trained the shared workspace, as the demo found them then."""
+    def base_code(self) -> dict[str, Any]:
+        """The code that trained the base workspace, as `current_code` saw it then."""
         self._train_base()
-        noted: dict[str, Any] = json.loads(self._note.read_bytes())
-        return noted
+        code: dict[str, Any] = json.loads(self._base_note.read_bytes())
+        return code
 
-    def second(self) -> str:
-        """The second version in the shared workspace, trained when it is not there yet."""
+    def train_second(self) -> str:
+        """Train a second version in the base workspace, once; returns its id."""
         self._train_base()
         with self._open(self.base).ledger.begin(write=False) as unit:
-            known = unit.latest(ModelVersion)
-        if len(known) == 1:
-            self.tell("training a second version")
-            if self.train(self.base, *self.world.second).code:
+            versions = unit.latest(ModelVersion)
+        if len(versions) == 1:
+            self.notify("training a second version")
+            if self.train(self.base, *self.scenario.second_overrides).exit_code:
                 raise TidemillError("The second version could not be trained; see above.")
         return "v2"
 
-    def copied(self, home: Path, name: str) -> Workspace:
-        """A copy of some workspace, to be changed at will."""
+    def copy_workspace(self, home: Path, name: str) -> Workspace:
+        """Copy any workspace; the copy may be changed."""
         copy = self.root / name
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(home, copy)
         return self._open(copy)
 
-    def turn(self, home: Path) -> None:
-        """Keep a workspace whose mill has turned once, for the claims that begin there."""
-        shutil.rmtree(self._turned, ignore_errors=True)
-        shutil.copytree(home, self._turned)
+    def save_retrained(self, home: Path) -> None:
+        """Keep a workspace after its first cycle, for the claims that begin there."""
+        shutil.rmtree(self._retrained, ignore_errors=True)
+        shutil.copytree(home, self._retrained)
 
-    def turned(self) -> Workspace | None:
-        """That workspace; None when there is none yet."""
-        return self._open(self._turned) if self._turned.exists() else None
+    def open_retrained(self) -> Workspace | None:
+        """Open that workspace; None when there is none yet."""
+        return self._open(self._retrained) if self._retrained.exists() else None
 
     def _train_base(self) -> None:
-        if self._note.exists():
+        if self._base_note.exists():
             return
-        self.tell("no trained workspace yet: training the champion")
+        self.notify("no trained workspace yet: training the champion")
         shutil.rmtree(self.base, ignore_errors=True)
-        if self.train(self.base, promoted=True).code:
+        if self.train(self.base, promoted=True).exit_code:
             raise TidemillError("The champion could not be trained; see above.")
-        self._sign()
+        self._write_base_note()
 
-    def _sign(self) -> None:
-        self._note.write_text(json.dumps(code_state.running(Path.cwd())) + "\n")
+    def _write_base_note(self) -> None:
+        self._base_note.write_text(json.dumps(current_code(Path.cwd())) + "\n")
 
     def _open(self, home: Path) -> Workspace:
         return open_workspace(read_settings(home=home, samples=self.samples, actor="demo"))
 
     @contextmanager
-    def server(self, home: Path, **given: str) -> Iterator[ServerProcess]:
-        """A server over a workspace, on a free port; it speaks to `server.log` there."""
-        variables = {f"TIDEMILL_{name.upper()}": value for name, value in given.items()}
+    def start_server(self, home: Path, **settings: str) -> Iterator[ServerProcess]:
+        """Start a server over a workspace, on a free port; it logs to `server.log` there."""
         with (
             (home / "server.log").open("ab") as log,
-            ServerProcess(home, given={**variables, "TIDEMILL_ACTOR": "demo"}, log=log) as process,
+            ServerProcess(home, given=_variables(actor="demo", **settings), log=log) as process,
         ):
             yield process
 
     @contextmanager
-    def engine(self, home: Path, *policies: str, **given: str) -> Iterator[EngineProcess]:
-        """An engine over a workspace; it speaks to `engine.log` there."""
-        variables = {f"TIDEMILL_{name.upper()}": value for name, value in given.items()}
-        own = {"TIDEMILL_SAMPLES": str(self.samples), "TIDEMILL_ACTOR": "demo"}
+    def start_engine(self, home: Path, *policies: str, **settings: str) -> Iterator[EngineProcess]:
+        """Start an engine over a workspace; it logs to `engine.log` there."""
+        variables = _variables(actor="demo", samples=str(self.samples), **settings)
         with (
             (home / "engine.log").open("ab") as log,
-            EngineProcess(home, *policies, given={**variables, **own}, log=log) as process,
+            EngineProcess(home, *policies, given=variables, log=log) as process,
         ):
             yield process
 
-    def prepare(self) -> None:
-        """Make the sample once, with a bar; every workspace of the demo shares it."""
-        with Stages(f"make {self.world.items}") as stages:
+    def prepare_sample(self) -> None:
+        """Generate the sample once, with a progress bar; all workspaces of the demo share it."""
+        with Stages(f"make {self.scenario.examples_noun}") as stages:
             self._source().prepare(stages.step)
 
-    def payloads(self) -> list[bytes]:
-        """Payloads that no model was trained on: the test set's first ones."""
+    def test_payloads(self) -> list[bytes]:
+        """The first payloads of the test split: no model was trained on them."""
         test = (row for row in self.examples() if row.split == "test")
-        return [example.payload for example in islice(test, ASKED)]
+        return [example.payload for example in islice(test, PAYLOADS)]
 
     def examples(self) -> Iterator[Example]:
         """Every example of the sample."""
         return self._source().examples()
 
     def _source(self) -> Source:
-        recipe, experiment = plan(self.world.recipe)
+        recipe, experiment = plan(self.scenario.recipe)
         return recipe.source(experiment.tree(), self.samples)
 
     def _environment(self, home: Path) -> dict[str, str]:
-        given = {"TIDEMILL_SAMPLES": str(self.samples), "TIDEMILL_ACTOR": "demo"}
-        return environment(home, given)
+        return environment(home, _variables(actor="demo", samples=str(self.samples)))
 
 
-def readiness(server: ServerProcess) -> tuple[bool, str]:
-    """Wait until the server has made up its mind: (ready, what it says against it)."""
+def _variables(**settings: str) -> dict[str, str]:
+    return {f"TIDEMILL_{name.upper()}": value for name, value in settings.items()}
+
+
+def wait_until_ready(server: ServerProcess) -> tuple[bool, str]:
+    """Wait until the server has decided: (ready, the reason why it is not)."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         response = server.ready()
@@ -209,4 +223,23 @@ def readiness(server: ServerProcess) -> tuple[bool, str]:
         if message != View(None, None).fault:
             return False, message
         time.sleep(0.02)
-    return False, "it did not say anything in time"
+    return False, "it did not decide in time"
+
+
+def current_code(folder: Path) -> dict[str, Any]:
+    """The code that runs now, read from the files and from git, not from the product's records.
+
+    A training that is started in `folder` must record the same.
+    """
+    return {"package": provenance.package_digest(), "revision": _commit(folder)}
+
+
+def _commit(folder: Path) -> str:
+    """The commit that is checked out; empty outside a checkout or on a machine without git."""
+    try:
+        completed = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return completed.stdout.strip() if completed.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""Bad bundles, made the way an accident or an attacker would make them, and registered."""
+"""Forged bundles, as an accident or an attacker would make them, and their registration."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import onnx
 from onnx import numpy_helper
 
 from tidemill.bundle import MANIFEST, encode, manifest_of
-from tidemill.demo.claim import Broken
+from tidemill.demo.claim import ClaimFailed
 from tidemill.domain.events import VersionRegistered
 from tidemill.domain.types import ModelVersion
 from tidemill.workspace.root import Workspace
 
 Files = dict[str, bytes]
-LUCK = 100
-"""Random networks that a forger tries."""
+MAX_DRAWS = 100
+"""Random networks that `forge_untrained` tries."""
 SHIFT = 0.02
 """How far a forged probability lies from the true one: too little to change any label."""
 
 
-def files_of(workspace: Workspace, version: ModelVersion) -> Files:
+def read_bundle_files(workspace: Workspace, version: ModelVersion) -> Files:
     """Every file of a version's bundle but the manifest."""
     folder = workspace.bundles.root / version.bundle
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
 
 
-def enlist(workspace: Workspace, files: Mapping[str, bytes], like: ModelVersion) -> str:
+def register_forgery(workspace: Workspace, files: Mapping[str, bytes], like: ModelVersion) -> str:
     """Register files as a new version: valid digests, a valid entry in the ledger."""
     bundle = workspace.bundles.write(like.recipe, files)
     with workspace.ledger.begin() as unit:
@@ -43,49 +43,49 @@ def enlist(workspace: Workspace, files: Mapping[str, bytes], like: ModelVersion)
     return version.id
 
 
-def permuted(files: Files) -> Files:
-    """The names in `classes.json` moved on by one: the graph is right, every answer is wrong."""
-    labels = json.loads(files["classes.json"])
-    turned = {target: names[1:] + names[:1] for target, names in labels.items()}
-    return {**files, "classes.json": encode(turned)}
+def permute_labels(files: Files) -> Files:
+    """Move the names in `classes.json` on by one: the graph is right, every answer is wrong."""
+    classes = json.loads(files["classes.json"])
+    permuted = {target: names[1:] + names[:1] for target, names in classes.items()}
+    return {**files, "classes.json": encode(permuted)}
 
 
-def consistent(files: Files) -> Files:
-    """Permuted names, and golden samples whose expectations were made anew to agree with them."""
-    forged = permuted(files)
+def permute_with_golden(files: Files) -> Files:
+    """Permute the names, and rename the golden samples' expectations to agree with them."""
+    forged = permute_labels(files)
     before, after = json.loads(files["classes.json"]), json.loads(forged["classes.json"])
     renamed = {
         target: dict(zip(names, after[target], strict=True)) for target, names in before.items()
     }
-    return {**forged, "golden.json": encode(_renamed(files["golden.json"], renamed))}
+    return {**forged, "golden.json": encode(_rename_golden(files["golden.json"], renamed))}
 
 
-def unproved(files: Files) -> Files:
-    """Two names exchanged in `classes.json`, and no golden sample left that would tell."""
-    labels = json.loads(files["classes.json"])
-    target, (one, other, *_) = next(iter(labels.items()))
-    renamed = {key: dict(zip(names, names, strict=True)) for key, names in labels.items()}
+def swap_without_golden(files: Files) -> Files:
+    """Swap two names in `classes.json`, and drop the golden samples that would show it."""
+    classes = json.loads(files["classes.json"])
+    target, (one, other, *_) = next(iter(classes.items()))
+    renamed = {key: dict(zip(names, names, strict=True)) for key, names in classes.items()}
     renamed[target] |= {one: other, other: one}
-    kept = [
+    golden = [
         sample
-        for sample in _renamed(files["golden.json"], renamed)
+        for sample in _rename_golden(files["golden.json"], renamed)
         if sample["labels"][target] not in (one, other)
     ]
-    turned = {key: [renamed[key][name] for name in names] for key, names in labels.items()}
-    return {**files, "classes.json": encode(turned), "golden.json": encode(kept)}
+    swapped = {key: [renamed[key][name] for name in names] for key, names in classes.items()}
+    return {**files, "classes.json": encode(swapped), "golden.json": encode(golden)}
 
 
-def misnamed(files: Files) -> Files:
-    """One golden sample that expects another label than it gets."""
+def forge_golden_label(files: Files) -> Files:
+    """Make one golden sample expect another label than it gets."""
     golden = json.loads(files["golden.json"])
-    names = json.loads(files["classes.json"])
+    classes = json.loads(files["classes.json"])
     for target, label in golden[0]["labels"].items():
-        golden[0]["labels"][target] = next(name for name in names[target] if name != label)
+        golden[0]["labels"][target] = next(name for name in classes[target] if name != label)
     return {**files, "golden.json": encode(golden)}
 
 
-def misjudged(files: Files) -> Files:
-    """One golden sample that expects the right label with a probability that it does not get."""
+def forge_golden_probability(files: Files) -> Files:
+    """Make one golden sample expect the right label with another probability than it gets."""
     golden = json.loads(files["golden.json"])
     for target, label in golden[0]["labels"].items():
         row = golden[0]["probabilities"][target]
@@ -94,51 +94,53 @@ def misjudged(files: Files) -> Files:
     return {**files, "golden.json": encode(golden)}
 
 
-def untrained(files: Files, answer: Callable[[bytes], list[dict[str, Any]]]) -> Files:
-    """Random weights in the same graph, with golden samples that it reproduces.
+def forge_untrained(files: Files, predict_golden: Callable[[bytes], list[dict[str, Any]]]) -> Files:
+    """Put random weights into the same graph, with golden samples that it reproduces.
 
-    `answer` gives, for a graph, each golden sample's probabilities. Samples are kept where the
-    random network happens to name the truth, so that digests, schema and parity all hold; the
-    forger draws until it does, for of several targets that takes more luck. Raises Broken when he
-    has none.
+    `predict_golden` gives, for a graph, each golden sample's probabilities. The forged bundle keeps
+    the samples whose label the random network gets right, so digests, schema and parity all hold.
+    Several targets need several draws. Raises ClaimFailed when no draw gets a sample right.
     """
-    drawn = (_drawn(files, answer, np.random.default_rng(seed)) for seed in range(LUCK))
-    if found := next((forged for forged, kept in drawn if kept), None):
-        return found
-    raise Broken(f"none of {LUCK} random networks names a golden sample rightly")
+    draws = (
+        _draw_network(files, predict_golden, np.random.default_rng(seed))
+        for seed in range(MAX_DRAWS)
+    )
+    if forged := next((forged for forged, samples in draws if samples), None):
+        return forged
+    raise ClaimFailed(f"none of {MAX_DRAWS} random networks labels a golden sample correctly")
 
 
-def _drawn(
-    files: Files, answer: Callable[[bytes], list[dict[str, Any]]], dice: np.random.Generator
+def _draw_network(
+    files: Files, predict_golden: Callable[[bytes], list[dict[str, Any]]], rng: np.random.Generator
 ) -> tuple[Files, int]:
-    """One random network, and how many golden samples it has."""
+    """Draw one random network; the forged files, and how many golden samples they have."""
     model = onnx.load_from_string(files["model.onnx"])
     for weights in model.graph.initializer:
         values = numpy_helper.to_array(weights)
         if values.dtype == np.float32 and values.ndim > 1:
             spread = 0.05 / np.sqrt(values[0].size)
-            drawn = dice.normal(0, spread, values.shape).astype(np.float32)
+            drawn = rng.normal(0, spread, values.shape).astype(np.float32)
             weights.CopyFrom(numpy_helper.from_array(drawn, weights.name))
     graph = model.SerializeToString(deterministic=True)
     golden = json.loads(files["golden.json"])
-    kept = []
-    for sample, probabilities in zip(golden, answer(graph), strict=True):
-        said = {target: max(row, key=row.__getitem__) for target, row in probabilities.items()}
-        if said == sample["labels"]:
-            kept.append({**sample, "probabilities": probabilities})
-    return {**files, "model.onnx": graph, "golden.json": encode(kept)}, len(kept)
+    samples = []
+    for sample, probabilities in zip(golden, predict_golden(graph), strict=True):
+        labels = {target: max(row, key=row.__getitem__) for target, row in probabilities.items()}
+        if labels == sample["labels"]:
+            samples.append({**sample, "probabilities": probabilities})
+    return {**files, "model.onnx": graph, "golden.json": encode(samples)}, len(samples)
 
 
-def tamper(workspace: Workspace, version: ModelVersion, *, sign: bool) -> None:
-    """Change a bundle where it lies; with `sign`, recompute its manifest as well."""
+def tamper_bundle(workspace: Workspace, version: ModelVersion, *, sign: bool) -> None:
+    """Change a bundle on the disk; with `sign`, recompute its manifest as well."""
     folder = workspace.bundles.root / version.bundle
-    files = permuted(files_of(workspace, version))
+    files = permute_labels(read_bundle_files(workspace, version))
     (folder / "classes.json").write_bytes(files["classes.json"])
     if sign:
         (folder / MANIFEST).write_bytes(manifest_of(version.recipe, files))
 
 
-def _renamed(golden: bytes, names: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+def _rename_golden(golden: bytes, names: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "payload": sample["payload"],

@@ -1,4 +1,4 @@
-"""The claims in the order of the story, and how they are judged."""
+"""The claims in the order of the demo, and how they are judged."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.demo.claim import Broken, Claim, Outcome
+from tidemill.demo.claim import Claim, ClaimFailed, Outcome
 from tidemill.demo.claims import (
-    answers_kept,
     champion_trained,
-    drift_noticed,
-    engine_killed,
-    faults_named,
-    label_names,
+    data_faults_reported,
+    drift_detected,
+    engine_crash_recovered,
+    hot_swap_lossless,
+    label_flipping_refused,
     loop_closed,
     no_false_drift,
-    not_untrained,
-    poison_refused,
-    ready_proved,
+    permuted_labels_refused,
+    predictions_durable,
+    readiness_checked,
     rollback_quarantines,
-    same_weights,
-    swap_unnoticed,
     tampering_refused,
+    training_reproducible,
+    untrained_refused,
 )
-from tidemill.demo.demo_run import Stage
-from tidemill.demo.scenario import World
-from tidemill.demo.scenarios import WORLDS
+from tidemill.demo.demo_run import DemoRun
+from tidemill.demo.scenario import Scenario
+from tidemill.demo.scenarios import SCENARIOS
 from tidemill.domain.errors import TidemillError, UsageError
 
 CLAIMS = (
-    faults_named.CLAIM,
+    data_faults_reported.CLAIM,
     champion_trained.CLAIM,
-    ready_proved.CLAIM,
-    answers_kept.CLAIM,
-    swap_unnoticed.CLAIM,
-    label_names.CLAIM,
-    not_untrained.CLAIM,
+    readiness_checked.CLAIM,
+    predictions_durable.CLAIM,
+    hot_swap_lossless.CLAIM,
+    permuted_labels_refused.CLAIM,
+    untrained_refused.CLAIM,
     tampering_refused.CLAIM,
-    same_weights.CLAIM,
+    training_reproducible.CLAIM,
     no_false_drift.CLAIM,
-    drift_noticed.CLAIM,
+    drift_detected.CLAIM,
     loop_closed.CLAIM,
-    engine_killed.CLAIM,
-    poison_refused.CLAIM,
+    engine_crash_recovered.CLAIM,
+    label_flipping_refused.CLAIM,
     rollback_quarantines.CLAIM,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A claim after its trial."""
+class JudgedClaim:
+    """A claim, its outcome, and the seconds that the judgement took."""
 
     claim: Claim
     outcome: Outcome
@@ -59,15 +59,15 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """All that a demo found out, and the seconds that the whole of it took."""
+class DemoReport:
+    """The judged claims, and the seconds of the whole demo."""
 
     seconds: float
-    judged: Sequence[Judged] = field(default=())
+    judged: Sequence[JudgedClaim] = field(default=())
 
     @property
-    def held(self) -> bool:
-        return all(row.outcome.held for row in self.judged)
+    def holds(self) -> bool:
+        return all(row.outcome.holds for row in self.judged)
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
@@ -77,57 +77,58 @@ class Story:
                 {
                     "id": row.claim.id,
                     "claim": row.claim.sentence,
-                    "held": row.outcome.held,
-                    "figure": row.outcome.figure,
+                    "holds": row.outcome.holds,
+                    "value": row.outcome.value,
+                    "seconds": round(row.seconds, 3),
                 }
                 for row in self.judged
             ],
         }
 
 
-def choose(only: str | None) -> tuple[Claim, ...]:
-    """All claims, or the one of that id. Raises UsageError."""
+def choose_claims(only: str | None) -> tuple[Claim, ...]:
+    """All claims, or the one with that id. Raises UsageError."""
     chosen = tuple(claim for claim in CLAIMS if only in (None, claim.id))
     if not chosen:
-        known = ", ".join(claim.id for claim in CLAIMS)
-        raise UsageError(f"There is no claim {only!r}.", hint=f"Choose one of {known}.")
+        ids = ", ".join(claim.id for claim in CLAIMS)
+        raise UsageError(f"There is no claim {only!r}.", hint=f"Choose one of {ids}.")
     return chosen
 
 
-def place(recipe: str) -> World:
-    """The world of that recipe. Raises UsageError."""
-    if recipe not in WORLDS:
-        known = ", ".join(WORLDS)
-        raise UsageError(f"No story is told for {recipe!r}.", hint=f"Choose one of {known}.")
-    return WORLDS[recipe]
+def find_scenario(recipe: str) -> Scenario:
+    """The scenario of a recipe. Raises UsageError."""
+    if recipe not in SCENARIOS:
+        recipes = ", ".join(SCENARIOS)
+        raise UsageError(f"{recipe!r} has no demo.", hint=f"Choose one of {recipes}.")
+    return SCENARIOS[recipe]
 
 
-def tell(
-    stage: Stage,
+def judge_claims(
+    demo: DemoRun,
     claims: Sequence[Claim],
     *,
     since: float,
-    began: Callable[[Claim], None],
-    ended: Callable[[Judged], None],
-) -> Story:
-    """Try each claim. One that breaks, in whatever way, did not hold, and the story goes on.
+    on_begin: Callable[[Claim], None],
+    on_end: Callable[[JudgedClaim], None],
+) -> DemoReport:
+    """Judge each claim. A claim that raises anything does not hold, and the next one follows.
 
-    `since` is when the demo began, by the monotonic clock.
+    `since` is the beginning of the demo, by the monotonic clock.
     """
     judged = []
     for claim in claims:
-        began(claim)
+        on_begin(claim)
         at = time.monotonic()
-        row = Judged(claim, _try(claim, stage), time.monotonic() - at)
+        row = JudgedClaim(claim, _judge_claim(claim, demo), time.monotonic() - at)
         judged.append(row)
-        ended(row)
-    return Story(time.monotonic() - since, judged)
+        on_end(row)
+    return DemoReport(time.monotonic() - since, judged)
 
 
-def _try(claim: Claim, stage: Stage) -> Outcome:
+def _judge_claim(claim: Claim, demo: DemoRun) -> Outcome:
     try:
-        return claim.judge(stage)
-    except Broken as error:
+        return claim.judge(demo)
+    except ClaimFailed as error:
         return Outcome(False, str(error))
     except TidemillError as error:
         return Outcome(False, f"{error.message} {error.hint}".strip())

@@ -1,7 +1,6 @@
-"""The field of the story: examples as of old and as changed, clients, and people who know.
+"""The traffic of the demo: examples before and after the change, clients, and true labels.
 
-What is asked of the product is asked as anybody would, over HTTP and by its commands; what it has
-decided is read from its ledger.
+Clients reach the product over HTTP and by its commands; its decisions are read from the ledger.
 """
 
 from __future__ import annotations
@@ -18,196 +17,210 @@ from typing import TypeVar
 import httpx
 
 from tidemill.adapters.child_process import EngineProcess, ServerProcess
-from tidemill.demo.claim import Broken, expect
-from tidemill.demo.clients import Reply, crowd
-from tidemill.demo.demo_run import Stage, readiness
+from tidemill.demo.claim import ClaimFailed, expect
+from tidemill.demo.clients import Reply, run_clients
+from tidemill.demo.demo_run import DemoRun, wait_until_ready
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Example, Labels
 from tidemill.workspace.root import Workspace
 
-TAUGHT_SEED, UNSEEN_SEED = 21, 22
+LABELLED_SEED, UNLABELLED_SEED = 21, 22
 PACE = {"tick_ms": "100", "lease_ms": "2000"}
-AT_ONCE = 50
-"""Labels that one request gives."""
-LOOK_S = 0.02
+FEEDBACK_BATCH = 50
+"""Labels of one feedback request."""
+POLL_S = 0.02
 
 T = TypeVar("T")
 
 
-def taught(stage: Stage) -> list[Example]:
-    """Examples after the change that people label."""
-    return stage.world.changed(TAUGHT_SEED, stage.world.taught)
+def labelled_examples(demo: DemoRun) -> list[Example]:
+    """Examples after the change that get a label."""
+    return demo.scenario.shifted_examples(LABELLED_SEED, demo.scenario.labelled)
 
 
-def unseen(stage: Stage) -> list[Example]:
-    """Examples after the change that nobody ever labels."""
-    return stage.world.changed(UNSEEN_SEED, stage.world.unseen)
+def unlabelled_examples(demo: DemoRun) -> list[Example]:
+    """Examples after the change that never get a label."""
+    return demo.scenario.shifted_examples(UNLABELLED_SEED, demo.scenario.unlabelled)
 
 
-def usual(stage: Stage, count: int) -> list[Example]:
-    """Examples of the training distribution that no model learnt from: of the test set, mixed."""
-    test = [row for row in stage.examples() if row.split == "test"]
-    # A folder gives one class after the other, which would be drift; an id is as good as chance.
+def unchanged_examples(demo: DemoRun, count: int) -> list[Example]:
+    """Examples of the training distribution that no model learnt from: the test split, mixed."""
+    test = [row for row in demo.examples() if row.split == "test"]
+    # A folder gives one class after the other, which would be drift; ids mix the classes.
     return sorted(test, key=lambda row: row.id)[:count]
 
 
-def truth(rows: Sequence[Example]) -> list[str]:
-    """The right label of each, of the target that a reply's `label` is about: the first by name."""
+def first_labels(rows: Sequence[Example]) -> list[str]:
+    """The true label of each example for the target that `Reply.label` is about."""
     return [row.labels[min(row.labels)] for row in rows]
 
 
-def labels(rows: Sequence[Example]) -> list[Labels]:
-    """The right label of each for every target."""
-    return [row.labels for row in rows]
-
-
-def until(found: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
-    """Look again and again until something is there. Raises Broken when it does not come."""
+def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
+    """Poll until the condition gives something true. Raises ClaimFailed after the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if seen := found():
-            return seen
-        time.sleep(LOOK_S)
-    raise Broken(f"{what} did not come within {seconds:.0f} s")
+        if result := condition():
+            return result
+        time.sleep(POLL_S)
+    raise ClaimFailed(f"{what} did not come within {seconds:.0f} s")
 
 
 @contextmanager
-def serving(stage: Stage, home: Path) -> Iterator[ServerProcess]:
-    """A server that is ready."""
-    with stage.server(home) as server:
-        ready, fault = readiness(server)
+def start_server(demo: DemoRun, home: Path) -> Iterator[ServerProcess]:
+    """Start a server and wait until it is ready."""
+    with demo.start_server(home) as server:
+        ready, fault = wait_until_ready(server)
         expect(ready, f"the server is not ready: {fault}")
         yield server
 
 
 @contextmanager
-def turning(stage: Stage, home: Path, *policies: str) -> Iterator[EngineProcess]:
-    """An engine that turns the mill: nobody approves, and a cycle needs all that people said.
+def start_engine(demo: DemoRun, home: Path, *policies: str) -> Iterator[EngineProcess]:
+    """Start an engine that needs no approval, and whose cycle waits for all labels.
 
-    A recipe's weekly round may not fall into the story.
+    A recipe's own schedule would start cycles of its own, so it is switched off.
     """
-    [one] = stage.world.changed(TAUGHT_SEED, 1)
-    needed = stage.world.taught * len(one.labels)
+    [example] = demo.scenario.shifted_examples(LABELLED_SEED, 1)
+    labels = demo.scenario.labelled * len(example.labels)
     policy = (
         "trigger.autonomy=automatic",
-        f"trigger.minimum_new={needed}",
-        f"trigger.feedback={needed}",
+        f"trigger.minimum_new={labels}",
+        f"trigger.feedback={labels}",
         "trigger.cooldown_s=0",
         "trigger.schedule=never",
         "drift.every_s=1",
     )
-    with stage.engine(home, *policy, *policies, **PACE) as engine:
+    with demo.start_engine(home, *policy, *policies, **PACE) as engine:
         yield engine
 
 
-def asked(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> list[Reply]:
-    """Every example asked about once, by several clients; in the order of the examples."""
+def predict_all(demo: DemoRun, server: ServerProcess, rows: Sequence[Example]) -> list[Reply]:
+    """Send every example once, from several clients; replies in the order of the examples."""
     payloads = [row.payload for row in rows]
-    with crowd(server.url, payloads, stage.world.form, most=len(rows)) as people:
+    request_format = demo.scenario.request_format
+    with run_clients(server.url, payloads, request_format, limit=len(rows)) as clients:
         pass
-    failed = [reply for reply in people.replies if not reply.ok]
-    expect(not failed and not people.lost, f"{len(failed)} requests failed: {failed[:1]}")
-    given = {reply.payload: reply for reply in people.replies}
-    return [given[row.id] for row in rows]
+    failed = [reply for reply in clients.replies if not reply.ok]
+    expect(not failed and not clients.missing, f"{len(failed)} requests failed: {failed[:1]}")
+    replies = {reply.payload: reply for reply in clients.replies}
+    return [replies[row.id] for row in rows]
 
 
-def accuracy(stage: Stage, server: ServerProcess, rows: Sequence[Example]) -> float:
-    """The share of the examples that the server names rightly."""
-    said = [reply.label for reply in asked(stage, server, rows)]
-    right = [name == true for name, true in zip(said, truth(rows), strict=True)]
-    return sum(right) / len(right)
+def measure_accuracy(demo: DemoRun, server: ServerProcess, rows: Sequence[Example]) -> float:
+    """The share of the examples that the server labels correctly."""
+    replies = predict_all(demo, server, rows)
+    correct = [
+        reply.label == label for reply, label in zip(replies, first_labels(rows), strict=True)
+    ]
+    return sum(correct) / len(correct)
 
 
-def say_by_answer(server: ServerProcess, replies: Sequence[Reply], said: Sequence[Labels]) -> None:
-    """Tell the server what the right answers were, by the ids of those it gave."""
+def send_feedback(
+    server: ServerProcess, replies: Sequence[Reply], labels: Sequence[Labels]
+) -> None:
+    """Send labels as feedback to the predictions of these replies."""
     stream = iter(
         {
             "prediction": reply.id,
-            "target": heard.target,
-            "item": heard.item,
-            "label": labels[heard.target],
+            "target": answer.target,
+            "item": answer.item,
+            "label": row[answer.target],
             "actor": "field",
         }
-        for reply, labels in zip(replies, said, strict=True)
-        for heard in reply.heard
+        for reply, row in zip(replies, labels, strict=True)
+        for answer in reply.answers
     )
     with httpx.Client(base_url=server.url, timeout=60) as client:
-        while batch := list(islice(stream, AT_ONCE)):
+        while batch := list(islice(stream, FEEDBACK_BATCH)):
             response = client.post("/v1/feedback", json={"feedback": batch})
-            expect(response.is_success, f"feedback was answered with {response.text:.300}")
+            expect(response.is_success, f"feedback got the response {response.text:.300}")
             receipts = response.json()["feedback"]
             expect(len(receipts) == len(batch), f"{len(receipts)} of {len(batch)} were received")
 
 
-def honest(stage: Stage) -> tuple[Workspace, Cycle]:
-    """The workspace in which people told the truth about what has changed, and its cycle."""
-    if (workspace := stage.turned()) is None:
-        workspace = stage.workspace("honest")
-        rows = taught(stage)
-        with serving(stage, workspace.home) as server, turning(stage, workspace.home):
-            say_by_answer(server, asked(stage, server, rows), labels(rows))
-            until(lambda: ended_cycle(workspace), "the end of the honest cycle")
-        stage.turn(workspace.home)
-    cycle = ended_cycle(workspace)
-    made = cycle is not None and cycle.version == workspace.champion().id
-    if cycle is None or not made:
-        raise Broken(f"the honest cycle promoted nothing: {cycle}")
+def run_honest_cycle(demo: DemoRun) -> tuple[Workspace, Cycle]:
+    """Run one cycle on true labels after the change, unless it ran; its workspace and record."""
+    if (workspace := demo.open_retrained()) is None:
+        workspace = demo.copy_base("honest")
+        rows = labelled_examples(demo)
+        with (
+            start_server(demo, workspace.home) as server,
+            start_engine(demo, workspace.home),
+        ):
+            send_feedback(server, predict_all(demo, server, rows), [row.labels for row in rows])
+            wait_for(lambda: find_ended_cycle(workspace), "the end of the honest cycle")
+        demo.save_retrained(workspace.home)
+    cycle = find_ended_cycle(workspace)
+    if cycle is None or cycle.version != workspace.champion().id:
+        raise ClaimFailed(f"the honest cycle promoted nothing: {cycle}")
     return workspace, cycle
 
 
-def half_flipped(true: Sequence[Labels]) -> list[Labels]:
-    """The labels, every other one of each class exchanged for the next class's.
+def flip_half(rows: Sequence[Labels]) -> list[Labels]:
+    """Replace every second example of each class by the labels of the next class.
 
-    A class is what all targets say together.
+    A class is the combination of the labels of all targets.
     """
-    classes = [tuple(sorted(row.items())) for row in true]
+    classes = [tuple(sorted(row.items())) for row in rows]
     names = sorted(set(classes))
-    turned = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
-    # Samples give the classes in turn: of two classes, every other label would be one of them.
-    seen = Counter({name: at for at, name in enumerate(dict.fromkeys(classes))})
-    said: list[Labels] = []
+    following = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    # Samples alternate between classes: of two classes, every second label would be one of them.
+    counts = Counter({name: at for at, name in enumerate(dict.fromkeys(classes))})
+    flipped: list[Labels] = []
     for name in classes:
-        said.append(dict(turned[name] if seen[name] % 2 else name))
-        seen[name] += 1
-    return said
+        flipped.append(dict(following[name] if counts[name] % 2 else name))
+        counts[name] += 1
+    return flipped
 
 
-def ended_cycle(workspace: Workspace) -> Cycle | None:
-    """The latest cycle, once it has come to its end or to being watched."""
-    cycle = latest_cycle(workspace)
-    done = cycle and (not cycle.open or cycle.state in ("watched", "awaiting_approval"))
-    return cycle if done else None
+def find_ended_cycle(workspace: Workspace) -> Cycle | None:
+    """The latest cycle when it has ended, is watched, or awaits approval; else None."""
+    cycle = find_latest_cycle(workspace)
+    ended = cycle and (not cycle.open or cycle.state in ("watched", "awaiting_approval"))
+    return cycle if ended else None
 
 
-def closed_cycle(workspace: Workspace) -> Cycle | None:
-    """The latest cycle, once nothing of it is left to do."""
-    cycle = latest_cycle(workspace)
+def find_closed_cycle(workspace: Workspace) -> Cycle | None:
+    """The latest cycle when no step of it is left; else None."""
+    cycle = find_latest_cycle(workspace)
     return None if cycle is None or cycle.open else cycle
 
 
-def latest_cycle(workspace: Workspace) -> Cycle | None:
+def find_latest_cycle(workspace: Workspace) -> Cycle | None:
     """The latest cycle; None before the first."""
     with workspace.ledger.begin(write=False) as unit:
         return next(iter(unit.latest(Cycle, limit=1)), None)
 
 
-def drift_verdicts(workspace: Workspace) -> list[DriftVerdict]:
-    """The verdicts on the champion's traffic, the oldest first."""
+def list_drift_verdicts(workspace: Workspace) -> list[DriftVerdict]:
+    """The verdicts on the champion's traffic, oldest first."""
     champion = workspace.champion().id
     with workspace.ledger.begin(write=False) as unit:
         return unit.drift_verdicts(champion)[::-1]
 
 
-def promotions(workspace: Workspace, version: str) -> int:
-    """How often a version was made champion."""
+def list_psi(
+    unchanged: Sequence[DriftVerdict], changed: Sequence[DriftVerdict] = ()
+) -> list[tuple[int, float, bool]]:
+    """Per window: predictions up to its end, its largest PSI, and whether it follows the change."""
+    series, total = [], 0
+    for verdicts, after in ((unchanged, False), (changed, True)):
+        for verdict in verdicts:
+            total += verdict.n
+            series.append((total, max(row.psi for row in verdict.features), after))
+    return series
+
+
+def count_promotions(workspace: Workspace, version: str) -> int:
+    """How often a version became champion."""
     with workspace.ledger.begin(write=False) as unit:
         moves = unit.events(subject="champion", limit=1_000)
     return sum(move.detail["version"] == version for move in moves)
 
 
-def lives(pid: int) -> bool:
-    """True while a process runs. One that has ended and waits to be reaped does not."""
+def is_alive(pid: int) -> bool:
+    """True while a process runs. A zombie does not run."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,32 +1,45 @@
-"""A champion is trained from generated data and passes its gate."""
+"""A champion is trained from generated data and passes the gate."""
 
 from __future__ import annotations
 
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.demo_run import Stage
+from tidemill.demo.demo_run import DemoRun
 from tidemill.domain.types import Verdict
 from tidemill.settings import read_settings
 from tidemill.workspace.root import open_workspace
 
 
-def judge(stage: Stage) -> Outcome:
-    home = stage.folder("trained")
-    said = stage.train(home, promoted=True)
-    expect(said.code == 0, f"training and its gate ended with exit code {said.code}")
+def judge(demo: DemoRun) -> Outcome:
+    home = demo.make_folder("trained")
+    training = demo.train(home, promoted=True)
+    expect(
+        training.exit_code == 0,
+        f"training and its gate ended with exit code {training.exit_code}",
+    )
     workspace = open_workspace(read_settings(home=home))
     with workspace.ledger.begin(write=False) as unit:
         (verdict,) = unit.latest(Verdict)
-    expect(workspace.champion().id == said.body["version"], "the champion is another version")
+    expect(workspace.champion().id == training.output["version"], "the champion is another version")
     expect(verdict.passed, "no passing verdict is recorded")
     floors = [check.value or 0.0 for check in verdict.checks if check.name == "floor"]
     # Of several targets, a training reports the mean.
-    accuracy, measured = said.body["metrics"]["test"]["accuracy"], sum(floors) / len(floors)
+    reported, measured = training.output["metrics"]["test"]["accuracy"], sum(floors) / len(floors)
     expect(
-        abs(measured - accuracy) < 0.002,
-        f"training reports {accuracy}, the gate measures {measured}",
+        abs(measured - reported) < 0.002,
+        f"training reports {reported}, the gate measures {measured}",
     )
-    stage.adopt(home)
-    return Outcome(True, f"test accuracy {accuracy:.3f} in {said.body['seconds']:.0f} s")
+    demo.adopt_base(home)
+    return Outcome(
+        True,
+        f"The champion is trained in {training.output['seconds']:.0f} s; "
+        f"the gate measures a test accuracy of {reported:.3f}.",
+    )
 
 
-CLAIM = Claim("champion_trained", "A champion is trained and passes its gate", judge)
+CLAIM = Claim(
+    "champion_trained",
+    "A champion is trained and passes the gate",
+    "`tidemill train --promote` runs in an empty workspace. The gate's verdict must be in the "
+    "ledger, and its accuracy must agree with the one that the training reports.",
+    judge,
+)

@@ -1,4 +1,4 @@
-"""A rollback is served at once, and says which feedback it no longer believes."""
+"""A rollback is served at once and quarantines the feedback behind the bad version."""
 
 from __future__ import annotations
 
@@ -6,39 +6,51 @@ import time
 
 from tidemill.demo import live
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.demo_run import Stage
+from tidemill.demo.demo_run import DemoRun
 
-WITHIN_S = 1.0
+LIMIT_S = 1.0
 
 
-def judge(stage: Stage) -> Outcome:
-    turned, cycle = live.honest(stage)
-    workspace = stage.copied(turned.home, "rolled_back")
-    one = stage.world.changed(live.UNSEEN_SEED, 1)
-    with live.serving(stage, workspace.home) as server:
-        [reply] = live.asked(stage, server, one)
-        expect(reply.version == cycle.version, f"{reply.version} answers, not {cycle.version}")
-        said = stage.run(workspace.home, "models", "rollback", "--reason", "the demo takes it back")
+def judge(demo: DemoRun) -> Outcome:
+    retrained, cycle = live.run_honest_cycle(demo)
+    workspace = demo.copy_workspace(retrained.home, "rolled_back")
+    example = demo.scenario.shifted_examples(live.UNLABELLED_SEED, 1)
+    with live.start_server(demo, workspace.home) as server:
+        [reply] = live.predict_all(demo, server, example)
+        expect(reply.version == cycle.version, f"{reply.version} serves, not {cycle.version}")
+        rollback = demo.run_command(
+            workspace.home, "models", "rollback", "--reason", "the demo rolls back"
+        )
         began = time.monotonic()
-        expect(said.code == 0, f"the rollback ended with exit code {said.code}")
+        expect(rollback.exit_code == 0, f"the rollback ended with exit code {rollback.exit_code}")
 
-        def back() -> float | None:
-            [again] = live.asked(stage, server, one)
-            return again.answered if again.version == cycle.champion else None
+        def served_at() -> float | None:
+            [again] = live.predict_all(demo, server, example)
+            return again.received_at if again.version == cycle.champion else None
 
-        served = live.until(back, f"an answer of {cycle.champion}", 10) - began
-    expect(said.body["champion"] == cycle.champion, f"{said.body['champion']} is champion now")
-    expect(served < WITHIN_S, f"the rollback was served only after {served:.2f} s")
+        seconds = live.wait_for(served_at, f"a reply of {cycle.champion}", 10) - began
+    output = rollback.output
+    expect(output["champion"] == cycle.champion, f"{output['champion']} is champion now")
+    expect(seconds < LIMIT_S, f"the rollback was served only after {seconds:.2f} s")
     with workspace.ledger.begin(write=False) as unit:
-        aside = {row.id for row in unit.feedback(status="quarantined", limit=None)}
-        taught = {row.id for row in unit.feedback(limit=None) if row.snapshot == cycle.snapshot}
-    expect(taught, "no feedback taught the version that was taken back")
-    expect(aside == taught == set(said.body["quarantined"]), "the wrong feedback was quarantined")
+        quarantined = {row.id for row in unit.feedback(status="quarantined", limit=None)}
+        learnt = {row.id for row in unit.feedback(limit=None) if row.snapshot == cycle.snapshot}
+    expect(learnt, "the version that was taken back learnt from no feedback")
+    expect(
+        quarantined == learnt == set(output["quarantined"]), "the wrong feedback was quarantined"
+    )
     return Outcome(
         True,
-        f"{cycle.champion} answers {served:.2f} s after the command; the {len(aside)} labels that "
-        f"taught {cycle.version} are quarantined",
+        f"{cycle.champion} serves {seconds:.2f} s after the command, and the {len(quarantined)} "
+        f"labels that {cycle.version} learnt from are quarantined.",
     )
 
 
-CLAIM = Claim("rollback_quarantines", "A rollback is served within a second, and says why", judge)
+CLAIM = Claim(
+    "rollback_quarantines",
+    "A rollback takes a second and quarantines its feedback",
+    "The version of a finished cycle is rolled back by its command. The previous version must "
+    "serve within a second, and exactly the feedback that the bad version learnt from must be "
+    "quarantined.",
+    judge,
+)

@@ -1,26 +1,35 @@
-"""A bundle that was changed where it lies is not served, signed anew or not."""
+"""A bundle that was changed on the disk is not served, whether re-signed or not."""
 
 from __future__ import annotations
 
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.demo_run import Stage, readiness
-from tidemill.demo.forgery import tamper
+from tidemill.demo.demo_run import DemoRun, wait_until_ready
+from tidemill.demo.forgery import tamper_bundle
 
 WAYS = {
     "a file changed": (False, "does not match its manifest"),
-    "and its manifest recomputed": (True, "another manifest"),
+    "a file changed and its manifest recomputed": (True, "another manifest"),
 }
 
 
-def judge(stage: Stage) -> Outcome:
+def judge(demo: DemoRun) -> Outcome:
     for way, (sign, reason) in WAYS.items():
-        workspace = stage.workspace("tampered")
-        tamper(workspace, workspace.champion(), sign=sign)
-        with stage.server(workspace.home) as server:
-            ready, fault = readiness(server)
+        workspace = demo.copy_base("tampered")
+        tamper_bundle(workspace, workspace.champion(), sign=sign)
+        with demo.start_server(workspace.home) as server:
+            ready, fault = wait_until_ready(server)
         expect(not ready, f"{way}: it is served")
         expect(reason in fault, f"{way}: not served, but because of: {fault}")
-    return Outcome(True, f"{len(WAYS)} of {len(WAYS)} refused: {', '.join(WAYS)}")
+    return Outcome(
+        True,
+        f"The server refuses {len(WAYS)} of {len(WAYS)} tampered bundles: {', and '.join(WAYS)}.",
+    )
 
 
-CLAIM = Claim("tampering_refused", "A tampered bundle is refused, also when re-signed", judge)
+CLAIM = Claim(
+    "tampering_refused",
+    "A tampered bundle is refused, also when re-signed",
+    "A file of the champion's bundle is changed on the disk, once with a manifest that is "
+    "recomputed. The server must not be ready, and must say why.",
+    judge,
+)

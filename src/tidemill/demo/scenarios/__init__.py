@@ -1,10 +1,16 @@
-"""The worlds that a story is told about, by the recipe of each."""
+"""The scenarios of the demo, by their recipes."""
 
 from __future__ import annotations
 
 from tidemill.demo.scenarios import coffee, cora, lucky, plants, sentiment
 
-WORLDS = {
-    world.recipe: world
-    for world in (coffee.WORLD, sentiment.WORLD, lucky.WORLD, plants.WORLD, cora.WORLD)
+SCENARIOS = {
+    scenario.recipe: scenario
+    for scenario in (
+        coffee.SCENARIO,
+        sentiment.SCENARIO,
+        lucky.SCENARIO,
+        plants.SCENARIO,
+        cora.SCENARIO,
+    )
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tidemill.demo.scenarios import leaves
+from tidemill.demo.scenarios.leaves import build_scenario
 from tidemill.recipes.shared.image_faults import plant
 from tidemill.recipes.shared.leaves import examples
 
-WORLD = leaves.world("coffee", examples, plant, second=("train.epochs=9",))
+SCENARIO = build_scenario("coffee", examples, plant, second_overrides=("train.epochs=9",))

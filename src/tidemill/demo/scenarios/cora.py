@@ -1,4 +1,4 @@
-"""A citation graph: from its own papers to those of a later day."""
+"""A citation graph: first its own papers, later those of another day."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 
 from tidemill.codecs.nodes import node_payload
 from tidemill.demo.clients import as_json
-from tidemill.demo.scenario import World
+from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.cora.sample.citations import FEATURES, Citations, Era, examples
 from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
 
 LATER = Era(lost=0.7, reworded=0.9)
-"""The day that comes: most citations are missing, and nearly all terms are new."""
+"""The later day: most citations are missing, and nearly all terms are new."""
 BULK = 1 / 3
 """A number whose digits fill a log."""
 
 
-def changed(seed: int, count: int) -> list[Example]:
-    """New papers of that day, which cite those of the sample."""
+def shifted_examples(seed: int, count: int) -> list[Example]:
+    """New papers of the later day, which cite those of the sample."""
     base = Citations()
     return list(examples(Citations(seed, train=0, val=0, test=count, era=LATER, into=base)))
 
 
-def faulty(folder: Path) -> tuple[str, ...]:
-    """A table of nodes and a list of edges."""
+def read_faulty(folder: Path) -> tuple[str, ...]:
+    """The overrides that read a table of nodes and a list of edges."""
     return (
         "data=table",
         f"data.path={folder / NODES}",
@@ -38,32 +38,32 @@ def faulty(folder: Path) -> tuple[str, ...]:
     )
 
 
-def bulky(payloads: Sequence[bytes]) -> list[bytes]:
-    """Each paper with a little of every word."""
-    made = []
+def enlarge(payloads: Sequence[bytes]) -> list[bytes]:
+    """Give each paper a little of every word."""
+    enlarged = []
     for payload in payloads:
         [node] = json.loads(payload)["nodes"]
         words = {at: BULK + at for at in range(FEATURES)}
-        made.append(node_payload(node["id"], words, node["links"]))
-    return made
+        enlarged.append(node_payload(node["id"], words, node["links"]))
+    return enlarged
 
 
-def show(payload: bytes) -> str:
-    """The paper's id, and how much it says."""
+def render(payload: bytes) -> str:
+    """The paper's id, and how many words and links it has."""
     [node] = json.loads(payload)["nodes"]
-    said = f"{len(node['features'])} words, {len(node['links'])} links"
-    return f"<code>{escape(node['id'])}</code> ({said})<br>"
+    size = f"{len(node['features'])} words, {len(node['links'])} links"
+    return f"<code>{escape(node['id'])}</code> ({size})<br>"
 
 
-WORLD = World(
+SCENARIO = Scenario(
     recipe="cora",
-    items="papers",
+    examples_noun="papers",
     change="day",
-    changed=changed,
-    plant=plant,
-    faulty=faulty,
-    form=as_json,
-    bulky=bulky,
-    show=show,
-    second=("seed=1",),
+    shifted_examples=shifted_examples,
+    plant_faults=plant,
+    faulty_overrides=read_faulty,
+    request_format=as_json,
+    enlarge=enlarge,
+    render=render,
+    second_overrides=("seed=1",),
 )

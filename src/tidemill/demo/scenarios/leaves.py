@@ -1,4 +1,4 @@
-"""What the worlds of painted leaves share: images under an old and a new camera."""
+"""What the leaf scenarios share: painted images, first from one camera, later from another."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from pathlib import Path
 
 from PIL import Image
 
-from tidemill.demo.clients import as_file
-from tidemill.demo.scenario import World
+from tidemill.demo.clients import as_multipart
+from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.shared.leaves import Camera, Sample
 from tidemill.workspace.planning import plan
 
 CAMERA = Camera(season=0.2, tint=(1.1, 1.0, 0.9), blur=0.5)
-"""The camera that changes: warmer, a little softer, and it is early autumn."""
+"""The later camera: warmer and a little softer, and it is early autumn."""
 
 
-def world(
+def build_scenario(
     recipe: str,
     examples: Callable[[Sample], Iterator[Example]],
     plant: Callable[[Path], Mapping[str, Sequence[str]]],
     *,
-    second: tuple[str, ...],
-) -> World:
-    """The world of a recipe whose default data is painted so."""
+    second_overrides: tuple[str, ...],
+) -> Scenario:
+    """Build the scenario of a recipe whose default data is painted like this."""
 
-    def changed(seed: int, count: int) -> list[Example]:
+    def shifted_examples(seed: int, count: int) -> list[Example]:
         codec = plan(recipe)[1].codec
         size = (codec["width"], codec["height"])
         return list(examples(Sample(seed, train=0, val=0, test=count, size=size, camera=CAMERA)))
 
-    return World(
+    return Scenario(
         recipe=recipe,
-        items="leaves",
+        examples_noun="leaves",
         change="camera",
-        changed=changed,
-        plant=plant,
-        faulty=faulty,
-        form=as_file,
-        bulky=list,
-        show=show,
-        second=second,
+        shifted_examples=shifted_examples,
+        plant_faults=plant,
+        faulty_overrides=read_faulty,
+        request_format=as_multipart,
+        enlarge=list,
+        render=render,
+        second_overrides=second_overrides,
     )
 
 
-def faulty(folder: Path) -> tuple[str, ...]:
-    """A folder of images."""
+def read_faulty(folder: Path) -> tuple[str, ...]:
+    """The overrides that read a folder of images."""
     return ("data=folder", f"data.path={folder}")
 
 
-def show(payload: bytes) -> str:
-    """The image, in a format that every browser knows."""
+def render(payload: bytes) -> str:
+    """The image as PNG, which every browser knows."""
     png = BytesIO()
     with Image.open(BytesIO(payload)) as image:
         image.save(png, format="png")

@@ -1,8 +1,8 @@
-"""Yes or no: from people who write letters to people who chat."""
+"""Yes-or-no questions: first in letters, later in chats."""
 
 from __future__ import annotations
 
-from tidemill.demo.scenarios import text
+from tidemill.demo.scenarios.text import build_scenario
 from tidemill.recipes.lucky.sample.questions import Questions, plant
 
-WORLD = text.world("lucky", Questions, plant, second=("seed=1",))
+SCENARIO = build_scenario("lucky", Questions, plant, second_overrides=("seed=1",))

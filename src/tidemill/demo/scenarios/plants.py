@@ -1,8 +1,8 @@
-"""Painted leaves of two plants: three answers to each."""
+"""Painted leaves of two plants, with three targets each."""
 
 from __future__ import annotations
 
-from tidemill.demo.scenarios import leaves
+from tidemill.demo.scenarios.leaves import build_scenario
 from tidemill.recipes.plants.sample.leaves import examples, plant
 
-WORLD = leaves.world("plants", examples, plant, second=("train.epochs=12",))
+SCENARIO = build_scenario("plants", examples, plant, second_overrides=("train.epochs=12",))

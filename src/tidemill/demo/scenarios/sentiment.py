@@ -1,8 +1,8 @@
-"""Financial headlines: from the news room to the crowd."""
+"""Financial headlines: first from a news room, later from posts."""
 
 from __future__ import annotations
 
-from tidemill.demo.scenarios import text
+from tidemill.demo.scenarios.text import build_scenario
 from tidemill.recipes.sentiment.sample.headlines import Headlines, plant
 
-WORLD = text.world("sentiment", Headlines, plant, second=("seed=1",))
+SCENARIO = build_scenario("sentiment", Headlines, plant, second_overrides=("seed=1",))

@@ -1,4 +1,4 @@
-"""What the worlds of texts share: generated sentences in the plain and in the changed voice."""
+"""What the text scenarios share: generated sentences in the plain and in the changed voice."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from html import escape
 from pathlib import Path
 
 from tidemill.demo.clients import as_text
-from tidemill.demo.scenario import World
+from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.shared.generated_texts import TextSample, examples
 from tidemill.recipes.shared.voice import VOICES
 
 BULK = 8_000
-"""Characters of a bulky text: 500 of them are four megabytes."""
+"""Characters of an enlarged text: 500 of them are four megabytes."""
 
 
-def world(
+def build_scenario(
     recipe: str,
     sample: type[TextSample],
     plant: Callable[[Path], Mapping[str, Sequence[str]]],
     *,
-    second: tuple[str, ...],
-) -> World:
-    """The world of a recipe whose default data is such a sample."""
+    second_overrides: tuple[str, ...],
+) -> Scenario:
+    """Build the scenario of a recipe whose default data is this sample."""
 
-    def changed(seed: int, count: int) -> list[Example]:
+    def shifted_examples(seed: int, count: int) -> list[Example]:
         voice = VOICES["changed"]
         return list(examples(sample(seed, train=0, val=0, test=count, voice=voice)))
 
-    return World(
+    return Scenario(
         recipe=recipe,
-        items=sample.genre.name,
+        examples_noun=sample.genre.name,
         change="voice",
-        changed=changed,
-        plant=plant,
-        faulty=faulty,
-        form=as_text,
-        bulky=bulky,
-        show=show,
-        second=second,
+        shifted_examples=shifted_examples,
+        plant_faults=plant,
+        faulty_overrides=read_faulty,
+        request_format=as_text,
+        enlarge=enlarge,
+        render=render,
+        second_overrides=second_overrides,
     )
 
 
-def faulty(folder: Path) -> tuple[str, ...]:
-    """A folder of CSV files. A recipe may waive faults by default; here none is."""
+def read_faulty(folder: Path) -> tuple[str, ...]:
+    """The overrides that read a folder of CSV files and refuse every fault."""
     return ("data=files", f"data.path={folder}", "checks.policy=stop")
 
 
-def bulky(payloads: Sequence[bytes]) -> list[bytes]:
-    """Each text said again and again."""
+def enlarge(payloads: Sequence[bytes]) -> list[bytes]:
+    """Repeat each text until it is long."""
     return [b" ".join([text] * (BULK // len(text))) for text in payloads]
 
 
-def show(payload: bytes) -> str:
+def render(payload: bytes) -> str:
     """The text, quoted."""
     return f"<q>{escape(payload.decode())}</q><br>"

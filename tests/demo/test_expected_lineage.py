@@ -1,4 +1,4 @@
-"""What the judge knows by itself, and that it notices whatever is told otherwise."""
+"""The judge's own lineage, and that it notices whatever a look-up gets wrong."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import Any
 import pytest
 
 from tidemill import provenance
-from tidemill.demo.claim import Broken
-from tidemill.demo.clients import Heard, Reply
-from tidemill.demo.code_state import running
-from tidemill.demo.expected_lineage import compare, difference
+from tidemill.demo.claim import ClaimFailed
+from tidemill.demo.clients import Reply, ReplyAnswer
+from tidemill.demo.demo_run import current_code
+from tidemill.demo.expected_lineage import check_look_up, find_difference
 
-TRUTH = {
+EXPECTED = {
     "version": "v1",
     "run": "r1",
     "config": {"seed": 0, "train": {"epochs": 5}},
     "code": {"package": "abc", "revision": "def"},
 }
 SHARES = {"rust": 0.75, "spot": 0.25}
-REPLY = Reply("leaf", 0.0, 1.0, 200, "", "p1", "v1", (Heard("disease", "", "rust", SHARES),))
-FOUND: dict[str, Any] = {
+REPLY = Reply("leaf", 0.0, 1.0, 200, "", "p1", "v1", (ReplyAnswer("disease", "", "rust", SHARES),))
+LOOK_UP: dict[str, Any] = {
     "example": "leaf",
     "version": "v1",
     "answers": [{"target": "disease", "item": "", "label": "rust", "probabilities": SHARES}],
     "lineage": {
-        **TRUTH,
-        "code": {**TRUTH["code"], "tidemill": "0.1.0"},  # type: ignore[dict-item]
-        "bundle": "beyond what the judge knows",
+        **EXPECTED,
+        "code": {**EXPECTED["code"], "tidemill": "0.1.0"},  # type: ignore[dict-item]
+        "bundle": "not compared",
     },
 }
 
 
-def test_a_look_up_that_tells_the_truth_and_more_is_right() -> None:
-    compare(REPLY, FOUND, TRUTH)
+def test_a_look_up_may_contain_more_than_expected() -> None:
+    check_look_up(REPLY, LOOK_UP, EXPECTED)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "difference"),
     [
         (("example",), "another leaf", "example is 'another leaf', not 'leaf'"),
         (("version",), "v2", "version is"),
@@ -56,25 +56,25 @@ def test_a_look_up_that_tells_the_truth_and_more_is_right() -> None:
         (("lineage", "config"), None, "lineage.config is None"),
     ],
 )
-def test_whatever_a_look_up_tells_wrongly_is_named(
-    path: tuple[str | int, ...], value: object, said: str
+def test_a_wrong_value_in_a_look_up_is_named(
+    path: tuple[str | int, ...], value: object, difference: str
 ) -> None:
-    found = deepcopy(FOUND)
-    place: Any = found
+    look_up = deepcopy(LOOK_UP)
+    place: Any = look_up
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    with pytest.raises(Broken, match="look-up of p1 is wrong") as broken:
-        compare(REPLY, found, TRUTH)
-    assert said in str(broken.value)
+    with pytest.raises(ClaimFailed, match="look-up of p1 is wrong") as failure:
+        check_look_up(REPLY, look_up, EXPECTED)
+    assert difference in str(failure.value)
 
 
 def test_nothing_differs_from_itself() -> None:
-    assert difference(TRUTH, deepcopy(TRUTH), "it") == ""
+    assert find_difference(EXPECTED, deepcopy(EXPECTED), "it") == ""
 
 
-def test_the_running_sources_are_those_of_the_checkout(tmp_path: Path) -> None:
-    assert running(tmp_path) == {"package": provenance.package_digest(), "revision": ""}
+def test_the_current_code_is_that_of_the_checkout(tmp_path: Path) -> None:
+    assert current_code(tmp_path) == {"package": provenance.package_digest(), "revision": ""}
     (tmp_path / "file").write_text("one")
     for words in (
         ["init", "-q"],
@@ -83,4 +83,4 @@ def test_the_running_sources_are_those_of_the_checkout(tmp_path: Path) -> None:
     ):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     head = subprocess.check_output(["git", "log", "--format=%H"], cwd=tmp_path, text=True)
-    assert running(tmp_path)["revision"] == head.strip()
+    assert current_code(tmp_path)["revision"] == head.strip()
