@@ -124,3 +124,15 @@ def tick(home: Path) -> dict[str, Any]:
 def train_small(recipe: str, home: Path, env: Mapping[str, str] | None = None) -> None:
     """Train and promote a champion on a few generated examples, in seconds."""
     succeed("train", recipe, *SMALL_PLANS[recipe], "--promote", home=home, env=env)
+
+
+def exit_code(*words: str, env: Mapping[str, str]) -> int:
+    """Run a command as a person does, without `--json`, and return how it ended."""
+    done = subprocess.run(argv(*words), env=dict(env), check=False, capture_output=True)
+    return done.returncode
+
+
+def feedback_rows(home: Path) -> list[dict[str, Any]]:
+    """All labels that a workspace was given, as the command lists them."""
+    rows: list[dict[str, Any]] = succeed("feedback", "list", home=home)["feedback"]
+    return rows

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 START_S = 60.0
 """Seconds that a server may take until it is ready."""
-POLL_S = 0.05
+POLL_S, SAMPLE_S = 0.05, 0.02
 STRANGER = ("127.0.0.2", 0)
 """Where an attacker's connections come from."""
 
@@ -35,6 +36,33 @@ class Answer:
     seconds: float
 
 
+def ask(
+    port: int,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    *,
+    method: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 60,
+    source: tuple[str, int] | None = None,
+) -> Answer:
+    """Send one request to a server on this machine, on a connection of its own."""
+    began = time.monotonic()
+    sent = {**({"content-type": content_type} if body else {}), **(headers or {})}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout, source)
+    try:
+        connection.request(method or ("GET" if body is None else "POST"), path, body, sent)
+        response = connection.getresponse()
+        content = response.read()
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, received, content, time.monotonic() - began)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, {}, repr(error).encode(), time.monotonic() - began)
+    finally:
+        connection.close()
+
+
 class Server:
     """A running server and its workspace."""
 
@@ -42,32 +70,7 @@ class Server:
         self.home = home
         self.process = process
         self.port = int(process.url.rpartition(":")[2])
-
-    def ask(
-        self,
-        path: str,
-        body: bytes | None = None,
-        content_type: str = "application/json",
-        *,
-        method: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = 60,
-        source: tuple[str, int] | None = None,
-    ) -> Answer:
-        """Send one request on a connection of its own."""
-        began = time.monotonic()
-        sent = {**({"content-type": content_type} if body else {}), **(headers or {})}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout, source)
-        try:
-            connection.request(method or ("GET" if body is None else "POST"), path, body, sent)
-            response = connection.getresponse()
-            content = response.read()
-            received = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, received, content, time.monotonic() - began)
-        except (OSError, http.client.HTTPException) as error:
-            return Answer(0, {}, repr(error).encode(), time.monotonic() - began)
-        finally:
-            connection.close()
+        self.ask = partial(ask, self.port)
 
     def connect(self) -> socket.socket:
         """Open a bare connection from another address."""
@@ -77,6 +80,43 @@ class Server:
         """MiB that the process holds, or with "VmHWM" the most that it ever held."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
         return int(next(line for line in lines if line.startswith(name)).split()[1]) >> 10
+
+    def has_ended(self) -> bool:
+        """True when the process has gone, or waits to be collected."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text("utf-8").rpartition(")")[2]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return fields.split()[0] == "Z"
+
+
+class PeakMemory:
+    """Watches how much memory a server holds while other things happen."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.before = self.peak = server.megabytes()
+
+    def _watch(self) -> None:
+        # A server that is killed for its memory has none to tell; its answers say so.
+        with suppress(OSError, StopIteration):
+            while not self._over.wait(SAMPLE_S):
+                self.peak = max(self.peak, self._server.megabytes())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 class Serve(Protocol):

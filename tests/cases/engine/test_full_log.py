@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.cases.commands import tick
+from tests.cases.requests import large_text
 from tests.cases.server import Serve, wait_until
 from tests.cases.verdict import falls_short, require
 
@@ -13,7 +12,7 @@ MOST, PATIENCE = 500, 2.0
 
 @falls_short("engine", "a full log that was drained answers 503 for ever; there must be room again")
 def test_a_full_log_takes_answers_again_once_it_is_drained(serve: Serve) -> None:
-    large = json.dumps({"text": "profit rose " * 1_700}).encode()
+    large = large_text(1_700)
     with serve("sentiment", TIDEMILL_TRAFFIC_MAX_MB="1") as server:
         answered = 0
         while (status := server.ask("/v1/predict", large).status) == 200 and answered < MOST:
