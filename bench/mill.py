@@ -16,7 +16,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
-from tidemill.web.feedback import MOST
+from tidemill.web.feedback import MAX_LABELS
 from tidemill.workspace.root import Workspace
 
 PAUSE = 0.1
@@ -53,7 +53,7 @@ def teach(url: str, said: Sequence[tuple[Reply, Example]]) -> None:
         for reply, row in said
     )
     with httpx.Client(base_url=url, timeout=60) as client:
-        while batch := list(islice(rows, MOST)):
+        while batch := list(islice(rows, MAX_LABELS)):
             response = client.post("/v1/feedback", json={"feedback": batch})
             if not response.is_success:
                 raise TidemillError(f"Feedback was answered with {response.text:.300}")

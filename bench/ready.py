@@ -7,7 +7,7 @@ import time
 import httpx
 
 from tidemill.domain.errors import Unavailable
-from tidemill.web.slots import View
+from tidemill.web.slots import SlotState
 
 PATIENCE = 60.0
 PAUSE = 0.01
@@ -23,7 +23,7 @@ def await_ready(url: str) -> None:
             if response.status_code == httpx.codes.OK:
                 return
             message = response.json()["error"]["message"]
-            if message != View().fault:
+            if message != SlotState().fault:
                 raise Unavailable(f"The server is not ready: {message}")
             time.sleep(PAUSE)
     raise Unavailable(f"The server was not ready within {PATIENCE:g} s.")

@@ -1,6 +1,6 @@
-"""Composition root of the server process: settings in, the parts a server is made of out.
+"""Composition root of the server process: builds the parts of a server from its settings.
 
-Nothing here or below it loads torch, scipy, pyarrow, Hydra or Alembic.
+This module and its imports load no torch, scipy, pyarrow, Hydra or Alembic.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficLog
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
-from tidemill.recipes.routes import Build
+from tidemill.recipes.routes import RoutesFactory
 from tidemill.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """What one server process works with. `load` opens a registered version, verified."""
+class ServerParts:
+    """The parts of one server process. `load` opens and verifies a registered version."""
 
     recipe: str
     server: str
@@ -45,11 +45,11 @@ class Serving:
         self.ledger.close()
 
 
-def open_serving(settings: Settings) -> tuple[Serving, Build]:
-    """The parts over the workspace in `settings.home`, and the recipe's own routes.
+def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
+    """Open the workspace in `settings.home`; return the parts and the recipe's own routes.
 
-    Raises Unavailable when nothing was ever trained there (the ledger says which recipe to serve)
-    or the recipe is not installed, StorageFailed. A start that fails leaves no file behind.
+    Raises Unavailable when the workspace has no version (the ledger names the recipe) or the
+    recipe is not installed, and StorageFailed. A failed start leaves no file behind.
     """
     clock = SystemClock()
     ledger = SqlLedger.existing(settings.home / "ledger.sqlite", clock)
@@ -57,7 +57,7 @@ def open_serving(settings: Settings) -> tuple[Serving, Build]:
         recipe = _recipe(ledger, settings.home)
         routes = load_routes(recipe)
         server = str(uuid7())
-        # Last, because it makes a file: a start that is tried again and again must not.
+        # Last, because it makes a file: repeated failed starts must not leave files.
         traffic = SqliteTraffic(
             settings.home / "traffic",
             server,
@@ -74,18 +74,18 @@ def open_serving(settings: Settings) -> tuple[Serving, Build]:
         bundle = bundles.open(version.bundle)
         return Predictor(bundle, OnnxRuntime(bundle.model, threads=settings.threads))
 
-    return Serving(recipe, server, settings, ledger, traffic, blobs, clock, load), routes
+    return ServerParts(recipe, server, settings, ledger, traffic, blobs, clock, load), routes
 
 
-def load_routes(recipe: str) -> Build:
-    """The factory of a recipe's own routes. Raises Unavailable when it is not installed."""
-    found = {point.name: point for point in entry_points(group="tidemill.routes")}
-    if recipe not in found:
+def load_routes(recipe: str) -> RoutesFactory:
+    """Return the factory of a recipe's own routes. Raises Unavailable when it is not installed."""
+    points = {point.name: point for point in entry_points(group="tidemill.routes")}
+    if recipe not in points:
         raise Unavailable(
             f"The routes of recipe {recipe!r} are not installed.",
-            hint=f"Install its package. Installed are: {', '.join(sorted(found))}.",
+            hint=f"Install its package. Installed are: {', '.join(sorted(points))}.",
         )
-    build: Build = found[recipe].load()
+    build: RoutesFactory = points[recipe].load()
     return build
 
 

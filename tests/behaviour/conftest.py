@@ -44,7 +44,7 @@ def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     promote(workspace, learn(workspace, open_recipe(recipe), *LEARNT).version.id)
     workspace.ledger.close()
     with serving(home, recipe) as served:
-        assert served.door.ask("GET", "/v1/ready").status_code == 200
+        assert served.client.request("GET", "/v1/ready").status_code == 200
         yield served
 
 
@@ -79,6 +79,6 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
 def copied(service: Service, tmp_path: Path) -> Iterator[Workspace]:
     """A copy of the workspace, to do with as a test pleases; `serving` may be given its home."""
     shutil.copytree(service.home, tmp_path / "home", ignore=shutil.ignore_patterns("traffic"))
-    opened = open_home(tmp_path / "home")
-    yield opened
-    opened.ledger.close()
+    home_workspace = open_home(tmp_path / "home")
+    yield home_workspace
+    home_workspace.ledger.close()

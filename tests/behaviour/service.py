@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 
 from tests.behaviour.grammar import GRAMMARS, Grammar
-from tests.web.conftest import NEVER_MS, Door, running
+from tests.web.conftest import NO_POLL_MS, AppClient, run_app
 from tidemill.learn.progress import Progress
 from tidemill.predictor import Model
 from tidemill.recipes.recipe import Recipe
-from tidemill.serving import open_serving
+from tidemill.serving import open_parts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
@@ -65,7 +65,7 @@ class Service:
 
     recipe: str
     home: Path
-    door: Door
+    client: AppClient
 
     @property
     def grammar(self) -> Grammar:
@@ -80,14 +80,14 @@ class Service:
         told: list[Chances] = []
         for at in range(0, len(texts), TOGETHER):
             body = {"instances": [{"text": text} for text in texts[at : at + TOGETHER]]}
-            response = self.door.ask("POST", "/v1/predict", json=body)
+            response = self.client.request("POST", "/v1/predict", json=body)
             assert response.status_code == 200, response.text
             told += [entry["probabilities"] for entry in response.json()["predictions"]]
         return told
 
     def ask_own(self, text: str) -> httpx.Response:
         """The response of the recipe's own route."""
-        return self.door.ask("POST", self.way.path, **self.way.form(text))
+        return self.client.request("POST", self.way.path, **self.way.form(text))
 
 
 def asking(model: Model, target: str) -> Ask:
@@ -125,10 +125,10 @@ def open_home(home: Path, *, create: bool = False) -> Workspace:
 @contextmanager
 def serving(home: Path, recipe: str) -> Iterator[Service]:
     """The app of `tidemill serve` over a workspace, after one look at the ledger."""
-    parts, routes = open_serving(read_settings(home=home, batch=TOGETHER, poll_ms=NEVER_MS))
+    parts, routes = open_parts(read_settings(home=home, batch=TOGETHER, poll_ms=NO_POLL_MS))
     try:
-        with running(create_app(parts, routes)) as door:
-            door.slots.step()
-            yield Service(recipe, home, door)
+        with run_app(create_app(parts, routes)) as client:
+            client.slots.refresh()
+            yield Service(recipe, home, client)
     finally:
         parts.close()

@@ -40,7 +40,7 @@ def service(home: Path) -> Iterator[Service]:
 
 
 def test_it_is_proved_and_answers_each_text_as_if_it_were_alone(service: Service) -> None:
-    assert service.door.ask("GET", "/v1/ready").status_code == 200
+    assert service.client.request("GET", "/v1/ready").status_code == 200
     texts = ["Profit rose.", "Loss " * 300, "The company opens an office in Turku."]
     together = service.ask(texts)
     assert together == [service.ask([text])[0] for text in texts]

@@ -120,7 +120,7 @@ def test_a_route_that_swaps_its_names_is_never_served(
 
 def fault(service: Service) -> str:
     """What the server says of why it is not ready."""
-    response = service.door.ask("GET", "/v1/ready")
+    response = service.client.request("GET", "/v1/ready")
     assert response.status_code == 503
     message: str = response.json()["error"]["message"]
     return message

@@ -20,7 +20,7 @@ def refused(response: Any) -> str:
 
 
 def as_file(service: Service, payload: bytes) -> Any:
-    return service.door.ask("POST", "/v1/predict", files={"file": ("a.txt", payload)})
+    return service.client.request("POST", "/v1/predict", files={"file": ("a.txt", payload)})
 
 
 def long(service: Service, size: int, end: str) -> str:

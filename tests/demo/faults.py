@@ -52,15 +52,15 @@ FAULTS = {
     "golden samples are never compared": Fault(
         "readiness_checked",
         "web/golden_check.py",
-        "if fault := compare(sample, said, targets):",
-        "if (fault := compare(sample, said, targets)) and False:",
+        "if fault := compare_answers(sample, shown, targets):",
+        "if (fault := compare_answers(sample, shown, targets)) and False:",
         "gets a wrong label",
     ),
     "the recipe's routes are not checked": Fault(
         "readiness_checked",
         "web/golden_check.py",
-        "for probe in self.probes:",
-        "for probe in ():",
+        "for request in self.golden_requests:",
+        "for request in ():",
         "golden requests for",
     ),
     "probabilities are never compared": Fault(
@@ -80,8 +80,8 @@ FAULTS = {
     "the log is written after the reply": Fault(
         "predictions_durable",
         "web/batcher.py",
-        "            self._keep(kept)\n",
-        "            threading.Timer(1, self._keep, [kept]).start()\n",
+        "            self._append(predictions)\n",
+        "            threading.Timer(1, self._append, [predictions]).start()\n",
         "is lost (404)",
     ),
     "a failing log is ignored": Fault(

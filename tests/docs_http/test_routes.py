@@ -33,7 +33,7 @@ from tidemill.domain.events import (
 from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
 from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.routes import build as coffee
-from tidemill.serving import Serving
+from tidemill.serving import ServerParts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 
@@ -46,13 +46,13 @@ PAGES = (
 )
 ROUTE = re.compile(r"^### `([A-Z]+) (/\S*)`$(.*?)(?=^##|\Z)", re.M | re.S)
 ANSWER = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
-OPEN = {"probabilities", "labels", "code", "config", "detail"}
+OPEN = {"probabilities", "classes", "code", "config", "detail"}
 """Objects whose keys belong to the model, the run or the kind of event."""
 ID = "s" * 64
 
 
 @pytest.fixture
-def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving:
+def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> ServerParts:
     """A workspace whose champion is the tiny model."""
     clock = FixedClock()
     ledger = MemoryLedger(clock)
@@ -78,14 +78,14 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> Serving
             drift, DriftChecked(actor="ana", subject="d1", version="v1", drifted=True)
         )
         cycle = Cycle("c1", "coffee", "drift", "red drifted", "v1", now, runs=(run.id,))
-        opened = CycleOpened(actor="ana", subject="c1", trigger="drift", champion="v1")
-        unit.open_cycle(cycle, opened)
+        event = CycleOpened(actor="ana", subject="c1", trigger="drift", champion="v1")
+        unit.open_cycle(cycle, event)
 
     def load(version: ModelVersion) -> Predictor:
-        opened = bundles.open(version.bundle)
-        return Predictor(opened, OnnxRuntime(opened.model))
+        bundle = bundles.open(version.bundle)
+        return Predictor(bundle, OnnxRuntime(bundle.model))
 
-    return Serving(
+    return ServerParts(
         recipe="coffee",
         server=str(uuid7()),
         settings=read_settings(home=tmp_path, poll_ms=3_600_000),
@@ -103,7 +103,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def client(home: Serving) -> AsyncIterator[httpx.AsyncClient]:
+async def client(home: ServerParts) -> AsyncIterator[httpx.AsyncClient]:
     """The ready server."""
     app = create_app(home, coffee)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -111,7 +111,7 @@ async def client(home: Serving) -> AsyncIterator[httpx.AsyncClient]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://test") as client,
     ):
-        await asyncio.to_thread(app.state.slots.step)
+        await asyncio.to_thread(app.state.slots.refresh)
         yield client
 
 

@@ -14,7 +14,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
 from tidemill.domain.types import Answer, Prediction
 from tidemill.recipes.coffee.routes import build
-from tidemill.recipes.routes import Answering
+from tidemill.recipes.routes import PredictionServer
 from tidemill.web import errors
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ class Canned:
         self.error = error
         self.asked: list[bytes] = []
 
-    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
         self.asked += payloads
@@ -47,18 +47,18 @@ class Canned:
         return self.error is None
 
 
-async def ask(answering: Answering, method: str, path: str, **request: Any) -> httpx.Response:
+async def ask(server: PredictionServer, method: str, path: str, **request: Any) -> httpx.Response:
     app = FastAPI()
-    app.include_router(build(answering).router)
-    errors.install(app)
+    app.include_router(build(server).router)
+    errors.install_handlers(app)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.request(method, path, **request)
 
 
 async def test_predict() -> None:
-    answering = Canned()
-    response = await ask(answering, "POST", "/predict", files={"file": ("a.jpg", b"leaf")})
+    server = Canned()
+    response = await ask(server, "POST", "/predict", files={"file": ("a.jpg", b"leaf")})
     assert response.status_code == 200
     assert response.headers["X-Prediction-Id"] == "id-1"
     assert response.json() == {
@@ -67,7 +67,7 @@ async def test_predict() -> None:
         "probabilities": ROW,
         "message": "The leaf looks like Miner (70.0%).",
     }
-    assert answering.asked == [b"leaf"]
+    assert server.asked == [b"leaf"]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import NEVER_MS, Door, running
+from tests.web.conftest import NO_POLL_MS, AppClient, run_app
 from tidemill.data.retraining_set import Accepted, grow
 from tidemill.domain.events import SnapshotTaken
 from tidemill.domain.types import Example
 from tidemill.learn.progress import Progress
 from tidemill.recipes.cora.sample.citations import FEATURES, TARGET, TOPICS, Citations, examples
-from tidemill.serving import open_serving
+from tidemill.serving import open_parts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
@@ -46,12 +46,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def door(home: Path) -> Iterator[Door]:
-    parts, routes = open_serving(read_settings(home=home, poll_ms=NEVER_MS))
+def client(home: Path) -> Iterator[AppClient]:
+    parts, routes = open_parts(read_settings(home=home, poll_ms=NO_POLL_MS))
     try:
-        with running(create_app(parts, routes)) as opened:
-            opened.slots.step()
-            yield opened
+        with run_app(create_app(parts, routes)) as app_client:
+            app_client.slots.refresh()
+            yield app_client
     finally:
         parts.close()
 
@@ -66,45 +66,45 @@ def node(row: Example) -> dict[str, Any]:
     return dict(found)
 
 
-def said(door: Door, body: dict[str, Any]) -> list[dict[str, Any]]:
-    response = door.ask("POST", "/v1/predict", json=body)
+def said(client: AppClient, body: dict[str, Any]) -> list[dict[str, Any]]:
+    response = client.request("POST", "/v1/predict", json=body)
     assert response.status_code == 200, response.text
     rows: list[dict[str, Any]] = response.json()["predictions"]
     return rows
 
 
-def test_a_model_that_was_proved_on_both_routes_is_served(door: Door) -> None:
-    response = door.ask("GET", "/v1/ready")
+def test_a_model_that_was_proved_on_both_routes_is_served(client: AppClient) -> None:
+    response = client.request("GET", "/v1/ready")
     assert response.status_code == 200, response.text
 
 
 def test_papers_are_answered_by_id_and_by_what_they_say_alike(
-    door: Door, test: list[Example]
+    client: AppClient, test: list[Example]
 ) -> None:
     rows = test[:50]
     ids = [node(row)["id"] for row in rows]
-    by_id = said(door, {"nodes": ids})
+    by_id = said(client, {"nodes": ids})
     assert [row["item"] for row in by_id] == ids
     assert set(by_id[0]["probabilities"]) == set(TOPICS)
     assert len({row["id"] for row in by_id}) == 1
     for row, known in zip(rows[:10], by_id, strict=False):
-        [sent] = said(door, {"nodes": [node(row)]})
+        [sent] = said(client, {"nodes": [node(row)]})
         assert sent["label"] == known["label"]
         assert sent["probabilities"] == pytest.approx(known["probabilities"], abs=1e-4)
 
 
-def test_papers_are_named_far_better_than_by_chance(door: Door, test: list[Example]) -> None:
-    answers = said(door, {"nodes": [node(row)["id"] for row in test]})
+def test_papers_are_named_far_better_than_by_chance(client: AppClient, test: list[Example]) -> None:
+    answers = said(client, {"nodes": [node(row)["id"] for row in test]})
     right = [row["label"] == true.labels[TARGET] for row, true in zip(answers, test, strict=True)]
     assert 0.6 < sum(right) / len(right) < 1
 
 
-def test_a_new_paper_is_answered_by_those_it_cites(door: Door, test: list[Example]) -> None:
+def test_a_new_paper_is_answered_by_those_it_cites(client: AppClient, test: list[Example]) -> None:
     for topic in TOPICS:
         cited = [node(row)["id"] for row in test if row.labels[TARGET] == topic][:6]
-        [answer] = said(door, {"nodes": [{"id": "new", "links": cited}]})
+        [answer] = said(client, {"nodes": [{"id": "new", "links": cited}]})
         assert (answer["item"], answer["label"]) == ("new", topic)
-    [answer] = said(door, {"nodes": [{"id": "new", "links": ["nobody"]}]})
+    [answer] = said(client, {"nodes": [{"id": "new", "links": ["nobody"]}]})
     assert "'nobody'" in answer["remarks"][0]
 
 
@@ -120,28 +120,28 @@ def upload(rows: list[Example]) -> dict[str, Any]:
 
 
 def test_an_upload_gives_what_the_same_graph_as_a_payload_gives(
-    door: Door, test: list[Example]
+    client: AppClient, test: list[Example]
 ) -> None:
     rows = test[:120]
     known = {node(row)["id"] for row in rows}
     nodes = [{**(n := node(row)), "links": [x for x in n["links"] if x in known]} for row in rows]
-    whole = said(door, {"nodes": nodes, "whole": True})
-    response = door.ask("POST", "/test/", **upload(rows))
+    whole = said(client, {"nodes": nodes, "whole": True})
+    response = client.request("POST", "/test/", **upload(rows))
     assert response.status_code == 200, response.text
     names = sorted(TOPICS)
     assert [names[number] for number in response.json()] == [row["label"] for row in whole]
-    kept = door.ask("GET", f"/v1/predictions/{response.headers['X-Prediction-Id']}").json()
+    kept = client.request("GET", f"/v1/predictions/{response.headers['X-Prediction-Id']}").json()
     assert len(kept["answers"]) == len(rows)
 
 
 def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_links(
-    door: Door, home: Path, test: list[Example]
+    client: AppClient, home: Path, test: list[Example]
 ) -> None:
     cited = sorted(node(row)["id"] for row in test[:3])
     new = [{"id": name, "features": [1, 2], "links": cited} for name in ("mine", "other")]
-    answers = said(door, {"nodes": new})
+    answers = said(client, {"nodes": new})
     body = {"prediction": answers[0]["id"], "item": "mine", "label": TOPICS[2], "actor": "bob"}
-    response = door.ask("POST", "/v1/feedback", json=body)
+    response = client.request("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
     workspace = open_workspace(read_settings(home=home, actor="ada"))
     try:

@@ -17,7 +17,7 @@ from tidemill.codecs.nodes import node_payload, whole_payload
 from tidemill.domain.errors import TidemillError, Unavailable
 from tidemill.domain.types import Answer, Prediction
 from tidemill.recipes.cora.routes import build
-from tidemill.recipes.routes import NO_PROBABILITY, Probe
+from tidemill.recipes.routes import NO_PROBABILITY, GoldenRequest
 from tidemill.web import errors
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ class Canned:
         self.error = error
         self.asked: list[bytes] = []
 
-    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
         self.asked += payloads
@@ -60,7 +60,7 @@ class Canned:
 async def ask(server: Canned, **request: Any) -> httpx.Response:
     app = FastAPI()
     app.include_router(build(server).router)  # type: ignore[arg-type]  # what the route needs
-    errors.install(app)
+    errors.install_handlers(app)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.post("/test/", **request)
@@ -119,8 +119,8 @@ async def test_without_a_proved_model_nothing_is_answered() -> None:
     assert response.status_code == 503
 
 
-def probe() -> Probe:
-    (only,) = build(Canned()).probes  # type: ignore[arg-type]
+def golden_request() -> GoldenRequest:
+    (only,) = build(Canned()).golden_requests  # type: ignore[arg-type]
     return only
 
 
@@ -139,10 +139,10 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
     given = whole_payload(payloads)
     config = {"features": 6, "normalise": normalise, "hops": 2}
     codec = GraphCodec.from_config(config).storing(given)
-    asked = probe()
-    assert asked.alone is not None
+    asked = golden_request()
+    assert asked.expand is not None
     for payload in payloads[:10]:
-        sent = asked.request(asked.alone(codec, payload))
+        sent = asked.build_request(asked.expand(codec, payload))
         server = Canned()
         server.codec = lambda request: codec  # type: ignore[method-assign]
         response = await ask(server, **sent)
@@ -159,6 +159,6 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
 
 
 def test_the_probe_reads_the_first_number_alone() -> None:
-    assert probe().read([3, 1, 2]) == [("topic", 3, NO_PROBABILITY)]
+    assert golden_request().read_answers([3, 1, 2]) == [("topic", 3, NO_PROBABILITY)]
     with pytest.raises(IndexError):
-        probe().read([])
+        golden_request().read_answers([])

@@ -39,7 +39,7 @@ class Canned(Unasked):
         self.asked: list[bytes] = []
         self.heard: list[tuple[bytes, Labels, str]] = []
 
-    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
         self.asked += payloads
@@ -49,7 +49,7 @@ class Canned(Unasked):
             for payload in payloads
         ]
 
-    async def hear(
+    async def record_feedback(
         self, request: Request, payload: bytes, labels: Labels, *, actor: str = "anonymous"
     ) -> list[Feedback]:
         if self.error:
@@ -67,7 +67,7 @@ class Canned(Unasked):
 async def ask(server: Server, method: str, path: str, **request: Any) -> httpx.Response:
     app = FastAPI(redirect_slashes=False)
     app.include_router(build(server).router)
-    errors.install(app)
+    errors.install_handlers(app)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.request(method, path, **request)

@@ -29,7 +29,7 @@ from tidemill.domain.types import Example, Run, Snapshot
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.recipes.recipe import known_recipes, open_recipe
-from tidemill.serving import load_routes, open_serving
+from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
@@ -38,7 +38,7 @@ from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
 OUTSIDE = Path(__file__).parent.parent / "outside"
-NEVER_MS = 3_600_000
+NO_POLL_MS = 3_600_000
 CODEC = PebbleCodec.from_config({"max_bytes": 100})
 PLAN = TrainPlan(epochs=300, learning_rate=0.02, weight_decay=0.001)
 CHILD = """
@@ -157,8 +157,8 @@ def anyio_backend() -> str:
 @asynccontextmanager
 async def served(home: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app over a workspace, after one turn of the app's slots."""
-    serving, routes = open_serving(read_settings(home=home, poll_ms=NEVER_MS))
-    app = create_app(serving, routes)
+    parts, routes = open_parts(read_settings(home=home, poll_ms=NO_POLL_MS))
+    app = create_app(parts, routes)
     try:
         async with app.router.lifespan_context(app):
             await asyncio.to_thread(app.state.slots.step)
@@ -166,7 +166,7 @@ async def served(home: Path) -> AsyncIterator[httpx.AsyncClient]:
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 yield client
     finally:
-        serving.close()
+        parts.close()
 
 
 @pytest.mark.anyio

@@ -18,7 +18,7 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Answer, Labels, Prediction
-from tidemill.recipes.routes import Drift, Server
+from tidemill.recipes.routes import DriftState, Server
 from tidemill.recipes.sentiment.report import MOST, WINDOWS, page, report
 from tidemill.recipes.sentiment.routes import build
 from tidemill.web import errors
@@ -40,10 +40,10 @@ def verdict(n: int, *, drifted: bool = False, age: int = 0) -> DriftVerdict:
     return DriftVerdict(f"d{age}", "v1", drifted, n, 400, at, at, features, at)
 
 
-def state(*verdicts: DriftVerdict, waiting: int = 20, needed: int | None = 200) -> Drift:
+def state(*verdicts: DriftVerdict, waiting: int = 20, needed: int | None = 200) -> DriftState:
     served = waiting + sum(one.n for one in verdicts)
     labels = {"sentiment": {"negative": waiting, "neutral": 0, "positive": 0}}
-    return Drift("v1", served, waiting, needed, labels, verdicts)
+    return DriftState("v1", served, waiting, needed, labels, verdicts)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ class Canned(Unasked):
         self,
         error: TidemillError | None = None,
         *,
-        drift: Drift | None = None,
+        drift: DriftState | None = None,
         probing: bool = False,
     ) -> None:
         self.error = error
@@ -67,7 +67,7 @@ class Canned(Unasked):
         self.asked: list[bytes] = []
         self.limits: list[int] = []
 
-    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
         self.asked += payloads
@@ -76,7 +76,7 @@ class Canned(Unasked):
             Prediction("id-1", "s", 1, "v1", NOW, "live", payload, answers) for payload in payloads
         ]
 
-    async def hear(
+    async def record_feedback(
         self, request: Request, payload: bytes, labels: Labels, *, actor: str = "anonymous"
     ) -> list[Feedback]:
         raise Unavailable("Nobody tells anything here.")
@@ -84,13 +84,13 @@ class Canned(Unasked):
     def ready(self) -> bool:
         return self.error is None
 
-    def drift(self, *, limit: int) -> Drift:
+    def drift_state(self, *, limit: int) -> DriftState:
         self.limits.append(limit)
         if self.state is None:
             raise Unavailable("There is no champion.")
         return self.state
 
-    def probing(self, request: Request) -> bool:
+    def is_golden_request(self, request: Request) -> bool:
         return self.own
 
 
@@ -104,7 +104,7 @@ class Front:
             self.registry.register(collector)
         self.app = FastAPI()
         self.app.include_router(routes.router)
-        errors.install(self.app)
+        errors.install_handlers(self.app)
 
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app)

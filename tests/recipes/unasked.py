@@ -10,7 +10,7 @@ from fastapi import Request
 from tidemill.bundle import Golden
 from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Unavailable
-from tidemill.recipes.routes import Drift
+from tidemill.recipes.routes import DriftState
 
 NOBODY = "Nobody asks for that here."
 
@@ -18,20 +18,20 @@ NOBODY = "Nobody asks for that here."
 class Unasked:
     """Whoever asks is told so."""
 
-    def drift(self, *, limit: int) -> Drift:
+    def drift_state(self, *, limit: int) -> DriftState:
         raise Unavailable(NOBODY)
 
     def codec(self, request: Request) -> Codec[Any]:
         raise Unavailable(NOBODY)
 
-    def samples(self, request: Request) -> Sequence[Golden]:
+    def golden_samples(self, request: Request) -> Sequence[Golden]:
         raise Unavailable(NOBODY)
 
-    def scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
+    def test_scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
         raise Unavailable(NOBODY)
 
     def refresh(self, request: Request) -> str:
         raise Unavailable(NOBODY)
 
-    def probing(self, request: Request) -> bool:
+    def is_golden_request(self, request: Request) -> bool:
         return False

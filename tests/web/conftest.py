@@ -37,14 +37,14 @@ from tidemill.domain.ports import Blobs, Runtime, TrafficLog
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
 from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.routes import build as coffee
-from tidemill.serving import Serving
+from tidemill.serving import ServerParts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
 
 SIDE = 8
 LABELS = ("Miner", "Healthy", "Phoma")
 CODEC = {"width": SIDE, "height": SIDE, "mean": [0, 0, 0], "std": [1, 1, 1]}
-NEVER_MS = 3_600_000
+NO_POLL_MS = 3_600_000
 """Tests turn the slots themselves."""
 
 
@@ -193,9 +193,9 @@ class Workspace:
         bundle = self.bundles.open(version.bundle)
         return Predictor(bundle, self.wrap(OnnxRuntime(bundle.model)))
 
-    def serving(self, **settings: object) -> Serving:
-        given = {"home": self.root, "poll_ms": NEVER_MS, **settings}
-        return Serving(
+    def parts(self, **settings: object) -> ServerParts:
+        given = {"home": self.root, "poll_ms": NO_POLL_MS, **settings}
+        return ServerParts(
             recipe=self.recipe,
             server=str(uuid7()),
             settings=read_settings(**given),
@@ -207,7 +207,7 @@ class Workspace:
         )
 
 
-class Door:
+class AppClient:
     """The running app, and a client that talks to it as one over the network would."""
 
     def __init__(self, app: FastAPI, loop: asyncio.AbstractEventLoop) -> None:
@@ -223,24 +223,24 @@ class Door:
         asked = self._client.request(method, path, **request)
         return asyncio.run_coroutine_threadsafe(asked, self._loop)
 
-    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask, and wait for the response."""
-        return self.send(method, path, **request).result(timeout=20)
+        return self.send(method, path, **request).result(timeout=60)
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[Door]:
+def run_app(app: FastAPI) -> Iterator[AppClient]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     lifespan = app.router.lifespan_context(app)
-    asyncio.run_coroutine_threadsafe(lifespan.__aenter__(), loop).result(timeout=20)
+    asyncio.run_coroutine_threadsafe(lifespan.__aenter__(), loop).result(timeout=60)
     try:
-        yield Door(app, loop)
+        yield AppClient(app, loop)
     finally:
         ending = lifespan.__aexit__(None, None, None)
-        asyncio.run_coroutine_threadsafe(ending, loop).result(timeout=20)
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=20)
+        asyncio.run_coroutine_threadsafe(ending, loop).result(timeout=60)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(timeout=60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -253,23 +253,23 @@ def workspace(tmp_path: Path, reference_for: ReferenceFor) -> Workspace:
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[..., Door]]:
-    """`opened(serving, routes)`: the app over these parts, running, after one turn of its slots."""
+def start_app() -> Iterator[Callable[..., AppClient]]:
+    """`start_app(parts, routes)` runs the app over these parts and refreshes its slots once."""
     with ExitStack() as stack:
 
-        def open_door(serving: Serving, routes: Any = coffee) -> Door:
-            door = stack.enter_context(running(create_app(serving, routes)))
-            door.slots.step()
-            return door
+        def start(serving: ServerParts, routes: Any = coffee) -> AppClient:
+            client = stack.enter_context(run_app(create_app(serving, routes)))
+            client.slots.refresh()
+            return client
 
-        yield open_door
+        yield start
 
 
 @pytest.fixture
-def door(workspace: Workspace, opened: Callable[..., Door]) -> Door:
+def client(workspace: Workspace, start_app: Callable[..., AppClient]) -> AppClient:
     """The app, ready, serving v1."""
     workspace.promote(workspace.register())
-    return opened(workspace.serving())
+    return start_app(workspace.parts())
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tidemill.domain.errors import BadPayload, Corrupt, Overloaded, StorageFaile
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
-from tidemill.web.batcher import ITEMS, Batcher
-from tidemill.web.errors import Invalid
+from tidemill.web.batcher import MAX_ITEMS, Batcher
+from tidemill.web.errors import InvalidRequest
 from tidemill.web.slots import Slot
 
 pytestmark = pytest.mark.anyio
@@ -81,15 +81,15 @@ Make = Callable[..., Batcher]
 def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
     made: list[Batcher] = []
 
-    def start(batch: int = 64, queue: int = 256, items: int = ITEMS) -> Batcher:
+    def start(batch: int = 64, queue: int = 256, items: int = MAX_ITEMS) -> Batcher:
         batcher = Batcher(
             server="s",
             clock=workspace.clock,
             traffic=traffic,
             batch=batch,
             queue=queue,
-            told=lambda _: None,
-            items=items,
+            on_batch=lambda _: None,
+            max_items=items,
         )
         batcher.start()
         made.append(batcher)
@@ -122,7 +122,7 @@ Ask = Callable[..., asyncio.Task[list[Prediction]]]
 
 def asking(batcher: Batcher, slot: Slot, payload: bytes) -> Ask:
     def ask(count: int = 1, of: Slot = slot, kind: Any = "live") -> Any:
-        return asyncio.create_task(batcher.answer(of, [payload] * count, kind))
+        return asyncio.create_task(batcher.predict(of, [payload] * count, kind))
 
     return ask
 
@@ -180,7 +180,7 @@ async def test_a_full_queue_refuses_and_a_probe_still_passes(
 
 
 async def test_more_than_a_batch_is_no_request(make: Make, slot: Slot, red: bytes) -> None:
-    with pytest.raises(Invalid, match="4 payloads at most"):
+    with pytest.raises(InvalidRequest, match="4 payloads at most"):
         await asking(make(batch=4), slot, red)(5)
 
 
@@ -189,7 +189,7 @@ async def test_a_payload_that_cannot_be_read_leaves_no_trace(
 ) -> None:
     batcher = make()
     with pytest.raises(BadPayload, match="Payload 1") as caught:
-        await batcher.answer(slot, [red, b"no image", b"neither"], "live")
+        await batcher.predict(slot, [red, b"no image", b"neither"], "live")
     assert caught.value.index == 1
     assert (batcher.waiting, traffic.appends) == (0, [])
 
@@ -223,8 +223,8 @@ async def test_each_prediction_says_what_was_seen_probes_too(
     batcher = make()
     held(slot).go.release(9)
     blue = leaf((10, 10, 200))
-    [first, other] = await batcher.answer(slot, [red, blue], "live")
-    [probe] = await batcher.answer(slot, [red], "golden")
+    [first, other] = await batcher.predict(slot, [red, blue], "live")
+    [probe] = await batcher.predict(slot, [red], "golden")
     predictor = slot.predictor
     reference = predictor.bundle.reference
     wanted = [
@@ -249,7 +249,7 @@ async def test_a_reference_of_another_graph_answers_nobody(
     forged = replace(bundle.reference, view=view, counts=np.concatenate(list(counts.values())))
     predictor = Predictor(replace(bundle, reference=forged), OnnxRuntime(bundle.model))
     with pytest.raises(Corrupt, match="does not fit what the model answers"):
-        await make().answer(Slot(slot.version, predictor), [red], "live")
+        await make().predict(Slot(slot.version, predictor), [red], "live")
     assert traffic.appends == []
 
 
@@ -300,7 +300,7 @@ async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
     first = asking(batcher, slot, red)()
     await entered(slot)
     tasks = [
-        asyncio.create_task(batcher.answer(slot, payloads, "live"))
+        asyncio.create_task(batcher.predict(slot, payloads, "live"))
         for payloads in ([red], [red, blue], [red, red], [blue])
     ]
     await queued(batcher, 4)
@@ -330,11 +330,13 @@ async def test_a_request_asks_for_so_many_items_at_most(
 ) -> None:
     batcher = make(items=5)
     held(herds).go.release(9)
-    with pytest.raises(Invalid, match="6 items are too many for one request, 5 may be") as caught:
-        await batcher.answer(herds, [herd(150, 50, 101), herd(99, 20, 30)], "live")
+    with pytest.raises(
+        InvalidRequest, match="6 items are too many for one request; at most 5"
+    ) as caught:
+        await batcher.predict(herds, [herd(150, 50, 101), herd(99, 20, 30)], "live")
     assert "several requests" in caught.value.hint
     assert (batcher.waiting, traffic.appends) == (0, [])
-    answers = await batcher.answer(herds, [herd(150, 50, 101), herd(99, 20)], "live")
+    answers = await batcher.predict(herds, [herd(150, 50, 101), herd(99, 20)], "live")
     assert [len(one.answers) for one in answers] == [3, 2]
 
 

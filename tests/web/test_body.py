@@ -32,8 +32,8 @@ def bounded(**bounds: int) -> FastAPI:
     async def form(file: UploadFile = File()) -> int:  # noqa: B008
         return len(await file.read())
 
-    errors.install(app)
-    app.add_middleware(body.BodyLimit, **{"most": MOST, **bounds})
+    errors.install_handlers(app)
+    app.add_middleware(body.BodyLimit, **{"max_body": MOST, **bounds})
     return app
 
 
@@ -110,7 +110,7 @@ class Half:
 @pytest.mark.parametrize("told", [True, False])
 async def test_bodies_under_way_have_a_bound_together(told: bool) -> None:
     """Half a body is held; another one that fits by itself does not fit beside it."""
-    transport = httpx.ASGITransport(bounded(together=9000))
+    transport = httpx.ASGITransport(bounded(max_total=9000))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         half = Half()
         first = asyncio.create_task(client.post("/raw", content=half))
@@ -129,7 +129,7 @@ async def test_bodies_under_way_have_a_bound_together(told: bool) -> None:
 async def test_a_form_that_there_is_no_room_for() -> None:
     """FastAPI reads a form itself and makes a 400 of most that goes wrong."""
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-    transport = httpx.ASGITransport(bounded(together=3000))
+    transport = httpx.ASGITransport(bounded(max_total=3000))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         headers = {"content-type": "multipart/form-data; boundary=b"}
         full(await client.post("/form", content=Pieces(head), headers=headers))

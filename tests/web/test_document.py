@@ -6,17 +6,17 @@ import base64
 import json
 from typing import Any
 
-from tidemill.web.predict import from_json
+from tidemill.web.predict import parse_payloads
 
 
-def body_of(door: Any) -> dict[str, Any]:
-    document = door.ask("GET", "/openapi.json").json()
+def body_of(client: Any) -> dict[str, Any]:
+    document = client.request("GET", "/openapi.json").json()
     content: dict[str, Any] = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
     return content
 
 
-def test_predict_takes_json_and_files(door: Any) -> None:
-    content = body_of(door)
+def test_predict_takes_json_and_files(client: Any) -> None:
+    content = body_of(client)
     assert set(content) == {"application/json", "multipart/form-data"}
     one, many = content["application/json"]["schema"]["anyOf"]
     assert one == {"$ref": "#/components/schemas/ImagePayload"}
@@ -24,45 +24,45 @@ def test_predict_takes_json_and_files(door: Any) -> None:
     assert many["properties"]["instances"]["maxItems"] == 64
     files = content["multipart/form-data"]["schema"]
     assert files["properties"]["file"]["items"] == {"type": "string", "format": "binary"}
-    schemas = door.ask("GET", "/openapi.json").json()["components"]["schemas"]
+    schemas = client.request("GET", "/openapi.json").json()["components"]["schemas"]
     assert schemas["ImagePayload"]["required"] == ["image"]
 
 
-def test_the_examples_are_answered(door: Any) -> None:
-    for example in body_of(door)["application/json"]["examples"].values():
-        response = door.ask("POST", "/v1/predict", json=example["value"])
+def test_the_examples_are_answered(client: Any) -> None:
+    for example in body_of(client)["application/json"]["examples"].values():
+        response = client.request("POST", "/v1/predict", json=example["value"])
         assert response.status_code == 200, response.text
 
 
-def test_before_a_model_is_proved_a_payload_is_any_object(workspace: Any, opened: Any) -> None:
-    content = body_of(opened(workspace.serving()))
+def test_before_a_model_is_proved_a_payload_is_any_object(workspace: Any, start_app: Any) -> None:
+    content = body_of(start_app(workspace.parts()))
     assert content["application/json"]["schema"]["anyOf"][0] == {"type": "object"}
 
 
-def test_the_answer_is_described(door: Any) -> None:
-    document = door.ask("GET", "/openapi.json").json()
+def test_the_answer_is_described(client: Any) -> None:
+    document = client.request("GET", "/openapi.json").json()
     answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/Predictions")
-    told = door.ask(
+    told = client.request(
         "POST",
         "/v1/predict",
-        json=body_of(door)["application/json"]["examples"]["one"]["value"],
+        json=body_of(client)["application/json"]["examples"]["one"]["value"],
     ).json()
     assert set(told["predictions"][0]) == set(
-        document["components"]["schemas"]["Entry"]["required"]
+        document["components"]["schemas"]["AnswerEntry"]["required"]
     )
 
 
-def test_docs_lists_every_route_and_asks_nothing_of_others(door: Any) -> None:
-    page = door.ask("GET", "/docs").text
-    for path in door.ask("GET", "/openapi.json").json()["paths"]:
+def test_docs_lists_every_route_and_asks_nothing_of_others(client: Any) -> None:
+    page = client.request("GET", "/docs").text
+    for path in client.request("GET", "/openapi.json").json()["paths"]:
         assert f"<code>{path}</code>" in page
     assert "openapi.json" in page
     assert "://" not in page
     assert "src=" not in page
 
 
-def test_a_json_payload_is_parsed_by_the_codecs_own_schema(door: Any, red: bytes) -> None:
-    model = door.slots.view.champion.predictor.codec.payload
+def test_a_json_payload_is_parsed_by_the_codecs_own_schema(client: Any, red: bytes) -> None:
+    model = client.slots.state.champion.predictor.codec.payload
     body = json.dumps({"image": base64.b64encode(red).decode()}).encode()
-    assert from_json(body, model, 4) == [red]
+    assert parse_payloads(body, model, 4) == [red]

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 
 from tidemill.domain import errors as domain
 from tidemill.domain.errors import TidemillError
-from tidemill.recipes.routes import Answering, Routes
+from tidemill.recipes.routes import PredictionServer, Routes
 from tidemill.web.errors import STATUS
 
 
@@ -29,7 +29,7 @@ def test_every_error_has_a_status() -> None:
 
 
 def failing(error: Exception) -> Any:
-    def build(_: Answering) -> Routes:
+    def build(_: PredictionServer) -> Routes:
         router = APIRouter()
 
         @router.get("/fail")
@@ -58,19 +58,21 @@ def shape(response: Any, status: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", [k for k in STATUS if k.__module__ == domain.__name__])
-def test_each_error_as_its_status(workspace: Any, opened: Any, kind: type[TidemillError]) -> None:
-    door = opened(workspace.serving(), failing(kind("A sentence.", hint="Another.")))
-    response = door.ask("GET", "/fail")
+def test_each_error_as_its_status(
+    workspace: Any, start_app: Any, kind: type[TidemillError]
+) -> None:
+    client = start_app(workspace.parts(), failing(kind("A sentence.", hint="Another.")))
+    response = client.request("GET", "/fail")
     told = shape(response, STATUS[kind])
     assert told == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
     assert ("Retry-After" in response.headers) == (STATUS[kind] == 503)
 
 
 def test_what_nobody_foresaw_is_logged_and_not_told(
-    workspace: Any, opened: Any, caplog: pytest.LogCaptureFixture
+    workspace: Any, start_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    door = opened(workspace.serving(), failing(RuntimeError("the secret inside")))
-    response = door.ask("GET", "/fail")
+    client = start_app(workspace.parts(), failing(RuntimeError("the secret inside")))
+    response = client.request("GET", "/fail")
     assert shape(response, 500)["code"] == "internal"
     assert "secret" not in response.text
     assert "the secret inside" in caplog.text
@@ -82,7 +84,7 @@ async def _gone() -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/predict"])
 def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
-    door: Any, caplog: pytest.LogCaptureFixture, path: str
+    client: Any, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     sent: list[Any] = []
     headers = [(b"content-type", b"multipart/form-data; boundary=b")]
@@ -97,17 +99,17 @@ def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
         "query_string": b"",
         "headers": headers,
     }
-    asyncio.run(door.app(scope, _gone, send))
+    asyncio.run(client.app(scope, _gone, send))
     assert sent[0]["status"] in {400, 499}
     assert caplog.records == []
-    assert door.ask("GET", "/v1/ready").status_code == 200
+    assert client.request("GET", "/v1/ready").status_code == 200
 
 
-def test_every_route_refuses_in_the_one_shape(door: Any) -> None:
-    paths = door.ask("GET", "/openapi.json").json()["paths"]
+def test_every_route_refuses_in_the_one_shape(client: Any) -> None:
+    paths = client.request("GET", "/openapi.json").json()["paths"]
     assert {"/v1/predict", "/v1/models/{id}", "/metrics", "/predict", "/health"} <= set(paths)
     for path, operations in paths.items():
-        response = door.ask("DELETE", path.replace("{id}", "x"))
+        response = client.request("DELETE", path.replace("{id}", "x"))
         assert shape(response, 405)["code"] == "method_not_allowed", path
         assert response.headers["allow"]
         for operation in operations.values():
@@ -130,5 +132,5 @@ def test_every_route_refuses_in_the_one_shape(door: Any) -> None:
         ("POST", "/v1/predict", 415),
     ],
 )
-def test_statuses(door: Any, method: str, path: str, status: int) -> None:
-    shape(door.ask(method, path), status)
+def test_statuses(client: Any, method: str, path: str, status: int) -> None:
+    shape(client.request(method, path), status)

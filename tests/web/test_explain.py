@@ -21,14 +21,14 @@ from tidemill.domain.errors import Overloaded, Unavailable
 from tidemill.occlusion import BATCH
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import Routes
-from tidemill.web.explain import PATH, Explainer
+from tidemill.web.explain import EXPLAIN_PATH, Explainer
 
 
 def told(response: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "image/png"
-    with Image.open(BytesIO(response.content)) as opened:
-        opened.load()
+    with Image.open(BytesIO(response.content)) as start_app:
+        start_app.load()
     body: dict[str, Any] = json.loads(response.headers["x-explanation"])
     return body
 
@@ -39,21 +39,21 @@ def code(response: Any, status: int) -> str:
     return answer
 
 
-def test_a_image_and_what_it_is_of(door: Any, red: bytes) -> None:
-    answered = door.ask("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
-    found = told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+def test_a_image_and_what_it_is_of(client: Any, red: bytes) -> None:
+    answered = client.request("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
+    found = told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
     assert (found["version"], found["target"], found["label"]) == ("v1", "disease", "Miner")
     assert found["probability"] == pytest.approx(answered["predictions"][0]["confidence"])
 
 
-def test_another_target_and_label_may_be_asked_for(door: Any, red: bytes) -> None:
+def test_another_target_and_label_may_be_asked_for(client: Any, red: bytes) -> None:
     asked = {"target": "disease", "label": "Phoma"}
-    found = told(door.ask("POST", PATH, params=asked, files={"file": ("a.png", red)}))
+    found = told(client.request("POST", EXPLAIN_PATH, params=asked, files={"file": ("a.png", red)}))
     assert found["label"] == "Phoma"
     assert found["probability"] < 0.1
 
 
-def test_it_is_no_traffic(door: Any, workspace: Any, red: bytes) -> None:
+def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
     def live() -> int:
         rows = [
             row
@@ -62,9 +62,9 @@ def test_it_is_no_traffic(door: Any, workspace: Any, red: bytes) -> None:
         ]
         return sum(row.kind == "live" for row in rows)
 
-    told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+    told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
     assert live() == 0
-    door.ask("POST", "/v1/predict", files={"file": ("a.png", red)})
+    client.request("POST", "/v1/predict", files={"file": ("a.png", red)})
     assert live() == 1
 
 
@@ -78,16 +78,19 @@ def test_it_is_no_traffic(door: Any, workspace: Any, red: bytes) -> None:
     ],
 )
 def test_what_cannot_be_explained_is_the_clients_fault(
-    door: Any, red: bytes, request_: Mapping[str, Any], status: int, expected: str
+    client: Any, red: bytes, request_: Mapping[str, Any], status: int, expected: str
 ) -> None:
     asked = {"files": {"file": ("a.png", red)}, **request_}
-    assert code(door.ask("POST", PATH, **asked), status) == expected
-    told(door.ask("POST", PATH, files={"file": ("a.png", red)}))
+    assert code(client.request("POST", EXPLAIN_PATH, **asked), status) == expected
+    told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
 
 
-def test_a_server_without_a_model_is_not_ready(workspace: Any, opened: Any, red: bytes) -> None:
-    door = opened(workspace.serving())
-    assert code(door.ask("POST", PATH, files={"file": ("a.png", red)}), 503) == "not_ready"
+def test_a_server_without_a_model_is_not_ready(workspace: Any, start_app: Any, red: bytes) -> None:
+    client = start_app(workspace.parts())
+    assert (
+        code(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}), 503)
+        == "not_ready"
+    )
 
 
 class Held:
@@ -107,30 +110,30 @@ class Held:
 
 
 @pytest.fixture
-def held(workspace: Any, opened: Any) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
+def held(workspace: Any, start_app: Any) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
     """The app; an event that an explanation is under way; another that lets it go on."""
     reached, go = threading.Event(), threading.Event()
     workspace.wrap = lambda runtime: Held(runtime, reached, go)
     workspace.promote(workspace.register())
-    door = opened(workspace.serving(batch=4))
+    client = start_app(workspace.parts(batch=4))
     try:
-        yield door, reached, go
+        yield client, reached, go
     finally:
         go.set()
 
 
 def test_one_at_a_time_while_predictions_are_answered(held: Any, red: bytes) -> None:
-    door, reached, go = held
+    client, reached, go = held
     files = {"file": ("a.png", red)}
-    first = door.send("POST", PATH, files=files)
+    first = client.send("POST", EXPLAIN_PATH, files=files)
     assert reached.wait(20)
-    refused = door.ask("POST", PATH, files=files)
+    refused = client.request("POST", EXPLAIN_PATH, files=files)
     assert code(refused, 503) == "overloaded"
     assert "Retry-After" in refused.headers
-    assert door.ask("POST", "/v1/predict", files=files).status_code == 200
+    assert client.request("POST", "/v1/predict", files=files).status_code == 200
     go.set()
     told(first.result(timeout=20))
-    told(door.ask("POST", PATH, files=files))
+    told(client.request("POST", EXPLAIN_PATH, files=files))
 
 
 def test_a_client_that_leaves_does_not_keep_the_others_out(
@@ -156,18 +159,18 @@ def test_a_client_that_leaves_does_not_keep_the_others_out(
     asyncio.run(leave())
 
 
-def test_texts_are_not_explained(workspace: Any, opened: Any) -> None:
+def test_texts_are_not_explained(workspace: Any, start_app: Any) -> None:
     workspace.recipe = "text"
     workspace.promote(workspace.enter(*tiny_text.files("tone", ("bad", "fair", "good"))))
-    door = opened(workspace.serving(), lambda _: Routes(APIRouter()))
-    refused = door.ask("POST", PATH, files={"file": ("a.txt", b"alpha")})
+    client = start_app(workspace.parts(), lambda _: Routes(APIRouter()))
+    refused = client.request("POST", EXPLAIN_PATH, files={"file": ("a.txt", b"alpha")})
     assert code(refused, 400) == "usage"
     assert "takes text" in refused.json()["error"]["message"]
 
 
-def test_the_document_says_that_a_image_comes(door: Any) -> None:
-    document = door.ask("GET", "/openapi.json").json()
-    assert "image/png" in document["paths"][PATH]["post"]["responses"]["200"]["content"]
+def test_the_document_says_that_a_image_comes(client: Any) -> None:
+    document = client.request("GET", "/openapi.json").json()
+    assert "image/png" in document["paths"][EXPLAIN_PATH]["post"]["responses"]["200"]["content"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")

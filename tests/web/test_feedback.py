@@ -24,7 +24,7 @@ from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import StorageFailed
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Prediction
-from tidemill.web.feedback import MOST
+from tidemill.web.feedback import MAX_LABELS
 
 Leaf = Callable[[Sequence[int]], bytes]
 
@@ -33,21 +33,21 @@ def image(payload: bytes) -> dict[str, str]:
     return {"image": base64.b64encode(payload).decode()}
 
 
-def predicted(door: Any, payload: bytes) -> str:
-    said = door.ask("POST", "/v1/predict", json=image(payload)).json()
+def predicted(client: Any, payload: bytes) -> str:
+    said = client.request("POST", "/v1/predict", json=image(payload)).json()
     return str(said["predictions"][0]["id"])
 
 
-def given(door: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+def given(client: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     body = rows[0] if len(rows) == 1 else {"feedback": list(rows)}
-    response = door.ask("POST", "/v1/feedback", json=body)
+    response = client.request("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
     told: list[dict[str, Any]] = response.json()["feedback"]
     return told
 
 
-def refused(door: Any, body: Any, status: int, code: str) -> dict[str, str]:
-    response = door.ask("POST", "/v1/feedback", json=body)
+def refused(client: Any, body: Any, status: int, code: str) -> dict[str, str]:
+    response = client.request("POST", "/v1/feedback", json=body)
     error: dict[str, str] = response.json()["error"]
     assert (response.status_code, error["code"]) == (status, code), response.text
     return error
@@ -60,10 +60,10 @@ def kept(workspace: Any) -> list[Feedback]:
 
 
 def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    id = predicted(door, red)
-    [told] = given(door, {"prediction": id, "label": "Phoma", "actor": "ana"})
+    id = predicted(client, red)
+    [told] = given(client, {"prediction": id, "label": "Phoma", "actor": "ana"})
     [item] = kept(workspace)
     example = hashlib.sha256(red).hexdigest()
     assert told == {"id": item.id, "status": "pending", "repeated": False, "example": example}
@@ -81,43 +81,43 @@ def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
     )
 
 
-def test_feedback_may_bring_its_own_payload(door: Any, workspace: Any, red: bytes) -> None:
-    [told] = given(door, {"payload": image(red), "target": "disease", "label": "Phoma"})
+def test_feedback_may_bring_its_own_payload(client: Any, workspace: Any, red: bytes) -> None:
+    [told] = given(client, {"payload": image(red), "target": "disease", "label": "Phoma"})
     [item] = kept(workspace)
     assert workspace.blobs.get(told["example"]) == red
     assert (item.prediction, item.predicted_label, item.actor) == ("", "", "anonymous")
 
 
-def test_an_item_of_a_payload_is_refused(door: Any, workspace: Any, red: bytes) -> None:
+def test_an_item_of_a_payload_is_refused(client: Any, workspace: Any, red: bytes) -> None:
     good = {"payload": image(red), "label": "Phoma"}
     for body in ({**good, "item": "7"}, {"feedback": [good, {**good, "item": "7"}]}):
-        error = refused(door, body, 422, "invalid")
+        error = refused(client, body, 422, "invalid")
         assert "A payload has no item '7' yet." in error["message"]
         assert error["message"].startswith("feedback.1: ") == ("feedback" in body)
-        assert "Items are named by predictions" in error["hint"]
+        assert "Predictions name the items" in error["hint"]
     assert kept(workspace) == []
 
 
 def test_the_same_again_is_acknowledged_and_not_recorded(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    row = {"prediction": predicted(door, red), "label": "Phoma"}
-    [first] = given(door, row)
-    assert given(door, row) == [{**first, "repeated": True}]
+    row = {"prediction": predicted(client, red), "label": "Phoma"}
+    [first] = given(client, row)
+    assert given(client, row) == [{**first, "repeated": True}]
     # The payload is what it is about, whichever answer led to it.
-    assert given(door, {"payload": image(red), "label": "Phoma"}) == [{**first, "repeated": True}]
+    assert given(client, {"payload": image(red), "label": "Phoma"}) == [{**first, "repeated": True}]
     assert len(kept(workspace)) == 1
 
 
 def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    row = {"prediction": predicted(door, red), "actor": "ana"}
-    given(door, {**row, "label": "Phoma"})
-    given(door, {**row, "label": "Healthy"})
-    given(door, {**row, "label": "Miner", "actor": "bob"})
+    row = {"prediction": predicted(client, red), "actor": "ana"}
+    given(client, {**row, "label": "Phoma"})
+    given(client, {**row, "label": "Healthy"})
+    given(client, {**row, "label": "Miner", "actor": "bob"})
     strangers = [{"prediction": row["prediction"], "label": name} for name in ("Phoma", "Miner")]
-    given(door, *strangers)
+    given(client, *strangers)
     assert [(item.label, item.status) for item in kept(workspace)] == [
         ("Phoma", "superseded"),
         ("Healthy", "pending"),
@@ -127,18 +127,18 @@ def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
     ]
 
 
-def test_many_are_kept_together(door: Any, workspace: Any, leaf: Leaf) -> None:
+def test_many_are_kept_together(client: Any, workspace: Any, leaf: Leaf) -> None:
     images = [leaf((200 + n, 10, 10)) for n in range(3)]
-    rows = [{"prediction": predicted(door, one), "label": "Phoma"} for one in images]
-    told = given(door, *rows, rows[0])
+    rows = [{"prediction": predicted(client, one), "label": "Phoma"} for one in images]
+    told = given(client, *rows, rows[0])
     assert [row["repeated"] for row in told] == [False, False, False, True]
     assert [item.id for item in kept(workspace)] == [row["id"] for row in told[:3]]
 
 
 def test_many_are_refused_together_and_the_faulty_one_is_named(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    good = {"prediction": predicted(door, red), "label": "Phoma"}
+    good = {"prediction": predicted(client, red), "label": "Phoma"}
     bad: list[tuple[dict[str, Any], int, str]] = [
         ({**good, "label": "Rust"}, 422, "foreign_label"),
         ({**good, "prediction": str(uuid7())}, 404, "not_found"),
@@ -146,7 +146,7 @@ def test_many_are_refused_together_and_the_faulty_one_is_named(
         ({"payload": image(b"no image"), "label": "Phoma"}, 400, "bad_payload"),
     ]
     for row, status, code in bad:
-        error = refused(door, {"feedback": [good, row]}, status, code)
+        error = refused(client, {"feedback": [good, row]}, status, code)
         assert error["message"].startswith("feedback.1"), error
     assert kept(workspace) == []
 
@@ -159,16 +159,16 @@ def test_many_are_refused_together_and_the_faulty_one_is_named(
     ],
 )
 def test_a_label_that_the_model_does_not_have_is_refused_with_those_it_has(
-    door: Any, red: bytes, change: dict[str, str], known: str
+    client: Any, red: bytes, change: dict[str, str], known: str
 ) -> None:
-    row = {"prediction": predicted(door, red), "label": "Phoma", **change}
-    assert known in refused(door, row, 422, "foreign_label")["hint"]
+    row = {"prediction": predicted(client, red), "label": "Phoma", **change}
+    assert known in refused(client, row, 422, "foreign_label")["hint"]
 
 
 def test_labels_are_those_of_the_version_that_answered_while_it_is_loaded(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    old = predicted(door, red)
+    old = predicted(client, red)
     renamed = [
         {
             **sample,
@@ -177,37 +177,37 @@ def test_labels_are_those_of_the_version_that_answered_while_it_is_loaded(
                 "disease": {f"{k}2": v for k, v in sample["probabilities"]["disease"].items()}
             },
         }
-        for sample in _samples(door)
+        for sample in _samples(client)
     ]
     for _ in range(2):
         version = workspace.register(labels=("Miner2", "Healthy2", "Phoma2"), samples=renamed)
         workspace.promote(version)
-        door.slots.step()
-        assert door.slots.view.fault == ""
-        loaded = door.slots.view.previous.version.id == "v1"
+        client.slots.refresh()
+        assert client.slots.state.fault == ""
+        loaded = client.slots.state.previous.version.id == "v1"
         row = {"prediction": old, "label": "Phoma" if loaded else "Phoma2"}
-        assert given(door, row)[0]["status"] == "pending"
-    refused(door, {"prediction": old, "label": "Phoma"}, 422, "foreign_label")
+        assert given(client, row)[0]["status"] == "pending"
+    refused(client, {"prediction": old, "label": "Phoma"}, 422, "foreign_label")
 
 
-def _samples(door: Any) -> list[dict[str, Any]]:
-    return [row.to_json() for row in door.slots.view.champion.predictor.bundle.golden]
+def _samples(client: Any) -> list[dict[str, Any]]:
+    return [row.to_json() for row in client.slots.state.champion.predictor.bundle.golden]
 
 
 @pytest.mark.parametrize("id", ["01a1fc0e-0718-7673-8520-aacfd4e952c5", "nonsense", "../../etc"])
-def test_an_unknown_prediction_is_not_found(door: Any, id: str) -> None:
-    refused(door, {"prediction": id, "label": "Phoma"}, 404, "not_found")
+def test_an_unknown_prediction_is_not_found(client: Any, id: str) -> None:
+    refused(client, {"prediction": id, "label": "Phoma"}, 404, "not_found")
 
 
-def test_a_probe_teaches_nothing(door: Any, workspace: Any) -> None:
+def test_a_probe_teaches_nothing(client: Any, workspace: Any) -> None:
     probe = next(p for p in workspace.traffic._kept.values() if p.kind == "golden")
-    error = refused(door, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
-    assert "the server itself" in error["message"]
+    error = refused(client, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
+    assert "golden check" in error["message"]
 
 
-def test_an_item_that_was_not_answered_is_refused(door: Any, red: bytes) -> None:
-    row = {"prediction": predicted(door, red), "label": "Phoma", "item": "7"}
-    assert "item '7'" in refused(door, row, 422, "invalid")["message"]
+def test_an_item_that_was_not_answered_is_refused(client: Any, red: bytes) -> None:
+    row = {"prediction": predicted(client, red), "label": "Phoma", "item": "7"}
+    assert "item '7'" in refused(client, row, 422, "invalid")["message"]
 
 
 @pytest.mark.parametrize(
@@ -217,47 +217,47 @@ def test_an_item_that_was_not_answered_is_refused(door: Any, red: bytes) -> None
         ({}, "label: Field required"),
         ({"feedback": []}, "at least one"),
         ({"feedback": {}}, "at least one"),
-        ({"feedback": [{"prediction": "x", "label": "y"}], "actor": "z"}, "stand alone"),
+        ({"feedback": [{"prediction": "x", "label": "y"}], "actor": "z"}, "must be the only field"),
         ({"label": "Phoma"}, "Either a prediction or a payload"),
         ({"prediction": "x", "payload": {}, "label": "Phoma"}, "Either a prediction or a payload"),
         ({"prediction": "x", "label": ""}, "label: "),
         ({"prediction": "x", "label": 7}, "label: "),
         ({"prediction": "x", "label": "y", "actor": ""}, "actor: "),
         ({"prediction": "x", "label": "y", "actor": "a" * 201}, "actor: "),
-        ({"payload": {"image": ""}, "label": "Phoma"}, "payload.image: Field required"),
-        ({"feedback": [{"prediction": "x", "label": "y"}] * (MOST + 1)}, "too many"),
+        ({"payload": {"photo": ""}, "label": "Phoma"}, "payload.image: Field required"),
+        ({"feedback": [{"prediction": "x", "label": "y"}] * (MAX_LABELS + 1)}, "too many"),
     ],
 )
-def test_a_body_of_another_form_is_refused(door: Any, body: Any, message: str) -> None:
-    assert message in refused(door, body, 422, "invalid")["message"]
+def test_a_body_of_another_form_is_refused(client: Any, body: Any, message: str) -> None:
+    assert message in refused(client, body, 422, "invalid")["message"]
 
 
-def test_a_body_that_is_no_json_is_refused(door: Any) -> None:
+def test_a_body_that_is_no_json_is_refused(client: Any) -> None:
     head = {"content-type": "application/json"}
-    response = door.ask("POST", "/v1/feedback", content=b"{", headers=head)
+    response = client.request("POST", "/v1/feedback", content=b"{", headers=head)
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
-    response = door.ask("POST", "/v1/feedback", files={"file": b"x"})
+    response = client.request("POST", "/v1/feedback", files={"file": b"x"})
     code = response.json()["error"]["code"]
     assert (response.status_code, code) == (415, "unsupported_media_type")
 
 
-def test_a_payload_that_cannot_be_read_is_refused(door: Any, workspace: Any) -> None:
+def test_a_payload_that_cannot_be_read_is_refused(client: Any, workspace: Any) -> None:
     for payload in (image(b"no image"), {"image": "%"}):
-        refused(door, {"payload": payload, "label": "Phoma"}, 400, "bad_payload")
+        refused(client, {"payload": payload, "label": "Phoma"}, 400, "bad_payload")
     assert kept(workspace) == []
 
 
-def test_without_a_model_nothing_is_taken(workspace: Any, opened: Any, red: bytes) -> None:
-    door = opened(workspace.serving())
-    refused(door, {"payload": image(red), "label": "Phoma"}, 503, "not_ready")
+def test_without_a_model_nothing_is_taken(workspace: Any, start_app: Any, red: bytes) -> None:
+    client = start_app(workspace.parts())
+    refused(client, {"payload": image(red), "label": "Phoma"}, 503, "not_ready")
 
 
 def test_a_drained_answer_is_found_and_its_payload_still_in_the_log(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    id = predicted(door, red)
+    id = predicted(client, red)
     drain(workspace, id)
-    [told] = given(door, {"prediction": id, "label": "Phoma"})
+    [told] = given(client, {"prediction": id, "label": "Phoma"})
     assert workspace.blobs.get(told["example"]) == red
 
 
@@ -276,20 +276,20 @@ class Forgetful(MemoryTraffic):
         return None if self.forgets else super().find(id)
 
 
-def test_a_payload_that_is_gone_is_asked_for(workspace: Any, opened: Any, red: bytes) -> None:
+def test_a_payload_that_is_gone_is_asked_for(workspace: Any, start_app: Any, red: bytes) -> None:
     workspace.traffic = Forgetful()
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
-    id = predicted(door, red)
+    client = start_app(workspace.parts())
+    id = predicted(client, red)
     drain(workspace, id)
     workspace.traffic.forgets = True
     row = {"prediction": id, "label": "Phoma"}
-    error = refused(door, row, 410, "payload_gone")
+    error = refused(client, row, 410, "payload_gone")
     assert "Send the payload" in error["hint"]
     assert kept(workspace) == []
     # Once somebody has sent it, the other answers to it can be spoken of, too.
-    [first] = given(door, {"payload": image(red), "label": "Phoma"})
-    assert given(door, row) == [{**first, "repeated": True}]
+    [first] = given(client, {"payload": image(red), "label": "Phoma"})
+    assert given(client, row) == [{**first, "repeated": True}]
 
 
 class Full(MemoryBlobs):
@@ -314,19 +314,19 @@ class Shut(MemoryLedger):
 
 @pytest.mark.parametrize("part", ["blobs", "ledger"])
 def test_what_cannot_be_kept_is_not_acknowledged(
-    workspace: Any, opened: Any, red: bytes, part: str
+    workspace: Any, start_app: Any, red: bytes, part: str
 ) -> None:
     workspace.ledger = Shut(workspace.clock)
     workspace.blobs = Full() if part == "blobs" else MemoryBlobs()
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
+    client = start_app(workspace.parts())
     workspace.ledger.shut = part == "ledger"
     rows = [
-        {"prediction": predicted(door, red), "label": "Phoma"},
+        {"prediction": predicted(client, red), "label": "Phoma"},
         {"payload": image(red), "label": "Healthy"},
     ]
     for body in (*rows, {"feedback": rows}):
-        response = door.ask("POST", "/v1/feedback", json=body)
+        response = client.request("POST", "/v1/feedback", json=body)
         assert response.json()["error"]["code"] == "storage_failed"
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert kept(workspace) == []
@@ -346,15 +346,15 @@ class Watching(MemoryBlobs):
 
 
 def test_feedback_outlives_the_server_that_took_it(
-    workspace: Any, opened: Any, red: bytes, tmp_path: Path
+    workspace: Any, start_app: Any, red: bytes, tmp_path: Path
 ) -> None:
     file = tmp_path / "ledger.sqlite"
     upgrade(file)
     workspace.ledger = SqlLedger.existing(file, workspace.clock)
     workspace.blobs = FileBlobs(tmp_path / "blobs")
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
-    [told] = given(door, {"prediction": predicted(door, red), "label": "Phoma"})
+    client = start_app(workspace.parts())
+    [told] = given(client, {"prediction": predicted(client, red), "label": "Phoma"})
     workspace.ledger.close()
     workspace.ledger = SqlLedger.existing(file, workspace.clock)
     [item] = kept(workspace)
@@ -363,38 +363,38 @@ def test_feedback_outlives_the_server_that_took_it(
     assert FileBlobs(tmp_path / "blobs").get(item.example) == red
 
 
-def test_payloads_are_kept_before_any_label_is(workspace: Any, opened: Any, leaf: Leaf) -> None:
+def test_payloads_are_kept_before_any_label_is(workspace: Any, start_app: Any, leaf: Leaf) -> None:
     workspace.blobs = Watching(workspace)
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
+    client = start_app(workspace.parts())
     rows = [{"payload": image(leaf((200 + n, 9, 9))), "label": "Phoma"} for n in range(3)]
-    given(door, *rows)
+    given(client, *rows)
     assert workspace.blobs.seen == [0, 0, 0]
     assert len(kept(workspace)) == 3
 
 
-def test_a_large_body_does_not_hold_up_the_others(door: Any) -> None:
+def test_a_large_body_does_not_hold_up_the_others(client: Any) -> None:
     file = io.BytesIO()
     Image.effect_noise((1500, 1500), 90).convert("RGB").save(file, "PNG")
     body = json.dumps({"payload": image(file.getvalue()), "label": "Phoma"})
     head = {"content-type": "application/json"}
-    slow = door.send("POST", "/v1/feedback", content=body, headers=head)
-    assert door.ask("GET", "/v1/live").status_code == 200
+    slow = client.send("POST", "/v1/feedback", content=body, headers=head)
+    assert client.request("GET", "/v1/live").status_code == 200
     assert slow.result(timeout=20).status_code == 200
 
 
-def test_the_document_describes_one_and_many(door: Any) -> None:
-    document = door.ask("GET", "/openapi.json").json()
+def test_the_document_describes_one_and_many(client: Any) -> None:
+    document = client.request("GET", "/openapi.json").json()
     body = document["paths"]["/v1/feedback"]["post"]["requestBody"]
     one, many = body["content"]["application/json"]["schema"]["anyOf"]
     assert one["required"] == ["label"]
-    assert many["properties"]["feedback"]["maxItems"] == MOST
+    assert many["properties"]["feedback"]["maxItems"] == MAX_LABELS
 
 
 def test_an_answer_of_another_server_can_be_spoken_of(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    found = workspace.traffic.find(predicted(door, red))
+    found = workspace.traffic.find(predicted(client, red))
     other = replace(found, id=str(uuid7()), server=str(uuid7()))
     workspace.traffic.append([other])
-    assert given(door, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"
+    assert given(client, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"

@@ -13,20 +13,20 @@ LABELS = ("no", "yes")
 YES, NO = tiny_text.text(1, 2).decode(), tiny_text.text(0, 2).decode()
 
 
-def served(workspace: Any, opened: Any, named: tuple[str, ...] = LABELS) -> Any:
+def served(workspace: Any, start_app: Any, named: tuple[str, ...] = LABELS) -> Any:
     workspace.recipe = "lucky"
     workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, LABELS, named)))
-    return opened(workspace.serving(), lucky.build)
+    return start_app(workspace.parts(), lucky.build)
 
 
 @pytest.fixture
-def door(workspace: Any, opened: Any) -> Any:
+def client(workspace: Any, start_app: Any) -> Any:
     """The app, ready, answering yes and no."""
-    return served(workspace, opened)
+    return served(workspace, start_app)
 
 
-def fault(door: Any) -> str:
-    response = door.ask("GET", "/v1/ready")
+def fault(client: Any) -> str:
+    response = client.request("GET", "/v1/ready")
     assert response.status_code == 503
     message: str = response.json()["error"]["message"]
     return message
@@ -34,9 +34,9 @@ def fault(door: Any) -> str:
 
 @pytest.mark.parametrize("form", ["params", "json"])
 @pytest.mark.parametrize("path", ["/ask_model/", "/ask_model"])
-def test_yes_is_yes(door: Any, workspace: Any, path: str, form: str) -> None:
+def test_yes_is_yes(client: Any, workspace: Any, path: str, form: str) -> None:
     for asked, label in ((YES, 1), (NO, 0)):
-        response = door.ask("POST", path, **{form: {"question": asked}})
+        response = client.request("POST", path, **{form: {"question": asked}})
         wanted = tiny_text.chances(label, 2, LABELS)
         assert response.json()["probs"] == pytest.approx(wanted, abs=1e-6)
         kept = workspace.traffic.find(response.headers["X-Prediction-Id"])
@@ -44,7 +44,7 @@ def test_yes_is_yes(door: Any, workspace: Any, path: str, form: str) -> None:
 
 
 def test_answers_that_are_swapped_in_the_response_are_never_served(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The original's fault: its last change gave the first probability the wrong name."""
     true = lucky.oracle
@@ -54,35 +54,39 @@ def test_answers_that_are_swapped_in_the_response_are_never_served(
         return lucky.Oracle(probs=lucky.Chances(yes=probs.no, no=probs.yes))
 
     monkeypatch.setattr(lucky, "oracle", swapped)
-    assert "POST /ask_model/ (params) is wrong" in fault(served(workspace, opened))
+    assert "POST /ask_model/ (params) is wrong" in fault(served(workspace, start_app))
 
 
 def test_labels_that_are_swapped_in_the_bundle_are_never_served(
-    workspace: Any, opened: Any
+    workspace: Any, start_app: Any
 ) -> None:
-    assert "was answered where" in fault(served(workspace, opened, ("yes", "no")))
+    assert "was answered where" in fault(served(workspace, start_app, ("yes", "no")))
 
 
-def test_a_model_of_other_labels_is_never_served(workspace: Any, opened: Any) -> None:
+def test_a_model_of_other_labels_is_never_served(workspace: Any, start_app: Any) -> None:
     workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, ("false", "true"))))
-    assert "with 500" in fault(opened(workspace.serving(), lucky.build))
+    assert "with 500" in fault(start_app(workspace.parts(), lucky.build))
 
 
-def test_a_question_that_is_cut_says_so(door: Any) -> None:
-    response = door.ask("POST", "/ask_model/", json={"question": tiny_text.text(1, 60).decode()})
+def test_a_question_that_is_cut_says_so(client: Any) -> None:
+    response = client.request(
+        "POST", "/ask_model/", json={"question": tiny_text.text(1, 60).decode()}
+    )
     assert response.status_code == 200
     assert "were judged" in response.headers["X-Remarks"]
 
 
-def test_an_empty_question_is_refused(door: Any) -> None:
-    response = door.ask("POST", "/ask_model/?question=")
+def test_an_empty_question_is_refused(client: Any) -> None:
+    response = client.request("POST", "/ask_model/?question=")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
 
 
-def test_feedback_is_kept_as_one_of_two_labels(door: Any, workspace: Any) -> None:
+def test_feedback_is_kept_as_one_of_two_labels(client: Any, workspace: Any) -> None:
     for label in ("yes", "no"):
         asked = {"prompt": NO, "label": label}
-        assert door.ask("POST", "/submit_feedback/", params=asked).json() == {"status": "success"}
+        assert client.request("POST", "/submit_feedback/", params=asked).json() == {
+            "status": "success"
+        }
     with workspace.ledger.begin(write=False) as unit:
         kept = unit.feedback(limit=None)
     assert [(item.target, item.label, item.status) for item in kept] == [
@@ -92,8 +96,8 @@ def test_feedback_is_kept_as_one_of_two_labels(door: Any, workspace: Any) -> Non
     assert {workspace.blobs.get(item.example) for item in kept} == {NO.encode()}
 
 
-def test_feedback_on_nothing_is_refused(door: Any, workspace: Any) -> None:
-    response = door.ask("POST", "/submit_feedback/", params={"prompt": " ", "label": "yes"})
+def test_feedback_on_nothing_is_refused(client: Any, workspace: Any) -> None:
+    response = client.request("POST", "/submit_feedback/", params={"prompt": " ", "label": "yes"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     with workspace.ledger.begin(write=False) as unit:
         assert unit.feedback(limit=None) == []

@@ -14,13 +14,13 @@ from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import payload_id
 from tidemill.loop.feedback import review
 from tidemill.recipes.routes import Routes, Server
-from tidemill.web.batcher import ITEMS
-from tidemill.web.feedback import MOST
-from tidemill.web.predict import FEW
+from tidemill.web.batcher import MAX_ITEMS
+from tidemill.web.feedback import MAX_LABELS
+from tidemill.web.predict import INLINE_ANSWERS
 
 WEIGHTS = (150.0, 50.0, 101.0)
 
-Door = Any
+AppClient = Any
 
 
 def plain(_: Server) -> Routes:
@@ -29,30 +29,30 @@ def plain(_: Server) -> Routes:
 
 
 @pytest.fixture
-def door(workspace: Any, opened: Any) -> Door:
+def client(workspace: Any, start_app: Any) -> AppClient:
     """The app, ready, serving a model of herds as v1."""
     workspace.recipe = "herd"
     workspace.promote(workspace.enter(*files()))
-    return opened(workspace.serving(), plain)
+    return start_app(workspace.parts(), plain)
 
 
-def predicted(door: Door, *payloads: bytes) -> list[dict[str, Any]]:
+def predicted(client: AppClient, *payloads: bytes) -> list[dict[str, Any]]:
     body = {"instances": [json.loads(payload) for payload in payloads]}
-    response = door.ask("POST", "/v1/predict", json=body)
+    response = client.request("POST", "/v1/predict", json=body)
     assert response.status_code == 200, response.text
     said: list[dict[str, Any]] = response.json()["predictions"]
     return said
 
 
-def given(door: Door, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    response = door.ask("POST", "/v1/feedback", json={"feedback": list(rows)})
+def given(client: AppClient, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    response = client.request("POST", "/v1/feedback", json={"feedback": list(rows)})
     assert response.status_code == 200, response.text
     told: list[dict[str, Any]] = response.json()["feedback"]
     return told
 
 
-def refused(door: Door, row: dict[str, Any], status: int, code: str) -> dict[str, str]:
-    response = door.ask("POST", "/v1/feedback", json=row)
+def refused(client: AppClient, row: dict[str, Any], status: int, code: str) -> dict[str, str]:
+    response = client.request("POST", "/v1/feedback", json=row)
     error: dict[str, str] = response.json()["error"]
     assert (response.status_code, error["code"]) == (status, code), response.text
     return error
@@ -64,17 +64,17 @@ def kept(workspace: Any) -> list[Feedback]:
     return found
 
 
-def readings(door: Door) -> int:
-    count: int = door.slots.view.champion.predictor.codec.readings
+def readings(client: AppClient) -> int:
+    count: int = client.slots.state.champion.predictor.codec.readings
     return count
 
 
-def test_a_model_whose_golden_samples_hold_is_served(door: Door) -> None:
-    assert door.ask("GET", "/v1/ready").json()["version"] == "v1"
+def test_a_model_whose_golden_samples_hold_is_served(client: AppClient) -> None:
+    assert client.request("GET", "/v1/ready").json()["version"] == "v1"
 
 
 def test_a_model_that_answers_one_item_for_another_is_not_served(
-    workspace: Any, opened: Any
+    workspace: Any, start_app: Any
 ) -> None:
     samples = golden()
     turned = [
@@ -83,12 +83,12 @@ def test_a_model_that_answers_one_item_for_another_is_not_served(
     ]
     workspace.recipe = "herd"
     workspace.promote(workspace.enter(*files(turned)))
-    error = opened(workspace.serving(), plain).ask("GET", "/v1/ready").json()["error"]
+    error = start_app(workspace.parts(), plain).request("GET", "/v1/ready").json()["error"]
     assert "wrong on a golden sample" in error["message"]
 
 
-def test_every_item_of_every_payload_has_its_entry(door: Door) -> None:
-    said = predicted(door, herd(*WEIGHTS), herd(20))
+def test_every_item_of_every_payload_has_its_entry(client: AppClient) -> None:
+    said = predicted(client, herd(*WEIGHTS), herd(20))
     assert [(row["index"], row["item"], row["label"]) for row in said] == [
         (0, "a0", "ox"),
         (0, "a1", "sheep"),
@@ -100,29 +100,29 @@ def test_every_item_of_every_payload_has_its_entry(door: Door) -> None:
         assert row["probabilities"] == pytest.approx(chances(weight), abs=1e-6)
 
 
-def test_more_items_than_are_written_at_once_are_answered_all(door: Door) -> None:
-    said = predicted(door, herd(*[150.0] * (FEW + 1)))
-    assert [row["item"] for row in said] == [f"a{at}" for at in range(FEW + 1)]
+def test_more_items_than_are_written_at_once_are_answered_all(client: AppClient) -> None:
+    said = predicted(client, herd(*[150.0] * (INLINE_ANSWERS + 1)))
+    assert [row["item"] for row in said] == [f"a{at}" for at in range(INLINE_ANSWERS + 1)]
 
 
 def test_the_log_holds_the_answers_about_all_items_and_what_was_seen_of_each(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
-    said = predicted(door, herd(*WEIGHTS))
+    said = predicted(client, herd(*WEIGHTS))
     id = said[0]["id"]
-    shown = door.ask("GET", f"/v1/predictions/{id}").json()
+    shown = client.request("GET", f"/v1/predictions/{id}").json()
     assert [(row["item"], row["label"]) for row in shown["answers"]] == [
         (row["item"], row["label"]) for row in said
     ]
-    reference = door.slots.view.champion.predictor.bundle.reference
+    reference = client.slots.state.champion.predictor.bundle.reference
     assert len(workspace.traffic.find(id).bins) == len(WEIGHTS) * len(reference.names)
 
 
 def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
-    id = predicted(door, herd(*WEIGHTS))[0]["id"]
-    [told] = given(door, {"prediction": id, "item": "a2", "label": "sheep", "actor": "ana"})
+    id = predicted(client, herd(*WEIGHTS))[0]["id"]
+    [told] = given(client, {"prediction": id, "item": "a2", "label": "sheep", "actor": "ana"})
     part = herd(WEIGHTS[2], first=2)
     assert workspace.blobs.get(told["example"]) == part
     [item] = kept(workspace)
@@ -131,67 +131,71 @@ def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
 
 
 def test_labels_of_several_items_and_predictions_are_kept_together(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
-    first = predicted(door, herd(*WEIGHTS))[0]["id"]
-    other = predicted(door, herd(*WEIGHTS, first=5))[0]["id"]
+    first = predicted(client, herd(*WEIGHTS))[0]["id"]
+    other = predicted(client, herd(*WEIGHTS, first=5))[0]["id"]
     rows = [
         {"prediction": first, "item": "a0", "label": "ox"},
         {"prediction": other, "item": "a6", "label": "sheep"},
         {"prediction": first, "item": "a1", "label": "ox"},
         {"prediction": first, "item": "a0", "label": "ox"},
     ]
-    told = given(door, *rows)
+    told = given(client, *rows)
     assert [row["repeated"] for row in told] == [False, False, False, True]
     parts = [herd(150, first=0), herd(50, first=6), herd(50, first=1)]
     assert [item.example for item in kept(workspace)] == [payload_id(part) for part in parts]
 
 
-def test_a_payload_is_read_once_for_all_the_labels_of_its_items(door: Door, workspace: Any) -> None:
-    id = predicted(door, herd(*[150.0] * 2708))[0]["id"]
-    before = readings(door)
-    rows = [{"prediction": id, "item": f"a{at}", "label": LABELS[at % 2]} for at in range(MOST)]
-    given(door, *rows)
-    assert readings(door) == before + 1
+def test_a_payload_is_read_once_for_all_the_labels_of_its_items(
+    client: AppClient, workspace: Any
+) -> None:
+    id = predicted(client, herd(*[150.0] * 2708))[0]["id"]
+    before = readings(client)
+    rows = [
+        {"prediction": id, "item": f"a{at}", "label": LABELS[at % 2]} for at in range(MAX_LABELS)
+    ]
+    given(client, *rows)
+    assert readings(client) == before + 1
     assert [item.item for item in kept(workspace)] == [row["item"] for row in rows]
 
 
-def test_the_item_may_be_left_out_where_there_is_one(door: Door, workspace: Any) -> None:
-    id = predicted(door, herd(20, first=4))[0]["id"]
-    given(door, {"prediction": id, "label": "ox"})
+def test_the_item_may_be_left_out_where_there_is_one(client: AppClient, workspace: Any) -> None:
+    id = predicted(client, herd(20, first=4))[0]["id"]
+    given(client, {"prediction": id, "label": "ox"})
     assert [(item.item, item.predicted_label) for item in kept(workspace)] == [("a4", "sheep")]
 
 
 @pytest.mark.parametrize("item", [{}, {"item": ""}, {"item": "a9"}])
 def test_an_item_that_was_not_asked_for_is_refused(
-    door: Door, workspace: Any, item: dict[str, str]
+    client: AppClient, workspace: Any, item: dict[str, str]
 ) -> None:
-    id = predicted(door, herd(*WEIGHTS))[0]["id"]
-    error = refused(door, {"prediction": id, "label": "ox", **item}, 422, "invalid")
+    id = predicted(client, herd(*WEIGHTS))[0]["id"]
+    error = refused(client, {"prediction": id, "label": "ox", **item}, 422, "invalid")
     assert f"no answer about item {item.get('item', '')!r} of {TARGET}" in error["message"]
     assert f"/v1/predictions/{id}" in error["hint"]
     assert kept(workspace) == []
 
 
 def test_a_payload_of_one_item_brings_its_label_and_counts_as_that_item(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
     """However its bytes are written, and whether a label came with it or with an answer."""
     spaced = json.loads(herd(20, first=4))
-    given(door, {"payload": spaced, "label": "ox", "actor": "ana"})
-    id = predicted(door, herd(150, 20, first=3))[0]["id"]
-    [told] = given(door, {"prediction": id, "item": "a4", "label": "ox", "actor": "ana"})
+    given(client, {"payload": spaced, "label": "ox", "actor": "ana"})
+    id = predicted(client, herd(150, 20, first=3))[0]["id"]
+    [told] = given(client, {"prediction": id, "item": "a4", "label": "ox", "actor": "ana"})
     assert (told["repeated"], told["example"]) == (True, payload_id(herd(20, first=4)))
     assert [item.item for item in kept(workspace)] == ["a4"]
 
 
 def test_two_labels_of_one_item_contradict_each_other_whatever_else_was_told_of_it(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
     """An animal that weighs something else is another example, and the same animal."""
-    id = predicted(door, herd(150, 20, first=3))[0]["id"]
-    given(door, {"prediction": id, "item": "a4", "label": "ox"})
-    given(door, {"payload": json.loads(herd(99, first=4)), "label": "sheep"})
+    id = predicted(client, herd(150, 20, first=3))[0]["id"]
+    given(client, {"prediction": id, "item": "a4", "label": "ox"})
+    given(client, {"payload": json.loads(herd(99, first=4)), "label": "sheep"})
     assert len({item.example for item in kept(workspace)}) == 2
     with workspace.ledger.begin() as unit:
         at = workspace.clock.now()
@@ -199,51 +203,54 @@ def test_two_labels_of_one_item_contradict_each_other_whatever_else_was_told_of_
     assert [(item.item, item.status) for item in kept(workspace)] == [("a4", "rejected")] * 2
 
 
-def test_more_items_than_one_request_may_ask_for_are_refused(door: Door) -> None:
-    part = herd(*[150.0] * (ITEMS // 4)).decode()
+def test_more_items_than_one_request_may_ask_for_are_refused(client: AppClient) -> None:
+    part = herd(*[150.0] * (MAX_ITEMS // 4)).decode()
     body = f'{{"instances":[{",".join([part] * 4 + [herd(20).decode()])}]}}'
     headers = {"content-type": "application/json"}
-    response = door.ask("POST", "/v1/predict", content=body, headers=headers)
+    response = client.request("POST", "/v1/predict", content=body, headers=headers)
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (422, "invalid")
-    assert error["message"] == "200,001 items are too many for one request, 200,000 may be."
+    assert error["message"] == "200,001 items are too many for one request; at most 200,000."
 
 
-def test_a_payload_of_several_items_needs_an_answer_first(door: Door, workspace: Any) -> None:
+def test_a_payload_of_several_items_needs_an_answer_first(
+    client: AppClient, workspace: Any
+) -> None:
     row = {"payload": json.loads(herd(*WEIGHTS)), "label": "ox"}
-    error = refused(door, row, 422, "invalid")
-    assert "asks for 3 items" in error["message"]
+    error = refused(client, row, 422, "invalid")
+    assert "has 3 items" in error["message"]
     assert "/v1/predict first" in error["hint"]
     assert kept(workspace) == []
 
 
 def test_an_answer_of_the_previous_version_is_cut_by_its_own_codec(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
-    id = predicted(door, herd(*WEIGHTS))[0]["id"]
+    id = predicted(client, herd(*WEIGHTS))[0]["id"]
     workspace.promote(workspace.enter(*files(year=2)))
-    door.slots.step()
-    codecs = [slot.predictor.codec for slot in (door.slots.view.champion, door.slots.view.previous)]
+    client.slots.refresh()
+    state = client.slots.state
+    codecs = [slot.predictor.codec for slot in (state.champion, state.previous)]
     before = [codec.readings for codec in codecs]
-    given(door, {"prediction": id, "item": "a1", "label": "ox"})
+    given(client, {"prediction": id, "item": "a1", "label": "ox"})
     assert [codec.year for codec in codecs] == [2, 1]
     assert [codec.readings for codec in codecs] == [before[0], before[1] + 1]
 
 
 def test_an_answer_of_a_version_that_is_loaded_no_longer_takes_no_label(
-    door: Door, workspace: Any
+    client: AppClient, workspace: Any
 ) -> None:
-    id = predicted(door, herd(*WEIGHTS))[0]["id"]
+    id = predicted(client, herd(*WEIGHTS))[0]["id"]
     for year in (2, 3):
         workspace.promote(workspace.enter(*files(year=year)))
-        door.slots.step()
+        client.slots.refresh()
     row = {"prediction": id, "item": "a1", "label": "ox"}
-    error = refused(door, row, 409, "conflict")
-    assert "v1 is loaded no longer, which alone can tell what 'a1' was" in error["message"]
-    assert "label of that answer" in error["hint"]
+    error = refused(client, row, 409, "conflict")
+    assert "v1 is not loaded any more, and only it knows the item 'a1'" in error["message"]
+    assert "label of the new prediction" in error["hint"]
     assert kept(workspace) == []
 
 
-def test_the_openapi_document_has_the_payload(door: Door) -> None:
-    document = json.dumps(door.ask("GET", "/openapi.json").json())
+def test_the_openapi_document_has_the_payload(client: AppClient) -> None:
+    document = json.dumps(client.request("GET", "/openapi.json").json())
     assert "animals" in document

@@ -6,17 +6,17 @@ import base64
 from typing import Any
 
 
-def numbers(door: Any) -> dict[str, float]:
-    lines = door.ask("GET", "/metrics").text.splitlines()
+def numbers(client: Any) -> dict[str, float]:
+    lines = client.request("GET", "/metrics").text.splitlines()
     pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return {name: float(value) for name, value in pairs}
 
 
-def test_requests_are_counted_by_template(door: Any) -> None:
+def test_requests_are_counted_by_template(client: Any) -> None:
     for path in ("/v1/models/v1", "/v1/models/v9", "/v1/models/v8", "/no/such/route"):
-        door.ask("GET", path)
-    door.ask("BREW", "/v1/live")
-    read = numbers(door)
+        client.request("GET", path)
+    client.request("BREW", "/v1/live")
+    read = numbers(client)
     model = ['method="GET"', 'handler="/v1/models/{id}"']
     assert model
     ok = 'http_requests_total{handler="/v1/models/{id}",method="GET",status="200"}'
@@ -29,25 +29,25 @@ def test_requests_are_counted_by_template(door: Any) -> None:
     assert read[count] == 3
 
 
-def test_predictions_batches_queue_and_slots(door: Any, workspace: Any, red: bytes) -> None:
+def test_predictions_batches_queue_and_slots(client: Any, workspace: Any, red: bytes) -> None:
     row = {"image": base64.b64encode(red).decode()}
-    assert door.ask("POST", "/v1/predict", json={"instances": [row] * 3}).status_code == 200
-    read = numbers(door)
+    assert client.request("POST", "/v1/predict", json={"instances": [row] * 3}).status_code == 200
+    read = numbers(client)
     name = 'tidemill_predictions_total{kind="live",label="Miner",target="disease",version="v1"}'
     assert read[name] == 3
     assert read["tidemill_queue_payloads"] == 0
     assert read["tidemill_batch_size_sum"] == 3 + 1 + 16 * 3
     assert read['tidemill_slot_info{slot="champion",version="v1"}'] == 1
     workspace.promote(workspace.register())
-    door.slots.step()
-    read = numbers(door)
+    client.slots.refresh()
+    read = numbers(client)
     assert read['tidemill_slot_info{slot="champion",version="v2"}'] == 1
     assert read['tidemill_slot_info{slot="previous",version="v1"}'] == 1
 
 
-def test_two_apps_count_apart(workspace: Any, opened: Any) -> None:
-    first, second = (opened(workspace.serving()) for _ in range(2))
-    first.ask("GET", "/v1/live")
+def test_two_apps_count_apart(workspace: Any, start_app: Any) -> None:
+    first, second = (start_app(workspace.parts()) for _ in range(2))
+    first.request("GET", "/v1/live")
     live = 'http_requests_total{handler="/v1/live",method="GET",status="200"}'
     assert numbers(first)[live] == 1
     assert live not in numbers(second)

@@ -39,20 +39,20 @@ def files(tiny_files: Any) -> Any:
 
 
 @pytest.fixture
-def served(workspace: Any, opened: Any, files: Any, paint: Any, tiny_colours: Any) -> Any:
+def served(workspace: Any, start_app: Any, files: Any, paint: Any, tiny_colours: Any) -> Any:
     """Opens the app, ready if it can be, over one such version; settings may be given."""
     workspace.recipe = "plants"
 
-    def open_door(given: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
+    def start(given: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
         images = [paint(colour) for colour in tiny_colours]
         workspace.promote(workspace.enter(given or files(), images))
-        return opened(workspace.serving(**settings), plants.build)
+        return start_app(workspace.parts(**settings), plants.build)
 
-    return open_door
+    return start
 
 
-def fault(door: Any) -> str:
-    response = door.ask("GET", "/v1/ready")
+def fault(client: Any) -> str:
+    response = client.request("GET", "/v1/ready")
     assert response.status_code == 503
     message: str = response.json()["error"]["message"]
     return message
@@ -61,8 +61,8 @@ def fault(door: Any) -> str:
 def test_a_leaf_gets_the_likeliest_labels_of_every_target(
     served: Any, workspace: Any, red: bytes
 ) -> None:
-    door = served()
-    response = door.ask("POST", "/predict", files={"file": red})
+    client = served()
+    response = client.request("POST", "/predict", files={"file": red})
     assert response.status_code == 200
     targets = response.json()["targets"]
     assert {target: guesses[0]["label"] for target, guesses in targets.items()} == {
@@ -92,16 +92,16 @@ def test_of_many_labels_five_are_shown() -> None:
 
 
 def test_what_is_no_image_is_refused(served: Any) -> None:
-    door = served()
-    response = door.ask("POST", "/predict", files={"file": b"no image"})
+    client = served()
+    response = client.request("POST", "/predict", files={"file": b"no image"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
-    assert door.ask("POST", "/predict").status_code == 422
+    assert client.request("POST", "/predict").status_code == 422
 
 
 @pytest.mark.parametrize("target", NAMES)
 def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -> None:
-    door = served()
-    response = door.ask("POST", "/predict-random", params={"target": target})
+    client = served()
+    response = client.request("POST", "/predict-random", params={"target": target})
     assert response.status_code == 200
     body = response.json()
     assert set(body) == {
@@ -112,46 +112,46 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
     assert body["true_label"] in NAMES[target]
     wanted = {} if target == "plant" else {"accuracy": 0.9, "macro_f1": 0.8}
     assert body["metrics"] == wanted
-    shown = door.ask("GET", body["image_url"])
+    shown = client.request("GET", body["image_url"])
     assert (shown.status_code, shown.headers["content-type"]) == (200, "image/png")
-    again = door.ask("POST", "/predict-random", params={"sample": body["sample"]}).json()
+    again = client.request("POST", "/predict-random", params={"sample": body["sample"]}).json()
     assert again["sample"] == body["sample"]
 
 
 def test_the_image_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
-    door = served()
+    client = served()
     for colour in tiny_colours[:3]:
-        shown = door.ask("GET", f"/demo/{shown_leaves.name_of(paint(colour))}").content
+        shown = client.request("GET", f"/demo/{shown_leaves.name_of(paint(colour))}").content
         with Image.open(io.BytesIO(shown)) as image:
             assert (image.format, image.getpixel((3, 3))) == ("PNG", colour)
 
 
 @pytest.mark.parametrize("name", ["0123456789abcdef.png", "..%2f..%2fsecret", "x"])
 def test_there_are_no_other_images(served: Any, name: str) -> None:
-    door = served()
-    response = door.ask("GET", f"/demo/{name}")
+    client = served()
+    response = client.request("GET", f"/demo/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
-    asked = door.ask("POST", "/predict-random", params={"sample": name})
+    asked = client.request("POST", "/predict-random", params={"sample": name})
     assert asked.status_code == 404
 
 
 def test_another_target_is_refused(served: Any) -> None:
-    assert served().ask("POST", "/predict-random", params={"target": "soil"}).status_code == 422
+    assert served().request("POST", "/predict-random", params={"target": "soil"}).status_code == 422
 
 
 def test_the_page_asks_nobody_else(served: Any) -> None:
-    response = served().ask("GET", "/")
+    response = served().request("GET", "/")
     assert response.headers["content-type"].startswith("text/html")
     assert "connect-src 'self'" in response.headers["Content-Security-Policy"]
     assert "://" not in response.text
     assert "innerHTML" not in response.text
 
 
-def test_without_a_model_only_the_page_is_there(workspace: Any, opened: Any) -> None:
-    door = opened(workspace.serving(), plants.build)
-    assert door.ask("GET", "/").status_code == 200
+def test_without_a_model_only_the_page_is_there(workspace: Any, start_app: Any) -> None:
+    client = start_app(workspace.parts(), plants.build)
+    assert client.request("GET", "/").status_code == 200
     for way in ("POST /predict-random", "GET /demo/x"):
-        assert door.ask(*way.split()).json()["error"]["code"] == "not_ready"
+        assert client.request(*way.split()).json()["error"]["code"] == "not_ready"
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
@@ -180,9 +180,9 @@ def swapped(target: str, guesses: list[Any]) -> list[Any]:
     [
         (swapped, "was answered where"),
         (lambda _, guesses: guesses[::-1], "was answered where"),
-        (lambda _, guesses: guesses[:2], "are to be shown"),
-        (lambda _, guesses: [guesses[0], guesses[2], guesses[1]], "are to be shown"),
-        (lambda _, guesses: [*guesses[:-1], guesses[0]], "are to be shown"),
+        (lambda _, guesses: guesses[:2], "are expected"),
+        (lambda _, guesses: [guesses[0], guesses[2], guesses[1]], "are expected"),
+        (lambda _, guesses: [*guesses[:-1], guesses[0]], "are expected"),
         (lambda _, guesses: [], "cannot be read: IndexError"),
     ],
 )
@@ -201,8 +201,8 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
     made = files()
     labels = json.loads(made["classes.json"])
     labels["disease"] = labels["disease"][1:] + labels["disease"][:1]
-    door = served(made | {"classes.json": json.dumps(labels).encode()})
-    assert "disease: " in fault(door)
+    client = served(made | {"classes.json": json.dumps(labels).encode()})
+    assert "disease: " in fault(client)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_a_model_without_a_target_is_never_served(served: Any, files: Any) -> No
 
 
 def test_refresh_needs_a_token(served: Any) -> None:
-    door = served()
-    response = door.ask("POST", "/refresh", headers=TOKEN)
+    client = served()
+    response = client.request("POST", "/refresh", headers=TOKEN)
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
     assert "TIDEMILL_REFRESH_TOKEN" in response.json()["error"]["hint"]
 
@@ -246,8 +246,8 @@ def test_refresh_needs_a_token(served: Any) -> None:
     ],
 )
 def test_refresh_needs_the_right_token(served: Any, headers: dict[str, str]) -> None:
-    door = served(refresh_token="much-told")
-    response = door.ask("POST", "/refresh", headers=headers)
+    client = served(refresh_token="much-told")
+    response = client.request("POST", "/refresh", headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
     assert "much-told" not in response.text
 
@@ -255,39 +255,43 @@ def test_refresh_needs_the_right_token(served: Any, headers: dict[str, str]) -> 
 def test_refresh_serves_the_ledgers_champion_at_once(
     served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
 ) -> None:
-    door = served(refresh_token="much-told")
+    client = served(refresh_token="much-told")
     second = workspace.enter(files(), [paint(colour) for colour in tiny_colours])
     workspace.promote(second)
-    assert door.ask("GET", "/v1/ready").json()["version"] == "v1"
-    response = door.ask("POST", "/refresh", headers=TOKEN)
+    assert client.request("GET", "/v1/ready").json()["version"] == "v1"
+    response = client.request("POST", "/refresh", headers=TOKEN)
     assert response.json() == {"status": "success", "message": "v2 is served."}
-    assert door.ask("GET", "/v1/ready").json()["version"] == "v2"
+    assert client.request("GET", "/v1/ready").json()["version"] == "v2"
 
 
 def test_refresh_never_serves_a_champion_that_is_not_proved(
     served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
 ) -> None:
-    door = served(refresh_token="much-told")
+    client = served(refresh_token="much-told")
     made = files()
     labels = json.loads(made["classes.json"])
     turned = {target: names[1:] + names[:1] for target, names in labels.items()}
     forged = made | {"classes.json": json.dumps(turned).encode()}
     workspace.promote(workspace.enter(forged, [paint(colour) for colour in tiny_colours]))
-    response = door.ask("POST", "/refresh", headers=TOKEN)
+    response = client.request("POST", "/refresh", headers=TOKEN)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
     assert "does not serve v2" in response.json()["error"]["message"]
-    assert door.ask("GET", "/v1/ready").json()["version"] == "v1"
+    assert client.request("GET", "/v1/ready").json()["version"] == "v1"
 
 
 def test_feedback_names_its_target(served: Any, red: bytes, workspace: Any) -> None:
-    door = served()
-    id = door.ask("POST", "/predict", files={"file": red}).headers["X-Prediction-Id"]
+    client = served()
+    id = client.request("POST", "/predict", files={"file": red}).headers["X-Prediction-Id"]
     said = {"prediction": id, "label": "rust"}
-    response = door.ask("POST", "/v1/feedback", json={"feedback": [said]})
+    response = client.request("POST", "/v1/feedback", json={"feedback": [said]})
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
-    response = door.ask("POST", "/v1/feedback", json={"feedback": [{**said, "target": "plant"}]})
+    response = client.request(
+        "POST", "/v1/feedback", json={"feedback": [{**said, "target": "plant"}]}
+    )
     assert response.json()["error"]["code"] == "foreign_label"
-    response = door.ask("POST", "/v1/feedback", json={"feedback": [{**said, "target": "disease"}]})
+    response = client.request(
+        "POST", "/v1/feedback", json={"feedback": [{**said, "target": "disease"}]}
+    )
     assert response.is_success
     with workspace.ledger.begin(write=False) as unit:
         [kept] = unit.feedback(limit=None)

@@ -65,9 +65,9 @@ def parent(learnt_from: Workspace, known: Known) -> Snapshot:
 
 
 @pytest.fixture
-def door(
+def client(
     workspace: Any,
-    opened: Any,
+    start_app: Any,
     learnt_from: Workspace,
     parent: Snapshot,
     tiny_files: Any,
@@ -80,7 +80,7 @@ def door(
     del files[REFERENCE]
     version = workspace.enter(files, [paint(colour) for colour in tiny_colours])
     workspace.promote(learnt(learnt_from, version, parent))
-    return opened(workspace.serving(), plants.build)
+    return start_app(workspace.parts(), plants.build)
 
 
 def learnt(learnt_from: Workspace, version: ModelVersion, parent: Snapshot) -> ModelVersion:
@@ -97,14 +97,14 @@ def learnt(learnt_from: Workspace, version: ModelVersion, parent: Snapshot) -> M
     return again
 
 
-def say(door: Any, leaf: bytes, **labels: str) -> None:
+def say(client: Any, leaf: bytes, **labels: str) -> None:
     """Ask about a leaf, and say what it is; `kind` is its class."""
-    id = door.ask("POST", "/predict", files={"file": leaf}).headers["X-Prediction-Id"]
+    id = client.request("POST", "/predict", files={"file": leaf}).headers["X-Prediction-Id"]
     rows = [
         {"prediction": id, "target": "class" if target == "kind" else target, "label": label}
         for target, label in labels.items()
     ]
-    response = door.ask("POST", "/v1/feedback", json={"feedback": rows})
+    response = client.request("POST", "/v1/feedback", json={"feedback": rows})
     assert response.is_success, response.text
 
 
@@ -125,9 +125,9 @@ def labelled(learnt_from: Workspace, snapshot: Snapshot) -> dict[bytes, Labels]:
 
 
 def test_the_disease_of_a_known_leaf_changes_its_class(
-    door: Any, learnt_from: Workspace, known: Known
+    client: Any, learnt_from: Workspace, known: Known
 ) -> None:
-    say(door, known["Vine___healthy"], disease="rust")
+    say(client, known["Vine___healthy"], disease="rust")
     grown = turned(learnt_from)
     assert (len(grown.taken), grown.left) == (1, {})
     assert labelled(learnt_from, grown.snapshot) == {
@@ -138,10 +138,10 @@ def test_the_disease_of_a_known_leaf_changes_its_class(
 
 
 def test_the_class_of_a_new_leaf_says_all(
-    door: Any, learnt_from: Workspace, known: Known, paint: Callable[..., bytes]
+    client: Any, learnt_from: Workspace, known: Known, paint: Callable[..., bytes]
 ) -> None:
     leaf = paint((200, 30, 200))
-    say(door, leaf, kind="Vine___rust")
+    say(client, leaf, kind="Vine___rust")
     grown = turned(learnt_from)
     assert (len(grown.taken), grown.left) == (1, {})
     assert grown.snapshot.rows == len(known) + 1
@@ -156,9 +156,14 @@ def test_the_class_of_a_new_leaf_says_all(
     ],
 )
 def test_what_makes_no_sense_is_left_out_and_told(
-    door: Any, learnt_from: Workspace, known: Known, leaf: str, labels: dict[str, str], reason: str
+    client: Any,
+    learnt_from: Workspace,
+    known: Known,
+    leaf: str,
+    labels: dict[str, str],
+    reason: str,
 ) -> None:
-    say(door, known[leaf], **labels)
+    say(client, known[leaf], **labels)
     grown = turned(learnt_from)
     assert grown.taken == ()
     assert set(labelled(learnt_from, grown.snapshot)) == set(known.values())

@@ -15,8 +15,8 @@ def as_json(payload: bytes) -> dict[str, str]:
     return {"image": base64.b64encode(payload).decode()}
 
 
-def test_one_as_json(door: Any, red: bytes) -> None:
-    response = door.ask("POST", "/v1/predict", json=as_json(red))
+def test_one_as_json(client: Any, red: bytes) -> None:
+    response = client.request("POST", "/v1/predict", json=as_json(red))
     assert response.status_code == 200, response.text
     [entry] = response.json()["predictions"]
     assert (entry["index"], entry["target"], entry["label"]) == (0, "disease", "Miner")
@@ -25,32 +25,34 @@ def test_one_as_json(door: Any, red: bytes) -> None:
     assert sum(entry["probabilities"].values()) == pytest.approx(1)
 
 
-def test_many_as_json_keep_their_order(door: Any, leaf: Any) -> None:
+def test_many_as_json_keep_their_order(client: Any, leaf: Any) -> None:
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (0, 200, 0), (200, 0, 0)]
     rows = [as_json(leaf(colour)) for colour in colours]
-    response = door.ask("POST", "/v1/predict", json={"instances": rows})
+    response = client.request("POST", "/v1/predict", json={"instances": rows})
     told = response.json()["predictions"]
     assert [entry["index"] for entry in told] == [0, 1, 2, 3, 4]
     assert [entry["label"] for entry in told] == ["Miner", "Healthy", "Phoma", "Healthy", "Miner"]
     assert len({entry["id"] for entry in told}) == 5
 
 
-def test_one_and_many_as_files(door: Any, leaf: Any, red: bytes) -> None:
-    one = door.ask("POST", "/v1/predict", files={"file": ("a.png", red)})
+def test_one_and_many_as_files(client: Any, leaf: Any, red: bytes) -> None:
+    one = client.request("POST", "/v1/predict", files={"file": ("a.png", red)})
     assert [entry["label"] for entry in one.json()["predictions"]] == ["Miner"]
     parts = [("file", ("a.png", red)), ("file", ("b.png", leaf((0, 0, 200))))]
-    two = door.ask("POST", "/v1/predict", files=parts)
+    two = client.request("POST", "/v1/predict", files=parts)
     assert [entry["label"] for entry in two.json()["predictions"]] == ["Miner", "Phoma"]
 
 
-def test_a_large_json_body_is_parsed_off_the_loop(door: Any, red: bytes) -> None:
+def test_a_large_json_body_is_parsed_off_the_loop(client: Any, red: bytes) -> None:
     padded = {"image": base64.b64encode(red).decode(), "ignored": "x" * 300_000}
-    response = door.ask("POST", "/v1/predict", json=padded)
+    response = client.request("POST", "/v1/predict", json=padded)
     assert response.json()["predictions"][0]["label"] == "Miner"
 
 
-def test_every_answer_is_in_the_log_as_it_was_given(door: Any, workspace: Any, red: bytes) -> None:
-    [entry] = door.ask("POST", "/v1/predict", json=as_json(red)).json()["predictions"]
+def test_every_answer_is_in_the_log_as_it_was_given(
+    client: Any, workspace: Any, red: bytes
+) -> None:
+    [entry] = client.request("POST", "/v1/predict", json=as_json(red)).json()["predictions"]
     kept = workspace.traffic.find(entry["id"])
     assert (kept.kind, kept.payload, kept.version) == ("live", red, "v1")
     assert [(a.target, a.label, dict(a.probabilities)) for a in kept.answers] == [
@@ -58,10 +60,10 @@ def test_every_answer_is_in_the_log_as_it_was_given(door: Any, workspace: Any, r
     ]
 
 
-def test_sequences_increase(door: Any, workspace: Any, red: bytes) -> None:
+def test_sequences_increase(client: Any, workspace: Any, red: bytes) -> None:
     ids = []
     for _ in range(3):
-        body = door.ask("POST", "/v1/predict", json={"instances": [as_json(red)] * 2}).json()
+        body = client.request("POST", "/v1/predict", json={"instances": [as_json(red)] * 2}).json()
         ids += [entry["id"] for entry in body["predictions"]]
     kept = [workspace.traffic.find(id) for id in ids]
     assert [one.sequence for one in kept] == sorted({one.sequence for one in kept})
@@ -97,10 +99,10 @@ def test_sequences_increase(door: Any, workspace: Any, red: bytes) -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_and_not_logged(
-    door: Any, workspace: Any, request_: dict[str, Any], status: int, code: str | None
+    client: Any, workspace: Any, request_: dict[str, Any], status: int, code: str | None
 ) -> None:
     before = len(workspace.traffic._kept)
-    response = door.ask("POST", "/v1/predict", **request_)
+    response = client.request("POST", "/v1/predict", **request_)
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert set(error) == {"code", "message", "hint"}
@@ -109,9 +111,9 @@ def test_what_cannot_be_read_is_refused_and_not_logged(
 
 
 @pytest.mark.parametrize("bad", ["no base64!", base64.b64encode(b"no image").decode()])
-def test_one_bad_payload_refuses_all_and_is_named(door: Any, red: bytes, bad: str) -> None:
+def test_one_bad_payload_refuses_all_and_is_named(client: Any, red: bytes, bad: str) -> None:
     rows = [as_json(red), as_json(red), {"image": bad}, as_json(red)]
-    response = door.ask("POST", "/v1/predict", json={"instances": rows})
+    response = client.request("POST", "/v1/predict", json={"instances": rows})
     assert response.status_code == 400
     assert response.json()["error"]["message"].startswith("Payload 2: ")
 
@@ -129,41 +131,43 @@ class BrokenTraffic(MemoryTraffic):
 
 @pytest.mark.parametrize("error", [StorageFailed("The disk is full."), OSError("no space")])
 def test_what_cannot_be_kept_is_not_answered(
-    workspace: Any, opened: Any, red: bytes, error: Exception
+    workspace: Any, start_app: Any, red: bytes, error: Exception
 ) -> None:
     traffic = workspace.traffic = BrokenTraffic()
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
+    client = start_app(workspace.parts())
     traffic.error = error
-    response = door.ask("POST", "/v1/predict", json=as_json(red))
+    response = client.request("POST", "/v1/predict", json=as_json(red))
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "storage_failed"
     assert "predictions" not in response.json()
     traffic.error = None
-    assert door.ask("POST", "/v1/predict", json=as_json(red)).status_code == 200
+    assert client.request("POST", "/v1/predict", json=as_json(red)).status_code == 200
 
 
 def test_nothing_is_answered_before_a_model_is_proved(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
-    response = opened(workspace.serving()).ask("POST", "/v1/predict", json=as_json(red))
+    response = start_app(workspace.parts()).request("POST", "/v1/predict", json=as_json(red))
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "not_ready"
     assert response.headers["Retry-After"]
 
 
-def test_no_client_can_choose_the_slot(door: Any, workspace: Any, red: bytes) -> None:
+def test_no_client_can_choose_the_slot(client: Any, workspace: Any, red: bytes) -> None:
     headers = {"tidemill.asked": "v9", "tidemill-asked": "golden"}
-    response = door.ask("POST", "/v1/predict?tidemill.asked=1", json=as_json(red), headers=headers)
+    response = client.request(
+        "POST", "/v1/predict?tidemill.asked=1", json=as_json(red), headers=headers
+    )
     [entry] = response.json()["predictions"]
     assert entry["version"] == "v1"
     assert workspace.traffic.find(entry["id"]).kind == "live"
 
 
-def test_a_full_queue_is_told_at_once(door: Any, red: bytes) -> None:
-    door.batcher._waiting = 256
-    response = door.ask("POST", "/v1/predict", json=as_json(red))
-    door.batcher._waiting = 0
+def test_a_full_queue_is_told_at_once(client: Any, red: bytes) -> None:
+    client.batcher._waiting = 256
+    response = client.request("POST", "/v1/predict", json=as_json(red))
+    client.batcher._waiting = 0
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "overloaded"
     assert response.headers["Retry-After"]

@@ -15,21 +15,21 @@ LABELS = ("negative", "neutral", "positive")
 
 
 @pytest.fixture
-def door(workspace: Any, opened: Any) -> Any:
+def client(workspace: Any, start_app: Any) -> Any:
     """The app, ready, naming sentiments; its experiment's checks need 50 predictions."""
     workspace.recipe = "sentiment"
     files, held_out = tiny_text.files(sentiment.TARGET, LABELS)
     workspace.promote(workspace.enter(files, held_out, config={"drift": {"minimum": 50}}))
-    return opened(workspace.serving(), sentiment.build)
+    return start_app(workspace.parts(), sentiment.build)
 
 
-def predicted(door: Any, text: bytes) -> Any:
-    return door.ask("POST", "/predict", json={"text": text.decode()})
+def predicted(client: Any, text: bytes) -> Any:
+    return client.request("POST", "/predict", json={"text": text.decode()})
 
 
-def test_a_text_is_named_with_the_probability_of_its_label(door: Any, workspace: Any) -> None:
+def test_a_text_is_named_with_the_probability_of_its_label(client: Any, workspace: Any) -> None:
     for at, label in enumerate(LABELS):
-        response = predicted(door, tiny_text.text(at, 2))
+        response = predicted(client, tiny_text.text(at, 2))
         wanted = tiny_text.chances(at, 2, LABELS)[label]
         assert response.json() == {"label": label, "score": pytest.approx(wanted, abs=1e-6)}
         assert workspace.traffic.find(response.headers["X-Prediction-Id"]).kind == "live"
@@ -45,7 +45,7 @@ def test_a_text_is_named_with_the_probability_of_its_label(door: Any, workspace:
 )
 def test_a_response_that_is_not_what_the_model_said_is_never_served(
     workspace: Any,
-    opened: Any,
+    start_app: Any,
     monkeypatch: pytest.MonkeyPatch,
     change: dict[str, Any],
     told: str,
@@ -55,23 +55,23 @@ def test_a_response_that_is_not_what_the_model_said_is_never_served(
         sentiment, "sentiment", lambda prediction: true(prediction).model_copy(update=change)
     )
     workspace.promote(workspace.enter(*tiny_text.files(sentiment.TARGET, LABELS)))
-    response = opened(workspace.serving(), sentiment.build).ask("GET", "/v1/ready")
+    response = start_app(workspace.parts(), sentiment.build).request("GET", "/v1/ready")
     assert response.status_code == 503
     assert "POST /predict (json)" in response.json()["error"]["message"]
     assert told in response.json()["error"]["message"]
 
 
-def test_a_text_that_is_cut_says_so(door: Any) -> None:
-    assert "were judged" in predicted(door, tiny_text.text(1, 60)).headers["X-Remarks"]
-    assert "X-Remarks" not in predicted(door, tiny_text.text(1, 2)).headers
+def test_a_text_that_is_cut_says_so(client: Any) -> None:
+    assert "were judged" in predicted(client, tiny_text.text(1, 60)).headers["X-Remarks"]
+    assert "X-Remarks" not in predicted(client, tiny_text.text(1, 2)).headers
 
 
-def test_the_originals_numbers_are_on_metrics_and_count_clients_alone(door: Any) -> None:
-    predicted(door, b"alpha")
-    assert predicted(door, b"").status_code == 400
+def test_the_originals_numbers_are_on_metrics_and_count_clients_alone(client: Any) -> None:
+    predicted(client, b"alpha")
+    assert predicted(client, b"").status_code == 400
     lines = dict(
         line.rsplit(" ", 1)
-        for line in door.ask("GET", "/metrics").text.splitlines()
+        for line in client.request("GET", "/metrics").text.splitlines()
         if not line.startswith("#")
     )
     assert float(lines["prediction_requests_total"]) == 2
@@ -81,8 +81,8 @@ def test_the_originals_numbers_are_on_metrics_and_count_clients_alone(door: Any)
     assert "http_requests_total" in str(lines), "the server's own stand beside them"
 
 
-def test_the_report_is_what_the_ledger_says(door: Any, workspace: Any) -> None:
-    told = door.ask("GET", "/report/json").json()
+def test_the_report_is_what_the_ledger_says(client: Any, workspace: Any) -> None:
+    told = client.request("GET", "/report/json").json()
     assert (told["version"], told["judged"], told["needed"]) == ("v1", 0, 50)
     assert told["drifted"] is None
     at = workspace.clock.now()
@@ -90,18 +90,18 @@ def test_the_report_is_what_the_ledger_says(door: Any, workspace: Any) -> None:
     with workspace.ledger.begin() as unit:
         event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.judge_drift(DriftVerdict("d1", "v1", True, 0, 100, at, at, seen, at), event)
-    told = door.ask("GET", "/report/json").json()
+    told = client.request("GET", "/report/json").json()
     assert [row["id"] for row in told["verdicts"]] == ["d1"]
     assert told["drifted"] is True
-    assert "words" in door.ask("GET", "/report").text
-    stats = door.ask("GET", "/stats").json()
+    assert "words" in client.request("GET", "/report").text
+    stats = client.request("GET", "/stats").json()
     assert stats["labels"] == {"negative": 0, "neutral": 0, "positive": 0}
 
 
 @pytest.mark.parametrize("path", ["/report", "/report/json", "/stats", "/health"])
 def test_without_a_champion_the_drift_service_is_not_well(
-    workspace: Any, opened: Any, path: str
+    workspace: Any, start_app: Any, path: str
 ) -> None:
-    response = opened(workspace.serving(), sentiment.build).ask("GET", path)
+    response = start_app(workspace.parts(), sentiment.build).request("GET", path)
     assert response.status_code == 503
     assert response.json()["error"]["message"]

@@ -22,7 +22,7 @@ import pytest
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Unavailable
-from tidemill.serving import load_routes, open_serving
+from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.server import run
@@ -146,15 +146,15 @@ def logs(home: Path) -> list[Path]:
 def test_a_start_that_fails_leaves_no_log_behind(on_disk: Any) -> None:
     settings = read_settings(home=on_disk.root, port=0)
     with pytest.raises(Unavailable, match="No model is registered"):
-        open_serving(settings)
+        open_parts(settings)
     on_disk.recipe = "tea"
     on_disk.register()
     with pytest.raises(Unavailable, match="'tea'"):
-        open_serving(settings)
+        open_parts(settings)
     assert logs(on_disk.root) == []
     on_disk.recipe = "coffee"
     on_disk.register()
-    serving, routes = open_serving(settings)
+    serving, routes = open_parts(settings)
     serving.close()
     assert callable(routes)
     assert len(logs(on_disk.root)) == 1

@@ -16,113 +16,113 @@ from fastapi import APIRouter, Request
 
 from tidemill.bundle import MANIFEST, manifest_of
 from tidemill.domain.errors import StorageFailed
-from tidemill.recipes.routes import Answering, Probe, Routes
+from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes
 from tidemill.web import predict
-from tidemill.web.slots import FINAL
+from tidemill.web.slots import FINAL_NOTE
 
 
-def ask(door: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
+def ask(client: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
     row = {"image": base64.b64encode(payload).decode()}
-    response = door.ask("POST", "/v1/predict", json={"instances": [row] * count})
+    response = client.request("POST", "/v1/predict", json={"instances": [row] * count})
     assert response.status_code == 200, response.text
     told: list[dict[str, Any]] = response.json()["predictions"]
     return told
 
 
-def serves(door: Any, payload: bytes) -> str:
-    version: str = ask(door, payload)[0]["version"]
+def serves(client: Any, payload: bytes) -> str:
+    version: str = ask(client, payload)[0]["version"]
     return version
 
 
-def test_it_follows_the_champion(door: Any, workspace: Any, red: bytes) -> None:
-    assert serves(door, red) == "v1"
+def test_it_follows_the_champion(client: Any, workspace: Any, red: bytes) -> None:
+    assert serves(client, red) == "v1"
     workspace.promote(workspace.register(sharpness=2.0))
-    assert serves(door, red) == "v1", "nothing moves between two turns"
-    door.slots.step()
-    assert serves(door, red) == "v2"
-    view = door.slots.view
+    assert serves(client, red) == "v1", "nothing moves between two turns"
+    client.slots.refresh()
+    assert serves(client, red) == "v2"
+    view = client.slots.state
     assert (view.previous.version.id, view.fault) == ("v1", "")
 
 
-def test_a_rollback_loads_nothing(door: Any, workspace: Any, red: bytes) -> None:
-    first = door.slots.view.champion
+def test_a_rollback_loads_nothing(client: Any, workspace: Any, red: bytes) -> None:
+    first = client.slots.state.champion
     workspace.promote(workspace.register(sharpness=2.0))
-    door.slots.step()
+    client.slots.refresh()
     workspace.loaded.clear()
     workspace.promote(first.version)
-    door.slots.step()
-    assert door.slots.view.champion is first
-    assert door.slots.view.previous.version.id == "v2"
+    client.slots.refresh()
+    assert client.slots.state.champion is first
+    assert client.slots.state.previous.version.id == "v2"
     assert workspace.loaded == []
-    assert serves(door, red) == "v1"
+    assert serves(client, red) == "v1"
 
 
-def test_what_is_neither_champion_nor_previous_is_let_go(door: Any, workspace: Any) -> None:
+def test_what_is_neither_champion_nor_previous_is_let_go(client: Any, workspace: Any) -> None:
     for _ in range(3):
         workspace.promote(workspace.register())
-        door.slots.step()
-    assert {version.id for version in door.slots._proved} == {"v4", "v3"}
+        client.slots.refresh()
+    assert {version.id for version in client.slots._checked} == {"v4", "v3"}
 
 
-def test_a_restarted_server_proves_both(workspace: Any, opened: Any) -> None:
+def test_a_restarted_server_proves_both(workspace: Any, start_app: Any) -> None:
     workspace.promote(workspace.register())
     workspace.promote(workspace.register(sharpness=2.0))
-    view = opened(workspace.serving()).slots.view
+    view = start_app(workspace.parts()).slots.state
     assert (view.champion.version.id, view.previous.version.id) == ("v2", "v1")
 
 
 def test_a_refused_candidate_leaves_the_old_one(
-    door: Any, workspace: Any, red: bytes, caplog: pytest.LogCaptureFixture
+    client: Any, workspace: Any, red: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
     for _ in range(3):
-        door.slots.step()
-    assert serves(door, red) == "v1"
-    assert "champion v2 is refused" in door.slots.view.fault
-    assert "'Healthy' was answered where 'Miner' is true" in door.slots.view.fault
-    ready = door.ask("GET", "/v1/ready")
+        client.slots.refresh()
+    assert serves(client, red) == "v1"
+    assert "champion v2 is refused" in client.slots.state.fault
+    assert "'Healthy' was answered where 'Miner' is true" in client.slots.state.fault
+    ready = client.request("GET", "/v1/ready")
     assert (ready.status_code, ready.json()["version"]) == (200, "v1")
-    assert ready.json()["fault"] == door.ask("GET", "/v1/info").json()["fault"] != ""
+    assert ready.json()["fault"] == client.request("GET", "/v1/info").json()["fault"] != ""
     assert workspace.loaded.count("v2") == 1, "not tried again at once"
-    assert [r.message for r in caplog.records].count(door.slots.view.fault) == 1
+    assert [r.message for r in caplog.records].count(client.slots.state.fault) == 1
 
 
-def test_what_was_found_wrong_is_never_asked_again(door: Any, workspace: Any) -> None:
+def test_what_was_found_wrong_is_never_asked_again(client: Any, workspace: Any) -> None:
     workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
-    door.slots.step()
+    client.slots.refresh()
     rows = len(workspace.traffic._kept)
     for _ in range(3):
         workspace.clock.advance(timedelta(days=1))
-        door.slots.step()
+        client.slots.refresh()
     assert workspace.loaded.count("v2") == 1
     assert len(workspace.traffic._kept) == rows
-    assert door.slots.view.fault.endswith(FINAL)
+    assert client.slots.state.fault.endswith(FINAL_NOTE)
 
 
-def test_a_bundle_that_was_tampered_with_is_not_tried_again(door: Any, workspace: Any) -> None:
+def test_a_bundle_that_was_tampered_with_is_not_tried_again(client: Any, workspace: Any) -> None:
     version = workspace.register(sharpness=2.0)
     (workspace.bundles.root / version.bundle / "classes.json").write_text("{}")
     workspace.promote(version)
     for _ in range(3):
-        door.slots.step()
+        client.slots.refresh()
         workspace.clock.advance(timedelta(days=1))
     assert workspace.loaded.count("v2") == 1
-    assert door.slots.view.fault.endswith(FINAL)
+    assert client.slots.state.fault.endswith(FINAL_NOTE)
 
 
 def test_a_refused_version_is_asked_again_when_its_alias_is_moved(
-    door: Any, workspace: Any
+    client: Any, workspace: Any
 ) -> None:
-    first = door.slots.view.champion.version
+    first = client.slots.state.champion.version
     refused = workspace.register(labels=("Healthy", "Miner", "Phoma"))
     workspace.promote(refused)
-    door.slots.step()
+    client.slots.refresh()
     workspace.promote(first)
     workspace.clock.advance(timedelta(seconds=1))
-    door.slots.step()
+    client.slots.refresh()
     loaded = workspace.loaded.count("v2")
     workspace.promote(refused)
-    door.slots.step()
+    client.slots.refresh()
     assert workspace.loaded.count("v2") == loaded + 1
 
 
@@ -145,69 +145,69 @@ class Full:
         self.inner.close()
 
 
-def test_a_version_that_could_not_be_asked_is_asked_again(workspace: Any, opened: Any) -> None:
+def test_a_version_that_could_not_be_asked_is_asked_again(workspace: Any, start_app: Any) -> None:
     workspace.traffic = log = Full(workspace.traffic)
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
+    client = start_app(workspace.parts())
     log.full = True
     workspace.promote(workspace.register(sharpness=2.0))
-    door.slots.step()
-    assert "The disk is full." in door.slots.view.fault
-    assert FINAL not in door.slots.view.fault
+    client.slots.refresh()
+    assert "The disk is full." in client.slots.state.fault
+    assert FINAL_NOTE not in client.slots.state.fault
     log.full = False
-    door.slots.step()
-    assert door.slots.view.champion.version.id == "v1", "not before it has rested"
+    client.slots.refresh()
+    assert client.slots.state.champion.version.id == "v1", "not before it has rested"
     workspace.clock.advance(timedelta(seconds=5))
-    door.slots.step()
-    assert (door.slots.view.champion.version.id, door.slots.view.fault) == ("v2", "")
+    client.slots.refresh()
+    assert (client.slots.state.champion.version.id, client.slots.state.fault) == ("v2", "")
 
 
 def test_ready_is_said_once_for_each_champion(
-    workspace: Any, opened: Any, caplog: pytest.LogCaptureFixture
+    workspace: Any, start_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "tidemill")
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
-    door.slots.step()
+    client = start_app(workspace.parts())
+    client.slots.refresh()
     workspace.promote(workspace.register(sharpness=2.0))
     for _ in range(2):
-        door.slots.step()
+        client.slots.refresh()
     said = [r.message for r in caplog.records if r.message.startswith("ready")]
     assert said == ["ready: v1 is served", "ready: v2 is served"]
 
 
 def test_a_version_that_could_not_be_loaded_is_tried_again_after_a_while(
-    door: Any, workspace: Any
+    client: Any, workspace: Any
 ) -> None:
     good = workspace.register(sharpness=2.0)
     folder = workspace.bundles.root / good.bundle
     away = folder.rename(folder.with_name("on its way"))
     workspace.promote(good)
-    door.slots.step()
-    assert "is not in" in door.slots.view.fault
-    assert FINAL not in door.slots.view.fault
+    client.slots.refresh()
+    assert "is not in" in client.slots.state.fault
+    assert FINAL_NOTE not in client.slots.state.fault
     away.rename(folder)
     workspace.clock.advance(timedelta(seconds=4))
-    door.slots.step()
-    assert door.slots.view.champion.version.id == "v1"
+    client.slots.refresh()
+    assert client.slots.state.champion.version.id == "v1"
     workspace.clock.advance(timedelta(seconds=1))
-    door.slots.step()
-    assert (door.slots.view.champion.version.id, door.slots.view.fault) == ("v2", "")
+    client.slots.refresh()
+    assert (client.slots.state.champion.version.id, client.slots.state.fault) == ("v2", "")
 
 
-def test_a_moved_alias_is_tried_at_once(door: Any, workspace: Any) -> None:
+def test_a_moved_alias_is_tried_at_once(client: Any, workspace: Any) -> None:
     workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
-    door.slots.step()
+    client.slots.refresh()
     workspace.promote(workspace.register(sharpness=2.0))
-    door.slots.step()
-    assert door.slots.view.champion.version.id == "v3"
-    assert "previous v2 is refused" in door.slots.view.fault
+    client.slots.refresh()
+    assert client.slots.state.champion.version.id == "v3"
+    assert "previous v2 is refused" in client.slots.state.fault
 
 
 def test_a_candidate_that_is_withdrawn_while_it_loads_is_never_served(
-    door: Any, workspace: Any
+    client: Any, workspace: Any
 ) -> None:
-    first = door.slots.view.champion
+    first = client.slots.state.champion
 
     def withdraw(runtime: Any) -> Any:
         workspace.wrap = lambda given: given
@@ -216,14 +216,14 @@ def test_a_candidate_that_is_withdrawn_while_it_loads_is_never_served(
 
     workspace.wrap = withdraw
     workspace.promote(workspace.register(sharpness=2.0))
-    door.slots.step()
-    assert door.slots.view.champion is first
-    door.slots.step()
-    assert door.slots.view.champion is first
-    assert door.slots.view.previous.version.id == "v2"
+    client.slots.refresh()
+    assert client.slots.state.champion is first
+    client.slots.refresh()
+    assert client.slots.state.champion is first
+    assert client.slots.state.previous.version.id == "v2"
 
 
-def test_a_tampered_bundle_is_never_served(workspace: Any, opened: Any) -> None:
+def test_a_tampered_bundle_is_never_served(workspace: Any, start_app: Any) -> None:
     version = workspace.register()
     other = workspace.register(sharpness=2.0)
     root = workspace.bundles.root
@@ -231,12 +231,12 @@ def test_a_tampered_bundle_is_never_served(workspace: Any, opened: Any) -> None:
         (root / other.bundle / "model.onnx").read_bytes()
     )
     workspace.promote(version)
-    door = opened(workspace.serving())
-    assert door.ask("GET", "/v1/ready").status_code == 503
-    assert "does not match its manifest" in door.slots.view.fault
+    client = start_app(workspace.parts())
+    assert client.request("GET", "/v1/ready").status_code == 503
+    assert "does not match its manifest" in client.slots.state.fault
 
 
-def test_a_bundle_that_was_signed_anew_is_a_stranger(workspace: Any, opened: Any) -> None:
+def test_a_bundle_that_was_signed_anew_is_a_stranger(workspace: Any, start_app: Any) -> None:
     version = workspace.register()
     folder = workspace.bundles.root / version.bundle
     labels = folder / "classes.json"
@@ -244,33 +244,33 @@ def test_a_bundle_that_was_signed_anew_is_a_stranger(workspace: Any, opened: Any
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(manifest_of("coffee", files))
     workspace.promote(version)
-    door = opened(workspace.serving())
-    assert door.slots.view.champion is None
-    assert "another manifest" in door.slots.view.fault
+    client = start_app(workspace.parts())
+    assert client.slots.state.champion is None
+    assert "another manifest" in client.slots.state.fault
 
 
-def test_no_champion_is_not_ready(workspace: Any, opened: Any) -> None:
+def test_no_champion_is_not_ready(workspace: Any, start_app: Any) -> None:
     workspace.register()
-    door = opened(workspace.serving())
-    response = door.ask("GET", "/v1/ready")
+    client = start_app(workspace.parts())
+    response = client.request("GET", "/v1/ready")
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "not_ready"
     assert response.json()["error"]["message"] == "No version is champion."
 
 
 def test_a_ledger_that_fails_changes_nothing(
-    door: Any, workspace: Any, red: bytes, monkeypatch: pytest.MonkeyPatch
+    client: Any, workspace: Any, red: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*, write: bool = True) -> Any:
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(workspace.ledger, "begin", broken)
-    door.slots.step()
-    assert serves(door, red) == "v1"
-    assert "the disk is gone" in door.slots.view.fault
+    client.slots.refresh()
+    assert serves(client, red) == "v1"
+    assert "the disk is gone" in client.slots.state.fault
     monkeypatch.undo()
-    door.slots.step()
-    assert door.slots.view.fault == ""
+    client.slots.refresh()
+    assert client.slots.state.fault == ""
 
 
 class Held:
@@ -292,7 +292,7 @@ class Held:
 
 
 def test_a_request_under_way_keeps_its_version_through_a_swap(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
     runtimes: list[Held] = []
 
@@ -302,32 +302,34 @@ def test_a_request_under_way_keeps_its_version_through_a_swap(
 
     workspace.wrap = wrap
     workspace.promote(workspace.register())
-    door = opened(workspace.serving())
+    client = start_app(workspace.parts())
     first = runtimes[0]
     first.entered.clear()
     first.go.clear()
     row = {"image": base64.b64encode(red).decode()}
-    asked = door.send("POST", "/v1/predict", json={"instances": [row] * 5})
+    asked = client.send("POST", "/v1/predict", json={"instances": [row] * 5})
     assert first.entered.wait(20)
     workspace.promote(workspace.register(sharpness=2.0))
-    turn = threading.Thread(target=door.slots.step)
+    turn = threading.Thread(target=client.slots.refresh)
     turn.start()
     first.go.set()
     turn.join(20)
     assert {entry["version"] for entry in asked.result(20).json()["predictions"]} == {"v1"}
-    assert {entry["version"] for entry in ask(door, red, 5)} == {"v2"}
+    assert {entry["version"] for entry in ask(client, red, 5)} == {"v2"}
 
 
 def test_no_request_fails_or_mixes_while_versions_change(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    versions = [door.slots.view.champion.version, workspace.register(sharpness=2.0)]
+    versions = [client.slots.state.champion.version, workspace.register(sharpness=2.0)]
     row = {"image": base64.b64encode(red).decode()}
     expected: dict[str, float] = {}
     for turn in range(6):
-        asked = [door.send("POST", "/v1/predict", json={"instances": [row] * 3}) for _ in range(8)]
+        asked = [
+            client.send("POST", "/v1/predict", json={"instances": [row] * 3}) for _ in range(8)
+        ]
         workspace.promote(versions[(turn + 1) % 2])
-        door.slots.step()
+        client.slots.refresh()
         for future in asked:
             response = future.result(20)
             assert response.status_code == 200, response.text
@@ -341,9 +343,9 @@ def test_no_request_fails_or_mixes_while_versions_change(
 
 
 def test_a_builder_that_turns_labels_round_keeps_the_old_one_in_place(
-    door: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch
+    client: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = predict.entries
+    true = predict.answer_entries
 
     def reversed_(predictions: Any) -> list[dict[str, Any]]:
         told = true(predictions)
@@ -354,41 +356,41 @@ def test_a_builder_that_turns_labels_round_keeps_the_old_one_in_place(
             entry["probabilities"] = {swap[n]: p for n, p in entry["probabilities"].items()}
         return told
 
-    monkeypatch.setattr(predict, "entries", reversed_)
+    monkeypatch.setattr(predict, "answer_entries", reversed_)
     workspace.promote(workspace.register(sharpness=2.0))
-    door.slots.step()
-    assert door.slots.view.champion.version.id == "v1"
-    assert "/v1/predict" in door.slots.view.fault
+    client.slots.refresh()
+    assert client.slots.state.champion.version.id == "v1"
+    assert "/v1/predict" in client.slots.state.fault
 
 
 def test_a_request_that_asks_twice_is_answered_by_one_version(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
     turns: list[Any] = []
 
-    def build(answering: Answering) -> Routes:
+    def build(server: PredictionServer) -> Routes:
         router = APIRouter()
 
         @router.post("/twice")
         async def twice(request: Request) -> list[Any]:
             payload = await request.body()
-            told = await answering.answer(request, [payload])
+            told = await server.predict(request, [payload])
             while turns:
                 await asyncio.to_thread(turns.pop(0))
-            told += await answering.answer(request, [payload])
+            told += await server.predict(request, [payload])
             said = told[0].answers[0]
             return [[one.version for one in told], said.label, said.probabilities]
 
-        probe = Probe(
+        probe = GoldenRequest(
             "/twice",
-            request=lambda payload: {"content": payload},
-            read=lambda body: [("disease", *body[1:])],
+            build_request=lambda payload: {"content": payload},
+            read_answers=lambda body: [("disease", *body[1:])],
         )
         return Routes(router, (probe,))
 
     workspace.promote(workspace.register())
-    door = opened(workspace.serving(), build)
-    turns += [lambda: workspace.promote(workspace.register(sharpness=2.0)), door.slots.step]
-    assert door.ask("POST", "/twice", content=red).json()[0] == ["v1", "v1"]
+    client = start_app(workspace.parts(), build)
+    turns += [lambda: workspace.promote(workspace.register(sharpness=2.0)), client.slots.refresh]
+    assert client.request("POST", "/twice", content=red).json()[0] == ["v1", "v1"]
     assert not turns
-    assert serves(door, red) == "v2"
+    assert serves(client, red) == "v2"

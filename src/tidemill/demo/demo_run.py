@@ -29,7 +29,7 @@ from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, ModelVersion
 from tidemill.screen import Stages, warn
 from tidemill.settings import Settings, read_settings
-from tidemill.web.slots import View
+from tidemill.web.slots import SlotState
 from tidemill.workspace.planning import plan
 from tidemill.workspace.root import Workspace, open_workspace
 
@@ -220,7 +220,7 @@ def wait_until_ready(server: ServerProcess) -> tuple[bool, str]:
         if response.status_code == httpx.codes.OK:
             return True, ""
         message = response.json()["error"]["message"]
-        if message != View(None, None).fault:
+        if message != SlotState(None, None).fault:
             return False, message
         time.sleep(0.02)
     return False, "it did not decide in time"

@@ -1,18 +1,22 @@
-"""From a prediction back to the version, the run and the data that it came from."""
+"""Traces a prediction back to its version, its run and its data."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidemill.domain.errors import Corrupt, NotFound
 from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import TrafficArchive, TrafficLog
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot
+
+PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """One prediction and all that it came from."""
+    """One prediction with its version, run and snapshot."""
 
     prediction: Prediction
     version: ModelVersion
@@ -36,10 +40,29 @@ class Lineage:
         }
 
 
-def trace(unit: UnitOfWork, prediction: Prediction) -> Lineage:
-    """The lineage of a prediction that was given.
+def find_prediction(
+    unit: UnitOfWork, traffic: TrafficLog | TrafficArchive, id: str
+) -> tuple[Prediction, bool]:
+    """Find a prediction of this workspace, and say whether the engine has drained it.
 
-    Raises Corrupt, not NotFound, when the ledger does not know it all: the prediction is there.
+    Looks in the ledger, then in the traffic logs. Raises NotFound, and StorageFailed when a log
+    cannot be read.
+    """
+    if PREDICTION_ID.fullmatch(id):
+        if (drained := unit.prediction(id)) is not None:
+            return drained, True
+        if (logged := traffic.find(id)) is not None:
+            return logged, False
+    raise NotFound(
+        f"This workspace has no prediction {id!r}.",
+        hint="Every answer of /v1/predict carries its id.",
+    )
+
+
+def trace(unit: UnitOfWork, prediction: Prediction) -> Lineage:
+    """Return the lineage of a prediction.
+
+    Raises Corrupt, not NotFound, when the ledger lacks a part: the prediction itself exists.
     """
     try:
         version = unit.get(ModelVersion, prediction.version)

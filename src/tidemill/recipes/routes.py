@@ -1,10 +1,10 @@
 """The contract between the server and a recipe's own HTTP routes.
 
-A recipe's `routes.py` has a factory that is given the server's means and returns a router with
-probes. A probe is how the server asks that route about a golden sample and where it reads the
-answer, so that the route is proved on every start and before every change of model. Whatever no
-probe asks is refused its answers, by method and exact path; a POST route that is neither probed
-nor declared silent keeps the server from starting.
+A recipe's `routes.py` has a factory. It takes the server and returns a router with golden requests.
+A golden request says how the server sends a golden sample to a route and where it reads the answer.
+The server checks its routes this way at every start and before every change of model. A route gets
+predictions only for a method and path that a golden request names. The server does not start when a
+POST route has no golden request and its path is not in `silent_paths`.
 """
 
 from __future__ import annotations
@@ -25,154 +25,159 @@ from tidemill.domain.types import Labels, Prediction
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """What a route shows that names only the likeliest labels: these, `most` at most.
+class TopLabels:
+    """What a route shows that gives only the likeliest labels, `limit` at most.
 
-    In falling order, the answered label first; all of them where the model has no more.
+    `rows` are (label, probability) in falling order; the predicted label is first. A model with
+    fewer labels than `limit` shows all of them.
     """
 
-    shown: Sequence[tuple[str, float]]
-    most: int
+    rows: Sequence[tuple[str, float]]
+    limit: int
 
 
-NO_PROBABILITY = Best((), 0)
-"""What a route shows that gives the label alone. Not None, which a body may hold by mistake."""
+NO_PROBABILITY = TopLabels((), 0)
+"""What a route shows that gives the label alone. A body can hold None by mistake, so not None."""
 
-Shown = Mapping[str, float] | Best | float
-"""The probabilities of all labels, those of the best, or that of the answered one."""
+ShownProbabilities = Mapping[str, float] | TopLabels | float
+"""The probabilities of all labels, those of the likeliest, or that of the predicted label."""
 
-Said = tuple[str, str | int, Shown]
-"""Target, label and probabilities, as a client of the route would read them.
+ShownAnswer = tuple[str, str | int, ShownProbabilities]
+"""Target, label and probabilities, as a client of the route reads them.
 
-A label that is shown as a number is the place of its name among the target's names in order.
+A label that is a number is an index into the target's labels in alphabetical order.
 """
 
 
-class Answering(Protocol):
+class PredictionServer(Protocol):
     """What most routes need of the server."""
 
-    async def answer(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
-        """Answer payloads, durable in the traffic log before this returns.
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+        """Return one prediction per payload. The traffic log holds them before this returns.
 
         Raises BadPayload, Unavailable (not ready), Overloaded, StorageFailed; TidemillError when
-        no probe asks this request's method and path.
+        no golden request has this request's method and path.
         """
 
     def ready(self) -> bool:
-        """True when a proved champion is being served."""
+        """Return True while the server serves a champion that passed its golden check."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """What the ledger says of the champion's traffic. Only sums: judging is the engine's.
+class DriftState:
+    """What the ledger says about the champion's traffic. Only sums: the engine judges drift.
 
-    `served` counts all its live answers that were drained, `open` those that no verdict has
-    judged; `labels` says per target and label how the open ones were answered. `needed` is how
-    many the next check needs by the champion's experiment, None where that does not say.
-    `verdicts` are newest first.
+    `prediction_count` counts all live predictions that the engine drained, `unjudged_count` those
+    that no drift verdict covers yet. `label_counts` counts the labels of the unjudged ones per
+    target. `minimum` is how many predictions the next check needs by the champion's experiment,
+    None where the experiment does not say. `verdicts` are newest first.
     """
 
     version: str
-    served: int
-    open: int
-    needed: int | None
-    labels: Mapping[str, Mapping[str, int]]
+    prediction_count: int
+    unjudged_count: int
+    minimum: int | None
+    label_counts: Mapping[str, Mapping[str, int]]
     verdicts: tuple[DriftVerdict, ...]
 
 
-class Server(Answering, Protocol):
-    """All that a recipe's routes may ask of the server."""
+class Server(PredictionServer, Protocol):
+    """All that a recipe's routes may use of the server."""
 
-    async def hear(
+    async def record_feedback(
         self, request: Request, payload: bytes, labels: Labels, *, actor: str = ...
     ) -> list[Feedback]:
-        """Keep what somebody says the right labels are, as `POST /v1/feedback` does.
+        """Record the right labels of a payload, as `POST /v1/feedback` does.
 
-        One pending record per target (or the earlier one that it repeats), durable before this
-        returns. `actor` is anonymous unless it is named. Raises UsageError for a target or a label
-        that the model does not have, BadPayload, Unavailable (not ready), StorageFailed;
-        TidemillError when the server itself asks, for a probe teaches nothing.
+        Returns one record per target, or the earlier record that this one repeats. The ledger
+        holds them before this returns. `actor` is anonymous by default. Raises UsageError for a
+        target or a label that the model does not have, BadPayload, Unavailable (not ready),
+        StorageFailed; TidemillError in a golden request, which must not become feedback.
         """
 
-    def drift(self, *, limit: int) -> Drift:
-        """The state of the champion's traffic, with so many verdicts at most.
+    def drift_state(self, *, limit: int) -> DriftState:
+        """Return the state of the champion's traffic, with `limit` verdicts at most.
 
-        Reads the ledger: call it from a route that is a plain `def`, which has a thread of its
-        own. Raises Unavailable while there is no champion, or this server does not serve it yet.
+        Reads the ledger: call it from a route that is a plain `def`, which runs in a thread.
+        Raises Unavailable when there is no champion, or this server does not serve it yet.
         """
 
     def codec(self, request: Request) -> Codec[Any]:
-        """The codec of the model that answers this request. Raises Unavailable (not ready)."""
+        """Return the codec of the model that answers this request. Raises Unavailable."""
 
-    def samples(self, request: Request) -> Sequence[Golden]:
-        """Validation examples with their true labels, from the model that answers this request.
+    def golden_samples(self, request: Request) -> Sequence[Golden]:
+        """Return validation examples with their labels, from the model that answers this request.
 
         Raises Unavailable (not ready).
         """
 
-    def scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
-        """Per target, what that model scored on its test: `accuracy` and `macro_f1`.
+    def test_scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
+        """Return `accuracy` and `macro_f1` of that model on the test split, per target.
 
-        Empty where it had none. Reads a file: call it from a thread. Raises Unavailable (not
-        ready, or the file cannot be read) and Corrupt.
+        A target that had no test is left out. Reads a file: call it from a thread. Raises
+        Unavailable (not ready, or the file cannot be read) and Corrupt.
         """
 
     def refresh(self, request: Request) -> str:
-        """Look at the ledger now, not at the next poll; the version that is champion and served.
+        """Read the ledger now, not at the next poll; return the champion that is served.
 
-        For whoever brings the token that the setting `refresh_token` names. It may have to prove
-        a model: call it from a thread. Raises TidemillError for a wrong token (401) and where no
+        The request must bring the token of the setting `refresh_token`. This may load and check a
+        model: call it from a thread. Raises TidemillError for a wrong token (401) and where no
         token is set (403), Unavailable when the champion cannot be served.
         """
 
-    def probing(self, request: Request) -> bool:
-        """True when the server asks itself: that is no client's request, and counts as none."""
+    def is_golden_request(self, request: Request) -> bool:
+        """Return True for a request of the golden check. Do not count it as a client's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """How to ask one route about one payload.
+class GoldenRequest:
+    """How to send one payload to a route, and how to read the answer.
 
-    `read` takes the response's JSON body. What stands there twice (a label in a sentence, the
-    confidence) it has to compare, raising ValueError, or nothing does.
+    `read_answers` takes the JSON body of the response. When the body shows a value twice (a label
+    in a sentence, the confidence), `read_answers` must compare both and raise ValueError where
+    they differ.
     """
 
     path: str
-    request: Callable[[bytes], Mapping[str, Any]]
+    build_request: Callable[[bytes], Mapping[str, Any]]
     """Keyword arguments of an httpx request: `files`, `json`, `params`, `content`, `headers`."""
-    read: Callable[[Any], Sequence[Said]]
+    read_answers: Callable[[Any], Sequence[ShownAnswer]]
     method: str = "POST"
     targets: tuple[str, ...] | None = None
-    """The targets that the response shows; None for all that the model has."""
-    alone: Callable[[Codec[Any], bytes], bytes] | None = None
-    """Makes of a payload, with the codec of the model that is proved, one that says all by itself.
+    """The targets that the response shows; None means all targets of the model."""
+    expand: Callable[[Codec[Any], bytes], bytes] | None = None
+    """Turns a payload into one that holds everything the codec would look up.
 
-    For routes that read nothing of what the codec keeps. The answer must stay the same.
+    For routes that take whole inputs instead of references into the codec's data. It gets the
+    codec of the model under check. The answer must stay the same.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """A recipe's router and the probes that prove it.
+    """A recipe's router and the golden requests that check it.
 
-    `silent` are the paths whose POST takes something and answers nothing about a payload
-    (feedback): no probe asks them, so they get no answers either. `collectors` appear on
-    `/metrics` under their own names; make them with `registry=None`.
+    `silent_paths` are the paths whose POST returns no prediction (feedback, refresh). No golden
+    request asks them, so they get no predictions. `collectors` appear on `/metrics` under their
+    own names; make them with `registry=None`.
     """
 
     router: APIRouter
-    probes: tuple[Probe, ...] = field(default=())
-    silent: tuple[str, ...] = field(default=())
+    golden_requests: tuple[GoldenRequest, ...] = field(default=())
+    silent_paths: tuple[str, ...] = field(default=())
     collectors: tuple[Collector, ...] = field(default=())
 
 
-Build = Callable[[Server], Routes]
+RoutesFactory = Callable[[Server], Routes]
 
 
-def headers(prediction: Prediction) -> dict[str, str]:
-    """What goes with the answer to one payload: its id, and the remarks where there are any.
+def prediction_headers(prediction: Prediction) -> dict[str, str]:
+    """Return the headers of the response to one payload: its id, and its remarks if it has any.
 
     `X-Remarks` is a JSON list, because a header holds ASCII alone.
     """
-    named = {"X-Prediction-Id": prediction.id}
-    return named | ({"X-Remarks": json.dumps(prediction.remarks)} if prediction.remarks else {})
+    id_header = {"X-Prediction-Id": prediction.id}
+    if not prediction.remarks:
+        return id_header
+    return id_header | {"X-Remarks": json.dumps(prediction.remarks)}

@@ -1,4 +1,4 @@
-"""Assembles the server's app. Everything it consists of has a file of its own."""
+"""Assembles the server's app from the files of this folder."""
 
 from __future__ import annotations
 
@@ -10,110 +10,108 @@ from fastapi import FastAPI
 
 from tidemill import __version__
 from tidemill.domain.errors import UsageError
-from tidemill.recipes.routes import Build, Routes
-from tidemill.serving import Serving
-from tidemill.web import (
-    document,
-    errors,
-    explain,
-    feedback,
-    loop_routes,
-    metrics,
-    predict,
-    read_routes,
-)
+from tidemill.recipes.routes import Routes, RoutesFactory
+from tidemill.serving import ServerParts
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
-from tidemill.web.golden_check import Prover
-from tidemill.web.recipe_server import Lent
+from tidemill.web.document import FAILURES, install_document
+from tidemill.web.errors import ErrorGuard, install_handlers
+from tidemill.web.explain import Explainer, build_explain_route
+from tidemill.web.feedback import build_feedback_route
+from tidemill.web.golden_check import GoldenChecker
+from tidemill.web.metrics import Meter, Metrics, build_metrics_route
+from tidemill.web.predict import build_predict_route
+from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
+from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.slots import Slots
 
-OWN = ("/v1/", "/metrics", "/docs", "/openapi.json")
-"""Where the paths of the server's own routes begin."""
+SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
+"""How the paths of the server's own routes begin."""
 
 
-def create_app(serving: Serving, routes: Build) -> FastAPI:
-    """The app of one server process. Its lifespan starts and stops the threads it needs.
+def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
+    """Return the app of one server process. Its lifespan starts and stops the threads it needs.
 
-    `app.state.slots` and `app.state.batcher` are there for tests. Raises UsageError when a route
-    of the recipe takes POST and no probe asks it, takes a path of the server's, or counts under a
-    name of the server's.
+    `app.state.slots` and `app.state.batcher` are there for tests. Raises UsageError when a POST
+    route of the recipe has no golden request, when a route takes a path of the server's, or when a
+    metric takes a name of the server's.
     """
-    settings = serving.settings
-    numbers = metrics.Metrics()
+    settings = parts.settings
+    numbers = Metrics()
     batcher = Batcher(
-        server=serving.server,
-        clock=serving.clock,
-        traffic=serving.traffic,
+        server=parts.server,
+        clock=parts.clock,
+        traffic=parts.traffic,
         batch=settings.batch,
         queue=settings.queue,
-        told=numbers.count,
+        on_batch=numbers.count,
     )
 
-    explainer = explain.Explainer()
+    explainer = Explainer()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         slots.start()
         yield
-        # In this order: a proof that is under way still needs answers.
+        # In this order: a running golden check still needs predictions.
         slots.close()
         batcher.close()
         explainer.close()
 
     app = FastAPI(
-        title=f"Tidemill: {serving.recipe}",
+        title=f"Tidemill: {parts.recipe}",
         version=__version__,
-        description="Answers, what they came from, and what the ledger decided.",
+        description="Predictions, their lineage, and the decisions in the ledger.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        # A redirect would be an answer outside the one error shape.
+        # A redirect would be a failure without the JSON shape of failures.
         redirect_slashes=False,
-        responses=document.FAILURES,
+        responses=FAILURES,
     )
-    prover = Prover(app, most=batcher.most)
+    checker = GoldenChecker(app, max_payloads=batcher.max_payloads)
     slots = Slots(
-        serving.ledger,
-        serving.clock,
-        serving.load,
-        prover,
+        parts.ledger,
+        parts.clock,
+        parts.load,
+        checker,
         poll=timedelta(milliseconds=settings.poll_ms),
     )
-    lent = Lent(serving, slots, batcher)
-    recipe = _checked(routes(lent))
-    prover.probes = recipe.probes
-    lent.proved = prover.asked
-    numbers.watch(lambda: batcher.waiting, lambda: slots.view)
+    server = RecipeServer(parts, slots, batcher)
+    recipe = _require_checkable(routes(server))
+    checker.golden_requests = recipe.golden_requests
+    server.checked_routes = checker.checked_routes
+    numbers.watch(lambda: batcher.waiting, lambda: slots.state)
     numbers.add(recipe.collectors)
 
     for router in (
-        predict.build(lent),
-        explain.build(lent, explainer),
-        feedback.build(serving, slots),
-        read_routes.build(serving, slots),
-        loop_routes.build(serving),
-        metrics.build(numbers),
+        build_predict_route(server),
+        build_explain_route(server, explainer),
+        build_feedback_route(parts, slots),
+        build_server_routes(parts, slots),
+        build_ledger_routes(parts),
+        build_loop_routes(parts),
+        build_metrics_route(numbers),
     ):
         app.include_router(router)
-    document.install(app, slots, batcher.most)
-    app.include_router(recipe.router, tags=[serving.recipe])
+    install_document(app, slots, batcher.max_payloads)
+    app.include_router(recipe.router, tags=[parts.recipe])
 
-    errors.install(app)
+    install_handlers(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(errors.Guard)
-    app.add_middleware(metrics.Meter, metrics=numbers)
+    app.add_middleware(ErrorGuard)
+    app.add_middleware(Meter, metrics=numbers)
     app.state.slots = slots
     app.state.batcher = batcher
     return app
 
 
-def _checked(recipe: Routes) -> Routes:
-    """The recipe's routes, unless it is plain already that they cannot be served.
+def _require_checkable(recipe: Routes) -> Routes:
+    """Return the recipe's routes, or raise UsageError when the server could not check them.
 
-    The answerer refuses whatever no probe asks, what is called silent included; this tells the
-    author of a recipe at the start.
+    RecipeServer refuses predictions to every route without a golden request. This check shows the
+    author of a recipe the mistake at the start.
     """
     paths = [str(getattr(route, "path", "")) for route in recipe.router.routes]
     posts = {
@@ -121,17 +119,18 @@ def _checked(recipe: Routes) -> Routes:
         for path, route in zip(paths, recipe.router.routes, strict=True)
         if "POST" in (getattr(route, "methods", None) or ())
     }
-    probed = {probe.path for probe in recipe.probes if probe.method == "POST"}
-    silent = set(recipe.silent)
-    if loose := sorted(posts - probed - silent):
+    checked = {request.path for request in recipe.golden_requests if request.method == "POST"}
+    silent = set(recipe.silent_paths)
+    if unchecked := sorted(posts - checked - silent):
         raise UsageError(
-            f"No probe asks POST {', '.join(loose)}, so nothing proves what it answers.",
-            hint="Return a Probe for it from the recipe's routes, or name it in `silent`.",
+            f"POST {', '.join(unchecked)} has no golden request, so nothing checks its answers.",
+            hint="Return a GoldenRequest for it from the recipe's routes, or name it in "
+            "`silent_paths`.",
         )
-    if wrong := sorted((silent & probed) | (silent - posts)):
+    if wrong := sorted((silent & checked) | (silent - posts)):
         raise UsageError(
-            f"{', '.join(wrong)} cannot be silent: it takes no POST, or a probe asks it."
+            f"{', '.join(wrong)} cannot be silent: it takes no POST, or has a golden request."
         )
-    if taken := [path for path in paths if path.startswith(OWN)]:
-        raise UsageError(f"{', '.join(taken)} belongs to the server, not to a recipe.")
+    if reserved := [path for path in paths if path.startswith(SERVER_PATHS)]:
+        raise UsageError(f"{', '.join(reserved)} belongs to the server, not to a recipe.")
     return recipe

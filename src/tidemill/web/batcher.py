@@ -1,7 +1,7 @@
-"""Micro-batching: whatever waits when the model is free is answered together.
+"""Micro-batching: the model answers all waiting payloads together as soon as it is free.
 
-Nobody waits for a batch to fill. One thread takes what is there, runs the model, makes the
-predictions durable in one append, and only then lets the requests go on.
+No request waits for a batch to fill. One thread takes the waiting payloads, runs the model, makes
+the predictions durable in one append, and only then completes the requests.
 """
 
 from __future__ import annotations
@@ -13,43 +13,41 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Literal
 
 from uuid_utils import uuid7
 
+from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Preprocessed
-from tidemill.web.errors import Invalid
-from tidemill.web.preprocess import Reader, at_index
+from tidemill.web.errors import InvalidRequest
+from tidemill.web.preprocess import Preprocessor, at_index
 from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["live", "golden"]
-
-ITEMS = 200_000
-"""Items that one request, or one batch of several, may ask for, where payloads ask for many."""
+MAX_ITEMS = 200_000
+"""Items that one request, or one batch of several, may hold, where a payload has many items."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """The payloads of one request. They travel together."""
+    """The payloads of one request. They stay together."""
 
     slot: Slot
-    kind: Kind
+    kind: RequestKind
     payloads: Sequence[bytes]
-    preprocessed: list[Preprocessed]
+    inputs: list[Preprocessed]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[list[Prediction]]
 
     @property
     def items(self) -> int:
-        return sum(len(each.features) for each in self.preprocessed)
+        return sum(len(row.features) for row in self.inputs)
 
     def fits(self, payloads: int, items: int) -> bool:
-        """True when there is room for it in a batch that has so much left."""
+        """Return True when a batch with so much room left can take the job."""
         return len(self.payloads) <= payloads and self.items <= items
 
 
@@ -57,7 +55,7 @@ _Outcome = tuple[_Job, list[Prediction] | Exception]
 
 
 class Batcher:
-    """`answer` may be awaited on any event loop. `told` hears of every batch that was kept."""
+    """`predict` may be awaited on any event loop. `on_batch` gets every batch after the append."""
 
     def __init__(
         self,
@@ -67,19 +65,19 @@ class Batcher:
         traffic: TrafficLog,
         batch: int,
         queue: int,
-        told: Callable[[Sequence[Prediction]], None],
-        items: int = ITEMS,
+        on_batch: Callable[[Sequence[Prediction]], None],
+        max_items: int = MAX_ITEMS,
     ) -> None:
-        self.most = min(batch, queue)
+        self.max_payloads = min(batch, queue)
         """Payloads that one request may hold."""
         self._server = server
         self._clock = clock
         self._traffic = traffic
         self._batch = batch
         self._queue = queue
-        self._items = items
-        self._told = told
-        self._reader = Reader()
+        self._max_items = max_items
+        self._on_batch = on_batch
+        self._preprocessor = Preprocessor()
         self._wake = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
@@ -93,61 +91,63 @@ class Batcher:
         return self._waiting
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the thread that answers."""
         self._thread.start()
 
     def close(self) -> None:
-        """Answer what waits, then stop. Whoever comes later gets Unavailable."""
+        """Answer the waiting requests, then stop. Later requests get Unavailable."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._thread.join()
-        self._reader.close()
+        self._preprocessor.close()
 
-    async def answer(self, slot: Slot, payloads: Sequence[bytes], kind: Kind) -> list[Prediction]:
-        """One prediction per payload, in order, durable before this returns.
+    async def predict(
+        self, slot: Slot, payloads: Sequence[bytes], kind: RequestKind
+    ) -> list[Prediction]:
+        """Return one prediction per payload, in order; all are durable before this returns.
 
-        Raises BadPayload, Invalid (more payloads than `most`, or more items than one request may
-        ask for), Overloaded, StorageFailed and Unavailable (closing).
+        Raises BadPayload, InvalidRequest (more payloads than `max_payloads`, or too many items),
+        Overloaded, StorageFailed and Unavailable (closing).
         """
-        if len(payloads) > self.most:
-            raise Invalid(f"A request may hold {self.most} payloads at most.")
+        if len(payloads) > self.max_payloads:
+            raise InvalidRequest(f"A request may hold {self.max_payloads} payloads at most.")
         self._admit(len(payloads), kind)
         try:
-            preprocessed = await self._reader.preprocess(slot.predictor, payloads)
+            inputs = await self._preprocessor.preprocess(slot.predictor, payloads)
             loop = asyncio.get_running_loop()
-            job = _Job(slot, kind, payloads, preprocessed, loop, loop.create_future())
-            self._bound(job)
+            job = _Job(slot, kind, payloads, inputs, loop, loop.create_future())
+            self._check_items(job)
             self._submit(job)
         except BaseException:
-            self._leave(len(payloads), kind)
+            self._release(len(payloads), kind)
             raise
         return await job.future
 
-    def _admit(self, payloads: int, kind: Kind) -> None:
+    def _admit(self, payloads: int, kind: RequestKind) -> None:
         with self._wake:
             if self._closing:
                 raise Unavailable("The server is stopping.")
-            # Probes are few by nature, and a full queue must not keep a better model out.
-            if kind == "golden":
+            # Golden requests are few, and a full queue must not keep a better model out.
+            if kind != "live":
                 return
             if self._waiting + payloads > self._queue:
                 raise Overloaded(
-                    f"{self._waiting} payloads wait already, the queue holds {self._queue}.",
+                    f"{self._waiting} payloads wait already, and the queue holds {self._queue}.",
                     hint="Try again shortly, or send fewer at a time.",
                 )
             self._waiting += payloads
 
-    def _leave(self, payloads: int, kind: Kind) -> None:
+    def _release(self, payloads: int, kind: RequestKind) -> None:
         if kind == "live":
             with self._wake:
                 self._waiting -= payloads
 
-    def _bound(self, job: _Job) -> None:
-        # Of every other codec a payload is one item, and those are bounded already.
-        if job.slot.predictor.many is not None and job.items > self._items:
-            raise Invalid(
-                f"{job.items:,} items are too many for one request, {self._items:,} may be.",
+    def _check_items(self, job: _Job) -> None:
+        # With every other codec a payload is one item, and payloads have a limit already.
+        if job.slot.predictor.many is not None and job.items > self._max_items:
+            raise InvalidRequest(
+                f"{job.items:,} items are too many for one request; at most {self._max_items:,}.",
                 hint="Send several requests, each with fewer payloads or smaller ones.",
             )
 
@@ -159,45 +159,45 @@ class Batcher:
             self._wake.notify()
 
     def _run(self) -> None:
-        while jobs := self._take():
+        while jobs := self._take_jobs():
             try:
-                outcomes = self._answer(jobs)
+                outcomes = self._process(jobs)
             except Exception as error:
-                # Without this thread nothing would ever be answered again.
+                # Without this thread no request would ever get an answer again.
                 log.exception("A batch failed")
                 outcomes = [(job, error) for job in jobs]
-            _settle(outcomes)
+            _deliver(outcomes)
 
-    def _take(self) -> list[_Job]:
-        """Everything that waits, up to a full batch; nothing once closed and drained.
+    def _take_jobs(self) -> list[_Job]:
+        """Return the waiting jobs, up to a full batch; none once closed and drained.
 
-        A batch is full of payloads or of their items. One request always fits.
+        A batch is full of payloads or of items. One job always fits.
         """
         with self._wake:
             self._wake.wait_for(lambda: self._jobs or self._closing)
             jobs: list[_Job] = []
-            room, items = self._batch, self._items
-            while self._jobs and (not jobs or self._jobs[0].fits(room, items)):
+            payloads, items = self._batch, self._max_items
+            while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
                 job = self._jobs.popleft()
-                room -= len(job.payloads)
+                payloads -= len(job.payloads)
                 items -= job.items
                 jobs.append(job)
                 if job.kind == "live":
                     self._waiting -= len(job.payloads)
             return jobs
 
-    def _answer(self, jobs: Sequence[_Job]) -> list[_Outcome]:
+    def _process(self, jobs: Sequence[_Job]) -> list[_Outcome]:
         groups: dict[Slot, list[_Job]] = {}
         for job in jobs:
             groups.setdefault(job.slot, []).append(job)
         outcomes: list[_Outcome] = []
-        kept: list[Prediction] = []
+        predictions: list[Prediction] = []
         for slot, members in groups.items():
             for job, outcome in self._outcomes(slot, members):
-                kept += outcome if isinstance(outcome, list) else []
+                predictions += outcome if isinstance(outcome, list) else []
                 outcomes.append((job, outcome))
         try:
-            self._keep(kept)
+            self._append(predictions)
         except StorageFailed as error:
             log.warning("%s", error)
             return [
@@ -206,28 +206,30 @@ class Batcher:
         return outcomes
 
     def _outcomes(self, slot: Slot, jobs: Sequence[_Job]) -> list[_Outcome]:
-        """What becomes of jobs that one version answers, as far as the log lets it."""
+        """Return the outcome of each job of one version, before the append."""
         try:
             predictions = self._predict(slot, jobs)
         except BadPayload as error:
-            # A payload that the model cannot answer is the fault of one request alone.
+            # A payload that the model cannot answer must fail one request alone.
             if len(jobs) > 1:
                 return [*chain.from_iterable(self._outcomes(slot, [job]) for job in jobs)]
             return [(jobs[0], at_index(error, error.index, of=len(jobs[0].payloads)))]
-        except Exception as error:  # noqa: BLE001  a candidate's fault is not the champion's
+        except Exception as error:  # noqa: BLE001  a fault of one version must not fail another's
             return [(job, error) for job in jobs]
-        each = iter(predictions)
-        return [(job, list(islice(each, len(job.payloads)))) for job in jobs]
+        rows = iter(predictions)
+        return [(job, list(islice(rows, len(job.payloads)))) for job in jobs]
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        preprocessed = [each for job in jobs for each in job.preprocessed]
-        observed = slot.predictor.predict_with_bins(preprocessed)
-        remarks = [slot.predictor.remarks(each.decoded) for each in preprocessed]
+        inputs = [row for job in jobs for row in job.inputs]
+        observed = slot.predictor.predict_with_bins(inputs)
+        remarks = [slot.predictor.remarks(row.decoded) for row in inputs]
         now = self._clock.now()
-        asked = [(payload, job.kind) for job in jobs for payload in job.payloads]
+        requests = [(payload, job.kind) for job in jobs for payload in job.payloads]
         predictions = []
-        for (payload, kind), (answers, seen), said in zip(asked, observed, remarks, strict=True):
-            # A number is spent even when the append fails: nobody can tell how far it came.
+        for (payload, kind), (answers, bins), notes in zip(
+            requests, observed, remarks, strict=True
+        ):
+            # A failed append uses its numbers up: nobody can tell how far it came.
             self._sequence += 1
             predictions.append(
                 Prediction(
@@ -237,16 +239,16 @@ class Batcher:
                     version=slot.version.id,
                     at=now,
                     kind=kind,
-                    # The bundle holds what a probe asked; the log need not hold it again.
+                    # The bundle holds the golden samples; the log need not hold them again.
                     payload=b"" if kind == "golden" else payload,
                     answers=answers,
-                    bins=seen,
-                    remarks=said,
+                    bins=bins,
+                    remarks=notes,
                 )
             )
         return predictions
 
-    def _keep(self, predictions: Sequence[Prediction]) -> None:
+    def _append(self, predictions: Sequence[Prediction]) -> None:
         if not predictions:
             return
         try:
@@ -255,23 +257,25 @@ class Batcher:
             raise
         except Exception as error:
             log.exception("The traffic log failed")
-            raise StorageFailed("The answer could not be kept, so it is not given.") from error
-        self._told(predictions)
+            raise StorageFailed(
+                "The traffic log cannot store the prediction, so the server does not return it."
+            ) from error
+        self._on_batch(predictions)
 
 
-def _settle(outcomes: Sequence[_Outcome]) -> None:
-    """Hand the outcomes to the event loops that wait for them, one call for each loop."""
+def _deliver(outcomes: Sequence[_Outcome]) -> None:
+    """Hand the outcomes to the event loops that wait for them, with one call for each loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, rows in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_resolve, rows)
+            loop.call_soon_threadsafe(_set_results, rows)
         except RuntimeError:
             log.debug("%d requests ended before their answers", len(rows))  # the loop is closed
 
 
-def _resolve(outcomes: Sequence[_Outcome]) -> None:
+def _set_results(outcomes: Sequence[_Outcome]) -> None:
     for job, outcome in outcomes:
         if job.future.done():
             continue  # its request was cancelled

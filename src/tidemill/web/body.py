@@ -1,4 +1,4 @@
-"""Bounds on request bodies, each and all together, kept while they are read."""
+"""Limits on request bodies, each one and all together, applied while they are read."""
 
 from __future__ import annotations
 
@@ -6,86 +6,88 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import Overloaded
-from tidemill.web.answerer import is_probe
 from tidemill.web.errors import RETRY_AFTER, failure
-from tidemill.web.reply import reply
+from tidemill.web.recipe_server import is_golden_request
+from tidemill.web.reply import json_response
 
-MOST = 32 << 20
-"""Bytes of a body. A request may hold many payloads; each codec bounds the single one."""
+MAX_BODY_BYTES = 32 << 20
+"""Bytes of one body. A request may hold many payloads; each codec limits the single one."""
 
-TOGETHER = 256 << 20
-"""Bytes of all bodies that are held at once, from the first byte read to the end of the answer.
+MAX_TOTAL_BYTES = 256 << 20
+"""Bytes of all bodies in memory, from the first byte to the end of the answer.
 
-The queue bounds what waits for the model; this bounds what is in memory before it gets there.
+The queue limits what waits for the model; this limits what is in memory before the queue.
 """
 
 CLOSE = {"Connection": "close"}
-"""The rest of the body is not read, so nothing else can follow on the connection."""
+"""The rest of the body is not read, so no request can follow on the connection."""
 
 
 class BodyLimit:
-    """Answers 413 to a body that is too large, and 503 to one that there is no room for.
+    """Answers 413 to a body that is too large, and 503 when all bodies together are too large.
 
-    At once when the request says how long it is, else when the first byte too many arrives. Its
-    own probes the server never refuses: a crowd must not keep a better model out.
+    At once when the request declares its length, else when the first byte too many arrives. Golden
+    requests are never refused: high traffic must not keep a better model out.
     """
 
-    def __init__(self, app: ASGIApp, most: int = MOST, together: int = TOGETHER) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int = MAX_BODY_BYTES, max_total: int = MAX_TOTAL_BYTES
+    ) -> None:
         self.app = app
-        self.most = most
-        self.together = together
-        # Changed on the server's one event loop alone: probes, which have their own, are not held.
-        self._held = 0
+        self.max_body = max_body
+        self.max_total = max_total
+        # Only the server's one event loop changes this: golden requests have a loop of their own.
+        self._total = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_probe(scope):
+        if scope["type"] != "http" or is_golden_request(scope):
             await self.app(scope, receive, send)
             return
-        declared = _declared(scope)
-        if declared > self.most:
-            refusal = reply(failure("too_large", self._message), status=413, headers=CLOSE)
+        declared = _declared_length(scope)
+        if declared > self.max_body:
+            refusal = json_response(failure("too_large", self._message), status=413, headers=CLOSE)
             await refusal(scope, receive, send)
             return
-        if self._held + declared > self.together:
+        if self._total + declared > self.max_total:
             full = self._full()
             body = failure(full.code, full.message, full.hint)
-            refusal = reply(body, status=503, headers={**CLOSE, **RETRY_AFTER})
+            refusal = json_response(body, status=503, headers={**CLOSE, **RETRY_AFTER})
             await refusal(scope, receive, send)
             return
-        taken = 0
+        received = 0
 
-        async def counted() -> Message:
-            nonlocal taken
+        async def counting_receive() -> Message:
+            nonlocal received
             message = await receive()
             size = len(message.get("body", b""))
-            taken += size
-            self._held += size
-            # HTTPException is the one that FastAPI hands on from the reading of a body.
-            if taken > self.most:
+            received += size
+            self._total += size
+            # FastAPI passes HTTPException on from the reading of a body, and no other error.
+            if received > self.max_body:
                 raise HTTPException(413, self._message, CLOSE)
-            if self._held > self.together:
+            if self._total > self.max_total:
                 raise HTTPException(503, headers=CLOSE) from self._full()
             return message
 
         try:
-            await self.app(scope, counted, send)
+            await self.app(scope, counting_receive, send)
         finally:
-            self._held -= taken
+            self._total -= received
 
     @property
     def _message(self) -> str:
-        return f"A request may hold {self.most >> 20} MiB at most."
+        return f"A request may hold {self.max_body >> 20} MiB at most."
 
     def _full(self) -> Overloaded:
         return Overloaded(
-            f"The requests under way fill the {self.together >> 20} MiB that there are for them.",
+            f"The requests in progress fill the {self.max_total >> 20} MiB of this server.",
             hint="Try again shortly, or send less at a time.",
         )
 
 
-def _declared(scope: Scope) -> int:
+def _declared_length(scope: Scope) -> int:
     for name, value in scope["headers"]:
-        # Anything but digits is refused by the HTTP parser in front; the count holds anyhow.
+        # The HTTP parser refuses anything but digits; the count of bytes holds in any case.
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0

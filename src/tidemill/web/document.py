@@ -1,4 +1,4 @@
-"""The OpenAPI document, and `/docs` as a page of our own: it asks nothing off the machine."""
+"""The OpenAPI document, and our own page for `/docs`, which loads nothing from other machines."""
 
 from __future__ import annotations
 
@@ -15,52 +15,53 @@ from tidemill.web.errors import Failure
 from tidemill.web.slots import Slots
 
 FAILURES: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Failure, "description": "Every failure has this one shape."}
+    "default": {"model": Failure, "description": "Every failure has this shape."}
 }
-REFERENCE = "#/components/schemas/{model}"
+SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
-PAGE = """<!doctype html>
+DOCS_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
 td {{ padding: .3rem 1.2rem .3rem 0; vertical-align: top }}
 </style></head>
 <body><h1>{title}</h1><p>{description}</p>
-<p>The whole contract, for people and tools: <a href="openapi.json">openapi.json</a>.</p>
+<p>The whole contract: <a href="openapi.json">openapi.json</a>.</p>
 <table>{rows}</table></body></html>
 """
 
 
-def install(app: FastAPI, slots: Slots, most: int) -> None:
+def install_document(app: FastAPI, slots: Slots, max_payloads: int) -> None:
     """Give `app` its document and `/docs`.
 
-    The form of a payload belongs to the codec of the model that is served, so the document is
-    written when it is asked for. Before a first model is proved, a payload is any object.
+    The codec of the served model decides the form of a payload, so each request for the document
+    writes it anew. Before the first model is served, a payload is any object.
     """
 
     def document() -> dict[str, Any]:
-        written = get_openapi(
+        content = get_openapi(
             title=app.title,
             version=app.version,
             description=app.description,
             routes=app.routes,
         )
-        champion = slots.view.champion
-        _describe_bodies(written, champion.predictor.codec.payload if champion else None, most)
-        return written
+        champion = slots.state.champion
+        payload = champion.predictor.codec.payload if champion else None
+        _describe_bodies(content, payload, max_payloads)
+        return content
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
     router = APIRouter()
 
     @router.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        return HTMLResponse(page(app.openapi()))
+        return HTMLResponse(render_docs(app.openapi()))
 
     app.include_router(router)
 
 
-def page(document: dict[str, Any]) -> str:
-    """The document's routes as a table."""
+def render_docs(document: dict[str, Any]) -> str:
+    """Return a page with the document's routes as a table."""
     rows = [
         f"<tr><td>{method.upper()}</td><td><code>{html.escape(path)}</code></td>"
         f"<td>{html.escape(operation.get('summary', ''))}</td></tr>"
@@ -68,22 +69,24 @@ def page(document: dict[str, Any]) -> str:
         for method, operation in operations.items()
     ]
     info = document["info"]
-    return PAGE.format(
+    return DOCS_PAGE.format(
         title=html.escape(info["title"]),
         description=html.escape(info["description"]),
         rows="\n".join(rows),
     )
 
 
-def _describe_bodies(document: dict[str, Any], model: type[Payload] | None, most: int) -> None:
+def _describe_bodies(
+    document: dict[str, Any], model: type[Payload] | None, max_payloads: int
+) -> None:
     one: dict[str, Any] = {"type": "object"}
     example: dict[str, Any] = {}
     if model is not None:
-        schema = model.model_json_schema(ref_template=REFERENCE)
+        schema = model.model_json_schema(ref_template=SCHEMA_REFERENCE)
         schemas = document["components"]["schemas"]
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
-        one = {"$ref": REFERENCE.format(model=model.__name__)}
+        one = {"$ref": SCHEMA_REFERENCE.format(model=model.__name__)}
         example = {
             name: field["examples"][0]
             for name, field in schema["properties"].items()
@@ -93,7 +96,7 @@ def _describe_bodies(document: dict[str, Any], model: type[Payload] | None, most
         "type": "object",
         "required": ["instances"],
         "properties": {
-            "instances": {"type": "array", "items": one, "minItems": 1, "maxItems": most}
+            "instances": {"type": "array", "items": one, "minItems": 1, "maxItems": max_payloads}
         },
     }
     files = {
@@ -104,8 +107,8 @@ def _describe_bodies(document: dict[str, Any], model: type[Payload] | None, most
                 "type": "array",
                 "items": {"type": "string", "format": "binary"},
                 "minItems": 1,
-                "maxItems": most,
-                "description": "One part of this name for each payload.",
+                "maxItems": max_payloads,
+                "description": "One part with this name for each payload.",
             }
         },
     }

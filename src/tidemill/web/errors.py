@@ -1,18 +1,18 @@
-"""Every failure as one JSON shape, `{"error": {"code", "message", "hint"}}`, and its status.
+"""The JSON shape of every failure, `{"error": {"code", "message", "hint"}}`, and its status.
 
-The errors that exist at the HTTP edge alone hang on the tree of `domain/errors.py`:
+These errors exist only in HTTP; they extend the tree of `domain/errors.py`:
 
 * UsageError
-  + Invalid             the request does not have the form that the route asks for
+  + InvalidRequest      the request does not have the form that the route takes
   + UnsupportedMedia    the body has a content type that the route does not read
   + ForeignLabel        feedback names a target or a label that the model does not have
 * TidemillError
-  + Unauthorised        the request brings no token, or a wrong one
-  + Forbidden           nobody may do this here
+  + Unauthorised        the request has no token, or a wrong one
+  + Forbidden           this server does not allow the request
 * NotFound
-  + PayloadGone         the payload of a prediction is kept no longer
+  + PayloadGone         the payload of a prediction is not stored any more
 * Unavailable
-  + NotReady            no proved model is being served
+  + NotReady            the server has no model that passed its golden check
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from tidemill.domain.errors import (
     Unavailable,
     UsageError,
 )
-from tidemill.web.reply import reply
+from tidemill.web.reply import json_response
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "1"}
 
 
-class Invalid(UsageError):
-    """The request does not have the form that the route asks for."""
+class InvalidRequest(UsageError):
+    """The request does not have the form that the route takes."""
 
     code = "invalid"
 
@@ -68,25 +68,25 @@ class ForeignLabel(UsageError):
 
 
 class Unauthorised(TidemillError):
-    """The request brings no token, or a wrong one."""
+    """The request has no token, or a wrong one."""
 
     code = "unauthorised"
 
 
 class Forbidden(TidemillError):
-    """Nobody may do this here."""
+    """This server does not allow the request."""
 
     code = "forbidden"
 
 
 class PayloadGone(NotFound):
-    """The payload of a prediction is kept no longer."""
+    """The payload of a prediction is not stored any more."""
 
     code = "payload_gone"
 
 
 class NotReady(Unavailable):
-    """No proved model is being served."""
+    """The server has no model that passed its golden check."""
 
     code = "not_ready"
 
@@ -94,7 +94,7 @@ class NotReady(Unavailable):
 STATUS: dict[type[TidemillError], int] = {
     TidemillError: 500,
     UsageError: 400,
-    Invalid: 422,
+    InvalidRequest: 422,
     UnsupportedMedia: 415,
     ForeignLabel: 422,
     Unauthorised: 401,
@@ -113,7 +113,7 @@ STATUS: dict[type[TidemillError], int] = {
     Overloaded: 503,
     StorageFailed: 503,
 }
-"""Every class of the tree has its line here; a test walks the tree."""
+"""Every class of the tree has a line here; a test walks the tree."""
 
 FRAMEWORK_CODES = {
     400: "bad_request",
@@ -121,11 +121,11 @@ FRAMEWORK_CODES = {
     405: "method_not_allowed",
     413: "too_large",
 }
-"""Codes of what the web framework itself refuses."""
+"""Codes of the failures that the web framework raises itself."""
 
 
-class Fault(BaseModel):
-    """`code` is stable and machine-readable, `hint` is the next thing to try."""
+class FailureDetail(BaseModel):
+    """`code` is stable and machine-readable; `hint` is the next thing to try."""
 
     code: str
     message: str
@@ -135,51 +135,57 @@ class Fault(BaseModel):
 class Failure(BaseModel):
     """The body of every failure."""
 
-    error: Fault
+    error: FailureDetail
 
 
 def failure(code: str, message: str, hint: str = "") -> dict[str, dict[str, str]]:
-    """The body of a failure."""
+    """Return the body of a failure."""
     return {"error": {"code": code, "message": message, "hint": hint}}
 
 
-INTERNAL = failure("internal", "The server failed at this request.", "Its log has the cause.")
+INTERNAL = failure(
+    "internal", "The server failed at this request.", "The server's log has the cause."
+)
 GONE = failure("client_gone", "The client went away before its request was read.")
 
 
-def install(app: FastAPI) -> None:
-    """Give `app` the one set of error handlers."""
-    app.add_exception_handler(TidemillError, _refused)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _framework)
+def install_handlers(app: FastAPI) -> None:
+    """Give `app` its error handlers."""
+    app.add_exception_handler(TidemillError, _handle_own)
+    app.add_exception_handler(RequestValidationError, _handle_validation)
+    app.add_exception_handler(HTTPException, _handle_framework)
 
 
-async def _refused(request: Request, raised: Exception) -> Response:
+async def _handle_own(request: Request, raised: Exception) -> Response:
     error = cast(TidemillError, raised)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status == 500:
         log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
-    return reply(
+    return json_response(
         failure(error.code, error.message, error.hint),
         status=status,
         headers=RETRY_AFTER if status == 503 else None,
     )
 
 
-async def _malformed(_request: Request, raised: Exception) -> Response:
+async def _handle_validation(_request: Request, raised: Exception) -> Response:
     first = cast(RequestValidationError, raised).errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return reply(
-        failure(Invalid.code, f"{where}: {first['msg']}.", "See /docs for what the route takes."),
+    field = ".".join(str(part) for part in first["loc"])
+    return json_response(
+        failure(
+            InvalidRequest.code,
+            f"{field}: {first['msg']}.",
+            "See /docs for the form that the route takes.",
+        ),
         status=422,
     )
 
 
-async def _framework(request: Request, raised: Exception) -> Response:
+async def _handle_framework(request: Request, raised: Exception) -> Response:
     error = cast(HTTPException, raised)
     if isinstance(error.__cause__, TidemillError):
-        # One of ours that had to look like one of theirs to get here.
-        response = await _refused(request, error.__cause__)
+        # One of our own errors, wrapped so that FastAPI passes it on.
+        response = await _handle_own(request, error.__cause__)
         response.headers.update(error.headers or {})
         return response
     code = FRAMEWORK_CODES.get(error.status_code, f"http_{error.status_code}")
@@ -187,15 +193,15 @@ async def _framework(request: Request, raised: Exception) -> Response:
         404: f"There is no route {request.url.path}.",
         405: f"{request.url.path} does not take {request.method}.",
     }.get(error.status_code, str(error.detail))
-    return reply(
+    return json_response(
         failure(code, message, "See /docs for the routes."),
         status=error.status_code,
         headers=error.headers,
     )
 
 
-class Guard:
-    """Turns what nobody foresaw into a logged 500 that tells the client nothing of the inside."""
+class ErrorGuard:
+    """Turns an unexpected error into a logged 500 that shows the client no internals."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -203,7 +209,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def noted(message: Message) -> None:
+        async def watching_send(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
@@ -212,14 +218,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, watching_send)
         except ClientDisconnect:
-            # Nobody is left to be answered. The status is for the metrics alone.
+            # There is no client to answer. The status is for the metrics alone.
             log.debug("%s %s: the client went away", scope["method"], scope["path"])
             if not started:
-                await reply(GONE, status=499)(scope, receive, send)
+                await json_response(GONE, status=499)(scope, receive, send)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise
-            await reply(INTERNAL, status=500)(scope, receive, send)
+            await json_response(INTERNAL, status=500)(scope, receive, send)

@@ -1,7 +1,7 @@
-"""`POST /v1/explain`: the occlusion map of one answer, as an image.
+"""`POST /v1/explain`: the occlusion map of one prediction, as an image.
 
-An explanation asks the model hundreds of times about images that nobody sent, so it is no answer
-to a client: it is not logged, and counts neither as traffic nor towards drift.
+An explanation asks the model hundreds of times about images that no client sent. They are not
+logged, and count neither as traffic nor towards drift.
 """
 
 from __future__ import annotations
@@ -19,74 +19,74 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from tidemill.domain.errors import Overloaded, Unavailable
 from tidemill.occlusion import Explanation, explain, image
 from tidemill.predictor import Predictor
-from tidemill.web.answerer import Answerer
+from tidemill.web.recipe_server import RecipeServer
 
-PATH = "/v1/explain"
-POLITE = 10
-"""By how much the explaining thread steps back from those that answer, as `nice` counts."""
+EXPLAIN_PATH = "/v1/explain"
+NICENESS = 10
+"""How far the explaining thread yields to the answering ones, in units of `nice`."""
 
 
 class Explainer:
-    """Explains one image at a time, in a thread of its own that lets others go first."""
+    """Explains one image at a time, in a thread of lower priority."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_lower_priority)
 
     async def explain(
         self, predictor: Predictor, payload: bytes, target: str | None, label: str | None
     ) -> tuple[Explanation, bytes]:
-        """The explanation and its image.
+        """Return the explanation and its image.
 
-        Raises BadPayload, UsageError, Overloaded while another is being made, and Unavailable
-        (closing).
+        Raises BadPayload, UsageError, Overloaded while another one runs, and Unavailable (closing).
         """
         if not self._busy.acquire(blocking=False):
             raise Overloaded(
-                "Another image is being explained, and one is all there is room for.",
-                hint="Try again shortly; `tidemill explain` does it without a server.",
+                "The server is explaining another image, and it explains one at a time.",
+                hint="Try again shortly; `tidemill explain` needs no server.",
             )
         try:
-            made = self._pool.submit(_explain, predictor, payload, target, label)
+            future = self._pool.submit(_explain, predictor, payload, target, label)
         except RuntimeError as error:
             self._busy.release()
             raise Unavailable("The server is stopping.") from error
-        # When the work ends, not when it is awaited no more: a client that leaves does not end it.
-        made.add_done_callback(lambda _: self._busy.release())
-        return await asyncio.wrap_future(made)
+        # When the work ends, not when the client leaves: that does not end the work.
+        future.add_done_callback(lambda _: self._busy.release())
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Wait for what is being explained."""
+        """Wait for the running explanation."""
         self._pool.shutdown()
 
 
-def build(answerer: Answerer, explainer: Explainer) -> APIRouter:
-    """The route, explaining what `answerer` would answer."""
+def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter:
+    """Return the route, which explains the model that `server` would answer with."""
     router = APIRouter(tags=["predict"])
 
     @router.post(
-        PATH,
-        summary="Draw what the answer to an image rests on.",
+        EXPLAIN_PATH,
+        summary="Draw which parts of an image the prediction rests on.",
         response_class=Response,
         responses={200: {"content": {"image/png": {}}, "description": "The heat image."}},
     )
-    async def explained(
+    async def explain_image(
         request: Request,
         file: Annotated[UploadFile, File(description="The image.")],
         target: str | None = None,
         label: str | None = None,
     ) -> Response:
-        slot = answerer.asked(request).slot
+        slot = server.context(request).slot
         payload = await file.read()
-        found, png = await explainer.explain(slot.predictor, payload, target, label)
-        told = {
+        explanation, png = await explainer.explain(slot.predictor, payload, target, label)
+        summary = {
             "version": slot.version.id,
-            "target": found.target,
-            "label": found.label,
-            "probability": found.probability,
+            "target": explanation.target,
+            "label": explanation.label,
+            "probability": explanation.probability,
         }
         # JSON, because a header holds ASCII alone and a label may be any text.
-        return Response(png, media_type="image/png", headers={"X-Explanation": json.dumps(told)})
+        headers = {"X-Explanation": json.dumps(summary)}
+        return Response(png, media_type="image/png", headers=headers)
 
     return router
 
@@ -94,10 +94,10 @@ def build(answerer: Answerer, explainer: Explainer) -> APIRouter:
 def _explain(
     predictor: Predictor, payload: bytes, target: str | None, label: str | None
 ) -> tuple[Explanation, bytes]:
-    found = explain(predictor, payload, target=target, label=label)
-    return found, image(found)
+    explanation = explain(predictor, payload, target=target, label=label)
+    return explanation, image(explanation)
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), POLITE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,6 +1,6 @@
-"""`POST /v1/feedback`: what the right answer was, kept before it is acknowledged.
+"""`POST /v1/feedback`: the right labels, durable before the server acknowledges them.
 
-There is no authentication: feedback is attributed to whoever the request names.
+There is no authentication: the request names the actor of its feedback.
 """
 
 from __future__ import annotations
@@ -16,40 +16,46 @@ from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.loop.feedback import ANONYMOUS
-from tidemill.serving import Serving
-from tidemill.web.errors import Invalid, UnsupportedMedia
-from tidemill.web.feedback_intake import Label, Meant, Recall, about_payload, champion_of, keep
-from tidemill.web.reply import reply
-from tidemill.web.slots import Slot, Slots, View
+from tidemill.serving import ServerParts
+from tidemill.web.errors import InvalidRequest, UnsupportedMedia
+from tidemill.web.feedback_intake import (
+    LabelClaim,
+    PredictionLookup,
+    ResolvedLabel,
+    record_labels,
+    resolve_payload_label,
+)
+from tidemill.web.reply import json_response
+from tidemill.web.slots import Slot, Slots, SlotState
 
-PATH = "/v1/feedback"
-MOST = 100
-"""Labels that one request may give."""
+FEEDBACK_PATH = "/v1/feedback"
+MAX_LABELS = 100
+"""Labels that one request may hold."""
 
-Name = Annotated[str, Field(max_length=200)]
-FORM = (
+ShortText = Annotated[str, Field(max_length=200)]
+BODY_HINT = (
     'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
     'or many as {"feedback": [...]}.'
 )
 
 
-class Given(BaseModel):
-    """One label. It is about a prediction, or it brings the payload that a prediction takes."""
+class FeedbackRow(BaseModel):
+    """One label, of an earlier prediction or of the payload in the request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    prediction: Name = Field("", description="The id that came with the answer.")
-    payload: dict[str, Any] | None = Field(None, description="As it is sent to /v1/predict.")
-    target: Name = Field("", description="May be left out where the model has one.")
-    item: Name = Field(
-        "", description="Which item of a prediction; needed only where that has several."
+    prediction: ShortText = Field("", description="The id of the prediction.")
+    payload: dict[str, Any] | None = Field(None, description="The same form as for /v1/predict.")
+    target: ShortText = Field("", description="Optional where the model has one target.")
+    item: ShortText = Field(
+        "", description="The item of a prediction; needed only where it has several."
     )
-    label: Annotated[Name, Field(min_length=1)]
-    actor: Annotated[Name, Field(min_length=1)] = ANONYMOUS
+    label: Annotated[ShortText, Field(min_length=1)]
+    actor: Annotated[ShortText, Field(min_length=1)] = ANONYMOUS
 
 
 class Receipt(BaseModel):
-    """What was kept. `repeated`: the same actor had said the same already."""
+    """The record of one label. `repeated`: the same actor gave the same label before."""
 
     id: str
     status: FeedbackStatus
@@ -58,112 +64,120 @@ class Receipt(BaseModel):
 
 
 class Receipts(BaseModel):
-    """One entry for each label, in the order of the request."""
+    """One receipt for each label, in the order of the request."""
 
     feedback: list[Receipt]
 
 
-def build(serving: Serving, slots: Slots) -> APIRouter:
-    """The route over the parts of one server."""
+def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
+    """Return the route over the parts of one server."""
     router = APIRouter(tags=["feedback"])
 
     @router.post(
-        PATH,
-        summary="Say what the right answer was.",
+        FEEDBACK_PATH,
+        summary="Record the right labels.",
         response_model=Receipts,
-        openapi_extra={"requestBody": _described()},
+        openapi_extra={"requestBody": _request_body()},
     )
     async def feedback(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise UnsupportedMedia(
-                f"A body of type {kind or 'unknown'!r} is not read here.",
+                f"This route does not read a body of type {kind or 'unknown'!r}.",
                 hint="Send application/json.",
             )
         body = await request.body()
-        return reply({"feedback": await run_in_threadpool(_take, serving, slots.view, body)})
+        receipts = await run_in_threadpool(_record, parts, slots.state, body)
+        return json_response({"feedback": receipts})
 
     return router
 
 
-def _take(serving: Serving, view: View, body: bytes) -> list[dict[str, Any]]:
-    """Keep every label of a request, or none."""
-    rows = from_json(body)
-    champion, recall = champion_of(view), Recall(serving, view)
-    meant = []
+def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[dict[str, Any]]:
+    """Record every label of a request, or none."""
+    rows = parse_feedback(body)
+    champion, lookup = state.require_champion(), PredictionLookup(parts, state)
+    resolved = []
     for index, row in enumerate(rows):
         try:
-            meant.append(_meant(recall, champion, row))
+            resolved.append(_resolve(lookup, champion, row))
         except TidemillError as error:
             if len(rows) == 1:
                 raise
             raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
     return [
-        {"id": item.id, "status": item.status, "repeated": repeated, "example": item.example}
-        for item, repeated in keep(serving, meant)
+        {
+            "id": record.id,
+            "status": record.status,
+            "repeated": repeated,
+            "example": record.example,
+        }
+        for record, repeated in record_labels(parts, resolved)
     ]
 
 
-def from_json(body: bytes) -> list[Given]:
-    """The labels in a body. Raises Invalid, naming the field that does not fit."""
+def parse_feedback(body: bytes) -> list[FeedbackRow]:
+    """Return the labels of a body. Raises InvalidRequest, naming the wrong field."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Invalid(f"The body is not JSON: {error}.") from error
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise Invalid("The body must be one JSON object.", hint=FORM)
+        raise InvalidRequest("The body must be one JSON object.", hint=BODY_HINT)
     many = "feedback" in content
     rows = content["feedback"] if many else [content]
     if not isinstance(rows, list) or not rows or (many and len(content) > 1):
-        raise Invalid("'feedback' must stand alone and be a list of at least one.", hint=FORM)
-    if len(rows) > MOST:
-        raise Invalid(
-            f"{len(rows)} labels are too many for one request, {MOST} may be.",
+        raise InvalidRequest(
+            "'feedback' must be the only field and a list of at least one.", hint=BODY_HINT
+        )
+    if len(rows) > MAX_LABELS:
+        raise InvalidRequest(
+            f"{len(rows)} labels are too many for one request; at most {MAX_LABELS}.",
             hint="Send several requests.",
         )
-    return [_row(row, f"feedback.{index}" if many else "") for index, row in enumerate(rows)]
+    return [_parse_row(row, f"feedback.{index}" if many else "") for index, row in enumerate(rows)]
 
 
-def _row(row: object, place: str) -> Given:
+def _parse_row(content: object, place: str) -> FeedbackRow:
     try:
-        given = Given.model_validate(row)
+        row = FeedbackRow.model_validate(content)
     except ValidationError as error:
-        raise _misfit(error, place) from error
-    if bool(given.prediction) == (given.payload is not None):
-        raise Invalid(
+        raise _invalid_field(error, place) from error
+    if bool(row.prediction) == (row.payload is not None):
+        raise InvalidRequest(
             ": ".join(filter(None, [place, "Either a prediction or a payload is needed."])),
-            hint=FORM,
+            hint=BODY_HINT,
         )
-    # An item that nobody answered would be an item of its own, which no other label contradicts.
-    if given.item and not given.prediction:
-        raise Invalid(
-            ": ".join(filter(None, [place, f"A payload has no item {given.item!r} yet."])),
-            hint="Items are named by predictions; give the prediction's id in its place.",
+    # An item without a prediction would be a new item, which no other label contradicts.
+    if row.item and not row.prediction:
+        raise InvalidRequest(
+            ": ".join(filter(None, [place, f"A payload has no item {row.item!r} yet."])),
+            hint="Predictions name the items; send the prediction's id instead of the payload.",
         )
-    return given
+    return row
 
 
-def _misfit(error: ValidationError, place: str) -> Invalid:
+def _invalid_field(error: ValidationError, place: str) -> InvalidRequest:
     first = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
-    return Invalid(f"{where}: {first['msg']}.", hint=FORM)
+    field = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
+    return InvalidRequest(f"{field}: {first['msg']}.", hint=BODY_HINT)
 
 
-def _meant(recall: Recall, champion: Slot, given: Given) -> Meant:
-    label = Label(given.target, given.label, given.actor)
-    if given.payload is None:
-        return recall.about(given.prediction, given.item, label)
+def _resolve(lookup: PredictionLookup, champion: Slot, row: FeedbackRow) -> ResolvedLabel:
+    claim = LabelClaim(row.target, row.label, row.actor)
+    if row.payload is None:
+        return lookup.resolve_label(row.prediction, row.item, claim)
     model: type[Payload] = champion.predictor.codec.payload
     try:
-        payload = model.model_validate(given.payload).to_bytes()
+        payload = model.model_validate(row.payload).to_bytes()
     except ValidationError as error:
-        raise _misfit(error, "payload") from error
-    return about_payload(champion, payload, label)
+        raise _invalid_field(error, "payload") from error
+    return resolve_payload_label(champion, payload, claim)
 
 
-def _described() -> dict[str, Any]:
-    one = Given.model_json_schema()
-    rows = {"type": "array", "items": one, "minItems": 1, "maxItems": MOST}
+def _request_body() -> dict[str, Any]:
+    one = FeedbackRow.model_json_schema()
+    rows = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_LABELS}
     many = {"type": "object", "required": ["feedback"], "properties": {"feedback": rows}}
     schema = {"anyOf": [one, many]}
     return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -1,6 +1,6 @@
-"""What a label is about, and its keeping: for the server's own route and for every recipe's.
+"""Resolves and records feedback labels, for the server's own route and for every recipe's.
 
-What is kept as an example is a payload with one item. Of a payload that asks for many, the codec
+The ledger stores an example: a payload with one item. For a payload with several items, the codec
 of the version that answered cuts out the item that a label is about.
 """
 
@@ -17,15 +17,15 @@ from tidemill.domain.errors import Conflict, NotFound
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Prediction
 from tidemill.loop.feedback import give
-from tidemill.serving import Serving
-from tidemill.web.errors import ForeignLabel, Invalid, NotReady, PayloadGone
-from tidemill.web.read_routes import find_prediction
-from tidemill.web.slots import Slot, View
+from tidemill.loop.lineage import find_prediction
+from tidemill.serving import ServerParts
+from tidemill.web.errors import ForeignLabel, InvalidRequest, PayloadGone
+from tidemill.web.slots import Slot, SlotState
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """One label as it was given. `target` may be empty where the model has one."""
+class LabelClaim:
+    """One label as the client sent it. `target` may be empty where the model has one."""
 
     target: str
     label: str
@@ -33,206 +33,199 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """A label that was found to make sense: of a payload that came with it, or of a prediction.
+class ResolvedLabel:
+    """A valid label, of a payload in the request or of an earlier prediction.
 
-    `many` is the codec that cuts `item` out of the prediction's payload, where there are several.
+    `many` is the codec that cuts `item` out of the prediction's payload, where it has several.
     """
 
-    given: Label
+    claim: LabelClaim
     target: str
     payload: bytes | None = None
     prediction: str = ""
     item: str = ""
-    answered: str = ""
+    predicted: str = ""
     many: ManyCodec[Any] | None = None
 
 
-def champion_of(view: View) -> Slot:
-    """The champion that is served. Raises NotReady."""
-    if view.champion is None:
-        raise NotReady(view.fault, hint="GET /v1/ready tells when it is.")
-    return view.champion
+def resolve_payload_label(champion: Slot, payload: bytes, claim: LabelClaim) -> ResolvedLabel:
+    """Resolve a label of a raw payload, which must have one item.
 
-
-def about_payload(champion: Slot, payload: bytes, given: Label) -> Meant:
-    """A label of a raw payload, which asks for one item.
-
-    Raises ForeignLabel, Invalid (no target, several items) and BadPayload.
+    Raises ForeignLabel, InvalidRequest (no target, several items) and BadPayload.
     """
-    target = _target(champion, given)
+    target = _resolve_target(champion, claim)
     predictor = champion.predictor
     names = predictor.item_names(predictor.decode(payload))
     if len(names) > 1:
-        raise Invalid(
-            f"The payload asks for {len(names)} items, and one label cannot be about all of them.",
+        raise InvalidRequest(
+            f"The payload has {len(names)} items, and one label cannot be about all of them.",
             hint="Send it to /v1/predict first, then a label for each item of that prediction.",
         )
     if predictor.many is not None:
         [payload] = predictor.many.item_payloads(payload, names)
-    return Meant(given, target, payload, item=names[0])
+    return ResolvedLabel(claim, target, payload, item=names[0])
 
 
-class Recall:
-    """The predictions that the labels of one request are about; each is looked up once."""
+class PredictionLookup:
+    """Finds the predictions that the labels of one request are about, each one once."""
 
-    def __init__(self, serving: Serving, view: View) -> None:
-        self._serving = serving
-        self._view = view
-        self._found: dict[str, _Recalled] = {}
+    def __init__(self, parts: ServerParts, state: SlotState) -> None:
+        self._parts = parts
+        self._state = state
+        self._outcomes: dict[str, _PredictionOutcome] = {}
 
-    def about(self, id: str, item: str, given: Label) -> Meant:
-        """A label of an answer that was given. Its item may be left out where there is one.
+    def resolve_label(self, id: str, item: str, claim: LabelClaim) -> ResolvedLabel:
+        """Resolve a label of a prediction. `item` may be empty where the prediction has one item.
 
-        Raises NotFound, NotReady, Invalid and ForeignLabel; the labels are those of the version
-        that answered while it is loaded. Raises Conflict when it is not, and it alone can tell one
-        item of its payload from the others.
+        The classes are those of the version that answered, while it is loaded. Raises NotFound,
+        NotReady, InvalidRequest and ForeignLabel; and Conflict when the version is not loaded and
+        the prediction has several items, which only that version can tell apart.
         """
-        if id not in self._found:
-            self._found[id] = self._recalled(id)
-        found = self._found[id]
-        target = _target(found.slot or champion_of(self._view), given)
-        item = item or found.item
-        if (target, item) not in found.answered:
-            raise Invalid(
+        if id not in self._outcomes:
+            self._outcomes[id] = self._find_outcome(id)
+        outcome = self._outcomes[id]
+        target = _resolve_target(outcome.slot or self._state.require_champion(), claim)
+        item = item or outcome.single_item
+        if (target, item) not in outcome.labels:
+            raise InvalidRequest(
                 f"Prediction {id} has no answer about item {item!r} of {target}.",
                 hint=f"GET /v1/predictions/{id} shows its answers.",
             )
-        many = self._many(found, item)
-        return Meant(given, target, None, id, item, found.answered[target, item], many)
+        many = self._many_codec(outcome, item)
+        return ResolvedLabel(claim, target, None, id, item, outcome.labels[target, item], many)
 
-    def _recalled(self, id: str) -> _Recalled:
-        prediction = _prediction(self._serving, id)
-        loaded = [slot for slot in (self._view.champion, self._view.previous) if slot is not None]
-        return _Recalled(
+    def _find_outcome(self, id: str) -> _PredictionOutcome:
+        prediction = _client_prediction(self._parts, id)
+        slots = [slot for slot in (self._state.champion, self._state.previous) if slot is not None]
+        return _PredictionOutcome(
             version=prediction.version,
-            slot=next((slot for slot in loaded if slot.version.id == prediction.version), None),
-            answered={(row.target, row.item): row.label for row in prediction.answers},
+            slot=next((slot for slot in slots if slot.version.id == prediction.version), None),
+            labels={(row.target, row.item): row.label for row in prediction.answers},
             items=frozenset(row.item for row in prediction.answers),
         )
 
-    def _many(self, found: _Recalled, item: str) -> ManyCodec[Any] | None:
-        if found.slot is not None:
-            return found.slot.predictor.many
-        # Items of a payload that is one item have no name.
+    def _many_codec(self, outcome: _PredictionOutcome, item: str) -> ManyCodec[Any] | None:
+        if outcome.slot is not None:
+            return outcome.slot.predictor.many
+        # The item of a payload with one item has no name.
         if item:
             raise Conflict(
-                f"{found.version} is loaded no longer, which alone can tell what {item!r} was.",
-                hint="Ask for it again, and give the label of that answer.",
+                f"{outcome.version} is not loaded any more, and only it knows the item {item!r}.",
+                hint="Send the payload again, and give the label of the new prediction.",
             )
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Recalled:
-    """What there is to know of a prediction, whichever of its items is meant."""
+class _PredictionOutcome:
+    """What a label needs to know of a prediction, whichever item it is about."""
 
     version: str
     slot: Slot | None
-    answered: Mapping[tuple[str, str], str]
+    labels: Mapping[tuple[str, str], str]
     items: frozenset[str]
 
     @property
-    def item(self) -> str:
+    def single_item(self) -> str:
         """The only item; empty where there are several."""
         return next(iter(self.items)) if len(self.items) == 1 else ""
 
 
-def keep(serving: Serving, rows: Sequence[Meant]) -> list[tuple[Feedback, bool]]:
-    """Keep every label, or none; True with one that repeats an earlier one, which is returned.
+def record_labels(parts: ServerParts, rows: Sequence[ResolvedLabel]) -> list[tuple[Feedback, bool]]:
+    """Record every label, or none. Return each record, and True where it is an earlier one.
 
     All payloads are durable before any label is. Raises PayloadGone and StorageFailed.
     """
-    examples = _kept(serving, rows)
-    with serving.ledger.begin() as unit:
+    examples = _store_examples(parts, rows)
+    with parts.ledger.begin() as unit:
         return [
-            give(unit, _record(serving, row, example))
+            give(unit, _feedback(parts, row, example))
             for row, example in zip(rows, examples, strict=True)
         ]
 
 
-def _target(slot: Slot, given: Label) -> str:
-    """The target that a label belongs to. Raises ForeignLabel when it belongs to none."""
-    labels = slot.predictor.bundle.classes
-    if not given.target and len(labels) > 1:
-        raise Invalid("The target is needed.", hint=f"Known are {', '.join(labels)}.")
-    target = given.target or next(iter(labels))
-    if target not in labels:
+def _resolve_target(slot: Slot, claim: LabelClaim) -> str:
+    """Return the target that a label belongs to. Raises ForeignLabel when it belongs to none."""
+    classes = slot.predictor.bundle.classes
+    if not claim.target and len(classes) > 1:
+        raise InvalidRequest("The target is needed.", hint=f"Known are {', '.join(classes)}.")
+    target = claim.target or next(iter(classes))
+    if target not in classes:
         raise ForeignLabel(
-            f"{slot.version.id} has no target {target!r}.", hint=f"Known are {', '.join(labels)}."
+            f"{slot.version.id} has no target {target!r}.", hint=f"Known are {', '.join(classes)}."
         )
-    if given.label not in labels[target]:
+    if claim.label not in classes[target]:
         raise ForeignLabel(
-            f"{slot.version.id} has no label {given.label!r} for {target}.",
-            hint=f"Known are {', '.join(labels[target])}.",
+            f"{slot.version.id} has no label {claim.label!r} for {target}.",
+            hint=f"Known are {', '.join(classes[target])}.",
         )
     return target
 
 
-def _prediction(serving: Serving, id: str) -> Prediction:
-    with serving.ledger.begin(write=False) as unit:
-        found, _ = find_prediction(unit, serving.traffic, id)
-    if found.kind == "golden":
-        raise Invalid(
-            f"Prediction {id} was asked by the server itself; nothing can be learnt from it."
+def _client_prediction(parts: ServerParts, id: str) -> Prediction:
+    with parts.ledger.begin(write=False) as unit:
+        prediction, _ = find_prediction(unit, parts.traffic, id)
+    if prediction.kind == "golden":
+        raise InvalidRequest(
+            f"Prediction {id} belongs to the server's golden check and takes no feedback."
         )
-    return found
+    return prediction
 
 
-def _kept(serving: Serving, rows: Sequence[Meant]) -> list[str]:
+def _store_examples(parts: ServerParts, rows: Sequence[ResolvedLabel]) -> list[str]:
     """Make every example durable and return their ids, in order.
 
-    The payload of a prediction is got and cut once, however many labels are about it.
+    The payload of a prediction is read and cut once, however many labels are about it.
     """
     items: dict[str, dict[str, ManyCodec[Any] | None]] = {}
     for row in rows:
         if row.payload is None:
             items.setdefault(row.prediction, {})[row.item] = row.many
-    known = {
-        (prediction, item): serving.blobs.put(example)
-        for prediction, asked in items.items()
-        for item, example in _cut(_payload(serving, prediction), asked).items()
+    ids = {
+        (prediction, item): parts.blobs.put(example)
+        for prediction, codecs in items.items()
+        for item, example in _cut_items(_payload(parts, prediction), codecs).items()
     }
     return [
-        known[row.prediction, row.item] if row.payload is None else serving.blobs.put(row.payload)
+        ids[row.prediction, row.item] if row.payload is None else parts.blobs.put(row.payload)
         for row in rows
     ]
 
 
-def _cut(payload: bytes, items: Mapping[str, ManyCodec[Any] | None]) -> dict[str, bytes]:
-    """The example of each item. They were all answered by one version, so its codec is theirs."""
-    many = next(iter(items.values()))
+def _cut_items(payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None]) -> dict[str, bytes]:
+    """Return the example of each item. One version answered all, so they share its codec."""
+    many = next(iter(codecs.values()))
     if many is None:
-        return dict.fromkeys(items, payload)
-    names = list(items)
+        return dict.fromkeys(codecs, payload)
+    names = list(codecs)
     return dict(zip(names, many.item_payloads(payload, names), strict=True))
 
 
-def _payload(serving: Serving, prediction: str) -> bytes:
-    """What was asked. The log has it, also once it was drained."""
-    logged = serving.traffic.find(prediction)
+def _payload(parts: ServerParts, prediction: str) -> bytes:
+    """Return the payload of a prediction. The log may have it even after the drain."""
+    logged = parts.traffic.find(prediction)
     if logged is not None:
         return logged.payload
-    with serving.ledger.begin(write=False) as unit:
+    with parts.ledger.begin(write=False) as unit:
         drained = unit.prediction(prediction)
     try:
-        return serving.blobs.get(drained.example if drained else "")
+        return parts.blobs.get(drained.example if drained else "")
     except NotFound as error:
         raise PayloadGone(
-            f"The payload of prediction {prediction} is kept no longer.",
+            f"The payload of prediction {prediction} is not stored any more.",
             hint="Send the payload itself, in place of the prediction.",
         ) from error
 
 
-def _record(serving: Serving, meant: Meant, example: str) -> Feedback:
+def _feedback(parts: ServerParts, row: ResolvedLabel, example: str) -> Feedback:
     return Feedback(
         id=str(uuid7()),
-        prediction=meant.prediction,
+        prediction=row.prediction,
         example=example,
-        target=meant.target,
-        item=meant.item,
-        label=meant.given.label,
-        predicted_label=meant.answered,
-        actor=meant.given.actor,
-        at=serving.clock.now(),
+        target=row.target,
+        item=row.item,
+        label=row.claim.label,
+        predicted_label=row.predicted,
+        actor=row.claim.actor,
+        at=parts.clock.now(),
     )

@@ -1,9 +1,9 @@
-"""Proving a version: its golden samples, asked over HTTP of the very app that will answer.
+"""The golden check: sends a version's golden samples over HTTP through the app that will serve it.
 
-Nothing here knows how an answer is made. It asks as a client asks, reads the response as a client
-reads it, and compares with what the bundle says must come out. So a label table that was turned
-round anywhere on the way, in the server or in a recipe's routes, keeps the version from being
-served. The first fault ends a proof: one is enough, and every question is a row in the log.
+The check sends requests as a client does, reads the responses as a client does, and compares them
+with the values in the bundle. A label table in the wrong order, in the server or in a recipe's
+routes, keeps the version from serving. The check stops at the first fault: one is enough, and every
+request is a row in the traffic log.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -19,134 +20,187 @@ from starlette.types import ASGIApp
 
 from tidemill.bundle import TOLERANCE, Golden
 from tidemill.domain.errors import Unavailable
-from tidemill.recipes.routes import Probe, Said
+from tidemill.recipes.routes import GoldenRequest, ShownAnswer, ShownProbabilities, TopLabels
 from tidemill.web import predict
-from tidemill.web.answerer import asking
-from tidemill.web.golden_comparison import compare
+from tidemill.web.recipe_server import MethodPath, pin_slot
 from tidemill.web.slots import Slot
 
-Way = tuple[str, str]
-"""Method and path of a request."""
-
-OWN: Way = ("POST", predict.PATH)
-TOGETHER = 2
-"""Requests of a proof under way at once: enough to be quick, few for live ones to wait behind."""
+PREDICT_ROUTE: MethodPath = ("POST", predict.PATH)
+MAX_PARALLEL_REQUESTS = 2
+"""Requests of one check in flight: enough to be quick, few for live requests to wait behind."""
 
 
-class Prover:
-    """Asks every golden sample of a slot on every path. Called from a thread with no loop."""
+class GoldenChecker:
+    """Sends every golden sample of a slot to every route. Call it from a thread with no loop."""
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_payloads: int) -> None:
         self._app = app
-        self._most = most
-        # Given once the recipe has built its routes, which need the slots, which need this.
-        self.probes: Sequence[Probe] = ()
+        self._max_payloads = max_payloads
+        # Set after the recipe has built its routes: they need the slots, which need this object.
+        self.golden_requests: Sequence[GoldenRequest] = ()
 
     @property
-    def asked(self) -> frozenset[Way]:
-        """Every way that a proof asks: what answers there is proved, and nothing else is."""
-        return frozenset({OWN, *((probe.method, probe.path) for probe in self.probes)})
+    def checked_routes(self) -> frozenset[MethodPath]:
+        """Every method and path that the check asks. Only these get predictions."""
+        recipe_routes = ((request.method, request.path) for request in self.golden_requests)
+        return frozenset({PREDICT_ROUTE, *recipe_routes})
 
     def __call__(self, slot: Slot) -> str:
-        """What is wrong with this slot, as a sentence; empty when it may serve.
+        """Return what is wrong with this slot, as a sentence; empty when it may serve.
 
-        Raises Unavailable when the server could not answer just now (503), which tells nothing
-        about the slot.
+        Raises Unavailable when the server cannot answer now (503), which says nothing about the
+        slot.
         """
         bundle = slot.predictor.bundle
         if not bundle.golden:
-            return "the bundle has no golden samples, so nothing can be proved"
-        return asyncio.run(self._ask(slot, bundle.golden))
+            return "the bundle has no golden samples, so nothing can be checked"
+        return asyncio.run(self._check(slot, bundle.golden))
 
-    async def _ask(self, slot: Slot, golden: Sequence[Golden]) -> str:
-        transport = httpx.ASGITransport(asking(self._app, slot), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://probe") as client:
-            questions = self._questions(client, slot, golden)
+    async def _check(self, slot: Slot, golden: Sequence[Golden]) -> str:
+        transport = httpx.ASGITransport(pin_slot(self._app, slot), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://golden") as client:
+            requests = self._requests(client, slot, golden)
             faults: list[str] = []
 
-            async def ask() -> None:
-                while not faults and (question := next(questions, None)):
-                    if fault := await question:
+            async def send_requests() -> None:
+                while not faults and (request := next(requests, None)):
+                    if fault := await request:
                         faults.append(fault)
 
-            await asyncio.gather(*(ask() for _ in range(TOGETHER)))
+            await asyncio.gather(*(send_requests() for _ in range(MAX_PARALLEL_REQUESTS)))
         return next(iter(faults), "")
 
-    def _questions(
+    def _requests(
         self, client: httpx.AsyncClient, slot: Slot, golden: Sequence[Golden]
     ) -> Iterator[Coroutine[Any, Any, str]]:
-        parts = [golden[at : at + self._most] for at in range(0, len(golden), self._most)]
+        size = self._max_payloads
+        parts = [golden[start : start + size] for start in range(0, len(golden), size)]
         model = slot.predictor.codec.payload
         rows = {row.payload: model.from_bytes(row.payload).model_dump() for row in golden}
 
-        def read(body: Any) -> list[list[Said]]:
-            return own_answers(body, slot.version.id)
+        def read(body: Any) -> list[list[ShownAnswer]]:
+            return read_predict_body(body, slot.version.id)
 
-        yield _fault(client, predict.PATH, {"json": rows[golden[0].payload]}, read, golden[:1])
+        yield _find_fault(client, predict.PATH, {"json": rows[golden[0].payload]}, read, golden[:1])
         for part in parts:
-            listed = {"instances": [rows[sample.payload] for sample in part]}
-            yield _fault(client, predict.PATH, {"json": listed}, read, part)
+            instances = {"instances": [rows[sample.payload] for sample in part]}
+            yield _find_fault(client, predict.PATH, {"json": instances}, read, part)
             files = [("file", ("golden", sample.payload)) for sample in part]
-            yield _fault(client, predict.PATH, {"files": files}, read, part)
-        for probe in self.probes:
+            yield _find_fault(client, predict.PATH, {"files": files}, read, part)
+        for request in self.golden_requests:
             for sample in golden:
                 payload = sample.payload
-                if probe.alone is not None:
-                    payload = probe.alone(slot.predictor.codec, payload)
-                yield _fault(
+                if request.expand is not None:
+                    payload = request.expand(slot.predictor.codec, payload)
+                yield _find_fault(
                     client,
-                    probe.path,
-                    probe.request(payload),
-                    partial(_one, probe),
+                    request.path,
+                    request.build_request(payload),
+                    partial(_read_single, request),
                     [sample],
-                    method=probe.method,
-                    targets=probe.targets,
+                    method=request.method,
+                    targets=request.targets,
                 )
 
 
-def _one(probe: Probe, body: Any) -> list[Sequence[Said]]:
-    return [probe.read(body)]
+def _read_single(request: GoldenRequest, body: Any) -> list[Sequence[ShownAnswer]]:
+    return [request.read_answers(body)]
 
 
-async def _fault(
+async def _find_fault(
     client: httpx.AsyncClient,
     path: str,
     request: Mapping[str, Any],
-    read: Callable[[Any], Sequence[Sequence[Said]]],
+    read: Callable[[Any], Sequence[Sequence[ShownAnswer]]],
     golden: Sequence[Golden],
     *,
     method: str = "POST",
     targets: Collection[str] | None = None,
 ) -> str:
-    """Ask one request about `golden`, and say what is wrong with the response.
+    """Send one request with `golden`, and return what is wrong with the response.
 
-    It must show these targets, or all.
+    The response must show these targets; None means all.
     """
-    where = f"{method} {path} ({', '.join(request)})"
+    route = f"{method} {path} ({', '.join(request)})"
     response = await client.request(method, path, **request)
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise Unavailable(f"{where} could not be asked: {response.text:.300}")
+        raise Unavailable(f"{route} is unavailable: {response.text:.300}")
     if response.status_code != 200:
-        return f"{where} answered a golden sample with {response.status_code}: {response.text:.300}"
+        return f"{route} answered a golden sample with {response.status_code}: {response.text:.300}"
     try:
         answers = read(response.json())
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return f"{where} gave an answer that cannot be read: {type(error).__name__}: {error}"
+        return f"{route} gave an answer that cannot be read: {type(error).__name__}: {error}"
     if len(answers) != len(golden):
-        return f"{where} answered {len(answers)} of {len(golden)} golden samples"
-    for sample, said in zip(golden, answers, strict=True):
-        if fault := compare(sample, said, targets):
-            return f"{where} is wrong on a golden sample: {fault}"
+        return f"{route} answered {len(answers)} of {len(golden)} golden samples"
+    for sample, shown in zip(golden, answers, strict=True):
+        if fault := compare_answers(sample, shown, targets):
+            return f"{route} is wrong on a golden sample: {fault}"
     return ""
 
 
-def own_answers(body: Any, version: str) -> list[list[Said]]:
-    """What `/v1/predict` said, per payload. Raises ValueError when it contradicts itself."""
-    said: dict[int, list[Said]] = defaultdict(list)
+def read_predict_body(body: Any, version: str) -> list[list[ShownAnswer]]:
+    """Return the answers of `/v1/predict` per payload. Raises ValueError for a contradiction."""
+    answers: dict[int, list[ShownAnswer]] = defaultdict(list)
     for entry in body["predictions"]:
         if entry["version"] != version:
             raise ValueError(f"{entry['version']} answered in place of {version}")
         if not abs(entry["confidence"] - entry["probabilities"][entry["label"]]) <= TOLERANCE:
             raise ValueError("the confidence is not the probability of the label")
-        said[entry["index"]].append((entry["target"], entry["label"], entry["probabilities"]))
-    return [said[index] for index in range(len(said))]
+        answers[entry["index"]].append((entry["target"], entry["label"], entry["probabilities"]))
+    return [answers[index] for index in range(len(answers))]
+
+
+def compare_answers(
+    sample: Golden, answers: Sequence[ShownAnswer], targets: Collection[str] | None = None
+) -> str:
+    """Return what is wrong with the answers to a sample, as a sentence; empty when all are right.
+
+    `targets` must have an answer; None means all targets of the sample.
+    """
+    required = set(sample.labels if targets is None else targets)
+    if missing := required - {target for target, _, _ in answers}:
+        return f"no answer for {', '.join(sorted(missing))}"
+    for target, label, probabilities in answers:
+        if target not in sample.labels:
+            return f"an answer for {target!r}, which the model does not have"
+        if fault := _answer_fault(sample, target, label, probabilities):
+            return fault
+    return ""
+
+
+def _answer_fault(
+    sample: Golden, target: str, label: str | int, probabilities: ShownProbabilities
+) -> str:
+    recorded = sample.probabilities[target]
+    if isinstance(label, int):
+        names = sorted(recorded)
+        if not 0 <= label < len(names):
+            return f"{target}: the label {label} of {len(names)}"
+        label = names[label]
+    if isinstance(probabilities, TopLabels):
+        fault = sample.fault(target, label, recorded)
+        return fault or _top_labels_fault(recorded, target, label, probabilities)
+    # A route that shows the label's probability alone leaves the others without comparison.
+    if not isinstance(probabilities, Mapping):
+        probabilities = {**recorded, label: probabilities}
+    return sample.fault(target, label, probabilities)
+
+
+def _top_labels_fault(
+    recorded: Mapping[str, float], target: str, label: str, top: TopLabels
+) -> str:
+    """Return what is wrong with the likeliest labels; equal ones may change places."""
+    shown, count = dict(top.rows), min(top.limit, len(recorded))
+    if not len(shown) == len(top.rows) == count or not shown.keys() <= recorded.keys():
+        return f"{target}: {', '.join(shown) or 'nothing'} where {count} labels are expected"
+    for name, probability in shown.items():
+        gap = abs(recorded[name] - probability)
+        if not gap <= TOLERANCE:  # not `gap > TOLERANCE`: NaN must be a fault too
+            return f"{target}: probability of {name!r} is off by {gap:.2g} (at most {TOLERANCE})"
+    hidden = max((recorded[name] for name in recorded.keys() - shown.keys()), default=0.0)
+    falling = all(first >= second for first, second in pairwise(shown.values()))
+    likeliest = not shown or (hidden <= min(shown.values()) + TOLERANCE)
+    if not falling or not likeliest or (shown and top.rows[0][0] != label):
+        return f"{target}: {', '.join(shown)} are not its likeliest labels in falling order"
+    return ""

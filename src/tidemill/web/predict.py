@@ -1,4 +1,4 @@
-"""`POST /v1/predict`: one payload or many, as JSON or as files, on one route."""
+"""`POST /v1/predict`: one payload or many, as JSON or as files."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from starlette.datastructures import UploadFile
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import BadPayload
 from tidemill.domain.types import Prediction
-from tidemill.web.answerer import Answerer
-from tidemill.web.errors import Invalid, UnsupportedMedia
+from tidemill.web.errors import InvalidRequest, UnsupportedMedia
 from tidemill.web.preprocess import at_index
-from tidemill.web.reply import reply
+from tidemill.web.recipe_server import RecipeServer
+from tidemill.web.reply import json_response
 
 PATH = "/v1/predict"
-SMALL = 256 << 10
-"""Bytes of JSON that are parsed at once; more would hold up the other requests."""
-FEW = 1_000
-"""Answers that are written at once, for the same reason."""
+INLINE_BYTES = 256 << 10
+"""Bytes of JSON that the event loop parses itself; more would delay the other requests."""
+INLINE_ANSWERS = 1_000
+"""Answers that the event loop writes itself, for the same reason."""
 
 
-class Entry(BaseModel):
-    """What was said about one payload for one target. `index` counts the request's payloads.
+class AnswerEntry(BaseModel):
+    """The answer for one payload, target and item. `index` counts the request's payloads.
 
-    `remarks` is there only when there is something to say about how the payload was read.
+    `remarks` appears only when the codec has a remark on the payload.
     """
 
     index: int
@@ -40,17 +40,17 @@ class Entry(BaseModel):
     label: str
     confidence: float
     probabilities: dict[str, float]
-    remarks: list[str] = Field([], description="Such as that a text was too long and was cut.")
+    remarks: list[str] = Field([], description="For example: the text was too long and was cut.")
 
 
 class Predictions(BaseModel):
     """One entry per payload, target and item; those of one payload share its prediction's id."""
 
-    predictions: list[Entry]
+    predictions: list[AnswerEntry]
 
 
-def entries(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """What a client is told. The golden samples are read back through this on every start."""
+def answer_entries(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Return the entries of the response. The golden check reads them at every start."""
     return [
         {
             "index": index,
@@ -68,90 +68,92 @@ def entries(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     ]
 
 
-def build(answerer: Answerer) -> APIRouter:
-    """The route, answering through `answerer`."""
+def build_predict_route(server: RecipeServer) -> APIRouter:
+    """Return the route, which answers through `server`."""
     router = APIRouter(tags=["predict"])
 
-    @router.post(PATH, summary="Answer one payload or many.", response_model=Predictions)
+    @router.post(PATH, summary="Predict one payload or many.", response_model=Predictions)
     async def predict(request: Request) -> Response:
-        codec = answerer.asked(request).slot.predictor.codec
-        payloads = await _payloads(request, codec.payload, answerer.most)
-        predictions = await answerer.answer(request, payloads)
-        if sum(len(prediction.answers) for prediction in predictions) > FEW:
-            return await run_in_threadpool(_said, predictions)
-        return _said(predictions)
+        codec = server.context(request).slot.predictor.codec
+        payloads = await _read_payloads(request, codec.payload, server.max_payloads)
+        predictions = await server.predict(request, payloads)
+        if sum(len(prediction.answers) for prediction in predictions) > INLINE_ANSWERS:
+            return await run_in_threadpool(_response, predictions)
+        return _response(predictions)
 
     return router
 
 
-def _said(predictions: Sequence[Prediction]) -> Response:
-    return reply({"predictions": entries(predictions)})
+def _response(predictions: Sequence[Prediction]) -> Response:
+    return json_response({"predictions": answer_entries(predictions)})
 
 
-async def _payloads(request: Request, model: type[Payload], most: int) -> list[bytes]:
+async def _read_payloads(request: Request, model: type[Payload], max_payloads: int) -> list[bytes]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         body = await request.body()
-        if len(body) > SMALL:
-            return await run_in_threadpool(from_json, body, model, most)
-        return from_json(body, model, most)
+        if len(body) > INLINE_BYTES:
+            return await run_in_threadpool(parse_payloads, body, model, max_payloads)
+        return parse_payloads(body, model, max_payloads)
     if kind == "multipart/form-data":
-        return await _from_files(request, most)
+        return await _read_files(request, max_payloads)
     raise UnsupportedMedia(
-        f"A body of type {kind or 'unknown'!r} is not read here.",
+        f"This route does not read a body of type {kind or 'unknown'!r}.",
         hint="Send application/json, or multipart/form-data with parts named 'file'.",
     )
 
 
-def from_json(body: bytes, model: type[Payload], most: int) -> list[bytes]:
-    """The payloads in a JSON body. Raises Invalid, and BadPayload naming the index."""
+def parse_payloads(body: bytes, model: type[Payload], max_payloads: int) -> list[bytes]:
+    """Return the payloads of a JSON body. Raises InvalidRequest, and BadPayload with the index."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Invalid(f"The body is not JSON: {error}.") from error
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise Invalid("The body must be one JSON object.", hint=_form(model))
+        raise InvalidRequest("The body must be one JSON object.", hint=_body_hint(model))
     rows = content.get("instances", [content])
     if not isinstance(rows, list) or not rows:
-        raise Invalid("'instances' must be a list of at least one payload.", hint=_form(model))
-    _bounded(len(rows), most)
-    return [_row(row, model, index, len(rows)) for index, row in enumerate(rows)]
+        raise InvalidRequest(
+            "'instances' must be a list of at least one payload.", hint=_body_hint(model)
+        )
+    _check_count(len(rows), max_payloads)
+    return [_parse_row(row, model, index, len(rows)) for index, row in enumerate(rows)]
 
 
-def _row(row: object, model: type[Payload], index: int, of: int) -> bytes:
+def _parse_row(row: object, model: type[Payload], index: int, of: int) -> bytes:
     try:
         return model.model_validate(row).to_bytes()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(["instances", str(index)] if of > 1 else [])
         where = ".".join(filter(None, [where, *(str(part) for part in first["loc"])])) or "body"
-        raise Invalid(f"{where}: {first['msg']}.", hint=_form(model)) from error
+        raise InvalidRequest(f"{where}: {first['msg']}.", hint=_body_hint(model)) from error
     except BadPayload as error:
         raise at_index(error, index, of=of) from error
 
 
-async def _from_files(request: Request, most: int) -> list[bytes]:
-    # One more than may be, so that it is we who say that there are too many.
-    async with request.form(max_files=most + 1) as form:
+async def _read_files(request: Request, max_payloads: int) -> list[bytes]:
+    # One more than the limit, so that our own error names the limit.
+    async with request.form(max_files=max_payloads + 1) as form:
         parts = form.getlist("file")
         files = [part for part in parts if isinstance(part, UploadFile)]
         if not files or len(files) != len(parts):
-            raise Invalid(
+            raise InvalidRequest(
                 "The form must have a part named 'file' that is a file.",
                 hint="With curl: -F file=@leaf.jpg, once for each payload.",
             )
-        _bounded(len(files), most)
+        _check_count(len(files), max_payloads)
         return [await file.read() for file in files]
 
 
-def _bounded(count: int, most: int) -> None:
-    if count > most:
-        raise Invalid(
-            f"{count} payloads are too many for one request, {most} may be.",
+def _check_count(count: int, max_payloads: int) -> None:
+    if count > max_payloads:
+        raise InvalidRequest(
+            f"{count} payloads are too many for one request; at most {max_payloads}.",
             hint="Send several requests.",
         )
 
 
-def _form(model: type[Payload]) -> str:
+def _body_hint(model: type[Payload]) -> str:
     fields = ", ".join(f'"{name}": ...' for name in model.model_fields)
     return f'Send {{{fields}}} or {{"instances": [{{{fields}}}, ...]}}.'

@@ -1,4 +1,4 @@
-"""Decoding and measuring payloads, in as many threads as there are processors."""
+"""Preprocesses payloads, in as many threads as there are processors."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from tidemill.predictor import Predictor, Preprocessed
 
 
 def at_index(error: BadPayload, index: int, *, of: int) -> BadPayload:
-    """The same fault, naming which of the `of` payloads of a request has it."""
+    """Return the same error, naming which of the `of` payloads of a request has it."""
     message = f"Payload {index}: {error.message}" if of > 1 else error.message
     return BadPayload(message, hint=error.hint, index=index)
 
 
-class Reader:
-    """Keeps the event loop free of decoding. What waits here is bounded by who admits it."""
+class Preprocessor:
+    """Keeps the event loop free of decoding. The caller bounds how many payloads wait here."""
 
     def __init__(self) -> None:
         self._threads = os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tidemill-read")
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tidemill-preprocess")
 
     async def preprocess(
         self, predictor: Predictor, payloads: Sequence[bytes]
     ) -> list[Preprocessed]:
-        """Preprocess every payload, in order. Raises BadPayload for the first faulty one."""
+        """Preprocess every payload, in order. Raises BadPayload for the first unreadable one."""
         loop = asyncio.get_running_loop()
         size = -(-len(payloads) // self._threads)
-        starts = range(0, len(payloads), size)
         parts = await asyncio.gather(
             *(
                 loop.run_in_executor(
                     self._pool, _preprocess, predictor, payloads, start, start + size
                 )
-                for start in starts
+                for start in range(0, len(payloads), size)
             ),
             return_exceptions=True,
         )
@@ -47,17 +46,17 @@ class Reader:
         return list(chain.from_iterable(part for part in parts if isinstance(part, list)))
 
     def close(self) -> None:
-        """Wait for the payloads in work."""
+        """Wait for the running work."""
         self._pool.shutdown()
 
 
 def _preprocess(
     predictor: Predictor, payloads: Sequence[bytes], start: int, stop: int
 ) -> list[Preprocessed]:
-    preprocessed = []
+    rows = []
     for index, payload in enumerate(payloads[start:stop], start):
         try:
-            preprocessed.append(predictor.preprocess(payload))
+            rows.append(predictor.preprocess(payload))
         except BadPayload as error:
             raise at_index(error, index, of=len(payloads)) from error
-    return preprocessed
+    return rows

@@ -1,133 +1,156 @@
-"""The reading routes: how the server is, what it answered, and what the ledger knows."""
+"""The read routes: the state of the server, predictions, and what the ledger knows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Response
 
 from tidemill import __version__
-from tidemill.domain.errors import NotFound
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
-from tidemill.domain.ports import TrafficLog
 from tidemill.domain.types import (
     Alias,
     AliasName,
     ModelVersion,
-    Prediction,
     Verdict,
 )
-from tidemill.loop.lineage import Lineage, trace
-from tidemill.serving import Serving
+from tidemill.loop.feedback import listed
+from tidemill.loop.lineage import Lineage, find_prediction, trace
+from tidemill.loop.window import open_profiles
+from tidemill.serving import ServerParts
 from tidemill.web.errors import NotReady
-from tidemill.web.reply import reply
+from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
 
-ALIASES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
-PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
+FeedbackLimit = Annotated[int, Query(ge=1, le=1000, description="How many.")]
+StatusFilter = Annotated[
+    FeedbackStatus | None,
+    Query(description="Only this status, oldest first: the order of the review."),
+]
 
 
-def build(serving: Serving, slots: Slots) -> APIRouter:
-    """The routes over the parts of one server."""
-    router = APIRouter()
+def build_server_routes(parts: ServerParts, slots: Slots) -> APIRouter:
+    """Return the routes about the server itself."""
+    router = APIRouter(tags=["operation"])
 
-    @router.get("/v1/live", tags=["operation"], summary="Is the process alive?")
+    @router.get("/v1/live", summary="Is the process alive?")
     async def live() -> Response:
-        return reply({"live": True})
+        return json_response({"live": True})
 
-    @router.get("/v1/ready", tags=["operation"], summary="Is a proved model being served?")
+    @router.get("/v1/ready", summary="Does the server serve a model that passed its golden check?")
     async def ready() -> Response:
-        view = slots.view
-        if view.champion is None:
-            raise NotReady(view.fault)
-        return reply({"ready": True, "version": view.champion.version.id, "fault": view.fault})
+        state = slots.state
+        if state.champion is None:
+            raise NotReady(state.fault)
+        version = state.champion.version.id
+        return json_response({"ready": True, "version": version, "fault": state.fault})
 
-    @router.get("/v1/info", tags=["operation"], summary="What runs here?")
+    @router.get("/v1/info", summary="What runs here?")
     async def info() -> Response:
-        return reply(_info(serving, slots))
+        return json_response(_info(parts, slots))
+
+    return router
+
+
+def build_ledger_routes(parts: ServerParts) -> APIRouter:
+    """Return the routes about predictions, versions and events."""
+    router = APIRouter()
 
     @router.get(
         "/v1/predictions/{id}",
         tags=["predict"],
         status_code=202,
-        summary="An answer that was given, and what it came from.",
+        summary="Show a prediction and its lineage.",
     )
     def prediction(id: str) -> Response:
-        with serving.ledger.begin(write=False) as unit:
-            found, drained = find_prediction(unit, serving.traffic, id)
-            # 202: so far it is in the traffic log alone.
-            return reply(_prediction(trace(unit, found)), status=200 if drained else 202)
+        with parts.ledger.begin(write=False) as unit:
+            record, drained = find_prediction(unit, parts.traffic, id)
+            # 202: so far only the traffic log has it.
+            body = _prediction_body(trace(unit, record))
+            return json_response(body, status=200 if drained else 202)
 
-    @router.get("/v1/models", tags=["ledger"], summary="The registered versions, newest first.")
+    @router.get("/v1/models", tags=["ledger"], summary="List the versions, newest first.")
     def models(limit: Limit = 100) -> Response:
-        with serving.ledger.begin(write=False) as unit:
+        with parts.ledger.begin(write=False) as unit:
             versions = unit.latest(ModelVersion, limit=limit)
-            return reply({"models": _models(versions, unit)})
+            return json_response({"models": _version_rows(versions, unit)})
 
-    @router.get("/v1/models/{id}", tags=["ledger"], summary="One version and its verdict.")
+    @router.get("/v1/models/{id}", tags=["ledger"], summary="Show one version and its verdict.")
     def model(id: str) -> Response:
-        with serving.ledger.begin(write=False) as unit:
-            return reply(_models([unit.get(ModelVersion, id)], unit)[0])
+        with parts.ledger.begin(write=False) as unit:
+            return json_response(_version_rows([unit.get(ModelVersion, id)], unit)[0])
 
     @router.get("/v1/events", tags=["ledger"], summary="Who did what, to what, and why.")
     def events(limit: Limit = 100) -> Response:
-        with serving.ledger.begin(write=False) as unit:
-            return reply({"events": unit.events(limit=limit)})
+        with parts.ledger.begin(write=False) as unit:
+            return json_response({"events": unit.events(limit=limit)})
 
     return router
 
 
-def find_prediction(unit: UnitOfWork, traffic: TrafficLog, id: str) -> tuple[Prediction, bool]:
-    """A prediction of any server of this workspace, and whether the ledger has it.
+def build_loop_routes(parts: ServerParts) -> APIRouter:
+    """Return the routes about feedback, drift and cycles."""
+    router = APIRouter(tags=["loop"])
 
-    Raises NotFound, and StorageFailed when a log cannot be read.
-    """
-    if PREDICTION_ID.fullmatch(id):
-        if (drained := unit.prediction(id)) is not None:
-            return drained, True
-        if (logged := traffic.find(id)) is not None:
-            return logged, False
-    raise NotFound(
-        f"No server of this workspace gave the prediction {id!r}.",
-        hint="Every answer of /v1/predict carries its id.",
-    )
+    @router.get("/v1/feedback", summary="List feedback and its status, newest first.")
+    def feedback(status: StatusFilter = None, limit: FeedbackLimit = 100) -> Response:
+        with parts.ledger.begin(write=False) as unit:
+            return json_response({"feedback": listed(unit, status, limit=limit)})
+
+    @router.get("/v1/drift", summary="Show how far the champion's traffic is from its reference.")
+    def drift(limit: Limit = 100) -> Response:
+        with parts.ledger.begin(write=False) as unit:
+            return json_response(_drift_body(unit, limit))
+
+    @router.get("/v1/cycles", summary="List the cycles of the loop, newest first.")
+    def cycles(limit: Limit = 100) -> Response:
+        with parts.ledger.begin(write=False) as unit:
+            return json_response({"cycles": unit.latest(Cycle, limit=limit)})
+
+    @router.get("/v1/cycles/{id}", summary="Show one cycle and its events.")
+    def cycle(id: str) -> Response:
+        with parts.ledger.begin(write=False) as unit:
+            record = unit.get(Cycle, id)
+            return json_response(asdict(record) | {"events": unit.events(subject=id)})
+
+    return router
 
 
-def _info(serving: Serving, slots: Slots) -> dict[str, Any]:
-    view = slots.view
-    bundle = view.champion.predictor.bundle if view.champion else None
+def _info(parts: ServerParts, slots: Slots) -> dict[str, Any]:
+    state = slots.state
+    bundle = state.champion.predictor.bundle if state.champion else None
     return {
         "tidemill": __version__,
-        "recipe": serving.recipe,
-        "server": serving.server,
-        "champion": _name(view.champion),
-        "previous": _name(view.previous),
+        "recipe": parts.recipe,
+        "server": parts.server,
+        "champion": _version_id(state.champion),
+        "previous": _version_id(state.previous),
         "bundle": bundle.id if bundle else None,
         "classes": dict(bundle.classes) if bundle else {},
-        "fault": view.fault,
-        "durability": serving.settings.durability,
+        "fault": state.fault,
+        "durability": parts.settings.durability,
     }
 
 
-def _name(slot: Slot | None) -> str | None:
+def _version_id(slot: Slot | None) -> str | None:
     return slot.version.id if slot else None
 
 
-def _prediction(traced: Lineage) -> dict[str, Any]:
-    found, version, run = traced.prediction, traced.version, traced.run
+def _prediction_body(lineage: Lineage) -> dict[str, Any]:
+    prediction, version, run = lineage.prediction, lineage.version, lineage.run
     return {
-        "id": found.id,
-        "at": found.at,
-        "server": found.server,
-        "version": found.version,
-        "kind": found.kind,
-        "example": traced.example,
-        "answers": found.answers,
+        "id": prediction.id,
+        "at": prediction.at,
+        "server": prediction.server,
+        "version": prediction.version,
+        "kind": prediction.kind,
+        "example": lineage.example,
+        "answers": prediction.answers,
         "lineage": {
             "version": version.id,
             "bundle": version.bundle,
@@ -140,19 +163,31 @@ def _prediction(traced: Lineage) -> dict[str, Any]:
     }
 
 
-def _models(versions: Sequence[ModelVersion], unit: UnitOfWork) -> list[dict[str, Any]]:
-    pointing = [alias for name in ALIASES if (alias := unit.alias(name))]
+def _version_rows(versions: Sequence[ModelVersion], unit: UnitOfWork) -> list[dict[str, Any]]:
+    aliases = [alias for name in get_args(AliasName) if (alias := unit.alias(name))]
     return [
-        _model(version, pointing, next(iter(unit.verdicts(version.id, limit=1)), None))
+        _version_row(version, aliases, next(iter(unit.verdicts(version.id, limit=1)), None))
         for version in versions
     ]
 
 
-def _model(
-    version: ModelVersion, pointing: Sequence[Alias], verdict: Verdict | None
+def _version_row(
+    version: ModelVersion, aliases: Sequence[Alias], verdict: Verdict | None
 ) -> dict[str, Any]:
     return {
         **asdict(version),
-        "aliases": [alias.name for alias in pointing if alias.version == version.id],
+        "aliases": [alias.name for alias in aliases if alias.version == version.id],
         "verdict": verdict,
+    }
+
+
+def _drift_body(unit: UnitOfWork, limit: int) -> dict[str, Any]:
+    """Return only what the ledger has: the engine judges drift."""
+    champion = unit.alias("champion")
+    if champion is None:
+        return {"version": None, "unjudged": 0, "verdicts": []}
+    return {
+        "version": champion.version,
+        "unjudged": sum(profile.n for profile in open_profiles(unit, champion)),
+        "verdicts": unit.drift_verdicts(champion.version, limit=limit),
     }

@@ -1,132 +1,184 @@
-"""What a server lends to its recipe's routes: answers, an ear, its model, the ledger's word."""
+"""What the server offers to its own routes and to a recipe's: predictions, feedback, drift."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.bundle import Bundle, Golden
 from tidemill.codecs.codec import Codec
-from tidemill.domain.drift import Profile
+from tidemill.domain.drift import Profile, RequestKind
 from tidemill.domain.errors import Corrupt, StorageFailed, TidemillError
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
-from tidemill.domain.types import Labels, ModelVersion, Run
+from tidemill.domain.types import Labels, ModelVersion, Prediction, Run
 from tidemill.loop.feedback import ANONYMOUS
 from tidemill.loop.window import open_profiles
 from tidemill.predictor import Predictor
-from tidemill.recipes.routes import Drift, Server
-from tidemill.serving import Serving
-from tidemill.web.answerer import Answerer, is_probe
+from tidemill.recipes.routes import DriftState, Server
+from tidemill.serving import ServerParts
 from tidemill.web.batcher import Batcher
-from tidemill.web.errors import Forbidden, Invalid, NotReady, Unauthorised
-from tidemill.web.feedback_intake import Label, about_payload, champion_of, keep
+from tidemill.web.errors import Forbidden, InvalidRequest, NotReady, Unauthorised
+from tidemill.web.feedback_intake import LabelClaim, record_labels, resolve_payload_label
 from tidemill.web.slots import Slot, Slots
 
+MethodPath = tuple[str, str]
+"""Method and path of a request."""
 
-class Lent(Answerer):
-    """The answerer of the server's own route, and what only a recipe's routes ask for."""
+_KEY = "tidemill.context"
+"""Where the ASGI scope holds the context of a request. No header or path reaches this name."""
 
-    def __init__(self, serving: Serving, slots: Slots, batcher: Batcher) -> None:
-        super().__init__(slots, batcher)
-        self._serving = serving
 
-    def probing(self, request: Request) -> bool:
-        """True when the server asks itself."""
-        return is_probe(request.scope)
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The slot that answers one request, and who sent it: a client or the golden check."""
 
-    async def hear(
+    slot: Slot
+    kind: RequestKind
+
+
+class RecipeServer:
+    """Picks the slot of a request, once, and answers with it."""
+
+    def __init__(self, parts: ServerParts, slots: Slots, batcher: Batcher) -> None:
+        self._parts = parts
+        self._slots = slots
+        self._batcher = batcher
+        # Set after the recipe has built its routes, because the routes need this object.
+        self.checked_routes: Collection[MethodPath] = ()
+
+    @property
+    def max_payloads(self) -> int:
+        """Payloads that one request may hold."""
+        return self._batcher.max_payloads
+
+    def ready(self) -> bool:
+        """Return True while a champion is served that passed its golden check."""
+        return self._slots.state.champion is not None
+
+    def is_golden_request(self, request: Request) -> bool:
+        """Return True for a request of the golden check."""
+        return is_golden_request(request.scope)
+
+    def context(self, request: Request) -> RequestContext:
+        """Return the context of a request; every call returns the same one. Raises NotReady."""
+        if _KEY not in request.scope:
+            request.scope[_KEY] = RequestContext(self._slots.state.require_champion(), "live")
+        return cast(RequestContext, request.scope[_KEY])
+
+    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+        """Return one prediction per payload; all are durable before this returns.
+
+        Raises BadPayload, InvalidRequest, NotReady, Overloaded and StorageFailed; and
+        TidemillError, a 500, for a method and path that the golden check does not ask. The path is
+        that of the request, so a mounted, nested or parametrised route needs a golden request for
+        each path.
+        """
+        route = (request.scope["method"], request.scope["path"])
+        if route not in self.checked_routes:
+            raise TidemillError(
+                f"{' '.join(route)} has no golden request, so it gets no predictions.",
+                hint="Return a GoldenRequest for it from the recipe's routes.",
+            )
+        context = self.context(request)
+        if not payloads:
+            return []
+        return await self._batcher.predict(context.slot, payloads, context.kind)
+
+    async def record_feedback(
         self, request: Request, payload: bytes, labels: Labels, *, actor: str = ANONYMOUS
     ) -> list[Feedback]:
-        """Keep a label per target, all or none; the feedback that stands there for each.
+        """Record a label per target, all or none; return the record of each.
 
-        Raises ForeignLabel, Invalid, BadPayload, NotReady and StorageFailed; and TidemillError, a
-        500, when a probe asks: the answer of a proof would be taught as the truth.
+        Raises ForeignLabel, InvalidRequest, BadPayload, NotReady and StorageFailed; and
+        TidemillError, a 500, in a golden request, whose answer must not become feedback.
         """
-        if self.probing(request):
+        if self.is_golden_request(request):
             raise TidemillError(
-                f"{request.scope['path']} gives feedback, so no probe may ask it.",
-                hint="Name it in the `silent` of the recipe's routes instead.",
+                f"{request.scope['path']} records feedback, so it cannot have a golden request.",
+                hint="Name it in the `silent_paths` of the recipe's routes instead.",
             )
-        return await run_in_threadpool(self._hear, payload, labels, actor)
+        return await run_in_threadpool(self._record, payload, labels, actor)
 
-    def _hear(self, payload: bytes, labels: Labels, actor: str) -> list[Feedback]:
+    def _record(self, payload: bytes, labels: Labels, actor: str) -> list[Feedback]:
         if not labels:
-            raise Invalid("Feedback needs a label.")
-        champion = champion_of(self._slots.view)
-        meant = [
-            about_payload(champion, payload, Label(target, label, actor))
+            raise InvalidRequest("Feedback needs a label.")
+        champion = self._slots.state.require_champion()
+        resolved = [
+            resolve_payload_label(champion, payload, LabelClaim(target, label, actor))
             for target, label in labels.items()
         ]
-        return [item for item, _ in keep(self._serving, meant)]
+        return [feedback for feedback, _ in record_labels(self._parts, resolved)]
 
-    def drift(self, *, limit: int) -> Drift:
-        """The state of the champion's traffic, as the ledger has it. Raises NotReady."""
-        with self._serving.ledger.begin(write=False) as unit:
+    def drift_state(self, *, limit: int) -> DriftState:
+        """Return the state of the champion's traffic from the ledger. Raises NotReady."""
+        with self._parts.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
             if champion is None:
                 raise NotReady("No version is champion.")
-            slot = self._served(champion.version)
-            waiting = open_profiles(unit, champion)
-            return Drift(
+            slot = self._slot_of(champion.version)
+            profiles = open_profiles(unit, champion)
+            return DriftState(
                 version=champion.version,
-                served=unit.count_answers(champion.version),
-                open=sum(profile.n for profile in waiting),
-                needed=_needed(unit, slot.version),
-                labels=_labels(slot.predictor, waiting),
+                prediction_count=unit.count_answers(champion.version),
+                unjudged_count=sum(profile.n for profile in profiles),
+                minimum=_drift_minimum(unit, slot.version),
+                label_counts=_label_counts(slot.predictor, profiles),
                 verdicts=tuple(unit.drift_verdicts(champion.version, limit=limit)),
             )
 
     def codec(self, request: Request) -> Codec[Any]:
-        """The codec of the model that answers this request. Raises NotReady."""
-        return self.asked(request).slot.predictor.codec
+        """Return the codec of the model that answers this request. Raises NotReady."""
+        return self.context(request).slot.predictor.codec
 
-    def samples(self, request: Request) -> Sequence[Golden]:
-        """The golden samples of the model that answers this request. Raises NotReady."""
-        return self.asked(request).slot.predictor.bundle.golden
+    def golden_samples(self, request: Request) -> Sequence[Golden]:
+        """Return the golden samples of the model that answers this request. Raises NotReady."""
+        return self.context(request).slot.predictor.bundle.golden
 
-    def scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
-        """What that model scored on its test, from its bundle's evaluation.
+    def test_scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
+        """Return the test scores of that model, from its bundle's evaluation.
 
         Raises NotReady, StorageFailed when the file cannot be read, Corrupt when it is no
         evaluation.
         """
-        return _scores(self.asked(request).slot.predictor.bundle)
+        return _test_scores(self.context(request).slot.predictor.bundle)
 
     def refresh(self, request: Request) -> str:
-        """Follow the ledger at once; the champion's id, once this server serves it.
+        """Read the ledger at once; return the champion's id when this server serves it.
 
-        Raises Forbidden while no token is set, Unauthorised for another one, NotReady.
+        Raises Forbidden when no token is set, Unauthorised for a wrong one, NotReady.
         """
-        token = self._serving.settings.refresh_token
+        token = self._parts.settings.refresh_token
         if token is None:
             raise Forbidden(
-                "This server has no token for this.",
+                "This server has no refresh token.",
                 hint="Start it with TIDEMILL_REFRESH_TOKEN, and send the same as a bearer token.",
             )
-        kind, _, brought = request.headers.get("authorization", "").partition(" ")
-        # As bytes: the comparison takes no text with other letters than ASCII.
-        same = secrets.compare_digest(brought.encode(), token.get_secret_value().encode())
+        kind, _, credentials = request.headers.get("authorization", "").partition(" ")
+        # As bytes: compare_digest takes only ASCII text.
+        same = secrets.compare_digest(credentials.encode(), token.get_secret_value().encode())
         if kind.lower() != "bearer" or not same:
             raise Unauthorised(
                 "The token is missing or wrong.", hint="Send Authorization: Bearer TOKEN."
             )
-        self._slots.step()
-        with self._serving.ledger.begin(write=False) as unit:
+        self._slots.refresh()
+        with self._parts.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
         if champion is None:
             raise NotReady("No version is champion.")
-        return self._served(champion.version).version.id
+        return self._slot_of(champion.version).version.id
 
-    def _served(self, champion: str) -> Slot:
-        """The slot of that version. Raises NotReady when this server has not come to it."""
-        slot = self._slots.view.champion
+    def _slot_of(self, champion: str) -> Slot:
+        """Return the slot of that version. Raises NotReady when this server does not serve it."""
+        slot = self._slots.state.champion
         if slot is None or slot.version.id != champion:
             raise NotReady(
                 f"This server does not serve {champion} yet.", hint="GET /v1/ready says why."
@@ -134,13 +186,27 @@ class Lent(Answerer):
         return slot
 
 
-def _scores(bundle: Bundle) -> dict[str, dict[str, float]]:
+def pin_slot(app: ASGIApp, slot: Slot) -> ASGIApp:
+    """Return the same app, answering with `slot`; it logs its predictions as golden."""
+
+    async def pinned_app(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _KEY: RequestContext(slot, "golden")}, receive, send)
+
+    return pinned_app
+
+
+def is_golden_request(scope: Scope) -> bool:
+    """Return True for a request of the golden check."""
+    return _KEY in scope and scope[_KEY].kind == "golden"
+
+
+def _test_scores(bundle: Bundle) -> dict[str, dict[str, float]]:
     try:
         body = json.loads((bundle.path / "evaluation.json").read_bytes())
-        told = {target: row["test"] for target, row in body.get("targets", {}).items()}
+        rows = {target: row["test"] for target, row in body.get("targets", {}).items()}
         return {
             target: {name: float(row[name]) for name in ("accuracy", "macro_f1")}
-            for target, row in told.items()
+            for target, row in rows.items()
             if row is not None
         }
     except OSError as error:
@@ -149,19 +215,21 @@ def _scores(bundle: Bundle) -> dict[str, dict[str, float]]:
         raise Corrupt(f"The evaluation of bundle {bundle.id[:12]} is malformed.") from error
 
 
-def _needed(unit: UnitOfWork, version: ModelVersion) -> int | None:
-    """What the champion's experiment says that a check needs.
+def _drift_minimum(unit: UnitOfWork, version: ModelVersion) -> int | None:
+    """Return how many predictions a check needs by the version's experiment.
 
-    An engine may have been started with another number, and an older experiment names none.
+    An engine may run with another number, and an older experiment names none.
     """
     minimum = unit.get(Run, version.run).config.get("drift", {}).get("minimum")
     return minimum if isinstance(minimum, int) else None
 
 
-def _labels(predictor: Predictor, waiting: Sequence[Profile]) -> Mapping[str, Mapping[str, int]]:
-    """How often each label was answered, per target. Raises DataError for foreign counts."""
+def _label_counts(
+    predictor: Predictor, profiles: Sequence[Profile]
+) -> Mapping[str, Mapping[str, int]]:
+    """Count each predicted label per target. Raises DataError for foreign counts."""
     reference = predictor.bundle.reference
-    rows = [profile.counts for profile in waiting] or [(0,) * sum(reference.sizes)]
+    rows = [profile.counts for profile in profiles] or [(0,) * sum(reference.sizes)]
     parts = reference.split(np.array(rows, np.int64).sum(axis=0))
     return {
         target: dict(zip(names, parts[f"prediction.{target}"].tolist(), strict=True))
@@ -169,6 +237,6 @@ def _labels(predictor: Predictor, waiting: Sequence[Profile]) -> Mapping[str, Ma
     }
 
 
-def _proof(lent: Lent) -> Server:
-    """Lets mypy prove that this meets the contract."""
-    return lent
+def _type_check(server: RecipeServer) -> Server:
+    """Let mypy prove that RecipeServer meets the contract."""
+    return server

@@ -1,4 +1,4 @@
-"""JSON answers, written by orjson: it takes dataclasses, times and numbers as they are."""
+"""JSON responses, written by orjson, which takes dataclasses, times and numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import orjson
 from fastapi import Response
 
 
-def reply(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A response with `body` as JSON."""
+def json_response(
+    body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with `body` as JSON."""
     return Response(
         orjson.dumps(body), status, headers=dict(headers or {}), media_type="application/json"
     )

@@ -1,4 +1,4 @@
-"""Runs the app: a bound socket, uvicorn on it, a graceful end."""
+"""Runs the app: binds a socket, runs uvicorn on it, and ends gracefully."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from tidemill.serving import open_serving
+from tidemill.serving import open_parts
 from tidemill.settings import Settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.app import create_app
 
-PATIENCE = 10
-"""Seconds that requests under way get when the server is told to end."""
+SHUTDOWN_SECONDS = 10
+"""Time that requests in progress get when the server stops."""
 
 Stop = Callable[[], None]
 
@@ -27,31 +27,31 @@ def run(
     announce: Callable[[str], None],
     watch: Callable[[Stop], None] = lambda _: None,
 ) -> None:
-    """Serve the workspace until SIGTERM or SIGINT; requests under way are answered first.
+    """Serve the workspace until SIGTERM or SIGINT; requests in progress are answered first.
 
-    `announce` is told the address once connections are accepted; when it raises, the server ends
-    and the error is raised from here. `watch` is given a function that ends the server as a signal
-    does, to be called from any thread. Raises Unavailable when the address cannot be bound (before
-    anything else is done) or there is nothing to serve.
+    `announce` gets the address as soon as the server accepts connections. When it raises, the
+    server ends and this function raises the error. `watch` gets a function that ends the server
+    as a signal does; any thread may call it. Raises Unavailable when the address cannot be bound
+    (before anything else happens) or there is nothing to serve.
     """
     with bind(settings.host, settings.port) as listening:
-        serving, routes = open_serving(settings)
+        parts, routes = open_parts(settings)
         try:
             config = uvicorn.Config(
-                create_app(serving, routes),
+                create_app(parts, routes),
                 http="httptools",
                 ws="none",
                 lifespan="on",
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                timeout_graceful_shutdown=PATIENCE,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
             server = _Server(config, lambda: announce(url_of(listening)))
             watch(server.stop)
             server.run(sockets=[listening])
         finally:
-            serving.close()
+            parts.close()
     if server.failure:
         raise server.failure
 
@@ -69,13 +69,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         try:
             self._started()
-        except Exception as error:  # noqa: BLE001  raised again once everything is closed
+        except Exception as error:  # noqa: BLE001  raised again after everything is closed
             self.failure = error
             self.stop()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but a signal is not raised again at the end: the caller has to close."""
+        """Capture signals as uvicorn does, but do not raise them again: the caller must close."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

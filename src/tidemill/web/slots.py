@@ -1,4 +1,4 @@
-"""What the server runs: the ledger's champion, and the previous one kept warm for a rollback."""
+"""What the server serves: the ledger's champion, and the previous one loaded for a rollback."""
 
 from __future__ import annotations
 
@@ -13,30 +13,37 @@ from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, AliasName, ModelVersion
 from tidemill.predictor import Predictor
+from tidemill.web.errors import NotReady
 
 log = logging.getLogger(__name__)
 
 RETRY = timedelta(seconds=5)
-"""How long a version rests that could not be loaded or asked, before it is tried again."""
+"""How long a version waits that could not be loaded or checked, before the next attempt."""
 
-FINAL = "It is not tried again until the alias moves or the server is restarted."
+FINAL_NOTE = "It is not tried again until the alias moves or the server is restarted."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """A loaded version. Whoever holds one answers with it to the end, whatever is swapped."""
+    """A loaded version. A request answers with its slot to the end, whatever is swapped."""
 
     version: ModelVersion
     predictor: Predictor
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What is served, in one look. `fault` says what keeps the ledger's wish from being met."""
+class SlotState:
+    """What is served at one moment. `fault` says why the server does not follow the ledger."""
 
     champion: Slot | None = None
     previous: Slot | None = None
-    fault: str = "No model has been proved yet."
+    fault: str = "No model has passed its golden check yet."
+
+    def require_champion(self) -> Slot:
+        """Return the champion that is served. Raises NotReady."""
+        if self.champion is None:
+            raise NotReady(self.fault, hint="GET /v1/ready shows when it is ready.")
+        return self.champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +51,16 @@ class _Refusal:
     reason: str
     at: datetime
     final: bool
-    """Trying again could not end otherwise: a bundle never changes."""
+    """Another attempt cannot end otherwise: a bundle never changes."""
 
 
 class Slots:
-    """Follows the aliases `champion` and `previous`, one `step` at a time.
+    """Follows the aliases `champion` and `previous`; each `refresh` reads them once.
 
-    A version answers only after it was loaded, verified and proved; until then, and when it is
-    refused, the one before goes on answering. `prove` returns what is wrong, or an empty text; it
-    raises Unavailable when it could not ask. What is wrong with a bundle stays wrong, so that
-    refusal stands while the alias does; only a version that could not be loaded or asked is tried
-    again.
+    A version answers only after it was loaded, verified and checked. Until then, and when it is
+    refused, the version before it goes on answering. `check` returns what is wrong, or an empty
+    text; it raises Unavailable when it could not ask. A faulty bundle stays faulty, so its refusal
+    stands while the alias does. Only a version that could not be loaded or asked is tried again.
     """
 
     def __init__(
@@ -62,71 +68,73 @@ class Slots:
         ledger: Ledger,
         clock: Clock,
         load: Callable[[ModelVersion], Predictor],
-        prove: Callable[[Slot], str],
+        check: Callable[[Slot], str],
         *,
         poll: timedelta,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._load = load
-        self._prove = prove
+        self._check = check
         self._poll = poll.total_seconds()
-        self._view = View()
-        self._proved: dict[ModelVersion, Slot] = {}
+        self._state = SlotState()
+        self._checked: dict[ModelVersion, Slot] = {}
         self._refused: dict[Alias, _Refusal] = {}
-        self._turn = threading.Lock()
+        self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidemill-slots", daemon=True)
 
     @property
-    def view(self) -> View:
+    def state(self) -> SlotState:
         """What is served at this moment. Never blocks."""
-        return self._view
+        return self._state
 
     def start(self) -> None:
         """Begin to follow the ledger."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following. What was loaded can still answer."""
+        """Stop following the ledger. Loaded versions can still answer."""
         self._stop.set()
         self._thread.join()
 
-    def step(self) -> None:
-        """One turn: read the aliases, prove what is new, swap. Raises nothing.
+    def refresh(self) -> None:
+        """Read the aliases, check what is new, swap. Raises nothing.
 
-        Whatever goes wrong becomes the view's fault, and what was served stays.
+        An error becomes the fault of the state, and what was served stays.
         """
-        with self._turn:
+        with self._refreshing:
             try:
                 self._follow()
             except Exception as error:  # noqa: BLE001  the thread must live to try again
-                self._show(self._view.champion, self._view.previous, f"The ledger: {error}")
+                state = self._state
+                self._set_state(state.champion, state.previous, f"The ledger: {error}")
 
     def _follow(self) -> None:
         champion, previous = self._read("champion", "previous")
-        wanted = {version for _, version in filter(None, (champion, previous))}
-        answering = self._view.champion
-        # Before anything is loaded, so that never more than three models are held.
-        self._proved = {
+        aliased = [row for row in (champion, previous) if row is not None]
+        versions = {version for _, version in aliased}
+        current = self._state.champion
+        # Before anything is loaded, so that at most three models are in memory.
+        self._checked = {
             version: slot
-            for version, slot in self._proved.items()
-            if version in wanted or slot is answering
+            for version, slot in self._checked.items()
+            if version in versions or slot is current
         }
-        asked = {alias for alias, _ in filter(None, (champion, previous))}
-        self._refused = {alias: why for alias, why in self._refused.items() if alias in asked}
+        aliases = {alias for alias, _ in aliased}
+        self._refused = {alias: why for alias, why in self._refused.items() if alias in aliases}
 
         if champion is None:
-            self._show(None, self._slot(previous), "No version is champion.")
+            self._set_state(None, self._slot(previous), "No version is champion.")
             return
         slot = self._slot(champion)
-        if slot is not None and slot is not answering:
+        if slot is not None and slot is not current:
             if self._read("champion") != [champion]:
-                return  # withdrawn while it was being proved; the next turn sees to it
+                return  # withdrawn during the check; the next refresh handles it
             # Served before the previous one is loaded: that one can wait.
-            self._show(slot, self._view.previous, self._faults())
+            self._set_state(slot, self._state.previous, self._faults())
         standby = self._slot(previous)
-        self._show(slot or answering, standby, self._faults())
+        self._set_state(slot or current, standby, self._faults())
 
     def _read(self, *names: AliasName) -> list[tuple[Alias, ModelVersion] | None]:
         with self._ledger.begin(write=False) as unit:
@@ -136,60 +144,61 @@ class Slots:
                 for alias in aliases
             ]
 
-    def _slot(self, wanted: tuple[Alias, ModelVersion] | None) -> Slot | None:
-        if wanted is None:
+    def _slot(self, aliased: tuple[Alias, ModelVersion] | None) -> Slot | None:
+        if aliased is None:
             return None
-        alias, version = wanted
-        if version in self._proved:
-            return self._proved[version]
+        alias, version = aliased
+        if version in self._checked:
+            return self._checked[version]
         before = self._refused.get(alias)
         now = self._clock.now()
-        # A clock that was set back must not put the next attempt off.
+        # A clock that was set back must not delay the next attempt.
         if before and (before.final or timedelta(0) <= now - before.at < RETRY):
             return None
-        tried = self._attempt(version)
-        if isinstance(tried, Slot):
-            self._proved[version] = tried
+        outcome = self._attempt(version)
+        if isinstance(outcome, Slot):
+            self._checked[version] = outcome
             self._refused.pop(alias, None)
-            return tried
-        fault, final = tried
+            return outcome
+        fault, final = outcome
         reason = f"{alias.name} {version.id} is refused: {fault}"
-        self._refused[alias] = _Refusal(f"{reason} {FINAL}" if final else reason, now, final)
+        note = f"{reason} {FINAL_NOTE}" if final else reason
+        self._refused[alias] = _Refusal(note, now, final)
         return None
 
     def _attempt(self, version: ModelVersion) -> Slot | tuple[str, bool]:
-        """The loaded and proved version, or what is wrong with it and whether that stays so.
+        """Return the loaded and checked version, or its fault and whether the fault is final.
 
-        Proving is the warming, too: every golden sample goes through every route.
+        The check also warms the version up: every golden sample goes through every route.
         """
         try:
             slot = Slot(version, self._load(version))
-        except Exception as error:  # noqa: BLE001  whatever it is becomes the refusal's reason
-            return _said(error), isinstance(error, Corrupt)
+        except Exception as error:  # noqa: BLE001  every error becomes the reason of the refusal
+            return _describe_error(error), isinstance(error, Corrupt)
         try:
-            fault = self._prove(slot)
+            fault = self._check(slot)
         except Exception as error:  # noqa: BLE001  the same
-            return _said(error), not isinstance(error, Unavailable)
+            return _describe_error(error), not isinstance(error, Unavailable)
         return (f"{fault}.", True) if fault else slot
 
     def _faults(self) -> str:
         return " ".join(refusal.reason for refusal in self._refused.values())
 
-    def _show(self, champion: Slot | None, previous: Slot | None, fault: str) -> None:
-        if fault and fault != self._view.fault:
+    def _set_state(self, champion: Slot | None, previous: Slot | None, fault: str) -> None:
+        if fault and fault != self._state.fault:
             log.warning("%s", fault)
-        if champion and champion is not self._view.champion:
+        if champion and champion is not self._state.champion:
             log.info("ready: %s is served", champion.version.id)
-        self._view = View(champion, previous, fault)
+        self._state = SlotState(champion, previous, fault)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self.step()
+            self.refresh()
             self._stop.wait(self._poll)
 
 
-def _said(error: Exception) -> str:
-    """An error as a sentence. What nobody foresaw is told with its class, and traced in the log."""
+def _describe_error(error: Exception) -> str:
+    """Return an error as a sentence. An unexpected one shows its class; the log has the trace."""
     if isinstance(error, TidemillError):
         return error.message
     log.debug("A version cannot be served", exc_info=error)

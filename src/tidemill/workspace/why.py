@@ -7,6 +7,7 @@ import re
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import ModelVersion
+from tidemill.loop.lineage import find_prediction
 from tidemill.loop.why import why_cycle, why_prediction, why_version
 from tidemill.workspace.root import Workspace
 
@@ -21,10 +22,12 @@ def why(workspace: Workspace, id: str) -> tuple[str, ...]:
         try:
             return tuple(why_cycle(unit, unit.get(Cycle, id)))
         except NotFound:
-            found = unit.prediction(id) or workspace.traffic.find(id)
-        if found is None:
+            pass
+        try:
+            prediction, _ = find_prediction(unit, workspace.traffic, id)
+        except NotFound as error:
             raise NotFound(
                 f"{id!r} is no version, cycle or prediction of {workspace.home}.",
                 hint="`tidemill models list` and `tidemill loop status` show the ids.",
-            )
-        return tuple(why_prediction(unit, found))
+            ) from error
+        return tuple(why_prediction(unit, prediction))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pebble.codec import Pebble
 from pebble.stones import TARGET
 from tidemill.domain.errors import Unavailable
-from tidemill.recipes.routes import Answering, Probe, Routes, Said
+from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes, ShownAnswer
 
 
 class Health(BaseModel):
@@ -25,29 +25,34 @@ class Weighed(BaseModel):
     probabilities: dict[str, float]
 
 
-def build(answering: Answering) -> Routes:
+def build(server: PredictionServer) -> Routes:
     """`GET /health` and `POST /weigh`."""
     router = APIRouter()
 
     @router.get("/health", summary="Healthy means that a proved model answers.")
     async def health() -> Health:
-        if not answering.ready():
+        if not server.ready():
             raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
         return Health(status="healthy")
 
     @router.post("/weigh", summary="Name the stone of one pebble.")
     async def weigh(request: Request, response: Response, pebble: Pebble) -> Weighed:
-        [prediction] = await answering.answer(request, [pebble.to_bytes()])
+        [prediction] = await server.predict(request, [pebble.to_bytes()])
         [answer] = prediction.answers
         response.headers["X-Prediction-Id"] = prediction.id
         return Weighed(stone=answer.label, probabilities=dict(answer.probabilities))
 
-    return Routes(router, probes=(Probe("/weigh", request=_request, read=_read),))
+    return Routes(
+        router,
+        golden_requests=(
+            GoldenRequest("/weigh", build_request=_build_request, read_answers=_read_answers),
+        ),
+    )
 
 
-def _request(payload: bytes) -> dict[str, Any]:
+def _build_request(payload: bytes) -> dict[str, Any]:
     return {"content": payload, "headers": {"content-type": "application/json"}}
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     return [(TARGET, body["stone"], body["probabilities"])]

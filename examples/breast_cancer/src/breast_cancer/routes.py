@@ -8,7 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from tidemill.codecs.columns import canonical_row
-from tidemill.recipes.routes import Answering, Probe, Routes, Said, headers
+from tidemill.recipes.routes import (
+    GoldenRequest,
+    PredictionServer,
+    Routes,
+    ShownAnswer,
+    prediction_headers,
+)
 
 TARGET = "diagnosis"
 
@@ -20,23 +26,28 @@ class Diagnosis(BaseModel):
     probabilities: dict[str, float]
 
 
-def build(answering: Answering) -> Routes:
+def build(server: PredictionServer) -> Routes:
     """`POST /diagnose/`: the measurements as one JSON object."""
     router = APIRouter()
 
     @router.post("/diagnose/", summary="Diagnose one tumour.")
     async def diagnose(request: Request, response: Response, row: dict[str, float]) -> Diagnosis:
-        [prediction] = await answering.answer(request, [canonical_row(row)])
+        [prediction] = await server.predict(request, [canonical_row(row)])
         [answer] = prediction.answers
-        response.headers.update(headers(prediction))
+        response.headers.update(prediction_headers(prediction))
         return Diagnosis(diagnosis=answer.label, probabilities=dict(answer.probabilities))
 
-    return Routes(router, probes=(Probe("/diagnose/", request=_request, read=_read),))
+    return Routes(
+        router,
+        golden_requests=(
+            GoldenRequest("/diagnose/", build_request=_build_request, read_answers=_read_answers),
+        ),
+    )
 
 
-def _request(payload: bytes) -> dict[str, Any]:
+def _build_request(payload: bytes) -> dict[str, Any]:
     return {"content": payload, "headers": {"content-type": "application/json"}}
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     return [(TARGET, body["diagnosis"], body["probabilities"])]

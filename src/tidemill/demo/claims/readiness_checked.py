@@ -51,7 +51,7 @@ def _count_golden_requests(home: Path) -> int:
     total = 0
     for path in (home / "traffic").glob("*.sqlite"):
         with closing(sqlite3.connect(path)) as log:
-            query = "SELECT count(*) FROM predictions WHERE kind = 'probe'"
+            query = "SELECT count(*) FROM predictions WHERE kind = 'golden'"
             total += log.execute(query).fetchone()[0]
     return total
 

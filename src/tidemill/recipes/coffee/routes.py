@@ -12,7 +12,7 @@ from tidemill import __version__
 from tidemill.bundle import TOLERANCE
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Prediction
-from tidemill.recipes.routes import Answering, Probe, Routes, Said
+from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes, ShownAnswer
 
 TARGET = "disease"
 
@@ -48,13 +48,13 @@ def diagnosis(prediction: Prediction) -> Diagnosis:
     )
 
 
-def build(answering: Answering) -> Routes:
+def build(server: PredictionServer) -> Routes:
     """`GET /health`, `GET /info` and `POST /predict`, over one target named `disease`."""
     router = APIRouter()
 
     @router.get("/health", summary="Healthy means that a proved model answers.")
     async def health() -> Health:
-        if not answering.ready():
+        if not server.ready():
             raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
         return Health(status="healthy")
 
@@ -64,7 +64,7 @@ def build(answering: Answering) -> Routes:
             name="Coffee leaf diseases",
             version=__version__,
             description="Names the disease on a photograph of a coffee leaf.",
-            model_loaded=answering.ready(),
+            model_loaded=server.ready(),
         )
 
     @router.post("/predict", summary="Name the disease on one image.")
@@ -73,18 +73,23 @@ def build(answering: Answering) -> Routes:
         response: Response,
         file: Annotated[UploadFile, File(description="The image.")],
     ) -> Diagnosis:
-        [prediction] = await answering.answer(request, [await file.read()])
+        [prediction] = await server.predict(request, [await file.read()])
         response.headers["X-Prediction-Id"] = prediction.id
         return diagnosis(prediction)
 
-    return Routes(router, probes=(Probe("/predict", request=_request, read=_read),))
+    return Routes(
+        router,
+        golden_requests=(
+            GoldenRequest("/predict", build_request=_build_request, read_answers=_read_answers),
+        ),
+    )
 
 
-def _request(payload: bytes) -> dict[str, Any]:
+def _build_request(payload: bytes) -> dict[str, Any]:
     return {"files": {"file": ("leaf", payload)}}
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     label, confidence = body["prediction"], body["confidence"]
     if not abs(confidence - body["probabilities"][label]) <= TOLERANCE:
         raise ValueError("the confidence is not the probability of the prediction")

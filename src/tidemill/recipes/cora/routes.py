@@ -12,7 +12,14 @@ from tidemill.codecs.citations import read_citations
 from tidemill.codecs.codec import Codec
 from tidemill.codecs.graph import GraphCodec
 from tidemill.domain.types import Prediction
-from tidemill.recipes.routes import NO_PROBABILITY, Probe, Routes, Said, Server, headers
+from tidemill.recipes.routes import (
+    NO_PROBABILITY,
+    GoldenRequest,
+    Routes,
+    Server,
+    ShownAnswer,
+    prediction_headers,
+)
 
 TARGET = "topic"
 BETWEEN = b"\0"
@@ -33,11 +40,14 @@ def build(server: Server) -> Routes:
         content, cites = await data1.read(), await data2.read()
         features = cast(GraphCodec, server.codec(request)).settings.features
         payload = await run_in_threadpool(_graph, content, cites, features)
-        [prediction] = await server.answer(request, [payload])
-        response.headers.update(headers(prediction))
+        [prediction] = await server.predict(request, [payload])
+        response.headers.update(prediction_headers(prediction))
         return numbers(prediction)
 
-    return Routes(router, probes=(Probe("/test/", _request, _read, alone=_alone),))
+    return Routes(
+        router,
+        golden_requests=(GoldenRequest("/test/", _build_request, _read_answers, expand=_expand),),
+    )
 
 
 def numbers(prediction: Prediction) -> list[int]:
@@ -52,7 +62,7 @@ def _graph(content: bytes, cites: bytes, features: int) -> bytes:
     return read_citations(content, cites, features=features).payload()
 
 
-def _alone(codec: Codec[Any], payload: bytes) -> bytes:
+def _expand(codec: Codec[Any], payload: bytes) -> bytes:
     """The two files of a paper, which is first, and of all around it that its answer depends on."""
     graph = codec.decode(payload)
     part, first = graph.part, int(graph.asked[0])
@@ -66,10 +76,10 @@ def _alone(codec: Codec[Any], payload: bytes) -> bytes:
     return content.encode() + BETWEEN + cites.encode()
 
 
-def _request(files: bytes) -> Mapping[str, Any]:
+def _build_request(files: bytes) -> Mapping[str, Any]:
     content, cites = files.split(BETWEEN)
     return {"files": {"data1": ("graph.content", content), "data2": ("graph.cites", cites)}}
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     return [(TARGET, body[0], NO_PROBABILITY)]

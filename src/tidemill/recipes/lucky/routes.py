@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tidemill.codecs.text import TextPayload
 from tidemill.domain.errors import BadPayload
 from tidemill.domain.types import Prediction
-from tidemill.recipes.routes import Probe, Routes, Said, Server, headers
+from tidemill.recipes.routes import GoldenRequest, Routes, Server, ShownAnswer, prediction_headers
 
 TARGET = "answer"
 Word = Literal["yes", "no"]
@@ -69,25 +69,29 @@ def build(server: Server) -> Routes:
         question: Annotated[str | None, Query(description="In place of a JSON body.")] = None,
     ) -> Oracle:
         asked = _either(request, question, body)
-        [prediction] = await server.answer(request, [TextPayload(text=asked).to_bytes()])
-        response.headers.update(headers(prediction))
+        [prediction] = await server.predict(request, [TextPayload(text=asked).to_bytes()])
+        response.headers.update(prediction_headers(prediction))
         return oracle(prediction)
 
     @router.post(TELL, include_in_schema=False)
     @router.post(f"{TELL}/", summary="Say what the right answer to a question was.")
     async def tell(request: Request, prompt: str, label: Word) -> Thanks:
         _must_be_utf8(request)
-        await server.hear(request, TextPayload(text=prompt).to_bytes(), {TARGET: label})
+        await server.record_feedback(request, TextPayload(text=prompt).to_bytes(), {TARGET: label})
         return Thanks()
 
     return Routes(
         router,
         # One asks the path as the original has it, the other the other form and spelling.
-        probes=(
-            Probe(f"{ASK}/", lambda payload: {"params": {"question": payload.decode()}}, _read),
-            Probe(ASK, lambda payload: {"json": {"question": payload.decode()}}, _read),
+        golden_requests=(
+            GoldenRequest(
+                f"{ASK}/", lambda payload: {"params": {"question": payload.decode()}}, _read_answers
+            ),
+            GoldenRequest(
+                ASK, lambda payload: {"json": {"question": payload.decode()}}, _read_answers
+            ),
         ),
-        silent=(TELL, f"{TELL}/"),
+        silent_paths=(TELL, f"{TELL}/"),
     )
 
 
@@ -113,6 +117,6 @@ def _must_be_utf8(request: Request) -> None:
         ) from error
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     chances = {"yes": body["probs"]["yes"], "no": body["probs"]["no"]}
     return [(TARGET, max(chances, key=lambda word: chances[word]), chances)]

@@ -15,7 +15,14 @@ from starlette.concurrency import run_in_threadpool
 
 from tidemill.domain.types import Prediction
 from tidemill.recipes.plants.shown_leaves import as_png, name_of, sample_of
-from tidemill.recipes.routes import Best, Probe, Routes, Said, Server, headers
+from tidemill.recipes.routes import (
+    GoldenRequest,
+    Routes,
+    Server,
+    ShownAnswer,
+    TopLabels,
+    prediction_headers,
+)
 
 TARGETS = ("class", "disease", "plant")
 Target = Literal["class", "disease", "plant"]
@@ -101,8 +108,8 @@ def build(server: Server) -> Routes:
         response: Response,
         file: Annotated[UploadFile, File(description="The image.")],
     ) -> Leaf:
-        [prediction] = await server.answer(request, [await file.read()])
-        response.headers.update(headers(prediction))
+        [prediction] = await server.predict(request, [await file.read()])
+        response.headers.update(prediction_headers(prediction))
         return Leaf(targets=best(prediction))
 
     @router.post("/predict-random", summary="Name what is on a leaf of the validation data.")
@@ -112,17 +119,17 @@ def build(server: Server) -> Routes:
         target: Target = "class",
         sample: Annotated[str | None, Query(description="Which one; any, if not given.")] = None,
     ) -> RandomLeaf:
-        samples = server.samples(request)
+        samples = server.golden_samples(request)
         name = sample or name_of(random.choice(samples).payload)
         leaf = sample_of(samples, name)
-        [prediction] = await server.answer(request, [leaf.payload])
-        metrics = await run_in_threadpool(server.scores, request)
-        response.headers.update(headers(prediction))
+        [prediction] = await server.predict(request, [leaf.payload])
+        metrics = await run_in_threadpool(server.test_scores, request)
+        response.headers.update(prediction_headers(prediction))
         return told(name, leaf.labels[target], prediction, target, metrics.get(target, {}))
 
     @router.get("/demo/{filename}", summary="The image of one such leaf.")
     def demo(request: Request, filename: str) -> Response:
-        leaf = sample_of(server.samples(request), filename)
+        leaf = sample_of(server.golden_samples(request), filename)
         image = server.codec(request).decode(leaf.payload)
         return Response(as_png(image.pixels), media_type="image/png")
 
@@ -130,20 +137,23 @@ def build(server: Server) -> Routes:
     def refresh(request: Request) -> Refreshed:
         return Refreshed(message=f"{server.refresh(request)} is served.")
 
-    probes = (Probe("/predict", _request, _read), *map(_random_probe, TARGETS))
-    return Routes(router, probes=probes, silent=("/refresh",))
+    probes = (
+        GoldenRequest("/predict", _build_request, _read_answers),
+        *map(_random_probe, TARGETS),
+    )
+    return Routes(router, golden_requests=probes, silent_paths=("/refresh",))
 
 
-def _request(payload: bytes) -> dict[str, Any]:
+def _build_request(payload: bytes) -> dict[str, Any]:
     return {"files": {"file": ("leaf", payload)}}
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     return [_said(target, guesses) for target, guesses in body["targets"].items()]
 
 
-def _random_probe(target: str) -> Probe:
-    return Probe(
+def _random_probe(target: str) -> GoldenRequest:
+    return GoldenRequest(
         "/predict-random",
         lambda payload: {"params": {"sample": name_of(payload), "target": target}},
         partial(_read_random, target),
@@ -151,7 +161,7 @@ def _random_probe(target: str) -> Probe:
     )
 
 
-def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[Said]:
+def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[ShownAnswer]:
     label = body["top_predictions"][0]["label"]
     if body["target"] != target or body["true_label"] != label:
         raise ValueError(f"the sample is said to be {body['true_label']!r} of {body['target']}")
@@ -160,6 +170,6 @@ def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[Said]:
     return [_said(target, body["top_predictions"])]
 
 
-def _said(target: str, guesses: Sequence[Mapping[str, Any]]) -> Said:
+def _said(target: str, guesses: Sequence[Mapping[str, Any]]) -> ShownAnswer:
     shown = tuple((guess["label"], guess["probability"]) for guess in guesses)
-    return target, shown[0][0], Best(shown, TOP)
+    return target, shown[0][0], TopLabels(shown, TOP)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import Unavailable
-from tidemill.recipes.routes import Drift, Server
+from tidemill.recipes.routes import DriftState, Server
 
 MOST = 10_000
 WINDOWS = 100
@@ -66,7 +66,7 @@ class Report(BaseModel):
     verdicts: list[DriftVerdict]
 
 
-def report(state: Drift, wanted: int) -> Report:
+def report(state: DriftState, wanted: int) -> Report:
     """What is known of the latest `wanted` predictions."""
     shown: list[DriftVerdict] = []
     for verdict in state.verdicts:
@@ -78,17 +78,17 @@ def report(state: Drift, wanted: int) -> Report:
         version=state.version,
         n_predictions=wanted,
         judged=judged,
-        unjudged=state.open,
-        needed=state.needed,
+        unjudged=state.unjudged_count,
+        needed=state.minimum,
         drifted=any(one.drifted for one in shown) if shown else None,
         message=_message(state, judged, wanted),
         verdicts=shown,
     )
 
 
-def _message(state: Drift, judged: int, wanted: int) -> str:
-    need = f", which needs {state.needed}" if state.needed is not None else ""
-    waiting = f"{state.open} wait for the next check{need}."
+def _message(state: DriftState, judged: int, wanted: int) -> str:
+    need = f", which needs {state.minimum}" if state.minimum is not None else ""
+    waiting = f"{state.unjudged_count} wait for the next check{need}."
     if not judged:
         return f"No check has judged the predictions of {state.version} yet: {waiting}"
     few = f", fewer than the {wanted} asked for" if judged < wanted else ""
@@ -132,22 +132,22 @@ def add(router: APIRouter, server: Server, target: str) -> None:
 
     @router.get("/stats", summary="How many predictions there are, and how they came out.")
     def stats() -> Stats:
-        state = server.drift(limit=1)
+        state = server.drift_state(limit=1)
         latest = next(iter(state.verdicts), None)
         return Stats(
             version=state.version,
-            total_predictions=state.served,
-            unjudged=state.open,
-            needed=state.needed,
-            labels=dict(state.labels[target]),
+            total_predictions=state.prediction_count,
+            unjudged=state.unjudged_count,
+            needed=state.minimum,
+            labels=dict(state.label_counts[target]),
             last_check=latest.at if latest else None,
             drifted=latest.drifted if latest else None,
         )
 
     @router.get("/report", summary="The drift verdicts as a page.", response_class=HTMLResponse)
     def as_page(wanted: Wanted = 100) -> HTMLResponse:
-        return HTMLResponse(page(report(server.drift(limit=WINDOWS), wanted)))
+        return HTMLResponse(page(report(server.drift_state(limit=WINDOWS), wanted)))
 
     @router.get("/report/json", summary="The drift verdicts.")
     def as_json(wanted: Wanted = 100) -> Report:
-        return report(server.drift(limit=WINDOWS), wanted)
+        return report(server.drift_state(limit=WINDOWS), wanted)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tidemill.codecs.text import TextPayload
 from tidemill.domain.types import Prediction
-from tidemill.recipes.routes import Probe, Routes, Said, Server, headers
+from tidemill.recipes.routes import GoldenRequest, Routes, Server, ShownAnswer, prediction_headers
 from tidemill.recipes.sentiment import report
 
 TARGET = "sentiment"
@@ -76,19 +76,23 @@ def build(server: Server) -> Routes:
 
     @router.post("/predict", summary="Name the sentiment of one text.")
     async def predict(request: Request, response: Response, review: TextPayload) -> Sentiment:
-        own = server.probing(request)
+        own = server.is_golden_request(request)
         with nullcontext() if own else numbers.counting(review.text):
-            [prediction] = await server.answer(request, [review.to_bytes()])
-        response.headers.update(headers(prediction))
+            [prediction] = await server.predict(request, [review.to_bytes()])
+        response.headers.update(prediction_headers(prediction))
         return sentiment(prediction)
 
     report.add(router, server, TARGET)
     return Routes(
         router,
-        probes=(Probe("/predict", lambda payload: {"json": {"text": payload.decode()}}, _read),),
+        golden_requests=(
+            GoldenRequest(
+                "/predict", lambda payload: {"json": {"text": payload.decode()}}, _read_answers
+            ),
+        ),
         collectors=(numbers.requests, numbers.errors, numbers.seconds, numbers.lengths),
     )
 
 
-def _read(body: Any) -> Sequence[Said]:
+def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     return [(TARGET, body["label"], body["score"])]

@@ -12,27 +12,31 @@ from uuid_utils import uuid7
 from tidemill import __version__
 
 
-def predicted(door: Any, payload: bytes) -> dict[str, Any]:
+def predicted(client: Any, payload: bytes) -> dict[str, Any]:
     row = {"image": base64.b64encode(payload).decode()}
-    entry: dict[str, Any] = door.ask("POST", "/v1/predict", json=row).json()["predictions"][0]
+    entry: dict[str, Any] = client.request("POST", "/v1/predict", json=row).json()["predictions"][0]
     return entry
 
 
-def test_live_and_ready(door: Any) -> None:
-    assert door.ask("GET", "/v1/live").json() == {"live": True}
-    assert door.ask("GET", "/v1/ready").json() == {"ready": True, "version": "v1", "fault": ""}
+def test_live_and_ready(client: Any) -> None:
+    assert client.request("GET", "/v1/live").json() == {"live": True}
+    assert client.request("GET", "/v1/ready").json() == {
+        "ready": True,
+        "version": "v1",
+        "fault": "",
+    }
 
 
-def test_live_without_a_model(workspace: Any, opened: Any) -> None:
-    door = opened(workspace.serving())
-    assert door.ask("GET", "/v1/live").status_code == 200
-    info = door.ask("GET", "/v1/info").json()
+def test_live_without_a_model(workspace: Any, start_app: Any) -> None:
+    client = start_app(workspace.parts())
+    assert client.request("GET", "/v1/live").status_code == 200
+    info = client.request("GET", "/v1/info").json()
     assert (info["champion"], info["bundle"], info["classes"]) == (None, None, {})
 
 
-def test_info(door: Any, workspace: Any) -> None:
-    champion = door.slots.view.champion.version
-    info = door.ask("GET", "/v1/info").json()
+def test_info(client: Any, workspace: Any) -> None:
+    champion = client.slots.state.champion.version
+    info = client.request("GET", "/v1/info").json()
     assert info.pop("server")
     assert info == {
         "tidemill": __version__,
@@ -46,10 +50,10 @@ def test_info(door: Any, workspace: Any) -> None:
     }
 
 
-def test_a_prediction_leads_to_what_it_came_from(door: Any, red: bytes) -> None:
-    entry = predicted(door, red)
-    version = door.slots.view.champion.version
-    response = door.ask("GET", f"/v1/predictions/{entry['id']}")
+def test_a_prediction_leads_to_what_it_came_from(client: Any, red: bytes) -> None:
+    entry = predicted(client, red)
+    version = client.slots.state.champion.version
+    response = client.request("GET", f"/v1/predictions/{entry['id']}")
     assert response.status_code == 202
     body = response.json()
     assert body["id"] == entry["id"]
@@ -77,43 +81,43 @@ def drained(workspace: Any, id: str) -> None:
 
 
 def test_a_drained_prediction_is_the_same_with_another_status(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    id = predicted(door, red)["id"]
-    before = door.ask("GET", f"/v1/predictions/{id}")
+    id = predicted(client, red)["id"]
+    before = client.request("GET", f"/v1/predictions/{id}")
     drained(workspace, id)
-    after = door.ask("GET", f"/v1/predictions/{id}")
+    after = client.request("GET", f"/v1/predictions/{id}")
     assert (before.status_code, after.status_code) == (202, 200)
     assert after.json() == before.json()
 
 
 def test_a_prediction_whose_version_the_ledger_lost_is_no_404(
-    door: Any, workspace: Any, red: bytes
+    client: Any, workspace: Any, red: bytes
 ) -> None:
-    kept = workspace.traffic.find(predicted(door, red)["id"])
+    kept = workspace.traffic.find(predicted(client, red)["id"])
     lost = replace(kept, id=str(uuid7()), sequence=10**6, version="v9")
     workspace.traffic.append([lost])
-    response = door.ask("GET", f"/v1/predictions/{lost.id}")
+    response = client.request("GET", f"/v1/predictions/{lost.id}")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")
 
 
-def test_models_newest_first_with_aliases_and_verdicts(door: Any, workspace: Any) -> None:
+def test_models_newest_first_with_aliases_and_verdicts(client: Any, workspace: Any) -> None:
     workspace.promote(workspace.register(sharpness=2.0))
     workspace.register(sharpness=3.0)
-    models = door.ask("GET", "/v1/models").json()["models"]
+    models = client.request("GET", "/v1/models").json()["models"]
     assert [model["id"] for model in models] == ["v3", "v2", "v1"]
     assert [model["aliases"] for model in models] == [[], ["champion"], ["previous"]]
     assert [bool(model["verdict"]) for model in models] == [False, True, True]
-    assert len(door.ask("GET", "/v1/models?limit=1").json()["models"]) == 1
-    one = door.ask("GET", "/v1/models/v2").json()
+    assert len(client.request("GET", "/v1/models?limit=1").json()["models"]) == 1
+    one = client.request("GET", "/v1/models/v2").json()
     assert one == models[1]
     assert one["verdict"]["passed"] is True
     assert one["verdict"]["checks"] == []
 
 
-def test_events_newest_first(door: Any) -> None:
-    events = door.ask("GET", "/v1/events").json()["events"]
+def test_events_newest_first(client: Any) -> None:
+    events = client.request("GET", "/v1/events").json()["events"]
     kinds = ["AliasMoved", "VerdictRecorded", "VersionRegistered", "RunFinished", "SnapshotTaken"]
     assert [event["kind"] for event in events] == kinds
     assert events[0]["detail"]["version"] == "v1"
-    assert len(door.ask("GET", "/v1/events?limit=2").json()["events"]) == 2
+    assert len(client.request("GET", "/v1/events?limit=2").json()["events"]) == 2

@@ -21,38 +21,38 @@ def asking(server: Server) -> Routes:
 
     @router.get("/samples")
     def samples(request: Request) -> list[dict[str, str]]:
-        return [dict(sample.labels) for sample in server.samples(request)]
+        return [dict(sample.labels) for sample in server.golden_samples(request)]
 
     @router.get("/scores")
     def scores(request: Request) -> Any:
-        return server.scores(request)
+        return server.test_scores(request)
 
     return Routes(router)
 
 
 @pytest.fixture
-def lent(workspace: Any, opened: Any, tiny_files: Any, paint: Any, tiny_colours: Any) -> Any:
+def lent(workspace: Any, start_app: Any, tiny_files: Any, paint: Any, tiny_colours: Any) -> Any:
     """The app over a version with this `evaluation.json`."""
 
-    def open_door(evaluation: bytes) -> Any:
+    def start(evaluation: bytes) -> Any:
         files = {**tiny_files(), "evaluation.json": evaluation}
         del files["reference.npz"]
         workspace.promote(workspace.enter(files, [paint(colour) for colour in tiny_colours]))
-        return opened(workspace.serving(), asking)
+        return start_app(workspace.parts(), asking)
 
-    return open_door
+    return start
 
 
 def test_codec_and_samples_are_those_of_the_model_that_answers(lent: Any) -> None:
-    door = lent(b"{}")
-    assert door.ask("GET", "/codec").json() == "image"
-    shown = door.ask("GET", "/samples").json()
+    client = lent(b"{}")
+    assert client.request("GET", "/codec").json() == "image"
+    shown = client.request("GET", "/samples").json()
     assert [row["disease"] for row in shown] == ["miner", "healthy", "phoma"]
 
 
 @pytest.mark.parametrize("path", ["/codec", "/samples", "/scores"])
-def test_without_a_model_nothing_is_lent(workspace: Any, opened: Any, path: str) -> None:
-    response = opened(workspace.serving(), asking).ask("GET", path)
+def test_without_a_model_nothing_is_lent(workspace: Any, start_app: Any, path: str) -> None:
+    response = start_app(workspace.parts(), asking).request("GET", path)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
 
 
@@ -68,8 +68,8 @@ def test_without_a_model_nothing_is_lent(workspace: Any, opened: Any, path: str)
     ],
 )
 def test_scores_are_those_of_the_test(lent: Any, targets: Any, told: Any) -> None:
-    door = lent(json.dumps({"targets": targets}).encode())
-    assert door.ask("GET", "/scores").json() == told
+    client = lent(json.dumps({"targets": targets}).encode())
+    assert client.request("GET", "/scores").json() == told
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_scores_are_those_of_the_test(lent: Any, targets: Any, told: Any) -> Non
     [b"no json", b"[]", b'{"targets": {"disease": {}}}', b'{"targets": {"disease": {"test": {}}}}'],
 )
 def test_an_evaluation_that_is_none_is_said(lent: Any, evaluation: bytes) -> None:
-    response = lent(evaluation).ask("GET", "/scores")
+    response = lent(evaluation).request("GET", "/scores")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")
     assert "is malformed" in response.json()["error"]["message"]
 
 
 def test_an_evaluation_that_cannot_be_read_is_said(lent: Any, workspace: Any) -> None:
-    door = lent(b"{}")
+    client = lent(b"{}")
     [bundle] = workspace.bundles.root.iterdir()
     (bundle / "evaluation.json").unlink()
-    response = door.ask("GET", "/scores")
+    response = client.request("GET", "/scores")
     assert (response.status_code, response.json()["error"]["code"]) == (503, "storage_failed")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tidemill.bundle import Golden
-from tidemill.recipes.routes import NO_PROBABILITY, Best
-from tidemill.web.golden_comparison import compare
+from tidemill.recipes.routes import NO_PROBABILITY, TopLabels
+from tidemill.web.golden_check import compare_answers
 
 ROW = {"rust": 0.5, "miner": 0.3, "phoma": 0.15, "healthy": 0.05}
 SAMPLE = Golden(
@@ -18,7 +18,7 @@ TOP = (("rust", 0.5), ("miner", 0.3))
 
 
 def said(label: Any, shown: Any) -> str:
-    return compare(SAMPLE, [("disease", label, shown)], ("disease",))
+    return compare_answers(SAMPLE, [("disease", label, shown)], ("disease",))
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def said(label: Any, shown: Any) -> str:
         ("rust", NO_PROBABILITY),
         (3, NO_PROBABILITY),
         (3, ROW),
-        ("rust", Best(TOP, 2)),
-        ("rust", Best((("rust", 0.5005), ("miner", 0.2995)), 2)),
-        ("rust", Best(tuple(ROW.items()), 9)),
+        ("rust", TopLabels(TOP, 2)),
+        ("rust", TopLabels((("rust", 0.5005), ("miner", 0.2995)), 2)),
+        ("rust", TopLabels(tuple(ROW.items()), 9)),
     ],
 )
 def test_what_is_right_in_any_form(label: Any, shown: Any) -> None:
@@ -45,15 +45,15 @@ def test_what_is_right_in_any_form(label: Any, shown: Any) -> None:
         (0, NO_PROBABILITY, "'healthy' was answered"),
         (4, NO_PROBABILITY, "the label 4 of 4"),
         (-1, NO_PROBABILITY, "the label -1 of 4"),
-        ("miner", Best(TOP, 2), "'miner' was answered"),
-        ("rust", Best(TOP, 3), "where 3 labels are to be shown"),
-        ("rust", Best((), 2), "nothing where 2 labels"),
-        ("rust", Best((*TOP, ("mould", 0.1)), 3), "where 3 labels are to be shown"),
-        ("rust", Best((TOP[0], TOP[0]), 2), "where 2 labels are to be shown"),
-        ("rust", Best((TOP[0], ("miner", 0.31)), 2), "'miner' is off by"),
-        ("rust", Best((TOP[0], ("miner", float("nan"))), 2), "'miner' is off by"),
-        ("rust", Best((TOP[0], ("phoma", 0.15)), 2), "are not its likeliest"),
-        ("rust", Best(TOP[::-1], 2), "are not its likeliest"),
+        ("miner", TopLabels(TOP, 2), "'miner' was answered"),
+        ("rust", TopLabels(TOP, 3), "where 3 labels are expected"),
+        ("rust", TopLabels((), 2), "nothing where 2 labels"),
+        ("rust", TopLabels((*TOP, ("mould", 0.1)), 3), "where 3 labels are expected"),
+        ("rust", TopLabels((TOP[0], TOP[0]), 2), "where 2 labels are expected"),
+        ("rust", TopLabels((TOP[0], ("miner", 0.31)), 2), "'miner' is off by"),
+        ("rust", TopLabels((TOP[0], ("miner", float("nan"))), 2), "'miner' is off by"),
+        ("rust", TopLabels((TOP[0], ("phoma", 0.15)), 2), "are not its likeliest"),
+        ("rust", TopLabels(TOP[::-1], 2), "are not its likeliest"),
     ],
 )
 def test_what_is_wrong(label: Any, shown: Any, fault: str) -> None:
@@ -62,10 +62,10 @@ def test_what_is_wrong(label: Any, shown: Any, fault: str) -> None:
 
 def test_every_target_that_a_route_shows_has_to_be_there() -> None:
     one = [("disease", "rust", ROW)]
-    assert compare(SAMPLE, one) == "no answer for plant"
-    assert compare(SAMPLE, one, ("disease",)) == ""
-    assert compare(SAMPLE, one, ("plant",)) == "no answer for plant"
-    assert "which the model does not have" in compare(SAMPLE, [("soil", "wet", 0.5)], ())
+    assert compare_answers(SAMPLE, one) == "no answer for plant"
+    assert compare_answers(SAMPLE, one, ("disease",)) == ""
+    assert compare_answers(SAMPLE, one, ("plant",)) == "no answer for plant"
+    assert "which the model does not have" in compare_answers(SAMPLE, [("soil", "wet", 0.5)], ())
 
 
 def test_what_is_no_probability_is_an_error() -> None:

@@ -15,14 +15,14 @@ from tidemill.domain.events import CycleMoved, CycleOpened, DriftChecked, Feedba
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Prediction
-from tidemill.web.reply import reply
+from tidemill.web.reply import json_response
 
 SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
 
 
 def plain(record: Any) -> dict[str, Any]:
     """A record as it goes over the wire."""
-    told: dict[str, Any] = json.loads(bytes(reply(asdict(record)).body))
+    told: dict[str, Any] = json.loads(bytes(json_response(asdict(record)).body))
     return told
 
 
@@ -39,20 +39,20 @@ def feedback(unit: UnitOfWork, at: Any, count: int) -> list[Feedback]:
     return made
 
 
-def test_feedback_newest_first_and_of_a_status_oldest_first(door: Any, workspace: Any) -> None:
+def test_feedback_newest_first_and_of_a_status_oldest_first(client: Any, workspace: Any) -> None:
     with workspace.ledger.begin() as unit:
         made = feedback(unit, workspace.clock.now(), 4)
-    told = door.ask("GET", "/v1/feedback").json()["feedback"]
+    told = client.request("GET", "/v1/feedback").json()["feedback"]
     assert told == [plain(row) for row in reversed(made)]
-    pending = door.ask("GET", "/v1/feedback?status=pending").json()["feedback"]
+    pending = client.request("GET", "/v1/feedback?status=pending").json()["feedback"]
     assert [row["id"] for row in pending] == ["f0", "f2"]
-    first = door.ask("GET", "/v1/feedback?status=pending&limit=1").json()["feedback"]
+    first = client.request("GET", "/v1/feedback?status=pending&limit=1").json()["feedback"]
     assert [row["id"] for row in first] == ["f0"]
 
 
 @pytest.mark.parametrize("query", ["status=maybe", "limit=0", "limit=1001"])
-def test_a_query_that_makes_no_sense_is_refused(door: Any, query: str) -> None:
-    response = door.ask("GET", f"/v1/feedback?{query}")
+def test_a_query_that_makes_no_sense_is_refused(client: Any, query: str) -> None:
+    response = client.request("GET", f"/v1/feedback?{query}")
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
 
 
@@ -65,29 +65,37 @@ def window(unit: UnitOfWork, version: str, at: Any, since: int, n: int) -> None:
     unit.drain(SERVER, rows, [Profile(version, "live", at, n, (n, 0))], since=since)
 
 
-def test_drift_of_the_champion_and_its_open_window(door: Any, workspace: Any) -> None:
+def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) -> None:
     at = workspace.clock.now()
     features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at)
     told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
-    assert door.ask("GET", "/v1/drift").json() == {"version": "v1", "open": 0, "verdicts": []}
+    assert client.request("GET", "/v1/drift").json() == {
+        "version": "v1",
+        "unjudged": 0,
+        "verdicts": [],
+    }
     with workspace.ledger.begin() as unit:
         window(unit, "v1", at, 0, 5)
         unit.judge_drift(verdict, told)
         window(unit, "v1", at, 5, 3)
         window(unit, "v1", at + timedelta(minutes=1), 8, 4)
-    body = door.ask("GET", "/v1/drift").json()
-    assert body == {"version": "v1", "open": 7, "verdicts": [plain(verdict)]}
+    body = client.request("GET", "/v1/drift").json()
+    assert body == {"version": "v1", "unjudged": 7, "verdicts": [plain(verdict)]}
     workspace.promote(workspace.register())
-    assert door.ask("GET", "/v1/drift").json() == {"version": "v2", "open": 0, "verdicts": []}
+    assert client.request("GET", "/v1/drift").json() == {
+        "version": "v2",
+        "unjudged": 0,
+        "verdicts": [],
+    }
 
 
-def test_drift_without_a_champion(workspace: Any, opened: Any) -> None:
-    body = opened(workspace.serving()).ask("GET", "/v1/drift").json()
-    assert body == {"version": None, "open": 0, "verdicts": []}
+def test_drift_without_a_champion(workspace: Any, start_app: Any) -> None:
+    body = start_app(workspace.parts()).request("GET", "/v1/drift").json()
+    assert body == {"version": None, "unjudged": 0, "verdicts": []}
 
 
-def test_cycles_newest_first_and_one_with_its_events(door: Any, workspace: Any) -> None:
+def test_cycles_newest_first_and_one_with_its_events(client: Any, workspace: Any) -> None:
     at = workspace.clock.now()
     first = Cycle("c1", "coffee", "drift", "It drifted.", "v1", at)
     second = replace(first, id="c2", trigger="person", cause="ana wants it")
@@ -98,11 +106,11 @@ def test_cycles_newest_first_and_one_with_its_events(door: Any, workspace: Any) 
         moved = CycleMoved(actor="engine", subject="c1", before="triggered", state="refused")
         unit.move_cycle(refused, expected="triggered", event=moved)
         unit.open_cycle(second, CycleOpened(**opening, subject="c2", trigger="person"))
-    assert door.ask("GET", "/v1/cycles").json() == {"cycles": [plain(second), plain(refused)]}
-    assert len(door.ask("GET", "/v1/cycles?limit=1").json()["cycles"]) == 1
-    one = door.ask("GET", "/v1/cycles/c1").json()
+    assert client.request("GET", "/v1/cycles").json() == {"cycles": [plain(second), plain(refused)]}
+    assert len(client.request("GET", "/v1/cycles?limit=1").json()["cycles"]) == 1
+    one = client.request("GET", "/v1/cycles/c1").json()
     events = one.pop("events")
     assert one == plain(refused)
     assert [event["kind"] for event in events] == ["CycleMoved", "CycleOpened"]
-    response = door.ask("GET", "/v1/cycles/c9")
+    response = client.request("GET", "/v1/cycles/c9")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

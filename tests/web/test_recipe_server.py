@@ -13,7 +13,7 @@ from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.errors import UsageError
 from tidemill.domain.events import DriftChecked
 from tidemill.domain.types import ModelVersion, Prediction
-from tidemill.recipes.routes import Probe, Routes, Server
+from tidemill.recipes.routes import GoldenRequest, Routes, Server
 from tidemill.web.app import create_app
 
 SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
@@ -28,10 +28,10 @@ def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool
         @router.post("/tell")
         async def tell(request: Request) -> list[str]:
             named = {} if actor is None else {"actor": actor}
-            kept = await server.hear(request, await request.body(), labels, **named)
+            kept = await server.record_feedback(request, await request.body(), labels, **named)
             return [item.id for item in kept]
 
-        probe = Probe("/tell", lambda payload: {"content": payload}, lambda body: body)
+        probe = GoldenRequest("/tell", lambda payload: {"content": payload}, lambda body: body)
         return Routes(router, (probe,) if probed else (), () if probed else ("/tell",))
 
     return build
@@ -42,27 +42,27 @@ def kept(workspace: Any) -> list[Any]:
         return list(unit.feedback(limit=None))
 
 
-def ready(workspace: Any, opened: Any, routes: Any) -> Any:
+def ready(workspace: Any, start_app: Any, routes: Any) -> Any:
     workspace.promote(workspace.register())
-    return opened(workspace.serving(), routes)
+    return start_app(workspace.parts(), routes)
 
 
 def test_feedback_of_a_recipe_is_that_of_the_server(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
-    door = ready(workspace, opened, telling({"disease": "Phoma"}, actor="ana"))
-    [id] = door.ask("POST", "/tell", content=red).json()
+    client = ready(workspace, start_app, telling({"disease": "Phoma"}, actor="ana"))
+    [id] = client.request("POST", "/tell", content=red).json()
     [item] = kept(workspace)
     assert (item.id, item.target, item.label, item.actor) == (id, "disease", "Phoma", "ana")
-    assert (item.status, item.prediction, item.answered) == ("pending", "", "")
+    assert (item.status, item.prediction, item.predicted_label) == ("pending", "", "")
     assert workspace.blobs.get(item.example) == red
-    assert door.ask("POST", "/tell", content=red).json() == [id], "the same again is no news"
+    assert client.request("POST", "/tell", content=red).json() == [id], "the same again is no news"
     assert len(kept(workspace)) == 1
 
 
-def test_feedback_without_a_name_is_a_strangers(workspace: Any, opened: Any, red: bytes) -> None:
-    door = ready(workspace, opened, telling({"disease": "Phoma"}))
-    assert door.ask("POST", "/tell", content=red).status_code == 200
+def test_feedback_without_a_name_is_a_strangers(workspace: Any, start_app: Any, red: bytes) -> None:
+    client = ready(workspace, start_app, telling({"disease": "Phoma"}))
+    assert client.request("POST", "/tell", content=red).status_code == 200
     assert [item.actor for item in kept(workspace)] == ["anonymous"]
 
 
@@ -76,49 +76,49 @@ def test_feedback_without_a_name_is_a_strangers(workspace: Any, opened: Any, red
     ],
 )
 def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
-    workspace: Any, opened: Any, red: bytes, labels: dict[str, str], status: int, code: str
+    workspace: Any, start_app: Any, red: bytes, labels: dict[str, str], status: int, code: str
 ) -> None:
-    door = ready(workspace, opened, telling(labels))
-    response = door.ask("POST", "/tell", content=red)
+    client = ready(workspace, start_app, telling(labels))
+    response = client.request("POST", "/tell", content=red)
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert kept(workspace) == []
 
 
-def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, opened: Any) -> None:
-    door = ready(workspace, opened, telling({"disease": "Phoma"}))
-    response = door.ask("POST", "/tell", content=b"no image")
+def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, start_app: Any) -> None:
+    client = ready(workspace, start_app, telling({"disease": "Phoma"}))
+    response = client.request("POST", "/tell", content=b"no image")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     assert kept(workspace) == []
 
 
-def test_without_a_model_nothing_is_heard(workspace: Any, opened: Any, red: bytes) -> None:
-    door = opened(workspace.serving(), telling({"disease": "Phoma"}))
-    assert door.ask("POST", "/tell", content=red).json()["error"]["code"] == "not_ready"
+def test_without_a_model_nothing_is_heard(workspace: Any, start_app: Any, red: bytes) -> None:
+    client = start_app(workspace.parts(), telling({"disease": "Phoma"}))
+    assert client.request("POST", "/tell", content=red).json()["error"]["code"] == "not_ready"
 
 
-def test_a_probe_never_gives_feedback(workspace: Any, opened: Any) -> None:
-    door = ready(workspace, opened, telling({"disease": "Phoma"}, probed=True))
-    message = door.ask("GET", "/v1/ready").json()["error"]["message"]
-    assert "/tell gives feedback, so no probe may ask it" in message
+def test_a_probe_never_gives_feedback(workspace: Any, start_app: Any) -> None:
+    client = ready(workspace, start_app, telling({"disease": "Phoma"}, probed=True))
+    message = client.request("GET", "/v1/ready").json()["error"]["message"]
+    assert "/tell records feedback, so it cannot have a golden request" in message
     assert kept(workspace) == []
 
 
-def test_a_silent_route_gets_no_answers(workspace: Any, opened: Any, red: bytes) -> None:
+def test_a_silent_route_gets_no_answers(workspace: Any, start_app: Any, red: bytes) -> None:
     def build(server: Server) -> Routes:
         router = APIRouter()
 
         @router.post("/tell")
         async def tell(request: Request) -> str:
-            [one] = await server.answer(request, [await request.body()])
+            [one] = await server.predict(request, [await request.body()])
             return one.answers[0].label
 
-        return Routes(router, silent=("/tell",))
+        return Routes(router, silent_paths=("/tell",))
 
-    door = ready(workspace, opened, build)
+    client = ready(workspace, start_app, build)
     before = len(workspace.traffic._kept)
-    response = door.ask("POST", "/tell", content=red)
+    response = client.request("POST", "/tell", content=red)
     assert response.status_code == 500
-    assert "POST /tell is asked by no probe" in response.json()["error"]["message"]
+    assert "POST /tell has no golden request" in response.json()["error"]["message"]
     assert len(workspace.traffic._kept) == before
 
 
@@ -127,19 +127,19 @@ def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...])
     def build(server: Server) -> Routes:
         made = telling({})(server)
         made.router.get("/get")(lambda: 1)
-        return Routes(made.router, silent=silent)
+        return Routes(made.router, silent_paths=silent)
 
     with pytest.raises(UsageError, match=f"{silent[1]} cannot be silent"):
-        create_app(workspace.serving(), build)
+        create_app(workspace.parts(), build)
 
 
 def test_what_a_probe_asks_is_not_silent(workspace: Any) -> None:
     def build(server: Server) -> Routes:
         made = telling({}, probed=True)(server)
-        return Routes(made.router, made.probes, silent=("/tell",))
+        return Routes(made.router, made.golden_requests, silent_paths=("/tell",))
 
     with pytest.raises(UsageError, match="/tell cannot be silent"):
-        create_app(workspace.serving(), build)
+        create_app(workspace.parts(), build)
 
 
 def counting(name: str) -> Any:
@@ -152,17 +152,19 @@ def counting(name: str) -> Any:
     return build
 
 
-def test_numbers_of_a_recipe_are_shown_under_their_own_names(workspace: Any, opened: Any) -> None:
-    first, second = (opened(workspace.serving(), counting("asked")) for _ in range(2))
-    assert first.ask("GET", "/count").status_code == 200
-    assert "\nasked_total 1.0\n" in first.ask("GET", "/metrics").text
-    assert "\nasked_total 0.0\n" in second.ask("GET", "/metrics").text, "each app has its own"
+def test_numbers_of_a_recipe_are_shown_under_their_own_names(
+    workspace: Any, start_app: Any
+) -> None:
+    first, second = (start_app(workspace.parts(), counting("asked")) for _ in range(2))
+    assert first.request("GET", "/count").status_code == 200
+    assert "\nasked_total 1.0\n" in first.request("GET", "/metrics").text
+    assert "\nasked_total 0.0\n" in second.request("GET", "/metrics").text, "each app has its own"
 
 
 @pytest.mark.parametrize("name", ["http_requests", "tidemill_queue_payloads"])
 def test_numbers_of_the_server_cannot_be_taken(workspace: Any, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be shown"):
-        create_app(workspace.serving(), counting(name))
+    with pytest.raises(UsageError, match="cannot be added"):
+        create_app(workspace.parts(), counting(name))
 
 
 def watching(limit: int = 10) -> Any:
@@ -170,7 +172,7 @@ def watching(limit: int = 10) -> Any:
 
     def build(server: Server) -> Routes:
         router = APIRouter()
-        router.get("/drift")(lambda: server.drift(limit=limit))
+        router.get("/drift")(lambda: server.drift_state(limit=limit))
         return Routes(router)
 
     return build
@@ -196,16 +198,16 @@ def drained(workspace: Any, version: str, labels: list[int], *, since: int = 0) 
         unit.drain(SERVER, rows, [profile], since=since)
 
 
-def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, opened: Any) -> None:
-    door = ready(workspace, opened, watching())
+def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, start_app: Any) -> None:
+    client = ready(workspace, start_app, watching())
     at = workspace.clock.now()
     nothing = {"Miner": 0, "Healthy": 0, "Phoma": 0}
-    assert door.ask("GET", "/drift").json() == {
+    assert client.request("GET", "/drift").json() == {
         "version": "v1",
-        "served": 0,
-        "open": 0,
-        "needed": None,
-        "labels": {"disease": nothing},
+        "prediction_count": 0,
+        "unjudged_count": 0,
+        "minimum": None,
+        "label_counts": {"disease": nothing},
         "verdicts": [],
     }
     drained(workspace, "v1", [0, 0, 2])
@@ -214,54 +216,54 @@ def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, opened: A
         told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.judge_drift(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
     drained(workspace, "v1", [1, 0], since=3)
-    state = door.ask("GET", "/drift").json()
-    assert (state["served"], state["open"]) == (5, 2)
-    assert state["labels"] == {"disease": {"Miner": 1, "Healthy": 1, "Phoma": 0}}
+    state = client.request("GET", "/drift").json()
+    assert (state["prediction_count"], state["unjudged_count"]) == (5, 2)
+    assert state["label_counts"] == {"disease": {"Miner": 1, "Healthy": 1, "Phoma": 0}}
     assert [row["id"] for row in state["verdicts"]] == ["d1"]
 
 
 @pytest.mark.parametrize(("tree", "needed"), [({"minimum": 50}, 50), ({"minimum": "x"}, None)])
 def test_how_many_are_needed_is_what_the_experiment_says(
-    workspace: Any, opened: Any, tree: dict[str, Any], needed: int | None
+    workspace: Any, start_app: Any, tree: dict[str, Any], needed: int | None
 ) -> None:
     workspace.promote(workspace.register(config={"drift": tree}))
-    door = opened(workspace.serving(), watching())
-    assert door.ask("GET", "/drift").json()["needed"] == needed
+    client = start_app(workspace.parts(), watching())
+    assert client.request("GET", "/drift").json()["minimum"] == needed
 
 
-def test_without_a_champion_there_is_no_drift(workspace: Any, opened: Any) -> None:
-    door = opened(workspace.serving(), watching())
-    response = door.ask("GET", "/drift")
+def test_without_a_champion_there_is_no_drift(workspace: Any, start_app: Any) -> None:
+    client = start_app(workspace.parts(), watching())
+    response = client.request("GET", "/drift")
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
 
 
-def test_drift_of_a_champion_that_is_not_served_yet(workspace: Any, opened: Any) -> None:
-    door = ready(workspace, opened, watching())
+def test_drift_of_a_champion_that_is_not_served_yet(workspace: Any, start_app: Any) -> None:
+    client = ready(workspace, start_app, watching())
     workspace.promote(workspace.register())
-    response = door.ask("GET", "/drift")
+    response = client.request("GET", "/drift")
     assert response.status_code == 503
     assert "does not serve v2 yet" in response.json()["error"]["message"]
-    door.slots.step()
-    assert door.ask("GET", "/drift").json()["version"] == "v2"
+    client.slots.refresh()
+    assert client.request("GET", "/drift").json()["version"] == "v2"
 
 
 @pytest.mark.parametrize("token", ["", " "])
 @pytest.mark.parametrize("brought", ["Bearer", "Bearer ", "Bearer  ", "bearer"])
 def test_a_blank_token_opens_nothing(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, token: str, brought: str
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch, token: str, brought: str
 ) -> None:
     def build(server: Server) -> Routes:
         router = APIRouter()
         router.post("/refresh")(refreshing(server))
-        return Routes(router, silent=("/refresh",))
+        return Routes(router, silent_paths=("/refresh",))
 
     monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", token)
-    door = ready(workspace, opened, build)
-    response = door.ask("POST", "/refresh", headers={"Authorization": brought})
+    client = ready(workspace, start_app, build)
+    response = client.request("POST", "/refresh", headers={"Authorization": brought})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
     monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", "much-told")
-    door = opened(workspace.serving(), build)
-    response = door.ask("POST", "/refresh", headers={"Authorization": brought})
+    client = start_app(workspace.parts(), build)
+    response = client.request("POST", "/refresh", headers={"Authorization": brought})
     assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
 
 
@@ -272,7 +274,7 @@ def refreshing(server: Server) -> Any:
     return refresh
 
 
-def test_only_a_probe_is_the_server_asking(workspace: Any, opened: Any, red: bytes) -> None:
+def test_only_a_probe_is_the_server_asking(workspace: Any, start_app: Any, red: bytes) -> None:
     heard: list[bool] = []
 
     def build(server: Server) -> Routes:
@@ -280,14 +282,14 @@ def test_only_a_probe_is_the_server_asking(workspace: Any, opened: Any, red: byt
 
         @router.post("/ask")
         async def ask(request: Request) -> Any:
-            heard.append(server.probing(request))
-            [one] = await server.answer(request, [await request.body()])
+            heard.append(server.is_golden_request(request))
+            [one] = await server.predict(request, [await request.body()])
             return [[a.target, a.label, a.confidence] for a in one.answers]
 
-        probe = Probe("/ask", lambda payload: {"content": payload}, lambda body: body)
+        probe = GoldenRequest("/ask", lambda payload: {"content": payload}, lambda body: body)
         return Routes(router, (probe,))
 
-    door = ready(workspace, opened, build)
+    client = ready(workspace, start_app, build)
     assert heard == [True] * 16
-    door.ask("POST", "/ask", content=red, headers={"tidemill-asked": "golden"})
+    client.request("POST", "/ask", content=red, headers={"tidemill-asked": "golden"})
     assert heard[16:] == [False]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.coffee import routes as coffee
-from tidemill.recipes.routes import Answering, Probe, Routes
+from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes
 from tidemill.web import errors, predict
 from tidemill.web.app import create_app
 
@@ -20,33 +20,33 @@ def turned(probabilities: dict[str, float]) -> dict[str, str]:
     return dict(zip(names, names[1:] + names[:1], strict=True))
 
 
-def fault(workspace: Any, opened: Any, routes: Any = coffee.build, **bundle: Any) -> str:
+def fault(workspace: Any, start_app: Any, routes: Any = coffee.build, **bundle: Any) -> str:
     """Why a server over one such version is not ready."""
     workspace.promote(workspace.register(**bundle))
-    door = opened(workspace.serving(), routes)
-    response = door.ask("GET", "/v1/ready")
+    client = start_app(workspace.parts(), routes)
+    response = client.request("GET", "/v1/ready")
     assert response.status_code == 503
-    assert door.ask("GET", "/health").status_code in {404, 503}
+    assert client.request("GET", "/health").status_code in {404, 503}
     assert response.json()["error"]["code"] == "not_ready"
     message: str = response.json()["error"]["message"]
     return message
 
 
-def test_probes_are_logged_as_probes_and_are_no_requests(door: Any, workspace: Any) -> None:
+def test_probes_are_logged_as_probes_and_are_no_requests(client: Any, workspace: Any) -> None:
     rows = list(workspace.traffic._kept.values())
     assert [row.kind for row in rows] == ["golden"] * (1 + 16 + 16 + 16)
     assert {row.payload for row in rows} == {b""}, "the bundle holds them"
-    told = door.ask("GET", f"/v1/predictions/{rows[0].id}").json()
+    told = client.request("GET", f"/v1/predictions/{rows[0].id}").json()
     assert (told["kind"], told["example"]) == ("golden", "")
-    numbers = door.ask("GET", "/metrics").text
+    numbers = client.request("GET", "/metrics").text
     assert 'kind="golden"' in numbers
     assert 'handler="/v1/predict"' not in numbers
 
 
 def test_a_label_table_turned_round_in_our_builder(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = predict.entries
+    true = predict.answer_entries
 
     def wrong(predictions: Any) -> list[dict[str, Any]]:
         told = true(predictions)
@@ -56,12 +56,12 @@ def test_a_label_table_turned_round_in_our_builder(
             entry["probabilities"] = {names[n]: p for n, p in entry["probabilities"].items()}
         return told
 
-    monkeypatch.setattr(predict, "entries", wrong)
-    assert "POST /v1/predict" in fault(workspace, opened)
+    monkeypatch.setattr(predict, "answer_entries", wrong)
+    assert "POST /v1/predict" in fault(workspace, start_app)
 
 
 def test_a_label_table_turned_round_in_the_recipes_builder(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = coffee.diagnosis
 
@@ -74,11 +74,11 @@ def test_a_label_table_turned_round_in_the_recipes_builder(
         return told.model_copy(update=lie)
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
-    assert "POST /predict (files) is wrong" in fault(workspace, opened)
+    assert "POST /predict (files) is wrong" in fault(workspace, start_app)
 
 
 def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = coffee.diagnosis
 
@@ -90,7 +90,7 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
         return told.model_copy(update={"probabilities": row})
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
-    assert "POST /predict (files) is wrong" in fault(workspace, opened)
+    assert "POST /predict (files) is wrong" in fault(workspace, start_app)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
     ],
 )
 def test_what_the_recipe_says_twice_must_agree(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, update: Any, told: str
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch, update: Any, told: str
 ) -> None:
     true = coffee.diagnosis
 
@@ -113,71 +113,75 @@ def test_what_the_recipe_says_twice_must_agree(
         return said.model_copy(update=update(said))
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
-    message = fault(workspace, opened)
+    message = fault(workspace, start_app)
     assert "POST /predict (files)" in message
     assert told in message
 
 
-def test_a_proof_ends_with_its_first_fault(workspace: Any, opened: Any) -> None:
-    fault(workspace, opened, labels=("Phoma", "Healthy", "Miner"))
+def test_a_proof_ends_with_its_first_fault(workspace: Any, start_app: Any) -> None:
+    fault(workspace, start_app, labels=("Phoma", "Healthy", "Miner"))
     assert 1 <= len(workspace.traffic._kept) <= 1 + 16
 
 
 def test_payloads_answered_in_another_order(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = predict.entries
-    monkeypatch.setattr(predict, "entries", lambda predictions: true(predictions[::-1]))
-    assert "POST /v1/predict" in fault(workspace, opened)
+    true = predict.answer_entries
+    monkeypatch.setattr(predict, "answer_entries", lambda predictions: true(predictions[::-1]))
+    assert "POST /v1/predict" in fault(workspace, start_app)
 
 
 def test_a_confidence_that_is_no_probability(
-    workspace: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = predict.entries
+    true = predict.answer_entries
     monkeypatch.setattr(
-        predict, "entries", lambda given: [{**entry, "confidence": 1.0} for entry in true(given)]
+        predict,
+        "answer_entries",
+        lambda given: [{**entry, "confidence": 1.0} for entry in true(given)],
     )
-    assert "the confidence is not the probability" in fault(workspace, opened)
+    assert "the confidence is not the probability" in fault(workspace, start_app)
 
 
-def test_no_golden_samples(workspace: Any, opened: Any) -> None:
-    assert "no golden samples" in fault(workspace, opened, samples=[])
+def test_no_golden_samples(workspace: Any, start_app: Any) -> None:
+    assert "no golden samples" in fault(workspace, start_app, samples=[])
 
 
-def test_an_untrained_network(workspace: Any, opened: Any) -> None:
+def test_an_untrained_network(workspace: Any, start_app: Any) -> None:
     trained = workspace.register()
     samples = workspace.bundles.open(trained.bundle).golden
-    told = fault(workspace, opened, sharpness=0.01, samples=[s.to_json() for s in samples])
+    told = fault(workspace, start_app, sharpness=0.01, samples=[s.to_json() for s in samples])
     assert "is off by" in told
 
 
-def test_labels_saved_in_another_order_than_the_graph(workspace: Any, opened: Any) -> None:
-    told = fault(workspace, opened, labels=("Phoma", "Healthy", "Miner"))
+def test_labels_saved_in_another_order_than_the_graph(workspace: Any, start_app: Any) -> None:
+    told = fault(workspace, start_app, labels=("Phoma", "Healthy", "Miner"))
     assert "was answered where" in told
 
 
-def test_a_golden_sample_that_cannot_be_read(workspace: Any, opened: Any) -> None:
+def test_a_golden_sample_that_cannot_be_read(workspace: Any, start_app: Any) -> None:
     sample = workspace.bundles.open(workspace.register().bundle).golden[0].to_json()
     broken = {**sample, "payload": base64.b64encode(b"no image").decode()}
-    assert "with 400" in fault(workspace, opened, samples=[sample, broken])
+    assert "with 400" in fault(workspace, start_app, samples=[sample, broken])
 
 
-def test_a_golden_sample_of_another_target(workspace: Any, opened: Any) -> None:
+def test_a_golden_sample_of_another_target(workspace: Any, start_app: Any) -> None:
     sample = workspace.bundles.open(workspace.register().bundle).golden[0].to_json()
-    told = fault(workspace, opened, samples=[{**sample, "labels": {"plant": "Coffee"}}])
+    told = fault(workspace, start_app, samples=[{**sample, "labels": {"plant": "Coffee"}}])
     assert "does not name every target" in told
 
 
 def recipe(answer: Any, read: Any, *, probed: bool = True) -> Any:
-    def build(answering: Answering) -> Routes:
+    def build(server: PredictionServer) -> Routes:
         router = APIRouter()
 
         @router.post("/ask")
         async def ask(request: Request) -> Any:
-            return answer((await answering.answer(request, [await request.body()]))[0])
+            return answer((await server.predict(request, [await request.body()]))[0])
 
-        probe = Probe("/ask", request=lambda payload: {"content": payload}, read=read)
+        probe = GoldenRequest(
+            "/ask", build_request=lambda payload: {"content": payload}, read_answers=read
+        )
         return Routes(router, (probe,) if probed else ())
 
     return build
@@ -193,9 +197,9 @@ def recipe(answer: Any, read: Any, *, probed: bool = True) -> Any:
     ],
 )
 def test_a_recipe_whose_answers_are_no_answers(
-    workspace: Any, opened: Any, answer: Any, told: str
+    workspace: Any, start_app: Any, answer: Any, told: str
 ) -> None:
-    assert told in fault(workspace, opened, recipe(answer, lambda body: body["said"]))
+    assert told in fault(workspace, start_app, recipe(answer, lambda body: body["said"]))
 
 
 def short(change: Any) -> Any:
@@ -207,11 +211,11 @@ def short(change: Any) -> Any:
 
 
 def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
     workspace.promote(workspace.register())
-    door = opened(workspace.serving(), short(lambda label, sure: [label, sure]))
-    assert door.ask("POST", "/ask", content=red).json()[0] == "Miner"
+    client = start_app(workspace.parts(), short(lambda label, sure: [label, sure]))
+    assert client.request("POST", "/ask", content=red).json()[0] == "Miner"
 
 
 @pytest.mark.parametrize(
@@ -226,27 +230,27 @@ def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
     ],
 )
 def test_a_label_and_a_probability_that_are_not_the_models(
-    workspace: Any, opened: Any, change: Any, told: str
+    workspace: Any, start_app: Any, change: Any, told: str
 ) -> None:
-    assert told in fault(workspace, opened, short(change))
+    assert told in fault(workspace, start_app, short(change))
 
 
 def test_a_route_without_a_probe_keeps_the_server_from_starting(workspace: Any) -> None:
-    with pytest.raises(UsageError, match="No probe asks POST /ask"):
-        create_app(workspace.serving(), recipe(None, None, probed=False))
+    with pytest.raises(UsageError, match="POST /ask has no golden request"):
+        create_app(workspace.parts(), recipe(None, None, probed=False))
 
 
 def test_whatever_no_probe_asks_is_refused_its_answers(
-    workspace: Any, opened: Any, red: bytes, caplog: pytest.LogCaptureFixture
+    workspace: Any, start_app: Any, red: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Other methods, parameters, nested routers and mounts: none is a way round the proof."""
 
-    def build(answering: Answering) -> Routes:
+    def build(server: PredictionServer) -> Routes:
         router, nested, inner = APIRouter(), APIRouter(), FastAPI()
-        errors.install(inner)
+        errors.install_handlers(inner)
 
         async def ask(request: Request) -> list[str]:
-            return [one.answers[0].label for one in await answering.answer(request, [red])]
+            return [one.answers[0].label for one in await server.predict(request, [red])]
 
         for path in ("/get", "/name/{name}", "/ask"):
             router.get(path)(ask)
@@ -258,45 +262,45 @@ def test_whatever_no_probe_asks_is_refused_its_answers(
         return Routes(router)
 
     workspace.promote(workspace.register())
-    door = opened(workspace.serving(), build)
+    client = start_app(workspace.parts(), build)
     kept = len(workspace.traffic._kept)
     ways = ("GET /get", "GET /name/rust", "PUT /put", "POST /nested/ask", "POST /inner/ask")
     for way in (*ways, "GET /ask"):
-        response = door.ask(*way.split())
+        response = client.request(*way.split())
         assert response.status_code == 500, way
-        assert f"{way} is asked by no probe" in response.json()["error"]["message"]
-        assert f"{way} is asked by no probe" in caplog.text
+        assert f"{way} has no golden request" in response.json()["error"]["message"]
+        assert f"{way} has no golden request" in caplog.text
     assert len(workspace.traffic._kept) == kept, "nothing was answered"
 
 
 def test_a_route_of_any_method_answers_once_a_probe_asks_it(
-    workspace: Any, opened: Any, red: bytes
+    workspace: Any, start_app: Any, red: bytes
 ) -> None:
-    def build(answering: Answering) -> Routes:
+    def build(server: PredictionServer) -> Routes:
         router = APIRouter()
 
         @router.get("/ask/{form}")
         async def ask(request: Request) -> Any:
-            [one] = await answering.answer(request, [bytes.fromhex(request.query_params["q"])])
+            [one] = await server.predict(request, [bytes.fromhex(request.query_params["q"])])
             return [[a.target, a.label, dict(a.probabilities)] for a in one.answers]
 
         def asks(payload: bytes) -> dict[str, Any]:
             return {"params": {"q": payload.hex()}}
 
-        return Routes(router, (Probe("/ask/short", asks, lambda body: body, method="GET"),))
+        return Routes(router, (GoldenRequest("/ask/short", asks, lambda body: body, method="GET"),))
 
     workspace.promote(workspace.register())
-    door = opened(workspace.serving(), build)
+    client = start_app(workspace.parts(), build)
     asked = {"params": {"q": red.hex()}}
-    assert door.ask("GET", "/ask/short", **asked).json()[0][1] == "Miner"
-    assert door.ask("GET", "/ask/long", **asked).status_code == 500
+    assert client.request("GET", "/ask/short", **asked).json()[0][1] == "Miner"
+    assert client.request("GET", "/ask/long", **asked).status_code == 500
 
 
 def test_a_recipe_cannot_take_the_servers_paths(workspace: Any) -> None:
-    def build(_: Answering) -> Routes:
+    def build(_: PredictionServer) -> Routes:
         router = APIRouter()
         router.get("/v1/ready")(lambda: {"ready": True})
         return Routes(router)
 
     with pytest.raises(UsageError, match="/v1/ready belongs to the server"):
-        create_app(workspace.serving(), build)
+        create_app(workspace.parts(), build)
