@@ -77,7 +77,7 @@ def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) 
     }
     with workspace.ledger.begin() as unit:
         window(unit, "v1", at, 0, 5)
-        unit.judge_drift(verdict, told)
+        unit.record_drift_verdict(verdict, told)
         window(unit, "v1", at, 5, 3)
         window(unit, "v1", at + timedelta(minutes=1), 8, 4)
     body = client.request("GET", "/v1/drift").json()

@@ -295,4 +295,4 @@ def test_feedback_names_its_target(served: Any, red: bytes, workspace: Any) -> N
     assert response.is_success
     with workspace.ledger.begin(write=False) as unit:
         [kept] = unit.feedback(limit=None)
-    assert (kept.target, kept.label, kept.answered) == ("disease", "rust", "healthy")
+    assert (kept.target, kept.label, kept.predicted_label) == ("disease", "rust", "healthy")

@@ -214,7 +214,7 @@ def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, start_app
     seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
         told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
-        unit.judge_drift(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
+        unit.record_drift_verdict(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
     drained(workspace, "v1", [1, 0], since=3)
     state = client.request("GET", "/drift").json()
     assert (state["prediction_count"], state["unjudged_count"]) == (5, 2)

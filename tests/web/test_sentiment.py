@@ -89,7 +89,7 @@ def test_the_report_is_what_the_ledger_says(client: Any, workspace: Any) -> None
     seen = (FeatureDrift("words", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
         event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
-        unit.judge_drift(DriftVerdict("d1", "v1", True, 0, 100, at, at, seen, at), event)
+        unit.record_drift_verdict(DriftVerdict("d1", "v1", True, 0, 100, at, at, seen, at), event)
     told = client.request("GET", "/report/json").json()
     assert [row["id"] for row in told["verdicts"]] == ["d1"]
     assert told["drifted"] is True
