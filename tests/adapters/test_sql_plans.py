@@ -24,10 +24,10 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "profiles": lambda unit: unit.profiles("v1"),
     "profiles since": lambda unit: unit.profiles("v1", since=NOW),
     "drift_verdicts": lambda unit: unit.drift_verdicts("v1"),
-    "served": lambda unit: unit.count_answers("v1"),
+    "count_answers": lambda unit: unit.count_answers("v1"),
     "feedback of a status": lambda unit: unit.feedback(status="pending"),
     "feedback on an example": lambda unit: unit.feedback(example="x1"),
-    "accepted_since": lambda unit: unit.count_accepted_feedback(NOW),
+    "count_accepted_feedback": lambda unit: unit.count_accepted_feedback(NOW),
     "cycle": lambda unit: unit.cycle(),
     "lease": lambda unit: unit.lease("mill"),
 }
@@ -76,5 +76,5 @@ def test_what_is_open_is_found_without_reading_what_is_closed(engine: Engine) ->
     assert "window=?" in plan
     (plan,) = plans(engine, ASKED["profiles since"])
     assert "window=? AND bucket>?" in plan
-    (plan,) = plans(engine, ASKED["accepted_since"])
-    assert "settled>?" in plan
+    (plan,) = plans(engine, ASKED["count_accepted_feedback"])
+    assert "settled_at>?" in plan

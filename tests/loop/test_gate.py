@@ -114,21 +114,21 @@ def test_a_better_challenger_passes_everything_on_test_and_fresh() -> None:
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
     assert label_names(evidence(), POLICY).passed
     faults = ("'rust' is said where 'miner' is true", "more")
-    check = label_names(evidence(name_faults=faults), POLICY)
+    check = label_names(evidence(golden_faults=faults), POLICY)
     assert not check.passed
     assert check.reason == "2 golden answers are wrong: 'rust' is said where 'miner' is true"
     assert check.value == 2
 
 
 def test_without_golden_samples_neither_names_nor_parity_are_proved() -> None:
-    bare = evidence(golden=0, parity=0.0)
+    bare = evidence(golden_samples=0, parity_gap=0.0)
     assert "no golden samples" in label_names(bare, POLICY).reason
     assert not label_names(bare, POLICY).passed
     assert not onnx_parity(bare).passed
 
 
 def test_a_label_table_that_is_not_the_snapshots_is_a_refusal_that_says_where() -> None:
-    check = label_names(evidence(table_faults=("for disease the bundle lacks rust",)), POLICY)
+    check = label_names(evidence(class_faults=("for disease the bundle lacks rust",)), POLICY)
     assert (check.passed, check.reason) == (False, "for disease the bundle lacks rust")
 
 
@@ -155,7 +155,7 @@ UNPROVED = {
 @pytest.mark.parametrize("how", UNPROVED)
 def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
     use, passes = UNPROVED[how]
-    check = label_names(evidence(target(uses=(*target().label_uses, use))), POLICY)
+    check = label_names(evidence(target(label_uses=(*target().label_uses, use))), POLICY)
     assert check.passed is passes
     if not passes:
         assert check.reason.endswith(
@@ -166,11 +166,11 @@ def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
 
 def test_names_without_proof_are_counted_together() -> None:
     few = [LabelUse(label, 3, 0, 0, golden=False) for label in ("miner", "spot")]
-    assert label_names(evidence(target(uses=(few[0],))), POLICY).passed
-    check = label_names(evidence(target(uses=tuple(few))), POLICY)
+    assert label_names(evidence(target(label_uses=(few[0],))), POLICY).passed
+    check = label_names(evidence(target(label_uses=tuple(few))), POLICY)
     assert not check.passed
     assert check.reason.endswith("miner (3), spot (3)")
-    assert label_names(evidence(target(uses=tuple(few))), GatePolicy(margin=0.03)).passed
+    assert label_names(evidence(target(label_uses=tuple(few))), GatePolicy(margin=0.03)).passed
 
 
 def test_a_champion_that_cannot_be_opened_fails_and_nothing_is_compared() -> None:
@@ -195,7 +195,7 @@ def test_a_champion_that_cannot_be_opened_fails_and_nothing_is_compared() -> Non
 def test_the_exported_graph_must_reproduce_the_recorded_probabilities(
     parity: float, passes: bool
 ) -> None:
-    check = onnx_parity(evidence(parity=parity))
+    check = onnx_parity(evidence(parity_gap=parity))
     assert check.passed is passes
     assert "allowed 1e-03" in check.reason
 

@@ -148,7 +148,7 @@ def test_a_refusal_names_the_checks_that_failed_and_only_those(ledger: Ledger) -
 
 def test_a_person_may_override_a_refusal(ledger: Ledger) -> None:
     move(ledger, "v1", None)
-    given = {"passed": False, "checks": REFUSING, "overridden": "I looked at every leaf"}
+    given = {"passed": False, "checks": REFUSING, "override_reason": "I looked at every leaf"}
     assert move(ledger, "v2", "v1", **given) == "v1"
     assert aliases(ledger)["champion"] == "v2"
 

@@ -81,14 +81,15 @@ class SqlLedger:
             )
         ledger = cls(sqlite_engine(path), clock)
         try:
-            found = ledger._revision()
+            revision = ledger._revision()
         except BaseException:
             ledger.close()
             raise
-        if found != SCHEMA_REVISION:
+        if revision != SCHEMA_REVISION:
             ledger.close()
             raise Unavailable(
-                f"The ledger {path} has schema {found}, this Tidemill needs {SCHEMA_REVISION}.",
+                f"The ledger {path} has {f'schema {revision}' if revision else 'no schema'}, "
+                f"this Tidemill needs {SCHEMA_REVISION}.",
                 hint="`tidemill doctor --upgrade` brings it up to date.",
             )
         return ledger
@@ -104,9 +105,10 @@ class SqlLedger:
         self._engine.dispose()
 
     def _revision(self) -> str:
+        """The revision of the schema; empty in a database whose migrations were undone."""
         with translated(), self._engine.connect() as connection:
             connection.execution_options(write=False)
-            return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+            return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
 
 @contextlib.contextmanager

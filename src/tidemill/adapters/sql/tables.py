@@ -29,7 +29,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0001"
 """The migration that this code is written against. The server refuses any other."""
 
 

@@ -33,7 +33,8 @@ def upgrade(path: Path) -> None:
     except CommandError as error:
         raise Unavailable(
             f"The ledger {path} has a schema that this Tidemill does not know: {error}.",
-            hint="A newer Tidemill wrote it: use that one, or another folder with TIDEMILL_HOME.",
+            hint="A newer Tidemill wrote it, or one before its first release. Use that Tidemill, "
+            "or another folder with TIDEMILL_HOME.",
         ) from error
     finally:
         engine.dispose()
