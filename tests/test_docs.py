@@ -31,7 +31,7 @@ from typer.core import TyperGroup
 
 from tidemill.adapters.hydra import resolve
 from tidemill.cli.main import BUG, COMMANDS, build, exit_code
-from tidemill.data.checks import Kind
+from tidemill.data.checks import FindingKind
 from tidemill.data.policy import POLICIES
 from tidemill.domain import errors
 from tidemill.domain.cycle import CycleState
@@ -314,7 +314,7 @@ def test_every_error_has_a_row_with_its_status_and_exit_code() -> None:
 
 def test_every_finding_has_a_row_with_its_severity() -> None:
     table = rows(section(text_of("data.md"), "Checks"))
-    for kind in get_args(Kind):
+    for kind in get_args(FindingKind):
         mild = kind in ("near_duplicate", "unlabelled")
         assert table[kind][0] == ("warning" if mild else "error"), kind
     policies = rows(section(text_of("data.md"), "Policies"))

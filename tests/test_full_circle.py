@@ -161,11 +161,11 @@ def test_the_snapshot_of_a_cycle_grows_from_its_champion_s(begin: Begin) -> None
     circle.settle()
     with circle.workspace.ledger.begin(write=False) as unit:
         versions = {name: unit.get(ModelVersion, name) for name in ("v1", "v2")}
-        grown = unit.get(Snapshot, versions["v2"].snapshot)
+        extended = unit.get(Snapshot, versions["v2"].snapshot)
         parent = unit.get(Snapshot, versions["v1"].snapshot)
-    assert grown.parent == parent.id
-    assert grown.splits["test"] == parent.splits["test"]
-    assert grown.splits["fresh"] > 80
+    assert extended.parent == parent.id
+    assert extended.splits["test"] == parent.splits["test"]
+    assert extended.splits["fresh"] > 80
 
 
 def test_what_a_version_saw_before_it_was_champion_again_is_in_no_window(begin: Begin) -> None:

@@ -16,7 +16,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
-from tidemill.data.splits import by_hash_joined as split_of_digest
+from tidemill.data.splits import joining_split as split_of_digest
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import LeaseLost, TidemillError
 from tidemill.domain.feedback import Feedback

@@ -29,7 +29,7 @@ def test_a_check_tells_what_occurs_again(tell: Ask, tmp_path: Path) -> None:
     assert repeated in said.err
     assert "Different contents in both train and test: 1." in said.err
     body = tell(*words, "--json").body
-    assert body["repeats"] == {
+    assert body["duplicates"] == {
         "rows": 3,
         "same_label": 2,
         "other_label": 1,

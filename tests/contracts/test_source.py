@@ -12,15 +12,15 @@ import pytest
 
 from tidemill.adapters.memory import MemorySource
 from tidemill.codecs.codec import Fingerprint
-from tidemill.data.blocks import Blocks
+from tidemill.data.blocks import BlockSplitSource
 from tidemill.data.folder import FolderSource
 from tidemill.data.formats import open_rows
 from tidemill.data.merged_source import MergedSource
 from tidemill.data.payloads import TextColumn
-from tidemill.data.remote import Fetched
+from tidemill.data.remote import RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.sql_rows import SqlRows
-from tidemill.data.stratified import Stratified
+from tidemill.data.stratified import StratifiedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import SPLITS, Example, payload_id
@@ -71,7 +71,7 @@ def merged(root: Path, count: int = 6) -> Source:
 
 
 def drawn(root: Path, count: int = 6) -> Source:
-    return Stratified(filed(root, count), Digests(), share=0.5, seed=0)
+    return StratifiedSource(filed(root, count), Digests(), share=0.5, seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -87,8 +87,8 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "query": queried,
     "merged": merged,
     "drawn": drawn,
-    "blocks": lambda root: Blocks(filed(root), size=2),
-    "fetched": lambda root: Fetched(filed(root), []),
+    "blocks": lambda root: BlockSplitSource(filed(root), size=2),
+    "fetched": lambda root: RemoteSource(filed(root), []),
 }
 EMPTY: dict[str, Callable[[Path], Source]] = {
     "memory": lambda _: MemorySource([]),
@@ -98,7 +98,7 @@ EMPTY: dict[str, Callable[[Path], Source]] = {
     "query": lambda root: queried(root, 0),
     "merged": lambda root: merged(root, 0),
     "drawn": lambda root: drawn(root, 0),
-    "fetched": lambda root: Fetched(filed(root, 0), []),
+    "fetched": lambda root: RemoteSource(filed(root, 0), []),
 }
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.data.growing import AT, DISTANCE, Grow, Named
+from tests.data.retraining import AT, DISTANCE, Extend, Named
 from tidemill.codecs.codec import Fingerprint
-from tidemill.data.retraining_set import Accepted, Growth, grow
+from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet, extend_snapshot
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.data.splits import by_hash_joined
+from tidemill.data.splits import joining_split
 from tidemill.domain.errors import BadPayload
 from tidemill.domain.types import Example, Snapshot, Split, payload_id
 
@@ -110,16 +110,16 @@ def write(store: SnapshotStore, crowd: list[Example], at: datetime) -> Write:
 
 
 @pytest.fixture
-def grown(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -> Grow:
+def extend(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -> Extend:
     """Grows a parent, the crowd's snapshot unless another one is named."""
     write()
 
-    def growth(items: Sequence[Accepted], parent: str = "", **choices: Any) -> Growth:
+    def result(items: Sequence[AcceptedLabels], parent: str = "", **choices: Any) -> RetrainingSet:
         opened = store.open(parent or write().id)
         given: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
-        return grow(opened, items, codec, store, **given)
+        return extend_snapshot(opened, items, codec, store, **given)
 
-    return growth
+    return result
 
 
 @pytest.fixture
@@ -129,9 +129,7 @@ def named(codec: Any) -> Named:
     def text_in(split: Split) -> str:
         texts = (f"leaf {n}" for n in range(1000))
         return next(
-            text
-            for text in texts
-            if by_hash_joined(codec.fingerprint(text.encode()).exact) == split
+            text for text in texts if joining_split(codec.fingerprint(text.encode()).exact) == split
         )
 
     return text_in

@@ -18,7 +18,7 @@ import pytest
 from tidemill.codecs.codec import Fingerprint
 from tidemill.data.archive import ArchiveSource
 from tidemill.data.image_rows import image_source
-from tidemill.data.snapshot_import import take
+from tidemill.data.snapshot_import import import_snapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, Snapshot, payload_id
@@ -78,7 +78,7 @@ def test_four_times_the_images_need_no_more_memory(
         before = pa.total_allocated_bytes()
         tracemalloc.start()
         try:
-            taken = take(
+            taken = import_snapshot(
                 source,
                 codec,
                 SmallShards(tmp_path / f"snapshots-{count}"),

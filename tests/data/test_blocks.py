@@ -6,7 +6,7 @@ from itertools import groupby
 import pytest
 
 from tidemill.adapters.memory import MemorySource
-from tidemill.data.blocks import Blocks
+from tidemill.data.blocks import BlockSplitSource
 from tidemill.domain.types import Example
 
 Make = Callable[..., Example]
@@ -19,7 +19,7 @@ def rows(example: Make) -> list[Example]:
 
 
 def drawn(rows: Sequence[Example], size: int = 10) -> list[Example]:
-    return list(Blocks(MemorySource(rows), size=size).examples())
+    return list(BlockSplitSource(MemorySource(rows), size=size).examples())
 
 
 def test_whole_blocks_of_neighbours_are_held_back(rows: list[Example]) -> None:

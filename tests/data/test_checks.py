@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.data.checks import Finding, find
+from tidemill.data.checks import Finding, find_faults
 from tidemill.data.inspection import inspect
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example
@@ -16,7 +16,7 @@ Make = Callable[..., Example]
 @pytest.fixture
 def judge(codec: Any, crowd: list[Example]) -> Callable[..., tuple[Finding, ...]]:
     def findings(*more: Example, base: Sequence[Example] = crowd) -> tuple[Finding, ...]:
-        return find(inspect([*base, *more], codec))
+        return find_faults(inspect([*base, *more], codec))
 
     return findings
 

@@ -14,7 +14,7 @@ import pytest
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.citation_files import CitationFiles, Parting
 from tidemill.data.node_arrays import NodeArrays
-from tidemill.data.snapshot_import import Intake, take
+from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
@@ -36,9 +36,9 @@ NAMES = (
 COUNTS = (351, 217, 418, 818, 426, 298, 180)
 
 
-def intake(source: Source, root: Path, at: datetime) -> Intake:
+def import_source(source: Source, root: Path, at: datetime) -> SnapshotImport:
     codec = GraphCodec.from_config({"features": 1433})
-    return take(
+    return import_snapshot(
         source,
         codec,
         SnapshotStore(root),
@@ -65,7 +65,7 @@ def test_the_published_files_become_a_snapshot(
     counts = Counter(label for row in found for label in row.labels.values())
     if split == "hash":
         assert counts == dict(zip(NAMES, COUNTS, strict=True))
-    taken = intake(source, tmp_path, at)
+    taken = import_source(source, tmp_path, at)
     assert taken.snapshot.rows == 2708
     assert set(taken.snapshot.classes["topic"]) == set(NAMES)
     if split == "original":
@@ -85,5 +85,5 @@ def test_the_planetoid_arrays_become_a_snapshot(tmp_path: Path, at: datetime) ->
     }
     # Twenty of each class is how the Planetoid split was made: the names are not turned round.
     assert set(Counter(row.labels["topic"] for row in found[:140]).values()) == {20}
-    taken = intake(source, tmp_path, at)
+    taken = import_source(source, tmp_path, at)
     assert taken.snapshot.splits == {"train": 1208, "val": 500, "test": 1000}

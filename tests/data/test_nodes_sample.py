@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tidemill.codecs.graph import GraphCodec
-from tidemill.data.checks import find
+from tidemill.data.checks import find_faults
 from tidemill.data.formats import open_rows
 from tidemill.data.inspection import inspect
 from tidemill.data.links import Links
@@ -124,7 +124,7 @@ def test_the_planted_faults_are_found_and_nothing_else(tmp_path: Path) -> None:
     rows = open_rows(tmp_path / "new" / NODES), open_rows(tmp_path / "new" / EDGES)
     columns = NodeColumns(FEATURES, words="words", split="split")
     inspection = inspect(NodeRows(*rows, "topic", columns).examples(), codec)
-    found = {row.kind: set(row.files) for row in find(inspection, near_distance=0)}
+    found = {row.kind: set(row.files) for row in find_faults(inspection, near_distance=0)}
     assert found == {
         "identical": set(planted["identical"]),
         "leak": set(planted["leak"]),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.data.growing import Grow, Make, Named, rows, said
+from tests.data.retraining import Extend, Make, Named, rows, said
 from tidemill.data.naming import merged_plant_labels, plant_labels
-from tidemill.data.retraining_set import Accepted, Growth
+from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
 
@@ -29,35 +29,37 @@ def parent(write: Any, example: Make) -> Snapshot:
 
 
 def test_a_leaf_of_which_every_target_is_named_becomes_an_example(
-    parent: Snapshot, grown: Grow, store: SnapshotStore, named: Named
+    parent: Snapshot, extend: Extend, store: SnapshotStore, named: Named
 ) -> None:
-    growth = grown([said(named("train"), **RUST)], parent.id)
-    assert len(growth.taken) == 1
-    row = rows(store, growth.snapshot.id)[named("train")]
+    result = extend([said(named("train"), **RUST)], parent.id)
+    assert len(result.feedback) == 1
+    row = rows(store, result.snapshot.id)[named("train")]
     assert (row.labels, row.split) == (RUST, "train")
 
 
 @pytest.fixture
-def taught(parent: Snapshot, grown: Grow) -> Grow:
+def taught(parent: Snapshot, extend: Extend) -> Extend:
     """Grows the leaves as the recipe does, by feedback on one payload."""
 
-    def growth(payload: str, **labels: str) -> Growth:
-        return grown([about(payload, **labels)], parent.id, merge=merged_plant_labels)
+    def result(payload: str, **labels: str) -> RetrainingSet:
+        return extend([about(payload, **labels)], parent.id, merge=merged_plant_labels)
 
-    return growth
+    return result
 
 
-def about(payload: str, id: str = "f1", **labels: str) -> Accepted:
+def about(payload: str, id: str = "f1", **labels: str) -> AcceptedLabels:
     """What was said of one leaf, `kind` being its class."""
     named = {"class" if target == "kind" else target: label for target, label in labels.items()}
     return replace(said(payload, id=id), labels=named)
 
 
 def test_each_target_is_for_itself_where_a_recipe_says_nothing(
-    parent: Snapshot, grown: Grow, named: Named
+    parent: Snapshot, extend: Extend, named: Named
 ) -> None:
     item = replace(said(named("train")), labels={"class": "Vine___rust"})
-    assert set(grown([item], parent.id).left.values()) == {"It says nothing about disease, plant."}
+    assert set(extend([item], parent.id).omissions.values()) == {
+        "It has no label of disease, plant."
+    }
 
 
 @pytest.mark.parametrize(
@@ -65,23 +67,23 @@ def test_each_target_is_for_itself_where_a_recipe_says_nothing(
     [{"kind": "Vine___rust"}, {"disease": "rust", "plant": "Vine"}],
 )
 def test_what_decides_the_class_of_a_new_leaf_is_enough(
-    taught: Grow, store: SnapshotStore, named: Named, labels: dict[str, str]
+    taught: Extend, store: SnapshotStore, named: Named, labels: dict[str, str]
 ) -> None:
-    growth = taught(named("train"), **labels)
-    row = rows(store, growth.snapshot.id)[named("train")]
-    assert (growth.taken, row.labels, row.split) == (("f1",), RUST, "train")
+    result = taught(named("train"), **labels)
+    row = rows(store, result.snapshot.id)[named("train")]
+    assert (result.feedback, row.labels, row.split) == (("f1",), RUST, "train")
 
 
 @pytest.mark.parametrize(
     ("target", "others"), [("disease", "class, plant"), ("plant", "class, disease")]
 )
 def test_a_new_leaf_of_which_something_is_open_teaches_nothing_yet(
-    parent: Snapshot, taught: Grow, named: Named, target: str, others: str
+    parent: Snapshot, taught: Extend, named: Named, target: str, others: str
 ) -> None:
     """Nobody said the rest, and the model's own answers are no truth."""
-    growth = taught(named("train"), **{target: RUST[target]})
-    assert (growth.snapshot, growth.taken) == (parent, ())
-    assert f"It says nothing about {others}" in growth.left["f1"]
+    result = taught(named("train"), **{target: RUST[target]})
+    assert (result.snapshot, result.feedback) == (parent, ())
+    assert f"It has no label of {others}" in result.omissions["f1"]
 
 
 @pytest.mark.parametrize(
@@ -94,20 +96,22 @@ def test_a_new_leaf_of_which_something_is_open_teaches_nothing_yet(
     ],
 )
 def test_a_leaf_that_is_known_keeps_what_is_not_said_and_never_contradicts_itself(
-    taught: Grow, store: SnapshotStore, labels: dict[str, str]
+    taught: Extend, store: SnapshotStore, labels: dict[str, str]
 ) -> None:
-    growth = taught("Vine___healthy 6", **labels)
-    assert rows(store, growth.snapshot.id)["Vine___healthy 6"].labels == RUST
+    result = taught("Vine___healthy 6", **labels)
+    assert rows(store, result.snapshot.id)["Vine___healthy 6"].labels == RUST
 
 
 @pytest.mark.parametrize("payload", ["Vine___healthy 6", "a new leaf"])
 @pytest.mark.parametrize(("target", "label"), [("disease", "healthy"), ("plant", "Bean")])
 def test_a_class_that_contradicts_what_else_is_said_is_left_out(
-    parent: Snapshot, taught: Grow, payload: str, target: str, label: str
+    parent: Snapshot, taught: Extend, payload: str, target: str, label: str
 ) -> None:
-    growth = taught(payload, kind="Vine___rust", **{target: label})
-    assert (growth.snapshot, growth.taken) == (parent, ())
-    assert growth.left == {"f1": f"The class 'Vine___rust' contradicts the {target} '{label}'."}
+    result = taught(payload, kind="Vine___rust", **{target: label})
+    assert (result.snapshot, result.feedback) == (parent, ())
+    assert result.omissions == {
+        "f1": f"The class 'Vine___rust' contradicts the {target} '{label}'."
+    }
 
 
 @pytest.mark.parametrize(
@@ -119,33 +123,33 @@ def test_a_class_that_contradicts_what_else_is_said_is_left_out(
     ],
 )
 def test_a_class_that_the_snapshot_does_not_know_is_left_out(
-    parent: Snapshot, taught: Grow, payload: str, labels: dict[str, str]
+    parent: Snapshot, taught: Extend, payload: str, labels: dict[str, str]
 ) -> None:
-    growth = taught(payload, **labels)
-    assert (growth.snapshot, growth.taken) == (parent, ())
-    assert growth.left == {"f1": "The snapshot knows no label 'Bean___healthy' of 'class'."}
+    result = taught(payload, **labels)
+    assert (result.snapshot, result.feedback) == (parent, ())
+    assert result.omissions == {"f1": "The snapshot has no class 'Bean___healthy' of 'class'."}
 
 
-def test_what_is_held_back_is_said_to_be(taught: Grow) -> None:
-    why = "The example is held back in val, with the label it had."
-    assert taught("Bean___rust 4", disease="healthy").left == {"f1": why}
+def test_what_is_held_back_is_said_to_be(taught: Extend) -> None:
+    why = "The example is held out in val and keeps its label."
+    assert taught("Bean___rust 4", disease="healthy").omissions == {"f1": why}
 
 
-def test_what_follows_from_a_label_may_be_there_already(taught: Grow) -> None:
-    left = taught("Vine___rust 12", kind="Vine___rust").left
+def test_what_follows_from_a_label_may_be_there_already(taught: Extend) -> None:
+    left = taught("Vine___rust 12", kind="Vine___rust").omissions
     assert left == {"f1": "The snapshot has this label already."}
 
 
 def test_what_is_said_later_counts_for_the_class_too(
-    parent: Snapshot, grown: Grow, store: SnapshotStore, named: Named
+    parent: Snapshot, extend: Extend, store: SnapshotStore, named: Named
 ) -> None:
     """Of other bytes of one leaf, and of a leaf that came by feedback."""
     both = [
         about(named("train"), "f1", kind="Vine___rust"),
         about(named("train") + "\n", "f2", kind="Bean___rust"),
     ]
-    first = grown(both, parent.id, merge=merged_plant_labels).snapshot
+    first = extend(both, parent.id, merge=merged_plant_labels).snapshot
     assert rows(store, first.id)[named("train")].labels == plant_labels("Bean___rust")
     later = [about(named("train"), "f3", plant="Vine")]
-    second = grown(later, first.id, merge=merged_plant_labels).snapshot
+    second = extend(later, first.id, merge=merged_plant_labels).snapshot
     assert rows(store, second.id)[named("train")].labels == RUST

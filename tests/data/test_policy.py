@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.data.checks import find
+from tidemill.data.checks import find_faults
 from tidemill.data.inspection import inspect
-from tidemill.data.policy import Resolution, apply
+from tidemill.data.policy import Resolution, apply_policy
 from tidemill.domain.errors import DataRefused, UsageError
 from tidemill.domain.types import Example
 
@@ -28,7 +28,7 @@ LEAF = st.tuples(
 def settle(codec: Any, crowd: list[Example]) -> Settle:
     def resolution(policy: str, *more: Example, **choices: bool) -> Resolution:
         inspection = inspect([*crowd, *more], codec)
-        return apply(inspection, find(inspection), policy, **choices)
+        return apply_policy(inspection, find_faults(inspection), policy, **choices)
 
     return resolution
 
@@ -193,14 +193,14 @@ def test_what_is_settled_stays_settled(
         for number, (content, label, split) in enumerate(leaves)
     ]
     inspection = inspect(given, codec)
-    faults = [one for one in find(inspection) if one.kind != "too_few"]
-    found = apply(inspection, faults, policy)
+    faults = [one for one in find_faults(inspection) if one.kind != "too_few"]
+    found = apply_policy(inspection, faults, policy)
     left = [
         replace(one, labels=found.relabelled.get(one.origin, one.labels))
         for one in given
         if one.origin not in found.excluded
     ]
-    again = find(inspect(left, codec))
+    again = find_faults(inspect(left, codec))
     assert {one.kind for one in again} <= {"too_few", "near_duplicate"}
     held_back = {one.payload.strip() for one in given if one.split == "test"}
     learnt = {one.payload.strip() for one in left if one.split in ("val", "train")}

@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.data.snapshot_import import Intake, take
+from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import DataRefused
 
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def intake(folder: Path, root: Path, at: datetime, policy: str = "stop") -> Intake:
+def import_source(folder: Path, root: Path, at: datetime, policy: str = "stop") -> SnapshotImport:
     codec = ImageCodec.from_config(
         {"width": 224, "height": 112, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
     )
-    return take(
+    return import_snapshot(
         FolderSource(folder, "disease"),
         codec,
         SnapshotStore(root),
@@ -39,7 +39,7 @@ def intake(folder: Path, root: Path, at: datetime, policy: str = "stop") -> Inta
 
 
 def test_the_real_leaves_pass_and_keep_their_splits(tmp_path: Path, at: datetime) -> None:
-    first = intake(COFFEE, tmp_path / "a", at)
+    first = import_source(COFFEE, tmp_path / "a", at)
     assert first.snapshot.rows == 1685
     assert first.snapshot.splits == {"train": 1180, "val": 253, "test": 252}
     names = ("cercospora", "healthy", "miner", "phoma", "rust")
@@ -47,7 +47,7 @@ def test_the_real_leaves_pass_and_keep_their_splits(tmp_path: Path, at: datetime
     assert {finding.severity for finding in first.findings} <= {"warning"}
     SnapshotStore(tmp_path / "a").open(first.snapshot.id).verify()
 
-    assert intake(COFFEE, tmp_path / "b", at).snapshot.id == first.snapshot.id
+    assert import_source(COFFEE, tmp_path / "b", at).snapshot.id == first.snapshot.id
 
 
 def test_each_planted_fault_is_one_error(tmp_path: Path, at: datetime) -> None:
@@ -60,7 +60,7 @@ def test_each_planted_fault_is_one_error(tmp_path: Path, at: datetime) -> None:
     (folder / "train" / "rust" / "cut.jpg").write_bytes(train[3].read_bytes()[:900])
 
     with pytest.raises(DataRefused) as raised:
-        intake(folder, tmp_path / "a", at)
+        import_source(folder, tmp_path / "a", at)
 
     assert sorted(line.rpartition(" ")[2] for line in raised.value.lines) == [
         "[conflict]",
@@ -68,5 +68,5 @@ def test_each_planted_fault_is_one_error(tmp_path: Path, at: datetime) -> None:
         "[leak]",
         "[undecodable]",
     ]
-    kept = intake(folder, tmp_path / "a", at, "drop").snapshot
+    kept = import_source(folder, tmp_path / "a", at, "drop").snapshot
     assert kept.splits == {"train": 1178, "val": 253, "test": 253}

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tidemill.codecs.text import TextCodec
-from tidemill.data.checks import find
+from tidemill.data.checks import find_faults
 from tidemill.data.csv_rows import CsvRows
-from tidemill.data.duplicates import Repeats, Shared, repeats
+from tidemill.data.duplicates import Duplicates, SharedContents, count_duplicates
 from tidemill.data.inspection import Inspection, inspect
 from tidemill.data.merged_source import MergedSource
 from tidemill.data.near import group
@@ -44,8 +44,8 @@ def test_the_repeats_of_the_raw_sentiment_file() -> None:
     rows = Part(CsvRows(SENTIMENT / "data.csv"))
     inspection = looked_at(labelled("kaggle", "Sentence", "Sentiment", rows))
     assert len(inspection.rows) == 5842
-    assert repeats(inspection) == Repeats(520, 6, 514, ())
-    kinds = Counter(finding.kind for finding in find(inspection, near_distance=0))
+    assert count_duplicates(inspection) == Duplicates(520, 6, 514, ())
+    kinds = Counter(finding.kind for finding in find_faults(inspection, near_distance=0))
     assert kinds["conflict"] == 514
 
 
@@ -59,10 +59,10 @@ def test_the_leaks_of_the_original_s_splits() -> None:
         Part(CsvRows(folder / "eval.csv"), "val"),
         Part(CsvRows(folder / "test.csv"), "test"),
     )
-    assert repeats(looked_at(source)).shared == (
-        Shared(("train", "val"), 78),
-        Shared(("train", "test"), 92),
-        Shared(("val", "test"), 14),
+    assert count_duplicates(looked_at(source)).shared == (
+        SharedContents(("train", "val"), 78),
+        SharedContents(("train", "test"), 92),
+        SharedContents(("val", "test"), 14),
     )
 
 
@@ -104,7 +104,7 @@ def test_the_merged_questions_are_checked_without_comparing_every_pair() -> None
         ]
     )
     inspection = looked_at(merged)
-    found = find(inspection, near_distance=3)
+    found = find_faults(inspection, near_distance=3)
     near = group([print_.near for _, print_ in inspection.readable], 3)
     assert near.compared < len(inspection.rows) ** 2 / 2 / 1000
     assert Counter(row.source for row in inspection.rows) == {

@@ -21,7 +21,7 @@ from tidemill.data import remote
 from tidemill.data.csv_rows import CsvRows
 from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
-from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Corrupt, DataError, StorageFailed, Unavailable, UsageError
 from tidemill.recipes.shared import archive
@@ -284,7 +284,7 @@ def test_a_source_fetches_its_files_first(shelf: str, tmp_path: Path) -> None:
     file = RemoteFile(f"{shelf}/rows.csv", tmp_path, sha256=SHA)
     labels = {"answer": LabelColumn("label", {"1": "yes"})}
     rows = RowSource("boolq", [Part(CsvRows(file.path), "train")], TextColumn("text"), labels)
-    source = Fetched(rows, [file])
+    source = RemoteSource(rows, [file])
     with pytest.raises(DataError, match="cannot be read"):
         list(source.examples())
     source.prepare(lambda _done, _all: None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tidemill.data.inspection import inspect
-from tidemill.data.splits import assign, by_hash
+from tidemill.data.splits import assign_splits, hash_split
 from tidemill.domain.types import Example, Split
 
 Make = Callable[..., Example]
@@ -17,7 +17,7 @@ Assign = Callable[[Sequence[Example]], Mapping[str, Split]]
 
 @pytest.fixture
 def assigned(codec: Any) -> Assign:
-    return lambda examples: assign(inspect(examples, codec), near_distance=6)
+    return lambda examples: assign_splits(inspect(examples, codec), near_distance=6)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_hash_gives_seventy_fifteen_fifteen(assigned: Assign, many: list[Exa
 def test_the_hash_is_fixed_for_ever() -> None:
     # A snapshot taken by a later release must hold back what an earlier one held back. The first
     # byte of `printf 2 | sha256sum` is d4: 0xd4 / 256 = 0.83, between 0.70 and 0.85.
-    assert [by_hash(str(number)) for number in range(8)] == [
+    assert [hash_split(str(number)) for number in range(8)] == [
         "train",
         "train",
         "val",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidemill.adapters.memory import MemorySource
-from tidemill.data.stratified import Stratified
+from tidemill.data.stratified import StratifiedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example
 
@@ -24,7 +24,7 @@ def rows(example: Make) -> list[Example]:
 @pytest.fixture
 def draw(codec: Any) -> Draw:
     def drawn(rows: Sequence[Example], *, seed: int = 0, share: float = 0.2) -> list[Example]:
-        return list(Stratified(MemorySource(rows), codec, share=share, seed=seed).examples())
+        return list(StratifiedSource(MemorySource(rows), codec, share=share, seed=seed).examples())
 
     return drawn
 
@@ -77,6 +77,6 @@ def test_a_source_with_splits_needs_no_draw(draw: Draw, example: Make) -> None:
 
 
 def test_the_rest_is_the_source_s(codec: Any, rows: list[Example]) -> None:
-    drawn = Stratified(MemorySource(rows), codec, share=0.5, seed=0)
+    drawn = StratifiedSource(MemorySource(rows), codec, share=0.5, seed=0)
     drawn.prepare(lambda _done, _all: None)
     assert (drawn.name, len(drawn), drawn.notes()) == ("memory", 150, ())

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.data.growing import AT, DISTANCE, Grow, Make, rows, said
+from tests.data.retraining import AT, DISTANCE, Extend, Make, rows, said
 from tidemill.data import policy, splits
-from tidemill.data.checks import Finding, find
+from tidemill.data.checks import Finding, find_faults
 from tidemill.data.inspection import Inspection, inspect
-from tidemill.data.snapshot_import import Intake, take
+from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.data.splits import by_hash_joined
+from tidemill.data.splits import joining_split
 from tidemill.data.statistics import describe
 from tidemill.domain.errors import DataError, DataRefused
 from tidemill.domain.types import Example, Split, payload_id
 
 Write = Callable[..., Any]
 Bare = Callable[..., Example]
-Taken = Callable[..., Intake]
+Import = Callable[..., SnapshotImport]
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def bare(example: Make) -> Bare:
 
 
 @pytest.fixture
-def taken(codec: Any, store: SnapshotStore, source: Any) -> Taken:
-    def intake(examples: Sequence[Example], chosen: str = "stop") -> Intake:
-        return take(
+def import_examples(codec: Any, store: SnapshotStore, source: Any) -> Import:
+    def run(examples: Sequence[Example], chosen: str = "stop") -> SnapshotImport:
+        return import_snapshot(
             source(examples),
             codec,
             store,
@@ -48,11 +48,11 @@ def taken(codec: Any, store: SnapshotStore, source: Any) -> Taken:
             at=AT,
         )
 
-    return intake
+    return run
 
 
 def judged(inspection: Inspection) -> tuple[Finding, ...]:
-    return find(inspection, near_distance=DISTANCE, minimum_per_class=5)
+    return find_faults(inspection, near_distance=DISTANCE, minimum_per_class=5)
 
 
 def test_they_are_one_warning_that_counts_them(
@@ -77,17 +77,19 @@ def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bar
         ("missing_label", "error", ("leaf 0.txt",)),
         ("missing_label", "error", ("leaf 1.txt",)),
     ]
-    assert findings[1].sentence == "leaf 1.txt is held back in test and has no label."
+    assert findings[1].sentence == "leaf 1.txt is held out in test and has no label."
 
 
-def test_no_policy_lets_one_judge(taken: Taken, crowd: list[Example], bare: Bare) -> None:
+def test_no_policy_lets_one_judge(
+    import_examples: Import, crowd: list[Example], bare: Bare
+) -> None:
     rows = [*crowd, bare("leaf 0", split="val"), bare("leaf 1", split="train")]
     with pytest.raises(DataRefused):
-        taken(rows)
+        import_examples(rows)
     for chosen in ("drop", "majority", "keep"):
-        intake = taken(rows, chosen)
-        assert list(intake.excluded) == ["leaf 0.txt"]
-        assert intake.snapshot.splits == {"train": 21, "val": 6, "test": 6}
+        run = import_examples(rows, chosen)
+        assert list(run.excluded) == ["leaf 0.txt"]
+        assert run.snapshot.splits == {"train": 21, "val": 6, "test": 6}
 
 
 def test_a_label_outvotes_none_in_a_conflict(
@@ -98,14 +100,14 @@ def test_a_label_outvotes_none_in_a_conflict(
     findings = judged(inspection)
     [conflict] = [row for row in findings if row.kind == "conflict"]
     assert "a.txt (no label), b.txt (no label), leaf.txt (disease=rust)" in conflict.sentence
-    settled = policy.apply(inspection, findings, "majority")
+    settled = policy.apply_policy(inspection, findings, "majority")
     assert settled.relabelled == {"a.txt": {"disease": "rust"}}
     assert set(settled.excluded) == {"b.txt", "leaf.txt"}
 
 
 def test_they_are_in_train_wherever_their_hash_would_put_them(codec: Any, bare: Bare) -> None:
     loose = [bare(f"leaf {n}", split="train" if n % 2 else None) for n in range(60)]
-    assigned = splits.assign(inspect(loose, codec), near_distance=DISTANCE)
+    assigned = splits.assign_splits(inspect(loose, codec), near_distance=DISTANCE)
     assert set(assigned.values()) == {"train"}
 
 
@@ -113,9 +115,9 @@ def test_beside_them_labelled_examples_go_where_they_would_go_alone(
     codec: Any, example: Make, bare: Bare
 ) -> None:
     labelled = [example(f"leaf {n}") for n in range(60)]
-    alone = splits.assign(inspect(labelled, codec), near_distance=DISTANCE)
+    alone = splits.assign_splits(inspect(labelled, codec), near_distance=DISTANCE)
     beside = [*labelled, *(bare(f"stem {n}") for n in range(60))]
-    together = splits.assign(inspect(beside, codec), near_distance=DISTANCE)
+    together = splits.assign_splits(inspect(beside, codec), near_distance=DISTANCE)
     assert {origin: together[origin] for origin in alone} == alone
     assert set(alone.values()) == {"train", "val", "test"}
 
@@ -124,15 +126,15 @@ def test_beside_them_labelled_examples_go_where_they_would_go_alone(
 def test_a_snapshot_holds_none_back(
     store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare, split: Split
 ) -> None:
-    with pytest.raises(DataError, match=f"leaf.txt is held back in {split} and has no label"):
+    with pytest.raises(DataError, match=f"leaf.txt is held out in {split} and has no label"):
         write([*crowd, bare("leaf", split=split)])
     assert store.list() == ()
 
 
 def test_a_snapshot_keeps_and_counts_them(
-    store: SnapshotStore, taken: Taken, crowd: list[Example], bare: Bare
+    store: SnapshotStore, import_examples: Import, crowd: list[Example], bare: Bare
 ) -> None:
-    snapshot = taken([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
+    snapshot = import_examples([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
     assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert rows(store, snapshot.id)["leaf 0"].labels == {}
     found = describe(store.open(snapshot.id))
@@ -141,7 +143,7 @@ def test_a_snapshot_keeps_and_counts_them(
 
 @pytest.mark.parametrize("written", ["{}", "{}\n"])
 def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
-    grown: Grow,
+    extend: Extend,
     store: SnapshotStore,
     write: Write,
     crowd: list[Example],
@@ -152,37 +154,37 @@ def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
     texts = [f"leaf {n}" for n in range(40)]
     parent = write([*crowd, *(bare(text, split="train") for text in texts)])
     items = [said(written.format(text), "healthy", f"f{text}") for text in texts]
-    growth = grown(items, parent.id)
-    assert len(growth.taken) == len(texts)
-    assert growth.snapshot.rows == parent.rows
-    assert growth.snapshot.splits["fresh"] > 0
-    found = rows(store, growth.snapshot.id)
+    result = extend(items, parent.id)
+    assert len(result.feedback) == len(texts)
+    assert result.snapshot.rows == parent.rows
+    assert result.snapshot.splits["fresh"] > 0
+    found = rows(store, result.snapshot.id)
     for text in texts:
         row = found[text]
         assert row.labels == {"disease": "healthy"}
-        assert row.split == by_hash_joined(payload_id(text.encode()))
+        assert row.split == joining_split(payload_id(text.encode()))
         assert (row.source, row.origin) == ("feedback", f"feedback/f{text}")
-    assert describe(store.open(growth.snapshot.id))["unlabelled"] == 0
-    again = grown(items, growth.snapshot.id)
-    assert (again.taken, again.snapshot) == ((), growth.snapshot)
+    assert describe(store.open(result.snapshot.id))["unlabelled"] == 0
+    again = extend(items, result.snapshot.id)
+    assert (again.feedback, again.snapshot) == ((), result.snapshot)
 
 
 def test_the_first_labels_of_one_are_those_of_every_target(
-    grown: Grow, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+    extend: Extend, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
 ) -> None:
     older = [replace(row, labels={**row.labels, "age": "old"}) for row in crowd]
     parent = write([*older, bare("leaf", split="train")])
-    growth = grown([said("leaf", "rust", "f1")], parent.id)
-    assert growth.taken == ()
-    assert growth.left == {"f1": "It says nothing about age."}
-    growth = grown([said("leaf", "rust", "f1", age="old")], parent.id)
-    assert rows(store, growth.snapshot.id)["leaf"].labels == {"age": "old", "disease": "rust"}
+    result = extend([said("leaf", "rust", "f1")], parent.id)
+    assert result.feedback == ()
+    assert result.omissions == {"f1": "It has no label of age."}
+    result = extend([said("leaf", "rust", "f1", age="old")], parent.id)
+    assert rows(store, result.snapshot.id)["leaf"].labels == {"age": "old", "disease": "rust"}
 
 
 def test_what_nobody_labels_stays_without(
-    grown: Grow, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+    extend: Extend, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
 ) -> None:
     parent = write([*crowd, bare("leaf", split="train")])
-    growth = grown([said("stem", "rust", "f1")], parent.id)
-    row = rows(store, growth.snapshot.id)["leaf"]
+    result = extend([said("stem", "rust", "f1")], parent.id)
+    row = rows(store, result.snapshot.id)["leaf"]
     assert (row.labels, row.split) == ({}, "train")

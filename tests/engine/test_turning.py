@@ -203,7 +203,7 @@ def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: 
             if event.detail.get("state") == "snapshotted"
         ]
         left = [row for row in unit.feedback(limit=None) if not row.snapshot]
-    assert ": 299 labels taken. 3 labels were left out. 1: The blob" in said
+    assert ": 299 labels used. 3 labels were omitted. 1: The blob" in said
     assert "This is no pebble" in said
     assert len(left) == 3
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import NO_POLL_MS, AppClient, run_app
-from tidemill.data.retraining_set import Accepted, grow
+from tidemill.data.retraining_set import AcceptedLabels, extend_snapshot
 from tidemill.domain.events import SnapshotTaken
 from tidemill.domain.types import Example
 from tidemill.learn.progress import Progress
@@ -150,10 +150,10 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
         assert (heard.item, heard.label) == ("mine", TOPICS[2])
         champion = workspace.champion()
         recipe, experiment = plan("cora", SMALL)
-        grown = grow(
+        extended = extend_snapshot(
             workspace.snapshots.open(champion.snapshot),
             [
-                Accepted(
+                AcceptedLabels(
                     (heard.id,),
                     heard.example,
                     {heard.target: heard.label},
@@ -166,19 +166,21 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
             near_distance=0,
             at=heard.at,
         )
-        assert grown.taken == (heard.id,)
+        assert extended.feedback == (heard.id,)
         [kept] = [
             row
-            for row in workspace.snapshots.open(grown.snapshot.id).rows()
+            for row in workspace.snapshots.open(extended.snapshot.id).rows()
             if b'"mine"' in row.payload
         ]
         assert node(kept) == {"features": [1, 2], "id": "mine", "links": cited}
         assert dict(kept.labels) == {TARGET: TOPICS[2]}
         with workspace.ledger.begin() as unit:
-            taken = SnapshotTaken(actor="ada", subject=grown.snapshot.id, rows=grown.snapshot.rows)
-            unit.add(grown.snapshot, taken)
+            taken = SnapshotTaken(
+                actor="ada", subject=extended.snapshot.id, rows=extended.snapshot.rows
+            )
+            unit.add(extended.snapshot, taken)
         finished = train_version(
-            workspace, recipe, experiment, grown.snapshot, open_trainer("cora"), Progress()
+            workspace, recipe, experiment, extended.snapshot, open_trainer("cora"), Progress()
         )
         model = workspace.predictor(finished.version)
         [[answer]] = model.predict([model.decode(b'{"nodes":["mine"]}')])

@@ -17,7 +17,7 @@ import pytest
 
 from tests.recipes.sources import REAL, Shelf, opened, real, resolved, rows, write
 from tidemill.data.inspection import inspect
-from tidemill.data.splits import assign
+from tidemill.data.splits import assign_splits
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.recipes.lucky.subsets import SUBSETS, Published
 from tidemill.recipes.recipe import open_recipe
@@ -154,7 +154,7 @@ def test_what_users_said_never_judges(tmp_path: Path, monkeypatch: pytest.Monkey
     words = ("data=files", f"data.path={lucky_files(tmp_path)}", "data.user=LUCKY_DATABASE")
     codec = open_recipe("lucky").codec(resolved("lucky"))
     inspection = inspect(opened("lucky", tmp_path, *words).examples(), codec)
-    assigned = assign(inspection, near_distance=6)
+    assigned = assign_splits(inspection, near_distance=6)
     # Sources as small as these have no block in val, which is then hashed out of train.
     users = [assigned[row.origin] for row in inspection.rows if row.source == "user"]
     assert (len(users), set(users)) == (30, {"train", "val"})

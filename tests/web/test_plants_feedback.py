@@ -13,12 +13,12 @@ from uuid_utils import uuid7
 from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import REFERENCE
 from tidemill.data.naming import plant_labels
-from tidemill.data.retraining_set import Growth
+from tidemill.data.retraining_set import RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.events import RunFinished, SnapshotTaken, VersionRegistered
 from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, payload_id
-from tidemill.engine.extend_snapshot import grow_snapshot, left_out
+from tidemill.engine.extend_snapshot import build_retraining_set, summarize_omissions
 from tidemill.loop.feedback import review
 from tidemill.recipes.plants import routes as plants
 from tidemill.workspace.planning import plan
@@ -108,14 +108,14 @@ def say(client: Any, leaf: bytes, **labels: str) -> None:
     assert response.is_success, response.text
 
 
-def turned(learnt_from: Workspace) -> Growth:
+def turned(learnt_from: Workspace) -> RetrainingSet:
     """What a cycle that begins now would learn from."""
     now = learnt_from.clock.now()
     with learnt_from.ledger.begin() as unit:
         review(unit, "accept", actor="engine", at=now, limit=100)
         champion = unit.alias("champion")
     assert champion is not None
-    return grow_snapshot(
+    return build_retraining_set(
         learnt_from, Cycle("c1", "plants", "person", "Asked.", champion.version, now)
     )
 
@@ -128,9 +128,9 @@ def test_the_disease_of_a_known_leaf_changes_its_class(
     client: Any, learnt_from: Workspace, known: Known
 ) -> None:
     say(client, known["Vine___healthy"], disease="rust")
-    grown = turned(learnt_from)
-    assert (len(grown.taken), grown.left) == (1, {})
-    assert labelled(learnt_from, grown.snapshot) == {
+    extended = turned(learnt_from)
+    assert (len(extended.feedback), extended.omissions) == (1, {})
+    assert labelled(learnt_from, extended.snapshot) == {
         known["Bean___healthy"]: plant_labels("Bean___healthy"),
         known["Vine___healthy"]: plant_labels("Vine___rust"),
         known["Vine___rust"]: plant_labels("Vine___rust"),
@@ -142,16 +142,16 @@ def test_the_class_of_a_new_leaf_says_all(
 ) -> None:
     leaf = paint((200, 30, 200))
     say(client, leaf, kind="Vine___rust")
-    grown = turned(learnt_from)
-    assert (len(grown.taken), grown.left) == (1, {})
-    assert grown.snapshot.rows == len(known) + 1
-    assert labelled(learnt_from, grown.snapshot)[leaf] == plant_labels("Vine___rust")
+    extended = turned(learnt_from)
+    assert (len(extended.feedback), extended.omissions) == (1, {})
+    assert extended.snapshot.rows == len(known) + 1
+    assert labelled(learnt_from, extended.snapshot)[leaf] == plant_labels("Vine___rust")
 
 
 @pytest.mark.parametrize(
     ("leaf", "labels", "reason"),
     [
-        ("Bean___healthy", {"disease": "rust"}, "knows no label 'Bean___rust' of 'class'"),
+        ("Bean___healthy", {"disease": "rust"}, "has no class 'Bean___rust' of 'class'"),
         ("Vine___healthy", {"kind": "Vine___rust", "plant": "Bean"}, "contradicts the plant"),
     ],
 )
@@ -164,8 +164,8 @@ def test_what_makes_no_sense_is_left_out_and_told(
     reason: str,
 ) -> None:
     say(client, known[leaf], **labels)
-    grown = turned(learnt_from)
-    assert grown.taken == ()
-    assert set(labelled(learnt_from, grown.snapshot)) == set(known.values())
-    assert f"{len(labels)} labels were left out. " in left_out(grown)
-    assert reason in left_out(grown)
+    extended = turned(learnt_from)
+    assert extended.feedback == ()
+    assert set(labelled(learnt_from, extended.snapshot)) == set(known.values())
+    assert f"{len(labels)} labels were omitted. " in summarize_omissions(extended)
+    assert reason in summarize_omissions(extended)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tidemill.data.checks import Finding, find
-from tidemill.data.duplicates import repeats
+from tidemill.data.checks import Finding, find_faults
+from tidemill.data.duplicates import count_duplicates
 from tidemill.data.inspection import inspect
 from tidemill.data.markdown import markdown
 from tidemill.data.notes import notes_of
@@ -56,16 +56,16 @@ def check(
             chosen.codec(tree),
             progress=lambda done: stages.step(done, total),
         )
-    findings = find(
+    findings = find_faults(
         inspection,
         near_distance=experiment.checks.near_distance,
         minimum_per_class=experiment.checks.minimum_per_class,
     )
     errors = [finding for finding in findings if finding.severity == "error"]
-    repeated, notes = repeats(inspection), notes_of(source)
+    repeated, notes = count_duplicates(inspection), notes_of(source)
     if as_json:
         body = {"examples": len(inspection.rows), "findings": [asdict(row) for row in findings]}
-        emit(body | {"repeats": asdict(repeated), "notes": notes})
+        emit(body | {"duplicates": asdict(repeated), "notes": notes})
     else:
         for line in (*_listed(findings), *repeated.lines(), *notes):
             say(line)

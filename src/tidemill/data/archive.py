@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tidemill.data.class_folders import Placed, placed, refuse_index
+from tidemill.data.class_folders import ClassFile, find_class_files, refuse_index
 from tidemill.data.folder import IMAGE_SUFFIXES, SPLIT_NAMES
 from tidemill.data.remote import DAMAGE
 from tidemill.domain.errors import DataError
@@ -96,7 +96,7 @@ class ArchiveSource:
                 hint="Fetch or pack it again.",
             ) from error
 
-    def _placed(self, archive: zipfile.ZipFile) -> list[Placed]:
+    def _placed(self, archive: zipfile.ZipFile) -> list[ClassFile]:
         infos = archive.infolist()
         self._refuse(infos)
         paths = {_path(info): info.is_dir() for info in infos}
@@ -113,7 +113,7 @@ class ArchiveSource:
                 hint="Pack one folder per class.",
             )
         folders = {path if folder else path.parent for path, folder in shown.items()}
-        return placed(files, folders, self.path.name, self.splits)
+        return find_class_files(files, folders, self.path.name, self.splits)
 
     def _refuse(self, infos: Sequence[zipfile.ZipInfo]) -> None:
         tree = _Tree(self.path.name)

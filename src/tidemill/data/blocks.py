@@ -11,7 +11,7 @@ from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 
 
-class Blocks:
+class BlockSplitSource:
     """The examples of a source, whole blocks of `size` neighbouring train rows of it in val.
 
     Fulfils `domain.ports.Source`. A hash of single rows would tear variants of one text apart:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tidemill.data import splits
-from tidemill.data.inspection import Inspected, Inspection
+from tidemill.data.inspection import InspectedExample, Inspection
 from tidemill.domain.types import SPLITS, Labels, Split
 
-Kind = Literal[
+FindingKind = Literal[
     "undecodable",
     "missing_label",
     "identical",
@@ -29,7 +29,7 @@ NAMED = 5
 class Finding:
     """One fault. The sentence names the first few files, `files` holds all their origins."""
 
-    kind: Kind
+    kind: FindingKind
     severity: Literal["error", "warning"]
     sentence: str
     files: tuple[str, ...]
@@ -39,7 +39,7 @@ class Finding:
         return f"{self.severity}: {self.sentence} [{self.kind}]"
 
 
-def find(
+def find_faults(
     inspection: Inspection, *, near_distance: int = 6, minimum_per_class: int = 5
 ) -> tuple[Finding, ...]:
     """Every fault of the examples, errors first; each real fault is exactly one finding.
@@ -52,19 +52,19 @@ def find(
     the splits that `splits.assign` would choose. Raises UsageError for a distance that is no
     distance.
     """
-    assigned = splits.assign(inspection, near_distance=near_distance)
+    assigned = splits.assign_splits(inspection, near_distance=near_distance)
     found = [
         *_undecodable(inspection),
         *_unlabelled(inspection),
         *_same_content(inspection),
-        *too_few(inspection.rows, assigned, minimum_per_class=minimum_per_class),
+        *find_small_classes(inspection.rows, assigned, minimum_per_class=minimum_per_class),
         *_near_duplicates(inspection, near_distance),
     ]
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
-def too_few(
-    rows: Sequence[Inspected], assigned: Mapping[str, Split], *, minimum_per_class: int
+def find_small_classes(
+    rows: Sequence[InspectedExample], assigned: Mapping[str, Split], *, minimum_per_class: int
 ) -> Iterator[Finding]:
     """One error per class with fewer than `minimum_per_class` examples in train.
 
@@ -102,7 +102,7 @@ def _unlabelled(inspection: Inspection) -> Iterator[Finding]:
     rows = [row for row, _ in inspection.readable if not row.labels]
     for row in rows:
         if row.split not in (None, "train"):
-            sentence = f"{row.origin} is held back in {row.split} and has no label."
+            sentence = f"{row.origin} is held out in {row.split} and has no label."
             yield Finding("missing_label", "error", sentence, (row.origin,))
     seen = tuple(row.origin for row in rows if row.split in (None, "train"))
     if seen:
@@ -112,7 +112,7 @@ def _unlabelled(inspection: Inspection) -> Iterator[Finding]:
 
 
 def _same_content(inspection: Inspection) -> Iterator[Finding]:
-    same: dict[str, list[Inspected]] = defaultdict(list)
+    same: dict[str, list[InspectedExample]] = defaultdict(list)
     for row, fingerprint in inspection.readable:
         same[fingerprint.exact].append(row)
     for rows in same.values():
@@ -120,7 +120,7 @@ def _same_content(inspection: Inspection) -> Iterator[Finding]:
             yield _judge_same(rows)
 
 
-def _judge_same(rows: Sequence[Inspected]) -> Finding:
+def _judge_same(rows: Sequence[InspectedExample]) -> Finding:
     files = tuple(row.origin for row in rows)
     given = _given(rows)
     if any(row.labels != rows[0].labels for row in rows):
@@ -139,7 +139,7 @@ def _judge_same(rows: Sequence[Inspected]) -> Finding:
 
 
 def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Finding]:
-    for rows in splits.groups(inspection, near_distance=near_distance):
+    for rows in splits.group_near_duplicates(inspection, near_distance=near_distance):
         if len({row.fingerprint for row in rows}) < 2:
             continue
         files = tuple(row.origin for row in rows)
@@ -153,7 +153,7 @@ def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Fin
         yield Finding("near_duplicate", "warning", sentence, files)
 
 
-def _given(rows: Iterable[Inspected]) -> list[Split]:
+def _given(rows: Iterable[InspectedExample]) -> list[Split]:
     present = {row.split for row in rows}
     return [split for split in SPLITS if split in present]
 

@@ -12,7 +12,7 @@ from tidemill.domain.types import Split
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class ClassFile:
     """A file by its path, the name of its class folder, and the split above that, if any."""
 
     path: PurePosixPath
@@ -20,12 +20,12 @@ class Placed:
     split: Split | None
 
 
-def placed(
+def find_class_files(
     files: Sequence[PurePosixPath],
     folders: Collection[PurePosixPath],
     where: str,
     splits: Mapping[str, Split] = SPLIT_NAMES,
-) -> list[Placed]:
+) -> list[ClassFile]:
     """Each file with its class and split, sorted by path.
 
     Class folders lie under `train/`, `val/`, `test/` (the names in `splits`, whatever their case)
@@ -59,7 +59,7 @@ def placed(
                 hint="Convert its files, or leave the folder out.",
             )
     found = [
-        Placed(file, file.parts[depth], splits[file.parts[top].lower()] if above else None)
+        ClassFile(file, file.parts[depth], splits[file.parts[top].lower()] if above else None)
         for file in sorted(files)
     ]
     if len({one.folder for one in found}) == 1:

@@ -11,7 +11,7 @@ from tidemill.domain.types import SPLITS, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedContents:
     """How many different contents two splits have in common."""
 
     splits: tuple[Split, Split]
@@ -23,7 +23,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class Duplicates:
     """Rows whose content occurred before, in the source's order.
 
     `same_label` of these bear labels that the content bore before, `other_label` do not; together
@@ -33,7 +33,7 @@ class Repeats:
     rows: int
     same_label: int
     other_label: int
-    shared: tuple[Shared, ...]
+    shared: tuple[SharedContents, ...]
 
     def lines(self) -> tuple[str, ...]:
         """The figures as plain sentences; none when nothing occurs twice."""
@@ -46,7 +46,7 @@ class Repeats:
         return (first, *(shared.line() for shared in self.shared))
 
 
-def repeats(inspection: Inspection) -> Repeats:
+def count_duplicates(inspection: Inspection) -> Duplicates:
     """Count the readable rows by their exact fingerprints."""
     borne: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
     within: dict[str, set[Split]] = defaultdict(set)
@@ -60,8 +60,8 @@ def repeats(inspection: Inspection) -> Repeats:
         if row.split is not None:
             within[fingerprint.exact].add(row.split)
     shared = [
-        Shared((one, other), count)
+        SharedContents((one, other), count)
         for one, other in combinations(SPLITS, 2)
         if (count := sum({one, other} <= splits for splits in within.values()))
     ]
-    return Repeats(counts.total(), counts[True], counts[False], tuple(shared))
+    return Duplicates(counts.total(), counts[True], counts[False], tuple(shared))

@@ -19,7 +19,7 @@ class Fingerprints(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class InspectedExample:
     """One example without its payload.
 
     `fingerprint` is None when the payload could not be read; `fault` then says why.
@@ -38,10 +38,10 @@ class Inspected:
 class Inspection:
     """Every example of a source, in the source's order; no two share an origin."""
 
-    rows: tuple[Inspected, ...]
+    rows: tuple[InspectedExample, ...]
 
     @property
-    def readable(self) -> tuple[tuple[Inspected, Fingerprint], ...]:
+    def readable(self) -> tuple[tuple[InspectedExample, Fingerprint], ...]:
         """The rows that could be decoded, with their fingerprints."""
         return tuple((row, row.fingerprint) for row in self.rows if row.fingerprint is not None)
 
@@ -57,7 +57,7 @@ def inspect(
     `progress` hears after each example how many are done. Raises DataError when an origin comes
     twice, because findings and exclusions name examples by it.
     """
-    rows: dict[str, Inspected] = {}
+    rows: dict[str, InspectedExample] = {}
     for done, example in enumerate(examples, start=1):
         if example.origin in rows:
             raise DataError(f"The source gives {example.origin} twice.")
@@ -67,13 +67,13 @@ def inspect(
     return Inspection(tuple(rows.values()))
 
 
-def _look(example: Example, codec: Fingerprints) -> Inspected:
+def _look(example: Example, codec: Fingerprints) -> InspectedExample:
     fingerprint, fault = None, ""
     try:
         fingerprint = codec.fingerprint(example.payload)
     except BadPayload as error:
         fault = error.message
-    return Inspected(
+    return InspectedExample(
         id=example.id,
         labels=dict(example.labels),
         split=example.split,

@@ -8,7 +8,7 @@ from tidemill.domain.ports import Source
 
 
 @runtime_checkable
-class Noted(Protocol):
+class SourceWithNotes(Protocol):
     """A source that may leave something out, and then says so."""
 
     def notes(self) -> tuple[str, ...]:
@@ -17,4 +17,4 @@ class Noted(Protocol):
 
 def notes_of(source: Source) -> tuple[str, ...]:
     """The notes of a source; none when it never has any."""
-    return source.notes() if isinstance(source, Noted) else ()
+    return source.notes() if isinstance(source, SourceWithNotes) else ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidemill.data.checks import Finding
-from tidemill.data.inspection import Inspected, Inspection
+from tidemill.data.inspection import InspectedExample, Inspection
 from tidemill.data.splits import HELD_BACK
 from tidemill.domain.errors import DataRefused, UsageError
 from tidemill.domain.types import Labels
@@ -25,7 +25,7 @@ class Resolution:
     relabelled: Mapping[str, Labels] = field(default_factory=dict)
 
 
-def apply(
+def apply_policy(
     inspection: Inspection, findings: Sequence[Finding], policy: str, *, keep_test: bool = False
 ) -> Resolution:
     """Settle the errors among `findings` as `policy` says; warnings change nothing.
@@ -50,7 +50,7 @@ def apply(
             hint=f"Choose checks.policy={'|'.join(POLICIES)}.",
         )
     errors = [finding for finding in findings if finding.severity == "error"]
-    refuse([error for error in errors if policy == "stop" or error.kind == "too_few"])
+    refuse_errors([error for error in errors if policy == "stop" or error.kind == "too_few"])
     rows = {row.origin: row for row in inspection.rows}
     excluded: dict[str, str] = {}
     relabelled: dict[str, Labels] = {}
@@ -68,7 +68,7 @@ def apply(
     return Resolution(excluded, relabelled)
 
 
-def refuse(errors: Sequence[Finding]) -> None:
+def refuse_errors(errors: Sequence[Finding]) -> None:
     """Raise DataRefused with one line per error; do nothing when there is none."""
     if not errors:
         return
@@ -83,7 +83,7 @@ def refuse(errors: Sequence[Finding]) -> None:
     )
 
 
-def _kept(error: Finding, rows: Sequence[Inspected], policy: str) -> dict[str, Labels]:
+def _kept(error: Finding, rows: Sequence[InspectedExample], policy: str) -> dict[str, Labels]:
     """Which of the files of one error stay, and under which labels."""
     if error.kind in ("undecodable", "missing_label"):
         return {}
@@ -96,12 +96,12 @@ def _kept(error: Finding, rows: Sequence[Inspected], policy: str) -> dict[str, L
     return {} if winner is None else {first.origin: winner}
 
 
-def _exposure(row: Inspected) -> int:
+def _exposure(row: InspectedExample) -> int:
     # An example without a split is free to go anywhere, so it yields to any that has one.
     return len(HELD_BACK) if row.split is None else HELD_BACK.index(row.split)
 
 
-def _majority(rows: Sequence[Inspected]) -> Labels | None:
+def _majority(rows: Sequence[InspectedExample]) -> Labels | None:
     """The labels that more rows bear than any others; None at a tie. No label is no vote."""
     votes = Counter(tuple(sorted(row.labels.items())) for row in rows if row.labels)
     (winner, most), *others = votes.most_common(2)

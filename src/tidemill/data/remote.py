@@ -163,7 +163,7 @@ class RemoteFile:
         return f"{self.member} in {self.url}" if self.member else self.url
 
 
-class Fetched:
+class RemoteSource:
     """A source over remote files, which `prepare` fetches. Fulfils `domain.ports.Source`."""
 
     def __init__(self, source: Source, files: Sequence[RemoteFile]) -> None:

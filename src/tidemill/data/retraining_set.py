@@ -1,14 +1,14 @@
-"""A snapshot that grows: its parent's rows, and what people have said since.
+"""A snapshot that is extended by accepted feedback.
 
-The parent's rows keep their splits for good. What was held back stays held back under the label it
-had, unless that label was feedback itself; and nothing that resembles it is learnt from. Nor does
-what joins judge by what resembles something learnt. Other bytes of a content that is there already,
-such as a text with a newline behind it or a node with other links, are that row and never a second
-one: the row keeps its own bytes. A row that had no label was only seen beside others, so its first
-one puts it where a new example would go.
+The parent's rows keep their splits for good. A held-out row keeps the label it had, unless that
+label was feedback itself. Near-duplicates of held-out rows are not trained on, and near-duplicates
+of training rows do not judge. A payload whose content the parent has already, such as a text with
+a newline behind it or a node with other links, counts as that row and never as a second one: the
+row keeps its own bytes. A row without labels was only context for other rows, so its first label
+puts it into the split that a new example would get.
 
-What one target is said to be may say something of others: a recipe tells by `Merge`, and what it
-makes of a label is judged as if it had been said.
+A label of one target may imply labels of others. A recipe says which in a `Merge`, and the implied
+labels are checked like the given ones.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidemill.data import splits
-from tidemill.data.inspection import Fingerprints, Inspected, Inspection
+from tidemill.data.inspection import Fingerprints, InspectedExample, Inspection
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import BadPayload, Corrupt, DataError, NotFound
 from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 SOURCE = "feedback"
-"""The source of every row whose label somebody gave while the model was serving."""
+"""The source of every row whose label is feedback."""
 
 Merge = Callable[[Labels, Labels], Labels]
-"""The labels of an example that had the first ones, none if it is new, and was said the second.
+"""The labels of an example that had the first ones (none if it is new) and was given the second.
 
 Raises DataError when they contradict each other.
 """
 
 
-def overlaid(known: Labels, said: Labels) -> Labels:
-    """Each target for itself: what is said takes the place of what was known."""
-    return {**known, **said}
+def overlay_labels(known: Labels, feedback: Labels) -> Labels:
+    """Merge target by target: feedback replaces what was known."""
+    return {**known, **feedback}
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedLabels:
     """One example and the labels that were accepted for it.
 
-    `feedback` are the ids behind the labels, one for each. `payload` gets the bytes, and is asked
-    twice at most, so that one payload is in memory at a time.
+    `feedback` has the id behind each label. `payload` returns the bytes; it is called twice at
+    most, so that one payload is in memory at a time.
     """
 
     feedback: tuple[str, ...]
@@ -55,57 +55,58 @@ class Accepted:
 
     @property
     def first(self) -> str:
-        """The id of the feedback that came first: ids rise with time."""
+        """The id of the earliest feedback: ids rise with time."""
         return min(self.feedback)
 
     @property
     def last(self) -> str:
-        """The id of the feedback that came last."""
+        """The id of the latest feedback."""
         return max(self.feedback)
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """What came of it: the snapshot, the feedback that changed it, and why the rest did not.
+class RetrainingSet:
+    """The extended snapshot, the feedback in it, and why the rest of the feedback is not.
 
-    The snapshot is the parent itself exactly when nothing was taken.
+    The snapshot is the parent exactly when `feedback` is empty. `omissions` gives a reason per id.
     """
 
     snapshot: Snapshot
-    taken: tuple[str, ...]
-    left: Mapping[str, str]
+    feedback: tuple[str, ...]
+    omissions: Mapping[str, str]
 
 
-def grow(
+def extend_snapshot(
     parent: OpenSnapshot,
-    items: Sequence[Accepted],
+    accepted: Sequence[AcceptedLabels],
     codec: Fingerprints,
     store: SnapshotStore,
     *,
     recipe: str,
     near_distance: int,
     at: datetime,
-    merge: Merge = overlaid,
+    merge: Merge = overlay_labels,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Growth:
-    """The parent with what was accepted: new examples in new rows, new labels in rows it has.
+) -> RetrainingSet:
+    """Add accepted feedback to a snapshot: new rows for new examples, new labels for known ones.
 
-    Items are about different examples; their order does not matter. A new example goes where its
-    near-duplicates are, else where its hash says. One that resembles a test row is left out, for
-    test never grows, and so is one that resembles both what is learnt and what is held back. In
-    train, an example that is there already gets its new label, and so it does in val and fresh
-    where its row came from feedback. A row without labels needs one of every target, as a new
-    example does: those that `merge` makes of what was said. What it finds contradicting is left
-    out. A new example of a content that a row has counts as that row.
-    Of one content comes one row: the bytes that were given first, the labels that were given
-    last. `progress` hears of the readings done, and of how many there are. Raises what
-    `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
+    Each entry of `accepted` is about another example; their order does not matter. A new example
+    joins the split of its near-duplicates, else the split of its hash. Near-duplicates of test rows
+    are omitted, because test is never extended; so are near-duplicates of both a training row and a
+    held-out row. A known example in train gets its new label; one in val or fresh gets it when its
+    row came from feedback. A new example, and a row without labels, need a label of every target,
+    counting those that `merge` adds. Labels that `merge` finds contradictory are omitted. A new
+    example with the content of a known row counts as that row. Examples with the same content
+    become one row with the bytes that came first and the labels that came last.
+
+    `progress` gets the number of reads done and of all reads. Raises what `SnapshotStore.write`
+    raises, and Corrupt when the parent cannot be read.
     """
-    plan = _Plan(parent, sorted(items, key=lambda item: item.first), merge)
-    plan.look(codec, progress)
-    plan.place(splits.join(plan.settle(), near_distance=near_distance))
-    if not plan.taken:
-        return Growth(parent.snapshot, (), plan.left)
+    plan = _Plan(parent, sorted(accepted, key=lambda entry: entry.first), merge)
+    plan.fingerprint_rows(codec, progress)
+    plan.assign_splits(splits.assign_joining(plan.resolve_contents(), near_distance=near_distance))
+    if not plan.feedback:
+        return RetrainingSet(parent.snapshot, (), plan.omissions)
     snapshot = store.write(
         plan.rows(progress),
         recipe=recipe,
@@ -113,174 +114,178 @@ def grow(
         parent=parent.snapshot.id,
         at=at,
     )
-    return Growth(snapshot, tuple(sorted(plan.taken)), plan.left)
+    return RetrainingSet(snapshot, tuple(sorted(plan.feedback)), plan.omissions)
 
 
 class _Plan:
-    """What is to become of each item; knows the parent's short texts, and no payload."""
+    """What happens to each entry. Holds the short texts of the parent's rows, and no payload."""
 
-    def __init__(self, parent: OpenSnapshot, items: Sequence[Accepted], merge: Merge) -> None:
+    def __init__(
+        self, parent: OpenSnapshot, accepted: Sequence[AcceptedLabels], merge: Merge
+    ) -> None:
         self.parent = parent
         self.merge = merge
-        self.left: dict[str, str] = {}
-        self.taken: list[str] = []
-        self._known: list[Accepted] = []
-        self._relabelled: dict[str, Accepted] = {}
-        self._joining: dict[str, Accepted] = {}
-        self._rows: list[Inspected] = []
-        self._new: dict[str, Inspected] = {}
+        self.omissions: dict[str, str] = {}
+        self.feedback: list[str] = []
+        self._known: list[AcceptedLabels] = []
+        self._relabelled: dict[str, AcceptedLabels] = {}
+        self._joining: dict[str, AcceptedLabels] = {}
+        self._rows: list[InspectedExample] = []
+        self._new: dict[str, InspectedExample] = {}
         self._splits: Mapping[str, Split] = {}
-        self._sort(items)
-        looked = parent.count() + len(self._joining) if self._joining else 0
-        self._all = looked + parent.count() + len(self._joining)
+        self._sort(accepted)
+        inspected = parent.count() + len(self._joining) if self._joining else 0
+        self._all = inspected + parent.count() + len(self._joining)
 
-    def _sort(self, items: Sequence[Accepted]) -> None:
-        """Tell new examples from those that the parent has, without looking at any payload."""
-        wanted = {item.example for item in items}
-        held = [row for row in self.parent.rows(payloads=False) if row.id in wanted]
-        self._rows = [_inspected(row, None) for row in held]
-        there = {row.id for row in held}
-        for item in items:
-            if fault := self._unknown(item.labels):
-                self._leave(item, fault)
-            elif item.example in there:
-                self._known.append(item)
+    def _sort(self, accepted: Sequence[AcceptedLabels]) -> None:
+        """Separate new examples from those that the parent has, without reading any payload."""
+        wanted = {entry.example for entry in accepted}
+        rows = [row for row in self.parent.rows(payloads=False) if row.id in wanted]
+        self._rows = [_inspect(row, None) for row in rows]
+        known = {row.id for row in rows}
+        for entry in accepted:
+            if fault := self._unknown_label(entry.labels):
+                self._omit(entry, fault)
+            elif entry.example in known:
+                self._known.append(entry)
             else:
-                self._joining[item.example] = item
+                self._joining[entry.example] = entry
 
-    def _unknown(self, labels: Labels) -> str:
+    def _unknown_label(self, labels: Labels) -> str:
         """Which label the parent does not have; empty when it has all."""
         for target, label in sorted(labels.items()):
             if label not in self.parent.classes.get(target, ()):
-                return f"The snapshot knows no label {label!r} of {target!r}."
+                return f"The snapshot has no class {label!r} of {target!r}."
         return ""
 
-    def _fault(self, item: Accepted, rows: Sequence[Inspected]) -> str:
-        """Why the item cannot be taken; empty when it can. `rows` are those that it is about."""
+    def _fault(self, entry: AcceptedLabels, rows: Sequence[InspectedExample]) -> str:
+        """Why the entry is omitted; empty when it is not. `rows` are those it is about."""
         known: list[Labels] = [row.labels for row in rows] or [{}]
         try:
-            merged = [dict(self.merge(labels, item.labels)) for labels in known]
+            merged = [dict(self.merge(labels, entry.labels)) for labels in known]
         except DataError as error:
             return error.message
         for before, after in zip(known, merged, strict=True):
             if not before and (lacking := sorted(set(self.parent.classes) - set(after))):
-                return f"It says nothing about {', '.join(lacking)}."
+                return f"It has no label of {', '.join(lacking)}."
         for row in rows:
             if row.split != "train" and row.source != SOURCE:
-                return f"The example is held back in {row.split}, with the label it had."
+                return f"The example is held out in {row.split} and keeps its label."
         if merged == known:
             return "The snapshot has this label already."
-        return next(filter(None, map(self._unknown, merged)), "")
+        return next(filter(None, map(self._unknown_label, merged)), "")
 
-    def look(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> None:
-        """Fingerprints of every row of the parent and of what would join it, if anything would."""
+    def fingerprint_rows(self, codec: Fingerprints, progress: Callable[[int, int], None]) -> None:
+        """Fingerprint the parent's rows and the new examples, if there are new examples."""
         if not self._joining:
             return
         self._rows = []
         for row in self.parent.rows():
-            self._rows.append(_inspected(row, codec))
+            self._rows.append(_inspect(row, codec))
             progress(len(self._rows), self._all)
         compared = len(self._rows)
-        for done, item in enumerate(list(self._joining.values()), start=compared + 1):
+        for done, entry in enumerate(list(self._joining.values()), start=compared + 1):
             try:
-                self._new[item.example] = _inspected(_example(item, item.payload()), codec)
+                self._new[entry.example] = _inspect(_example(entry, entry.payload()), codec)
             except (BadPayload, Corrupt, NotFound) as error:
-                self._leave(item, error.message)
-                del self._joining[item.example]
+                self._omit(entry, error.message)
+                del self._joining[entry.example]
             progress(done, self._all)
 
-    def settle(self) -> Inspection:
-        """One item for each content; the parent's rows, and those that are to join them."""
+    def resolve_contents(self) -> Inspection:
+        """Keep one entry for each content. Returns the parent's rows and the new examples."""
         contents = self._contents()
-        about: dict[str, list[Accepted]] = defaultdict(list)
-        for item in (*self._known, *self._joining.values()):
-            about[contents.get(item.example, item.example)].append(item)
-        held: dict[str, list[Inspected]] = defaultdict(list)
+        entries_of: dict[str, list[AcceptedLabels]] = defaultdict(list)
+        for entry in (*self._known, *self._joining.values()):
+            entries_of[contents.get(entry.example, entry.example)].append(entry)
+        rows_of: dict[str, list[InspectedExample]] = defaultdict(list)
         for row in self._rows:
-            held[contents.get(row.id, row.id)].append(row)
+            rows_of[contents.get(row.id, row.id)].append(row)
         self._joining = {}
-        for content, items in about.items():
-            item, rows = _merged(items), held.get(content, [])
-            if fault := self._fault(item, rows):
-                self._leave(item, fault)
+        for content, entries in entries_of.items():
+            entry, rows = _combine(entries), rows_of.get(content, [])
+            if fault := self._fault(entry, rows):
+                self._omit(entry, fault)
             elif rows:
-                self._relabelled |= dict.fromkeys((row.id for row in rows), item)
-                self.taken += item.feedback
+                self._relabelled |= dict.fromkeys((row.id for row in rows), entry)
+                self.feedback += entry.feedback
             else:
-                labels = self.merge({}, item.labels)
-                self._joining[item.example] = replace(item, labels=labels)
+                labels = self.merge({}, entry.labels)
+                self._joining[entry.example] = replace(entry, labels=labels)
         joining = [self._new[id] for id in self._joining]
         return Inspection((*self._rows, *joining) if joining else ())
 
     def _contents(self) -> Mapping[str, str]:
-        """By id, the exact fingerprint of what would join and of the rows that have the same.
+        """By id, the exact fingerprint of each new example and of the rows that share it.
 
-        Of everything else the id is the content: what the parent keeps under two ids stays two.
+        For every other row the id is the content: two ids in the parent stay two contents.
         """
         contents = {row.id: _exact(row) for row in self._new.values()}
         new = set(contents.values())
         return contents | {row.id: _exact(row) for row in self._rows if _exact(row) in new}
 
-    def place(self, chosen: Mapping[str, Split]) -> None:
-        """Take the new examples into their splits, but for those that no split can take."""
+    def assign_splits(self, chosen: Mapping[str, Split]) -> None:
+        """Put the new examples into their splits; omit those that fit into no split."""
         self._splits = chosen
-        for item in list(self._joining.values()):
-            split = chosen.get(_origin(item))
+        for entry in list(self._joining.values()):
+            split = chosen.get(_origin(entry))
             if split not in (None, "test"):
-                self.taken += item.feedback
+                self.feedback += entry.feedback
                 continue
-            held_back = "an example in test, which never grows"
-            both = "examples in train and others that are held back"
-            self._leave(item, f"It resembles {held_back if split else both}.")
-            del self._joining[item.example]
+            test = "an example in test, which is never extended"
+            both = "examples in train and of others that are held out"
+            self._omit(entry, f"It is a near-duplicate of {test if split else both}.")
+            del self._joining[entry.example]
 
     def rows(self, progress: Callable[[int, int], None]) -> Iterator[Example]:
-        """Every row of the snapshot, one payload at a time."""
+        """Every row of the new snapshot, one payload at a time."""
         done = self._all - self.parent.count() - len(self._joining)
         written: set[tuple[str, Split | None]] = set()
         for row in self.parent.rows():
-            item = self._relabelled.get(row.id)
-            # Where the parent kept an example under several labels, one row takes their place.
-            if item is None:
+            entry = self._relabelled.get(row.id)
+            # One row replaces the several that the parent has of an example with several labels.
+            if entry is None:
                 yield row
             elif (row.id, row.split) not in written:
                 written.add((row.id, row.split))
-                labels = self.merge(row.labels, item.labels)
-                split = row.split if row.labels else splits.by_hash_joined(row.id)
-                yield replace(row, labels=labels, split=split, source=SOURCE, origin=_origin(item))
+                labels = self.merge(row.labels, entry.labels)
+                split = row.split if row.labels else splits.joining_split(row.id)
+                yield replace(row, labels=labels, split=split, source=SOURCE, origin=_origin(entry))
             done += 1
             progress(done, self._all)
-        for item in self._joining.values():
-            split = self._splits[_origin(item)]
-            yield replace(_example(item, item.payload()), split=split)
+        for entry in self._joining.values():
+            split = self._splits[_origin(entry)]
+            yield replace(_example(entry, entry.payload()), split=split)
             done += 1
             progress(done, self._all)
 
-    def _leave(self, item: Accepted, reason: str) -> None:
-        self.left |= dict.fromkeys(item.feedback, reason)
+    def _omit(self, entry: AcceptedLabels, reason: str) -> None:
+        self.omissions |= dict.fromkeys(entry.feedback, reason)
 
 
-def _inspected(row: Example, codec: Fingerprints | None) -> Inspected:
-    print_ = codec.fingerprint(row.payload) if codec else None
-    return Inspected(row.id, dict(row.labels), row.split, row.source, row.origin, print_)
+def _inspect(row: Example, codec: Fingerprints | None) -> InspectedExample:
+    fingerprint = codec.fingerprint(row.payload) if codec else None
+    return InspectedExample(
+        row.id, dict(row.labels), row.split, row.source, row.origin, fingerprint
+    )
 
 
-def _exact(row: Inspected) -> str:
+def _exact(row: InspectedExample) -> str:
     return row.fingerprint.exact if row.fingerprint else ""
 
 
-def _merged(items: Sequence[Accepted]) -> Accepted:
-    """What was accepted for one content, as one: the first example, with the latest labels."""
+def _combine(entries: Sequence[AcceptedLabels]) -> AcceptedLabels:
+    """The entries of one content as one: the first example, with the latest labels."""
     labels: dict[str, str] = {}
-    for item in sorted(items, key=lambda item: item.last):
-        labels |= item.labels
-    feedback = tuple(id for item in items for id in item.feedback)
-    return replace(min(items, key=lambda item: item.first), feedback=feedback, labels=labels)
+    for entry in sorted(entries, key=lambda entry: entry.last):
+        labels |= entry.labels
+    feedback = tuple(id for entry in entries for id in entry.feedback)
+    return replace(min(entries, key=lambda entry: entry.first), feedback=feedback, labels=labels)
 
 
-def _example(item: Accepted, payload: bytes) -> Example:
-    return Example(item.example, payload, item.labels, SOURCE, _origin(item))
+def _example(entry: AcceptedLabels, payload: bytes) -> Example:
+    return Example(entry.example, payload, entry.labels, SOURCE, _origin(entry))
 
 
-def _origin(item: Accepted) -> str:
-    return f"{SOURCE}/{item.first}"
+def _origin(entry: AcceptedLabels) -> str:
+    return f"{SOURCE}/{entry.first}"

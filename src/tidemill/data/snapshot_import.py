@@ -8,9 +8,9 @@ from datetime import datetime
 
 from tidemill.data import splits
 from tidemill.data.canonical import canonical
-from tidemill.data.checks import Finding, find, too_few
-from tidemill.data.inspection import Fingerprints, Inspected, Inspection, inspect
-from tidemill.data.policy import Resolution, apply, refuse
+from tidemill.data.checks import Finding, find_faults, find_small_classes
+from tidemill.data.inspection import Fingerprints, InspectedExample, Inspection, inspect
+from tidemill.data.policy import Resolution, apply_policy, refuse_errors
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
@@ -18,7 +18,7 @@ from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class SnapshotImport:
     """A snapshot that was taken, and what the checks and the policy made of its source."""
 
     snapshot: Snapshot
@@ -27,7 +27,7 @@ class Intake:
     relabelled: Mapping[str, Labels]
 
 
-def take(
+def import_snapshot(
     source: Source,
     codec: Fingerprints,
     store: SnapshotStore,
@@ -40,7 +40,7 @@ def take(
     keep_test: bool = False,
     parent: str | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Intake:
+) -> SnapshotImport:
     """Check a source and keep what its policy lets through as a snapshot.
 
     The source is read twice and no payload outlives its turn, so it may be larger than memory;
@@ -51,12 +51,14 @@ def take(
     `SnapshotStore.write` raises.
     """
     inspection = inspect(source.examples(), codec, progress=progress)
-    findings = find(inspection, near_distance=near_distance, minimum_per_class=minimum_per_class)
-    resolution = apply(inspection, findings, policy, keep_test=keep_test)
-    assigned = splits.assign(inspection, near_distance=near_distance)
+    findings = find_faults(
+        inspection, near_distance=near_distance, minimum_per_class=minimum_per_class
+    )
+    resolution = apply_policy(inspection, findings, policy, keep_test=keep_test)
+    assigned = splits.assign_splits(inspection, near_distance=near_distance)
     rows = _relabelled(inspection, resolution)
     kept = {key: split for key, split in assigned.items() if key not in resolution.excluded}
-    refuse(list(too_few(rows, kept, minimum_per_class=minimum_per_class)))
+    refuse_errors(list(find_small_classes(rows, kept, minimum_per_class=minimum_per_class)))
     snapshot = store.known(
         canonical(row.id, kept[row.origin], row.labels, row.source)
         for row in rows
@@ -72,17 +74,17 @@ def take(
         )
     elif progress is not None:
         progress(2 * len(inspection.rows))
-    return Intake(snapshot, findings, resolution.excluded, resolution.relabelled)
+    return SnapshotImport(snapshot, findings, resolution.excluded, resolution.relabelled)
 
 
-def _relabelled(inspection: Inspection, resolution: Resolution) -> list[Inspected]:
+def _relabelled(inspection: Inspection, resolution: Resolution) -> list[InspectedExample]:
     return [
         replace(row, labels=resolution.relabelled.get(row.origin, row.labels))
         for row in inspection.rows
     ]
 
 
-def _same(row: Inspected, example: Example) -> bool:
+def _same(row: InspectedExample, example: Example) -> bool:
     return (row.origin, row.id, row.labels, row.split, row.source) == (
         example.origin,
         example.id,

@@ -18,7 +18,7 @@ from tidemill.data.canonical import CanonicalRow, snapshot_id
 from tidemill.data.manifest import MANIFEST, Manifest, Shard, read_manifest
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.shards import Compression, write_shard
-from tidemill.data.spool import Spool, Spooled
+from tidemill.data.spool import Spool, SpoolEntry
 from tidemill.domain.errors import DataError, NotFound
 from tidemill.domain.types import Example, Snapshot, Split, payload_id
 
@@ -105,7 +105,7 @@ def _gather(spool: Spool, rows: Iterable[Example]) -> None:
         spool.append(example, _sound(example))
     if not spool.rows:
         raise DataError("A snapshot needs at least one example.")
-    spool.rows.sort(key=Spooled.place)
+    spool.rows.sort(key=SpoolEntry.place)
 
 
 def _sound(example: Example) -> Split:
@@ -114,7 +114,7 @@ def _sound(example: Example) -> Split:
     if payload_id(example.payload) != example.id:
         raise DataError(f"The id of {example.origin} is not the digest of its payload.")
     if not example.labels and example.split != "train":
-        raise DataError(f"{example.origin} is held back in {example.split} and has no label.")
+        raise DataError(f"{example.origin} is held out in {example.split} and has no label.")
     return example.split
 
 
@@ -130,11 +130,11 @@ def _write_shards(
 
 
 def _batches(
-    rows: Sequence[Spooled], shard_rows: int, shard_bytes: int
-) -> Iterator[tuple[Split, Sequence[Spooled]]]:
+    rows: Sequence[SpoolEntry], shard_rows: int, shard_bytes: int
+) -> Iterator[tuple[Split, Sequence[SpoolEntry]]]:
     """The rows, which are in order, cut where the split changes and where a shard is full."""
     for split, members in groupby(rows, key=lambda row: row.split):
-        batch: list[Spooled] = []
+        batch: list[SpoolEntry] = []
         size = 0
         for row in members:
             if batch and (len(batch) >= shard_rows or size + row.length > shard_bytes):
@@ -145,7 +145,7 @@ def _batches(
         yield split, batch
 
 
-def _labels(rows: Sequence[Spooled]) -> dict[str, tuple[str, ...]]:
+def _labels(rows: Sequence[SpoolEntry]) -> dict[str, tuple[str, ...]]:
     names: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         for target, label in row.row.labels:

@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from tidemill.data import near
-from tidemill.data.inspection import Inspected, Inspection
+from tidemill.data.inspection import InspectedExample, Inspection
 from tidemill.domain.types import Split
 
 TRAIN_SHARE = 0.70
@@ -31,7 +31,7 @@ JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
 """The splits that are held back and grow."""
 
 
-def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
+def assign_splits(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """A split for every origin.
 
     A given split is respected, with one exception: when the source gives no val, or no test,
@@ -43,11 +43,13 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     given = {row.split for row in inspection.rows if row.split is not None}
     missing = set(HELD_OUT) - given
     chosen: dict[str, Split] = {}
-    for members in groups(inspection, near_distance=near_distance):
-        hashed = by_hash(members[0].fingerprint.exact if members[0].fingerprint else members[0].id)
+    for members in group_near_duplicates(inspection, near_distance=near_distance):
+        hashed = hash_split(
+            members[0].fingerprint.exact if members[0].fingerprint else members[0].id
+        )
         learnt: Split = hashed if hashed in missing else "train"
         unsplit: Split = learnt if hashed == "test" else hashed
-        inherited = most_held_back(row.split for row in members)
+        inherited = strictest_split(row.split for row in members)
         for row in members:
             if not row.labels:
                 chosen[row.origin] = row.split or "train"
@@ -60,7 +62,9 @@ def assign(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]
     return chosen
 
 
-def groups(inspection: Inspection, *, near_distance: int) -> list[Sequence[Inspected]]:
+def group_near_duplicates(
+    inspection: Inspection, *, near_distance: int
+) -> list[Sequence[InspectedExample]]:
     """Every row in exactly one group of near-duplicates; most groups have one member."""
     readable = [row for row, _ in inspection.readable]
     found = near.group([print_.near for _, print_ in inspection.readable], near_distance).groups
@@ -69,7 +73,7 @@ def groups(inspection: Inspection, *, near_distance: int) -> list[Sequence[Inspe
     return [*together, *([row] for row in inspection.rows if row.origin not in grouped)]
 
 
-def by_hash(exact: str) -> Split:
+def hash_split(exact: str) -> Split:
     """The split of a group whose first member has this exact fingerprint."""
     share = _share(exact)
     if share < TRAIN_SHARE:
@@ -77,7 +81,7 @@ def by_hash(exact: str) -> Split:
     return "val" if share < TRAIN_SHARE + VAL_SHARE else "test"
 
 
-def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
+def assign_joining(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """A split for every origin that has none yet, beside rows that have theirs for good.
 
     A group that touches such rows inherits the most strictly held-back of their splits, test
@@ -85,7 +89,7 @@ def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     it could join without learning what judges, or judging by what is learnt, and gets none.
     """
     chosen: dict[str, Split] = {}
-    for members in groups(inspection, near_distance=near_distance):
+    for members in group_near_duplicates(inspection, near_distance=near_distance):
         joining = [row for row in members if row.split is None]
         if not joining:
             continue
@@ -93,13 +97,13 @@ def join(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
         touched = {row.split for row in members if row.split is not None}
         if "train" in touched and touched & JUDGING and "test" not in touched:
             continue
-        inherited = most_held_back(touched)
-        split = inherited or by_hash_joined(first.exact if first else joining[0].id)
+        inherited = strictest_split(touched)
+        split = inherited or joining_split(first.exact if first else joining[0].id)
         chosen |= {row.origin: split for row in joining}
     return chosen
 
 
-def by_hash_joined(exact: str) -> Split:
+def joining_split(exact: str) -> Split:
     """The split of a joining group whose first member has this exact fingerprint."""
     share = _share(exact)
     if share < JOINED_TRAIN_SHARE:
@@ -107,7 +111,7 @@ def by_hash_joined(exact: str) -> Split:
     return "val" if share < JOINED_TRAIN_SHARE + JOINED_VAL_SHARE else "fresh"
 
 
-def most_held_back(splits: Iterable[Split | None]) -> Split | None:
+def strictest_split(splits: Iterable[Split | None]) -> Split | None:
     """The most strictly held-back of the splits that were given; None when none was."""
     present = set(splits)
     return next((split for split in HELD_BACK if split in present), None)

@@ -11,7 +11,7 @@ from tidemill.domain.types import SPLITS, Example, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Spooled:
+class SpoolEntry:
     """A row whose payload lies in the spool."""
 
     row: CanonicalRow
@@ -35,7 +35,7 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[Spooled] = []
+        self.rows: list[SpoolEntry] = []
         self._end = 0
         # Unbuffered: a failed write is reported by the append that caused it, not by close.
         self._file = path.open("wb", buffering=0)
@@ -54,11 +54,13 @@ class Spool:
         while rest:
             rest = rest[self._file.write(rest) :]
         self.rows.append(
-            Spooled(canonical_row(example), split, example.origin, self._end, len(example.payload))
+            SpoolEntry(
+                canonical_row(example), split, example.origin, self._end, len(example.payload)
+            )
         )
         self._end += len(example.payload)
 
-    def read(self, spooled: Spooled) -> Example:
+    def read(self, spooled: SpoolEntry) -> Example:
         """The example that was parked."""
         self._reader.seek(spooled.offset)
         return Example(

@@ -14,7 +14,7 @@ from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 
 
-class Stratified:
+class StratifiedSource:
     """The examples of a source, a share of each label's in test and the rest in train.
 
     Fulfils `domain.ports.Source`. What is drawn are contents, as the codec's exact fingerprint

@@ -25,7 +25,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.engine.drain import Unit
-from tidemill.engine.extend_snapshot import grow_snapshot, left_out
+from tidemill.engine.extend_snapshot import build_retraining_set, summarize_omissions
 from tidemill.loop import rollout
 from tidemill.loop.cycle import LoopState, Step
 from tidemill.loop.transitions import fail_run, move_cycle, open_cycle, skip_scheduled_run
@@ -91,16 +91,20 @@ class Turning:
             )
 
     def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
-        grown = grow_snapshot(self.workspace, cycle)
-        if not grown.taken:
-            reason = f"There is no feedback that a training could learn from.{left_out(grown)}"
+        retraining = build_retraining_set(self.workspace, cycle)
+        if not retraining.feedback:
+            reason = (
+                "There is no feedback that a training could learn from."
+                f"{summarize_omissions(retraining)}"
+            )
             self._move(cycle, Step("move", reason, state="refused"), now)
             return
-        reason = f"{step.reason}: {len(grown.taken)} labels taken.{left_out(grown)}"
+        omissions = summarize_omissions(retraining)
+        reason = f"{step.reason}: {len(retraining.feedback)} labels used.{omissions}"
         with self.unit() as unit:
-            record_snapshot(unit, grown.snapshot, ACTOR)
-            unit.assign_feedback(grown.taken, grown.snapshot.id)
-            moved = replace(cycle, snapshot=grown.snapshot.id)
+            record_snapshot(unit, retraining.snapshot, ACTOR)
+            unit.assign_feedback(retraining.feedback, retraining.snapshot.id)
+            moved = replace(cycle, snapshot=retraining.snapshot.id)
             move_cycle(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
 
     def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:

@@ -1,11 +1,16 @@
-"""The snapshot of a cycle: its champion's data, and the feedback that was given by then."""
+"""Extend the champion's snapshot by the feedback that a cycle learns from."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from functools import partial
 
-from tidemill.data.retraining_set import Accepted, Growth, grow, overlaid
+from tidemill.data.retraining_set import (
+    AcceptedLabels,
+    RetrainingSet,
+    extend_snapshot,
+    overlay_labels,
+)
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
@@ -19,19 +24,19 @@ REASONS = 3
 """So many kinds of reasons are worth a person's screen."""
 
 
-def grow_snapshot(workspace: Workspace, cycle: Cycle) -> Growth:
-    """The data of the cycle's champion with what was given until the cycle began and is accepted.
+def build_retraining_set(workspace: Workspace, cycle: Cycle) -> RetrainingSet:
+    """The champion's snapshot, extended by the accepted feedback of before the cycle began.
 
-    What was given before the cycle began belongs to it, also when it
-    was accepted a moment later; what was given since waits for the next one. Raises what
-    `BundleStore.open`, `open_recipe` and `growth.grow` raise.
+    Feedback given before the cycle began belongs to it, also when it was accepted a moment later.
+    Later feedback waits for the next cycle. Raises what `BundleStore.open`, `open_recipe` and
+    `data.retraining_set.extend_snapshot` raise.
     """
     recipe = open_recipe(cycle.recipe)
     with workspace.ledger.begin(write=False) as unit:
         champion = unit.get(ModelVersion, cycle.champion)
         config = unit.get(Run, champion.run).config
         items = _accepted(unit, champion.snapshot, cycle)
-    return grow(
+    return extend_snapshot(
         workspace.snapshots.open(champion.snapshot),
         [_merged(workspace, example, rows) for example, rows in items.items()],
         # The recipe's codec may need what only a training needs, such as pretrained weights.
@@ -40,30 +45,30 @@ def grow_snapshot(workspace: Workspace, cycle: Cycle) -> Growth:
         recipe=cycle.recipe,
         near_distance=read_experiment(config).checks.near_distance,
         at=cycle.at,
-        merge=recipe.merged if isinstance(recipe, Merging) else overlaid,
+        merge=recipe.merged if isinstance(recipe, Merging) else overlay_labels,
     )
 
 
-def left_out(grown: Growth) -> str:
-    """Why feedback was not taken, the commonest reasons with their numbers; empty when all was."""
-    reasons = Counter(grown.left.values()).most_common(REASONS)
+def summarize_omissions(retraining: RetrainingSet) -> str:
+    """Why feedback was omitted: the commonest reasons with their counts; empty when none was."""
+    reasons = Counter(retraining.omissions.values()).most_common(REASONS)
     listed = " ".join(f"{n}: {reason}" for reason, n in reasons)
-    return f" {len(grown.left)} labels were left out. {listed}" if listed else ""
+    return f" {len(retraining.omissions)} labels were omitted. {listed}" if listed else ""
 
 
 def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Feedback]]:
     """What the parent has not learnt yet, by example, in the order in which it came."""
     known = ancestry(unit, parent)
-    found: dict[str, list[Feedback]] = defaultdict(list)
+    accepted: dict[str, list[Feedback]] = defaultdict(list)
     for item in unit.feedback(status="accepted", limit=None):
         # Accepted by then, or given by then and accepted a moment later, as by the next tick.
         if item.snapshot not in known and min(item.at, item.settled_at or item.at) <= cycle.at:
-            found[item.example].append(item)
-    return found
+            accepted[item.example].append(item)
+    return accepted
 
 
-def _merged(workspace: Workspace, example: str, rows: list[Feedback]) -> Accepted:
-    return Accepted(
+def _merged(workspace: Workspace, example: str, rows: list[Feedback]) -> AcceptedLabels:
+    return AcceptedLabels(
         feedback=tuple(row.id for row in rows),
         example=example,
         labels={row.target: row.label for row in rows},

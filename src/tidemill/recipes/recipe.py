@@ -52,7 +52,7 @@ class Merging(Protocol):
     """A recipe whose targets say something of one another. Without this each is for itself."""
 
     def merged(self, known: Labels, said: Labels) -> Labels:
-        """What an example's labels are once somebody has said these: `data.growth.Merge`.
+        """What an example's labels are once somebody has said these: `data.retraining_set.Merge`.
 
         `known` is empty for a new example. A target of which this says nothing stays out. Raises
         DataError when they contradict each other; then nothing is learnt from them.

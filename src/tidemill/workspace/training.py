@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from tidemill import provenance
 from tidemill.bundle import REFERENCE
-from tidemill.data.snapshot_import import Intake, take
+from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.domain.errors import Conflict, NotFound, TidemillError
 from tidemill.domain.events import (
     RunFailed,
@@ -44,7 +44,7 @@ def take_snapshot(
     recipe: Recipe,
     experiment: Experiment,
     progress: Progress,
-) -> Intake:
+) -> SnapshotImport:
     """Check the recipe's data and keep it as a snapshot. Raises DataError, DataRefused."""
     tree = experiment.tree()
     source = recipe.source(tree, workspace.samples)
@@ -52,7 +52,7 @@ def take_snapshot(
     source.prepare(progress.step)
     progress.stage("check")
     readings = 2 * len(source)
-    intake = take(
+    intake = import_snapshot(
         source,
         recipe.codec(tree),
         workspace.snapshots,

@@ -11,7 +11,7 @@ from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
 from tidemill.data.hub import hub_url
 from tidemill.data.image_rows import image_source
-from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
 from tidemill.learn.image_model import ImageModel, check_images, image_codec
@@ -81,7 +81,7 @@ class Coffee:
         return SampleSource(samples, Sample(size=(size.width, size.height), **counts))
 
 
-def _from_hub(data: HubData, cache: Path) -> Fetched:
+def _from_hub(data: HubData, cache: Path) -> RemoteSource:
     """Each file is fetched once, and the digest of what came is recorded and holds."""
     named: dict[Split, tuple[str, ...]] = {
         "train": data.train,
@@ -107,4 +107,4 @@ def _from_hub(data: HubData, cache: Path) -> Fetched:
         label=data.label,
         classes=data.classes,
     )
-    return Fetched(rows, [file for of in files.values() for file in of])
+    return RemoteSource(rows, [file for of in files.values() for file in of])

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.data.blocks import Blocks
+from tidemill.data.blocks import BlockSplitSource
 from tidemill.data.formats import open_rows
 from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
-from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import Row, Rows, spelled
 from tidemill.data.sql_rows import SqlRows
@@ -163,18 +163,20 @@ def present(folder: Path) -> list[str]:
     return found
 
 
-def from_folder(name: str, folder: Path) -> Blocks:
+def from_folder(name: str, folder: Path) -> BlockSplitSource:
     """A subset from the CSV files in a folder."""
     subset = SUBSETS[name]
-    return Blocks(_source(name, subset, subset.paths(folder), subset.columns))
+    return BlockSplitSource(_source(name, subset, subset.paths(folder), subset.columns))
 
 
-def from_hub(name: str, cache: Path) -> Blocks:
+def from_hub(name: str, cache: Path) -> BlockSplitSource:
     """A subset from where it was published, fetched once into `cache`."""
     subset = SUBSETS[name]
     files = [RemoteFile(one.url, cache, sha256=one.sha256) for one in subset.published]
     paths = [file.path for file in files]
-    return Blocks(Fetched(_source(name, subset, paths, subset.published_columns), files))
+    return BlockSplitSource(
+        RemoteSource(_source(name, subset, paths, subset.published_columns), files)
+    )
 
 
 def from_users(variable: str) -> RowSource:

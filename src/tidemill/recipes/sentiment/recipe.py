@@ -12,10 +12,10 @@ from tidemill.codecs.text import TextCodec
 from tidemill.data.formats import SUFFIXES, open_rows
 from tidemill.data.lines import Encoding
 from tidemill.data.payloads import TextColumn
-from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import spelled
-from tidemill.data.stratified import Stratified
+from tidemill.data.stratified import StratifiedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Split
@@ -80,11 +80,11 @@ class Sentiment:
         if isinstance(data, KaggleData):
             file = RemoteFile(data.url, samples, sha256=data.sha256, member=data.member)
             rows = [Part(open_rows(file.path))]
-            return Fetched(_labelled("kaggle", rows, "Sentence", "Sentiment"), [file])
+            return RemoteSource(_labelled("kaggle", rows, "Sentence", "Sentiment"), [file])
         given = _labelled("files", _parts(data), data.text, data.label, data.where)
         if data.test is None:
             return given
-        return Stratified(given, self.codec(config), share=data.test, seed=data.seed)
+        return StratifiedSource(given, self.codec(config), share=data.test, seed=data.seed)
 
 
 def _labelled(

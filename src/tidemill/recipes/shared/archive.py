@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tidemill.data.archive import ArchiveSource
 from tidemill.data.folder import SPLIT_NAMES
-from tidemill.data.remote import Fetched, RemoteFile
+from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.domain.errors import UsageError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
@@ -49,4 +49,4 @@ def open_archive(data: ArchiveData, labels: str | Callable[[str], Labels], cache
     if not data.url:
         raise UsageError("data=archive names no archive.", hint="Add data.path=FILE.")
     file = RemoteFile(data.url, cache, sha256=data.sha256 or "", offline=OFFLINE, limit=LIMIT)
-    return Fetched(ArchiveSource(file.path, labels, splits=splits), [file])
+    return RemoteSource(ArchiveSource(file.path, labels, splits=splits), [file])

@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 
-from tidemill.data.duplicates import Repeats, Shared, repeats
+from tidemill.data.duplicates import Duplicates, SharedContents, count_duplicates
 from tidemill.data.inspection import inspect
 from tidemill.domain.types import Example
 
 Make = Callable[..., Example]
-Count = Callable[..., Repeats]
+Count = Callable[..., Duplicates]
 
 
 @pytest.fixture
 def count(codec: Any) -> Count:
-    return lambda *rows: repeats(inspect(rows, codec))
+    return lambda *rows: count_duplicates(inspect(rows, codec))
 
 
 def test_nothing_twice_is_nothing_to_tell(count: Count, crowd: list[Example]) -> None:
     found = count(*crowd)
-    assert found == Repeats(0, 0, 0, ())
+    assert found == Duplicates(0, 0, 0, ())
     assert found.lines() == ()
 
 
@@ -28,7 +28,7 @@ def test_each_row_after_the_first_counts_once(count: Count, example: Make) -> No
     labels = ["rust", "rust", "healthy", "rust", "healthy"]
     rows = [example("leaf" + " " * n, label, origin=f"{n}") for n, label in enumerate(labels)]
     # The third is the first with its label; the fifth bears what the third bore before it.
-    assert count(*rows) == Repeats(4, 3, 1, ())
+    assert count(*rows) == Duplicates(4, 3, 1, ())
 
 
 def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make) -> None:
@@ -44,7 +44,10 @@ def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make
     ]
     found = count(*rows)
     assert found.rows == 5
-    assert found.shared == (Shared(("train", "test"), 1), Shared(("val", "test"), 1))
+    assert found.shared == (
+        SharedContents(("train", "test"), 1),
+        SharedContents(("val", "test"), 1),
+    )
     assert found.lines() == (
         "Rows whose content occurred before: 5, 5 with the same label and 0 with another.",
         "Different contents in both train and test: 1.",
@@ -54,4 +57,4 @@ def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make
 
 def test_what_cannot_be_read_repeats_nothing(count: Count, example: Make) -> None:
     broken = [example(b"\xff", origin=f"{n}") for n in range(2)]
-    assert count(*broken) == Repeats(0, 0, 0, ())
+    assert count(*broken) == Duplicates(0, 0, 0, ())

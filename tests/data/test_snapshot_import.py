@@ -13,21 +13,21 @@ from PIL import Image
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.data.snapshot_import import Intake, take
+from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import DataError, DataRefused
 from tidemill.domain.types import Example
 
 Make = Callable[..., Example]
 Listed = Callable[[Sequence[Example]], Any]
-Take = Callable[..., Intake]
+Import = Callable[..., SnapshotImport]
 
 SMALL = {"width": 32, "height": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 
 
 @pytest.fixture
-def taken(store: SnapshotStore, codec: Any, at: datetime) -> Take:
-    def intake(source: Any, **choices: Any) -> Intake:
+def import_source(store: SnapshotStore, codec: Any, at: datetime) -> Import:
+    def run(source: Any, **choices: Any) -> SnapshotImport:
         settings = {
             "codec": codec,
             "recipe": "leaves",
@@ -36,58 +36,62 @@ def taken(store: SnapshotStore, codec: Any, at: datetime) -> Take:
             "minimum_per_class": 5,
             "at": at,
         } | choices
-        return take(source, store=store, **settings)
+        return import_snapshot(source, store=store, **settings)
 
-    return intake
+    return run
 
 
 def test_what_is_sound_is_kept_whole(
-    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example]
+    import_source: Import, store: SnapshotStore, source: Listed, crowd: list[Example]
 ) -> None:
     heard: list[int] = []
-    intake = taken(source(crowd), progress=heard.append)
-    assert intake.snapshot.splits == {"train": 20, "val": 6, "test": 6}
-    assert (intake.findings, intake.excluded, intake.relabelled) == ((), {}, {})
+    result = import_source(source(crowd), progress=heard.append)
+    assert result.snapshot.splits == {"train": 20, "val": 6, "test": 6}
+    assert (result.findings, result.excluded, result.relabelled) == (
+        (),
+        {},
+        {},
+    )
     assert heard == list(range(1, 65))
-    store.open(intake.snapshot.id).verify()
+    store.open(result.snapshot.id).verify()
 
 
 def test_what_the_policy_refuses_leaves_no_snapshot(
-    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
     with pytest.raises(DataRefused) as raised:
-        taken(source([*crowd, copy]))
+        import_source(source([*crowd, copy]))
     assert len(raised.value.lines) == 1
     assert store.list() == ()
 
 
 def test_what_the_policy_drops_is_not_in_the_snapshot(
-    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
-    intake = taken(source([*crowd, copy]), policy="drop")
-    assert set(intake.excluded) == {"rust train 3.txt"}
-    assert [finding.kind for finding in intake.findings] == ["leak"]
-    assert intake.snapshot.policy == "drop"
-    origins = {one.origin for one in store.open(intake.snapshot.id).rows()}
+    result = import_source(source([*crowd, copy]), policy="drop")
+    assert set(result.excluded) == {"rust train 3.txt"}
+    assert [finding.kind for finding in result.findings] == ["leak"]
+    assert result.snapshot.policy == "drop"
+    origins = {one.origin for one in store.open(result.snapshot.id).rows()}
     assert origins == {one.origin for one in crowd} - {"rust train 3.txt"} | {"copy.txt"}
 
 
 def test_a_relabelled_example_is_kept_under_its_new_label(
-    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     votes = [
         example("leaf" + " " * n, label, split="train", origin=f"{n}.txt")
         for n, label in enumerate(["rust", "healthy", "healthy"])
     ]
-    intake = taken(source([*crowd, *votes]), policy="majority")
-    labels = store.open(intake.snapshot.id).labels_of({votes[0].id})
+    result = import_source(source([*crowd, *votes]), policy="majority")
+    labels = store.open(result.snapshot.id).labels_of({votes[0].id})
     assert labels == {votes[0].id: [{"disease": "healthy"}]}
 
 
 def test_a_class_that_the_policy_empties_is_refused(
-    taken: Take, source: Listed, crowd: list[Example], example: Make
+    import_source: Import, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     """Five disputed leaves are enough to count, and none of them survives being dropped."""
     held = [example(f"{split} p", "phoma", split=split) for split in ("val", "test")]
@@ -97,14 +101,14 @@ def test_a_class_that_the_policy_empties_is_refused(
         for blank, label in enumerate(["phoma", "healthy"])
     ]
     with pytest.raises(DataRefused) as raised:
-        taken(source([*crowd, *held, *sides]), policy="drop")
+        import_source(source([*crowd, *held, *sides]), policy="drop")
     (line,) = raised.value.lines
     assert "phoma of disease has 0 in train where 5 are needed" in line
 
 
-def test_unsplit_examples_are_split(taken: Take, source: Listed, example: Make) -> None:
+def test_unsplit_examples_are_split(import_source: Import, source: Listed, example: Make) -> None:
     leaves = [example(f"leaf {n}", "ab"[n % 2]) for n in range(100)]
-    assert set(taken(source(leaves)).snapshot.splits) == {"train", "val", "test"}
+    assert set(import_source(source(leaves)).snapshot.splits) == {"train", "val", "test"}
 
 
 class Shifting:
@@ -123,7 +127,7 @@ class Shifting:
 
 
 def test_a_source_that_changes_between_readings_is_refused(
-    taken: Take, store: SnapshotStore, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
     other = example("another leaf", "healthy", split="train", origin=crowd[0].origin)
     for second, sentence in (
@@ -132,19 +136,19 @@ def test_a_source_that_changes_between_readings_is_refused(
         (crowd[:-1], f"{crowd[-1].origin} vanished while"),
     ):
         with pytest.raises(DataError, match=sentence):
-            taken(Shifting(crowd, second))
+            import_source(Shifting(crowd, second))
     assert list(store.root.iterdir()) == []
 
 
 def test_the_same_data_again_is_read_once_and_writes_nothing(
-    taken: Take, store: SnapshotStore, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
     copy = example("rust train 3 ", "rust", split="test", origin="copy.txt")
-    first = taken(Shifting([*crowd, copy], [*crowd, copy]), policy="drop")
+    first = import_source(Shifting([*crowd, copy], [*crowd, copy]), policy="drop")
     before = store.root.stat().st_mtime_ns
     heard: list[int] = []
     once = Shifting([copy, *crowd])  # a second reading of it would fail
-    again = taken(once, policy="drop", progress=heard.append)
+    again = import_source(once, policy="drop", progress=heard.append)
     assert again.snapshot == first.snapshot
     assert set(again.excluded) == {"rust train 3.txt"}
     assert store.root.stat().st_mtime_ns == before  # a staged folder would have come and gone
@@ -152,13 +156,13 @@ def test_the_same_data_again_is_read_once_and_writes_nothing(
 
 
 def test_data_that_comes_from_elsewhere_is_another_snapshot(
-    taken: Take, source: Listed, crowd: list[Example]
+    import_source: Import, source: Listed, crowd: list[Example]
 ) -> None:
-    first = taken(source(crowd))
+    first = import_source(source(crowd))
     moved = [replace(one, source="feedback") for one in crowd]
-    assert taken(source(moved)).snapshot.id != first.snapshot.id
+    assert import_source(source(moved)).snapshot.id != first.snapshot.id
     with pytest.raises(DataError, match="changed while"):
-        taken(Shifting([*moved[:-1], crowd[-1]], moved))
+        import_source(Shifting([*moved[:-1], crowd[-1]], moved))
 
 
 def image(seed: int, format: str = "PNG") -> bytes:
@@ -180,22 +184,22 @@ def leaves(tmp_path: Path) -> Path:
 
 
 def test_images_in_folders_become_a_snapshot(
-    taken: Take, store: SnapshotStore, leaves: Path
+    import_source: Import, store: SnapshotStore, leaves: Path
 ) -> None:
     codec = ImageCodec.from_config(SMALL)
-    intake = taken(FolderSource(leaves, "disease"), codec=codec)
-    assert intake.findings == ()
-    assert intake.snapshot.rows == 40
-    store.open(intake.snapshot.id).verify()
+    result = import_source(FolderSource(leaves, "disease"), codec=codec)
+    assert result.findings == ()
+    assert result.snapshot.rows == 40
+    store.open(result.snapshot.id).verify()
 
 
-def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
+def test_planted_faults_are_found_one_by_one(import_source: Import, leaves: Path) -> None:
     codec = ImageCodec.from_config(SMALL)
     (leaves / "rust" / "truncated.png").write_bytes(image(99)[:200])
     (leaves / "rust" / "same.bmp").write_bytes(image(51, "BMP"))
     (leaves / "rust" / "disputed.png").write_bytes(image(2))
     with pytest.raises(DataRefused) as raised:
-        taken(FolderSource(leaves, "disease"), codec=codec)
+        import_source(FolderSource(leaves, "disease"), codec=codec)
     assert [line.rpartition(" ")[2] for line in raised.value.lines] == [
         "[undecodable]",
         "[conflict]",
@@ -207,12 +211,12 @@ def test_planted_faults_are_found_one_by_one(taken: Take, leaves: Path) -> None:
 
 
 def test_a_kept_test_is_in_the_snapshot_as_the_source_gave_it(
-    taken: Take, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
+    import_source: Import, store: SnapshotStore, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     twice = example("rust test 1 ", "healthy", split="test", origin="twice.txt")
     learnt = example("rust test 1  ", "healthy", split="train", origin="learnt.txt")
     rows = [*crowd, twice, learnt]
-    kept = taken(source(rows), policy="majority", keep_test=True)
+    kept = import_source(source(rows), policy="majority", keep_test=True)
     assert set(kept.excluded) == {"learnt.txt"}
     held = {(row.id, row.labels["disease"]) for row in store.open(kept.snapshot.id).rows("test")}
     assert held == {(row.id, row.labels["disease"]) for row in rows if row.split == "test"}

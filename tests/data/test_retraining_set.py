@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.growing import AT, DISTANCE, Grow, Make, Named, rows, said
+from tests.data.retraining import AT, DISTANCE, Extend, Make, Named, rows, said
 from tidemill.data.canonical import canonical_row
-from tidemill.data.retraining_set import Accepted, grow
+from tidemill.data.retraining_set import AcceptedLabels, extend_snapshot
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.data.splits import by_hash_joined
+from tidemill.data.splits import joining_split
 from tidemill.domain.errors import Corrupt, NotFound
 from tidemill.domain.types import Example, Split, payload_id
 
@@ -25,12 +25,12 @@ from tidemill.domain.types import Example, Split, payload_id
 def test_the_hash_is_fixed_for_ever() -> None:
     # The first byte of `printf 2 | sha256sum` is d4: 0xd4 / 256 = 0.83, at or above 0.65; that of
     # 19 is 94, between 0.55 and 0.65.
-    found = {number: by_hash_joined(str(number)) for number in (0, 2, 3, 5, 19, 35)}
+    found = {number: joining_split(str(number)) for number in (0, 2, 3, 5, 19, 35)}
     assert found == {0: "train", 2: "fresh", 3: "train", 5: "fresh", 19: "val", 35: "val"}
 
 
 def test_the_hash_gives_fifty_five_ten_thirty_five() -> None:
-    found = [by_hash_joined(f"leaf {number}") for number in range(4000)]
+    found = [joining_split(f"leaf {number}") for number in range(4000)]
     shares: dict[Split, float] = {"train": 0.55, "val": 0.10, "fresh": 0.35}
     for split, share in shares.items():
         assert found.count(split) / 4000 == pytest.approx(share, abs=0.025)
@@ -38,18 +38,18 @@ def test_the_hash_gives_fifty_five_ten_thirty_five() -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "fresh"])
 def test_a_new_example_goes_where_its_hash_says(
-    named: Named, grown: Grow, store: SnapshotStore, write: Any, split: Split
+    named: Named, extend: Extend, store: SnapshotStore, write: Any, split: Split
 ) -> None:
-    growth = grown([said(named(split), "healthy", "f1")])
-    assert (growth.taken, growth.left) == (("f1",), {})
-    assert (growth.snapshot.parent, growth.snapshot.at) == (write().id, AT)
-    row = rows(store, growth.snapshot.id)[named(split)]
+    result = extend([said(named(split), "healthy", "f1")])
+    assert (result.feedback, result.omissions) == (("f1",), {})
+    assert (result.snapshot.parent, result.snapshot.at) == (write().id, AT)
+    row = rows(store, result.snapshot.id)[named(split)]
     assert (row.split, row.source, row.origin) == (split, "feedback", "feedback/f1")
     assert row.labels == {"disease": "healthy"}
 
 
 def test_what_resembles_a_held_back_row_is_held_back_with_it(
-    write: Any, grown: Grow, store: SnapshotStore, crowd: list[Example], example: Make
+    write: Any, extend: Extend, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
     held: list[tuple[Split, int]] = [("val", 0), ("fresh", 0xFFFF), ("test", 0xFFFF0000)]
     parent = write(
@@ -57,13 +57,13 @@ def test_what_resembles_a_held_back_row_is_held_back_with_it(
     )
     for split, near in held:
         items = [said(f"{split} {n}|{near ^ 1 << n:x}") for n in range(4)]
-        growth = grown(items, parent.id)
+        result = extend(items, parent.id)
         if split == "test":
-            assert (growth.snapshot, growth.taken) == (parent, ())
-            assert all("test, which never grows" in why for why in growth.left.values())
-            assert len(growth.left) == 4
+            assert (result.snapshot, result.feedback) == (parent, ())
+            assert all("test, which is never extended" in why for why in result.omissions.values())
+            assert len(result.omissions) == 4
         else:
-            found = rows(store, growth.snapshot.id)
+            found = rows(store, result.snapshot.id)
             assert {found[f"{split} {n}|{near ^ 1 << n:x}"].split for n in range(4)} == {split}
 
 
@@ -71,15 +71,15 @@ def test_what_resembles_a_held_back_row_is_held_back_with_it(
 def alike(codec: Any) -> dict[Split, str]:
     """Payloads that resemble each other, by the split in which their hash puts them."""
     texts = [f"leaf {n}|abcd" for n in range(200)]
-    return {by_hash_joined(codec.fingerprint(t.encode()).exact): t for t in texts}
+    return {joining_split(codec.fingerprint(t.encode()).exact): t for t in texts}
 
 
 def test_what_resembles_feedback_in_train_joins_it(
-    alike: dict[Split, str], grown: Grow, store: SnapshotStore
+    alike: dict[Split, str], extend: Extend, store: SnapshotStore
 ) -> None:
-    parent = grown([said(alike["train"], id="f1")]).snapshot
+    parent = extend([said(alike["train"], id="f1")]).snapshot
     assert rows(store, parent.id)[alike["train"]].split == "train"
-    found = rows(store, grown([said(alike["fresh"], id="f2")], parent.id).snapshot.id)
+    found = rows(store, extend([said(alike["fresh"], id="f2")], parent.id).snapshot.id)
     assert found[alike["fresh"]].split == "train"
 
 
@@ -87,68 +87,70 @@ def test_what_resembles_feedback_in_train_joins_it(
 def test_what_resembles_a_first_row_of_train_joins_it(
     alike: dict[Split, str],
     write: Any,
-    grown: Grow,
+    extend: Extend,
     store: SnapshotStore,
     crowd: list[Example],
     example: Make,
     split: Split,
 ) -> None:
     parent = write([*crowd, example("first|abcd", split="train")])
-    found = rows(store, grown([said(alike[split], id="f1")], parent.id).snapshot.id)
+    found = rows(store, extend([said(alike[split], id="f1")], parent.id).snapshot.id)
     assert found[alike[split]].split == "train"
 
 
 @pytest.mark.parametrize("split", ["val", "fresh"])
 def test_what_resembles_both_sides_is_left_out(
-    write: Any, grown: Grow, crowd: list[Example], example: Make, split: Split
+    write: Any, extend: Extend, crowd: list[Example], example: Make, split: Split
 ) -> None:
     sides = [example("learnt|0", split="train"), example("judging|ff", split=split)]
     parent = write([*crowd, *sides])
-    growth = grown([said("between|f", id="f1")], parent.id)
-    assert (growth.snapshot, growth.taken) == (parent, ())
-    assert growth.left == {"f1": "It resembles examples in train and others that are held back."}
+    result = extend([said("between|f", id="f1")], parent.id)
+    assert (result.snapshot, result.feedback) == (parent, ())
+    assert result.omissions == {
+        "f1": "It is a near-duplicate of examples in train and of others that are held out."
+    }
 
 
 def test_an_example_in_train_gets_its_new_label(
-    grown: Grow, store: SnapshotStore, write: Any
+    extend: Extend, store: SnapshotStore, write: Any
 ) -> None:
-    growth = grown([said("rust train 3", "healthy", "f1")])
-    assert growth.snapshot.rows == write().rows
-    row = rows(store, growth.snapshot.id)["rust train 3"]
+    result = extend([said("rust train 3", "healthy", "f1")])
+    assert result.snapshot.rows == write().rows
+    row = rows(store, result.snapshot.id)["rust train 3"]
     assert (row.split, row.source, row.origin) == ("train", "feedback", "feedback/f1")
     assert row.labels == {"disease": "healthy"}
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_what_was_held_back_keeps_its_label(grown: Grow, write: Any, split: str) -> None:
-    growth = grown([said(f"rust {split} 1", "healthy", "f1")])
-    assert (growth.snapshot, growth.taken) == (write(), ())
-    assert growth.left == {"f1": f"The example is held back in {split}, with the label it had."}
+def test_what_was_held_back_keeps_its_label(extend: Extend, write: Any, split: str) -> None:
+    result = extend([said(f"rust {split} 1", "healthy", "f1")])
+    assert (result.snapshot, result.feedback) == (write(), ())
+    assert result.omissions == {"f1": f"The example is held out in {split} and keeps its label."}
 
 
 @pytest.mark.parametrize("split", ["train", "val", "fresh"])
 def test_the_latest_label_of_earlier_feedback_wins(
-    named: Named, grown: Grow, store: SnapshotStore, split: Split
+    named: Named, extend: Extend, store: SnapshotStore, split: Split
 ) -> None:
-    first = grown([said(named(split), "rust", "f1")]).snapshot
-    second = grown([said(named(split), "healthy", "f2")], first.id)
-    assert second.taken == ("f2",)
+    first = extend([said(named(split), "rust", "f1")]).snapshot
+    second = extend([said(named(split), "healthy", "f2")], first.id)
+    assert second.feedback == ("f2",)
     row = rows(store, second.snapshot.id)[named(split)]
     assert (row.labels, row.split, row.origin) == ({"disease": "healthy"}, split, "feedback/f2")
     assert second.snapshot.rows == first.rows
 
 
-def test_a_label_that_the_snapshot_has_changes_nothing(grown: Grow, write: Any) -> None:
-    growth = grown([said("rust train 3", "rust", "f1")])
-    assert (growth.snapshot, growth.taken) == (write(), ())
-    assert growth.left == {"f1": "The snapshot has this label already."}
+def test_a_label_that_the_snapshot_has_changes_nothing(extend: Extend, write: Any) -> None:
+    result = extend([said("rust train 3", "rust", "f1")])
+    assert (result.snapshot, result.feedback) == (write(), ())
+    assert result.omissions == {"f1": "The snapshot has this label already."}
 
 
-def unreadable(error: Exception) -> Accepted:
+def unreadable(error: Exception) -> AcceptedLabels:
     def payload() -> bytes:
         raise error
 
-    return Accepted(("f1",), payload_id(b"x"), {"disease": "rust"}, payload)
+    return AcceptedLabels(("f1",), payload_id(b"x"), {"disease": "rust"}, payload)
 
 
 @pytest.mark.parametrize(
@@ -157,21 +159,21 @@ def unreadable(error: Exception) -> Accepted:
         (said(b"\xff", id="f1"), "not UTF-8"),
         (unreadable(NotFound("It is gone.")), "It is gone."),
         (unreadable(Corrupt("It was changed.")), "It was changed."),
-        (said("new", "mildew", "f1"), "no label 'mildew' of 'disease'"),
-        (said("new", "rust", "f1", age="old"), "no label 'old' of 'age'"),
+        (said("new", "mildew", "f1"), "no class 'mildew' of 'disease'"),
+        (said("new", "rust", "f1", age="old"), "no class 'old' of 'age'"),
     ],
 )
 def test_what_cannot_be_taken_is_left_out_with_a_reason(
-    named: Named, grown: Grow, item: Accepted, reason: str
+    named: Named, extend: Extend, item: AcceptedLabels, reason: str
 ) -> None:
-    growth = grown([item, said(named("train"), id="f2")])
-    assert growth.taken == ("f2",)
-    assert reason in growth.left["f1"]
-    assert len(growth.left) == 1
+    result = extend([item, said(named("train"), id="f2")])
+    assert result.feedback == ("f2",)
+    assert reason in result.omissions["f1"]
+    assert len(result.omissions) == 1
 
 
 def test_a_new_example_needs_a_label_of_every_target(
-    write: Any, grown: Grow, store: SnapshotStore, example: Make
+    write: Any, extend: Extend, store: SnapshotStore, example: Make
 ) -> None:
     two = [
         replace(example(f"{split} {n}", split=split), labels={"age": "old", "disease": "rust"})
@@ -180,57 +182,57 @@ def test_a_new_example_needs_a_label_of_every_target(
     ]
     two[0] = replace(two[0], labels={"age": "new", "disease": "healthy"})
     parent = write(two)
-    half = Accepted(("f1",), payload_id(b"new"), {"disease": "rust"}, lambda: b"new")
-    known = Accepted(("f2",), two[0].id, {"age": "old"}, lambda: two[0].payload)
-    whole = Accepted(
+    half = AcceptedLabels(("f1",), payload_id(b"new"), {"disease": "rust"}, lambda: b"new")
+    known = AcceptedLabels(("f2",), two[0].id, {"age": "old"}, lambda: two[0].payload)
+    whole = AcceptedLabels(
         ("f3", "f4"), payload_id(b"x"), {"disease": "rust", "age": "new"}, lambda: b"x"
     )
-    growth = grown([half, known, whole], parent.id)
-    assert growth.left == {"f1": "It says nothing about age."}
-    assert growth.taken == ("f2", "f3", "f4")
-    found = rows(store, growth.snapshot.id)
+    result = extend([half, known, whole], parent.id)
+    assert result.omissions == {"f1": "It has no label of age."}
+    assert result.feedback == ("f2", "f3", "f4")
+    found = rows(store, result.snapshot.id)
     assert found["train 0"].labels == {"age": "old", "disease": "healthy"}
     assert found["x"].origin == "feedback/f3"
 
 
 def test_an_example_under_several_labels_gets_the_one_that_was_accepted(
-    write: Any, grown: Grow, store: SnapshotStore, crowd: list[Example], example: Make
+    write: Any, extend: Extend, store: SnapshotStore, crowd: list[Example], example: Make
 ) -> None:
     sides = [example("torn", label, origin=label, split="train") for label in ("rust", "healthy")]
     parent = write([*crowd, *sides])
-    growth = grown([said("torn", "healthy", "f1")], parent.id)
-    assert growth.snapshot.rows == parent.rows - 1
-    assert store.open(growth.snapshot.id).labels_of({sides[0].id}) == {
+    result = extend([said("torn", "healthy", "f1")], parent.id)
+    assert result.snapshot.rows == parent.rows - 1
+    assert store.open(result.snapshot.id).labels_of({sides[0].id}) == {
         sides[0].id: [{"disease": "healthy"}]
     }
 
 
-def test_progress_ends_where_it_said_it_would(grown: Grow, write: Any) -> None:
+def test_progress_ends_where_it_said_it_would(extend: Extend, write: Any) -> None:
     heard: list[tuple[int, int]] = []
     told = {"progress": lambda done, of: heard.append((done, of))}
     items = [said(f"leaf {n}") for n in range(3)] + [said(b"\xff")]
-    first = grown(items, **told).snapshot
+    first = extend(items, **told).snapshot
     assert heard[-1][0] == heard[-1][1] == 2 * (32 + 4)
     assert heard == sorted(heard)
     heard.clear()
-    grown([said("rust train 1", "healthy")], first.id, **told)
+    extend([said("rust train 1", "healthy")], first.id, **told)
     assert heard == [(done, first.rows) for done in range(1, first.rows + 1)]
 
 
-def test_no_payload_outlives_its_turn(grown: Grow) -> None:
+def test_no_payload_outlives_its_turn(extend: Extend) -> None:
     """Each payload is got twice at most, and never before the one before it was let go."""
     asked: dict[str, int] = {}
 
-    def item(n: int) -> Accepted:
+    def item(n: int) -> AcceptedLabels:
         data = f"leaf {n}".encode()
 
         def payload() -> bytes:
             asked[f"f{n}"] = asked.get(f"f{n}", 0) + 1
             return data
 
-        return Accepted((f"f{n}",), payload_id(data), {"disease": "rust"}, payload)
+        return AcceptedLabels((f"f{n}",), payload_id(data), {"disease": "rust"}, payload)
 
-    grown([item(n) for n in range(5)])
+    extend([item(n) for n in range(5)])
     assert set(asked.values()) == {2}
 
 
@@ -256,7 +258,7 @@ def text(image: int, variant: int) -> str:
     return f"{image}.{variant}|{NEAR[image] ^ (1 << variant):x}"
 
 
-def items(given_rows: Sequence[Row]) -> list[Accepted]:
+def items(given_rows: Sequence[Row]) -> list[AcceptedLabels]:
     return [
         said(text(p, v) + end, label, f"f{p}.{v}{bool(end):d}") for p, v, end, label in given_rows
     ]
@@ -292,15 +294,15 @@ def test_growing_keeps_its_promises(
         parent = store.open(parent_of(held, store, example))
         choices: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT}
         offered = items(given_rows)
-        growth = grow(parent, offered, codec, store, **choices)
+        result = extend_snapshot(parent, offered, codec, store, **choices)
 
         # What is taken and what is left make up what was offered.
         ids = {id for item in offered for id in item.feedback}
-        assert set(growth.taken) | set(growth.left) == ids
-        assert set(growth.taken).isdisjoint(growth.left)
+        assert set(result.feedback) | set(result.omissions) == ids
+        assert set(result.feedback).isdisjoint(result.omissions)
 
         # The parent's rows are all there, as they were.
-        after = list(store.open(growth.snapshot.id).rows())
+        after = list(store.open(result.snapshot.id).rows())
         before = {canonical_row(row) for row in parent.rows()}
         assert before <= {canonical_row(row) for row in after}
 
@@ -320,7 +322,7 @@ def test_growing_keeps_its_promises(
         # Neither the order nor a repetition matters.
         shuffled = list(offered)
         random.Random(seed).shuffle(shuffled)
-        assert grow(parent, shuffled, codec, store, **choices) == growth
-        child = store.open(growth.snapshot.id)
-        again = grow(child, shuffled, codec, store, **choices)
-        assert (again.snapshot, again.taken) == (growth.snapshot, ())
+        assert extend_snapshot(parent, shuffled, codec, store, **choices) == result
+        child = store.open(result.snapshot.id)
+        again = extend_snapshot(child, shuffled, codec, store, **choices)
+        assert (again.snapshot, again.feedback) == (result.snapshot, ())

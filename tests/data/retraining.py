@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tidemill.data.retraining_set import Accepted, Growth
+from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Split, payload_id
 
 Make = Callable[..., Example]
-Grow = Callable[..., Growth]
+Extend = Callable[..., RetrainingSet]
 Named = Callable[[Split], str]
 DISTANCE = 6
 AT = datetime(2026, 4, 1, tzinfo=UTC)
 
 
-def said(payload: str | bytes, label: str = "rust", id: str = "", **more: str) -> Accepted:
+def said(payload: str | bytes, label: str = "rust", id: str = "", **more: str) -> AcceptedLabels:
     data = payload.encode() if isinstance(payload, str) else payload
     labels = {"disease": label} | more
-    return Accepted((id or f"f-{payload!r}",), payload_id(data), labels, lambda: data)
+    return AcceptedLabels((id or f"f-{payload!r}",), payload_id(data), labels, lambda: data)
 
 
 def rows(store: SnapshotStore, id: str) -> dict[str, Example]:
