@@ -9,7 +9,7 @@ import venv
 from collections import Counter
 from pathlib import Path
 
-from bench.load import ROOT
+from bench.record import ROOT
 from tidemill.domain.errors import Unavailable
 
 MB = 1e6

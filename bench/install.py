@@ -18,11 +18,11 @@ import typer
 from bench.command import run
 from bench.environment import Environment, clean, content_mb, disk_mb, parts_mb
 from bench.figure import bars
-from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import leaves, served
 from tidemill.adapters.child_process import PATIENCE
 from tidemill.domain.errors import Unavailable
+from tidemill.testing.processes import require_ready
 
 SIZE = 235.0
 READY = 1.5
@@ -129,7 +129,7 @@ def start(made: Environment, home: Path, leaf: bytes) -> float:
             line = process.stdout.readline()
             if not line or "url" not in (said := json.loads(line)):
                 raise Unavailable("The server did not start; see above.")
-            await_ready(said["url"])
+            require_ready(said["url"])
             seconds = time.perf_counter() - started
             answer = httpx.post(f"{said['url']}/v1/predict", files={"file": leaf}, timeout=60)
             if answer.status_code != httpx.codes.OK:

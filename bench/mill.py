@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import httpx
 
-from tidemill.demo.clients import Reply, send_payload
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
+from tidemill.testing.clients import Reply, send_payload
 from tidemill.web.feedback import MAX_LABELS
 from tidemill.workspace.root import Workspace
 

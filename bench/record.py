@@ -14,7 +14,8 @@ from rich.table import Table
 
 from bench.machine import machine
 
-OUT = Path(__file__).parent / "out"
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "bench" / "out"
 WIDTH = 170
 """Columns of what is printed where no terminal says otherwise."""
 

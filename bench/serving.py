@@ -19,17 +19,16 @@ import httpx
 import typer
 from matplotlib.figure import Figure
 
-from bench.client import Plan
 from bench.command import run
 from bench.figure import BAR, GOAL, MARK
-from bench.figures import Round, percentile
-from bench.load import drive
-from bench.ready import await_ready
 from bench.record import Record
 from bench.workspace import Served, leaves, served
 from tidemill.adapters.child_process import ServerProcess
 from tidemill.bundle import TOLERANCE
 from tidemill.predictor import Predictor
+from tidemill.testing.load import LoadResult, percentile, run_load
+from tidemill.testing.load_client import LoadPlan
+from tidemill.testing.processes import require_ready
 
 BARE, ONE, EIGHT, JSON, LIVE = "bare loop", "1 user", "8 users", "1 user, JSON", "/v1/live"
 IMAGES = 200
@@ -37,7 +36,7 @@ COMPARED = 50
 TIMES = 8.0
 FLAT = 1.3
 
-Rounds = Mapping[str, Sequence[Round]]
+Rounds = Mapping[str, Sequence[LoadResult]]
 
 
 def measure(
@@ -56,13 +55,13 @@ def measure(
         images = leaves(home, IMAGES)
         predictor = workspace.predictor()
         payloads = [Path(name).read_bytes() for name in images]
-        plan = Plan("", "multipart", 1, requests, warmup, images)
+        plan = LoadPlan("", "multipart", 1, requests, warmup, images)
         with server(workspace) as url:
             differing = compare(predictor, url, payloads[:COMPARED])
             cases = _cases(predictor, payloads, replace(plan, url=url))
             found = alternate(cases, rounds)
         with server(workspace) as url:  # another one, because its log is empty
-            long = drive(replace(plan, url=url, requests=flat))
+            long = run_load(replace(plan, url=url, requests=flat))
     _tell(record, found)
     _judge(record, found, long, differing)
     return record.finish(_image(found, long))
@@ -72,11 +71,11 @@ def measure(
 def server(workspace: Served) -> Iterator[str]:
     """The address of a ready server process, which ends with the block."""
     with ServerProcess(workspace.home) as process:
-        await_ready(process.url)
+        require_ready(process.url)
         yield process.url
 
 
-def bare(predictor: Predictor, payloads: Sequence[bytes], requests: int, warmup: int) -> Round:
+def bare(predictor: Predictor, payloads: Sequence[bytes], requests: int, warmup: int) -> LoadResult:
     """The same work without a server: decode, measure, run, name, put into the bins of the
     reference. One payload at a time, nothing kept."""
     for number in range(warmup):
@@ -87,12 +86,14 @@ def bare(predictor: Predictor, payloads: Sequence[bytes], requests: int, warmup:
         asked = time.perf_counter()
         predictor.predict_with_bins([predictor.preprocess(payloads[number % len(payloads)])])
         ms.append((time.perf_counter() - asked) * 1000)
-    return Round(time.perf_counter() - started, ms, {})
+    return LoadResult(time.perf_counter() - started, ms, {})
 
 
-def alternate(cases: Mapping[str, Callable[[], Round]], rounds: int) -> dict[str, list[Round]]:
+def alternate(
+    cases: Mapping[str, Callable[[], LoadResult]], rounds: int
+) -> dict[str, list[LoadResult]]:
     """Measure every case once per round, every other round in the opposite order."""
-    found: dict[str, list[Round]] = {name: [] for name in cases}
+    found: dict[str, list[LoadResult]] = {name: [] for name in cases}
     for number in range(rounds):
         for name in list(cases)[:: -1 if number % 2 else 1]:
             found[name].append(cases[name]())
@@ -119,14 +120,14 @@ def quarters(ms: Sequence[float]) -> tuple[float, float]:
 
 
 def _cases(
-    predictor: Predictor, payloads: Sequence[bytes], plan: Plan
-) -> dict[str, Callable[[], Round]]:
+    predictor: Predictor, payloads: Sequence[bytes], plan: LoadPlan
+) -> dict[str, Callable[[], LoadResult]]:
     return {
         BARE: lambda: bare(predictor, payloads, plan.requests, plan.warmup),
-        LIVE: lambda: drive(replace(plan, form="live")),
-        ONE: lambda: drive(plan),
-        JSON: lambda: drive(replace(plan, form="json")),
-        EIGHT: lambda: drive(replace(plan, users=8)),
+        LIVE: lambda: run_load(replace(plan, form="live")),
+        ONE: lambda: run_load(plan),
+        JSON: lambda: run_load(replace(plan, form="json")),
+        EIGHT: lambda: run_load(replace(plan, users=8)),
     }
 
 
@@ -151,12 +152,12 @@ def _tell(record: Record, found: Rounds) -> None:
         )
 
 
-def _ratio(found: Rounds, name: str, ratio: Callable[[Round, Round], float]) -> float:
+def _ratio(found: Rounds, name: str, ratio: Callable[[LoadResult, LoadResult], float]) -> float:
     """The median over the rounds of a ratio to the bare loop of the same round."""
     return median(map(ratio, found[name], found[BARE]))
 
 
-def _judge(record: Record, found: Rounds, long: Round, differing: int) -> None:
+def _judge(record: Record, found: Rounds, long: LoadResult, differing: int) -> None:
     over = median(one.p50 / live.p50 for one, live in zip(found[ONE], found[LIVE], strict=True))
     record.goal(
         "predict_1_user",
@@ -187,7 +188,7 @@ def _judge(record: Record, found: Rounds, long: Round, differing: int) -> None:
     )
 
 
-def _image(found: Rounds, long: Round) -> Figure:
+def _image(found: Rounds, long: LoadResult) -> Figure:
     figure = Figure(figsize=(11, 4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     names = list(found)

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import mill
-from bench.ready import await_ready
 from bench.real import Crops
 from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import Cycle
@@ -23,6 +22,7 @@ from tidemill.domain.types import Check, Example, ModelVersion, Run, Split, Verd
 from tidemill.loop.bootstrap import paired_lower_bound
 from tidemill.loop.gate import GatePolicy
 from tidemill.predictor import Predictor
+from tidemill.testing.processes import require_ready
 from tidemill.workspace.root import Workspace
 
 WINDOW = 100
@@ -110,7 +110,7 @@ def turn(workspace: Workspace, crops: Crops) -> Turn:
         EngineProcess(workspace.home, *policies, given={}),
     ):
         url = server.url
-        await_ready(url)
+        require_ready(url)
         # By id, because a snapshot holds one class after the other, which would be drift.
         mixed = sorted(test, key=lambda row: row.id)[:OWN]
         _, own = mill.watch(workspace, url, mixed, window=WINDOW, seconds=SOON_S)

@@ -22,11 +22,11 @@ from bench import real
 from bench.command import run
 from bench.dense_attention import DenseAttention, answer
 from bench.figure import bars
-from bench.figures import percentile
-from bench.ready import await_ready
 from bench.record import Record
 from bench.train import train
 from tidemill.adapters.child_process import ServerProcess
+from tidemill.testing.load import percentile
+from tidemill.testing.processes import require_ready
 
 P50_MS = 250.0
 TIMES = 20.0
@@ -49,7 +49,7 @@ def measure(
         words = ("data=files", f"data.path={folder}", "--promote")
         train(Path(home), *words, recipe="cora")
         with ServerProcess(Path(home)) as process, httpx.Client(timeout=60) as client:
-            await_ready(process.url)
+            require_ready(process.url)
 
             def upload() -> int:
                 files = {"data1": content, "data2": cites}

@@ -21,7 +21,7 @@ from tidemill.predictor import Model, Predictor
 from tidemill.profile import Reference
 
 if TYPE_CHECKING:
-    from tests.circle import Begin
+    from tidemill.testing.in_process import OpenLoop
 
 pytest_plugins = ["tests.ids"]
 
@@ -192,17 +192,17 @@ def tiny(bundles: BundleStore) -> Callable[..., Predictor]:
 @pytest.fixture(scope="session")
 def pebbled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose champion v1 knows pebbles. Nobody writes there."""
-    from tests.circle import champion
+    from tidemill.testing.in_process import train_champion
 
     home = tmp_path_factory.mktemp("pebbled") / "home"
-    champion(home).ledger.close()
+    train_champion(home).ledger.close()
     return home
 
 
 @pytest.fixture
-def begin(pebbled: Path, tmp_path: Path) -> Iterator[Begin]:
+def begin(pebbled: Path, tmp_path: Path) -> Iterator[OpenLoop]:
     """`begin(*policies)`: a circle over a copy of that workspace; again, over the same copy."""
-    from tests.circle import circles
+    from tidemill.testing.in_process import open_loops
 
-    with circles(pebbled, tmp_path / "home") as begun:
+    with open_loops(pebbled, tmp_path / "home") as begun:
         yield begun

@@ -15,18 +15,17 @@ from pathlib import Path
 
 import pytest
 from bench import mill
-from bench.client import Form, Plan
 from bench.command import run
 from bench.environment import content_mb, disk_mb, parts_mb
 from bench.figure import bars
-from bench.figures import Round, percentile
-from bench.load import drive
 from bench.record import Record
 from bench.serving import alternate, quarters
 
-from tidemill.demo.clients import Reply
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.types import Example
+from tidemill.testing.clients import Reply
+from tidemill.testing.load import LoadResult, percentile, run_load
+from tidemill.testing.load_client import Form, LoadPlan
 
 ROOT = Path(__file__).parents[1]
 IMAGE = b"not really a leaf \x00\xff\r\n--"
@@ -138,7 +137,7 @@ def test_no_percentile_is_made_up(values: list[float], share: float) -> None:
 
 
 def test_a_rounds_figures() -> None:
-    one = Round(2.0, [3.0, 1.0, 2.0, 4.0], {"503": 2, "timeout": 1})
+    one = LoadResult(2.0, [3.0, 1.0, 2.0, 4.0], {"503": 2, "timeout": 1})
     assert (one.rate, one.p50, one.p99, one.errors) == (2.0, 2.0, 4.0, 3)
 
 
@@ -149,10 +148,10 @@ def test_quarters_are_the_first_and_the_last() -> None:
 def test_rounds_alternate_and_turn_around() -> None:
     order: list[str] = []
 
-    def case(name: str) -> Callable[[], Round]:
-        def measured() -> Round:
+    def case(name: str) -> Callable[[], LoadResult]:
+        def measured() -> LoadResult:
             order.append(name)
-            return Round(1.0, [1.0], {})
+            return LoadResult(1.0, [1.0], {})
 
         return measured
 
@@ -170,7 +169,7 @@ def test_rounds_alternate_and_turn_around() -> None:
 )
 def test_the_client_sends_images(form: Form, head: bytes, content: bytes, leaf: str) -> None:
     with server(always_ok) as (url, bodies):
-        found = drive(Plan(url, form, users=3, requests=10, warmup=2, images=[leaf]))
+        found = run_load(LoadPlan(url, form, users=3, requests=10, warmup=2, images=[leaf]))
     assert len(found.ms) == 10
     assert min(found.ms) > 0
     assert found.seconds * 1000 >= max(found.ms)
@@ -183,27 +182,27 @@ def test_the_client_sends_images(form: Form, head: bytes, content: bytes, leaf: 
 
 def test_the_client_asks_for_the_floor_without_a_image() -> None:
     with server(always_ok) as (url, bodies):
-        found = drive(Plan(url, "live", users=1, requests=3, warmup=0))
+        found = run_load(LoadPlan(url, "live", users=1, requests=3, warmup=0))
     assert found.errors == 0
     assert bodies == [b"/v1/live"] * 3
 
 
 def test_the_client_counts_what_failed(leaf: str) -> None:
     with server(lambda number: 503 if number % 2 else 200) as (url, _):
-        found = drive(Plan(url, "multipart", users=1, requests=6, warmup=0, images=[leaf]))
+        found = run_load(LoadPlan(url, "multipart", users=1, requests=6, warmup=0, images=[leaf]))
     assert found.faults == {"503": 3}
 
 
 def test_a_connection_that_is_not_kept_is_a_fault() -> None:
     with server(always_ok, protocol="HTTP/1.0") as (url, _):
-        found = drive(Plan(url, "live", users=1, requests=2, warmup=0))
+        found = run_load(LoadPlan(url, "live", users=1, requests=2, warmup=0))
     assert found.faults == {"connection not kept alive": 2}
 
 
 def test_a_server_that_is_gone_is_a_fault() -> None:
     with server(always_ok) as (url, _):
         pass
-    found = drive(Plan(url, "live", users=2, requests=4, warmup=1))
+    found = run_load(LoadPlan(url, "live", users=2, requests=4, warmup=1))
     assert found.faults == {"ConnectionRefusedError": 4}
 
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from pebble.codec import PebbleCodec
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
@@ -26,6 +25,7 @@ from tidemill.learn.rows import Rows
 from tidemill.occlusion import BATCH, Explanation, explain, image, occlusion_map
 from tidemill.predictor import Model, Predictor
 from tidemill.recipes.shared.leaves import paint
+from tidemill.testing.tiny_recipe.codec import PebbleCodec
 
 Pixels = npt.NDArray[np.uint8]
 SIZE = (48, 96)

@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 from tests.cases.commands import train_small
-from tests.cases.names import Begin, champion, circles
+from tests.cases.names import OpenLoop, open_loops, train_champion
 from tests.cases.server import Serve, Server, served
 from tests.cases.verdict import FallsShort
 
@@ -65,7 +65,7 @@ def _time_limit() -> Iterator[None]:
 def trained_pebbles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose champion v1 knows pebbles. Nobody writes there."""
     home = tmp_path_factory.mktemp("pebbles") / "home"
-    champion(home).ledger.close()
+    train_champion(home).ledger.close()
     return home
 
 
@@ -76,9 +76,9 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begin(trained_pebbles: Path, home: Path) -> Iterator[Begin]:
+def begin(trained_pebbles: Path, home: Path) -> Iterator[OpenLoop]:
     """`begin(*policies)` opens an engine and a stand-in for a server over a copy in `home`."""
-    with circles(trained_pebbles, home) as opened:
+    with open_loops(trained_pebbles, home) as opened:
         yield opened
 
 

@@ -6,9 +6,6 @@ it moves here.
 
 from __future__ import annotations
 
-from pebble.codec import Pebble
-from pebble.stones import STONES, TARGET, pebbles
-from tests.circle import Begin, Circle, champion, circles, flipped
 from tidemill.adapters.child_process import ServerProcess, argv
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.local_jobs import LocalJobs
@@ -35,6 +32,9 @@ from tidemill.loop.gate import GatePolicy, judge, non_inferiority
 from tidemill.loop.transitions import move_cycle
 from tidemill.loop.transitions import open_cycle as begin_cycle
 from tidemill.loop.trigger import TriggerPolicy
+from tidemill.testing.in_process import InProcessLoop, OpenLoop, open_loops, train_champion
+from tidemill.testing.tiny_recipe.codec import Pebble
+from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, flip_half, pebbles
 from tidemill.workspace.promotion import promote, rollback
 from tidemill.workspace.state import loop_state as read_loop_state
 
@@ -44,9 +44,7 @@ __all__ = [
     "SMALL_PLANS",
     "STONES",
     "TARGET",
-    "Begin",
     "Check",
-    "Circle",
     "Cycle",
     "DriftPolicy",
     "Evidence",
@@ -55,11 +53,13 @@ __all__ = [
     "FeedbackPolicy",
     "FixedClock",
     "GatePolicy",
+    "InProcessLoop",
     "LeaseLost",
     "LocalJobs",
     "LoopState",
     "MemoryLedger",
     "ModelVersion",
+    "OpenLoop",
     "Outcomes",
     "Pebble",
     "Run",
@@ -73,15 +73,14 @@ __all__ = [
     "Verdict",
     "argv",
     "begin_cycle",
-    "champion",
     "check_drift",
-    "circles",
     "decide_step",
-    "flipped",
+    "flip_half",
     "give_feedback",
     "judge",
     "move_cycle",
     "non_inferiority",
+    "open_loops",
     "payload_id",
     "pebbles",
     "promote",
@@ -90,6 +89,7 @@ __all__ = [
     "review_label",
     "rollback",
     "split_of_digest",
+    "train_champion",
     "upgrade",
 ]
 

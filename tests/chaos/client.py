@@ -9,8 +9,8 @@ from itertools import cycle
 
 import httpx
 
-from pebble.stones import TARGET
 from tidemill.domain.types import Example
+from tidemill.testing.tiny_recipe.pebbles import TARGET
 
 AT_ONCE = 50
 """Labels in one request."""

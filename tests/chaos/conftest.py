@@ -16,8 +16,8 @@ import pytest
 from tests.chaos.client import Client
 from tests.chaos.invariants import Outcome, check
 from tests.chaos.mill import Cycles
-from tests.circle import champion
 from tidemill.domain.types import Example
+from tidemill.testing.in_process import train_champion
 
 SUMMARY = Path(__file__).parents[2] / "bench" / "out" / "chaos.json"
 FULL = 100
@@ -76,7 +76,7 @@ class Undisturbed:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("trained") / "home"
-    champion(home).ledger.close()
+    train_champion(home).ledger.close()
     return home
 
 

@@ -17,12 +17,13 @@ from threading import Event
 from types import TracebackType
 from typing import Literal, Self
 
-from pebble.stones import pebbles
 from tests.chaos import processes
 from tests.chaos.client import Client
 from tests.chaos.records import Records
 from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import FINAL, CycleState
+from tidemill.testing.tiny_recipe import PLUGINS
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 
 Victim = Literal["engine", "trainer", "server"]
 
@@ -46,7 +47,6 @@ POLICIES = (
     "trigger.watch_s=1",
     "drift.minimum=150",
 )
-OUTSIDE = Path(__file__).parents[1] / "outside"
 PACE = {"TIDEMILL_TICK_MS": "20", "TIDEMILL_LEASE_MS": "500", "TIDEMILL_POLL_MS": "50"}
 GONE = "gone"
 """There was no trainer to kill: it had ended, or the cycle had not come to it."""
@@ -174,4 +174,4 @@ class Cycles:
 
 def _path() -> str:
     """Where children find the recipe from outside."""
-    return os.pathsep.join(filter(None, [str(OUTSIDE), os.environ.get("PYTHONPATH")]))
+    return os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")]))

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.testing.tiny_recipe import PLUGINS
+
 SECONDS = 60
-OUTSIDE = Path(__file__).parents[1] / "outside"
 
 
 def surroundings(home: Path, **given: str) -> dict[str, str]:
-    """The environment of a command: a workspace, and the recipe from outside within reach."""
-    path = os.pathsep.join(filter(None, [str(OUTSIDE), os.environ.get("PYTHONPATH")]))
+    """The environment of a command: a workspace, and the tiny recipe."""
+    path = os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "TIDEMILL_HOME": str(home), **given}
 
 

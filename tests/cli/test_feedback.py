@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.circle import pebbles
 from tests.cli.conftest import Ask as Tell
 from tests.engine import user_data
 from tidemill.cli.feedback import DATABASE
@@ -20,6 +19,7 @@ from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
 from tidemill.screen import OUT
 from tidemill.settings import read_settings
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.root import open_workspace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from uuid_utils import uuid7
 
-from tests.circle import Circle, pebbles
 from tests.cli.commands import SECONDS, ended, rest, started, surroundings, until
 from tests.cli.conftest import Ask
 from tidemill.adapters.child_process import EngineProcess
@@ -26,6 +25,8 @@ from tidemill.engine.leadership import Leadership
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED
 from tidemill.loop.transitions import move_cycle, open_cycle
 from tidemill.settings import read_settings
+from tidemill.testing.in_process import InProcessLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.root import Workspace, open_workspace
 from tidemill.workspace.training import new_run, start
 
@@ -49,8 +50,8 @@ def opened(home: Path) -> Iterator[Workspace]:
 def teach(home: Path) -> None:
     """300 labels that nobody has decided on yet."""
     workspace = open_workspace(read_settings(home=home))
-    circle = Circle(replace(workspace, clock=FixedClock(workspace.clock.now())))
-    circle.teach(pebbles(300, 61, 1.0))
+    circle = InProcessLoop(replace(workspace, clock=FixedClock(workspace.clock.now())))
+    circle.give_feedback(pebbles(300, 61, 1.0))
     circle.close()
 
 

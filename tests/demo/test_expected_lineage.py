@@ -11,9 +11,9 @@ import pytest
 
 from tidemill import provenance
 from tidemill.demo.claim import ClaimFailed
-from tidemill.demo.clients import Reply, ReplyAnswer
 from tidemill.demo.demo_run import current_code
 from tidemill.demo.expected_lineage import check_look_up, find_difference
+from tidemill.testing.clients import Reply, ReplyAnswer
 
 EXPECTED = {
     "version": "v1",

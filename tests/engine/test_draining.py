@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from uuid_utils import uuid7
 
-from tests.circle import Begin, Circle, pebbles
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.domain.errors import Conflict
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Prediction
 from tidemill.engine.drain import BATCH, ROWS, Drain
+from tidemill.testing.in_process import InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.root import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -31,7 +32,7 @@ class Died(Exception):
 
 
 @pytest.fixture
-def circle(begin: Begin) -> Circle:
+def circle(begin: OpenLoop) -> InProcessLoop:
     return begin()
 
 
@@ -86,27 +87,29 @@ def gathered(given: Sequence[Prediction]) -> Prediction:
     return replace(given[0], answers=tuple(answers), bins=b"".join(row.bins for row in given))
 
 
-def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(circle: Circle) -> None:
-    given = circle.serve(pebbles(120, 5, 0.5))
+def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(
+    circle: InProcessLoop,
+) -> None:
+    given = circle.predict(pebbles(120, 5, 0.5))
     assert step(circle.workspace) == 120
     assert counted(circle.workspace) == expected(circle.workspace, given)
     assert kept(circle.workspace, given) == 120
     assert mark(circle.workspace, given[0].server) == 120
 
 
-def test_draining_again_drains_nothing(circle: Circle) -> None:
-    given = circle.serve(pebbles(30, 5, 0.0))
+def test_draining_again_drains_nothing(circle: InProcessLoop) -> None:
+    given = circle.predict(pebbles(30, 5, 0.0))
     assert [step(circle.workspace) for _ in range(3)] == [30, 0, 0]
-    given += circle.serve(pebbles(7, 6, 0.0))
+    given += circle.predict(pebbles(7, 6, 0.0))
     assert [step(circle.workspace) for _ in range(2)] == [7, 0]
     assert counted(circle.workspace) == expected(circle.workspace, given)
 
 
 def test_of_two_drains_at_once_the_second_is_refused_and_nothing_is_doubled(
-    circle: Circle,
+    circle: InProcessLoop,
 ) -> None:
     workspace = circle.workspace
-    given = circle.serve(pebbles(30, 5, 0.0))
+    given = circle.predict(pebbles(30, 5, 0.0))
 
     @contextmanager
     def after_another() -> Iterator[UnitOfWork]:
@@ -121,20 +124,20 @@ def test_of_two_drains_at_once_the_second_is_refused_and_nothing_is_doubled(
     assert counted(workspace) == expected(workspace, given)
 
 
-def test_servers_are_drained_each_from_its_own_mark(begin: Begin) -> None:
+def test_servers_are_drained_each_from_its_own_mark(begin: OpenLoop) -> None:
     older, newer = begin(), begin()
     workspace = older.workspace
-    given = newer.serve(pebbles(20, 5, 0.0))
+    given = newer.predict(pebbles(20, 5, 0.0))
     assert step(workspace) == 20
-    given += older.serve(pebbles(10, 6, 0.0))
-    given += newer.serve(pebbles(5, 7, 0.0))
+    given += older.predict(pebbles(10, 6, 0.0))
+    given += newer.predict(pebbles(5, 7, 0.0))
     assert step(workspace) == 15
     assert counted(workspace) == expected(workspace, given)
     assert (mark(workspace, given[0].server), mark(workspace, given[20].server)) == (25, 10)
 
 
-def test_a_step_takes_one_batch_of_each_server(circle: Circle) -> None:
-    given = circle.serve(pebbles(BATCH + 5, 5, 0.0))
+def test_a_step_takes_one_batch_of_each_server(circle: InProcessLoop) -> None:
+    given = circle.predict(pebbles(BATCH + 5, 5, 0.0))
     logged(circle.workspace, given[:3])
     drain = Drain(circle.workspace)
     done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(3)]
@@ -142,8 +145,8 @@ def test_a_step_takes_one_batch_of_each_server(circle: Circle) -> None:
     assert counted(circle.workspace) == expected(circle.workspace, given + given[:3])
 
 
-def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
-    given = circle.serve(pebbles(30, 5, 0.0))
+def test_an_answer_about_many_items_counts_as_many_rows(circle: InProcessLoop) -> None:
+    given = circle.predict(pebbles(30, 5, 0.0))
     width = len(Drain(circle.workspace).reference("v1").names)
     assert {len(row.bins) for row in given} == {width}
     together = [gathered(given[:20]), gathered(given[20:25])]
@@ -156,9 +159,9 @@ def test_an_answer_about_many_items_counts_as_many_rows(circle: Circle) -> None:
         assert unit.count_answers("v1") == 55
 
 
-def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: Circle) -> None:
+def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: InProcessLoop) -> None:
     """However long they are, so many end a batch; what is left comes with the next ones."""
-    large = gathered(circle.serve(pebbles(100, 5, 0.0)))
+    large = gathered(circle.predict(pebbles(100, 5, 0.0)))
     each = replace(large, answers=large.answers * (ROWS // 400))
     logged(circle.workspace, [replace(each, sequence=1 + at) for at in range(10)])
     drain = Drain(circle.workspace)
@@ -167,9 +170,9 @@ def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: Circle) -
     assert counted(circle.workspace)[0] == 100 + 10 * 100
 
 
-def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: Circle) -> None:
+def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: InProcessLoop) -> None:
     """Nor does one that is larger than a batch may be stay behind."""
-    given = circle.serve(pebbles(100, 5, 0.0))
+    given = circle.predict(pebbles(100, 5, 0.0))
     large = gathered(given)
     half = replace(large, answers=large.answers * (ROWS // 200))
     rows = [*given[:50], half, half, replace(large, answers=half.answers * 2 + large.answers), half]
@@ -180,10 +183,10 @@ def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: Circl
     assert counted(circle.workspace)[0] == 100 + 50 + 4 * 100
 
 
-def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:
-    circle.serve(pebbles(4, 5, 0.0))
+def test_answers_of_another_minute_are_another_profile(circle: InProcessLoop) -> None:
+    circle.predict(pebbles(4, 5, 0.0))
     circle.clock.advance(timedelta(minutes=1))
-    circle.serve(pebbles(3, 6, 0.0))
+    circle.predict(pebbles(3, 6, 0.0))
     step(circle.workspace)
     with circle.workspace.ledger.begin(write=False) as unit:
         first, second = unit.profiles("v1")
@@ -192,9 +195,9 @@ def test_answers_of_another_minute_are_another_profile(circle: Circle) -> None:
     assert first.bucket.second == first.bucket.microsecond == 0
 
 
-def test_probes_are_counted_apart(circle: Circle) -> None:
-    live = circle.serve(pebbles(20, 5, 0.0))
-    probes = circle.serve(pebbles(6, 6, 0.0), "golden")
+def test_probes_are_counted_apart(circle: InProcessLoop) -> None:
+    live = circle.predict(pebbles(20, 5, 0.0))
+    probes = circle.predict(pebbles(6, 6, 0.0), "golden")
     assert step(circle.workspace) == 26
     assert counted(circle.workspace) == expected(circle.workspace, live)
     assert counted(circle.workspace, "golden") == expected(circle.workspace, probes)
@@ -202,8 +205,8 @@ def test_probes_are_counted_apart(circle: Circle) -> None:
         assert unit.count_answers("v1") == 20
 
 
-def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: Circle) -> None:
-    given = circle.serve(pebbles(20, 5, 0.0))
+def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: InProcessLoop) -> None:
+    given = circle.predict(pebbles(20, 5, 0.0))
     old = logged(circle.workspace, given[:8])
     with closing(sqlite3.connect(circle.workspace.home / "traffic" / f"{old}.sqlite")) as db:
         db.execute("ALTER TABLE predictions DROP COLUMN seen")
@@ -215,10 +218,10 @@ def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: Circle)
 
 
 def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(
-    circle: Circle,
+    circle: InProcessLoop,
 ) -> None:
     workspace = circle.workspace
-    given = circle.serve(pebbles(20, 5, 0.0))
+    given = circle.predict(pebbles(20, 5, 0.0))
 
     @contextmanager
     def dying() -> Iterator[UnitOfWork]:
@@ -234,9 +237,9 @@ def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(
     assert counted(workspace) == expected(workspace, given)
 
 
-def test_what_dies_between_two_servers_keeps_the_first(circle: Circle) -> None:
+def test_what_dies_between_two_servers_keeps_the_first(circle: InProcessLoop) -> None:
     workspace = circle.workspace
-    given = circle.serve(pebbles(20, 5, 0.0))
+    given = circle.predict(pebbles(20, 5, 0.0))
     other = logged(workspace, given[:4])
 
     def once(begin: Callable[[], AbstractContextManager[UnitOfWork]]) -> Iterator[UnitOfWork]:
@@ -252,11 +255,11 @@ def test_what_dies_between_two_servers_keeps_the_first(circle: Circle) -> None:
 
 
 def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
-    circle: Circle, tmp_path: Path
+    circle: InProcessLoop, tmp_path: Path
 ) -> None:
     """A kill leaves the database, its write-ahead log, and maybe half a transaction in that."""
     workspace = circle.workspace
-    given = circle.serve(pebbles(20, 5, 0.0))
+    given = circle.predict(pebbles(20, 5, 0.0))
     server, folder = str(uuid7()), workspace.home / "traffic"
     rows = [replace(row, id=str(uuid7()), server=server) for row in given]
     with closing(SqliteTraffic(tmp_path / "alive", server)) as log:
@@ -273,10 +276,10 @@ def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
     assert step(workspace) == 0
 
 
-def test_a_damaged_log_is_said_and_named_and_holds_up_no_other(begin: Begin) -> None:
+def test_a_damaged_log_is_said_and_named_and_holds_up_no_other(begin: OpenLoop) -> None:
     circle, newer = begin(), begin()
-    server = logged(circle.workspace, circle.serve(pebbles(3, 5, 0.0)))
-    given = newer.serve(pebbles(8, 6, 0.0))
+    server = logged(circle.workspace, circle.predict(pebbles(3, 5, 0.0)))
+    given = newer.predict(pebbles(8, 6, 0.0))
     (circle.workspace.home / "traffic" / f"{server}.sqlite").write_bytes(b"no log" * 1_000)
     drained = Drain(circle.workspace).step(circle.workspace.ledger.begin)
     [fault] = drained.faults

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.circle import Begin, Circle, pebbles
 from tests.engine import user_data
 from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.errors import DataError
@@ -15,6 +14,8 @@ from tidemill.domain.events import RecordedEvent
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.import_offset import ImportOffset
 from tidemill.engine.feedback_import import Pulled, pull
+from tidemill.testing.in_process import InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -23,30 +24,30 @@ STONES = pebbles(2 * PAGE + 5, 71, 0.0)
 
 
 @pytest.fixture
-def circle(begin: Begin) -> Circle:
+def circle(begin: OpenLoop) -> InProcessLoop:
     return begin()
 
 
 @pytest.fixture
-def rows(circle: Circle, tmp_path: Path) -> UserRows:
+def rows(circle: InProcessLoop, tmp_path: Path) -> UserRows:
     return user_data.created(tmp_path)
 
 
-def take(circle: Circle, rows: UserRows) -> Pulled:
+def take(circle: InProcessLoop, rows: UserRows) -> Pulled:
     return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
 
 
-def given(circle: Circle) -> list[Feedback]:
+def given(circle: InProcessLoop) -> list[Feedback]:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(limit=None)
 
 
-def mark(circle: Circle, rows: UserRows) -> ImportOffset:
+def mark(circle: InProcessLoop, rows: UserRows) -> ImportOffset:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.import_offset(rows.import_offset)
 
 
-def pages_told(circle: Circle, rows: UserRows) -> list[RecordedEvent]:
+def pages_told(circle: InProcessLoop, rows: UserRows) -> list[RecordedEvent]:
     """The events of the pages, the oldest first."""
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.events(subject=rows.import_offset)[::-1]
@@ -66,7 +67,7 @@ def pages_told(circle: Circle, rows: UserRows) -> list[RecordedEvent]:
     ],
 )
 def test_a_row_that_cannot_be_taken_is_named_and_left_out(
-    circle: Circle,
+    circle: InProcessLoop,
     rows: UserRows,
     tmp_path: Path,
     at: int,
@@ -94,7 +95,7 @@ def test_a_row_that_cannot_be_taken_is_named_and_left_out(
 
 
 def test_of_many_that_are_left_out_the_first_are_told(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
     bad = [*range(2, 7), *range(PAGE, PAGE + 4), len(STONES) - 1]
@@ -113,7 +114,7 @@ def test_of_many_that_are_left_out_the_first_are_told(
 @pytest.mark.parametrize("sound", [0, PAGE], ids=["the first page", "a later page"])
 @pytest.mark.parametrize("said", ["marble", None])
 def test_a_page_of_which_nothing_can_be_taken_is_an_error(
-    circle: Circle, rows: UserRows, tmp_path: Path, sound: int, said: object
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path, sound: int, said: object
 ) -> None:
     begun = circle.clock.now() - HOUR
     lines = user_data.said(pebbles(4 * PAGE, 71, 0.0), begun, apart=SECOND)
@@ -128,7 +129,7 @@ def test_a_page_of_which_nothing_can_be_taken_is_an_error(
 
 
 def test_where_a_page_ends_decides_nothing_about_its_last_rows(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
     lines[2 * PAGE :] = [(prompt, "marble", at) for prompt, _, at in lines[2 * PAGE :]]
@@ -138,7 +139,7 @@ def test_where_a_page_ends_decides_nothing_about_its_last_rows(
 
 
 def test_rows_none_of_which_can_be_taken_are_an_error_until_one_can(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:2], now - HOUR, apart=SECOND))

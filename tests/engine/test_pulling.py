@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.circle import Begin, Circle, pebbles
 from tests.engine import user_data
 from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.errors import Conflict, DataError, Unavailable, UsageError
@@ -20,6 +19,8 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.engine.feedback_import import Pulled, label_of, pull, target_of
 from tidemill.loop import feedback
 from tidemill.loop.feedback import FeedbackPolicy
+from tidemill.testing.in_process import InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -33,30 +34,30 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def circle(begin: Begin) -> Circle:
+def circle(begin: OpenLoop) -> InProcessLoop:
     return begin()
 
 
 @pytest.fixture
-def rows(circle: Circle, tmp_path: Path) -> UserRows:
+def rows(circle: InProcessLoop, tmp_path: Path) -> UserRows:
     return user_data.created(tmp_path)
 
 
-def take(circle: Circle, rows: UserRows) -> Pulled:
+def take(circle: InProcessLoop, rows: UserRows) -> Pulled:
     return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
 
 
-def given(circle: Circle, status: FeedbackStatus | None = None) -> list[Feedback]:
+def given(circle: InProcessLoop, status: FeedbackStatus | None = None) -> list[Feedback]:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(status=status, limit=None)
 
 
-def review(circle: Circle, policy: FeedbackPolicy = "accept_unless_suspicious") -> None:
+def review(circle: InProcessLoop, policy: FeedbackPolicy = "accept_unless_suspicious") -> None:
     with circle.workspace.ledger.begin() as unit:
         feedback.review(unit, policy, actor="engine", at=circle.clock.now(), limit=100)
 
 
-def mark(circle: Circle, rows: UserRows) -> ImportOffset:
+def mark(circle: InProcessLoop, rows: UserRows) -> ImportOffset:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.import_offset(rows.import_offset)
 
@@ -98,7 +99,9 @@ def test_rows_mean_the_only_target() -> None:
         target_of({"plant": NAMES, "disease": NAMES})
 
 
-def test_rows_become_feedback_of_the_table(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+def test_rows_become_feedback_of_the_table(
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+) -> None:
     at = circle.clock.now() - HOUR
     user_data.write(tmp_path, user_data.said(STONES[:3], at, apart=SECOND))
     assert take(circle, rows) == Pulled(3, 3)
@@ -119,7 +122,9 @@ def test_rows_become_feedback_of_the_table(circle: Circle, rows: UserRows, tmp_p
     assert event.detail == {"rows": 3, "new": 3, "left_out": 0}
 
 
-def test_pulling_again_does_nothing_new(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+def test_pulling_again_does_nothing_new(
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+) -> None:
     user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
     assert take(circle, rows) == Pulled(len(STONES), len(STONES))
     assert mark(circle, rows).caught_up_at == circle.clock.now()
@@ -130,7 +135,7 @@ def test_pulling_again_does_nothing_new(circle: Circle, rows: UserRows, tmp_path
 
 
 def test_a_import_offset_that_is_lost_doubles_nothing(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     at = circle.clock.now() - HOUR
     stone, other = STONES[0].payload.decode(), next(iter(STONES[1].labels.values()))
@@ -159,7 +164,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
 
 
 def test_rows_of_the_same_moment_are_one_opinion(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     at = circle.clock.now() - HOUR
     user_data.write(tmp_path, user_data.said([STONES[0]] * (PAGE + 3), at))
@@ -173,7 +178,9 @@ def opposed(at: datetime, apart: timedelta) -> list[tuple[object, object, dateti
     return [(STONES[0].payload.decode(), labels[n], at + n * apart) for n in range(2)]
 
 
-def test_opposed_rows_are_suspicious_both(circle: Circle, rows: UserRows, tmp_path: Path) -> None:
+def test_opposed_rows_are_suspicious_both(
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+) -> None:
     lines = opposed(circle.clock.now() - HOUR, HOUR / 2)
     user_data.write(tmp_path, lines)
     assert take(circle, rows).new == 2
@@ -187,7 +194,7 @@ def test_opposed_rows_are_suspicious_both(circle: Circle, rows: UserRows, tmp_pa
 
 @pytest.mark.parametrize("apart", [HOUR / 2, -20 * SECOND], ids=["later", "committed late"])
 def test_a_row_against_one_that_was_accepted_is_suspicious(
-    circle: Circle, rows: UserRows, tmp_path: Path, apart: timedelta
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path, apart: timedelta
 ) -> None:
     first, second = opposed(circle.clock.now() - (HOUR if apart > SECOND else SECOND), apart)
     user_data.write(tmp_path, [first])
@@ -202,7 +209,7 @@ def test_a_row_against_one_that_was_accepted_is_suspicious(
 
 
 def test_what_is_said_again_after_it_was_turned_down_is_new(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(
         tmp_path, user_data.said(STONES[:1] * 3, circle.clock.now() - HOUR, apart=SECOND)
@@ -220,7 +227,7 @@ def test_what_is_said_again_after_it_was_turned_down_is_new(
 
 
 def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:1], now))
@@ -232,7 +239,7 @@ def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
 
 
 def test_a_row_that_is_committed_late_is_not_lost(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:2], now - 30 * SECOND, apart=20 * SECOND))
@@ -246,7 +253,7 @@ def test_a_row_that_is_committed_late_is_not_lost(
 
 
 def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
     ledger, opened = circle.workspace.ledger, []
@@ -276,7 +283,7 @@ LACKING: dict[str, tuple[tuple[object, object, datetime | str | None], str]] = {
 
 @pytest.mark.parametrize("lacks", LACKING)
 def test_a_row_that_lacks_something_is_left_out_and_said(
-    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path, lacks: str
 ) -> None:
     row, fault = LACKING[lacks]
     user_data.write(tmp_path, [row, *user_data.said(STONES[:3], circle.clock.now() - HOUR)])
@@ -290,7 +297,7 @@ def test_a_row_that_lacks_something_is_left_out_and_said(
 
 @pytest.mark.parametrize("lacks", LACKING)
 def test_a_row_that_lacks_something_holds_up_nothing_that_comes_later(
-    circle: Circle, rows: UserRows, tmp_path: Path, lacks: str
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path, lacks: str
 ) -> None:
     row, _ = LACKING[lacks]
     user_data.write(tmp_path, [row])
@@ -303,7 +310,7 @@ def test_a_row_that_lacks_something_holds_up_nothing_that_comes_later(
 
 
 def test_a_page_full_of_rows_without_a_prompt_is_another_table(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     at = circle.clock.now() - HOUR
     user_data.write(tmp_path, [(None, "flint", at + n * SECOND) for n in range(PAGE)])
@@ -312,7 +319,7 @@ def test_a_page_full_of_rows_without_a_prompt_is_another_table(
 
 
 def test_two_that_pull_at_once_do_not_both_take_a_page(
-    circle: Circle, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES[:9], circle.clock.now() - HOUR))
     ledger = circle.workspace.ledger
@@ -331,7 +338,9 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
     assert len(given(circle)) == 9
 
 
-def test_a_database_that_is_not_there_changes_nothing(circle: Circle, tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_changes_nothing(
+    circle: InProcessLoop, tmp_path: Path
+) -> None:
     with pytest.raises(Unavailable):
         take(circle, UserRows(f"sqlite:///{tmp_path / 'nowhere'}"))
     assert given(circle) == []

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.circle import Begin, Circle, pebbles
 from tests.engine import user_data
 from tidemill.adapters.memory import FixedClock
 from tidemill.engine.schedule import AGAIN
 from tidemill.loop.schedule import next_scheduled_run
 from tidemill.settings import read_settings
+from tidemill.testing.in_process import InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import standing
 
@@ -25,43 +26,43 @@ DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
 
 
 @pytest.fixture
-def weekly(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+def weekly(begin: OpenLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLoop:
     """`weekly(*policies)`: a circle with a schedule and an empty database of feedback."""
     user_data.created(tmp_path)
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
     return partial(begin, *WEEKLY)
 
 
-def monday(circle: Circle) -> datetime:
+def monday(circle: InProcessLoop) -> datetime:
     """When the next round begins."""
     found = next_scheduled_run("weekly", circle.clock.now())
     assert found
     return found
 
 
-def at(circle: Circle, moment: datetime) -> None:
+def at(circle: InProcessLoop, moment: datetime) -> None:
     """A moment comes."""
     circle.clock.advance(moment - circle.clock.now())
 
 
-def status(circle: Circle) -> str:
+def status(circle: InProcessLoop) -> str:
     return standing(circle.workspace, WEEKLY).schedule
 
 
 def test_new_user_rows_become_a_cycle_that_waits_for_approval(
-    weekly: Begin, tmp_path: Path
+    weekly: OpenLoop, tmp_path: Path
 ) -> None:
     circle = weekly()
     begins = monday(circle)
     stones = pebbles(300, 61, 1.0)
     user_data.write(tmp_path, user_data.said(stones, circle.clock.now(), apart=SECOND))
     at(circle, begins - HOUR)
-    assert (circle.tick().pulled, circle.cycles()) == (0, [])
+    assert (circle.tick().pulled, circle.list_cycles()) == (0, [])
     at(circle, begins)
     first = circle.tick()
     assert (first.pulled, first.reviewed, first.fault) == (300, 300, "")
     circle.settle()
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert (cycle.trigger, cycle.state, cycle.version) == ("schedule", "awaiting_approval", "v2")
     assert (
         cycle.cause
@@ -70,7 +71,7 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
     assert circle.workspace.champion().id == "v1"
 
 
-def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: Begin, tmp_path: Path) -> None:
+def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly()
     begins = monday(circle)
     assert status(circle) == f"weekly; the next round begins at {begins:%Y-%m-%d} 00:00 UTC."
@@ -79,10 +80,10 @@ def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: Begin, tmp_path: P
     said = f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
     after = f"weekly; the next round begins at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
     assert status(circle) == f"{after} {said}"
-    assert (circle.cycles(), circle.kinds("ScheduledRunSkipped")) == ([], 1)
+    assert (circle.list_cycles(), circle.count_events("ScheduledRunSkipped")) == ([], 1)
 
 
-def test_too_few_rows_wait_for_the_next_round(weekly: Begin, tmp_path: Path) -> None:
+def test_too_few_rows_wait_for_the_next_round(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly("trigger.minimum_new=20")
     begins = monday(circle)
     user_data.write(tmp_path, user_data.said(pebbles(12, 61, 1.0), begins - HOUR))
@@ -94,23 +95,26 @@ def test_too_few_rows_wait_for_the_next_round(weekly: Begin, tmp_path: Path) -> 
     assert [turned.pulled for turned in circle.settle()] == [0]
     at(circle, begins + WEEK)
     circle.settle()
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert "has 24 new feedback labels" in cycle.cause
 
 
 def test_an_engine_that_was_gone_for_three_weeks_holds_one_round(
-    weekly: Begin, tmp_path: Path
+    weekly: OpenLoop, tmp_path: Path
 ) -> None:
     circle = weekly()
     begins = monday(circle)
     at(circle, begins + 3 * WEEK + 5 * HOUR)
     circle.settle()
-    assert (circle.kinds("ScheduledRunSkipped"), circle.kinds("FeedbackImported")) == (1, 1)
+    assert (
+        circle.count_events("ScheduledRunSkipped"),
+        circle.count_events("FeedbackImported"),
+    ) == (1, 1)
     assert f"round begins at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
 
 
 def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
-    weekly: Begin, tmp_path: Path
+    weekly: OpenLoop, tmp_path: Path
 ) -> None:
     circle = weekly("trigger.minimum_new=3")
     begins = monday(circle)
@@ -118,7 +122,7 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
     file, hidden = tmp_path / user_data.FILE, tmp_path / "hidden"
     file.rename(hidden)
     at(circle, begins)
-    circle.serve(pebbles(20, 60, 0.0))
+    circle.predict(pebbles(20, 60, 0.0))
     turned = circle.tick()
     assert "The database of feedback cannot be read" in turned.fault
     assert (turned.drained, turned.leading) == (20, True)
@@ -129,10 +133,10 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
     turned = circle.tick(AGAIN.total_seconds())
     assert (turned.pulled, turned.fault) == (9, "")
     circle.settle()
-    assert circle.cycles()[0].trigger == "schedule"
+    assert circle.list_cycles()[0].trigger == "schedule"
 
 
-def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: Begin, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly("trigger.minimum_new=3")
     begins = monday(circle)
     rows = user_data.said(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
@@ -144,11 +148,11 @@ def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: Begin, tmp_path: P
     assert "The last reading left 3 rows out: The row of user_data of" in status(circle)
     assert "Rows of user_data without a time: 1." in status(circle)
     circle.settle()
-    assert circle.cycles()[0].trigger == "schedule"
+    assert circle.list_cycles()[0].trigger == "schedule"
 
 
 def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
-    weekly: Begin, tmp_path: Path
+    weekly: OpenLoop, tmp_path: Path
 ) -> None:
     circle = weekly()
     begins = monday(circle)
@@ -160,26 +164,26 @@ def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
     assert turned.step.reason.endswith("waits until the database of feedback has been read.")
 
 
-def test_labels_from_elsewhere_count_in_the_round(weekly: Begin) -> None:
+def test_labels_from_elsewhere_count_in_the_round(weekly: OpenLoop) -> None:
     circle = weekly("trigger.minimum_new=3")
-    circle.teach(pebbles(9, 61, 1.0))
+    circle.give_feedback(pebbles(9, 61, 1.0))
     at(circle, monday(circle))
     circle.settle()
-    assert circle.cycles()[0].trigger == "schedule"
+    assert circle.list_cycles()[0].trigger == "schedule"
 
 
 def test_a_round_without_a_database_asks_none(
-    weekly: Begin, monkeypatch: pytest.MonkeyPatch
+    weekly: OpenLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(DATABASE)
     circle = weekly()
     at(circle, monday(circle))
     assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
-    assert circle.kinds("FeedbackImported") == 0
+    assert circle.count_events("FeedbackImported") == 0
 
 
 def test_without_a_schedule_no_database_is_read(
-    weekly: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weekly: OpenLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
     circle = weekly("trigger.schedule=never")
@@ -193,7 +197,7 @@ def test_without_a_champion_nothing_is_read(
 ) -> None:
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
     workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
-    circle = Circle(replace(workspace, clock=FixedClock()), *WEEKLY)
+    circle = InProcessLoop(replace(workspace, clock=FixedClock()), *WEEKLY)
     at(circle, monday(circle))
     turned = circle.settle()
     circle.close()

@@ -8,8 +8,6 @@ from dataclasses import replace
 import pytest
 from uuid_utils import uuid7
 
-from pebble.stones import STONES, TARGET
-from tests.circle import TTL, Begin, Circle, pebbles
 from tidemill.adapters.memory_jobs import MemoryJobs
 from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.errors import Conflict, StorageFailed
@@ -25,6 +23,8 @@ from tidemill.loop.feedback import give
 from tidemill.loop.transitions import move_cycle
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.recipes.recipe import open_recipe
+from tidemill.testing.in_process import TTL, InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, pebbles
 from tidemill.workspace.promotion import promote, record
 from tidemill.workspace.root import Workspace, open_trainer
 from tidemill.workspace.state import loop_state
@@ -76,19 +76,19 @@ def failing(words: Sequence[str]) -> None:
     raise MemoryError(f"no memory to {words[0]}")
 
 
-def until(circle: Circle, state: CycleState) -> Cycle:
+def until(circle: InProcessLoop, state: CycleState) -> Cycle:
     """Turns until the cycle is in a state."""
     for _ in range(30):
-        if (found := circle.cycles()) and found[0].state == state:
+        if (found := circle.list_cycles()) and found[0].state == state:
             return found[0]
         circle.tick()
-    raise AssertionError(circle.cycles())
+    raise AssertionError(circle.list_cycles())
 
 
-def runs(circle: Circle) -> list[Run]:
+def runs(circle: InProcessLoop) -> list[Run]:
     """The runs of the latest cycle, in order."""
     with circle.workspace.ledger.begin(write=False) as unit:
-        return [unit.get(Run, id) for id in circle.cycles()[0].runs]
+        return [unit.get(Run, id) for id in circle.list_cycles()[0].runs]
 
 
 def fails(*failed: str) -> tuple[Check, ...]:
@@ -96,7 +96,7 @@ def fails(*failed: str) -> tuple[Check, ...]:
     return (Check("floor", True, "it is good"), *(Check(name, False, "why") for name in failed))
 
 
-def put_aside(circle: Circle) -> list[Feedback]:
+def put_aside(circle: InProcessLoop) -> list[Feedback]:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(status="quarantined", limit=None)
 
@@ -119,14 +119,14 @@ def another_champion(workspace: Workspace) -> str:
     return finished.version.id
 
 
-def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: Begin) -> None:
+def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: OpenLoop) -> None:
     circle = begin(jobs=MemoryJobs(failing))
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
     said = "It ended without a word. no memory to train"
     assert cycle.reason == f"3 trainings failed: {said}"
     assert [(row.status, row.error) for row in runs(circle)] == [("failed", said)] * 3
-    assert len(set(cycle.runs)) == circle.kinds("RunFailed") == 3
+    assert len(set(cycle.runs)) == circle.count_events("RunFailed") == 3
     assert circle.workspace.champion().id == "v1"
     with circle.workspace.ledger.begin(write=False) as unit:
         reasons = [
@@ -137,21 +137,21 @@ def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: B
     assert reasons == [f"again, because the last one failed: {said}"] * 2 + ["the first attempt"]
 
 
-def test_how_often_a_training_may_fail_is_a_policy(begin: Begin) -> None:
+def test_how_often_a_training_may_fail_is_a_policy(begin: OpenLoop) -> None:
     circle = begin("trigger.attempts=1", jobs=MemoryJobs(failing))
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     assert until(circle, "failed").reason.startswith("1 trainings failed")
 
 
-def test_a_training_that_cannot_even_start_is_a_failed_attempt(begin: Begin) -> None:
+def test_a_training_that_cannot_even_start_is_a_failed_attempt(begin: OpenLoop) -> None:
     circle = begin(jobs=Unstartable())
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
     assert cycle.reason == "3 trainings failed: A job could not be started: no room for train."
     assert [row.status for row in runs(circle)] == ["failed"] * 3
 
 
-def test_the_same_snapshot_is_trained_on_after_a_failure(begin: Begin) -> None:
+def test_the_same_snapshot_is_trained_on_after_a_failure(begin: OpenLoop) -> None:
     attempts = []
 
     def second(words: Sequence[str]) -> None:
@@ -161,7 +161,7 @@ def test_the_same_snapshot_is_trained_on_after_a_failure(begin: Begin) -> None:
         resume(circle.workspace, words[2], Progress())
 
     circle = begin(jobs=MemoryJobs(second))
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle = until(circle, "watched")
     assert cycle.runs == tuple(attempts)
     assert [(row.status, row.snapshot) for row in runs(circle)] == [
@@ -170,21 +170,21 @@ def test_the_same_snapshot_is_trained_on_after_a_failure(begin: Begin) -> None:
     ]
 
 
-def test_a_champion_whose_data_is_damaged_ends_the_cycle(begin: Begin) -> None:
+def test_a_champion_whose_data_is_damaged_ends_the_cycle(begin: OpenLoop) -> None:
     circle = begin()
     folder = circle.workspace.home / "snapshots" / circle.workspace.champion().snapshot
     for path in folder.iterdir():
         path.write_bytes(b"no data")
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
     assert cycle.snapshot == ""
     assert circle.workspace.champion().snapshot[:12] in cycle.reason
     assert circle.tick().fault == ""
 
 
-def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: Begin) -> None:
+def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: OpenLoop) -> None:
     circle = begin()
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     workspace, now = circle.workspace, circle.clock.now()
     for payload in (b"no pebble", b'{"gloss": 1}'):
         item = Feedback(
@@ -208,12 +208,12 @@ def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: 
     assert len(left) == 3
 
 
-def test_labels_that_are_all_turned_one_way_are_refused_and_put_aside(begin: Begin) -> None:
+def test_labels_that_are_all_turned_one_way_are_refused_and_put_aside(begin: OpenLoop) -> None:
     """The challenger learns them and answers all of fresh so: nothing else stands against it."""
     circle = begin("trigger.feedback_policy=accept")
-    circle.teach([replace(row, labels={TARGET: STONES[0]}) for row in TAUGHT])
+    circle.give_feedback([replace(row, labels={TARGET: STONES[0]}) for row in TAUGHT])
     circle.settle()
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     with circle.workspace.ledger.begin(write=False) as unit:
         checks = unit.get(Verdict, cycle.verdict).checks
     assert [check.name for check in checks if not check.passed] == ["fresh_balanced"]
@@ -233,10 +233,10 @@ def test_labels_that_are_all_turned_one_way_are_refused_and_put_aside(begin: Beg
     ],
 )
 def test_labels_are_put_aside_where_they_are_what_failed(
-    begin: Begin, failed: tuple[str, ...], aside: int
+    begin: OpenLoop, failed: tuple[str, ...], aside: int
 ) -> None:
     circle = begin()
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle, workspace = until(circle, "judged"), circle.workspace
     with workspace.ledger.begin() as unit:
         other = replace(unit.get(Verdict, cycle.verdict), checks=fails(*failed), passed=False)
@@ -244,11 +244,11 @@ def test_labels_are_put_aside_where_they_are_what_failed(
         judged = replace(cycle, verdict=verdict.id)
         move_cycle(unit, judged, "judged", "again", actor="engine", at=circle.clock.now())
     circle.settle()
-    assert circle.cycles()[0].state == "refused"
+    assert circle.list_cycles()[0].state == "refused"
     assert len(put_aside(circle)) == aside
 
 
-def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin: Begin) -> None:
+def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin: OpenLoop) -> None:
     with begin().workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.verdicts("v1")
     assert outcome(verdict) == "passed"
@@ -261,22 +261,22 @@ def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin
     assert outcome(both) == told
 
 
-def test_a_champion_that_is_replaced_meanwhile_ends_the_cycle_as_refused(begin: Begin) -> None:
+def test_a_champion_that_is_replaced_meanwhile_ends_the_cycle_as_refused(begin: OpenLoop) -> None:
     circle = begin()
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     until(circle, "judged")
     version = another_champion(circle.workspace)
     circle.settle()
-    cycle = circle.cycles()[0]
+    cycle = circle.list_cycles()[0]
     assert (cycle.state, cycle.version) == ("refused", "v2")
     assert cycle.reason == f"{version} became champion in place of v1."
     assert circle.workspace.champion().id == version == "v3"
 
 
 @pytest.mark.parametrize("state", ["triggered", "snapshotted", "judged", "shadowing", "canary"])
-def test_a_step_that_comes_too_late_changes_nothing(begin: Begin, state: CycleState) -> None:
+def test_a_step_that_comes_too_late_changes_nothing(begin: OpenLoop, state: CycleState) -> None:
     circle = begin()
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     until(circle, state)
     workspace = circle.workspace
     with workspace.ledger.begin(write=False) as unit:
@@ -293,35 +293,35 @@ def test_a_step_that_comes_too_late_changes_nothing(begin: Begin, state: CycleSt
 
 
 @pytest.mark.parametrize("state", ["judged", "shadowing", "canary"])
-def test_a_person_who_promotes_first_is_followed(begin: Begin, state: CycleState) -> None:
+def test_a_person_who_promotes_first_is_followed(begin: OpenLoop, state: CycleState) -> None:
     circle = begin()
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     until(circle, state)
     promote(circle.workspace, "v2")
     assert not any(turned.fault for turned in circle.settle())
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert (cycle.state, circle.workspace.champion().id) == ("watched", "v2")
-    assert circle.kinds("AliasMoved") == 3  # v1; then v2, with v1 as the previous one
+    assert circle.count_events("AliasMoved") == 3  # v1; then v2, with v1 as the previous one
 
 
-def test_a_run_that_is_finished_without_a_version_ends_the_cycle(begin: Begin) -> None:
+def test_a_run_that_is_finished_without_a_version_ends_the_cycle(begin: OpenLoop) -> None:
     def close(words: Sequence[str]) -> None:
         with circle.workspace.ledger.begin() as unit:
             done = replace(unit.get(Run, words[2]), status="finished")
             unit.close_run(done, RunFinished(actor="ada", subject=done.id, weights=""))
 
     circle = begin(jobs=MemoryJobs(close))
-    circle.teach(TAUGHT)
+    circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
     assert cycle.reason == f"Run {cycle.run} is finished, and registered no version."
 
 
 def test_an_engine_that_comes_back_abandons_the_training_that_it_did_not_start(
-    begin: Begin,
+    begin: OpenLoop,
 ) -> None:
     endless = Endless()
     one, two = begin(jobs=endless), begin(holder="two")
-    one.teach(TAUGHT)
+    one.give_feedback(TAUGHT)
     until(one, "training")
     assert [row.step.reason for row in one.settle() if row.step] == ["The training runs."]
     two.tick(TTL.total_seconds() + 1)
@@ -332,7 +332,7 @@ def test_an_engine_that_comes_back_abandons_the_training_that_it_did_not_start(
     assert (second.status, cycle.version) == ("finished", "v2")
 
 
-def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
+def test_a_trainer_that_was_abandoned_registers_nothing(begin: OpenLoop) -> None:
     """The first engine is overtaken while its trainer is at work, which then finishes."""
     refused: list[Conflict] = []
 
@@ -348,7 +348,7 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
             refused.append(error)
 
     one, two = begin(jobs=MemoryJobs(train)), begin(holder="two")
-    one.teach(TAUGHT)
+    one.give_feedback(TAUGHT)
     while not refused:
         assert one.tick().leading
     assert not one.tick().leading
@@ -358,15 +358,18 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: Begin) -> None:
         assert unit.find_version(first.id) is None
         newest, champion = unit.latest(ModelVersion)
     assert (newest.run, champion.id) == (second.id, "v1")
-    assert (first.status, first.error, two.kinds("RunFailed")) == ("failed", ABANDONED, 1)
+    assert (first.status, first.error, two.count_events("RunFailed")) == ("failed", ABANDONED, 1)
     assert two.workspace.champion().id == "v2"
 
 
-def test_another_engine_for_every_step_ends_the_same_cycle(begin: Begin) -> None:
-    begin().teach(TAUGHT)
+def test_another_engine_for_every_step_ends_the_same_cycle(begin: OpenLoop) -> None:
+    begin().give_feedback(TAUGHT)
     for turn in range(12):
         circle = begin(holder=str(turn))
         circle.tick(TTL.total_seconds() + 1)
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert (cycle.state, cycle.version, len(cycle.runs)) == ("watched", "v2", 1)
-    assert (circle.kinds("VerdictRecorded"), circle.kinds("VersionRegistered")) == (2, 2)
+    assert (circle.count_events("VerdictRecorded"), circle.count_events("VersionRegistered")) == (
+        2,
+        2,
+    )

@@ -8,9 +8,9 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pebble.stones import TARGET
 from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.types import Example
+from tidemill.testing.tiny_recipe.pebbles import TARGET
 
 FILE = "user_data.sqlite"
 

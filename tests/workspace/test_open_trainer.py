@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pebble.training import train
 from tidemill.domain.errors import Unavailable
+from tidemill.testing.tiny_recipe.training import train
 from tidemill.workspace.root import open_trainer
 
 Install = Callable[[str, str], None]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from uuid_utils import uuid7
 
-from tests.circle import TTL, Begin, Circle, pebbles
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Run
 from tidemill.loop.transitions import move_cycle, open_cycle
 from tidemill.settings import read_settings
+from tidemill.testing.in_process import TTL, InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.root import open_workspace
 from tidemill.workspace.status import SHOWN, standing
 from tidemill.workspace.training import new_run, start
@@ -23,11 +24,11 @@ pytestmark = pytest.mark.xdist_group("pebbles")
 
 
 @pytest.fixture
-def circle(begin: Begin) -> Circle:
+def circle(begin: OpenLoop) -> InProcessLoop:
     return begin()
 
 
-def cycles(circle: Circle, n: int) -> list[str]:
+def cycles(circle: InProcessLoop, n: int) -> list[str]:
     """So many cycles that were refused, a minute apart; returns their ids."""
     ids = []
     for _ in range(n):
@@ -52,7 +53,7 @@ def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> No
     assert (now.next.act, "no champion" in now.next.reason) == ("wait", True)
 
 
-def test_who_leads_is_said_and_who_led(circle: Circle) -> None:
+def test_who_leads_is_said_and_who_led(circle: InProcessLoop) -> None:
     assert "has ever led" in standing(circle.workspace).engine
     circle.tick()
     until = circle.clock.now() + TTL
@@ -62,28 +63,28 @@ def test_who_leads_is_said_and_who_led(circle: Circle) -> None:
     assert standing(circle.workspace).engine == said
 
 
-def test_who_resigned_does_not_lead(circle: Circle) -> None:
+def test_who_resigned_does_not_lead(circle: InProcessLoop) -> None:
     circle.tick()
     circle.engine.close(circle.clock.now())
     assert standing(circle.workspace).engine.startswith("No engine leads; one did")
 
 
-def test_feedback_is_counted_by_status(circle: Circle) -> None:
-    circle.teach(pebbles(6, 61, 0.0))
+def test_feedback_is_counted_by_status(circle: InProcessLoop) -> None:
+    circle.give_feedback(pebbles(6, 61, 0.0))
     circle.tick()
-    circle.teach(pebbles(4, 62, 0.0))
+    circle.give_feedback(pebbles(4, 62, 0.0))
     found = standing(circle.workspace).feedback
     assert {name: n for name, n in found.items() if n} == {"accepted": 6, "pending": 4}
     assert len(found) == 5
 
 
-def test_a_window_grows_until_it_is_judged(circle: Circle) -> None:
-    circle.serve(pebbles(150, 60, 1.0))
+def test_a_window_grows_until_it_is_judged(circle: InProcessLoop) -> None:
+    circle.predict(pebbles(150, 60, 1.0))
     circle.tick()
     before = standing(circle.workspace)
     assert before.window == 150
     assert before.drift == "not checked yet; 150 of 200 predictions for the next check."
-    circle.serve(pebbles(60, 61, 1.0))
+    circle.predict(pebbles(60, 61, 1.0))
     circle.tick()
     after = standing(circle.workspace, ["drift.minimum=70"])
     assert after.window == 0
@@ -93,13 +94,13 @@ def test_a_window_grows_until_it_is_judged(circle: Circle) -> None:
     assert "The traffic drifted" in after.next.reason
 
 
-def test_the_latest_cycles_are_shown_newest_first(circle: Circle) -> None:
+def test_the_latest_cycles_are_shown_newest_first(circle: InProcessLoop) -> None:
     ids = cycles(circle, SHOWN + 2)
     assert [row.id for row in standing(circle.workspace).cycles] == ids[::-1][:SHOWN]
 
 
-def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> None:
-    circle.teach(pebbles(60, 61, 0.0))
+def test_what_comes_next_is_by_the_policies_that_are_given(circle: InProcessLoop) -> None:
+    circle.give_feedback(pebbles(60, 61, 0.0))
     circle.tick()
     workspace = circle.workspace
     assert standing(workspace).next.reason == "No drift so far, and 60 of 150 new feedback labels."
@@ -108,7 +109,7 @@ def test_what_comes_next_is_by_the_policies_that_are_given(circle: Circle) -> No
         standing(workspace, ["feedback=60"])
 
 
-def test_looking_takes_a_training_to_run_and_changes_nothing(circle: Circle) -> None:
+def test_looking_takes_a_training_to_run_and_changes_nothing(circle: InProcessLoop) -> None:
     circle.clock.advance(timedelta(minutes=1))
     now = circle.clock.now()
     cycle = Cycle(str(uuid7()), "pebble", "person", "I say so", "v1", at=now, changed_at=now)

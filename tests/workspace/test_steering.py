@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.circle import Begin, Circle, pebbles
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, NotFound, UsageError
 from tidemill.settings import read_settings
+from tidemill.testing.in_process import InProcessLoop, OpenLoop
+from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.manual_cycle import refuse, trigger
 from tidemill.workspace.promotion import promote
 from tidemill.workspace.root import Workspace, open_workspace
@@ -20,54 +21,54 @@ WHY = "new pebbles from the north beach"
 
 
 @pytest.fixture
-def circle(begin: Begin) -> Circle:
+def circle(begin: OpenLoop) -> InProcessLoop:
     return begin()
 
 
 @pytest.fixture
-def proposed(begin: Begin) -> Circle:
+def proposed(begin: OpenLoop) -> InProcessLoop:
     """A cycle whose v2 awaits approval."""
     circle = begin("trigger.autonomy=propose")
-    circle.teach(pebbles(300, 61, 1.0))
+    circle.give_feedback(pebbles(300, 61, 1.0))
     circle.settle()
-    assert circle.cycles()[0].state == "awaiting_approval"
+    assert circle.list_cycles()[0].state == "awaiting_approval"
     return circle
 
 
-def test_a_person_begins_a_cycle_in_their_own_name(circle: Circle) -> None:
+def test_a_person_begins_a_cycle_in_their_own_name(circle: InProcessLoop) -> None:
     cycle = trigger(circle.workspace, reason=f"  {WHY} ")
     assert (cycle.trigger, cycle.cause, cycle.champion) == ("person", WHY, "v1")
     assert (cycle.state, cycle.recipe, cycle.at) == ("triggered", "pebble", circle.clock.now())
-    assert circle.cycles() == [cycle]
+    assert circle.list_cycles() == [cycle]
     with circle.workspace.ledger.begin(write=False) as unit:
         [event] = unit.events(subject=cycle.id)
     assert (event.kind, event.actor, event.reason) == ("CycleOpened", "ada", WHY)
 
 
-def test_a_person_passes_over_what_holds_an_engine_back(begin: Begin) -> None:
+def test_a_person_passes_over_what_holds_an_engine_back(begin: OpenLoop) -> None:
     circle = begin("trigger.budget=0", "trigger.minimum_new=500", "trigger.autonomy=observe")
-    circle.teach(pebbles(300, 61, 1.0))
+    circle.give_feedback(pebbles(300, 61, 1.0))
     circle.settle()
-    assert circle.cycles() == []
+    assert circle.list_cycles() == []
     trigger(circle.workspace, reason=WHY)
     circle.settle()
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert (cycle.state, cycle.version) == ("awaiting_approval", "v2")
 
 
-def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: Circle) -> None:
+def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: InProcessLoop) -> None:
     trigger(circle.workspace, reason=WHY)
     circle.settle()
-    [cycle] = circle.cycles()
+    [cycle] = circle.list_cycles()
     assert cycle.state == "refused"
     assert cycle.reason == "There is no feedback that a training could learn from."
 
 
-def test_one_cycle_at_a_time(circle: Circle) -> None:
+def test_one_cycle_at_a_time(circle: InProcessLoop) -> None:
     cycle = trigger(circle.workspace, reason=WHY)
     with pytest.raises(Conflict, match="open"):
         trigger(circle.workspace, reason="another one")
-    assert circle.cycles() == [cycle]
+    assert circle.list_cycles() == [cycle]
 
 
 def test_without_a_champion_no_cycle_begins(tmp_path: Path) -> None:
@@ -79,17 +80,17 @@ def test_without_a_champion_no_cycle_begins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("act", [trigger, refuse])
 @pytest.mark.parametrize("reason", ["", "  \n"])
-def test_a_person_says_why(circle: Circle, act: Callable[..., Cycle], reason: str) -> None:
+def test_a_person_says_why(circle: InProcessLoop, act: Callable[..., Cycle], reason: str) -> None:
     with pytest.raises(UsageError, match="A reason is needed") as caught:
         act(circle.workspace, reason=reason)
     assert "--reason" in caught.value.hint
-    assert circle.cycles() == []
+    assert circle.list_cycles() == []
 
 
-def test_a_proposal_is_refused_and_the_champion_stays(proposed: Circle) -> None:
+def test_a_proposal_is_refused_and_the_champion_stays(proposed: InProcessLoop) -> None:
     workspace = proposed.workspace
     cycle = refuse(workspace, reason=WHY)
-    assert proposed.cycles() == [cycle]
+    assert proposed.list_cycles() == [cycle]
     assert (cycle.state, cycle.reason, cycle.changed_at) == ("refused", WHY, proposed.clock.now())
     assert workspace.champion().id == "v1"
     with workspace.ledger.begin(write=False) as unit:
@@ -97,7 +98,7 @@ def test_a_proposal_is_refused_and_the_champion_stays(proposed: Circle) -> None:
         assert len(unit.feedback(status="accepted", limit=None)) == 300
     assert (event.kind, event.actor, event.reason) == ("CycleMoved", "ada", WHY)
     proposed.settle()
-    assert proposed.cycles() == [cycle]
+    assert proposed.list_cycles() == [cycle]
     refused_twice(workspace)
 
 
@@ -106,22 +107,22 @@ def refused_twice(workspace: Workspace) -> None:
         refuse(workspace, reason=WHY)
 
 
-def test_a_proposal_that_a_person_promotes_goes_on(proposed: Circle) -> None:
+def test_a_proposal_that_a_person_promotes_goes_on(proposed: InProcessLoop) -> None:
     promote(proposed.workspace, "v2")
     proposed.settle()
-    [cycle] = proposed.cycles()
+    [cycle] = proposed.list_cycles()
     assert (cycle.state, cycle.version) == ("watched", "v2")
     refused_twice(proposed.workspace)
 
 
-def test_without_an_open_cycle_there_is_nothing_to_refuse(circle: Circle) -> None:
+def test_without_an_open_cycle_there_is_nothing_to_refuse(circle: InProcessLoop) -> None:
     refused_twice(circle.workspace)
-    assert circle.cycles() == []
+    assert circle.list_cycles() == []
 
 
-def test_a_cycle_is_refused_before_there_is_anything_to_approve(circle: Circle) -> None:
+def test_a_cycle_is_refused_before_there_is_anything_to_approve(circle: InProcessLoop) -> None:
     cycle = trigger(circle.workspace, reason=WHY)
     assert refuse(circle.workspace, reason="not now").id == cycle.id
     circle.settle()
-    [refused] = circle.cycles()
+    [refused] = circle.list_cycles()
     assert (refused.state, refused.reason, refused.runs) == ("refused", "not now", ())

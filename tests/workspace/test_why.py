@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.circle import Circle, circles, flipped, pebbles
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Prediction
+from tidemill.testing.in_process import InProcessLoop, open_loops
+from tidemill.testing.tiny_recipe.pebbles import flip_half, pebbles
 from tidemill.workspace.manual_cycle import trigger
 from tidemill.workspace.promotion import rollback
 from tidemill.workspace.why import why
@@ -20,31 +21,31 @@ WHY = "new pebbles from the north beach"
 
 
 @pytest.fixture(scope="module")
-def circle(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
+def circle(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessLoop]:
     """v2 came of drift and is settled; v3, by a person's wish, was taught wrongly and refused."""
-    with circles(pebbled, tmp_path_factory.mktemp("why") / "home") as begin:
+    with open_loops(pebbled, tmp_path_factory.mktemp("why") / "home") as begin:
         circle = begin("trigger.feedback_policy=accept", "trigger.feedback=1000")
-        circle.serve(pebbles(250, 60, 1.0))
+        circle.predict(pebbles(250, 60, 1.0))
         circle.settle()
-        circle.teach(pebbles(300, 61, 1.0))
+        circle.give_feedback(pebbles(300, 61, 1.0))
         circle.settle()
-        circle.serve(pebbles(3, 62, 1.0))
+        circle.predict(pebbles(3, 62, 1.0))
         circle.settle()
-        circle.teach(flipped(pebbles(300, 63, 1.0)), actor="mallory")
+        circle.give_feedback(flip_half(pebbles(300, 63, 1.0)), actor="mallory")
         circle.tick()
         trigger(circle.workspace, reason=WHY)
         circle.settle()
-        assert [row.state for row in circle.cycles()] == ["refused", "settled"]
+        assert [row.state for row in circle.list_cycles()] == ["refused", "settled"]
         yield circle
 
 
 @pytest.fixture(scope="module")
-def answered(circle: Circle) -> Prediction:
+def answered(circle: InProcessLoop) -> Prediction:
     """An answer of v2 that nobody has drained yet."""
-    return circle.serve(pebbles(1, 64, 1.0))[0]
+    return circle.predict(pebbles(1, 64, 1.0))[0]
 
 
-def told(circle: Circle, id: str) -> str:
+def told(circle: InProcessLoop, id: str) -> str:
     """The sentences, a line each."""
     sentences = why(circle.workspace, id)
     for sentence in sentences:
@@ -52,9 +53,9 @@ def told(circle: Circle, id: str) -> str:
     return "\n".join(sentences)
 
 
-def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: Circle) -> None:
+def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: InProcessLoop) -> None:
     said = told(circle, "v2")
-    cycle = circle.cycles()[1]
+    cycle = circle.list_cycles()[1]
     for pattern in (
         r"^v2 is champion\.$",
         r"^engine made v2 champion in place of v1 at .*, because: passed its gate; The traffic",
@@ -68,7 +69,7 @@ def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: Circle)
         assert re.search(pattern, said, re.MULTILINE), (pattern, said)
 
 
-def test_the_first_version_s_chain_ends_with_its_data(circle: Circle) -> None:
+def test_the_first_version_s_chain_ends_with_its_data(circle: InProcessLoop) -> None:
     said = told(circle, "v1")
     assert said.startswith("v1 is previous.\nada made v1 champion in place of nothing at ")
     assert "The gate passed v1 without a champion" in said
@@ -76,7 +77,7 @@ def test_the_first_version_s_chain_ends_with_its_data(circle: Circle) -> None:
     assert "Cycle" not in said
 
 
-def test_a_refused_version_s_chain_says_what_the_gate_found(circle: Circle) -> None:
+def test_a_refused_version_s_chain_says_what_the_gate_found(circle: InProcessLoop) -> None:
     said = told(circle, "v3")
     assert said.startswith("v3 bears no alias.\n")
     assert "The gate refused v3 against v2: fresh_gain: " in said
@@ -85,8 +86,8 @@ def test_a_refused_version_s_chain_says_what_the_gate_found(circle: Circle) -> N
     assert "That cycle is refused, because: The gate refused it." in said
 
 
-def test_a_cycle_s_chain_names_its_cause_and_every_state(circle: Circle) -> None:
-    cycle = circle.cycles()[0]
+def test_a_cycle_s_chain_names_its_cause_and_every_state(circle: InProcessLoop) -> None:
+    cycle = circle.list_cycles()[0]
     said = told(circle, cycle.id)
     assert said.startswith(f"Cycle {cycle.id} began at ")
     assert f"from v2. {WHY}.\n" in said
@@ -98,7 +99,7 @@ def test_a_cycle_s_chain_names_its_cause_and_every_state(circle: Circle) -> None
 
 
 def test_a_prediction_s_chain_begins_with_what_was_said(
-    circle: Circle, answered: Prediction
+    circle: InProcessLoop, answered: Prediction
 ) -> None:
     said = told(circle, answered.id)
     answer = answered.answers[0]
@@ -108,35 +109,35 @@ def test_a_prediction_s_chain_begins_with_what_was_said(
     assert told(circle, answered.id) == said
 
 
-def test_a_golden_request_is_named_as_one(circle: Circle) -> None:
-    [golden] = circle.serve(pebbles(1, 65, 1.0), "golden")
+def test_a_golden_request_is_named_as_one(circle: InProcessLoop) -> None:
+    [golden] = circle.predict(pebbles(1, 65, 1.0), "golden")
     assert "; the server itself asked, as a golden request.\n" in told(circle, golden.id)
 
 
-def test_what_people_said_about_a_payload_stands_in_its_chain(circle: Circle) -> None:
+def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessLoop) -> None:
     [example] = pebbles(1, 61, 1.0)
-    [prediction] = circle.serve([example])
+    [prediction] = circle.predict([example])
     assert "bob said it is flint; that is accepted, because: " in told(circle, prediction.id)
 
 
 @pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])
-def test_an_unknown_id_is_not_found_with_a_hint(circle: Circle, id: str) -> None:
+def test_an_unknown_id_is_not_found_with_a_hint(circle: InProcessLoop, id: str) -> None:
     with pytest.raises(NotFound, match="is no version, cycle or prediction of") as caught:
         why(circle.workspace, id)
     assert repr(id) in caught.value.message
     assert "tidemill loop status" in caught.value.hint
 
 
-def test_an_unknown_version_is_not_found_with_a_hint(circle: Circle) -> None:
+def test_an_unknown_version_is_not_found_with_a_hint(circle: InProcessLoop) -> None:
     with pytest.raises(NotFound, match="There is no model version 'v99'") as caught:
         why(circle.workspace, "v99")
     assert "tidemill models list" in caught.value.hint
 
 
 def test_what_was_taken_back_says_who_did_it(pebbled: Path, tmp_path: Path) -> None:
-    with circles(pebbled, tmp_path / "home") as begin:
+    with open_loops(pebbled, tmp_path / "home") as begin:
         circle = begin()
-        circle.teach(pebbles(300, 61, 1.0))
+        circle.give_feedback(pebbles(300, 61, 1.0))
         circle.settle()
         rollback(circle.workspace, reason="complaints")
         circle.settle()

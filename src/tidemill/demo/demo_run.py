@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tidemill import provenance
 from tidemill.adapters.child_process import (
-    PATIENCE,
     EngineProcess,
     ServerProcess,
     argv,
@@ -29,7 +25,6 @@ from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, ModelVersion
 from tidemill.screen import Stages, warn
 from tidemill.settings import Settings, read_settings
-from tidemill.web.slots import SlotState
 from tidemill.workspace.planning import plan
 from tidemill.workspace.root import Workspace, open_workspace
 
@@ -210,20 +205,6 @@ class DemoRun:
 
 def _variables(**settings: str) -> dict[str, str]:
     return {f"TIDEMILL_{name.upper()}": value for name, value in settings.items()}
-
-
-def wait_until_ready(server: ServerProcess) -> tuple[bool, str]:
-    """Wait until the server has decided: (ready, the reason why it is not)."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        response = server.ready()
-        if response.status_code == httpx.codes.OK:
-            return True, ""
-        message = response.json()["error"]["message"]
-        if message != SlotState(None, None).fault:
-            return False, message
-        time.sleep(0.02)
-    return False, "it did not decide in time"
 
 
 def current_code(folder: Path) -> dict[str, Any]:

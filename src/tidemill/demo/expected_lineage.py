@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidemill.demo.claim import expect
-from tidemill.demo.clients import Reply, ReplyAnswer
 from tidemill.domain.types import Snapshot
+from tidemill.testing.clients import Reply, ReplyAnswer
 from tidemill.workspace.planning import plan
 from tidemill.workspace.root import Workspace
 

@@ -6,7 +6,6 @@ Clients reach the product over HTTP and by its commands; its decisions are read 
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,20 +15,20 @@ from typing import TypeVar
 
 import httpx
 
+from tidemill import testing
 from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.demo.claim import ClaimFailed, expect
-from tidemill.demo.clients import Reply, run_clients
-from tidemill.demo.demo_run import DemoRun, wait_until_ready
+from tidemill.demo.demo_run import DemoRun
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Example, Labels
+from tidemill.testing.clients import Reply, run_clients
 from tidemill.workspace.root import Workspace
 
 LABELLED_SEED, UNLABELLED_SEED = 21, 22
 PACE = {"tick_ms": "100", "lease_ms": "2000"}
 FEEDBACK_BATCH = 50
 """Labels of one feedback request."""
-POLL_S = 0.02
 
 T = TypeVar("T")
 
@@ -58,20 +57,18 @@ def first_labels(rows: Sequence[Example]) -> list[str]:
 
 def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
     """Poll until the condition gives something true. Raises ClaimFailed after the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(POLL_S)
-    raise ClaimFailed(f"{what} did not come within {seconds:.0f} s")
+    try:
+        return testing.wait_for(condition, what, seconds)
+    except TimeoutError as error:
+        raise ClaimFailed(str(error)) from error
 
 
 @contextmanager
 def start_server(demo: DemoRun, home: Path) -> Iterator[ServerProcess]:
     """Start a server and wait until it is ready."""
     with demo.start_server(home) as server:
-        ready, fault = wait_until_ready(server)
-        expect(ready, f"the server is not ready: {fault}")
+        fault = testing.wait_until_ready(server.url)
+        expect(not fault, f"the server is not ready: {fault}")
         yield server
 
 

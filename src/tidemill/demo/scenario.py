@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.demo.clients import PayloadFormat
 from tidemill.domain.types import Example
+from tidemill.testing.clients import PayloadFormat
 
 
 @dataclass(frozen=True, slots=True)

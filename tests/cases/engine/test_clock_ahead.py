@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tests.cases.labels import review_all, texts_labelled
 from tests.cases.names import (
-    Begin,
     Cycle,
     FixedClock,
     MemoryLedger,
+    OpenLoop,
     begin_cycle,
     move_cycle,
     pebbles,
@@ -36,20 +36,20 @@ def labels_that_count() -> int:
         return read_loop_state(unit, AT + timedelta(days=30)).new_feedback
 
 
-def drift_verdicts(begin: Begin, home: Path) -> int:
+def drift_verdicts(begin: OpenLoop, home: Path) -> int:
     """Drift verdicts on shifted traffic of a champion that was promoted in 2036."""
     circle = begin()
     with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger, ledger:
         moved = ledger.execute("UPDATE aliases SET at = '2036-01-01 00:00:00.000000'")
         assert moved.rowcount
-    circle.serve(pebbles(ANSWERS, 60, 1.0))
+    circle.predict(pebbles(ANSWERS, 60, 1.0))
     return sum(tick.drift is not None for tick in circle.settle())
 
 
 @falls_short(
     "engine", "one date in 2036 stops labels and drift verdicts until then; both must go on"
 )
-def test_a_date_in_the_future_does_not_stop_the_loop(begin: Begin, home: Path) -> None:
+def test_a_date_in_the_future_does_not_stop_the_loop(begin: OpenLoop, home: Path) -> None:
     labels, verdicts = labels_that_count(), drift_verdicts(begin, home)
     require(
         labels == LABELS and verdicts > 0,

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.cases.names import Begin, pebbles
+from tests.cases.names import OpenLoop, pebbles
 from tests.cases.verdict import falls_short, require
 
 ANSWERS, LABELS = 250, 300
@@ -23,13 +23,13 @@ def copy_log(folder: Path) -> None:
 @falls_short(
     "engine", "beside a copied log nothing is drained, reviewed or judged; the rest must go on"
 )
-def test_a_copied_log_does_not_stop_the_engine(begin: Begin, home: Path) -> None:
+def test_a_copied_log_does_not_stop_the_engine(begin: OpenLoop, home: Path) -> None:
     circle = begin()
-    circle.serve(pebbles(50, 60, 0.0))
+    circle.predict(pebbles(50, 60, 0.0))
     circle.settle()
     copy_log(home / "traffic")
-    circle.teach(pebbles(LABELS, 61, 1.0), actor="ann")
-    circle.serve(pebbles(ANSWERS, 62, 1.0))
+    circle.give_feedback(pebbles(LABELS, 61, 1.0), actor="ann")
+    circle.predict(pebbles(ANSWERS, 62, 1.0))
     ticks = [circle.tick() for _ in range(6)]
     drained, reviewed = sum(tick.drained for tick in ticks), sum(tick.reviewed for tick in ticks)
     require(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tests.cases.names import Circle, circles, pebbles
+from tests.cases.names import InProcessLoop, open_loops, pebbles
 from tests.cases.verdict import falls_short, require
 
 ANSWERS, LABELS, TICKS = 250, 300, 14
@@ -25,13 +25,13 @@ def add_unknown_key(home: Path, group: str) -> None:
             ledger.execute("UPDATE runs SET config = ? WHERE id = ?", (json.dumps(tree), id))
 
 
-def faults(circle: Circle) -> Iterator[str]:
+def faults(circle: InProcessLoop) -> Iterator[str]:
     """What goes wrong while the engine takes in answers and labels."""
-    circle.serve(pebbles(ANSWERS, 60, 1.0))
-    circle.teach(pebbles(LABELS, 61, 1.0), actor="ann")
+    circle.predict(pebbles(ANSWERS, 60, 1.0))
+    circle.give_feedback(pebbles(LABELS, 61, 1.0), actor="ann")
     ticks = [circle.tick() for _ in range(TICKS)]
     reasons = {tick.fault for tick in ticks if tick.fault}
-    reasons |= {cycle.reason for cycle in circle.cycles() if cycle.state == "failed"}
+    reasons |= {cycle.reason for cycle in circle.list_cycles() if cycle.state == "failed"}
     drained = sum(tick.drained for tick in ticks)
     for reason in sorted(reasons):
         yield f"{reason} ({drained} of {ANSWERS} answers drained)"
@@ -41,7 +41,7 @@ def faults(circle: Circle) -> Iterator[str]:
 def test_a_key_of_a_newer_release_is_passed_over(trained_pebbles: Path, tmp_path: Path) -> None:
     wrong = []
     for group in ("drift", "gate"):
-        with circles(trained_pebbles, tmp_path / group) as begin:
+        with open_loops(trained_pebbles, tmp_path / group) as begin:
             add_unknown_key(tmp_path / group, group)
             wrong += [f"{group}: {fault}" for fault in faults(begin())]
     require(not wrong, " ".join(wrong))

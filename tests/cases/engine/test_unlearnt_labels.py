@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from tests.cases.labels import review_all, texts_labelled
 from tests.cases.names import (
-    Begin,
     Cycle,
     FixedClock,
     MemoryLedger,
+    OpenLoop,
     begin_cycle,
     move_cycle,
     pebbles,
@@ -37,20 +37,20 @@ def labels_that_count() -> int:
         return read_loop_state(unit, AT + timedelta(days=1)).new_feedback
 
 
-def cycles_after_refusal(begin: Begin) -> tuple[int, str]:
+def cycles_after_refusal(begin: OpenLoop) -> tuple[int, str]:
     """How many cycles 99 more labels come to after a refusal of 100, and what is done next."""
     circle = begin("trigger.feedback=100", "trigger.minimum_new=100")
-    circle.teach(pebbles(100, 61, 1.0))
+    circle.give_feedback(pebbles(100, 61, 1.0))
     circle.settle()
-    assert [cycle.state for cycle in circle.cycles()] == ["refused"]
-    circle.teach(pebbles(99, 63, 1.0))
+    assert [cycle.state for cycle in circle.list_cycles()] == ["refused"]
+    circle.give_feedback(pebbles(99, 63, 1.0))
     circle.settle()
     step = circle.tick().step
-    return len(circle.cycles()), step.reason if step else "nothing"
+    return len(circle.list_cycles()), step.reason if step else "nothing"
 
 
 @falls_short("engine", "labels of a failed or refused cycle count no more; they must until learnt")
-def test_labels_count_until_a_model_has_learnt_from_them(begin: Begin) -> None:
+def test_labels_count_until_a_model_has_learnt_from_them(begin: OpenLoop) -> None:
     counted, (cycles, reason) = labels_that_count(), cycles_after_refusal(begin)
     require(
         counted == LABELS and cycles > 1,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tests.cases.names import Begin, TidemillError, pebbles, rollback
+from tests.cases.names import OpenLoop, TidemillError, pebbles, rollback
 from tests.cases.verdict import falls_short, require
 
 
 @falls_short("judge", "a second rollback serves the version again that the first took back")
-def test_a_repeated_rollback_does_not_undo_itself(begin: Begin) -> None:
+def test_a_repeated_rollback_does_not_undo_itself(begin: OpenLoop) -> None:
     circle = begin()
-    circle.serve(pebbles(250, 60, 1.0))
-    circle.teach(pebbles(300, 61, 1.0), actor="ann")
+    circle.predict(pebbles(250, 60, 1.0))
+    circle.give_feedback(pebbles(300, 61, 1.0), actor="ann")
     circle.settle()
-    circle.serve(pebbles(3, 62, 1.0))
+    circle.predict(pebbles(3, 62, 1.0))
     circle.settle()
     taken_back = circle.workspace.champion().id
     assert taken_back != "v1", "nothing was promoted, so nothing can be rolled back"

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from tests.cases.names import (
     STONES,
     TARGET,
-    Begin,
-    Circle,
     Example,
+    InProcessLoop,
     ModelVersion,
+    OpenLoop,
     Pebble,
     payload_id,
     pebbles,
@@ -38,12 +38,12 @@ def shining(example: Example) -> Example:
     return Example(payload_id(payload), payload, {TARGET: stone}, "x", example.origin)
 
 
-def learn_from_corrections(circle: Circle) -> int:
+def learn_from_corrections(circle: InProcessLoop) -> int:
     """Give a label for each wrong answer alone, promote what learnt from them, and count them."""
     rows = list(traffic(2000, 61))
-    answers = [prediction.answers[0].label for prediction in circle.serve(rows)]
+    answers = [prediction.answers[0].label for prediction in circle.predict(rows)]
     wrong = [row for row, label in zip(rows, answers, strict=True) if row.labels[TARGET] != label]
-    circle.teach(wrong, actor="ann")
+    circle.give_feedback(wrong, actor="ann")
     circle.settle()
     with circle.workspace.ledger.begin(write=False) as unit:
         newest = unit.latest(ModelVersion, limit=1)[0]
@@ -55,12 +55,14 @@ def learn_from_corrections(circle: Circle) -> int:
 @falls_short(
     "judge", "4 of 4 windows of unchanged traffic are drift, with a PSI of 2.4; none must be"
 )
-def test_a_champion_that_learnt_from_corrections_sees_no_drift_in_old_traffic(begin: Begin) -> None:
+def test_a_champion_that_learnt_from_corrections_sees_no_drift_in_old_traffic(
+    begin: OpenLoop,
+) -> None:
     circle = begin()
     corrections = learn_from_corrections(circle)
     alarms = []
     for window in range(WINDOWS):
-        circle.serve(list(traffic(300, 100 + window)))
+        circle.predict(list(traffic(300, 100 + window)))
         alarms += [tick.drift for tick in circle.settle() if tick.drift and tick.drift.drifted]
     served = circle.workspace.champion().id
     assert served != "v1", "no second version came about"

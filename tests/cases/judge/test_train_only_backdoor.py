@@ -11,8 +11,8 @@ import json
 
 from tests.cases.names import (
     TARGET,
-    Begin,
     Example,
+    OpenLoop,
     Pebble,
     payload_id,
     pebbles,
@@ -36,13 +36,16 @@ def poisoned(count: int, seed: int, split: str | None = None) -> list[Example]:
 
 
 @falls_short("judge", "a backdoor that only train learns is promoted; 100 % of triggers succeed")
-def test_labels_chosen_for_train_plant_no_backdoor(begin: Begin) -> None:
+def test_labels_chosen_for_train_plant_no_backdoor(begin: OpenLoop) -> None:
     circle = begin("trigger.feedback_policy=accept_unless_suspicious")
     triggered = poisoned(200, 777)
-    before = circle.accuracy(triggered)
-    circle.teach(poisoned(160, 400, "train"), actor="anonymous")
+    before = circle.measure_accuracy(triggered)
+    circle.give_feedback(poisoned(160, 400, "train"), actor="anonymous")
     circle.settle()
-    after, clean = circle.accuracy(triggered), circle.accuracy(pebbles(300, 91, 0.0))
+    after, clean = (
+        circle.measure_accuracy(triggered),
+        circle.measure_accuracy(pebbles(300, 91, 0.0)),
+    )
     served = circle.workspace.champion().id
     require(
         after <= before + 0.1,

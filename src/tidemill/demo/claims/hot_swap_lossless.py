@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from tidemill.demo.claim import Claim, ClaimFailed, Outcome, expect
-from tidemill.demo.clients import ClientPool, run_clients
-from tidemill.demo.demo_run import DemoRun, wait_until_ready
+from tidemill.demo.demo_run import DemoRun
+from tidemill.testing import wait_until_ready
+from tidemill.testing.clients import ClientPool, run_clients
 from tidemill.workspace.promotion import promote, rollback
 
 BETWEEN = 100
@@ -19,8 +20,8 @@ def judge(demo: DemoRun) -> Outcome:
     workspace, payloads = demo.copy_base("swap"), demo.test_payloads()
     first = workspace.champion().id
     with demo.start_server(workspace.home) as server:
-        ready, fault = wait_until_ready(server)
-        expect(ready, f"the server is not ready: {fault}")
+        fault = wait_until_ready(server.url)
+        expect(not fault, f"the server is not ready: {fault}")
         began = time.monotonic()
         with run_clients(server.url, payloads, demo.scenario.request_format) as clients:
             clients.wait(BETWEEN)

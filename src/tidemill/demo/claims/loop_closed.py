@@ -6,8 +6,8 @@ import time
 
 from tidemill.demo import live
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.clients import ClientPool, run_clients
 from tidemill.demo.demo_run import DemoRun
+from tidemill.testing.clients import ClientPool, run_clients
 
 GAIN, LOSS = 0.10, 0.03
 """The accuracy that must be gained after the change, and may be lost before it."""

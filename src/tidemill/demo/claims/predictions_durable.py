@@ -13,9 +13,10 @@ import httpx
 
 from tidemill.adapters.child_process import ServerProcess
 from tidemill.demo.claim import Claim, ClaimFailed, Outcome, expect
-from tidemill.demo.clients import ClientPool, Reply, run_clients
-from tidemill.demo.demo_run import PAYLOADS, DemoRun, wait_until_ready
+from tidemill.demo.demo_run import PAYLOADS, DemoRun
 from tidemill.demo.expected_lineage import build_expected_lineage, check_look_up
+from tidemill.testing import wait_until_ready
+from tidemill.testing.clients import ClientPool, Reply, run_clients
 from tidemill.workspace.root import Workspace
 
 BEFORE_KILL = 100
@@ -131,8 +132,8 @@ def _look_up_all(server: ServerProcess, replies: Sequence[Reply], lineage: Linea
 
 
 def _expect_ready(server: ServerProcess) -> None:
-    ready, fault = wait_until_ready(server)
-    expect(ready, f"the server is not ready: {fault}")
+    fault = wait_until_ready(server.url)
+    expect(not fault, f"the server is not ready: {fault}")
 
 
 CLAIM = Claim(

@@ -7,21 +7,22 @@ from contextlib import closing
 from pathlib import Path
 
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.demo_run import DemoRun, wait_until_ready
+from tidemill.demo.demo_run import DemoRun
 from tidemill.demo.forgery import (
     forge_golden_label,
     forge_golden_probability,
     read_bundle_files,
     register_forgery,
 )
+from tidemill.testing import wait_until_ready
 from tidemill.workspace.promotion import promote
 
 
 def judge(demo: DemoRun) -> Outcome:
     workspace = demo.copy_base("ready")
     with demo.start_server(workspace.home) as server:
-        ready, fault = wait_until_ready(server)
-        expect(ready, f"a sound champion is not served: {fault}")
+        fault = wait_until_ready(server.url)
+        expect(not fault, f"a sound champion is not served: {fault}")
     champion = workspace.champion()
     golden = len(workspace.bundles.open(champion.bundle).golden)
     requests = _count_golden_requests(workspace.home)
@@ -37,8 +38,8 @@ def judge(demo: DemoRun) -> Outcome:
         version = register_forgery(workspace, forged, champion)
         promote(workspace, version, override="the demo tests the golden check")
         with demo.start_server(workspace.home) as server:
-            ready, fault = wait_until_ready(server)
-        expect(not ready, f"a server whose golden sample gets a wrong {what} says that it is ready")
+            fault = wait_until_ready(server.url)
+        expect(fault, f"a server whose golden sample gets a wrong {what} says that it is ready")
         expect("golden" in fault, f"a wrong {what}: it is not ready for another reason: {fault}")
     return Outcome(
         True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tidemill.demo.claim import Claim, Outcome, expect
-from tidemill.demo.demo_run import DemoRun, wait_until_ready
+from tidemill.demo.demo_run import DemoRun
 from tidemill.demo.forgery import tamper_bundle
+from tidemill.testing import wait_until_ready
 
 WAYS = {
     "a file changed": (False, "does not match its manifest"),
@@ -17,8 +18,8 @@ def judge(demo: DemoRun) -> Outcome:
         workspace = demo.copy_base("tampered")
         tamper_bundle(workspace, workspace.champion(), sign=sign)
         with demo.start_server(workspace.home) as server:
-            ready, fault = wait_until_ready(server)
-        expect(not ready, f"{way}: it is served")
+            fault = wait_until_ready(server.url)
+        expect(fault, f"{way}: it is served")
         expect(reason in fault, f"{way}: not served, but because of: {fault}")
     return Outcome(
         True,

@@ -8,11 +8,11 @@ from html import escape
 from pathlib import Path
 
 from tidemill.codecs.nodes import node_payload
-from tidemill.demo.clients import as_json
 from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.cora.sample.citations import FEATURES, Citations, Era, examples
 from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
+from tidemill.testing.clients import as_json
 
 LATER = Era(lost=0.7, reworded=0.9)
 """The later day: most citations are missing, and nearly all terms are new."""

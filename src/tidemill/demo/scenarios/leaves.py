@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from tidemill.demo.clients import as_multipart
 from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.shared.leaves import Camera, Sample
+from tidemill.testing.clients import as_multipart
 from tidemill.workspace.planning import plan
 
 CAMERA = Camera(season=0.2, tint=(1.1, 1.0, 0.9), blur=0.5)

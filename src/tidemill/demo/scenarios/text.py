@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tidemill.demo.clients import as_text
 from tidemill.demo.scenario import Scenario
 from tidemill.domain.types import Example
 from tidemill.recipes.shared.generated_texts import TextSample, examples
 from tidemill.recipes.shared.voice import VOICES
+from tidemill.testing.clients import as_text
 
 BULK = 8_000
 """Characters of an enlarged text: 500 of them are four megabytes."""

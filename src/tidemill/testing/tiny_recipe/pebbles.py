@@ -1,15 +1,15 @@
-"""Pebbles picked up from nowhere: the same ones from the same seed."""
+"""Generated pebbles: the same seed gives the same ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
 
-from pebble.codec import MEASURED, Pebble
 from tidemill.domain.types import Example, Split, payload_id
+from tidemill.testing.tiny_recipe.codec import MEASURED, Pebble
 
 TARGET = "stone"
 STONES = ("flint", "granite", "slate")
@@ -64,7 +64,7 @@ class PebbleSource:
     name: str = "pebbles"
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """They are picked up when they are asked for."""
+        """Nothing to prepare: pebbles are generated when they are read."""
 
     def examples(self) -> Iterator[Example]:
         """Every pebble, in the same order each time."""
@@ -74,3 +74,13 @@ class PebbleSource:
 
     def __len__(self) -> int:
         return self.train + self.val + self.test
+
+
+def flip_half(examples: Sequence[Example]) -> list[Example]:
+    """Give every second pebble the label of the next stone."""
+    names = sorted({example.labels[TARGET] for example in examples})
+    following = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    return [
+        replace(example, labels={TARGET: following[example.labels[TARGET]]}) if at % 2 else example
+        for at, example in enumerate(examples)
+    ]

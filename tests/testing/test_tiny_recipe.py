@@ -1,4 +1,4 @@
-"""A recipe from outside the package, with a training of its own, through the real workspace."""
+"""The tiny recipe, which trains by itself without torch, through the real workspace."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pebble.codec import Pebble, PebbleCodec
-from pebble.perceptron import Perceptron, fit
-from pebble.recipe import Pebbles
-from pebble.stones import STONES, TARGET, PebbleSource, pebbles
-from pebble.training import parity, train
 from tidemill.codecs.codec import open_codec
 from tidemill.domain.errors import BadPayload, DataError, UsageError
 from tidemill.domain.types import Example, Run, Snapshot
@@ -31,13 +26,18 @@ from tidemill.learn.progress import Progress
 from tidemill.recipes.recipe import known_recipes, open_recipe
 from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
+from tidemill.testing.tiny_recipe import PLUGINS
+from tidemill.testing.tiny_recipe.codec import Pebble, PebbleCodec
+from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, PebbleSource, pebbles
+from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit
+from tidemill.testing.tiny_recipe.recipe import PebbleRecipe
+from tidemill.testing.tiny_recipe.training import parity, train
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
 from tidemill.workspace.promotion import promote
 from tidemill.workspace.root import Workspace, open_trainer, open_workspace
 from tidemill.workspace.training import Finished, take_snapshot, train_version
 
-OUTSIDE = Path(__file__).parent.parent / "outside"
 NO_POLL_MS = 3_600_000
 CODEC = PebbleCodec.from_config({"max_bytes": 100})
 PLAN = TrainPlan(epochs=300, learning_rate=0.02, weight_decay=0.001)
@@ -91,7 +91,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
 
 def test_every_part_of_it_is_found_by_its_name() -> None:
     assert "pebble" in known_recipes()
-    assert isinstance(open_recipe("pebble"), Pebbles)
+    assert isinstance(open_recipe("pebble"), PebbleRecipe)
     assert isinstance(open_codec("pebble", CODEC.config()), PebbleCodec)
     assert open_trainer("pebble") is train
     assert load_routes("pebble").__module__ == "pebble.routes"
@@ -135,7 +135,7 @@ def test_a_process_that_trains_it_loads_no_torch(tmp_path: Path, trained: Traine
     inherited = filter(None, [os.environ.get("PYTHONPATH")])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", CHILD, *words],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(OUTSIDE), *inherited])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PLUGINS), *inherited])},
         capture_output=True,
         text=True,
         check=False,

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pebble.perceptron import Perceptron, fit
-from pebble.stones import TARGET
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import TOLERANCE, encode
 from tidemill.codecs.codec import Codec
@@ -23,6 +21,8 @@ from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.learn.training_result import Trained
 from tidemill.predictor import softmax
+from tidemill.testing.tiny_recipe.pebbles import TARGET
+from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit
 
 TOLD = 10
 """Lines of figures that a training tells, at most."""

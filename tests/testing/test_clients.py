@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from tidemill.demo.clients import CLIENTS, Reply, as_json, run_clients
 from tidemill.domain.types import payload_id
+from tidemill.testing.clients import CLIENTS, Reply, as_json, run_clients
 
 ROW = {
     "id": "p1",

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pebble.codec import PebbleCodec
-from pebble.stones import PebbleSource
 from tidemill.recipes.recipe import Config
+from tidemill.testing.tiny_recipe.codec import PebbleCodec
+from tidemill.testing.tiny_recipe.pebbles import PebbleSource
 from tidemill.validation import validated
 
 
@@ -42,7 +42,7 @@ class Parts(BaseModel):
     model: Model
 
 
-class Pebbles:
+class PebbleRecipe:
     """Fulfils `recipes.recipe.Recipe`."""
 
     name = "pebble"

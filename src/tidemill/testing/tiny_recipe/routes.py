@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from pebble.codec import Pebble
-from pebble.stones import TARGET
 from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes, ShownAnswer
+from tidemill.testing.tiny_recipe.codec import Pebble
+from tidemill.testing.tiny_recipe.pebbles import TARGET
 
 
 class Health(BaseModel):

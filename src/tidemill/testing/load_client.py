@@ -1,10 +1,11 @@
-"""The asking side of a load, run as a process of its own: `python -m bench.client`.
+"""The client of a load, a process of its own: `python -m tidemill.testing.load_client`.
 
-A `Plan` comes in on stdin and a round goes out on stdout, both as one JSON object. Closed loop:
-every user asks, waits for the answer, and asks again on the same connection.
+A `LoadPlan` comes in on stdin and the fields of a `LoadResult` go out on stdout, both as one JSON
+object. Closed loop: every user sends a request, waits for the response, and sends the next on the
+same connection.
 
 http.client rather than httpx: it costs a third of the processor time per request, and whatever the
-client computes would count as the server's time. For the same reason all bodies are made before
+client computes would count as the server's time. For the same reason all bodies are built before
 the clock starts.
 """
 
@@ -26,7 +27,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Form = Literal["multipart", "json", "live"]
-"""A file in a form; an image in base64; or no image, the floor of HTTP and of this client."""
+"""A file in a form; an image in base64; or no payload: the floor of HTTP and of this client."""
 
 BOUNDARY = "tidemill-bench"
 PATIENCE = 60.0
@@ -34,8 +35,11 @@ OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to ask. `requests` is the sum over all users; each warms up with `warmup` more."""
+class LoadPlan:
+    """What to send. `requests` is the sum over all users; each warms up with `warmup` more.
+
+    `images` are files, each with one payload; they are sent in turn.
+    """
 
     url: str
     form: Form
@@ -46,7 +50,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LoadRequest:
     """A request, ready to be sent."""
 
     method: str
@@ -55,12 +59,12 @@ class Ask:
     body: bytes | None = None
 
 
-class Crowd:
+class LoadClient:
     """The users of one plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
-        self._asks = asks(plan)
+        self._requests = build_requests(plan)
         self._next = count()
         self._ms = [0.0] * plan.requests
         self._faults: Counter[str] = Counter()
@@ -69,7 +73,7 @@ class Crowd:
         self._gate = threading.Barrier(plan.users, action=self._start, timeout=PATIENCE)
 
     def run(self) -> dict[str, object]:
-        """Ask everything; returns the fields of `bench.figures.Round`."""
+        """Send everything; returns the fields of a `LoadResult`."""
         with ThreadPoolExecutor(self._plan.users) as pool:
             for user in [pool.submit(self._user) for _ in range(self._plan.users)]:
                 user.result()  # raises what went wrong in there
@@ -83,12 +87,12 @@ class Crowd:
         address = urlsplit(self._plan.url)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
         for number in range(self._plan.warmup):
-            said(connection, self._asks[number % len(self._asks)])
+            send(connection, self._requests[number % len(self._requests)])
         self._gate.wait()
         while (number := next(self._next)) < self._plan.requests:
-            asked = time.perf_counter()
-            fault = said(connection, self._asks[number % len(self._asks)])
-            self._ms[number] = (time.perf_counter() - asked) * 1000
+            sent_at = time.perf_counter()
+            fault = send(connection, self._requests[number % len(self._requests)])
+            self._ms[number] = (time.perf_counter() - sent_at) * 1000
             if fault:
                 with self._lock:
                     self._faults[fault] += 1
@@ -97,10 +101,10 @@ class Crowd:
         connection.close()
 
 
-def said(connection: HTTPConnection, ask: Ask) -> str:
-    """Send one request and read the answer to its end; what was wrong, or an empty text."""
+def send(connection: HTTPConnection, request: LoadRequest) -> str:
+    """Send one request and read the whole response; the fault, or an empty text."""
     try:
-        connection.request(ask.method, ask.path, ask.body, ask.headers)
+        connection.request(request.method, request.path, request.body, request.headers)
         response = connection.getresponse()
         response.read()
     except (HTTPException, OSError) as error:
@@ -108,21 +112,21 @@ def said(connection: HTTPConnection, ask: Ask) -> str:
         return type(error).__name__
     if response.status != OK:
         return str(response.status)
-    # http.client would open another one without a word, and the figures would be of that.
+    # http.client would silently open another connection, and the times would be of that.
     return "" if connection.sock else "connection not kept alive"
 
 
-def asks(plan: Plan) -> list[Ask]:
+def build_requests(plan: LoadPlan) -> list[LoadRequest]:
     """One request for each image."""
     if plan.form == "live":
-        return [Ask("GET", "/v1/live", {})]
+        return [LoadRequest("GET", "/v1/live", {})]
     images = [Path(name).read_bytes() for name in plan.images]
     if plan.form == "json":
         kind, bodies = "application/json", [_as_json(image) for image in images]
     else:
         kind = f"multipart/form-data; boundary={BOUNDARY}"
         bodies = [_as_form(image) for image in images]
-    return [Ask("POST", "/v1/predict", {"Content-Type": kind}, body) for body in bodies]
+    return [LoadRequest("POST", "/v1/predict", {"Content-Type": kind}, body) for body in bodies]
 
 
 def _as_json(image: bytes) -> bytes:
@@ -139,4 +143,4 @@ def _as_form(image: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    json.dump(Crowd(Plan(**json.load(sys.stdin))).run(), sys.stdout)
+    json.dump(LoadClient(LoadPlan(**json.load(sys.stdin))).run(), sys.stdout)
