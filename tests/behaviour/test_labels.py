@@ -88,21 +88,21 @@ def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
 
 def swap_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the original did: yes is told as no."""
-    true = lucky.oracle
+    true = lucky.answer_probabilities
 
-    def oracle(prediction: Any) -> lucky.Oracle:
+    def oracle(prediction: Any) -> lucky.AnswerProbabilities:
         told = true(prediction).probs
-        return lucky.Oracle(probs=lucky.Chances(yes=told.no, no=told.yes))
+        return lucky.AnswerProbabilities(probs=lucky.YesNoProbabilities(yes=told.no, no=told.yes))
 
     monkeypatch.setattr(lucky, "oracle", oracle)
 
 
 def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Good news is told as bad."""
-    true = sentiment.sentiment
+    true = sentiment.sentiment_response
     names = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
 
-    def told(prediction: Any) -> sentiment.Sentiment:
+    def told(prediction: Any) -> sentiment.SentimentResponse:
         said = true(prediction)
         return said.model_copy(update={"label": names[said.label]})
 

@@ -19,7 +19,12 @@ from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Answer, Labels, Prediction
 from tidemill.recipes.routes import DriftState, Server
-from tidemill.recipes.sentiment.report import MOST, WINDOWS, page, report
+from tidemill.recipes.sentiment.report import (
+    MAX_PREDICTIONS,
+    MAX_VERDICTS,
+    build_report,
+    render_report,
+)
 from tidemill.recipes.sentiment.routes import build
 from tidemill.web import errors
 
@@ -198,14 +203,14 @@ async def test_too_few_predictions_are_said_with_how_many_there_are_and_are_need
     told = (await front.ask("GET", "/report/json")).json()
     assert (told["judged"], told["unjudged"], told["needed"]) == (0, 20, 200)
     assert (told["drifted"], told["verdicts"]) == (None, [])
-    said = "No check has judged the predictions of v1 yet: 20 wait for the next check, which needs"
-    assert told["message"] == f"{said} 200."
+    message = "No check covers the predictions of v1 yet: 20 predictions wait for the next check"
+    assert told["message"] == f"{message}, which needs 200."
     assert told["message"] in (await front.ask("GET", "/report")).text
 
 
 def test_an_experiment_that_names_no_number_is_not_spoken_for() -> None:
-    told = report(state(needed=None), 100)
-    assert told.message.endswith("yet: 20 wait for the next check.")
+    told = build_report(state(needed=None), 100)
+    assert told.message.endswith("yet: 20 predictions wait for the next check.")
 
 
 async def test_a_report_takes_whole_verdicts_until_enough_were_judged() -> None:
@@ -220,11 +225,11 @@ async def test_a_report_takes_whole_verdicts_until_enough_were_judged() -> None:
         assert ("fewer than the" in told["message"]) == (wanted == 9000)
     assert told["judged"] == 750
     assert told["verdicts"][1]["features"][0]["psi"] == 0.412
-    assert set(server.limits) == {WINDOWS}
+    assert set(server.limits) == {MAX_VERDICTS}
 
 
 @pytest.mark.parametrize("path", ["/report", "/report/json"])
-@pytest.mark.parametrize("wanted", ["0", "-1", str(MOST + 1), "many"])
+@pytest.mark.parametrize("wanted", ["0", "-1", str(MAX_PREDICTIONS + 1), "many"])
 async def test_a_number_beyond_the_bounds_is_refused(path: str, wanted: str) -> None:
     server = Canned(drift=state())
     response = await Front(server).ask("GET", f"{path}?n_predictions={wanted}")
@@ -249,7 +254,7 @@ async def test_the_page_shows_every_feature_and_asks_nothing_of_others() -> None
 
 def test_names_on_the_page_are_escaped() -> None:
     evil = replace(verdict(250), features=(FeatureDrift("<script>", 0.1, 0.1, 0.5, False),))
-    told = report(replace(state(evil), version="<b>"), 100)
-    assert "<script>" not in page(told)
-    assert "&lt;script&gt;" in page(told)
-    assert "<b>" not in page(told)
+    told = build_report(replace(state(evil), version="<b>"), 100)
+    assert "<script>" not in render_report(told)
+    assert "&lt;script&gt;" in render_report(told)
+    assert "<b>" not in render_report(told)

@@ -47,13 +47,13 @@ def test_answers_that_are_swapped_in_the_response_are_never_served(
     workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The original's fault: its last change gave the first probability the wrong name."""
-    true = lucky.oracle
+    true = lucky.answer_probabilities
 
-    def swapped(prediction: Any) -> lucky.Oracle:
+    def swapped(prediction: Any) -> lucky.AnswerProbabilities:
         probs = true(prediction).probs
-        return lucky.Oracle(probs=lucky.Chances(yes=probs.no, no=probs.yes))
+        return lucky.AnswerProbabilities(probs=lucky.YesNoProbabilities(yes=probs.no, no=probs.yes))
 
-    monkeypatch.setattr(lucky, "oracle", swapped)
+    monkeypatch.setattr(lucky, "answer_probabilities", swapped)
     assert "POST /ask_model/ (params) is wrong" in fault(served(workspace, start_app))
 
 

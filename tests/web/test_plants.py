@@ -87,7 +87,9 @@ def test_a_leaf_gets_the_likeliest_labels_of_every_target(
 def test_of_many_labels_five_are_shown() -> None:
     row = {f"label {n}": 0.05 * n for n in range(7)}
     answer = Answer("class", "label 6", 0.3, row)
-    told = plants.best(Prediction("i", "s", 1, "v1", FixedClock().now(), "live", b"", (answer,)))
+    told = plants.top_labels(
+        Prediction("i", "s", 1, "v1", FixedClock().now(), "live", b"", (answer,))
+    )
     assert [guess.label for guess in told["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
 
 
@@ -121,7 +123,7 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
 def test_the_image_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
     client = served()
     for colour in tiny_colours[:3]:
-        shown = client.request("GET", f"/demo/{shown_leaves.name_of(paint(colour))}").content
+        shown = client.request("GET", f"/demo/{shown_leaves.leaf_name(paint(colour))}").content
         with Image.open(io.BytesIO(shown)) as image:
             assert (image.format, image.getpixel((3, 3))) == ("PNG", colour)
 
@@ -156,13 +158,13 @@ def test_without_a_model_only_the_page_is_there(workspace: Any, start_app: Any) 
 
 def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Have the recipe's own builder say something else of every answer."""
-    true = plants.best
+    true = plants.top_labels
 
     def wrong(prediction: Any) -> Any:
         told = true(prediction)
         return {target: change(target, guesses) for target, guesses in told.items()}
 
-    monkeypatch.setattr(plants, "best", wrong)
+    monkeypatch.setattr(plants, "top_labels", wrong)
 
 
 def swapped(target: str, guesses: list[Any]) -> list[Any]:
@@ -208,16 +210,18 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
 @pytest.mark.parametrize(
     ("lie", "told"),
     [
-        ({"true_label": "Bean___rust"}, "the sample is said to be"),
-        ({"target": "plant"}, "the sample is said to be"),
+        ({"true_label": "Bean___rust"}, "the true label of the sample is"),
+        ({"target": "plant"}, "the true label of the sample is"),
         ({"image_url": "/demo/other.png"}, "is the image of another sample"),
     ],
 )
 def test_a_random_leaf_that_is_said_to_be_another_is_never_served(
     served: Any, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], told: str
 ) -> None:
-    true = plants.told
-    monkeypatch.setattr(plants, "told", lambda *given: true(*given).model_copy(update=lie))
+    true = plants.random_leaf_response
+    monkeypatch.setattr(
+        plants, "random_leaf_response", lambda *given: true(*given).model_copy(update=lie)
+    )
     message = fault(served())
     assert "POST /predict-random (params)" in message
     assert told in message

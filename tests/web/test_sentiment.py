@@ -50,9 +50,11 @@ def test_a_response_that_is_not_what_the_model_said_is_never_served(
     change: dict[str, Any],
     told: str,
 ) -> None:
-    true = sentiment.sentiment
+    true = sentiment.sentiment_response
     monkeypatch.setattr(
-        sentiment, "sentiment", lambda prediction: true(prediction).model_copy(update=change)
+        sentiment,
+        "sentiment_response",
+        lambda prediction: true(prediction).model_copy(update=change),
     )
     workspace.promote(workspace.enter(*tiny_text.files(sentiment.TARGET, LABELS)))
     response = start_app(workspace.parts(), sentiment.build).request("GET", "/v1/ready")

@@ -1,4 +1,4 @@
-"""The coffee system's own HTTP routes, for the clients and load tests that it has."""
+"""The HTTP routes of the original coffee system, for its clients and load tests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from pydantic import BaseModel
 
 from tidemill import __version__
 from tidemill.bundle import TOLERANCE
-from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Prediction
 from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes, ShownAnswer
+from tidemill.recipes.shared.health import HEALTH_SUMMARY, Health, check_health
 
 TARGET = "disease"
 
 
-class Health(BaseModel):
-    status: str
-
-
-class Info(BaseModel):
+class ServiceInfo(BaseModel):
     name: str
     version: str
     description: str
@@ -29,7 +25,7 @@ class Info(BaseModel):
 
 
 class Diagnosis(BaseModel):
-    """What the leaf has, how sure that is, and what else it might be."""
+    """The disease of the leaf, its confidence, and the probability of every disease."""
 
     prediction: str
     confidence: float
@@ -38,7 +34,7 @@ class Diagnosis(BaseModel):
 
 
 def diagnosis(prediction: Prediction) -> Diagnosis:
-    """The response to one image."""
+    """Return the response to one image."""
     answer = next(answer for answer in prediction.answers if answer.target == TARGET)
     return Diagnosis(
         prediction=answer.label,
@@ -49,25 +45,23 @@ def diagnosis(prediction: Prediction) -> Diagnosis:
 
 
 def build(server: PredictionServer) -> Routes:
-    """`GET /health`, `GET /info` and `POST /predict`, over one target named `disease`."""
+    """Return `GET /health`, `GET /info` and `POST /predict`, for one target named `disease`."""
     router = APIRouter()
 
-    @router.get("/health", summary="Healthy means that a proved model answers.")
+    @router.get("/health", summary=HEALTH_SUMMARY)
     async def health() -> Health:
-        if not server.ready():
-            raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
-        return Health(status="healthy")
+        return check_health(server)
 
-    @router.get("/info", summary="What this service is.")
-    async def info() -> Info:
-        return Info(
+    @router.get("/info", summary="Describe this service.")
+    async def info() -> ServiceInfo:
+        return ServiceInfo(
             name="Coffee leaf diseases",
             version=__version__,
             description="Names the disease on a photograph of a coffee leaf.",
             model_loaded=server.ready(),
         )
 
-    @router.post("/predict", summary="Name the disease on one image.")
+    @router.post("/predict", summary="Predict the disease on one image.")
     async def predict(
         request: Request,
         response: Response,
@@ -93,7 +87,7 @@ def _read_answers(body: Any) -> Sequence[ShownAnswer]:
     label, confidence = body["prediction"], body["confidence"]
     if not abs(confidence - body["probabilities"][label]) <= TOLERANCE:
         raise ValueError("the confidence is not the probability of the prediction")
-    # Written out a second time: a probe that used the builder's words would believe the builder.
+    # Written out a second time: the check must not use the text of the code that it checks.
     if body["message"] != f"The leaf looks like {label} ({confidence:.1%}).":
         raise ValueError(f"the message does not name {label!r} and its confidence")
     return [(TARGET, label, body["probabilities"])]

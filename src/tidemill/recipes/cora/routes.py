@@ -1,4 +1,4 @@
-"""The cora system's own HTTP route, for the clients that it has."""
+"""The HTTP route of the original cora system, for its clients."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ from tidemill.recipes.routes import (
 )
 
 TARGET = "topic"
-BETWEEN = b"\0"
-"""What parts the two files where one payload stands for both; neither can hold it."""
+FILE_SEPARATOR = b"\0"
+"""Separates the two files in one payload; neither file can hold this byte."""
 
 
 def build(server: Server) -> Routes:
-    """`POST /test/`, over one target named `topic`."""
+    """Return `POST /test/`, for one target named `topic`."""
     router = APIRouter()
 
-    @router.post("/test/", summary="Number the topic of every paper of a graph, in its order.")
+    @router.post("/test/", summary="Predict the topic of every paper of a graph, as a number.")
     async def test(
         request: Request,
         response: Response,
-        data1: Annotated[UploadFile, File(description="A paper a line: id, words, perhaps topic.")],
-        data2: Annotated[UploadFile, File(description="A link a line: cited, citing.")],
+        data1: Annotated[
+            UploadFile, File(description="One paper per line: id, words, and optionally the topic.")
+        ],
+        data2: Annotated[UploadFile, File(description="One link per line: cited, citing.")],
     ) -> list[int]:
         content, cites = await data1.read(), await data2.read()
         features = cast(GraphCodec, server.codec(request)).settings.features
         payload = await run_in_threadpool(_graph, content, cites, features)
         [prediction] = await server.predict(request, [payload])
         response.headers.update(prediction_headers(prediction))
-        return numbers(prediction)
+        return topic_numbers(prediction)
 
     return Routes(
         router,
@@ -50,20 +52,23 @@ def build(server: Server) -> Routes:
     )
 
 
-def numbers(prediction: Prediction) -> list[int]:
-    """The place of each paper's topic among all topics of the model, in order of their names."""
+def topic_numbers(prediction: Prediction) -> list[int]:
+    """Return the index of each paper's topic among all topics of the model, sorted by name."""
     answers = [answer for answer in prediction.answers if answer.target == TARGET]
     places = {name: at for at, name in enumerate(sorted(answers[0].probabilities))}
     return [places[answer.label] for answer in answers]
 
 
 def _graph(content: bytes, cites: bytes, features: int) -> bytes:
-    """The payload. Topics that stand in the file are left out. Raises BadPayload with the line."""
+    """Return the payload, without the topics of the file. Raises BadPayload with the line."""
     return read_citations(content, cites, features=features).payload()
 
 
 def _expand(codec: Codec[Any], payload: bytes) -> bytes:
-    """The two files of a paper, which is first, and of all around it that its answer depends on."""
+    """Return the two files of a paper and of all papers that its answer depends on.
+
+    The paper itself is the first line.
+    """
     graph = codec.decode(payload)
     part, first = graph.part, int(graph.asked[0])
     size = cast(GraphCodec, codec).settings.features
@@ -73,11 +78,11 @@ def _expand(codec: Codec[Any], payload: bytes) -> bytes:
     order = [first, *(at for at in range(part.size) if at != first)]
     content = "".join("\t".join([str(at), *words[at]]) + "\n" for at in order)
     cites = "".join(f"{one}\t{other}\n" for one, other in part.edges if one < other)
-    return content.encode() + BETWEEN + cites.encode()
+    return content.encode() + FILE_SEPARATOR + cites.encode()
 
 
 def _build_request(files: bytes) -> Mapping[str, Any]:
-    content, cites = files.split(BETWEEN)
+    content, cites = files.split(FILE_SEPARATOR)
     return {"files": {"data1": ("graph.content", content), "data2": ("graph.cites", cites)}}
 
 

@@ -1,4 +1,4 @@
-"""The lucky system's own HTTP routes, for the clients and load tests that it has."""
+"""The HTTP routes of the original lucky system, for its clients and load tests."""
 
 from __future__ import annotations
 
@@ -17,98 +17,102 @@ from tidemill.domain.types import Prediction
 from tidemill.recipes.routes import GoldenRequest, Routes, Server, ShownAnswer, prediction_headers
 
 TARGET = "answer"
-Word = Literal["yes", "no"]
-ASK, TELL = "/ask_model", "/submit_feedback"
+YesNo = Literal["yes", "no"]
+ASK_PATH, FEEDBACK_PATH = "/ask_model", "/submit_feedback"
 
 
 class Question(BaseModel):
     question: str
 
 
-class Chances(BaseModel):
+class YesNoProbabilities(BaseModel):
     yes: float
     no: float
 
 
-class Oracle(BaseModel):
-    """How likely each of the two answers is."""
+class AnswerProbabilities(BaseModel):
+    """The probability of each of the two answers."""
 
-    probs: Chances
+    probs: YesNoProbabilities
 
 
-class Thanks(BaseModel):
-    """What was said has been kept."""
+class FeedbackResponse(BaseModel):
+    """The feedback is stored."""
 
     status: Literal["success"] = "success"
 
 
-def oracle(prediction: Prediction) -> Oracle:
-    """The response to one question, by the names of the labels and never by their order."""
+def answer_probabilities(prediction: Prediction) -> AnswerProbabilities:
+    """Return the response to one question. It uses the label names, never their order."""
     answer = next(answer for answer in prediction.answers if answer.target == TARGET)
-    named = answer.probabilities
-    return Oracle(probs=Chances(yes=named["yes"], no=named["no"]))
+    probabilities = answer.probabilities
+    return AnswerProbabilities(
+        probs=YesNoProbabilities(yes=probabilities["yes"], no=probabilities["no"])
+    )
 
 
 def build(server: Server) -> Routes:
-    """`GET /`, `POST /ask_model/` and `POST /submit_feedback/`, over one target named `answer`.
+    """Return `GET /`, `POST /ask_model/` and `POST /submit_feedback/`, for the target `answer`.
 
-    The paths end in a slash as the original's do; without it they are the same routes.
+    The paths end in a slash, as in the original system. Without the slash they are the same routes.
     """
     router = APIRouter()
 
-    @router.get("/", summary="Leads to the list of routes.", status_code=307)
+    @router.get("/", summary="Redirect to the list of routes.", status_code=307)
     async def root() -> RedirectResponse:
         return RedirectResponse("/docs")
 
-    @router.post(ASK, include_in_schema=False)
-    @router.post(f"{ASK}/", summary="Answer one question with yes or no.")
+    @router.post(ASK_PATH, include_in_schema=False)
+    @router.post(f"{ASK_PATH}/", summary="Answer one question with yes or no.")
     async def ask(
         request: Request,
         response: Response,
         body: Question | None = None,
         question: Annotated[str | None, Query(description="In place of a JSON body.")] = None,
-    ) -> Oracle:
-        asked = _either(request, question, body)
-        [prediction] = await server.predict(request, [TextPayload(text=asked).to_bytes()])
+    ) -> AnswerProbabilities:
+        text = _require_question(request, question, body)
+        [prediction] = await server.predict(request, [TextPayload(text=text).to_bytes()])
         response.headers.update(prediction_headers(prediction))
-        return oracle(prediction)
+        return answer_probabilities(prediction)
 
-    @router.post(TELL, include_in_schema=False)
-    @router.post(f"{TELL}/", summary="Say what the right answer to a question was.")
-    async def tell(request: Request, prompt: str, label: Word) -> Thanks:
-        _must_be_utf8(request)
+    @router.post(FEEDBACK_PATH, include_in_schema=False)
+    @router.post(f"{FEEDBACK_PATH}/", summary="Record the right answer to a question.")
+    async def submit_feedback(request: Request, prompt: str, label: YesNo) -> FeedbackResponse:
+        _require_utf8(request)
         await server.record_feedback(request, TextPayload(text=prompt).to_bytes(), {TARGET: label})
-        return Thanks()
+        return FeedbackResponse()
 
     return Routes(
         router,
-        # One asks the path as the original has it, the other the other form and spelling.
+        # The first uses the path and form of the original; the second the other path and form.
         golden_requests=(
             GoldenRequest(
-                f"{ASK}/", lambda payload: {"params": {"question": payload.decode()}}, _read_answers
+                f"{ASK_PATH}/",
+                lambda payload: {"params": {"question": payload.decode()}},
+                _read_answers,
             ),
             GoldenRequest(
-                ASK, lambda payload: {"json": {"question": payload.decode()}}, _read_answers
+                ASK_PATH, lambda payload: {"json": {"question": payload.decode()}}, _read_answers
             ),
         ),
-        silent_paths=(TELL, f"{TELL}/"),
+        silent_paths=(FEEDBACK_PATH, f"{FEEDBACK_PATH}/"),
     )
 
 
-def _either(request: Request, question: str | None, body: Question | None) -> str:
-    """The one question that was asked. Raises RequestValidationError (422), BadPayload."""
+def _require_question(request: Request, question: str | None, body: Question | None) -> str:
+    """Return the one question of a request. Raises RequestValidationError (422), BadPayload."""
     if (question is None) == (body is None):
-        place = ("query", "question")
-        said = "The question is needed once, as a parameter or in a JSON body"
-        raise RequestValidationError([{"type": "missing", "loc": place, "msg": said}])
+        field = ("query", "question")
+        message = "Send the question once, as a parameter or in a JSON body"
+        raise RequestValidationError([{"type": "missing", "loc": field, "msg": message}])
     if body is not None:
         return body.question
-    _must_be_utf8(request)
+    _require_utf8(request)
     return question or ""
 
 
-def _must_be_utf8(request: Request) -> None:
-    """Refuse what the web framework would read with replacement characters in it."""
+def _require_utf8(request: Request) -> None:
+    """Refuse a query that the web framework would decode with replacement characters."""
     try:
         unquote_to_bytes(request.scope["query_string"]).decode()
     except UnicodeDecodeError as error:
@@ -118,5 +122,5 @@ def _must_be_utf8(request: Request) -> None:
 
 
 def _read_answers(body: Any) -> Sequence[ShownAnswer]:
-    chances = {"yes": body["probs"]["yes"], "no": body["probs"]["no"]}
-    return [(TARGET, max(chances, key=lambda word: chances[word]), chances)]
+    probabilities = {"yes": body["probs"]["yes"], "no": body["probs"]["no"]}
+    return [(TARGET, max(probabilities, key=lambda word: probabilities[word]), probabilities)]

@@ -1,4 +1,4 @@
-"""The plants system's own HTTP routes, for the clients and load tests that it has."""
+"""The HTTP routes of the original plants system, for its clients and load tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from tidemill.domain.types import Prediction
-from tidemill.recipes.plants.shown_leaves import as_png, name_of, sample_of
+from tidemill.recipes.plants.shown_leaves import encode_png, find_leaf, leaf_name
 from tidemill.recipes.routes import (
     GoldenRequest,
     Routes,
@@ -25,65 +25,65 @@ from tidemill.recipes.routes import (
 )
 
 TARGETS = ("class", "disease", "plant")
-Target = Literal["class", "disease", "plant"]
-TOP = 5
-PAGE = Path(__file__).with_name("page.html")
-OWN_ONLY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-OWN_ONLY += "img-src 'self' blob:; connect-src 'self'"
-"""The page may load nothing from anywhere else, whatever is in it."""
+TargetName = Literal["class", "disease", "plant"]
+TOP_COUNT = 5
+PAGE_PATH = Path(__file__).with_name("page.html")
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+CONTENT_POLICY += "img-src 'self' blob:; connect-src 'self'"
+"""The page may load nothing from other machines."""
 
 
-class Guess(BaseModel):
+class LabelProbability(BaseModel):
     label: str
     probability: float
 
 
-class Leaf(BaseModel):
-    """Per target, the likeliest labels, the first being the answer."""
+class LeafResponse(BaseModel):
+    """Per target, the likeliest labels; the first is the prediction."""
 
-    targets: dict[str, list[Guess]]
+    targets: dict[str, list[LabelProbability]]
 
 
-class RandomLeaf(BaseModel):
-    """One validation leaf, what it is, and what the model takes it for.
+class RandomLeafResponse(BaseModel):
+    """One validation leaf, its true label, and the model's prediction.
 
     `metrics` are the model's test scores on this target; empty where it had no test.
     """
 
     sample: str
     true_label: str
-    top_predictions: list[Guess]
+    top_predictions: list[LabelProbability]
     metrics: dict[str, float]
     image_url: str
     target: str
 
 
-class Refreshed(BaseModel):
+class RefreshResponse(BaseModel):
     status: Literal["success"] = "success"
     message: str
 
 
-def best(prediction: Prediction) -> dict[str, list[Guess]]:
-    """The likeliest labels per target, by their names."""
+def top_labels(prediction: Prediction) -> dict[str, list[LabelProbability]]:
+    """Return the likeliest labels per target."""
     return {
         answer.target: [
-            Guess(label=label, probability=probability)
+            LabelProbability(label=label, probability=probability)
             for label, probability in sorted(
                 answer.probabilities.items(), key=lambda row: (row[0] != answer.label, -row[1])
-            )[:TOP]
+            )[:TOP_COUNT]
         ]
         for answer in prediction.answers
     }
 
 
-def told(
+def random_leaf_response(
     name: str, true: str, prediction: Prediction, target: str, metrics: Mapping[str, float]
-) -> RandomLeaf:
-    """The response about one sample and one target."""
-    return RandomLeaf(
+) -> RandomLeafResponse:
+    """Return the response about one sample and one target."""
+    return RandomLeafResponse(
         sample=name,
         true_label=true,
-        top_predictions=best(prediction)[target],
+        top_predictions=top_labels(prediction)[target],
         metrics=dict(metrics),
         image_url=f"/demo/{name}",
         target=target,
@@ -91,57 +91,64 @@ def told(
 
 
 def build(server: Server) -> Routes:
-    """`GET /`, `POST /predict`, `POST /predict-random`, `GET /demo/{filename}`, `POST /refresh`.
+    """Return the five routes of the original system.
 
-    Over three targets named `class`, `disease` and `plant`.
+    `GET /`, `POST /predict`, `POST /predict-random`, `GET /demo/{filename}` and `POST /refresh`,
+    for three targets named `class`, `disease` and `plant`.
     """
     router = APIRouter()
-    page = PAGE.read_text(encoding="utf-8")
+    page = PAGE_PATH.read_text(encoding="utf-8")
 
-    @router.get("/", summary="A page to try it on.", response_class=HTMLResponse)
+    @router.get("/", summary="Show a page to try the model.", response_class=HTMLResponse)
     async def root() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": OWN_ONLY})
+        return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_POLICY})
 
-    @router.post("/predict", summary="Name plant and disease on one image.")
+    @router.post("/predict", summary="Predict plant and disease on one image.")
     async def predict(
         request: Request,
         response: Response,
         file: Annotated[UploadFile, File(description="The image.")],
-    ) -> Leaf:
+    ) -> LeafResponse:
         [prediction] = await server.predict(request, [await file.read()])
         response.headers.update(prediction_headers(prediction))
-        return Leaf(targets=best(prediction))
+        return LeafResponse(targets=top_labels(prediction))
 
-    @router.post("/predict-random", summary="Name what is on a leaf of the validation data.")
+    @router.post(
+        "/predict-random", summary="Predict plant and disease on a leaf of the validation data."
+    )
     async def predict_random(
         request: Request,
         response: Response,
-        target: Target = "class",
-        sample: Annotated[str | None, Query(description="Which one; any, if not given.")] = None,
-    ) -> RandomLeaf:
+        target: TargetName = "class",
+        sample: Annotated[
+            str | None, Query(description="The name of a leaf; a random one by default.")
+        ] = None,
+    ) -> RandomLeafResponse:
         samples = server.golden_samples(request)
-        name = sample or name_of(random.choice(samples).payload)
-        leaf = sample_of(samples, name)
+        name = sample or leaf_name(random.choice(samples).payload)
+        leaf = find_leaf(samples, name)
         [prediction] = await server.predict(request, [leaf.payload])
         metrics = await run_in_threadpool(server.test_scores, request)
         response.headers.update(prediction_headers(prediction))
-        return told(name, leaf.labels[target], prediction, target, metrics.get(target, {}))
+        return random_leaf_response(
+            name, leaf.labels[target], prediction, target, metrics.get(target, {})
+        )
 
-    @router.get("/demo/{filename}", summary="The image of one such leaf.")
+    @router.get("/demo/{filename}", summary="Show the image of such a leaf.")
     def demo(request: Request, filename: str) -> Response:
-        leaf = sample_of(server.golden_samples(request), filename)
+        leaf = find_leaf(server.golden_samples(request), filename)
         image = server.codec(request).decode(leaf.payload)
-        return Response(as_png(image.pixels), media_type="image/png")
+        return Response(encode_png(image.pixels), media_type="image/png")
 
-    @router.post("/refresh", summary="Serve the ledger's champion now, not at the next poll.")
-    def refresh(request: Request) -> Refreshed:
-        return Refreshed(message=f"{server.refresh(request)} is served.")
+    @router.post("/refresh", summary="Read the ledger now and serve its champion.")
+    def refresh(request: Request) -> RefreshResponse:
+        return RefreshResponse(message=f"{server.refresh(request)} is served.")
 
-    probes = (
+    golden_requests = (
         GoldenRequest("/predict", _build_request, _read_answers),
-        *map(_random_probe, TARGETS),
+        *map(_random_golden_request, TARGETS),
     )
-    return Routes(router, golden_requests=probes, silent_paths=("/refresh",))
+    return Routes(router, golden_requests=golden_requests, silent_paths=("/refresh",))
 
 
 def _build_request(payload: bytes) -> dict[str, Any]:
@@ -149,13 +156,13 @@ def _build_request(payload: bytes) -> dict[str, Any]:
 
 
 def _read_answers(body: Any) -> Sequence[ShownAnswer]:
-    return [_said(target, guesses) for target, guesses in body["targets"].items()]
+    return [_shown_answer(target, guesses) for target, guesses in body["targets"].items()]
 
 
-def _random_probe(target: str) -> GoldenRequest:
+def _random_golden_request(target: str) -> GoldenRequest:
     return GoldenRequest(
         "/predict-random",
-        lambda payload: {"params": {"sample": name_of(payload), "target": target}},
+        lambda payload: {"params": {"sample": leaf_name(payload), "target": target}},
         partial(_read_random, target),
         targets=(target,),
     )
@@ -164,12 +171,14 @@ def _random_probe(target: str) -> GoldenRequest:
 def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[ShownAnswer]:
     label = body["top_predictions"][0]["label"]
     if body["target"] != target or body["true_label"] != label:
-        raise ValueError(f"the sample is said to be {body['true_label']!r} of {body['target']}")
+        raise ValueError(
+            f"the true label of the sample is {body['true_label']!r} of {body['target']}"
+        )
     if body["image_url"] != f"/demo/{body['sample']}":
         raise ValueError(f"{body['image_url']} is the image of another sample")
-    return [_said(target, body["top_predictions"])]
+    return [_shown_answer(target, body["top_predictions"])]
 
 
-def _said(target: str, guesses: Sequence[Mapping[str, Any]]) -> ShownAnswer:
+def _shown_answer(target: str, guesses: Sequence[Mapping[str, Any]]) -> ShownAnswer:
     shown = tuple((guess["label"], guess["probability"]) for guess in guesses)
-    return target, shown[0][0], TopLabels(shown, TOP)
+    return target, shown[0][0], TopLabels(shown, TOP_COUNT)

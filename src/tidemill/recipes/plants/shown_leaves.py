@@ -1,4 +1,4 @@
-"""Leaves to show: the golden samples of a model, by a name that their bytes give."""
+"""The leaves that the demo page shows: the golden samples of a model, named by their digest."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tidemill.codecs.pixels import Pixels
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import payload_id
 
-DIGITS = 16
+NAME_DIGITS = 16
 
 
-def name_of(payload: bytes) -> str:
-    """The file name of a leaf, the same on every server."""
-    return f"{payload_id(payload)[:DIGITS]}.png"
+def leaf_name(payload: bytes) -> str:
+    """Return the file name of a leaf, which is the same on every server."""
+    return f"{payload_id(payload)[:NAME_DIGITS]}.png"
 
 
-def sample_of(samples: Sequence[Golden], name: str) -> Golden:
-    """The sample of that name. Raises NotFound."""
+def find_leaf(samples: Sequence[Golden], name: str) -> Golden:
+    """Return the sample with that name. Raises NotFound."""
     for sample in samples:
-        if name_of(sample.payload) == name:
+        if leaf_name(sample.payload) == name:
             return sample
     raise NotFound(
-        f"The model that is served has no sample {name!r}.",
-        hint="POST /predict-random names one; a new champion has others.",
+        f"The served model has no sample {name!r}.",
+        hint="POST /predict-random names one; a new champion has other samples.",
     )
 
 
-def as_png(pixels: Pixels) -> bytes:
-    """An image, as the model sees it, in a format that every browser shows."""
+def encode_png(pixels: Pixels) -> bytes:
+    """Return the model's view of an image as a PNG file."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

@@ -1,6 +1,6 @@
-"""The drift service of the sentiment system: what the ledger's verdicts say, as JSON and a page.
+"""The drift service of the original sentiment system: the drift verdicts as JSON and as a page.
 
-Nothing is computed here but sums. Where too few predictions were judged, the report says so.
+It computes only sums. The report says when the verdicts cover too few predictions.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from tidemill.domain.drift import DriftVerdict
-from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import DriftState, Server
+from tidemill.recipes.shared.health import HEALTH_SUMMARY, Health, check_health
 
-MOST = 10_000
-WINDOWS = 100
-"""Verdicts that one report reads; of the default policy, each is on 200 predictions or more."""
+MAX_PREDICTIONS = 10_000
+MAX_VERDICTS = 100
+"""Verdicts that one report reads. With the default policy each covers at least 200 predictions."""
 
-Wanted = Annotated[
-    int, Query(alias="n_predictions", ge=1, le=MOST, description="How many, newest first.")
+PredictionCount = Annotated[
+    int,
+    Query(alias="n_predictions", ge=1, le=MAX_PREDICTIONS, description="How many, newest first."),
 ]
-PAGE = """<!doctype html>
+REPORT_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Drift of {version}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
@@ -34,12 +35,8 @@ td, th {{ padding: .2rem 1.2rem .2rem 0; text-align: left }}
 """
 
 
-class Health(BaseModel):
-    status: str
-
-
-class Stats(BaseModel):
-    """The champion's predictions: all, those that no check has judged, and how those came out."""
+class PredictionStats(BaseModel):
+    """How many predictions the champion has made, how many no verdict covers, and their labels."""
 
     version: str
     total_predictions: int
@@ -50,10 +47,10 @@ class Stats(BaseModel):
     drifted: bool | None
 
 
-class Report(BaseModel):
-    """The newest verdicts that together judged as many predictions as were asked for, or all.
+class DriftReport(BaseModel):
+    """The newest verdicts that together cover the requested predictions, or all verdicts.
 
-    `drifted` says whether any of them found drift; null when there is none.
+    `drifted` says whether any of them found drift; null when there is no verdict.
     """
 
     version: str
@@ -66,75 +63,73 @@ class Report(BaseModel):
     verdicts: list[DriftVerdict]
 
 
-def report(state: DriftState, wanted: int) -> Report:
-    """What is known of the latest `wanted` predictions."""
-    shown: list[DriftVerdict] = []
+def build_report(state: DriftState, count: int) -> DriftReport:
+    """Return the report on the latest `count` predictions."""
+    verdicts: list[DriftVerdict] = []
     for verdict in state.verdicts:
-        if sum(one.n for one in shown) >= wanted:
+        if sum(row.n for row in verdicts) >= count:
             break
-        shown.append(verdict)
-    judged = sum(one.n for one in shown)
-    return Report(
+        verdicts.append(verdict)
+    judged = sum(row.n for row in verdicts)
+    return DriftReport(
         version=state.version,
-        n_predictions=wanted,
+        n_predictions=count,
         judged=judged,
         unjudged=state.unjudged_count,
         needed=state.minimum,
-        drifted=any(one.drifted for one in shown) if shown else None,
-        message=_message(state, judged, wanted),
-        verdicts=shown,
+        drifted=any(row.drifted for row in verdicts) if verdicts else None,
+        message=_message(state, judged, count),
+        verdicts=verdicts,
     )
 
 
-def _message(state: DriftState, judged: int, wanted: int) -> str:
-    need = f", which needs {state.minimum}" if state.minimum is not None else ""
-    waiting = f"{state.unjudged_count} wait for the next check{need}."
+def _message(state: DriftState, judged: int, count: int) -> str:
+    minimum = f", which needs {state.minimum}" if state.minimum is not None else ""
+    waiting = f"{state.unjudged_count} predictions wait for the next check{minimum}."
     if not judged:
-        return f"No check has judged the predictions of {state.version} yet: {waiting}"
-    few = f", fewer than the {wanted} asked for" if judged < wanted else ""
-    return f"The latest checks of {state.version} judged {judged} predictions{few}. {waiting}"
+        return f"No check covers the predictions of {state.version} yet: {waiting}"
+    few = f", fewer than the requested {count}" if judged < count else ""
+    return f"The latest checks of {state.version} cover {judged} predictions{few}. {waiting}"
 
 
-def page(told: Report) -> str:
-    """The report for people. It asks nothing off the machine."""
-    return PAGE.format(
-        version=html.escape(told.version),
-        message=html.escape(told.message),
-        tables="\n".join(_table(verdict) for verdict in told.verdicts),
+def render_report(report: DriftReport) -> str:
+    """Return the report as a page, which loads nothing from other machines."""
+    return REPORT_PAGE.format(
+        version=html.escape(report.version),
+        message=html.escape(report.message),
+        tables="\n".join(_table(verdict) for verdict in report.verdicts),
     )
 
 
 def _table(verdict: DriftVerdict) -> str:
     rows = [("feature", "PSI", "Jensen-Shannon", "p", "")] + [
-        (row.feature, f"{row.psi:.3f}", f"{row.js:.3f}", f"{row.p:.4f}", _word(row.drifted))
+        (row.feature, f"{row.psi:.3f}", f"{row.js:.3f}", f"{row.p:.4f}", _drift_word(row.drifted))
         for row in verdict.features
     ]
     cells = [f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
     head = (
-        f"{_word(verdict.drifted)}: {verdict.n} predictions until {verdict.until:%Y-%m-%d %H:%M}, "
-        f"against {verdict.reference} held-out examples"
+        f"{_drift_word(verdict.drifted)}: {verdict.n} predictions "
+        f"until {verdict.until:%Y-%m-%d %H:%M}, against {verdict.reference} held-out examples"
     )
     return f"<h2>{html.escape(head)}</h2><table>{''.join(cells)}</table>"
 
 
-def _word(drifted: bool) -> str:
+def _drift_word(drifted: bool) -> str:
     return "drift" if drifted else "no drift"
 
 
-def add(router: APIRouter, server: Server, target: str) -> None:
-    """Give `router` the four routes. While no champion is served, each answers 503."""
+def add_drift_routes(router: APIRouter, server: Server, target: str) -> None:
+    """Add the four routes to `router`. Each returns 503 while no champion is served."""
 
-    @router.get("/health", summary="Healthy means that a proved model answers.")
+    @router.get("/health", summary=HEALTH_SUMMARY)
     def health() -> Health:
-        if not server.ready():
-            raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
-        return Health(status="healthy")
+        return check_health(server)
 
-    @router.get("/stats", summary="How many predictions there are, and how they came out.")
-    def stats() -> Stats:
+    @router.get("/stats", summary="Count the predictions and their labels.")
+    def stats() -> PredictionStats:
         state = server.drift_state(limit=1)
         latest = next(iter(state.verdicts), None)
-        return Stats(
+        return PredictionStats(
             version=state.version,
             total_predictions=state.prediction_count,
             unjudged=state.unjudged_count,
@@ -144,10 +139,14 @@ def add(router: APIRouter, server: Server, target: str) -> None:
             drifted=latest.drifted if latest else None,
         )
 
-    @router.get("/report", summary="The drift verdicts as a page.", response_class=HTMLResponse)
-    def as_page(wanted: Wanted = 100) -> HTMLResponse:
-        return HTMLResponse(page(report(server.drift_state(limit=WINDOWS), wanted)))
+    @router.get(
+        "/report", summary="Show the drift verdicts as a page.", response_class=HTMLResponse
+    )
+    def as_page(count: PredictionCount = 100) -> HTMLResponse:
+        return HTMLResponse(
+            render_report(build_report(server.drift_state(limit=MAX_VERDICTS), count))
+        )
 
-    @router.get("/report/json", summary="The drift verdicts.")
-    def as_json(wanted: Wanted = 100) -> Report:
-        return report(server.drift_state(limit=WINDOWS), wanted)
+    @router.get("/report/json", summary="Return the drift verdicts.")
+    def as_json(count: PredictionCount = 100) -> DriftReport:
+        return build_report(server.drift_state(limit=MAX_VERDICTS), count)

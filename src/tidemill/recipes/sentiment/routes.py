@@ -1,4 +1,4 @@
-"""The sentiment system's own HTTP routes, for the clients and load tests that it has."""
+"""The HTTP routes of the original sentiment system, for its clients and load tests."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pydantic import BaseModel
 from tidemill.codecs.text import TextPayload
 from tidemill.domain.types import Prediction
 from tidemill.recipes.routes import GoldenRequest, Routes, Server, ShownAnswer, prediction_headers
-from tidemill.recipes.sentiment import report
+from tidemill.recipes.sentiment.report import add_drift_routes
 
 TARGET = "sentiment"
 
 
-class Message(BaseModel):
+class Greeting(BaseModel):
     message: str
 
 
-class Sentiment(BaseModel):
-    """What the text expresses, and how sure that is."""
+class SentimentResponse(BaseModel):
+    """The sentiment of the text, and its confidence."""
 
     label: str
     score: float
 
 
-class Numbers:
-    """The original's numbers, under its names."""
+class PredictMetrics:
+    """The metrics of the original system, under its names."""
 
     def __init__(self) -> None:
         self.requests = Counter(
@@ -47,42 +47,44 @@ class Numbers:
         )
 
     @contextmanager
-    def counting(self, text: str) -> Iterator[None]:
-        """Count one request, and what becomes of it."""
+    def measure(self, text: str) -> Iterator[None]:
+        """Count one request, its length, its time and its failure."""
         self.requests.inc()
         self.lengths.observe(len(text))
         with self.errors.count_exceptions(), self.seconds.time():
             yield
 
 
-def sentiment(prediction: Prediction) -> Sentiment:
-    """The response to one text."""
+def sentiment_response(prediction: Prediction) -> SentimentResponse:
+    """Return the response to one text."""
     answer = next(answer for answer in prediction.answers if answer.target == TARGET)
-    return Sentiment(label=answer.label, score=answer.confidence)
+    return SentimentResponse(label=answer.label, score=answer.confidence)
 
 
 def build(server: Server) -> Routes:
-    """`GET /` and `POST /predict`, over one target named `sentiment`, and the drift service's.
+    """Return `GET /`, `POST /predict` and the drift routes, for one target named `sentiment`.
 
-    The original's two services are one here: `/health`, `/stats`, `/report` and `/report/json`
-    are added by `report.py`.
+    The original system has two services; here they are one. `report.py` adds `/health`, `/stats`,
+    `/report` and `/report/json`.
     """
     router = APIRouter()
-    numbers = Numbers()
+    metrics = PredictMetrics()
 
-    @router.get("/", summary="What this service is.")
-    async def root() -> Message:
-        return Message(message="The sentiment of financial texts: send one to POST /predict.")
+    @router.get("/", summary="Describe this service.")
+    async def root() -> Greeting:
+        return Greeting(message="The sentiment of financial texts: send one to POST /predict.")
 
-    @router.post("/predict", summary="Name the sentiment of one text.")
-    async def predict(request: Request, response: Response, review: TextPayload) -> Sentiment:
-        own = server.is_golden_request(request)
-        with nullcontext() if own else numbers.counting(review.text):
+    @router.post("/predict", summary="Predict the sentiment of one text.")
+    async def predict(
+        request: Request, response: Response, review: TextPayload
+    ) -> SentimentResponse:
+        golden = server.is_golden_request(request)
+        with nullcontext() if golden else metrics.measure(review.text):
             [prediction] = await server.predict(request, [review.to_bytes()])
         response.headers.update(prediction_headers(prediction))
-        return sentiment(prediction)
+        return sentiment_response(prediction)
 
-    report.add(router, server, TARGET)
+    add_drift_routes(router, server, TARGET)
     return Routes(
         router,
         golden_requests=(
@@ -90,7 +92,7 @@ def build(server: Server) -> Routes:
                 "/predict", lambda payload: {"json": {"text": payload.decode()}}, _read_answers
             ),
         ),
-        collectors=(numbers.requests, numbers.errors, numbers.seconds, numbers.lengths),
+        collectors=(metrics.requests, metrics.errors, metrics.seconds, metrics.lengths),
     )
 
 
