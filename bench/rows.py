@@ -6,7 +6,6 @@ run, or did not come to its end, has missed all of its goals.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,11 @@ from bench.record import OUT, Record
 from bench.row import Row
 from bench.train import Trained, train
 from bench.watcher import Watcher
+from tidemill.bundle import EVALUATION
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.domain.types import Example
+from tidemill.evaluation import Evaluation
 from tidemill.screen import say
 
 QUIET = 1
@@ -90,8 +91,8 @@ def _runs(record: Record, row: Row, place: Path) -> list[Run]:
 
 def _run(row: Row, seed: int, home: Path, words: Sequence[str]) -> Run:
     trained = train(home, *words, recipe=row.recipe)
-    evaluation = json.loads((trained.bundle / "evaluation.json").read_bytes())
-    return Run(seed, trained, evaluation["targets"])
+    evaluation = Evaluation.from_bytes((trained.bundle / EVALUATION).read_bytes())
+    return Run(seed, trained, evaluation.figures["targets"])
 
 
 def _keep(record: Record, row: Row, run: Run) -> None:
@@ -139,8 +140,8 @@ def _look(record: Record, row: Row, trained: Trained, home: Path, place: Path) -
     opened = store.open(snapshot)
     test: list[Example] = list(opened.rows("test"))
     learnt = sum(1 for example in opened.rows("train", payloads=False) if example.labels)
-    evaluation = json.loads((trained.bundle / "evaluation.json").read_bytes())
-    rate = learnt * len(evaluation["history"]) / trained.seconds
+    evaluation = Evaluation.from_bytes((trained.bundle / EVALUATION).read_bytes())
+    rate = learnt * len(evaluation.figures["history"]) / trained.seconds
     record.row(**_columns(row), metric="samples/s, the whole command", value=rate)
     if row.served:
         figures = answering(home, [example.payload for example in test])

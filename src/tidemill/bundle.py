@@ -32,19 +32,21 @@ from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 from tidemill.codecs.codec import Codec, open_codec
 from tidemill.domain.errors import Corrupt, DataError, NotFound, StorageFailed, UsageError
 from tidemill.domain.types import Labels
+from tidemill.evaluation import Evaluation
 from tidemill.profile import Reference
 from tidemill.staging import settle, staged
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 REFERENCE = "reference.npz"
+EVALUATION = "evaluation.json"
 REQUIRED = (
     "model.onnx",
     "codec.json",
     "classes.json",
     "golden.json",
     REFERENCE,
-    "evaluation.json",
+    EVALUATION,
     "lineage.json",
     "card.md",
 )
@@ -110,6 +112,19 @@ class Bundle:
     golden: tuple[Golden, ...]
     reference: Reference = field(repr=False)
     model: bytes = field(repr=False)
+
+    def evaluation(self) -> Evaluation:
+        """What the model scored, read from disk.
+
+        Raises StorageFailed when the file cannot be read, Corrupt when it is malformed.
+        """
+        try:
+            content = (self.path / EVALUATION).read_bytes()
+        except OSError as error:
+            raise StorageFailed(
+                f"{EVALUATION} of bundle {self.id[:12]} cannot be read: {error.strerror}."
+            ) from error
+        return _understood(self.id, EVALUATION, content, Evaluation.from_bytes)
 
 
 def encode(body: object) -> bytes:

@@ -130,5 +130,5 @@ def test_a_malformed_evaluation_is_corrupt(evaluated: Evaluated, body: object) -
 def test_an_evaluation_that_is_gone_is_said(evaluated: Evaluated) -> None:
     bundle = evaluated({})
     (bundle.path / "evaluation.json").unlink()
-    with pytest.raises(StorageFailed, match="The evaluation cannot be read"):
+    with pytest.raises(StorageFailed, match="cannot be read"):
         list(scored(METRICS, bundle))

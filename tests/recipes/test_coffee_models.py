@@ -119,7 +119,7 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
     predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["config"]["width"], codec["config"]["mean"]) == (48, [0.5, 0.4, 0.3])
-    evaluation = json.loads((predictor.bundle.path / "evaluation.json").read_bytes())
+    evaluation = predictor.bundle.evaluation().figures
     assert evaluation["parity"]["difference"] < 1e-4
     for sample in predictor.bundle.golden:
         decoded = predictor.preprocess(sample.payload).decoded

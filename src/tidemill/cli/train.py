@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from tidemill.adapters.parent_process import interrupt_when_gone
 from tidemill.bundle import Bundle
-from tidemill.domain.errors import Corrupt, StorageFailed, UsageError
+from tidemill.domain.errors import Corrupt, UsageError
 from tidemill.screen import STARTED, Home, Json, Stages, WithParent, emit, say, warn
 from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
@@ -97,27 +96,21 @@ def train(
 def scored(metrics: Mapping[str, Any], bundle: Bundle) -> Iterator[str]:
     """What a model scored on each split; of several targets the mean, and then each of them.
 
-    Only the mean where the evaluation of the bundle tells of no targets. Raises StorageFailed when
-    it cannot be read, Corrupt when it is no evaluation.
+    Only the mean where the evaluation of the bundle has no targets. Raises what `Bundle.evaluation`
+    raises, and Corrupt when the evaluation lacks a split of a target.
     """
     several = len(bundle.classes) > 1
-    told = _told(bundle, metrics) if several else {}
+    targets = bundle.evaluation().targets if several else {}
     for split, figures in metrics.items():
         yield f"{split}: {_figures(figures)}" + ", the mean of the targets" * several
-        yield from (f"  {line}" for line in told.get(split, ()))
-
-
-def _told(bundle: Bundle, splits: Iterable[str]) -> dict[str, list[str]]:
-    try:
-        rows = json.loads((bundle.path / "evaluation.json").read_bytes()).get("targets", {})
-        return {
-            split: [f"{target}: {_figures(row[split])}" for target, row in rows.items()]
-            for split in splits
-        }
-    except OSError as error:
-        raise StorageFailed(f"The evaluation cannot be read: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Corrupt(f"The evaluation of bundle {bundle.id[:12]} is malformed.") from error
+        for target, scores in targets.items():
+            row = next((row for name, row in scores.items() if name == split), None)
+            if row is None:
+                raise Corrupt(
+                    f"evaluation.json of bundle {bundle.id[:12]} is malformed: {target} has no"
+                    f" scores on {split}."
+                )
+            yield f"  {target}: {_figures(row.figures)}"
 
 
 def _figures(row: Mapping[str, float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidemill.bundle import Bundle, Golden
+from tidemill.bundle import Golden
 from tidemill.codecs.codec import Codec
 from tidemill.domain.drift import Profile, RequestKind
-from tidemill.domain.errors import Corrupt, StorageFailed, TidemillError
+from tidemill.domain.errors import TidemillError
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Labels, ModelVersion, Prediction, Run
@@ -146,10 +145,13 @@ class RecipeServer:
     def test_scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
         """Return the test scores of that model, from its bundle's evaluation.
 
-        Raises NotReady, StorageFailed when the file cannot be read, Corrupt when it is no
-        evaluation.
+        Raises NotReady and what `Bundle.evaluation` raises.
         """
-        return _test_scores(self.context(request).slot.predictor.bundle)
+        evaluation = self.context(request).slot.predictor.bundle.evaluation()
+        return {
+            target: {"accuracy": row.accuracy, "macro_f1": row.macro_f1}
+            for target, row in evaluation.split_scores("test").items()
+        }
 
     def refresh(self, request: Request) -> str:
         """Read the ledger at once; return the champion's id when this server serves it.
@@ -198,21 +200,6 @@ def pin_slot(app: ASGIApp, slot: Slot) -> ASGIApp:
 def is_golden_request(scope: Scope) -> bool:
     """Return True for a request of the golden check."""
     return _KEY in scope and scope[_KEY].kind == "golden"
-
-
-def _test_scores(bundle: Bundle) -> dict[str, dict[str, float]]:
-    try:
-        body = json.loads((bundle.path / "evaluation.json").read_bytes())
-        rows = {target: row["test"] for target, row in body.get("targets", {}).items()}
-        return {
-            target: {name: float(row[name]) for name in ("accuracy", "macro_f1")}
-            for target, row in rows.items()
-            if row is not None
-        }
-    except OSError as error:
-        raise StorageFailed(f"The evaluation cannot be read: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Corrupt(f"The evaluation of bundle {bundle.id[:12]} is malformed.") from error
 
 
 def _drift_minimum(unit: UnitOfWork, version: ModelVersion) -> int | None:
