@@ -65,18 +65,18 @@ class Settings(BaseSettings):
 
     @field_validator("refresh_token", "feedback_database")
     @classmethod
-    def _no_blank_secret(cls, given: SecretStr | None) -> SecretStr | None:
+    def _no_blank_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         """A blank secret is none: `${TOKEN:-}` of a compose file must not open a door to all."""
-        return given if given and given.get_secret_value().strip() else None
+        return secret if secret and secret.get_secret_value().strip() else None
 
 
-def read_settings(**given: object) -> Settings:
-    """The settings from the environment, with `given` values (options of a command) on top.
+def read_settings(**values: object) -> Settings:
+    """The settings from the environment, with `values` (options of a command) on top.
 
     Raises UsageError naming the variable whose value does not fit.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = f"TIDEMILL_{str(first['loc'][0]).upper()}"

@@ -59,7 +59,7 @@ def test_a_whole_graph_as_arrays(codec: GraphCodec) -> None:
     assert {name: array.dtype for name, array in arrays.items()} == {
         "features": np.float32,
         "edges": np.int64,
-        "asked": np.int64,
+        "query": np.int64,
     }
     assert arrays["features"].tolist() == [
         [1, 0, 1, 0, 0, 0],
@@ -69,7 +69,7 @@ def test_a_whole_graph_as_arrays(codec: GraphCodec) -> None:
     ]
     loops = [(place, place) for place in range(4)]
     assert edges(codec, payload) == sorted([(0, 1), (1, 0), (1, 2), (2, 1), *loops])
-    assert arrays["asked"].tolist() == [0, 1, 2, 3]
+    assert arrays["query"].tolist() == [0, 1, 2, 3]
 
 
 def test_features_that_sum_to_one() -> None:
@@ -85,7 +85,7 @@ def test_several_payloads_lie_side_by_side(codec: GraphCodec) -> None:
     inputs = [codec.decode(sent(A, B)), codec.decode(sent(D)), codec.decode(sent(C, B, A))]
     arrays = codec.encode(inputs)
     assert arrays["features"].shape == (6, 6)
-    assert arrays["asked"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert arrays["query"].tolist() == [0, 1, 2, 3, 4, 5]
     apart = [codec.encode([decoded]) for decoded in inputs]
     starts = (0, 2, 3)
     expected = {
@@ -101,7 +101,7 @@ def test_several_payloads_lie_side_by_side(codec: GraphCodec) -> None:
 
 def test_no_payload_makes_empty_arrays(codec: GraphCodec) -> None:
     shapes = {name: array.shape for name, array in codec.encode([]).items()}
-    assert shapes == {"features": (0, 6), "edges": (0, 2), "asked": (0,)}
+    assert shapes == {"features": (0, 6), "edges": (0, 2), "query": (0,)}
 
 
 def test_a_graph_without_edges_has_self_loops(codec: GraphCodec) -> None:

@@ -61,7 +61,7 @@ def test_only_the_neighbourhood_is_read(path: GraphCodec) -> None:
     decoded = path.decode(sent("d"))
     arrays = path.encode([decoded])
     assert arrays["features"].argmax(axis=1).tolist() == [1, 2, 3, 4, 0]  # b to f
-    assert arrays["asked"].tolist() == [2]
+    assert arrays["query"].tolist() == [2]
     assert path.item_features(decoded) == [{"degree": 2, "density": 1 / FEATURES}]
     assert matrix(path, sent("d")).tolist() == (np.eye(5, k=1) + np.eye(5, k=-1)).tolist()
 
@@ -70,7 +70,7 @@ def test_the_answers_are_in_the_order_asked(path: GraphCodec) -> None:
     decoded = path.decode(sent("h", node("z", "a", features=[4]), "a"))
     arrays = path.encode([decoded])
     assert decoded.names == ("h", "z", "a")
-    assert arrays["features"][arrays["asked"]].argmax(axis=1).tolist() == [2, 4, 0]
+    assert arrays["features"][arrays["query"]].argmax(axis=1).tolist() == [2, 4, 0]
     assert len(arrays["features"]) == 7  # a b c, f g h, z
 
 
@@ -117,7 +117,7 @@ def test_a_stored_node_that_is_sent_has_the_features_that_were_sent(path: GraphC
     payload = sent(node("c", "h", features={"0": 0.5, "4": 2}))
     decoded = path.decode(payload)
     arrays = path.encode([decoded])
-    (own,) = arrays["features"][arrays["asked"]].tolist()
+    (own,) = arrays["features"][arrays["query"]].tolist()
     assert own == [0.5, 0, 0, 0, 2]
     # It keeps its links, b and d, and gets one more.
     assert path.item_features(decoded) == [{"degree": 3, "density": 2 / FEATURES}]

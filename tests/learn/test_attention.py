@@ -17,7 +17,7 @@ from tidemill.learn.attention import HOMOPHILY, AttentionNetwork, Kind
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import open_graph
 from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
-from tidemill.learn.parity_graphs import SIZES, graph, strange_graphs
+from tidemill.learn.parity_graphs import SIZES, graph, parity_graphs
 
 FEATURES = 40
 TARGETS = {"keys": 3, "topic": 2}
@@ -42,14 +42,14 @@ def asked(network: AttentionNetwork, edges: list[list[int]], nodes: int) -> dict
 @pytest.mark.parametrize("kind", ["gat", "gatv2"])
 def test_one_row_for_each_node_that_is_asked_for_in_that_order(kind: Kind) -> None:
     made, arrays = network(kind), graph(20, FEATURES, 2)
-    outputs = infer_nodes(made, arrays | {"asked": np.array([7, 3, 7])})
+    outputs = infer_nodes(made, arrays | {"query": np.array([7, 3, 7])})
     assert {name: rows.shape for name, rows in outputs.items()} == {
         "embedding": (3, 8),
         "logits_keys": (3, 3),
         "logits_topic": (3, 2),
         HOMOPHILY: (3,),
     }
-    whole = infer_nodes(made, arrays | {"asked": np.arange(20)})
+    whole = infer_nodes(made, arrays | {"query": np.arange(20)})
     for name, rows in outputs.items():
         np.testing.assert_array_equal(rows, whole[name][[7, 3, 7]])
 
@@ -113,7 +113,7 @@ def test_the_file_answers_as_the_network_on_every_strange_graph(
     exported: tuple[AttentionNetwork, Path],
 ) -> None:
     made, path = exported
-    graphs = dict(strange_graphs(FEATURES))
+    graphs = dict(parity_graphs(FEATURES))
     proved = parity_nodes(made, TEMPERATURES, path, graphs.items())
     assert proved.difference < 1e-5
     assert proved.batches[: len(SIZES)] == SIZES
@@ -154,7 +154,7 @@ def test_every_output_and_axis_of_the_file_has_its_name(
     assert {one.name: one.shape for one in session.get_inputs()} == {
         "features": ["nodes", FEATURES],
         "edges": ["edges", 2],
-        "asked": ["asked"],
+        "query": ["query"],
     }
     answered = dict(
         zip([one.name for one in session.get_outputs()], session.run(None, arrays), strict=True)
@@ -177,4 +177,4 @@ def test_a_file_of_other_weights_is_refused_by_the_name_of_the_graph(
     bias.CopyFrom(onnx.numpy_helper.from_array(planted, bias.name))
     onnx.save(loaded, tmp_path / "planted.onnx")
     with pytest.raises(DataError, match="'topic' on 1 nodes"):
-        parity_nodes(made, TEMPERATURES, tmp_path / "planted.onnx", strange_graphs(FEATURES))
+        parity_nodes(made, TEMPERATURES, tmp_path / "planted.onnx", parity_graphs(FEATURES))

@@ -27,7 +27,7 @@ def test_every_node_is_in_the_graph_and_labelled_ones_are_in_their_split(tmp_pat
     snapshot = kept(tmp_path, rows)
     graph = read_graph(snapshot, codec())
     assert graph.arrays["features"].shape == (len(rows), FEATURES)
-    assert graph.arrays["asked"].tolist() == list(range(len(rows)))
+    assert graph.arrays["query"].tolist() == list(range(len(rows)))
     order = list(snapshot.rows())
     for name, split in graph.splits.items():
         there = [order[at] for at in split.places]
@@ -55,7 +55,7 @@ def test_the_codec_stores_the_graph(tmp_path: Path) -> None:
     around = graph.codec.encode([graph.codec.decode(b'{"nodes":["7"]}')])
     assert 1 < len(around["features"]) <= snapshot.count()
     row = list(nodes(snapshot)).index("7")
-    [asked] = around["asked"]
+    [asked] = around["query"]
     np.testing.assert_array_equal(around["features"][asked], graph.arrays["features"][row])
 
 

@@ -20,7 +20,7 @@ from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example, Split
 from tidemill.learn import node_trainer
 from tidemill.learn.progress import Progress
-from tidemill.learn.training_result import Trained
+from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import Model
 from tidemill.recipes.cora.network import build, train
 
@@ -33,8 +33,8 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> OpenSnapshot:
 
 
 @pytest.fixture(scope="module")
-def teach(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
-    def teach(snapshot: OpenSnapshot, **groups: object) -> Trained:
+def teach(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingResult]:
+    def teach(snapshot: OpenSnapshot, **groups: object) -> TrainingResult:
         return train(
             run(snapshot, **groups),
             snapshot,
@@ -49,12 +49,12 @@ def teach(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
 
 
 @pytest.fixture(scope="module")
-def trained(teach: Callable[..., Trained], snapshot: OpenSnapshot) -> Trained:
+def trained(teach: Callable[..., TrainingResult], snapshot: OpenSnapshot) -> TrainingResult:
     return teach(snapshot)
 
 
 @pytest.fixture(scope="module")
-def model(trained: Trained) -> Model:
+def model(trained: TrainingResult) -> Model:
     return Model(
         open_codec(**json.loads(trained.files["codec.json"])),
         json.loads(trained.files["classes.json"]),
@@ -62,7 +62,7 @@ def model(trained: Trained) -> Model:
     )
 
 
-def test_it_learns_and_says_so(trained: Trained) -> None:
+def test_it_learns_and_says_so(trained: TrainingResult) -> None:
     assert trained.metrics["val"]["accuracy"] > 0.6
     assert trained.metrics["test"]["accuracy"] > 0.6
     evaluation = json.loads(trained.files["evaluation.json"])
@@ -77,7 +77,7 @@ def test_it_learns_and_says_so(trained: Trained) -> None:
 
 
 def test_golden_samples_are_validation_and_are_served_as_recorded(
-    trained: Trained, model: Model, snapshot: OpenSnapshot
+    trained: TrainingResult, model: Model, snapshot: OpenSnapshot
 ) -> None:
     samples = [Golden.from_json(row) for row in json.loads(trained.files["golden.json"])]
     truth = {row.payload: row.labels for row in snapshot.rows("val") if row.labels}
@@ -115,7 +115,7 @@ said: list[Split | None] = []
 
 
 def test_the_same_run_gives_the_same_files_and_reads_the_snapshot_once(
-    teach: Callable[..., Trained], trained: Trained, snapshot: OpenSnapshot
+    teach: Callable[..., TrainingResult], trained: TrainingResult, snapshot: OpenSnapshot
 ) -> None:
     said.clear()
     again = teach(Watched(snapshot.folder, snapshot.manifest))
@@ -125,7 +125,7 @@ def test_the_same_run_gives_the_same_files_and_reads_the_snapshot_once(
     assert again.files == trained.files
 
 
-def test_int8_is_refused(teach: Callable[..., Trained], snapshot: OpenSnapshot) -> None:
+def test_int8_is_refused(teach: Callable[..., TrainingResult], snapshot: OpenSnapshot) -> None:
     with pytest.raises(UsageError, match="int8 is not offered for graphs"):
         teach(snapshot, export={"precision": "int8"})
 

@@ -110,7 +110,7 @@ def test_what_is_missing_counts_in_no_figure_and_is_the_centre() -> None:
     assert answered.flatten().tolist() == [-1, 1, 0, 0]
     assert (normalise.centre.item(), normalise.spread.item()) == (15, 5)
     normalise(column(0, 0, 0, 0), column(0, 0, 0, 0))
-    assert (normalise.centre.item(), normalise.seen.item()) == (15, 1)
+    assert (normalise.centre.item(), normalise.batches.item()) == (15, 1)
 
 
 def test_the_first_batches_are_averaged_and_later_ones_followed() -> None:

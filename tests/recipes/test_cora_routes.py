@@ -150,7 +150,7 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
         around, alone = (codec.decode(those) for those in (payload, server.asked[0]))
         assert alone.part.size == around.part.size < 40
         before, after = codec.encode([around]), codec.encode([alone])
-        first = before["asked"][0]
+        first = before["query"][0]
         order = [first, *(at for at in range(around.part.size) if at != first)]
         np.testing.assert_array_equal(before["features"][order], after["features"])
         place = {at: row for row, at in enumerate(order)}

@@ -35,8 +35,8 @@ class OnnxRuntime:
         except Exception as error:
             raise Corrupt(f"The model cannot be loaded: {error}.") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
-        told = self._session.get_modelmeta().custom_metadata_map
-        self.alone = told.get("precision") == "int8"
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.alone = metadata.get("single") == "true"
 
     def run(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Named arrays in, named arrays out; the first axis is the batch on both sides.

@@ -130,7 +130,7 @@ class GraphCodec:
         return {
             "features": features,
             "edges": np.concatenate([*edges, np.stack([loops, loops], axis=1)]),
-            "asked": np.concatenate([np.empty(0, np.int64), *asked]),
+            "query": np.concatenate([np.empty(0, np.int64), *asked]),
         }
 
     def item_names(self, decoded: DecodedGraph) -> tuple[str, ...]:

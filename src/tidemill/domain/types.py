@@ -8,7 +8,7 @@ prediction, event), and `v1`, `v2`, ... for model versions, because people say t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +19,8 @@ Split = Literal["train", "val", "test", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 Labels = Mapping[str, str]
 """Target name to label name: `{"disease": "rust"}`."""
+Classes = Mapping[str, Sequence[str]]
+"""Target name to all its labels, in the order of the logits."""
 
 
 def payload_id(payload: bytes) -> str:

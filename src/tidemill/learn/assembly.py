@@ -1,7 +1,4 @@
-"""The files of a bundle, of a training that is finished: what the trainers of rows and nodes share.
-
-A trainer fits, exports and judges in its own way; from there on a bundle is made alike.
-"""
+"""Writes the files of a bundle after a training. The trainers of rows and of nodes share it."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ import numpy as np
 
 from tidemill.bundle import Golden, encode
 from tidemill.codecs.codec import Codec
-from tidemill.domain.types import Run, Split
-from tidemill.learn.answers import Answers
-from tidemill.learn.card import CORRUPTIONS, IMAGES, figure_name, render
-from tidemill.learn.corruption_robustness import Robustness
+from tidemill.domain.types import Classes, Run, Split
+from tidemill.learn.card import CORRUPTIONS, FIGURES, figure_name, render
+from tidemill.learn.corruption_robustness import CorruptionRobustness
 from tidemill.learn.export import Parity
 from tidemill.learn.figures import (
     confusion_figure,
@@ -27,18 +23,17 @@ from tidemill.learn.figures import (
 )
 from tidemill.learn.fit import FitStep
 from tidemill.learn.progress import Progress
-from tidemill.learn.training_result import Trained
-
-Classes = Mapping[str, Sequence[str]]
+from tidemill.learn.split_predictions import SplitPredictions
+from tidemill.learn.training_result import TrainingResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learnt:
-    """What a training came to. `history` holds the validation NLL of each epoch.
+class TrainingOutputs:
+    """The results of a training. `history` holds the validation NLL of each epoch.
 
-    `judged` holds the answers per split, `val` always and `test` where there is one; `graph` is
-    the exported file. `int8` tells what whole numbers cost, `ladder` how it stands corruption; None
-    where there are none, or nobody looked.
+    `predictions` holds those per split: `val` always, `test` where there is one. `graph` is the
+    exported file. `int8` is the cost of quantisation, None for a float graph. `robustness` is None
+    where it was not measured.
     """
 
     graph: bytes
@@ -47,72 +42,74 @@ class Learnt:
     best_epoch: int
     temperatures: Mapping[str, float]
     parity: Parity
-    judged: Mapping[Split, Answers]
+    predictions: Mapping[Split, SplitPredictions]
     golden: Sequence[Golden]
     int8: Mapping[str, Any] | None = None
-    robustness: Robustness | None = None
+    robustness: CorruptionRobustness | None = None
 
 
-def told(progress: Progress) -> Callable[[FitStep], None]:
-    """What a fit tells of its steps, as the progress of a training."""
+def report_progress(progress: Progress) -> Callable[[FitStep], None]:
+    """A callback that shows the steps of a fit as the progress of a training."""
 
-    def tell(step: FitStep) -> None:
+    def report(step: FitStep) -> None:
         progress.step(step.step, step.steps)
         if step.scores is not None:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in step.scores.accuracy.items())
+            accuracy = ", ".join(
+                f"{name} {value:.3f}" for name, value in step.scores.accuracy.items()
+            )
             progress.epoch(
                 f"epoch {step.epoch}/{step.epochs}  loss {step.scores.loss:.3f}  "
-                f"validation nll {step.scores.nll:.3f}  accuracy {shown}"
+                f"validation nll {step.scores.nll:.3f}  accuracy {accuracy}"
             )
 
-    return tell
+    return report
 
 
 def assemble(
-    learnt: Learnt,
+    outputs: TrainingOutputs,
     run: Run,
     codec: Codec[Any],
     classes: Classes,
     *,
     description: str,
     parent: str | None,
-) -> Trained:
-    """The bundle's files, its images and card among them, and the headline figures per split."""
-    judged = learnt.judged
-    evaluation = _evaluation(learnt)
-    lineage = _lineage(run, parent, learnt.weights)
+) -> TrainingResult:
+    """Return the bundle's files, with figures and card, and the headline metrics per split."""
+    predictions = outputs.predictions
+    evaluation = _evaluation(outputs)
+    lineage = _lineage(run, parent, outputs.weights)
     files = {
-        "model.onnx": learnt.graph,
+        "model.onnx": outputs.graph,
         "codec.json": encode({"kind": codec.kind, "config": codec.config()}),
         "classes.json": encode({name: list(row) for name, row in classes.items()}),
-        "golden.json": encode([sample.to_json() for sample in learnt.golden]),
+        "golden.json": encode([sample.to_json() for sample in outputs.golden]),
         "evaluation.json": encode(evaluation),
         "lineage.json": encode(lineage),
         "card.md": render(description, lineage, evaluation).encode(),
-        **_images(judged.get("test", judged["val"])),
-        **_robustness_figures(learnt.robustness),
+        **_figures(predictions.get("test", predictions["val"])),
+        **_robustness_figures(outputs.robustness),
     }
-    return Trained(files, _metrics(judged), learnt.weights)
+    return TrainingResult(files, _metrics(predictions), outputs.weights)
 
 
-def _evaluation(learnt: Learnt) -> dict[str, Any]:
-    test = learnt.judged.get("test")
+def _evaluation(outputs: TrainingOutputs) -> dict[str, Any]:
+    test = outputs.predictions.get("test")
     return {
-        "best_epoch": learnt.best_epoch,
-        "history": list(learnt.history),
+        "best_epoch": outputs.best_epoch,
+        "history": list(outputs.history),
         "parity": {
-            "difference": learnt.parity.difference,
-            "examples": learnt.parity.examples,
+            "difference": outputs.parity.difference,
+            "examples": outputs.parity.examples,
         },
-        "int8": learnt.int8,
-        "corruptions": learnt.robustness.to_json() if learnt.robustness else None,
+        "int8": outputs.int8,
+        "corruptions": outputs.robustness.to_json() if outputs.robustness else None,
         "targets": {
             target: {
                 "temperature": temperature,
-                "val": learnt.judged["val"].to_json(target),
+                "val": outputs.predictions["val"].to_json(target),
                 "test": test.to_json(target) if test else None,
             }
-            for target, temperature in learnt.temperatures.items()
+            for target, temperature in outputs.temperatures.items()
         },
     }
 
@@ -131,8 +128,8 @@ def _lineage(run: Run, parent: str | None, weights: str) -> dict[str, Any]:
     }
 
 
-def _images(answers: Answers) -> dict[str, bytes]:
-    images: dict[str, bytes] = {}
+def _figures(answers: SplitPredictions) -> dict[str, bytes]:
+    figures: dict[str, bytes] = {}
     for target, scores in answers.scores.items():
         drawn = (
             confusion_figure(scores, target),
@@ -140,11 +137,13 @@ def _images(answers: Answers) -> dict[str, bytes]:
             roc_figure(answers, target),
             embedding_figure(answers, target),
         )
-        images |= {figure_name(kind, target): png for kind, png in zip(IMAGES, drawn, strict=True)}
-    return images
+        figures |= {
+            figure_name(kind, target): png for kind, png in zip(FIGURES, drawn, strict=True)
+        }
+    return figures
 
 
-def _robustness_figures(robustness: Robustness | None) -> dict[str, bytes]:
+def _robustness_figures(robustness: CorruptionRobustness | None) -> dict[str, bytes]:
     if robustness is None:
         return {}
     return {
@@ -153,12 +152,12 @@ def _robustness_figures(robustness: Robustness | None) -> dict[str, bytes]:
     }
 
 
-def _metrics(judged: Mapping[Split, Answers]) -> dict[str, Any]:
-    """Headline figures per split, the mean over targets; people call the test set `test`."""
+def _metrics(predictions: Mapping[Split, SplitPredictions]) -> dict[str, Any]:
+    """Headline metrics per split: the mean over targets."""
     return {
-        "test" if split == "test" else split: {
+        split: {
             name: float(np.mean([getattr(scores, name) for scores in answers.scores.values()]))
             for name in ("accuracy", "macro_f1", "nll", "ece")
         }
-        for split, answers in judged.items()
+        for split, answers in predictions.items()
     }

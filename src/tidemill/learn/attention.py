@@ -82,14 +82,14 @@ class AttentionNetwork(Network):
         layer = _LAYERS[kind]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            given = {"dropout": dropout, "add_self_loops": False, "aggr": _Sum()}
-            self.body = layer(features, width, heads, **given)
+            options = {"dropout": dropout, "add_self_loops": False, "aggr": _Sum()}
+            self.body = layer(features, width, heads, **options)
             self.heads = nn.ModuleList(
-                layer(heads * width, k, **given) for k in self.targets.values()
+                layer(heads * width, k, **options) for k in self.targets.values()
             )
 
-    def forward(self, features: Tensor, edges: Tensor, asked: Tensor) -> dict[str, Tensor]:
-        """One row per node in `asked` int64 [q].
+    def forward(self, features: Tensor, edges: Tensor, query: Tensor) -> dict[str, Tensor]:
+        """One row per node in `query` int64 [q].
 
         `features` is float32 [N, F], in training sparse as well; `edges` int64 [E, 2], from and
         to, with a self-loop for every node. Besides the embedding and the logits: HOMOPHILY [q],
@@ -98,12 +98,12 @@ class AttentionNetwork(Network):
         """
         ends = edges.t()
         hidden = functional.elu(self.body(self._dropped(features), ends))
-        outputs = {EMBEDDING: hidden[asked]}
+        outputs = {EMBEDDING: hidden[query]}
         alike = []
         for target, head in zip(self.targets, self.heads, strict=True):
             logits = head(functional.dropout(hidden, self.dropout, self.training), ends)
-            outputs[logits_of(target)] = logits[asked]
-            alike.append(_agreement(logits.softmax(dim=1), edges)[asked])
+            outputs[logits_of(target)] = logits[query]
+            alike.append(_agreement(logits.softmax(dim=1), edges)[query])
         outputs[HOMOPHILY] = torch.stack(alike).mean(dim=0)
         return outputs
 

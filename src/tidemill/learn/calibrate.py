@@ -49,8 +49,8 @@ def fit_temperature(logits: Floats, labels: Positions) -> float:
         likelihood = log_softmax(wide / np.exp(log_temperature), axis=1)[rows, labels]
         return -float(likelihood.mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def negative_log_likelihood(probabilities: Floats, labels: Positions) -> float:

@@ -1,16 +1,16 @@
-"""A bundle's card: what the model is, what it scored and where it came from, for people."""
+"""A bundle's card for people: what the model is, its scores and its origin."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-IMAGES = ("confusion", "reliability", "roc", "embedding")
+FIGURES = ("confusion", "reliability", "roc", "embedding")
 CORRUPTIONS = "corruptions"
 
 
 def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    """The card as Markdown. Every figure in it stands in `evaluation.json` too."""
+    """Return the card as Markdown. `evaluation.json` has every number of it."""
     lines = [
         f"# {description}",
         "",
@@ -20,7 +20,7 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
     ]
     for target, scores in evaluation["targets"].items():
         test = scores["test"] or scores["val"]
-        split = "test (test), read once" if scores["test"] else "validation; there is no test"
+        split = "test, read once" if scores["test"] else "validation; there is no test"
         lines += [
             f"## {target}",
             "",
@@ -43,19 +43,19 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
                 f"| {name} | {row['accuracy']:.3f} | {row['examples']} |"
                 for name, row in test["sources"].items()
             ]
-        lines += ["", *(f"![{kind}]({figure_name(kind, target)})" for kind in IMAGES), ""]
+        lines += ["", *(f"![{kind}]({figure_name(kind, target)})" for kind in FIGURES), ""]
         if robustness := evaluation["corruptions"]:
             lines += _robustness(robustness["examples"], robustness["targets"][target], target)
     if small := evaluation["int8"]:
         lines += [
-            f"The graph calculates in int8: {small['bytes_after']:,} bytes in place of "
+            f"The graph is in int8: {small['bytes_after']:,} bytes instead of "
             f"{small['bytes_before']:,}; {small['agreement']:.1%} of the answers to the validation "
             f"examples stayed, and probabilities moved by at most {small['difference']:.3f}. "
             + _ranges(small["calibrated"]),
             "",
         ]
     parity = evaluation["parity"]
-    graph = "graph, before it was put into int8," if small else "graph"
+    graph = "graph, before quantisation," if small else "graph"
     lines += [
         f"The exported {graph} answers as the trained network does: probabilities differ by at "
         f"most {parity['difference']:.1e} on {parity['examples']} examples.",
@@ -65,11 +65,11 @@ def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str
 
 
 def _robustness(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
-    """The accuracies under corruption, as a table and an image."""
+    """The accuracies under corruption, as a table and a figure."""
     strengths = range(1, 1 + max(len(row) for row in scores["kinds"].values()))
     return [
-        f"On {examples} examples of validation, made worse in strengths 1 to {len(strengths)}; "
-        f"untouched, accuracy is {scores['untouched']:.3f}. The test set is never touched.",
+        f"{examples} validation examples, corrupted in strengths 1 to {len(strengths)}. Without "
+        f"corruption, accuracy is {scores['untouched']:.3f}. The test set is not used.",
         "",
         f"| corruption | {' | '.join(map(str, strengths))} |",
         f"|---|{'--:|' * len(strengths)}",
@@ -85,12 +85,12 @@ def _robustness(examples: int, scores: Mapping[str, Any], target: str) -> list[s
 
 def _ranges(calibrated: int) -> str:
     if calibrated:
-        return f"Its ranges were measured on {calibrated} training examples."
-    return "Its ranges are measured in each answer, which it gives one at a time."
+        return f"{calibrated} training examples set its ranges."
+    return "Each answer sets its own ranges, so the graph answers one payload at a time."
 
 
 def figure_name(kind: str, target: str) -> str:
-    """The file of one of a target's PICTURES, or of its CORRUPTIONS."""
+    """The file of one of a target's FIGURES, or of its CORRUPTIONS."""
     return f"{kind}-{target}.png"
 
 

@@ -1,7 +1,6 @@
-"""How a model of images stands corruption: its accuracy under six kinds, in five strengths each.
+"""Corruption robustness: accuracy on validation images under six corruptions at five strengths.
 
-Asked of validation images, through the very graph that will serve. The test set is left alone: it
-is read once, untouched, and that figure is what the gate compares.
+The graph that will serve answers. The test set is not used: the gate compares on it.
 """
 
 from __future__ import annotations
@@ -18,31 +17,29 @@ from tidemill.codecs.image import ImageCodec
 from tidemill.codecs.pixels import Limits
 from tidemill.data.corruptions import KINDS, STRENGTHS, variants
 from tidemill.data.open_snapshot import OpenSnapshot
-from tidemill.domain.types import Example
+from tidemill.domain.types import Classes, Example
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import run_graph
 from tidemill.learn.network import logits_of
 from tidemill.learn.progress import Progress
 from tidemill.learn.rows import Rows
 
-TOGETHER = 8
+IMAGES_AT_ONCE = 8
 """Images whose every variant is in memory at once."""
-RUNGS = 1 + len(KINDS) * len(STRENGTHS)
+VARIANTS = 1 + len(KINDS) * len(STRENGTHS)
 """Variants of an image: itself, and every kind in every strength."""
-
-Classes = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Robustness:
-    """Accuracy per target: `untouched`, and per kind a row for the strengths 1 to 5."""
+class CorruptionRobustness:
+    """Accuracy per target: without corruption (`untouched`), and per kind for strengths 1 to 5."""
 
     examples: int
     untouched: Mapping[str, float]
     kinds: Mapping[str, Mapping[str, tuple[float, ...]]]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for `evaluation.json`."""
+        """Return plain values for `evaluation.json`."""
         return {
             "examples": self.examples,
             "targets": {
@@ -55,8 +52,8 @@ class Robustness:
         }
 
 
-def chosen(snapshot: OpenSnapshot, most: int, seed: int) -> list[Example]:
-    """At most so many of a snapshot's validation examples, drawn by seed, in their order."""
+def draw_examples(snapshot: OpenSnapshot, most: int, seed: int) -> list[Example]:
+    """Draw at most `most` validation examples of a snapshot by seed, in their order."""
     count = snapshot.count("val")
     drawn = np.random.default_rng(seed).permutation(count)[:most]
     wanted = set(drawn.tolist())
@@ -72,25 +69,25 @@ def measure_robustness(
     seed: int,
     batch_size: int,
     progress: Progress,
-) -> Robustness:
-    """Judge the graph in `path` on every variant of every example, in flat memory.
+) -> CorruptionRobustness:
+    """Measure the accuracy of the graph in `path` on every variant of every example.
 
-    Each variant is a file again, and read by the codec as a client's would be. There is at least
-    one example. Raises BadPayload for an image that cannot be read.
+    Memory stays flat. Each variant is a file again, which the codec decodes like a client's. There
+    is at least one example. Raises BadPayload for an image that cannot be decoded.
     """
-    right = {target: np.zeros(RUNGS) for target in classes}
-    for start in range(0, len(examples), TOGETHER):
-        part = examples[start : start + TOGETHER]
+    right = {target: np.zeros(VARIANTS) for target in classes}
+    for start in range(0, len(examples), IMAGES_AT_ONCE):
+        part = examples[start : start + IMAGES_AT_ONCE]
         progress.step(start, len(examples))
         inputs = [codec.decode(file) for example in part for file in _files(example, codec, seed)]
         arrays = {name: Rows.of(array) for name, array in codec.encode(inputs).items()}
         outputs = run_graph(path, EncodedSplit(arrays, {}), batch_size=batch_size)
         for target, names in classes.items():
             truth = np.array([names.index(example.labels[target]) for example in part])
-            answers = outputs[logits_of(target)].argmax(axis=1).reshape(len(part), RUNGS)
+            answers = outputs[logits_of(target)].argmax(axis=1).reshape(len(part), VARIANTS)
             right[target] += (answers == truth[:, None]).sum(axis=0)
     shares = {target: count / len(examples) for target, count in right.items()}
-    return Robustness(
+    return CorruptionRobustness(
         len(examples),
         {target: float(row[0]) for target, row in shares.items()},
         {target: _by_kind(row[1:]) for target, row in shares.items()},

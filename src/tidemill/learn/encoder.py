@@ -35,8 +35,8 @@ def load_encoder(path: Path) -> tuple[PreTrainedModel, frozenset[str]]:
                 dtype=torch.float32,
             )
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{path} holds no encoder: {said.rstrip('.')}.") from error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{path} holds no encoder: {reason.rstrip('.')}.") from error
     return encoder, frozenset(loaded["missing_keys"])
 
 

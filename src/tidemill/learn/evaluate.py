@@ -79,7 +79,7 @@ def evaluate(
         examples=len(labels),
         accuracy=float(confusion.trace() / len(labels)),
         macro_f1=float(
-            np.mean([row.f1 for row, seen in zip(classes, occurs, strict=True) if seen])
+            np.mean([row.f1 for row, present in zip(classes, occurs, strict=True) if present])
         ),
         nll=negative_log_likelihood(probabilities, labels),
         ece=expected_calibration_error(probabilities, labels),

@@ -33,7 +33,7 @@ TRACED = 8
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest difference of a probability that was found, and over how much."""
+    """The largest difference of a probability, and over how many examples and batch sizes."""
 
     difference: float
     examples: int
@@ -141,15 +141,15 @@ def gap(
     worst = 0.0
     for target, temperature in temperatures.items():
         name = logits_of(target)
-        found = np.abs(softmax(answered[name]) - softmax(expected[name] / temperature)).max()
+        difference = np.abs(softmax(answered[name]) - softmax(expected[name] / temperature)).max()
         # Written so that a difference which is not a number is refused too.
-        if not found <= TOLERANCE:
+        if not difference <= TOLERANCE:
             raise DataError(
-                f"The exported graph differs from the network by {found:.2g} in a probability"
+                f"The exported graph differs from the network by {difference:.2g} in a probability"
                 f" of {target!r} {where} (at most {TOLERANCE}).",
                 hint="Train again; if it stays, report the network with this sentence.",
             )
-        worst = max(worst, float(found))
+        worst = max(worst, float(difference))
     return worst
 
 

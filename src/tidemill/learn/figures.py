@@ -1,4 +1,4 @@
-"""Images of an evaluation, as PNG bytes that depend on the figures alone."""
+"""Figures of an evaluation as PNG bytes. The same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tidemill.learn.answers import Answers
 from tidemill.learn.calibrate import expected_calibration_error, reliability
-from tidemill.learn.corruption_robustness import Robustness
+from tidemill.learn.corruption_robustness import CorruptionRobustness
 from tidemill.learn.evaluate import Scores
 from tidemill.learn.roc import curve
+from tidemill.learn.split_predictions import SplitPredictions
 
 INK, BAR, GAP = "#1f2933", "#2f6f9f", "#d1495b"
-SHOWN = 2_000
-"""Points of an embedding that an image shows."""
+MAX_POINTS = 2_000
+"""Points of an embedding that a figure shows."""
 
 
 def confusion_figure(scores: Scores, title: str) -> bytes:
@@ -30,7 +30,7 @@ def confusion_figure(scores: Scores, title: str) -> bytes:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="answered", ylabel="true")
+    axes.set(xlabel="predicted", ylabel="true")
     for row, column in np.ndindex(counts.shape):
         if counts[row, column]:
             axes.text(
@@ -49,7 +49,7 @@ def confusion_figure(scores: Scores, title: str) -> bytes:
     return _png(figure)
 
 
-def reliability_figure(answers: Answers, target: str) -> bytes:
+def reliability_figure(answers: SplitPredictions, target: str) -> bytes:
     """Accuracy against confidence in equal-width bins, before and after scaling.
 
     Below, how many examples each bin holds. A calibrated model's bars end on the diagonal.
@@ -83,14 +83,14 @@ def reliability_figure(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def roc_figure(answers: Answers, target: str) -> bytes:
+def roc_figure(answers: SplitPredictions, target: str) -> bytes:
     """The ROC curve of each label against all others."""
     figure = Figure(figsize=(5.6, 5.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for at, row in enumerate(answers.scores[target].classes):
-        found = curve(answers.probabilities[target][:, at], answers.truth[target] == at)
-        if found is not None:
-            axes.plot(*found, label=f"{row.label}, area {row.auc:.3f}")
+        points = curve(answers.probabilities[target][:, at], answers.truth[target] == at)
+        if points is not None:
+            axes.plot(*points, label=f"{row.label}, area {row.auc:.3f}")
     axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="false positive rate", ylabel="true positive rate")
     axes.legend(loc="lower right", frameon=False)
@@ -98,13 +98,13 @@ def roc_figure(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def embedding_figure(answers: Answers, target: str) -> bytes:
+def embedding_figure(answers: SplitPredictions, target: str) -> bytes:
     """The embeddings in the plane in which they vary most, coloured by their true label.
 
     The two axes are the first principal directions (I. T. Jolliffe, "Principal Component
-    Analysis", 2002, section 1.1); what they leave out of the variance is not seen here.
+    Analysis", 2002, section 1.1); the figure does not show the rest of the variance.
     """
-    shown = answers.embedding[:SHOWN].astype(np.float64)
+    shown = answers.embedding[:MAX_POINTS].astype(np.float64)
     centred = shown - shown.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     plane = np.zeros((len(shown), 2))
@@ -113,7 +113,7 @@ def embedding_figure(answers: Answers, target: str) -> bytes:
     figure = Figure(figsize=(6.4, 5.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for at, row in enumerate(answers.scores[target].classes):
-        mine = answers.truth[target][:SHOWN] == at
+        mine = answers.truth[target][:MAX_POINTS] == at
         axes.scatter(plane[mine, 0], plane[mine, 1], s=9, alpha=0.6, linewidths=0, label=row.label)
     axes.set(xticks=[], yticks=[])
     axes.legend(frameon=False, markerscale=2)
@@ -123,7 +123,7 @@ def embedding_figure(answers: Answers, target: str) -> bytes:
     return _png(figure)
 
 
-def corruptions_figure(robustness: Robustness, target: str) -> bytes:
+def corruptions_figure(robustness: CorruptionRobustness, target: str) -> bytes:
     """Accuracy against the strength of each corruption; at 0 the images are untouched."""
     figure = Figure(figsize=(6.4, 5.0), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -131,7 +131,7 @@ def corruptions_figure(robustness: Robustness, target: str) -> bytes:
         axes.plot(range(len(row) + 1), (robustness.untouched[target], *row), "o-", label=kind)
     axes.set(ylim=(0, 1.02), xlabel="strength", ylabel="accuracy")
     axes.legend(loc="lower left", frameon=False, ncols=2)
-    axes.set_title(f"{target}: {robustness.examples} validation examples, made worse", fontsize=11)
+    axes.set_title(f"{target}: {robustness.examples} validation examples, corrupted", fontsize=11)
     return _png(figure)
 
 

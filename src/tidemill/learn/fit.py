@@ -55,7 +55,7 @@ class FitStep:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class FitResult:
     """The network with its best weights, in evaluation mode, and how it came to them."""
 
     network: Network
@@ -72,7 +72,7 @@ def fit(
     *,
     seed: int,
     progress: Callable[[FitStep], None] | None = None,
-) -> Fitted:
+) -> FitResult:
     """Train a copy of `network` and return it with the weights of its best epoch.
 
     Best is the least validation NLL, summed over the targets, the earlier epoch on a tie: on a
@@ -112,7 +112,7 @@ def fit(
             trainer.fit(module, train_dataloaders=batches, val_dataloaders=Batches(val, 64))
     copy.cpu().load_state_dict(keeper.best)
     copy.eval()
-    return Fitted(copy, tuple(keeper.history), keeper.best_epoch, weights_digest(keeper.best))
+    return FitResult(copy, tuple(keeper.history), keeper.best_epoch, weights_digest(keeper.best))
 
 
 def _precision(plan: TrainPlan, device: str) -> Literal["32-true", "16-mixed", "bf16-mixed"]:

@@ -91,10 +91,10 @@ class ImageClassifier(ImageNetwork):
                 seed=seed,
             )
         except (ValueError, RuntimeError, TypeError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
                 f"The encoder in {path} takes no images of {size[0]} x {size[1]}:"
-                f" {said.rstrip('.')}.",
+                f" {reason.rstrip('.')}.",
                 hint="Leave model.size out, and it is given the size that it was trained on.",
             ) from error
 
@@ -122,6 +122,6 @@ class ImageClassifier(ImageNetwork):
         before = self.encoder.training
         self.encoder.train(False)
         with torch.inference_mode():
-            found = self._embedding(torch.zeros(1, 3, size[1], size[0])).shape[1]
+            embedding_size = self._embedding(torch.zeros(1, 3, size[1], size[0])).shape[1]
         self.encoder.train(before)
-        return found
+        return embedding_size

@@ -103,10 +103,10 @@ def image_codec(config: Mapping[str, Any]) -> ImageCodec:
 
 def _parts(config: Mapping[str, Any]) -> ImageParts:
     parts = validated(ImageParts, config)
-    said = [key for key in BROUGHT if key in parts.codec]
-    if said and isinstance(parts.model, Pretrained):
+    keys = [key for key in BROUGHT if key in parts.codec]
+    if keys and isinstance(parts.model, Pretrained):
         raise UsageError(
-            f"The model pretrained brings its own codec.{said[0]}.",
+            f"The model pretrained brings its own codec.{keys[0]}.",
             hint="model=pretrained leaves it out; model.size=SIDE chooses another size.",
         )
     return parts

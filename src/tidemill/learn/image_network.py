@@ -16,15 +16,17 @@ def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Ne
     """A small residual network from scratch, or a pretrained classifier, with a head per target."""
     model = validated(ImageParts, config).model
     targets = {target: len(names) for target, names in classes.items()}
-    seen = image_codec(config).settings
+    settings = image_codec(config).settings
     if isinstance(model, Residual):
-        return ResidualCNN(targets, seen.mean, seen.std, width=model.width, seed=config["seed"])
+        return ResidualCNN(
+            targets, settings.mean, settings.std, width=model.width, seed=config["seed"]
+        )
     return ImageClassifier.pretrained(
         model.folder(),
         targets,
-        seen.mean,
-        seen.std,
-        size=(seen.width, seen.height),
+        settings.mean,
+        settings.std,
+        size=(settings.width, settings.height),
         frozen=model.frozen,
         dropout=model.dropout,
         seed=config["seed"],

@@ -47,7 +47,7 @@ class ModelFiles:
         """
         if Path(name).is_dir() or Path(name).is_absolute():
             return self.in_folder(Path(name))
-        return self._kept(name, cache)
+        return self._local_snapshot(name, cache)
 
     def in_folder(self, folder: Path) -> Path:
         """The folder itself. Raises UsageError when there is none, DataError for a missing file."""
@@ -63,7 +63,7 @@ class ModelFiles:
             raise DataError(f"{folder} holds no {' and no '.join(missing)}.", hint=self.saved)
         return folder
 
-    def _kept(self, name: str, cache: Path | None) -> Path | None:
+    def _local_snapshot(self, name: str, cache: Path | None) -> Path | None:
         repository, _, revision = name.partition("@")
         if not REVISION.fullmatch(revision):
             raise UsageError(
@@ -74,7 +74,7 @@ class ModelFiles:
             )
         hub, errors = self._client(name)
         try:
-            kept = self._snapshot(hub, name, cache, local_files_only=True)
+            folder = self._snapshot(hub, name, cache, local_files_only=True)
         except errors.HFValidationError as error:
             raise UsageError(
                 f"{name!r} is neither a folder nor a name on the Hugging Face hub.",
@@ -82,7 +82,7 @@ class ModelFiles:
             ) from error
         except errors.LocalEntryNotFoundError:
             return None  # nothing of it was fetched yet
-        return None if self._missing(kept) else kept
+        return None if self._missing(folder) else folder
 
     def _fetched(self, name: str, cache: Path | None) -> Path:
         hub, _ = self._client(name)
@@ -92,9 +92,9 @@ class ModelFiles:
                 httpx.head(hub.constants.ENDPOINT, timeout=httpx.Timeout(10, connect=REACH_S))
             return self._snapshot(hub, name, cache)
         except (OSError, httpx.HTTPError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise Unavailable(
-                f"{name} cannot be had from the Hugging Face hub: {said.rstrip('.')}.",
+                f"{name} cannot be had from the Hugging Face hub: {reason.rstrip('.')}.",
                 hint=f"Without a network: {self.choices}",
             ) from error
 

@@ -41,7 +41,7 @@ class TrainModule(pl.LightningModule):
         self._plan = plan
         self._steps = steps
         self._generator = generator
-        self._seen: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
+        self._outputs: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         arrays, labels = batch
@@ -59,17 +59,17 @@ class TrainModule(pl.LightningModule):
         self.average.follow(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        self._seen.clear()
+        self._outputs.clear()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         arrays, labels = batch
-        self._seen.append((self.average.network(**arrays), labels))
+        self._outputs.append((self.average.network(**arrays), labels))
 
     def on_validation_epoch_end(self) -> None:
         for target, size in self.network.targets.items():
-            answered = [outputs[logits_of(target)] for outputs, _ in self._seen]
+            answered = [outputs[logits_of(target)] for outputs, _ in self._outputs]
             logits = torch.cat(answered).float().cpu().numpy()
-            truth = torch.cat([labels[target] for _, labels in self._seen]).cpu().numpy()
+            truth = torch.cat([labels[target] for _, labels in self._outputs]).cpu().numpy()
             if not np.isfinite(logits).all():
                 self.scores.clear()
                 return

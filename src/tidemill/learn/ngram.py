@@ -47,8 +47,8 @@ class NGramNetwork(Network):
 
     def forward(self, ids: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """`ids` int64 and `weights` float32, both [n, l]."""
-        kept: Tensor = self.dropout(weights)
-        embedding = (kept.unsqueeze(1) @ self.table(ids)).squeeze(1)
+        weighted: Tensor = self.dropout(weights)
+        embedding = (weighted.unsqueeze(1) @ self.table(ids)).squeeze(1)
         outputs = {EMBEDDING: embedding}
         for target, head in zip(self.targets, self.heads, strict=True):
             outputs[logits_of(target)] = head(embedding)

@@ -14,7 +14,7 @@ from tidemill.learn.inference import Outputs
 from tidemill.learn.network import Network
 from tidemill.learn.parity_graphs import LINKS, graph
 
-_AXES = {"features": "nodes", "edges": "edges", "asked": "asked"}
+_AXES = {"features": "nodes", "edges": "edges", "query": "query"}
 
 
 def export_nodes(
@@ -46,7 +46,7 @@ def parity_nodes(
     for name, arrays in graphs:
         answered = dict(zip(names, session.run(names, arrays), strict=True))
         worst = max(worst, gap(infer_nodes(network, arrays), answered, temperatures, f"on {name}"))
-        examples += len(arrays["asked"])
+        examples += len(arrays["query"])
         sizes.append(len(arrays["features"]))
     return Parity(worst, examples, tuple(sizes))
 

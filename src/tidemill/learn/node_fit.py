@@ -18,7 +18,7 @@ from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.determinism import deterministic
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.evaluate import evaluate
-from tidemill.learn.fit import EpochScores, FitStep, Fitted
+from tidemill.learn.fit import EpochScores, FitResult, FitStep
 from tidemill.learn.network import Network, logits_of
 from tidemill.learn.node_plan import NodePlan
 from tidemill.learn.node_split import NodeGraph, NodeSplit
@@ -35,7 +35,7 @@ def fit_nodes(
     *,
     seed: int,
     progress: Callable[[FitStep], None] | None = None,
-) -> Fitted:
+) -> FitResult:
     """Train a copy of `network` and return it with the weights of its best epoch.
 
     Every epoch is one step over the whole graph, of which the labels of `train` are known. Best
@@ -51,7 +51,7 @@ def fit_nodes(
         # Sparse where it can be: a paper has few of all words.
         arrays = {name: torch.from_numpy(array) for name, array in graph.arrays.items()}
         arrays["features"] = arrays["features"].to_sparse()
-        learnt = {**arrays, "asked": torch.from_numpy(train.places)}
+        learnt = {**arrays, "query": torch.from_numpy(train.places)}
         truth = {name: torch.from_numpy(column) for name, column in train.labels.items()}
         history: list[EpochScores] = []
         best: dict[str, Tensor] = {}
@@ -72,7 +72,7 @@ def fit_nodes(
                 break
     copy.load_state_dict(best)
     copy.eval()
-    return Fitted(copy, tuple(history), best_epoch, weights_digest(best))
+    return FitResult(copy, tuple(history), best_epoch, weights_digest(best))
 
 
 def _step(
@@ -104,7 +104,7 @@ def _scores(
 ) -> EpochScores:
     network.eval()
     with torch.inference_mode():
-        outputs = network(**{**arrays, "asked": torch.from_numpy(val.places)})
+        outputs = network(**{**arrays, "query": torch.from_numpy(val.places)})
     scores = {}
     for target, size in network.targets.items():
         logits = outputs[logits_of(target)].numpy()

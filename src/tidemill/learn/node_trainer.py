@@ -17,9 +17,8 @@ from tidemill.codecs.codec import Arrays, Codec
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError, UsageError
-from tidemill.domain.types import Example, Run, Split
-from tidemill.learn.answers import Answers
-from tidemill.learn.assembly import Classes, Learnt, assemble, told
+from tidemill.domain.types import Classes, Example, Run, Split
+from tidemill.learn.assembly import TrainingOutputs, assemble, report_progress
 from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.inference import Outputs
@@ -28,19 +27,20 @@ from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
 from tidemill.learn.node_fit import fit_nodes
 from tidemill.learn.node_plan import NodePlan
 from tidemill.learn.node_split import NodeGraph, NodeSplit, read_graph
-from tidemill.learn.parity_graphs import strange_graphs
+from tidemill.learn.parity_graphs import parity_graphs
 from tidemill.learn.plan import ExportPlan
 from tidemill.learn.progress import Progress
-from tidemill.learn.training_result import Trained
+from tidemill.learn.split_predictions import SplitPredictions
+from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import softmax
 from tidemill.staging import staged
 
-Build = Callable[[Mapping[str, Any], Classes], Network]
+NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 
 
 def train_nodes(
-    build: Build,
+    build: NetworkFactory,
     run: Run,
     snapshot: OpenSnapshot,
     codec: Codec[Any],
@@ -49,7 +49,7 @@ def train_nodes(
     parent: str | None,
     scratch: Path,
     progress: Progress,
-) -> Trained:
+) -> TrainingResult:
     """Train the network of graphs that `build` makes; `learn.trained.Train` tells of the rest.
 
     The group `train` of the configuration is a NodePlan. Raises UsageError for another codec than
@@ -67,16 +67,16 @@ def train_nodes(
     graph = read_graph(snapshot, codec)
     progress.step(snapshot.count(), snapshot.count())
     progress.stage("train")
-    fitted = fit_nodes(network, graph, plan, seed=run.seed, progress=told(progress))
+    fitted = fit_nodes(network, graph, plan, seed=run.seed, progress=report_progress(progress))
     progress.stage("judge")
     outputs = infer_nodes(fitted.network, graph.arrays)
     temperatures = _temperatures(fitted.network, outputs, graph.splits["val"])
-    judged: dict[Split, Answers] = {
-        name: Answers.of(_rows(outputs, split), split, temperatures, snapshot.classes)
+    predictions: dict[Split, SplitPredictions] = {
+        name: SplitPredictions.of(_rows(outputs, split), split, temperatures, snapshot.classes)
         for name, split in graph.splits.items()
         if name != "train"
     }
-    samples, around = _golden(snapshot, graph, judged["val"], fitted.network, temperatures)
+    samples, around = _golden(snapshot, graph, predictions["val"], fitted.network, temperatures)
     with staged(scratch) as folder:
         path = folder / "model.onnx"
         export_nodes(fitted.network, temperatures, path, codec.settings.features)
@@ -84,14 +84,14 @@ def train_nodes(
             fitted.network, temperatures, path, _compared(graph, around, codec.settings.features)
         )
         exported = path.read_bytes()
-    learnt = Learnt(
+    learnt = TrainingOutputs(
         graph=exported,
         weights=fitted.weights,
         history=[row.nll for row in fitted.history],
         best_epoch=fitted.best_epoch,
         temperatures=temperatures,
         parity=proved,
-        judged=judged,
+        predictions=predictions,
         golden=samples,
     )
     return assemble(
@@ -114,16 +114,16 @@ def _temperatures(network: Network, outputs: Outputs, val: NodeSplit) -> dict[st
 def _golden(
     snapshot: OpenSnapshot,
     graph: NodeGraph,
-    judged: Answers,
+    predictions: SplitPredictions,
     network: Network,
     temperatures: Mapping[str, float],
 ) -> tuple[list[Golden], list[Arrays]]:
     """Samples of validation as they will be asked for: joined to the stored graph.
 
-    Second, the arrays of each. What was judged are the answers on the whole graph; here it is
+    Second, the arrays of each. What was predictions are the answers on the whole graph; here it is
     proved that a node's neighbourhood is answered alike. Raises DataError where it is not.
     """
-    chosen = choose(judged.probabilities, judged.truth)
+    chosen = choose(predictions.probabilities, predictions.truth)
     examples = _examples(snapshot, chosen)
     around = [graph.codec.encode([graph.codec.decode(row.payload)]) for row in examples]
     answered = [infer_nodes(network, arrays) for arrays in around]
@@ -132,7 +132,9 @@ def _golden(
         size = network.targets[target]
         rows = [softmax(row[logits_of(target)] / temperature) for row in answered]
         probabilities[target] = np.concatenate([np.empty((0, size)), *rows])
-        gap = np.abs(probabilities[target] - judged.probabilities[target][chosen]).max(initial=0)
+        gap = np.abs(probabilities[target] - predictions.probabilities[target][chosen]).max(
+            initial=0
+        )
         # Written so that a gap which is not a number is refused too.
         if not gap <= TOLERANCE:
             raise DataError(
@@ -156,4 +158,4 @@ def _compared(
     yield "the snapshot's graph", graph.arrays
     for number, arrays in enumerate(around, start=1):
         yield f"the neighbourhood of golden sample {number}", arrays
-    yield from strange_graphs(features)
+    yield from parity_graphs(features)

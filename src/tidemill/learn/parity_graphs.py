@@ -16,16 +16,16 @@ SHARE = 0.02
 """Of a node's features that are not zero."""
 
 
-def strange_graphs(features: int) -> Iterator[tuple[str, Arrays]]:
+def parity_graphs(features: int) -> Iterator[tuple[str, Arrays]]:
     """A name for each, and arrays as `codecs.graph.GraphCodec` makes them, the same every time."""
     for size in SIZES:
         yield f"{size} nodes", graph(size, features, LINKS)
     yield "no edges", graph(20, features, 0)
     isolated = graph(30, features, LINKS)
-    kept = (isolated["edges"] >= 10).all(axis=1) | (
+    inner = (isolated["edges"] >= 10).all(axis=1) | (
         isolated["edges"][:, 0] == isolated["edges"][:, 1]
     )
-    yield "isolated nodes", isolated | {"edges": isolated["edges"][kept]}
+    yield "isolated nodes", isolated | {"edges": isolated["edges"][inner]}
     silent = graph(30, features, LINKS)
     silent["features"][::3] = 0
     yield "nodes without features", silent
@@ -41,5 +41,5 @@ def graph(size: int, features: int, links: int) -> Arrays:
     return {
         "features": rows / np.maximum(rows.sum(axis=1, keepdims=True), 1),
         "edges": edges,
-        "asked": np.arange(0, size, 2),
+        "query": np.arange(0, size, 2),
     }

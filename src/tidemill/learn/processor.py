@@ -50,10 +50,10 @@ class Processor(BaseModel):
 
     def sides(self) -> tuple[int, int] | None:
         """(width, height) of the images that the model was trained on, where that is said."""
-        given = self.crop_size if self.do_center_crop and self.crop_size else self.size
-        if given is None or isinstance(given, int):
-            return (given, given) if given else None
-        return given.pair()
+        side = self.crop_size if self.do_center_crop and self.crop_size else self.size
+        if side is None or isinstance(side, int):
+            return (side, side) if side else None
+        return side.pair()
 
     def unlike(self) -> str:
         """What it does that no codec does; empty when there is nothing."""

@@ -1,4 +1,4 @@
-"""An exported graph in whole numbers of 8 bits: a quarter of the size, and often faster."""
+"""Quantise an exported graph to int8: a quarter of the size, and often faster."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What it cost: answers that stayed (a share), the largest change of a probability, bytes.
+    """The cost of quantisation: share of unchanged answers, largest change of a probability, bytes.
 
-    `calibrated` is how many training examples set the ranges of activations; 0 where they are
-    measured anew in each run.
+    `calibrated` counts the training examples that set the ranges of activations. It is 0 where
+    each run measures its own ranges.
     """
 
     agreement: float
@@ -39,17 +39,17 @@ class Quantised:
 
     @property
     def batch_size(self) -> int:
-        """How many examples such a graph may answer at a time: ranges of a run are its batch's."""
+        """How many examples the graph may answer at a time: a dynamic graph one, alone."""
         return BATCH if self.calibrated else 1
 
 
 def quantise(network: Network, path: Path, train: EncodedSplit, val: EncodedSplit) -> Quantised:
     """Replace the network's graph in `path` by one with int8 weights; compare the two over `val`.
 
-    Of a convolution network the activations are quantised statically, with ranges from training
-    examples. Of any other they are quantised as they come (dynamically), so no calibration data is
-    needed; but their range is that of the whole batch, so such a graph answers one example at a
-    time, as its metadata say to whoever runs it.
+    The activations of a convolution network are quantised statically, with ranges from training
+    examples. Those of any other network are quantised dynamically, without calibration data. Their
+    range is that of the whole batch, so such a graph answers one example at a time. Its metadata
+    say so: `precision` is int8, and `single` is true.
     """
     before, size = run_graph(path, val), path.stat().st_size
     calibrated = 0
@@ -60,7 +60,7 @@ def quantise(network: Network, path: Path, train: EncodedSplit, val: EncodedSpli
             quantize_dynamic(
                 path, path, op_types_to_quantize=list(WEIGHTS), weight_type=QuantType.QInt8
             )
-    _tell(path, "int8, static" if calibrated else "int8")
+    _write_precision(path, single=not calibrated)
     after = run_graph(path, val, batch_size=BATCH if calibrated else 1)
     names = [logits_of(target) for target in network.targets]
     same = np.logical_and.reduce(
@@ -72,15 +72,17 @@ def quantise(network: Network, path: Path, train: EncodedSplit, val: EncodedSpli
     return Quantised(float(same.mean()), difference, size, path.stat().st_size, calibrated)
 
 
-def _tell(path: Path, precision: str) -> None:
+def _write_precision(path: Path, *, single: bool) -> None:
+    """Flag the graph as int8; `single` when it must answer one payload at a time."""
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {"precision": precision})
+    flags = {"precision": "int8", "single": "true" if single else "false"}
+    onnx.helper.set_model_props(model, flags)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back the advice to run a preparation that changes nothing for these graphs."""
+    """Drop the advice to run a preparation that changes nothing for these graphs."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

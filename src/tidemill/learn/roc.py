@@ -34,5 +34,5 @@ def area(
     probabilities: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]
 ) -> float | None:
     """The area under `curve`: the chance that a positive ranks above a negative, ties halved."""
-    found = curve(probabilities, positive)
-    return None if found is None else float(np.trapezoid(found[1], found[0]))
+    points = curve(probabilities, positive)
+    return None if points is None else float(np.trapezoid(points[1], points[0]))

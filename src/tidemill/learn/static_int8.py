@@ -1,7 +1,6 @@
-"""A convolution network in whole numbers of 8 bits, with ranges that were measured beforehand.
+"""Static int8 for convolution networks: training examples set the ranges beforehand.
 
-Because the ranges are fixed, an answer does not depend on what else is in the batch, as it does
-where activations are quantised as they come.
+The ranges are fixed, so an answer does not depend on the rest of its batch.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ACTIVATIONS = ("Conv", "Relu", "Clip", "Add", "MaxPool", "GlobalAveragePool")
 they cost next to nothing, and 8 bits would round the probabilities."""
 CALIBRATION = 128
 """Training examples whose activations set the ranges."""
-TOGETHER = 16
+CALIBRATION_BATCH = 16
 
 
 def convolutional(network: nn.Module) -> bool:
@@ -65,7 +64,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
 
     def __init__(self, split: EncodedSplit, at: npt.NDArray[np.int64]) -> None:
         self._split = split
-        self._parts = iter([at[i : i + TOGETHER] for i in range(0, len(at), TOGETHER)])
+        self._parts = iter(
+            [at[i : i + CALIBRATION_BATCH] for i in range(0, len(at), CALIBRATION_BATCH)]
+        )
 
     def get_next(self) -> Arrays | None:
         part = next(self._parts, None)

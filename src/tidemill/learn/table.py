@@ -30,13 +30,13 @@ class Normalise(nn.Module):
 
     centre: Tensor
     spread: Tensor
-    seen: Tensor
+    batches: Tensor
 
     def __init__(self, columns: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(columns))
         self.register_buffer("spread", torch.zeros(columns))
-        self.register_buffer("seen", torch.zeros(columns, dtype=torch.int64))
+        self.register_buffer("batches", torch.zeros(columns, dtype=torch.int64))
 
     def forward(self, numbers: Tensor, present: Tensor) -> Tensor:
         centre, spread = self.centre, self.spread
@@ -51,9 +51,9 @@ class Normalise(nn.Module):
         return ((numbers - centre) * scale).clamp(-FARTHEST, FARTHEST) * present
 
     def _follow(self, centre: Tensor, spread: Tensor, there: Tensor) -> None:
-        self.seen += there
+        self.batches += there
         # The mean of the first batches; so the initial figures never count.
-        share = there * (1 / self.seen.clamp(min=1)).clamp(min=MOMENTUM)
+        share = there * (1 / self.batches.clamp(min=1)).clamp(min=MOMENTUM)
         self.centre.lerp_(centre, share)
         self.spread.lerp_(spread, share)
 

@@ -99,18 +99,18 @@ def _codec(parts: TextParts, folder: Path) -> TextCodec:
 
 def _must_fit(folder: Path, saved: str, max_tokens: int) -> None:
     """Raises UsageError where a text would reach beyond one of the encoder's tables."""
-    found = limits(folder)
-    if found.tokens is not None and max_tokens > found.tokens:
+    bounds = limits(folder)
+    if bounds.tokens is not None and max_tokens > bounds.tokens:
         raise UsageError(
-            f"The encoder in {folder} takes {found.tokens} tokens, and codec.max_tokens is"
+            f"The encoder in {folder} takes {bounds.tokens} tokens, and codec.max_tokens is"
             f" {max_tokens}.",
-            hint=f"Choose codec.max_tokens={found.tokens} or less.",
+            hint=f"Choose codec.max_tokens={bounds.tokens} or less.",
         )
     # Not how many there are: ids may have gaps between them.
     needed = max(Tokenizer.from_str(saved).get_vocab().values(), default=-1) + 1
-    if found.pieces is not None and needed > found.pieces:
+    if bounds.pieces is not None and needed > bounds.pieces:
         raise UsageError(
             f"The tokenizer in {folder} has ids up to {needed - 1}, and the encoder takes"
-            f" {found.pieces} pieces.",
+            f" {bounds.pieces} pieces.",
             hint="Take tokenizer.json and the weights from the same model.",
         )

@@ -19,12 +19,15 @@ from tidemill.codecs.codec import Codec
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError
-from tidemill.domain.types import Example, Run, Split
-from tidemill.learn.answers import Answers
+from tidemill.domain.types import Classes, Example, Run, Split
 from tidemill.learn.arrays import EncodedSplit, encode_split
-from tidemill.learn.assembly import Classes, Learnt, assemble, told
+from tidemill.learn.assembly import TrainingOutputs, assemble, report_progress
 from tidemill.learn.calibrate import fit_temperature
-from tidemill.learn.corruption_robustness import Robustness, chosen, measure_robustness
+from tidemill.learn.corruption_robustness import (
+    CorruptionRobustness,
+    draw_examples,
+    measure_robustness,
+)
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import Parity, export, parity, run_graph
 from tidemill.learn.fit import fit
@@ -34,10 +37,11 @@ from tidemill.learn.network import Network, logits_of
 from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.learn.quantise import BATCH, Quantised, quantise
-from tidemill.learn.training_result import Trained
+from tidemill.learn.split_predictions import SplitPredictions
+from tidemill.learn.training_result import TrainingResult
 from tidemill.staging import staged
 
-Build = Callable[[Mapping[str, Any], Classes], Network]
+NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
 Floats = npt.NDArray[np.float64]
 
@@ -65,7 +69,7 @@ class _Exported:
 
 
 def train(
-    build: Build,
+    build: NetworkFactory,
     run: Run,
     snapshot: OpenSnapshot,
     codec: Codec[Any],
@@ -74,7 +78,7 @@ def train(
     parent: str | None,
     scratch: Path,
     progress: Progress,
-) -> Trained:
+) -> TrainingResult:
     """Train the network that `build` makes; `learn.trained.Train` tells of the rest.
 
     Encoded examples lie in a folder below `scratch` for the while. Raises DataError when a split
@@ -92,32 +96,37 @@ def train(
         splits = _encode(snapshot, codec, folder, progress)
         progress.stage("train")
         fitted = fit(
-            network, splits["train"], splits["val"], plan, seed=run.seed, progress=told(progress)
+            network,
+            splits["train"],
+            splits["val"],
+            plan,
+            seed=run.seed,
+            progress=report_progress(progress),
         )
         progress.stage("judge")
         model = _calibrated(fitted.network, splits["val"])
         exported = _export(model, splits, folder / "model.onnx", precision)
-        judged: dict[Split, Answers] = {
+        predictions: dict[Split, SplitPredictions] = {
             split: _answered(model, exported, part, snapshot.classes)
             for split, part in splits.items()
             if split != "train"
         }
         graph = exported.path.read_bytes()
-        samples = _golden(snapshot, splits["val"], judged["val"].probabilities)
+        samples = _golden(snapshot, splits["val"], predictions["val"].probabilities)
         robustness = None
         if images and isinstance(codec, ImageCodec):
-            examples = chosen(snapshot, images, run.seed)
+            examples = draw_examples(snapshot, images, run.seed)
             robustness = _robustness(
                 exported, codec, examples, snapshot.classes, run.seed, progress
             )
-    learnt = Learnt(
+    learnt = TrainingOutputs(
         graph=graph,
         weights=fitted.weights,
         history=[row.nll for row in fitted.history],
         best_epoch=fitted.best_epoch,
         temperatures=model.temperatures,
         parity=exported.proved,
-        judged=judged,
+        predictions=predictions,
         golden=samples,
         int8=asdict(exported.quantised) if exported.quantised else None,
         robustness=robustness,
@@ -171,15 +180,17 @@ def _export(
     return _Exported(path, proved, small)
 
 
-def _answered(model: _Model, exported: _Exported, split: EncodedSplit, classes: Classes) -> Answers:
-    """What will be served is what is judged: of a graph that was proved, the network's answers."""
+def _answered(
+    model: _Model, exported: _Exported, split: EncodedSplit, classes: Classes
+) -> SplitPredictions:
+    """Predict with the graph that will serve; where parity holds, the network predicts the same."""
     if exported.quantised is None:
         outputs = infer(model.network, split)
     else:
         outputs = run_graph(exported.path, split, batch_size=exported.batch_size)
         for target, temperature in model.temperatures.items():
             outputs[logits_of(target)] *= temperature
-    return Answers.of(outputs, split, model.temperatures, classes)
+    return SplitPredictions.of(outputs, split, model.temperatures, classes)
 
 
 def _robustness(
@@ -189,7 +200,7 @@ def _robustness(
     classes: Classes,
     seed: int,
     progress: Progress,
-) -> Robustness:
+) -> CorruptionRobustness:
     progress.stage("corrupt")
     return measure_robustness(
         exported.path,
@@ -205,8 +216,8 @@ def _robustness(
 def _golden(
     snapshot: OpenSnapshot, val: EncodedSplit, probabilities: Mapping[str, Floats]
 ) -> list[Golden]:
-    chosen = choose(probabilities, val.labels)
-    wanted = set(chosen)
+    positions = choose(probabilities, val.labels)
+    wanted = set(positions)
     examples = [row for at, row in enumerate(snapshot.rows("val")) if at in wanted]
-    rows = {target: given[chosen] for target, given in probabilities.items()}
+    rows = {target: scores[positions] for target, scores in probabilities.items()}
     return collect(examples, rows, snapshot.classes)

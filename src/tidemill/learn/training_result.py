@@ -1,4 +1,4 @@
-"""What a training is asked and what it gives back. Apart from any trainer: this needs no torch."""
+"""The contract of a trainer: its arguments and its result. It needs no torch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tidemill.learn.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """A finished training: the bundle's files, metrics per split, the digest of the weights."""
+class TrainingResult:
+    """The bundle's files, the metrics per split, and the digest of the weights."""
 
     files: Mapping[str, bytes]
     metrics: Mapping[str, Any]
     weights: str
 
 
-class Train(Protocol):
-    """One training: the product's own of a recipe's network, or a recipe's own."""
+class Trainer(Protocol):
+    """Runs one training: Tidemill's trainer with a recipe's network, or a recipe's own trainer."""
 
     def __call__(
         self,
@@ -35,10 +35,10 @@ class Train(Protocol):
         parent: str | None,
         scratch: Path,
         progress: Progress,
-    ) -> Trained:
-        """Train on the snapshot as `run` says: its seed, and its configuration for all else.
+    ) -> TrainingResult:
+        """Train on the snapshot with the seed and the configuration of `run`.
 
-        `description` and `parent` are for the bundle's card and lineage. What is needed on disk
-        lies below `scratch` and is gone afterwards. The same run gives the same weights. Raises
-        UsageError for a setting, DataError for data that cannot be learnt from, StorageFailed.
+        `description` and `parent` go to the bundle's card and lineage. Temporary files lie below
+        `scratch` and are removed. The same run gives the same weights. Raises UsageError for a
+        setting, DataError for data that cannot be learnt from, StorageFailed.
         """

@@ -80,10 +80,10 @@ class TransformerNetwork(Network):
         elif self.pooling == "first":
             embedding = answered.last_hidden_state[:, 0]
         else:
-            told = attention_mask.unsqueeze(-1).to(answered.last_hidden_state.dtype)
+            mask = attention_mask.unsqueeze(-1).to(answered.last_hidden_state.dtype)
             # A text of which the tokenizer leaves nothing has no token: its mean is zero.
-            count = told.sum(dim=1).clamp(min=1)
-            embedding = (answered.last_hidden_state * told).sum(dim=1) / count
+            count = mask.sum(dim=1).clamp(min=1)
+            embedding = (answered.last_hidden_state * mask).sum(dim=1) / count
         outputs = {EMBEDDING: embedding.float()}
         for target, head in zip(self.targets, self.heads, strict=True):
             outputs[logits_of(target)] = head(self.dropout(embedding)).float()

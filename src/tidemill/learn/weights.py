@@ -78,8 +78,8 @@ def limits(folder: Path) -> Limits:
     except OSError as error:
         raise DataError(f"The config.json in {folder} cannot be read: {error}.") from error
     except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise DataError(f"The config.json in {folder} cannot be read: {said}.") from error
+        reason = error.errors()[0]["msg"]
+        raise DataError(f"The config.json in {folder} cannot be read: {reason}.") from error
     tokens = config.max_position_embeddings
     if tokens is not None and config.model_type in OFFSET:
         # All of them take 1 where their file says nothing.

@@ -21,7 +21,7 @@ from tidemill.domain.errors import NotFound, Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficArchive
 from tidemill.domain.types import ModelVersion
-from tidemill.learn.training_result import Train
+from tidemill.learn.training_result import Trainer
 from tidemill.predictor import Predictor
 from tidemill.settings import Settings
 from tidemill.staging import sweep
@@ -99,7 +99,7 @@ def open_workspace(settings: Settings, *, create: bool = False) -> Workspace:
     )
 
 
-def open_trainer(recipe: str) -> Train:
+def open_trainer(recipe: str) -> Trainer:
     """The training of a recipe. Call it before reading data, so that a missing part is said first.
 
     A recipe that brings its own gets that, and torch is loaded only if that does. Raises
@@ -123,7 +123,7 @@ def open_trainer(recipe: str) -> Train:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         if own:
-            training: Train = point.load()
+            training: Trainer = point.load()
             return training
         from tidemill.learn.trainer import train
 

@@ -25,7 +25,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Snapshot
 from tidemill.experiment import Experiment
 from tidemill.learn.progress import Progress
-from tidemill.learn.training_result import Train
+from tidemill.learn.training_result import Trainer
 from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.workspace.reference import reference_of
 from tidemill.workspace.root import Workspace, open_trainer
@@ -74,7 +74,7 @@ def train_version(
     recipe: Recipe,
     experiment: Experiment,
     snapshot: Snapshot,
-    train: Train,
+    train: Trainer,
     progress: Progress,
 ) -> Finished:
     """Train on a snapshot and register the bundle. A failure is recorded, then raised."""
@@ -119,7 +119,7 @@ def start(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
 
 
 def finish(
-    workspace: Workspace, recipe: Recipe, run: Run, train: Train, progress: Progress
+    workspace: Workspace, recipe: Recipe, run: Run, train: Trainer, progress: Progress
 ) -> Finished:
     """Do a run that was started, and register its bundle. A failure is recorded, then raised.
 

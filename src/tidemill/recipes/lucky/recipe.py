@@ -74,7 +74,7 @@ class Lucky:
 
 
 def _there(folder: Path) -> list[str]:
-    if found := present(folder):
-        return found
+    if subsets := present(folder):
+        return subsets
     pairs = "; ".join(" and ".join(subset.files) for subset in SUBSETS.values())
     raise DataError(f"{folder} holds the files of no subset.", hint=f"Any of: {pairs}.")

@@ -150,17 +150,17 @@ SUBSETS: dict[str, Subset] = {
 
 def present(folder: Path) -> list[str]:
     """The subsets whose files are in a folder. Raises DataError for one of which half is."""
-    found = []
+    names = []
     for name, subset in SUBSETS.items():
         missing = [path.name for path in subset.paths(folder) if not path.is_file()]
         if not missing:
-            found.append(name)
+            names.append(name)
         elif len(missing) < len(subset.files):
             raise DataError(
                 f"{folder} holds half of the subset {name}: {missing[0]} is not there.",
                 hint="Add it, or name the subsets that you want: data.subsets=[...].",
             )
-    return found
+    return names
 
 
 def from_folder(name: str, folder: Path) -> BlockSplitSource:

@@ -81,18 +81,18 @@ class Sentiment:
             file = RemoteFile(data.url, samples, sha256=data.sha256, member=data.member)
             rows = [Part(open_rows(file.path))]
             return RemoteSource(_labelled("kaggle", rows, "Sentence", "Sentiment"), [file])
-        given = _labelled("files", _parts(data), data.text, data.label, data.where)
+        source = _labelled("files", _parts(data), data.text, data.label, data.where)
         if data.test is None:
-            return given
-        return StratifiedSource(given, self.codec(config), share=data.test, seed=data.seed)
+            return source
+        return StratifiedSource(source, self.codec(config), share=data.test, seed=data.seed)
 
 
 def _labelled(
     name: str, parts: list[Part], text: str, label: str, where: Mapping[str, object] | None = None
 ) -> RowSource:
-    kept = {column: spelled(value) for column, value in (where or {}).items()}
+    conditions = {column: spelled(value) for column, value in (where or {}).items()}
     labels = {TARGET: LabelColumn(label)}
-    return RowSource(name, parts, TextColumn(text), labels, where=kept, skip_blank=True)
+    return RowSource(name, parts, TextColumn(text), labels, where=conditions, skip_blank=True)
 
 
 def _parts(data: FilesData) -> list[Part]:

@@ -110,16 +110,16 @@ def _inside(
     dice: Dice, pose: Pose, first: float, last: float, across: float
 ) -> tuple[float, float]:
     """A place on the leaf that the image shows, between two places along it."""
-    return _seen(dice, pose, (first, last), lambda: dice.between(-across, across))
+    return _visible_place(dice, pose, (first, last), lambda: dice.between(-across, across))
 
 
 def _edge(dice: Dice, pose: Pose) -> tuple[float, float]:
     """A place on the leaf's edge that the image shows."""
     side = 1 if dice.chance(0.5) else -1
-    return _seen(dice, pose, (0.15, 0.9), lambda: side * dice.between(0.85, 1.0))
+    return _visible_place(dice, pose, (0.15, 0.9), lambda: side * dice.between(0.85, 1.0))
 
 
-def _seen(
+def _visible_place(
     dice: Dice, pose: Pose, along: tuple[float, float], across: Callable[[], float]
 ) -> tuple[float, float]:
     """The first of some drawn places to lie in the image, else one halfway to its middle."""

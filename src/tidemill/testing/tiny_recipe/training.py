@@ -19,7 +19,7 @@ from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.progress import Progress
-from tidemill.learn.training_result import Trained
+from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import softmax
 from tidemill.testing.tiny_recipe.pebbles import TARGET
 from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit
@@ -46,7 +46,7 @@ def train(
     parent: str | None,
     scratch: Path,
     progress: Progress,
-) -> Trained:
+) -> TrainingResult:
     """Fulfils `learn.trained.Train`. Nothing is written to `scratch`."""
     names = snapshot.classes.get(TARGET, ())
     if set(snapshot.classes) != {TARGET}:
@@ -100,7 +100,7 @@ def train(
         "lineage.json": encode(lineage),
         "card.md": _card(description, lineage, metrics).encode(),
     }
-    return Trained(files, metrics, weights)
+    return TrainingResult(files, metrics, weights)
 
 
 def _encoded(

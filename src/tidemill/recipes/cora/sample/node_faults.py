@@ -55,8 +55,8 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
     known = {row.id for row in rows}
     edges = [(paper.id, link) for paper in written for link in paper.links]
     _write(folder / NODES, Row._fields, rows)
-    kept = [edge for edge in edges if known.issuperset(edge)]
-    _write(folder / EDGES, ("source", "target"), kept)
+    known_edges = [edge for edge in edges if known.issuperset(edge)]
+    _write(folder / EDGES, ("source", "target"), known_edges)
     return {
         fault: tuple(f"{NODES} line {at + 2}" for at in places) for fault, places in planted.items()
     }

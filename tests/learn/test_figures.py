@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tidemill.learn.answers import Answers
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.figures import (
     confusion_figure,
@@ -16,12 +15,13 @@ from tidemill.learn.figures import (
     roc_figure,
 )
 from tidemill.learn.rows import Rows
+from tidemill.learn.split_predictions import SplitPredictions
 
 NAMES = ("healthy", "miner", "a longer name of a stress")
 
 
 @pytest.fixture(scope="module", params=[1, 5])
-def answers(request: pytest.FixtureRequest) -> Answers:
+def answers(request: pytest.FixtureRequest) -> SplitPredictions:
     """Of 60 examples, with an embedding of one dimension and of several."""
     random = np.random.default_rng(0)
     logits = np.log(random.dirichlet([1, 1, 1], 60))
@@ -31,10 +31,10 @@ def answers(request: pytest.FixtureRequest) -> Answers:
         ("ours",) * 20 + ("theirs",) * 40,
     )
     outputs = {"logits_stress": logits, "embedding": random.normal(size=(60, request.param))}
-    return Answers.of(outputs, split, {"stress": 2.0}, {"stress": NAMES})
+    return SplitPredictions.of(outputs, split, {"stress": 2.0}, {"stress": NAMES})
 
 
-DRAWN: dict[str, Callable[[Answers], bytes]] = {
+DRAWN: dict[str, Callable[[SplitPredictions], bytes]] = {
     "confusion": lambda answers: confusion_figure(answers.scores["stress"], "stress"),
     "reliability": lambda answers: reliability_figure(answers, "stress"),
     "roc": lambda answers: roc_figure(answers, "stress"),
@@ -44,7 +44,7 @@ DRAWN: dict[str, Callable[[Answers], bytes]] = {
 
 @pytest.mark.parametrize("kind", DRAWN)
 def test_a_image_can_be_opened_and_depends_on_the_figures_alone(
-    answers: Answers, kind: str
+    answers: SplitPredictions, kind: str
 ) -> None:
     image = DRAWN[kind](answers)
     with Image.open(BytesIO(image)) as opened:
@@ -55,7 +55,7 @@ def test_a_image_can_be_opened_and_depends_on_the_figures_alone(
     assert image == DRAWN[kind](answers)
 
 
-def test_sources_and_the_error_before_scaling_are_told(answers: Answers) -> None:
+def test_sources_and_the_error_before_scaling_are_told(answers: SplitPredictions) -> None:
     body = answers.to_json("stress")
     right = answers.probabilities["stress"].argmax(axis=1) == np.arange(60) % 3
     assert body["sources"] == {

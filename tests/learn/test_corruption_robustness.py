@@ -19,7 +19,12 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
 from tidemill.experiment import read_experiment
 from tidemill.learn.arrays import EncodedSplit
-from tidemill.learn.corruption_robustness import TOGETHER, Robustness, chosen, measure_robustness
+from tidemill.learn.corruption_robustness import (
+    IMAGES_AT_ONCE,
+    CorruptionRobustness,
+    draw_examples,
+    measure_robustness,
+)
 from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.export import export
 from tidemill.learn.figures import corruptions_figure
@@ -43,7 +48,7 @@ TINY = (
 
 @pytest.fixture(scope="module")
 def leaves() -> list[Example]:
-    return list(examples(Sample(train=TOGETHER + 3, val=0, test=0, size=(48, 32))))
+    return list(examples(Sample(train=IMAGES_AT_ONCE + 3, val=0, test=0, size=(48, 32))))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory, leaves: list[Example]) -> Pa
     return path
 
 
-def robustness(graph: Path, leaves: list[Example], batch_size: int = 64) -> Robustness:
+def robustness(graph: Path, leaves: list[Example], batch_size: int = 64) -> CorruptionRobustness:
     return measure_robustness(
         graph, CODEC, leaves, LABELS, seed=5, batch_size=batch_size, progress=Progress()
     )
@@ -120,11 +125,13 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
         experiment = read_experiment(tree)
         intake = take_snapshot(workspace, Coffee(), experiment, Progress())
         snapshot = workspace.snapshots.open(intake.snapshot.id)
-        drawn = chosen(snapshot, 9, experiment.seed)
+        drawn = draw_examples(snapshot, 9, experiment.seed)
         assert len(drawn) == 9
         assert {row.split for row in drawn} == {"val"}
-        assert drawn == chosen(snapshot, 9, experiment.seed) != chosen(snapshot, 9, 99)
-        assert len(chosen(snapshot, 1000, 0)) == snapshot.count("val")
+        assert (
+            drawn == draw_examples(snapshot, 9, experiment.seed) != draw_examples(snapshot, 9, 99)
+        )
+        assert len(draw_examples(snapshot, 1000, 0)) == snapshot.count("val")
         train = open_trainer("coffee")
         finished = train_version(
             workspace, Coffee(), experiment, intake.snapshot, train, Progress(stage=stages.append)

@@ -25,7 +25,7 @@ from tidemill.domain.errors import DataError, UsageError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.digest import weights_digest
 from tidemill.learn.export import export, parity
-from tidemill.learn.fit import Fitted, fit
+from tidemill.learn.fit import FitResult, fit
 from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.inference import infer
 from tidemill.learn.network import Arrays
@@ -92,7 +92,7 @@ def network(path: Path, size: tuple[int, int] = (32, 32), **choices: bool) -> Im
     return ImageClassifier.pretrained(path, TARGETS, MEAN, STD, size=size, seed=1, **choices)
 
 
-def fitted(given: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> Fitted:
+def fitted(given: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> FitResult:
     plan = TrainPlan(epochs=epochs, batch_size=20, learning_rate=1e-2, averaging=0.5, threads=1)
     return fit(given, split, split, plan, seed=0)
 

@@ -1,4 +1,4 @@
-"""What a model answered to one split, and what that is worth."""
+"""A model's predictions for one split, and their scores."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.domain.types import Classes
 from tidemill.learn.arrays import Indices
 from tidemill.learn.calibrate import expected_calibration_error
 from tidemill.learn.evaluate import Scores, evaluate
@@ -16,22 +17,21 @@ from tidemill.learn.network import EMBEDDING, logits_of
 from tidemill.predictor import softmax
 
 Floats = npt.NDArray[np.float64]
-Classes = Mapping[str, Sequence[str]]
 
 
-class Judged(Protocol):
-    """What answers are judged by: the labels of n examples, and where each came from."""
+class LabelledSplit(Protocol):
+    """The labels and sources of the n examples of a split."""
 
     @property
     def labels(self) -> Mapping[str, Indices]:
-        """Per target int64 [n], positions in that target's label names."""
+        """Per target int64 [n], positions in that target's classes."""
 
     @property
     def sources(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class SplitPredictions:
     """Per target: calibrated probabilities [n, k], those before scaling, the truth and the scores.
 
     `embedding` is [n, d]; `sources` says where each of the n examples came from.
@@ -48,11 +48,11 @@ class Answers:
     def of(
         cls,
         outputs: Mapping[str, npt.NDArray[np.floating[Any]]],
-        split: Judged,
+        split: LabelledSplit,
         temperatures: Mapping[str, float],
         classes: Classes,
     ) -> Self:
-        """Of a network's outputs for the examples of a split, not divided by temperatures yet."""
+        """Build them from a network's outputs, which temperatures have not divided yet."""
         logits = {target: outputs[logits_of(target)] for target in classes}
         probabilities = {
             target: softmax(rows / temperatures[target]) for target, rows in logits.items()
@@ -71,7 +71,7 @@ class Answers:
         )
 
     def to_json(self, target: str) -> dict[str, Any]:
-        """A target's scores, its calibration error before scaling, and accuracy by source."""
+        """Return a target's scores, calibration error before scaling, and accuracy by source."""
         truth = self.truth[target]
         right = self.probabilities[target].argmax(axis=1) == truth
         return self.scores[target].to_json() | {
