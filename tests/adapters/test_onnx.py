@@ -60,7 +60,7 @@ def test_bytes_that_are_no_graph_are_refused() -> None:
     "arrays",
     [
         {},
-        {"image": np.zeros((1, 8, 8, 3), np.uint8)},
+        {"photo": np.zeros((1, 8, 8, 3), np.uint8)},
         {"image": np.zeros((1, 4, 4, 3), np.uint8)},
     ],
 )
