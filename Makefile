@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo demos up test check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo demos up test test-newer check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ up: setup ## Train a champion if there is none, then serve it on port 8000.
 
 test: check ## Lint, types, import rules and the hermetic tests.
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos and not case"
+
+test-newer: $(VENV)/.made ## The tests that need no training, on Python 3.12 and 3.13 where they are found.
+	$(BIN)/python requirements/newer_python.py
 
 integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow

@@ -164,6 +164,7 @@ def test_cases_are_run_by_their_own_command_alone() -> None:
     assert "-m case tests/cases" in makefile
 
 
+@pytest.mark.train_extra
 def test_the_folder_gives_each_case_its_marker() -> None:
     folder = "tests/cases/judge"
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "-m", "not case"]

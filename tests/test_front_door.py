@@ -43,6 +43,7 @@ def test_the_errors_are_reached_without_anything_heavy() -> None:
     assert modules_after(statement) & {*HEAVY} == set()
 
 
+@pytest.mark.train_extra
 def test_a_workspace_loads_no_training_library() -> None:
     loaded = modules_after("from tidemill import Engine, Workspace")
     assert "torch" not in loaded

@@ -63,6 +63,7 @@ def test_a_version_outside_its_bound_is_named() -> None:
     ]
 
 
+@pytest.mark.train_extra
 def test_nothing_is_written_when_a_bound_is_broken(tmp_path: Path) -> None:
     """The script itself, beside a bound that what is installed here cannot keep."""
     shutil.copy(FOLDER / "lock.py", tmp_path)

@@ -83,6 +83,7 @@ def test_a_job_that_runs_is_not_started_twice(jobs: LocalJobs, home: Path) -> No
     running(home, wanted=1)
 
 
+@pytest.mark.train_extra
 def test_closing_ends_what_runs(jobs: LocalJobs, home: Path) -> None:
     jobs.start("k", ENDLESS)
     until_up(home)
@@ -128,6 +129,7 @@ def test_what_cannot_be_started_is_said(jobs: LocalJobs, monkeypatch: pytest.Mon
     assert jobs.state("k") == "unknown"
 
 
+@pytest.mark.train_extra
 def test_of_what_a_job_said_the_end_is_kept(
     jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_job_that_was_never_started_is_unknown_and_said_nothing(jobs: Jobs) ->
     assert (jobs.state("k"), jobs.output("k")) == ("unknown", "")
 
 
+@pytest.mark.train_extra
 def test_a_job_ends_and_said_why_it_failed(jobs: Jobs) -> None:
     jobs.start("k", BADLY)
     ended(jobs, "k")

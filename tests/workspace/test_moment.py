@@ -26,8 +26,8 @@ END = datetime(2026, 11, 29, 23, 59, 59, 999_999, tzinfo=UTC)
     ],
 )
 def test_a_date_is_its_end_and_a_time_without_offset_is_in_utc(text: str, moment: datetime) -> None:
-    found = read_moment(text, now=NOW)
-    assert (found, found.tzinfo) == (moment, UTC)
+    result = read_moment(text, now=NOW)
+    assert (result, result.tzinfo) == (moment, UTC)
 
 
 @pytest.mark.parametrize(
