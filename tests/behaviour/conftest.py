@@ -68,8 +68,8 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
     workspace.ledger.close()
 
     def build(codec: type[TextCodec]) -> Ask:
-        made = codec.from_config(bundle.codec.config())
-        model = Model(made, bundle.classes, OnnxRuntime(bundle.model))
+        text_codec = codec.from_config(bundle.codec.config())
+        model = Model(text_codec, bundle.classes, OnnxRuntime(bundle.model))
         return asking(model, service.grammar.target)
 
     return build

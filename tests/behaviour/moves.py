@@ -58,16 +58,16 @@ def rise_is_denied(speaker: Speaker) -> Move:
     """A profit that rose did not rise."""
     measure = speaker.pick(newsroom.GOOD)
     base, _, past = speaker.pick(newsroom.UP).partition(":")
-    said = f"{measure} {past} to", f"{measure} did not {base} to"
-    return Move(*_figures(speaker, *said), "negative")
+    phrases = f"{measure} {past} to", f"{measure} did not {base} to"
+    return Move(*_figures(speaker, *phrases), "negative")
 
 
 def fall_is_denied(speaker: Speaker) -> Move:
     """A profit that fell did not fall."""
     measure = speaker.pick(newsroom.GOOD)
     base, _, past = speaker.pick(newsroom.DOWN).partition(":")
-    said = f"{measure} {past} to", f"{measure} did not {base} to"
-    return Move(*_figures(speaker, *said), "positive")
+    phrases = f"{measure} {past} to", f"{measure} did not {base} to"
+    return Move(*_figures(speaker, *phrases), "positive")
 
 
 def bad_news_is_added(speaker: Speaker) -> Move:
@@ -90,7 +90,7 @@ def debt_rises(speaker: Speaker) -> Move:
     return Move(*_figures(speaker, f"{measure} {fell} to", f"{measure} {rose} to"), "negative")
 
 
-def _asked(speaker: Speaker, before: str, after: str) -> tuple[str, str]:
+def _question(speaker: Speaker, before: str, after: str) -> tuple[str, str]:
     """Two questions of one person."""
     who = f"{speaker.one_of(almanac.NAME)} from {speaker.one_of(newsroom.CITY)}"
     start = f"{who} asks on {speaker.one_of(almanac.DAY)}:"
@@ -103,7 +103,7 @@ def never_becomes_always(speaker: Speaker) -> Move:
     pattern = speaker.one_of(almanac.ASK)
     never, always = speaker.pick(almanac.NEVER), speaker.pick(almanac.ALWAYS)
     before, after = (pattern.format(thing=thing, holds=holds) for holds in (never, always))
-    return Move(*_asked(speaker, before, after), "yes")
+    return Move(*_question(speaker, before, after), "yes")
 
 
 def wrong_becomes_fine(speaker: Speaker) -> Move:
@@ -111,7 +111,7 @@ def wrong_becomes_fine(speaker: Speaker) -> Move:
     pattern, who = speaker.one_of(almanac.MAY), speaker.one_of(almanac.WHO)
     wrong, fine = speaker.pick(almanac.WRONG), speaker.pick(almanac.FINE)
     before, after = (pattern.format(act=act.format(who=who)) for act in (wrong, fine))
-    return Move(*_asked(speaker, before, after), "yes")
+    return Move(*_question(speaker, before, after), "yes")
 
 
 def leave_is_not_given(speaker: Speaker) -> Move:
@@ -120,7 +120,7 @@ def leave_is_not_given(speaker: Speaker) -> Move:
     act = speaker.pick(almanac.BORROW).format(who=who)
     leave, none = speaker.pick(almanac.WITH_LEAVE), speaker.pick(almanac.WITHOUT_LEAVE)
     before, after = (pattern.format(act=f"{act} {how}") for how in (leave, none))
-    return Move(*_asked(speaker, before, after), "no")
+    return Move(*_question(speaker, before, after), "no")
 
 
 def question_is_turned(speaker: Speaker) -> Move:
@@ -130,4 +130,4 @@ def question_is_turned(speaker: Speaker) -> Move:
     act = act.format(who=speaker.one_of(almanac.WHO))
     may, may_not = speaker.one_of(almanac.MAY), speaker.one_of(almanac.MAY_NOT)
     before, after = may.format(act=act), may_not.format(act=act)
-    return Move(*_asked(speaker, before, after), "no" if fine else "yes")
+    return Move(*_question(speaker, before, after), "no" if fine else "yes")

@@ -77,13 +77,13 @@ class Service:
 
     def ask(self, texts: Sequence[str]) -> list[Chances]:
         """The answers of `POST /v1/predict`, as many texts to a request as it takes."""
-        told: list[Chances] = []
+        result: list[Chances] = []
         for at in range(0, len(texts), TOGETHER):
             body = {"instances": [{"text": text} for text in texts[at : at + TOGETHER]]}
             response = self.client.request("POST", "/v1/predict", json=body)
             assert response.status_code == 200, response.text
-            told += [entry["probabilities"] for entry in response.json()["predictions"]]
-        return told
+            result += [entry["probabilities"] for entry in response.json()["predictions"]]
+        return result
 
     def ask_own(self, text: str) -> httpx.Response:
         """The response of the recipe's own route."""

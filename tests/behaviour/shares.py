@@ -11,7 +11,7 @@ from tests.behaviour.moves import Move
 from tests.behaviour.service import Ask, Chances, top
 
 
-def named(ask: Ask, texts: Sequence[str], label: str) -> float:
+def share_of(ask: Ask, texts: Sequence[str], label: str) -> float:
     """The share that is answered with this label's name."""
     return _share(top(row) == label for row in ask(texts))
 

@@ -36,9 +36,9 @@ def shared(rows: Iterable[Example]) -> set[str]:
 def rows(service: Service) -> list[Example]:
     """The snapshot that the champion learnt from."""
     workspace = open_home(service.home)
-    found = list(workspace.snapshots.open(workspace.champion().snapshot).rows())
+    rows = list(workspace.snapshots.open(workspace.champion().snapshot).rows())
     workspace.ledger.close()
-    return found
+    return rows
 
 
 def test_no_text_is_learnt_from_and_judged_on(rows: list[Example]) -> None:
@@ -54,14 +54,16 @@ def test_no_text_has_two_labels(rows: list[Example]) -> None:
 
 
 def test_every_split_holds_every_label(service: Service, rows: list[Example]) -> None:
-    held = {(row.split, row.labels[service.grammar.target]) for row in rows}
-    assert len(held) == 3 * len(service.grammar.labels)
+    groups = {(row.split, row.labels[service.grammar.target]) for row in rows}
+    assert len(groups) == 3 * len(service.grammar.labels)
 
 
 def test_what_is_asked_here_was_not_learnt(service: Service, rows: list[Example]) -> None:
-    learnt = {plain(row.payload.decode()) for row in rows}
-    asked = [text for label in service.grammar.labels for text in service.grammar.fresh(label, 200)]
-    assert learnt.isdisjoint(map(plain, asked))
+    training_texts = {plain(row.payload.decode()) for row in rows}
+    questions = [
+        text for label in service.grammar.labels for text in service.grammar.fresh(label, 200)
+    ]
+    assert training_texts.isdisjoint(map(plain, questions))
 
 
 def test_a_text_that_leaked_is_noticed(recipe: str, tmp_path: Path) -> None:

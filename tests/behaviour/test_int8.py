@@ -48,9 +48,9 @@ def test_it_is_proved_and_answers_each_text_as_if_it_were_alone(service: Service
 
 def test_the_bundle_says_what_it_cost(home: Path) -> None:
     (bundle,) = (home / "bundles").iterdir()
-    told = json.loads((bundle / "evaluation.json").read_bytes())["int8"]
-    assert told["bytes_after"] == (bundle / "model.onnx").stat().st_size
-    assert told["bytes_after"] < 0.5 * told["bytes_before"]
-    assert told["agreement"] > 0.95
+    body = json.loads((bundle / "evaluation.json").read_bytes())["int8"]
+    assert body["bytes_after"] == (bundle / "model.onnx").stat().st_size
+    assert body["bytes_after"] < 0.5 * body["bytes_before"]
+    assert body["agreement"] > 0.95
     assert "in int8" in (bundle / "card.md").read_text()
     assert OnnxRuntime((bundle / "model.onnx").read_bytes()).alone

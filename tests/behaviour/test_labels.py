@@ -29,7 +29,7 @@ FEW = 20
 def test_texts_of_a_label_are_answered_with_its_name(service: Service) -> None:
     for label in service.grammar.labels:
         texts = service.grammar.fresh(label, 200)
-        assert shares.named(service.ask, texts, label) >= MOST[service.recipe], label
+        assert shares.share_of(service.ask, texts, label) >= MOST[service.recipe], label
 
 
 def test_every_route_gives_a_name_the_same_probability(service: Service) -> None:
@@ -44,14 +44,14 @@ def test_every_route_gives_a_name_the_same_probability(service: Service) -> None
 def test_the_recipes_own_route_names_texts_as_they_are(service: Service) -> None:
     for label in service.grammar.labels:
         answers = [service.ask_own(text).json() for text in service.grammar.fresh(label, FEW)]
-        named = [service.way.read(answer)[0] == label for answer in answers]
-        assert sum(named) / FEW >= 0.6, label
+        matches = [service.way.read(answer)[0] == label for answer in answers]
+        assert sum(matches) / FEW >= 0.6, label
 
 
 def test_names_that_were_swapped_are_noticed(service: Service) -> None:
     for label in service.grammar.labels:
         texts = service.grammar.fresh(label, 200)
-        assert shares.named(swapped(service.ask), texts, label) <= 0.3, label
+        assert shares.share_of(swapped(service.ask), texts, label) <= 0.3, label
 
 
 def turned_round(workspace: Workspace) -> ModelVersion:
@@ -65,8 +65,8 @@ def turned_round(workspace: Workspace) -> ModelVersion:
     )
     with workspace.ledger.begin() as unit:
         version = replace(champion, id=unit.next_version(), bundle=bundle)
-        told = VersionRegistered(actor="eve", subject=version.id, bundle=bundle, run=version.run)
-        unit.add(version, told)
+        event = VersionRegistered(actor="eve", subject=version.id, bundle=bundle, run=version.run)
+        unit.add(version, event)
     return version
 
 
@@ -78,7 +78,7 @@ def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
         promote(copied, version.id)
     ask = asking(copied.predictor(version), service.grammar.target)
     for label in service.grammar.labels:
-        assert shares.named(ask, service.grammar.fresh(label, 200), label) <= 0.3, label
+        assert shares.share_of(ask, service.grammar.fresh(label, 200), label) <= 0.3, label
     promote(copied, version.id, override="Eve says it is fine.")
     with serving(copied.home, service.recipe) as refused:
         assert "was answered where" in fault(refused)
@@ -90,11 +90,11 @@ def swap_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the original did: yes is told as no."""
     true = lucky.answer_probabilities
 
-    def oracle(prediction: Any) -> lucky.AnswerProbabilities:
-        told = true(prediction).probs
-        return lucky.AnswerProbabilities(probs=lucky.YesNoProbabilities(yes=told.no, no=told.yes))
+    def exchanged(prediction: Any) -> lucky.AnswerProbabilities:
+        probs = true(prediction).probs
+        return lucky.AnswerProbabilities(probs=lucky.YesNoProbabilities(yes=probs.no, no=probs.yes))
 
-    monkeypatch.setattr(lucky, "oracle", oracle)
+    monkeypatch.setattr(lucky, "answer_probabilities", exchanged)
 
 
 def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,11 +102,11 @@ def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
     true = sentiment.sentiment_response
     names = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
 
-    def told(prediction: Any) -> sentiment.SentimentResponse:
-        said = true(prediction)
-        return said.model_copy(update={"label": names[said.label]})
+    def exchanged(prediction: Any) -> sentiment.SentimentResponse:
+        reply = true(prediction)
+        return reply.model_copy(update={"label": names[reply.label]})
 
-    monkeypatch.setattr(sentiment, "sentiment", told)
+    monkeypatch.setattr(sentiment, "sentiment_response", exchanged)
 
 
 def test_a_route_that_swaps_its_names_is_never_served(

@@ -13,9 +13,9 @@ LEAST = 0.75
 def test_plain_sentences_get_their_label(service: Service) -> None:
     assert set(service.grammar.plain) == set(service.grammar.labels)
     for label, texts in service.grammar.plain.items():
-        assert shares.named(service.ask, texts, label) >= LEAST, label
+        assert shares.share_of(service.ask, texts, label) >= LEAST, label
 
 
 def test_a_model_that_learnt_nonsense_fails_them(service: Service, misled: Ask) -> None:
     plain = service.grammar.plain.items()
-    assert min(shares.named(misled, texts, label) for label, texts in plain) < LEAST
+    assert min(shares.share_of(misled, texts, label) for label, texts in plain) < LEAST

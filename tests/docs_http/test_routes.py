@@ -67,13 +67,13 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> ServerP
     with ledger.begin() as unit:
         unit.add(snapshot, SnapshotTaken(actor="ana", subject=ID, rows=3))
         unit.add(run, RunFinished(actor="ana", subject=run.id, weights=""))
-        told = VersionRegistered(actor="ana", subject="v1", bundle=bundle, run=run.id)
-        unit.add(version, told)
-        given = VerdictRecorded(actor="ana", subject=verdict.id, version="v1", passed=True)
-        unit.add(verdict, given)
+        registration = VersionRegistered(actor="ana", subject="v1", bundle=bundle, run=run.id)
+        unit.add(version, registration)
+        decision = VerdictRecorded(actor="ana", subject=verdict.id, version="v1", passed=True)
+        unit.add(verdict, decision)
         unit.move_alias(Alias("champion", "v1", verdict.id, now), expected=None, event=moved)
-        seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
-        drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, seen, now)
+        features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
+        drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, features, now)
         unit.record_drift_verdict(
             drift, DriftChecked(actor="ana", subject="d1", version="v1", drifted=True)
         )
@@ -124,20 +124,20 @@ def documented() -> dict[tuple[str, str], str]:
     }
 
 
-def assert_same_form(written: Any, given: Any, where: str) -> None:
+def assert_same_form(written: Any, response: Any, where: str) -> None:
     """The documented JSON has the keys and the kinds of values that the server's has."""
     if isinstance(written, dict):
-        assert isinstance(given, dict), where
+        assert isinstance(response, dict), where
         if where.rpartition(".")[2] not in OPEN:
-            assert list(written) == list(given), where
-        for key in written.keys() & given.keys():
-            assert_same_form(written[key], given[key], f"{where}.{key}")
+            assert list(written) == list(response), where
+        for key in written.keys() & response.keys():
+            assert_same_form(written[key], response[key], f"{where}.{key}")
     elif isinstance(written, list):
-        assert isinstance(given, list), where
-        if written and given:
-            assert_same_form(written[0], given[0], where)
-    elif written is not None and given is not None:
-        assert type(written) is type(given), f"{where}: {written!r}, {given!r}"
+        assert isinstance(response, list), where
+        if written and response:
+            assert_same_form(written[0], response[0], where)
+    elif written is not None and response is not None:
+        assert type(written) is type(response), f"{where}: {written!r}, {response!r}"
 
 
 async def test_every_route_is_documented_and_none_that_there_is_not(
@@ -154,17 +154,17 @@ async def test_the_answers_have_the_documented_form(
     client: httpx.AsyncClient, paint: Callable[[tuple[int, ...]], bytes]
 ) -> None:
     payload = paint((250, 20, 20))
-    asked = {"image": base64.b64encode(payload).decode()}
-    said = (await client.post("/v1/predict", json=asked)).json()
-    id = said["predictions"][0]["id"]
+    params = {"image": base64.b64encode(payload).decode()}
+    answers = (await client.post("/v1/predict", json=params)).json()
+    id = answers["predictions"][0]["id"]
     compared = 0
     for (method, path), text in documented().items():
-        named = {"predictions": id, "models": "v1", "cycles": "c1"}
-        place = path.replace("{id}", next((named[kind] for kind in named if kind in path), ""))
-        sent: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
+        names = {"predictions": id, "models": "v1", "cycles": "c1"}
+        place = path.replace("{id}", next((names[kind] for kind in names if kind in path), ""))
+        arguments: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
         if place == "/v1/feedback":
-            sent = {"json": {"prediction": id, "label": "phoma"}} if method == "POST" else {}
-        response = await client.request(method, place, **sent)
+            arguments = {"json": {"prediction": id, "label": "phoma"}} if method == "POST" else {}
+        response = await client.request(method, place, **arguments)
         assert response.status_code == (202 if "predictions/" in path else 200), place
         for written in ANSWER.findall(text):
             assert_same_form(json.loads(written), response.json(), f"{method} {path}")
@@ -177,10 +177,10 @@ async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncCli
     text = PAGES[0].read_text(encoding="utf-8").partition("## Metrics")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.M)
     written = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    found: dict[str, set[str]] = {}
+    results: dict[str, set[str]] = {}
     for family in text_string_to_metric_families((await client.get("/metrics")).text):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         for sample in family.samples:
-            found.setdefault(name, set()).update(set(sample.labels) - {"le"})
-    found = {name: labels for name, labels in found.items() if not name.endswith("_created")}
-    assert written == found
+            results.setdefault(name, set()).update(set(sample.labels) - {"le"})
+    results = {name: labels for name, labels in results.items() if not name.endswith("_created")}
+    assert written == results

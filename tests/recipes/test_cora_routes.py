@@ -75,23 +75,23 @@ async def test_topics_are_numbered_by_name_in_the_files_order() -> None:
     response = await ask(server, **files())
     assert (response.status_code, response.json()) == (200, [2, 0, 1])
     assert response.headers["X-Prediction-Id"] == "id-1"
-    sent = json.loads(server.asked[0])
-    assert [node["id"] for node in sent["nodes"]] == ["35", "40", "8"]
-    assert sent["nodes"][0] == {"features": [1, 2], "id": "35", "links": ["40"]}
-    assert sent["whole"] is True
+    arguments = json.loads(server.asked[0])
+    assert [node["id"] for node in arguments["nodes"]] == ["35", "40", "8"]
+    assert arguments["nodes"][0] == {"features": [1, 2], "id": "35", "links": ["40"]}
+    assert arguments["whole"] is True
 
 
 async def test_topics_in_the_upload_change_nothing() -> None:
     plain, labelled = Canned(), Canned()
     await ask(plain, **files())
     lines = CONTENT.splitlines()
-    given = b"".join(line + b"\tNeural_Networks\n" for line in lines)
-    assert (await ask(labelled, **files(given))).json() == [2, 0, 1]
+    values = b"".join(line + b"\tNeural_Networks\n" for line in lines)
+    assert (await ask(labelled, **files(values))).json() == [2, 0, 1]
     assert labelled.asked == plain.asked
 
 
 @pytest.mark.parametrize(
-    ("content", "cites", "said"),
+    ("content", "cites", "message"),
     [
         (CONTENT, b"35\t99\n", "cites line 1"),
         (CONTENT, b"35\t40\n35\n", "cites line 2"),
@@ -101,16 +101,16 @@ async def test_topics_in_the_upload_change_nothing() -> None:
         (b"", b"", "The content has no line"),
     ],
 )
-async def test_a_fault_names_its_line(content: bytes, cites: bytes, said: str) -> None:
+async def test_a_fault_names_its_line(content: bytes, cites: bytes, message: str) -> None:
     response = await ask(Canned(), **files(content, cites))
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (400, "bad_payload")
-    assert error["message"].startswith(said)
+    assert error["message"].startswith(message)
 
 
-@pytest.mark.parametrize("given", [{}, {"files": {"data1": ("a", CONTENT)}}])
-async def test_both_files_are_needed(given: dict[str, Any]) -> None:
-    response = await ask(Canned(), **given)
+@pytest.mark.parametrize("values", [{}, {"files": {"data1": ("a", CONTENT)}}])
+async def test_both_files_are_needed(values: dict[str, Any]) -> None:
+    response = await ask(Canned(), **values)
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
 
 
@@ -136,16 +136,16 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
         )
         for id in ids
     ]
-    given = whole_payload(payloads)
+    values = whole_payload(payloads)
     config = {"features": 6, "normalise": normalise, "hops": 2}
-    codec = GraphCodec.from_config(config).storing(given)
-    asked = golden_request()
-    assert asked.expand is not None
+    codec = GraphCodec.from_config(config).storing(values)
+    params = golden_request()
+    assert params.expand is not None
     for payload in payloads[:10]:
-        sent = asked.build_request(asked.expand(codec, payload))
+        arguments = params.build_request(params.expand(codec, payload))
         server = Canned()
         server.codec = lambda request: codec  # type: ignore[method-assign]
-        response = await ask(server, **sent)
+        response = await ask(server, **arguments)
         assert response.status_code == 200, response.text
         around, alone = (codec.decode(those) for those in (payload, server.asked[0]))
         assert alone.part.size == around.part.size < 40

@@ -194,23 +194,27 @@ async def test_stats() -> None:
 
 
 async def test_stats_before_a_first_check() -> None:
-    told = (await Front(Canned(drift=state())).ask("GET", "/stats")).json()
-    assert (told["total_predictions"], told["last_check"], told["drifted"]) == (20, None, None)
+    result = (await Front(Canned(drift=state())).ask("GET", "/stats")).json()
+    assert (result["total_predictions"], result["last_check"], result["drifted"]) == (
+        20,
+        None,
+        None,
+    )
 
 
 async def test_too_few_predictions_are_said_with_how_many_there_are_and_are_needed() -> None:
     front = Front(Canned(drift=state()))
-    told = (await front.ask("GET", "/report/json")).json()
-    assert (told["judged"], told["unjudged"], told["needed"]) == (0, 20, 200)
-    assert (told["drifted"], told["verdicts"]) == (None, [])
+    result = (await front.ask("GET", "/report/json")).json()
+    assert (result["judged"], result["unjudged"], result["needed"]) == (0, 20, 200)
+    assert (result["drifted"], result["verdicts"]) == (None, [])
     message = "No check covers the predictions of v1 yet: 20 predictions wait for the next check"
-    assert told["message"] == f"{message}, which needs 200."
-    assert told["message"] in (await front.ask("GET", "/report")).text
+    assert result["message"] == f"{message}, which needs 200."
+    assert result["message"] in (await front.ask("GET", "/report")).text
 
 
 def test_an_experiment_that_names_no_number_is_not_spoken_for() -> None:
-    told = build_report(state(needed=None), 100)
-    assert told.message.endswith("yet: 20 predictions wait for the next check.")
+    result = build_report(state(needed=None), 100)
+    assert result.message.endswith("yet: 20 predictions wait for the next check.")
 
 
 async def test_a_report_takes_whole_verdicts_until_enough_were_judged() -> None:
@@ -218,21 +222,26 @@ async def test_a_report_takes_whole_verdicts_until_enough_were_judged() -> None:
         drift=state(verdict(250), verdict(300, drifted=True, age=5), verdict(200, age=9))
     )
     front = Front(server)
-    for wanted, ids, drifted in ((100, 1, False), (250, 1, False), (251, 2, True), (9000, 3, True)):
-        told = (await front.ask("GET", f"/report/json?n_predictions={wanted}")).json()
-        assert [row["id"] for row in told["verdicts"]] == ["d0", "d5", "d9"][:ids]
-        assert (told["n_predictions"], told["drifted"]) == (wanted, drifted)
-        assert ("fewer than the" in told["message"]) == (wanted == 9000)
-    assert told["judged"] == 750
-    assert told["verdicts"][1]["features"][0]["psi"] == 0.412
+    for expected, ids, drifted in (
+        (100, 1, False),
+        (250, 1, False),
+        (251, 2, True),
+        (9000, 3, True),
+    ):
+        result = (await front.ask("GET", f"/report/json?n_predictions={expected}")).json()
+        assert [row["id"] for row in result["verdicts"]] == ["d0", "d5", "d9"][:ids]
+        assert (result["n_predictions"], result["drifted"]) == (expected, drifted)
+        assert ("fewer than the" in result["message"]) == (expected == 9000)
+    assert result["judged"] == 750
+    assert result["verdicts"][1]["features"][0]["psi"] == 0.412
     assert set(server.limits) == {MAX_VERDICTS}
 
 
 @pytest.mark.parametrize("path", ["/report", "/report/json"])
-@pytest.mark.parametrize("wanted", ["0", "-1", str(MAX_PREDICTIONS + 1), "many"])
-async def test_a_number_beyond_the_bounds_is_refused(path: str, wanted: str) -> None:
+@pytest.mark.parametrize("expected", ["0", "-1", str(MAX_PREDICTIONS + 1), "many"])
+async def test_a_number_beyond_the_bounds_is_refused(path: str, expected: str) -> None:
     server = Canned(drift=state())
-    response = await Front(server).ask("GET", f"{path}?n_predictions={wanted}")
+    response = await Front(server).ask("GET", f"{path}?n_predictions={expected}")
     refused(response, 422, "invalid")
     assert server.limits == []
 
@@ -246,15 +255,15 @@ async def test_the_page_shows_every_feature_and_asks_nothing_of_others() -> None
     front = Front(Canned(drift=state(verdict(250, drifted=True))))
     response = await front.ask("GET", "/report")
     assert response.headers["content-type"].startswith("text/html")
-    for said in ("words", "0.412", "prediction.sentiment", "250 predictions", "400 held-out"):
-        assert said in response.text
+    for reply in ("words", "0.412", "prediction.sentiment", "250 predictions", "400 held-out"):
+        assert reply in response.text
     assert "://" not in response.text
     assert "src=" not in response.text
 
 
 def test_names_on_the_page_are_escaped() -> None:
     evil = replace(verdict(250), features=(FeatureDrift("<script>", 0.1, 0.1, 0.5, False),))
-    told = build_report(replace(state(evil), version="<b>"), 100)
-    assert "<script>" not in render_report(told)
-    assert "&lt;script&gt;" in render_report(told)
-    assert "<b>" not in render_report(told)
+    result = build_report(replace(state(evil), version="<b>"), 100)
+    assert "<script>" not in render_report(result)
+    assert "&lt;script&gt;" in render_report(result)
+    assert "<b>" not in render_report(result)

@@ -75,8 +75,8 @@ def model(sharpness: float) -> bytes:
             helper.make_tensor("weights", TensorProto.FLOAT, [3, 3], weights.ravel().tolist()),
         ],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    content: bytes = made.SerializeToString()
+    onnx_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    content: bytes = onnx_model.SerializeToString()
     return content
 
 
@@ -144,17 +144,17 @@ class Workspace:
         config: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """A new version of these files, which lack only the reference, and of this experiment."""
-        made = {**files, REFERENCE: self.reference_for(files, held_out)}
-        bundle = self.bundles.write(self.recipe, made)
+        bundle_files = {**files, REFERENCE: self.reference_for(files, held_out)}
+        bundle = self.bundles.write(self.recipe, bundle_files)
         now = self.clock.now()
         tree, code = config or {"epochs": 1}, {"revision": "abc"}
         run = Run(str(uuid7()), self.recipe, "s" * 64, 7, tree, code, {}, now)
         with self.ledger.begin() as unit:
             if not unit.latest(Snapshot, limit=1):
-                named = json.loads(files["classes.json"])
-                names = {target: tuple(row) for target, row in named.items()}
-                taken = Snapshot("s" * 64, self.recipe, 16, {}, names, "stop", None, now)
-                unit.add(taken, SnapshotTaken(actor="test", subject=taken.id, rows=16))
+                class_lists = json.loads(files["classes.json"])
+                names = {target: tuple(row) for target, row in class_lists.items()}
+                snapshot = Snapshot("s" * 64, self.recipe, 16, {}, names, "stop", None, now)
+                unit.add(snapshot, SnapshotTaken(actor="test", subject=snapshot.id, rows=16))
             id = unit.next_version()
             version = ModelVersion(id, bundle, run.id, "s" * 64, self.recipe, None, now)
             unit.add(run, RunFinished(actor="test", subject=run.id, weights=""))
@@ -177,8 +177,8 @@ class Workspace:
             if before:
                 aliases.append(replace(before, name="previous"))
             for alias in aliases:
-                held = unit.alias(alias.name)
-                expected = held.version if held else None
+                current = unit.alias(alias.name)
+                expected = current.version if current else None
                 event = AliasMoved(
                     actor="test",
                     subject=alias.version,
@@ -194,11 +194,11 @@ class Workspace:
         return Predictor(bundle, self.wrap(OnnxRuntime(bundle.model)))
 
     def parts(self, **settings: object) -> ServerParts:
-        given = {"home": self.root, "poll_ms": NO_POLL_MS, **settings}
+        options = {"home": self.root, "poll_ms": NO_POLL_MS, **settings}
         return ServerParts(
             recipe=self.recipe,
             server=str(uuid7()),
-            settings=read_settings(**given),
+            settings=read_settings(**options),
             ledger=self.ledger,
             traffic=self.traffic,
             blobs=self.blobs,
@@ -220,8 +220,8 @@ class AppClient:
 
     def send(self, method: str, path: str, **request: Any) -> Future[httpx.Response]:
         """Ask, and do not wait."""
-        asked = self._client.request(method, path, **request)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop)
+        coroutine = self._client.request(method, path, **request)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def request(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask, and wait for the response."""

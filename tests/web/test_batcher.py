@@ -79,7 +79,7 @@ Make = Callable[..., Batcher]
 
 @pytest.fixture
 def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
-    made: list[Batcher] = []
+    batchers: list[Batcher] = []
 
     def start(batch: int = 64, queue: int = 256, items: int = MAX_ITEMS) -> Batcher:
         batcher = Batcher(
@@ -92,23 +92,23 @@ def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
             max_items=items,
         )
         batcher.start()
-        made.append(batcher)
+        batchers.append(batcher)
         return batcher
 
     yield start
-    for batcher in made:
+    for batcher in batchers:
         if not batcher._closing:
             batcher.close()
 
 
-def held(slot: Slot) -> HeldRuntime:
+def runtime_of(slot: Slot) -> HeldRuntime:
     runtime = slot.predictor._runtime
     assert isinstance(runtime, HeldRuntime)
     return runtime
 
 
 async def entered(slot: Slot) -> int:
-    return await asyncio.to_thread(held(slot).entered.get, timeout=20)
+    return await asyncio.to_thread(runtime_of(slot).entered.get, timeout=20)
 
 
 async def queued(batcher: Batcher, jobs: int) -> None:
@@ -137,7 +137,7 @@ async def test_everything_that_waits_is_taken_at_once(
     waiting = [ask(2), ask(3), ask()]
     await queued(batcher, 3)
     assert batcher.waiting == 6
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     assert await entered(slot) == 6
     answers = await asyncio.gather(first, *waiting)
     assert [len(answer) for answer in answers] == [1, 2, 3, 1]
@@ -156,7 +156,7 @@ async def test_a_batch_holds_no_more_than_the_cap_and_splits_no_request(
     for count in (3, 2, 4):
         tasks.append(ask(count))
         await queued(batcher, len(tasks) - 1)
-    held(slot).go.release(4)
+    runtime_of(slot).go.release(4)
     assert [await entered(slot) for _ in range(3)] == [3, 2, 4]
     await asyncio.gather(*tasks)
 
@@ -174,7 +174,7 @@ async def test_a_full_queue_refuses_and_a_probe_still_passes(
         await ask()
     tasks.append(ask(kind="golden"))
     await queued(batcher, 3)
-    held(slot).go.release(9)
+    runtime_of(slot).go.release(9)
     await asyncio.gather(*tasks)
     assert [one.kind for one in await tasks[-1]] == ["golden"]
 
@@ -207,7 +207,7 @@ async def test_rows_are_kept_before_anybody_is_answered(
         append(predictions)
 
     traffic.append = slow  # type: ignore[method-assign]
-    held(slot).go.release()
+    runtime_of(slot).go.release()
     task = asking(batcher, slot, red)()
     await asyncio.to_thread(reached.wait, 20)
     assert not task.done()
@@ -221,17 +221,19 @@ async def test_each_prediction_says_what_was_seen_probes_too(
     make: Make, slot: Slot, traffic: ToldTraffic, red: bytes, leaf: Callable[..., bytes]
 ) -> None:
     batcher = make()
-    held(slot).go.release(9)
+    runtime_of(slot).go.release(9)
     blue = leaf((10, 10, 200))
     [first, other] = await batcher.predict(slot, [red, blue], "live")
     [probe] = await batcher.predict(slot, [red], "golden")
     predictor = slot.predictor
     reference = predictor.bundle.reference
-    wanted = [
-        seen
-        for _, seen in predictor.predict_with_bins([predictor.preprocess(p) for p in (red, blue)])
+    expected = [
+        features
+        for _, features in predictor.predict_with_bins(
+            [predictor.preprocess(p) for p in (red, blue)]
+        )
     ]
-    assert [first.bins, other.bins] == wanted
+    assert [first.bins, other.bins] == expected
     assert probe.bins == first.bins != other.bins
     assert {len(one.bins) for one in (first, other, probe)} == {len(reference.names)}
     assert traffic.appends == [[first, other], [probe]]
@@ -242,8 +244,8 @@ async def test_a_reference_of_another_graph_answers_nobody(
     make: Make, workspace: Any, slot: Slot, traffic: ToldTraffic, red: bytes
 ) -> None:
     bundle = slot.predictor.bundle
-    named = {"disease": ("Miner", "Healthy")}
-    view = replace(bundle.reference.view, classes=named)
+    classes = {"disease": ("Miner", "Healthy")}
+    view = replace(bundle.reference.view, classes=classes)
     counts = bundle.reference.split(bundle.reference.counts)
     counts["prediction.disease"] = np.array([bundle.reference.n, 0])
     forged = replace(bundle.reference, view=view, counts=np.concatenate(list(counts.values())))
@@ -263,11 +265,11 @@ async def test_a_failed_append_acknowledges_nobody(
     both = [ask(), ask(2)]
     await queued(batcher, 2)
     traffic.error = StorageFailed("full")
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     ends = await asyncio.gather(first, *both, return_exceptions=True)
     assert [type(end) for end in ends] == [StorageFailed] * 3
     traffic.error = None
-    held(slot).go.release()
+    runtime_of(slot).go.release()
     assert len(await ask()) == 1
 
 
@@ -282,11 +284,11 @@ class OverflowingRuntime(HeldRuntime):
     """Answers an image that is more blue than red with infinity."""
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = dict(super().run(arrays))
+        outputs = dict(super().run(arrays))
         means = arrays["image"].mean(axis=(1, 2))
-        logits = given["logits_disease"].copy()
+        logits = outputs["logits_disease"].copy()
         logits[means[:, 2] > means[:, 0]] = np.inf
-        return {**given, "logits_disease": logits}
+        return {**outputs, "logits_disease": logits}
 
 
 async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
@@ -304,13 +306,13 @@ async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
         for payloads in ([red], [red, blue], [red, red], [blue])
     ]
     await queued(batcher, 4)
-    held(slot).go.release(9)
+    runtime_of(slot).go.release(9)
     await first
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ends] == [list, BadPayload, list, BadPayload]
-    for end, told, index in ((ends[1], "Payload 1: The model's", 1), (ends[3], "The model's", 0)):
+    for end, start, index in ((ends[1], "Payload 1: The model's", 1), (ends[3], "The model's", 0)):
         assert isinstance(end, BadPayload)
-        assert (str(end).startswith(told), end.index) == (True, index)
+        assert (str(end).startswith(start), end.index) == (True, index)
     assert [len(append) for append in traffic.appends] == [1, 1 + 2]
     assert [one.sequence for append in traffic.appends for one in append] == [1, 2, 3, 4]
     assert batcher.waiting == 0
@@ -329,7 +331,7 @@ async def test_a_request_asks_for_so_many_items_at_most(
     make: Make, herds: Slot, traffic: ToldTraffic
 ) -> None:
     batcher = make(items=5)
-    held(herds).go.release(9)
+    runtime_of(herds).go.release(9)
     with pytest.raises(
         InvalidRequest, match="6 items are too many for one request; at most 5"
     ) as caught:
@@ -350,7 +352,7 @@ async def test_a_batch_asks_for_so_many_items_at_most(
     for one in ask[1:]:
         tasks.append(one())
         await queued(batcher, len(tasks) - 1)
-    held(herds).go.release(9)
+    runtime_of(herds).go.release(9)
     await asyncio.gather(*tasks)
     sizes = [[len(one.answers) for one in append] for append in traffic.appends]
     assert sizes == [[1], [3, 2], [4], [5]]
@@ -359,7 +361,7 @@ async def test_a_batch_asks_for_so_many_items_at_most(
 async def test_where_a_payload_is_one_item_payloads_alone_are_bounded(
     make: Make, slot: Slot, red: bytes
 ) -> None:
-    held(slot).go.release()
+    runtime_of(slot).go.release()
     assert len(await asking(make(items=2), slot, red)(3)) == 3
 
 
@@ -377,7 +379,7 @@ async def test_two_versions_wait_together_and_answer_apart(
     await entered(slot)
     tasks = [ask(), ask(2, of=second), ask(of=broken, kind="golden"), ask()]
     await queued(batcher, 4)
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     await first
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(ends.pop(2), RuntimeError)
@@ -397,7 +399,7 @@ async def test_a_request_that_went_away_disturbs_nobody(make: Make, slot: Slot, 
     gone, stays = ask(), ask()
     await queued(batcher, 2)
     gone.cancel()
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     assert len(await first) == len(await stays) == 1
 
 
@@ -410,7 +412,7 @@ async def test_a_loop_that_ended_disturbs_nobody(make: Make, slot: Slot, red: by
         task.cancel()
 
     await asyncio.to_thread(asyncio.run, leave())
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     assert len(await asking(batcher, slot, red)()) == 1
 
 
@@ -424,7 +426,7 @@ async def test_closing_answers_what_waits_and_refuses_what_comes(
     tasks += [ask(), ask(2)]
     await queued(batcher, 2)
     closing = asyncio.create_task(asyncio.to_thread(batcher.close))
-    held(slot).go.release(2)
+    runtime_of(slot).go.release(2)
     await closing
     assert [len(end) for end in await asyncio.gather(*tasks)] == [1, 1, 2]
     with pytest.raises(Unavailable):

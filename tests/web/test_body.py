@@ -107,8 +107,8 @@ class Half:
         yield b"x" * 1000
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_bodies_under_way_have_a_bound_together(told: bool) -> None:
+@pytest.mark.parametrize("declared", [True, False])
+async def test_bodies_under_way_have_a_bound_together(declared: bool) -> None:
     """Half a body is held; another one that fits by itself does not fit beside it."""
     transport = httpx.ASGITransport(bounded(max_total=9000))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -119,7 +119,7 @@ async def test_bodies_under_way_have_a_bound_together(told: bool) -> None:
         async def pieces() -> AsyncIterator[bytes]:
             yield b"x" * 4000
 
-        full(await client.post("/raw", content=b"x" * 4000 if told else pieces()))
+        full(await client.post("/raw", content=b"x" * 4000 if declared else pieces()))
         assert (await client.post("/raw", content=b"x" * 2000)).json() == 2000
         half.go.set()
         assert (await first).json() == 7000

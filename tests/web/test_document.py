@@ -43,12 +43,12 @@ def test_the_answer_is_described(client: Any) -> None:
     document = client.request("GET", "/openapi.json").json()
     answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/Predictions")
-    told = client.request(
+    result = client.request(
         "POST",
         "/v1/predict",
         json=body_of(client)["application/json"]["examples"]["one"]["value"],
     ).json()
-    assert set(told["predictions"][0]) == set(
+    assert set(result["predictions"][0]) == set(
         document["components"]["schemas"]["AnswerEntry"]["required"]
     )
 

@@ -63,8 +63,8 @@ def test_each_error_as_its_status(
 ) -> None:
     client = start_app(workspace.parts(), failing(kind("A sentence.", hint="Another.")))
     response = client.request("GET", "/fail")
-    told = shape(response, STATUS[kind])
-    assert told == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
+    error_body = shape(response, STATUS[kind])
+    assert error_body == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
     assert ("Retry-After" in response.headers) == (STATUS[kind] == 503)
 
 
@@ -86,11 +86,11 @@ async def _gone() -> dict[str, Any]:
 def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
     client: Any, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    sent: list[Any] = []
+    messages: list[Any] = []
     headers = [(b"content-type", b"multipart/form-data; boundary=b")]
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        messages.append(message)
 
     scope = {
         "type": "http",
@@ -100,7 +100,7 @@ def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
         "headers": headers,
     }
     asyncio.run(client.app(scope, _gone, send))
-    assert sent[0]["status"] in {400, 499}
+    assert messages[0]["status"] in {400, 499}
     assert caplog.records == []
     assert client.request("GET", "/v1/ready").status_code == 200
 

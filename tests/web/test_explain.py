@@ -24,7 +24,7 @@ from tidemill.recipes.routes import Routes
 from tidemill.web.explain import EXPLAIN_PATH, Explainer
 
 
-def told(response: Any) -> dict[str, Any]:
+def explanation_of(response: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "image/png"
     with Image.open(BytesIO(response.content)) as start_app:
@@ -40,17 +40,19 @@ def code(response: Any, status: int) -> str:
 
 
 def test_a_image_and_what_it_is_of(client: Any, red: bytes) -> None:
-    answered = client.request("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
-    found = told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
-    assert (found["version"], found["target"], found["label"]) == ("v1", "disease", "Miner")
-    assert found["probability"] == pytest.approx(answered["predictions"][0]["confidence"])
+    prediction = client.request("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
+    results = explanation_of(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
+    assert (results["version"], results["target"], results["label"]) == ("v1", "disease", "Miner")
+    assert results["probability"] == pytest.approx(prediction["predictions"][0]["confidence"])
 
 
 def test_another_target_and_label_may_be_asked_for(client: Any, red: bytes) -> None:
-    asked = {"target": "disease", "label": "Phoma"}
-    found = told(client.request("POST", EXPLAIN_PATH, params=asked, files={"file": ("a.png", red)}))
-    assert found["label"] == "Phoma"
-    assert found["probability"] < 0.1
+    request_params = {"target": "disease", "label": "Phoma"}
+    results = explanation_of(
+        client.request("POST", EXPLAIN_PATH, params=request_params, files={"file": ("a.png", red)})
+    )
+    assert results["label"] == "Phoma"
+    assert results["probability"] < 0.1
 
 
 def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
@@ -62,7 +64,7 @@ def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
         ]
         return sum(row.kind == "live" for row in rows)
 
-    told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
+    explanation_of(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
     assert live() == 0
     client.request("POST", "/v1/predict", files={"file": ("a.png", red)})
     assert live() == 1
@@ -80,9 +82,9 @@ def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
 def test_what_cannot_be_explained_is_the_clients_fault(
     client: Any, red: bytes, request_: Mapping[str, Any], status: int, expected: str
 ) -> None:
-    asked = {"files": {"file": ("a.png", red)}, **request_}
-    assert code(client.request("POST", EXPLAIN_PATH, **asked), status) == expected
-    told(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
+    request_params = {"files": {"file": ("a.png", red)}, **request_}
+    assert code(client.request("POST", EXPLAIN_PATH, **request_params), status) == expected
+    explanation_of(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
 
 
 def test_a_server_without_a_model_is_not_ready(workspace: Any, start_app: Any, red: bytes) -> None:
@@ -105,12 +107,14 @@ class Held:
         if len(arrays["image"]) == BATCH:
             self._reached.set()
             assert self._go.wait(20)
-        answered: dict[str, Any] = self._inner.run(arrays)
-        return answered
+        outputs: dict[str, Any] = self._inner.run(arrays)
+        return outputs
 
 
 @pytest.fixture
-def held(workspace: Any, start_app: Any) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
+def blocked_app(
+    workspace: Any, start_app: Any
+) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
     """The app; an event that an explanation is under way; another that lets it go on."""
     reached, go = threading.Event(), threading.Event()
     workspace.wrap = lambda runtime: Held(runtime, reached, go)
@@ -122,8 +126,8 @@ def held(workspace: Any, start_app: Any) -> Iterator[tuple[Any, threading.Event,
         go.set()
 
 
-def test_one_at_a_time_while_predictions_are_answered(held: Any, red: bytes) -> None:
-    client, reached, go = held
+def test_one_at_a_time_while_predictions_are_answered(blocked_app: Any, red: bytes) -> None:
+    client, reached, go = blocked_app
     files = {"file": ("a.png", red)}
     first = client.send("POST", EXPLAIN_PATH, files=files)
     assert reached.wait(20)
@@ -132,8 +136,8 @@ def test_one_at_a_time_while_predictions_are_answered(held: Any, red: bytes) -> 
     assert "Retry-After" in refused.headers
     assert client.request("POST", "/v1/predict", files=files).status_code == 200
     go.set()
-    told(first.result(timeout=20))
-    told(client.request("POST", EXPLAIN_PATH, files=files))
+    explanation_of(first.result(timeout=20))
+    explanation_of(client.request("POST", EXPLAIN_PATH, files=files))
 
 
 def test_a_client_that_leaves_does_not_keep_the_others_out(
@@ -145,11 +149,11 @@ def test_a_client_that_leaves_does_not_keep_the_others_out(
     explainer = Explainer()
 
     async def leave() -> None:
-        asked = asyncio.create_task(explainer.explain(predictor, red, None, None))
+        task = asyncio.create_task(explainer.explain(predictor, red, None, None))
         assert await asyncio.to_thread(reached.wait, 20)
         with pytest.raises(Overloaded):
             await explainer.explain(predictor, red, None, None)
-        asked.cancel()
+        task.cancel()
         go.set()
         await asyncio.to_thread(explainer.close)
         for _ in range(2):  # not that another is being explained
@@ -175,15 +179,15 @@ def test_the_document_says_that_a_image_comes(client: Any) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")
 def test_it_steps_back_from_those_that_answer(tiny: Callable[..., Predictor], red: bytes) -> None:
-    found: list[int] = []
+    results: list[int] = []
 
     class Telling(OnnxRuntime):
         def run(self, arrays: Any) -> dict[str, Any]:
-            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            results.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
             return super().run(arrays)
 
     bundle = tiny().bundle
     explainer = Explainer()
     asyncio.run(explainer.explain(Predictor(bundle, Telling(bundle.model)), red, None, None))
     explainer.close()
-    assert min(found) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert min(results) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -34,16 +34,16 @@ def image(payload: bytes) -> dict[str, str]:
 
 
 def predicted(client: Any, payload: bytes) -> str:
-    said = client.request("POST", "/v1/predict", json=image(payload)).json()
-    return str(said["predictions"][0]["id"])
+    body = client.request("POST", "/v1/predict", json=image(payload)).json()
+    return str(body["predictions"][0]["id"])
 
 
-def given(client: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+def post_feedback(client: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     body = rows[0] if len(rows) == 1 else {"feedback": list(rows)}
     response = client.request("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
-    told: list[dict[str, Any]] = response.json()["feedback"]
-    return told
+    receipts: list[dict[str, Any]] = response.json()["feedback"]
+    return receipts
 
 
 def refused(client: Any, body: Any, status: int, code: str) -> dict[str, str]:
@@ -53,20 +53,20 @@ def refused(client: Any, body: Any, status: int, code: str) -> dict[str, str]:
     return error
 
 
-def kept(workspace: Any) -> list[Feedback]:
+def feedback_records(workspace: Any) -> list[Feedback]:
     with workspace.ledger.begin(write=False) as unit:
-        found: list[Feedback] = unit.feedback(limit=None)
-    return found
+        rows: list[Feedback] = unit.feedback(limit=None)
+    return rows
 
 
 def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
     client: Any, workspace: Any, red: bytes
 ) -> None:
     id = predicted(client, red)
-    [told] = given(client, {"prediction": id, "label": "Phoma", "actor": "ana"})
-    [item] = kept(workspace)
+    [receipts] = post_feedback(client, {"prediction": id, "label": "Phoma", "actor": "ana"})
+    [item] = feedback_records(workspace)
     example = hashlib.sha256(red).hexdigest()
-    assert told == {"id": item.id, "status": "pending", "repeated": False, "example": example}
+    assert receipts == {"id": item.id, "status": "pending", "repeated": False, "example": example}
     assert workspace.blobs.get(example) == red
     assert item == Feedback(
         id=item.id,
@@ -82,9 +82,11 @@ def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
 
 
 def test_feedback_may_bring_its_own_payload(client: Any, workspace: Any, red: bytes) -> None:
-    [told] = given(client, {"payload": image(red), "target": "disease", "label": "Phoma"})
-    [item] = kept(workspace)
-    assert workspace.blobs.get(told["example"]) == red
+    [receipts] = post_feedback(
+        client, {"payload": image(red), "target": "disease", "label": "Phoma"}
+    )
+    [item] = feedback_records(workspace)
+    assert workspace.blobs.get(receipts["example"]) == red
     assert (item.prediction, item.predicted_label, item.actor) == ("", "", "anonymous")
 
 
@@ -95,30 +97,32 @@ def test_an_item_of_a_payload_is_refused(client: Any, workspace: Any, red: bytes
         assert "A payload has no item '7' yet." in error["message"]
         assert error["message"].startswith("feedback.1: ") == ("feedback" in body)
         assert "Predictions name the items" in error["hint"]
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_the_same_again_is_acknowledged_and_not_recorded(
     client: Any, workspace: Any, red: bytes
 ) -> None:
     row = {"prediction": predicted(client, red), "label": "Phoma"}
-    [first] = given(client, row)
-    assert given(client, row) == [{**first, "repeated": True}]
+    [first] = post_feedback(client, row)
+    assert post_feedback(client, row) == [{**first, "repeated": True}]
     # The payload is what it is about, whichever answer led to it.
-    assert given(client, {"payload": image(red), "label": "Phoma"}) == [{**first, "repeated": True}]
-    assert len(kept(workspace)) == 1
+    assert post_feedback(client, {"payload": image(red), "label": "Phoma"}) == [
+        {**first, "repeated": True}
+    ]
+    assert len(feedback_records(workspace)) == 1
 
 
 def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
     client: Any, workspace: Any, red: bytes
 ) -> None:
     row = {"prediction": predicted(client, red), "actor": "ana"}
-    given(client, {**row, "label": "Phoma"})
-    given(client, {**row, "label": "Healthy"})
-    given(client, {**row, "label": "Miner", "actor": "bob"})
+    post_feedback(client, {**row, "label": "Phoma"})
+    post_feedback(client, {**row, "label": "Healthy"})
+    post_feedback(client, {**row, "label": "Miner", "actor": "bob"})
     strangers = [{"prediction": row["prediction"], "label": name} for name in ("Phoma", "Miner")]
-    given(client, *strangers)
-    assert [(item.label, item.status) for item in kept(workspace)] == [
+    post_feedback(client, *strangers)
+    assert [(item.label, item.status) for item in feedback_records(workspace)] == [
         ("Phoma", "superseded"),
         ("Healthy", "pending"),
         ("Miner", "pending"),
@@ -130,9 +134,9 @@ def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
 def test_many_are_kept_together(client: Any, workspace: Any, leaf: Leaf) -> None:
     images = [leaf((200 + n, 10, 10)) for n in range(3)]
     rows = [{"prediction": predicted(client, one), "label": "Phoma"} for one in images]
-    told = given(client, *rows, rows[0])
-    assert [row["repeated"] for row in told] == [False, False, False, True]
-    assert [item.id for item in kept(workspace)] == [row["id"] for row in told[:3]]
+    receipts = post_feedback(client, *rows, rows[0])
+    assert [row["repeated"] for row in receipts] == [False, False, False, True]
+    assert [item.id for item in feedback_records(workspace)] == [row["id"] for row in receipts[:3]]
 
 
 def test_many_are_refused_together_and_the_faulty_one_is_named(
@@ -148,21 +152,21 @@ def test_many_are_refused_together_and_the_faulty_one_is_named(
     for row, status, code in bad:
         error = refused(client, {"feedback": [good, row]}, status, code)
         assert error["message"].startswith("feedback.1"), error
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "known"),
+    ("change", "hint"),
     [
         ({"label": "Rust"}, "Miner, Healthy, Phoma"),
         ({"target": "age"}, "disease"),
     ],
 )
 def test_a_label_that_the_model_does_not_have_is_refused_with_those_it_has(
-    client: Any, red: bytes, change: dict[str, str], known: str
+    client: Any, red: bytes, change: dict[str, str], hint: str
 ) -> None:
     row = {"prediction": predicted(client, red), "label": "Phoma", **change}
-    assert known in refused(client, row, 422, "foreign_label")["hint"]
+    assert hint in refused(client, row, 422, "foreign_label")["hint"]
 
 
 def test_labels_are_those_of_the_version_that_answered_while_it_is_loaded(
@@ -186,7 +190,7 @@ def test_labels_are_those_of_the_version_that_answered_while_it_is_loaded(
         assert client.slots.state.fault == ""
         loaded = client.slots.state.previous.version.id == "v1"
         row = {"prediction": old, "label": "Phoma" if loaded else "Phoma2"}
-        assert given(client, row)[0]["status"] == "pending"
+        assert post_feedback(client, row)[0]["status"] == "pending"
     refused(client, {"prediction": old, "label": "Phoma"}, 422, "foreign_label")
 
 
@@ -244,7 +248,7 @@ def test_a_body_that_is_no_json_is_refused(client: Any) -> None:
 def test_a_payload_that_cannot_be_read_is_refused(client: Any, workspace: Any) -> None:
     for payload in (image(b"no image"), {"image": "%"}):
         refused(client, {"payload": payload, "label": "Phoma"}, 400, "bad_payload")
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_without_a_model_nothing_is_taken(workspace: Any, start_app: Any, red: bytes) -> None:
@@ -257,14 +261,14 @@ def test_a_drained_answer_is_found_and_its_payload_still_in_the_log(
 ) -> None:
     id = predicted(client, red)
     drain(workspace, id)
-    [told] = given(client, {"prediction": id, "label": "Phoma"})
-    assert workspace.blobs.get(told["example"]) == red
+    [receipts] = post_feedback(client, {"prediction": id, "label": "Phoma"})
+    assert workspace.blobs.get(receipts["example"]) == red
 
 
 def drain(workspace: Any, id: str) -> None:
-    found = workspace.traffic.find(id)
+    record = workspace.traffic.find(id)
     with workspace.ledger.begin() as unit:
-        unit.drain(found.server, [found], [], since=0)
+        unit.drain(record.server, [record], [], since=0)
 
 
 class Forgetful(MemoryTraffic):
@@ -286,10 +290,10 @@ def test_a_payload_that_is_gone_is_asked_for(workspace: Any, start_app: Any, red
     row = {"prediction": id, "label": "Phoma"}
     error = refused(client, row, 410, "payload_gone")
     assert "Send the payload" in error["hint"]
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
     # Once somebody has sent it, the other answers to it can be spoken of, too.
-    [first] = given(client, {"payload": image(red), "label": "Phoma"})
-    assert given(client, row) == [{**first, "repeated": True}]
+    [first] = post_feedback(client, {"payload": image(red), "label": "Phoma"})
+    assert post_feedback(client, row) == [{**first, "repeated": True}]
 
 
 class Full(MemoryBlobs):
@@ -329,7 +333,7 @@ def test_what_cannot_be_kept_is_not_acknowledged(
         response = client.request("POST", "/v1/feedback", json=body)
         assert response.json()["error"]["code"] == "storage_failed"
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 class Watching(MemoryBlobs):
@@ -341,7 +345,7 @@ class Watching(MemoryBlobs):
         self.seen: list[int] = []
 
     def put(self, content: bytes) -> str:
-        self.seen.append(len(kept(self.workspace)))
+        self.seen.append(len(feedback_records(self.workspace)))
         return super().put(content)
 
 
@@ -354,12 +358,12 @@ def test_feedback_outlives_the_server_that_took_it(
     workspace.blobs = FileBlobs(tmp_path / "blobs")
     workspace.promote(workspace.register())
     client = start_app(workspace.parts())
-    [told] = given(client, {"prediction": predicted(client, red), "label": "Phoma"})
+    [receipts] = post_feedback(client, {"prediction": predicted(client, red), "label": "Phoma"})
     workspace.ledger.close()
     workspace.ledger = SqlLedger.existing(file, workspace.clock)
-    [item] = kept(workspace)
+    [item] = feedback_records(workspace)
     workspace.ledger.close()
-    assert (item.id, item.label, item.predicted_label) == (told["id"], "Phoma", "Miner")
+    assert (item.id, item.label, item.predicted_label) == (receipts["id"], "Phoma", "Miner")
     assert FileBlobs(tmp_path / "blobs").get(item.example) == red
 
 
@@ -368,9 +372,9 @@ def test_payloads_are_kept_before_any_label_is(workspace: Any, start_app: Any, l
     workspace.promote(workspace.register())
     client = start_app(workspace.parts())
     rows = [{"payload": image(leaf((200 + n, 9, 9))), "label": "Phoma"} for n in range(3)]
-    given(client, *rows)
+    post_feedback(client, *rows)
     assert workspace.blobs.seen == [0, 0, 0]
-    assert len(kept(workspace)) == 3
+    assert len(feedback_records(workspace)) == 3
 
 
 def test_a_large_body_does_not_hold_up_the_others(client: Any) -> None:
@@ -394,7 +398,9 @@ def test_the_document_describes_one_and_many(client: Any) -> None:
 def test_an_answer_of_another_server_can_be_spoken_of(
     client: Any, workspace: Any, red: bytes
 ) -> None:
-    found = workspace.traffic.find(predicted(client, red))
-    other = replace(found, id=str(uuid7()), server=str(uuid7()))
+    record = workspace.traffic.find(predicted(client, red))
+    other = replace(record, id=str(uuid7()), server=str(uuid7()))
     workspace.traffic.append([other])
-    assert given(client, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"
+    assert (
+        post_feedback(client, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"
+    )

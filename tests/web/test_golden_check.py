@@ -36,8 +36,8 @@ def test_probes_are_logged_as_probes_and_are_no_requests(client: Any, workspace:
     rows = list(workspace.traffic._kept.values())
     assert [row.kind for row in rows] == ["golden"] * (1 + 16 + 16 + 16)
     assert {row.payload for row in rows} == {b""}, "the bundle holds them"
-    told = client.request("GET", f"/v1/predictions/{rows[0].id}").json()
-    assert (told["kind"], told["example"]) == ("golden", "")
+    body = client.request("GET", f"/v1/predictions/{rows[0].id}").json()
+    assert (body["kind"], body["example"]) == ("golden", "")
     numbers = client.request("GET", "/metrics").text
     assert 'kind="golden"' in numbers
     assert 'handler="/v1/predict"' not in numbers
@@ -49,12 +49,12 @@ def test_a_label_table_turned_round_in_our_builder(
     true = predict.answer_entries
 
     def wrong(predictions: Any) -> list[dict[str, Any]]:
-        told = true(predictions)
-        for entry in told:
+        entries = true(predictions)
+        for entry in entries:
             names = turned(entry["probabilities"])
             entry["label"] = names[entry["label"]]
             entry["probabilities"] = {names[n]: p for n, p in entry["probabilities"].items()}
-        return told
+        return entries
 
     monkeypatch.setattr(predict, "answer_entries", wrong)
     assert "POST /v1/predict" in fault(workspace, start_app)
@@ -66,12 +66,12 @@ def test_a_label_table_turned_round_in_the_recipes_builder(
     true = coffee.diagnosis
 
     def wrong(prediction: Any) -> coffee.Diagnosis:
-        told = true(prediction)
-        label = turned(told.probabilities)[told.prediction]
-        confidence = told.probabilities[label]
+        diagnosis = true(prediction)
+        label = turned(diagnosis.probabilities)[diagnosis.prediction]
+        confidence = diagnosis.probabilities[label]
         message = f"The leaf looks like {label} ({confidence:.1%})."
         lie = {"prediction": label, "confidence": confidence, "message": message}
-        return told.model_copy(update=lie)
+        return diagnosis.model_copy(update=lie)
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
     assert "POST /predict (files) is wrong" in fault(workspace, start_app)
@@ -83,18 +83,18 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
     true = coffee.diagnosis
 
     def wrong(prediction: Any) -> coffee.Diagnosis:
-        told = true(prediction)
-        one, other = set(told.probabilities) - {told.prediction}
-        row = dict(told.probabilities)
+        diagnosis = true(prediction)
+        one, other = set(diagnosis.probabilities) - {diagnosis.prediction}
+        row = dict(diagnosis.probabilities)
         row[one], row[other] = row[other] + 0.1, row[one] - 0.1
-        return told.model_copy(update={"probabilities": row})
+        return diagnosis.model_copy(update={"probabilities": row})
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
     assert "POST /predict (files) is wrong" in fault(workspace, start_app)
 
 
 @pytest.mark.parametrize(
-    ("update", "told"),
+    ("update", "fragment"),
     [
         (lambda d: {"message": d.message.replace(d.prediction, "Rust")}, "message does not name"),
         (lambda d: {"message": "The leaf looks ill."}, "the message does not name"),
@@ -104,18 +104,18 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
     ],
 )
 def test_what_the_recipe_says_twice_must_agree(
-    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch, update: Any, told: str
+    workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch, update: Any, fragment: str
 ) -> None:
     true = coffee.diagnosis
 
     def wrong(prediction: Any) -> coffee.Diagnosis:
-        said = true(prediction)
-        return said.model_copy(update=update(said))
+        reply = true(prediction)
+        return reply.model_copy(update=update(reply))
 
     monkeypatch.setattr(coffee, "diagnosis", wrong)
     message = fault(workspace, start_app)
     assert "POST /predict (files)" in message
-    assert told in message
+    assert fragment in message
 
 
 def test_a_proof_ends_with_its_first_fault(workspace: Any, start_app: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_confidence_that_is_no_probability(
     monkeypatch.setattr(
         predict,
         "answer_entries",
-        lambda given: [{**entry, "confidence": 1.0} for entry in true(given)],
+        lambda inputs: [{**entry, "confidence": 1.0} for entry in true(inputs)],
     )
     assert "the confidence is not the probability" in fault(workspace, start_app)
 
@@ -150,13 +150,13 @@ def test_no_golden_samples(workspace: Any, start_app: Any) -> None:
 def test_an_untrained_network(workspace: Any, start_app: Any) -> None:
     trained = workspace.register()
     samples = workspace.bundles.open(trained.bundle).golden
-    told = fault(workspace, start_app, sharpness=0.01, samples=[s.to_json() for s in samples])
-    assert "is off by" in told
+    message = fault(workspace, start_app, sharpness=0.01, samples=[s.to_json() for s in samples])
+    assert "is off by" in message
 
 
 def test_labels_saved_in_another_order_than_the_graph(workspace: Any, start_app: Any) -> None:
-    told = fault(workspace, start_app, labels=("Phoma", "Healthy", "Miner"))
-    assert "was answered where" in told
+    message = fault(workspace, start_app, labels=("Phoma", "Healthy", "Miner"))
+    assert "was answered where" in message
 
 
 def test_a_golden_sample_that_cannot_be_read(workspace: Any, start_app: Any) -> None:
@@ -167,8 +167,8 @@ def test_a_golden_sample_that_cannot_be_read(workspace: Any, start_app: Any) -> 
 
 def test_a_golden_sample_of_another_target(workspace: Any, start_app: Any) -> None:
     sample = workspace.bundles.open(workspace.register().bundle).golden[0].to_json()
-    told = fault(workspace, start_app, samples=[{**sample, "labels": {"plant": "Coffee"}}])
-    assert "does not name every target" in told
+    message = fault(workspace, start_app, samples=[{**sample, "labels": {"plant": "Coffee"}}])
+    assert "does not name every target" in message
 
 
 def recipe(answer: Any, read: Any, *, probed: bool = True) -> Any:
@@ -188,7 +188,7 @@ def recipe(answer: Any, read: Any, *, probed: bool = True) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "fragment"),
     [
         (lambda _: {}, "cannot be read: KeyError"),
         (lambda _: {"said": []}, "no answer for disease"),
@@ -197,9 +197,9 @@ def recipe(answer: Any, read: Any, *, probed: bool = True) -> Any:
     ],
 )
 def test_a_recipe_whose_answers_are_no_answers(
-    workspace: Any, start_app: Any, answer: Any, told: str
+    workspace: Any, start_app: Any, answer: Any, fragment: str
 ) -> None:
-    assert told in fault(workspace, start_app, recipe(answer, lambda body: body["said"]))
+    assert fragment in fault(workspace, start_app, recipe(answer, lambda body: body["said"]))
 
 
 def short(change: Any) -> Any:
@@ -219,7 +219,7 @@ def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fragment"),
     [
         (lambda label, sure: [{"Miner": "Phoma"}.get(label, label), sure], "'Phoma' was answered"),
         (lambda label, sure: ["Rust", sure], "'Rust' was answered"),
@@ -230,9 +230,9 @@ def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
     ],
 )
 def test_a_label_and_a_probability_that_are_not_the_models(
-    workspace: Any, start_app: Any, change: Any, told: str
+    workspace: Any, start_app: Any, change: Any, fragment: str
 ) -> None:
-    assert told in fault(workspace, start_app, short(change))
+    assert fragment in fault(workspace, start_app, short(change))
 
 
 def test_a_route_without_a_probe_keeps_the_server_from_starting(workspace: Any) -> None:
@@ -263,14 +263,14 @@ def test_whatever_no_probe_asks_is_refused_its_answers(
 
     workspace.promote(workspace.register())
     client = start_app(workspace.parts(), build)
-    kept = len(workspace.traffic._kept)
+    before = len(workspace.traffic._kept)
     ways = ("GET /get", "GET /name/rust", "PUT /put", "POST /nested/ask", "POST /inner/ask")
     for way in (*ways, "GET /ask"):
         response = client.request(*way.split())
         assert response.status_code == 500, way
         assert f"{way} has no golden request" in response.json()["error"]["message"]
         assert f"{way} has no golden request" in caplog.text
-    assert len(workspace.traffic._kept) == kept, "nothing was answered"
+    assert len(workspace.traffic._kept) == before, "nothing was answered"
 
 
 def test_a_route_of_any_method_answers_once_a_probe_asks_it(
@@ -291,9 +291,9 @@ def test_a_route_of_any_method_answers_once_a_probe_asks_it(
 
     workspace.promote(workspace.register())
     client = start_app(workspace.parts(), build)
-    asked = {"params": {"q": red.hex()}}
-    assert client.request("GET", "/ask/short", **asked).json()[0][1] == "Miner"
-    assert client.request("GET", "/ask/long", **asked).status_code == 500
+    params = {"params": {"q": red.hex()}}
+    assert client.request("GET", "/ask/short", **params).json()[0][1] == "Miner"
+    assert client.request("GET", "/ask/long", **params).status_code == 500
 
 
 def test_a_recipe_cannot_take_the_servers_paths(workspace: Any) -> None:

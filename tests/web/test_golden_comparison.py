@@ -17,12 +17,12 @@ SAMPLE = Golden(
 TOP = (("rust", 0.5), ("miner", 0.3))
 
 
-def said(label: Any, shown: Any) -> str:
-    return compare_answers(SAMPLE, [("disease", label, shown)], ("disease",))
+def find_fault(label: Any, labels: Any) -> str:
+    return compare_answers(SAMPLE, [("disease", label, labels)], ("disease",))
 
 
 @pytest.mark.parametrize(
-    ("label", "shown"),
+    ("label", "labels"),
     [
         ("rust", ROW),
         ("rust", 0.5),
@@ -34,12 +34,12 @@ def said(label: Any, shown: Any) -> str:
         ("rust", TopLabels(tuple(ROW.items()), 9)),
     ],
 )
-def test_what_is_right_in_any_form(label: Any, shown: Any) -> None:
-    assert said(label, shown) == ""
+def test_what_is_right_in_any_form(label: Any, labels: Any) -> None:
+    assert find_fault(label, labels) == ""
 
 
 @pytest.mark.parametrize(
-    ("label", "shown", "fault"),
+    ("label", "labels", "fault"),
     [
         ("miner", NO_PROBABILITY, "'miner' was answered"),
         (0, NO_PROBABILITY, "'healthy' was answered"),
@@ -56,8 +56,8 @@ def test_what_is_right_in_any_form(label: Any, shown: Any) -> None:
         ("rust", TopLabels(TOP[::-1], 2), "are not its likeliest"),
     ],
 )
-def test_what_is_wrong(label: Any, shown: Any, fault: str) -> None:
-    assert fault in said(label, shown)
+def test_what_is_wrong(label: Any, labels: Any, fault: str) -> None:
+    assert fault in find_fault(label, labels)
 
 
 def test_every_target_that_a_route_shows_has_to_be_there() -> None:
@@ -70,4 +70,4 @@ def test_every_target_that_a_route_shows_has_to_be_there() -> None:
 
 def test_what_is_no_probability_is_an_error() -> None:
     with pytest.raises(TypeError):
-        said("rust", None)
+        find_fault("rust", None)

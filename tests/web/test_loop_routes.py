@@ -22,28 +22,28 @@ SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
 
 def plain(record: Any) -> dict[str, Any]:
     """A record as it goes over the wire."""
-    told: dict[str, Any] = json.loads(bytes(json_response(asdict(record)).body))
-    return told
+    fields: dict[str, Any] = json.loads(bytes(json_response(asdict(record)).body))
+    return fields
 
 
 def feedback(unit: UnitOfWork, at: Any, count: int) -> list[Feedback]:
-    made = []
+    rows = []
     for n in range(count):
         status: Any = "accepted" if n % 2 else "pending"
         row = Feedback(f"f{n}", "", f"{n}" * 64, "disease", "", "Miner", "", "ana", at, status)
-        told = FeedbackReceived(
+        event = FeedbackReceived(
             actor="ana", subject=row.id, example=row.example, target="disease", label="Miner"
         )
-        unit.add(row, told)
-        made.append(row)
-    return made
+        unit.add(row, event)
+        rows.append(row)
+    return rows
 
 
 def test_feedback_newest_first_and_of_a_status_oldest_first(client: Any, workspace: Any) -> None:
     with workspace.ledger.begin() as unit:
-        made = feedback(unit, workspace.clock.now(), 4)
-    told = client.request("GET", "/v1/feedback").json()["feedback"]
-    assert told == [plain(row) for row in reversed(made)]
+        rows = feedback(unit, workspace.clock.now(), 4)
+    result = client.request("GET", "/v1/feedback").json()["feedback"]
+    assert result == [plain(row) for row in reversed(rows)]
     pending = client.request("GET", "/v1/feedback?status=pending").json()["feedback"]
     assert [row["id"] for row in pending] == ["f0", "f2"]
     first = client.request("GET", "/v1/feedback?status=pending&limit=1").json()["feedback"]
@@ -69,7 +69,7 @@ def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) 
     at = workspace.clock.now()
     features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at)
-    told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
+    event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
     assert client.request("GET", "/v1/drift").json() == {
         "version": "v1",
         "unjudged": 0,
@@ -77,7 +77,7 @@ def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) 
     }
     with workspace.ledger.begin() as unit:
         window(unit, "v1", at, 0, 5)
-        unit.record_drift_verdict(verdict, told)
+        unit.record_drift_verdict(verdict, event)
         window(unit, "v1", at, 5, 3)
         window(unit, "v1", at + timedelta(minutes=1), 8, 4)
     body = client.request("GET", "/v1/drift").json()

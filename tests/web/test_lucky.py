@@ -13,9 +13,9 @@ LABELS = ("no", "yes")
 YES, NO = tiny_text.text(1, 2).decode(), tiny_text.text(0, 2).decode()
 
 
-def served(workspace: Any, start_app: Any, named: tuple[str, ...] = LABELS) -> Any:
+def served(workspace: Any, start_app: Any, names: tuple[str, ...] = LABELS) -> Any:
     workspace.recipe = "lucky"
-    workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, LABELS, named)))
+    workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, LABELS, names)))
     return start_app(workspace.parts(), lucky.build)
 
 
@@ -35,12 +35,12 @@ def fault(client: Any) -> str:
 @pytest.mark.parametrize("form", ["params", "json"])
 @pytest.mark.parametrize("path", ["/ask_model/", "/ask_model"])
 def test_yes_is_yes(client: Any, workspace: Any, path: str, form: str) -> None:
-    for asked, label in ((YES, 1), (NO, 0)):
-        response = client.request("POST", path, **{form: {"question": asked}})
-        wanted = tiny_text.chances(label, 2, LABELS)
-        assert response.json()["probs"] == pytest.approx(wanted, abs=1e-6)
-        kept = workspace.traffic.find(response.headers["X-Prediction-Id"])
-        assert (kept.kind, kept.payload) == ("live", asked.encode())
+    for question, label in ((YES, 1), (NO, 0)):
+        response = client.request("POST", path, **{form: {"question": question}})
+        expected = tiny_text.chances(label, 2, LABELS)
+        assert response.json()["probs"] == pytest.approx(expected, abs=1e-6)
+        record = workspace.traffic.find(response.headers["X-Prediction-Id"])
+        assert (record.kind, record.payload) == ("live", question.encode())
 
 
 def test_answers_that_are_swapped_in_the_response_are_never_served(
@@ -83,17 +83,17 @@ def test_an_empty_question_is_refused(client: Any) -> None:
 
 def test_feedback_is_kept_as_one_of_two_labels(client: Any, workspace: Any) -> None:
     for label in ("yes", "no"):
-        asked = {"prompt": NO, "label": label}
-        assert client.request("POST", "/submit_feedback/", params=asked).json() == {
+        request_params = {"prompt": NO, "label": label}
+        assert client.request("POST", "/submit_feedback/", params=request_params).json() == {
             "status": "success"
         }
     with workspace.ledger.begin(write=False) as unit:
-        kept = unit.feedback(limit=None)
-    assert [(item.target, item.label, item.status) for item in kept] == [
+        records = unit.feedback(limit=None)
+    assert [(item.target, item.label, item.status) for item in records] == [
         ("answer", "yes", "pending"),
         ("answer", "no", "pending"),
     ]
-    assert {workspace.blobs.get(item.example) for item in kept} == {NO.encode()}
+    assert {workspace.blobs.get(item.example) for item in records} == {NO.encode()}
 
 
 def test_feedback_on_nothing_is_refused(client: Any, workspace: Any) -> None:

@@ -40,15 +40,15 @@ def predicted(client: AppClient, *payloads: bytes) -> list[dict[str, Any]]:
     body = {"instances": [json.loads(payload) for payload in payloads]}
     response = client.request("POST", "/v1/predict", json=body)
     assert response.status_code == 200, response.text
-    said: list[dict[str, Any]] = response.json()["predictions"]
-    return said
+    answers: list[dict[str, Any]] = response.json()["predictions"]
+    return answers
 
 
-def given(client: AppClient, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+def post_feedback(client: AppClient, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     response = client.request("POST", "/v1/feedback", json={"feedback": list(rows)})
     assert response.status_code == 200, response.text
-    told: list[dict[str, Any]] = response.json()["feedback"]
-    return told
+    result: list[dict[str, Any]] = response.json()["feedback"]
+    return result
 
 
 def refused(client: AppClient, row: dict[str, Any], status: int, code: str) -> dict[str, str]:
@@ -58,10 +58,10 @@ def refused(client: AppClient, row: dict[str, Any], status: int, code: str) -> d
     return error
 
 
-def kept(workspace: Any) -> list[Feedback]:
+def feedback_records(workspace: Any) -> list[Feedback]:
     with workspace.ledger.begin(write=False) as unit:
-        found: list[Feedback] = unit.feedback(limit=None)
-    return found
+        feedback: list[Feedback] = unit.feedback(limit=None)
+    return feedback
 
 
 def readings(client: AppClient) -> int:
@@ -88,31 +88,31 @@ def test_a_model_that_answers_one_item_for_another_is_not_served(
 
 
 def test_every_item_of_every_payload_has_its_entry(client: AppClient) -> None:
-    said = predicted(client, herd(*WEIGHTS), herd(20))
-    assert [(row["index"], row["item"], row["label"]) for row in said] == [
+    answers = predicted(client, herd(*WEIGHTS), herd(20))
+    assert [(row["index"], row["item"], row["label"]) for row in answers] == [
         (0, "a0", "ox"),
         (0, "a1", "sheep"),
         (0, "a2", "ox"),
         (1, "a0", "sheep"),
     ]
-    assert len({row["id"] for row in said}) == 2
-    for row, weight in zip(said, (*WEIGHTS, 20), strict=True):
+    assert len({row["id"] for row in answers}) == 2
+    for row, weight in zip(answers, (*WEIGHTS, 20), strict=True):
         assert row["probabilities"] == pytest.approx(chances(weight), abs=1e-6)
 
 
 def test_more_items_than_are_written_at_once_are_answered_all(client: AppClient) -> None:
-    said = predicted(client, herd(*[150.0] * (INLINE_ANSWERS + 1)))
-    assert [row["item"] for row in said] == [f"a{at}" for at in range(INLINE_ANSWERS + 1)]
+    answers = predicted(client, herd(*[150.0] * (INLINE_ANSWERS + 1)))
+    assert [row["item"] for row in answers] == [f"a{at}" for at in range(INLINE_ANSWERS + 1)]
 
 
 def test_the_log_holds_the_answers_about_all_items_and_what_was_seen_of_each(
     client: AppClient, workspace: Any
 ) -> None:
-    said = predicted(client, herd(*WEIGHTS))
-    id = said[0]["id"]
-    shown = client.request("GET", f"/v1/predictions/{id}").json()
-    assert [(row["item"], row["label"]) for row in shown["answers"]] == [
-        (row["item"], row["label"]) for row in said
+    answers = predicted(client, herd(*WEIGHTS))
+    id = answers[0]["id"]
+    record = client.request("GET", f"/v1/predictions/{id}").json()
+    assert [(row["item"], row["label"]) for row in record["answers"]] == [
+        (row["item"], row["label"]) for row in answers
     ]
     reference = client.slots.state.champion.predictor.bundle.reference
     assert len(workspace.traffic.find(id).bins) == len(WEIGHTS) * len(reference.names)
@@ -122,10 +122,12 @@ def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
     client: AppClient, workspace: Any
 ) -> None:
     id = predicted(client, herd(*WEIGHTS))[0]["id"]
-    [told] = given(client, {"prediction": id, "item": "a2", "label": "sheep", "actor": "ana"})
+    [result] = post_feedback(
+        client, {"prediction": id, "item": "a2", "label": "sheep", "actor": "ana"}
+    )
     part = herd(WEIGHTS[2], first=2)
-    assert workspace.blobs.get(told["example"]) == part
-    [item] = kept(workspace)
+    assert workspace.blobs.get(result["example"]) == part
+    [item] = feedback_records(workspace)
     assert (item.prediction, item.example, item.item) == (id, payload_id(part), "a2")
     assert (item.label, item.predicted_label, item.target) == ("sheep", "ox", TARGET)
 
@@ -141,10 +143,12 @@ def test_labels_of_several_items_and_predictions_are_kept_together(
         {"prediction": first, "item": "a1", "label": "ox"},
         {"prediction": first, "item": "a0", "label": "ox"},
     ]
-    told = given(client, *rows)
-    assert [row["repeated"] for row in told] == [False, False, False, True]
+    result = post_feedback(client, *rows)
+    assert [row["repeated"] for row in result] == [False, False, False, True]
     parts = [herd(150, first=0), herd(50, first=6), herd(50, first=1)]
-    assert [item.example for item in kept(workspace)] == [payload_id(part) for part in parts]
+    assert [item.example for item in feedback_records(workspace)] == [
+        payload_id(part) for part in parts
+    ]
 
 
 def test_a_payload_is_read_once_for_all_the_labels_of_its_items(
@@ -155,15 +159,17 @@ def test_a_payload_is_read_once_for_all_the_labels_of_its_items(
     rows = [
         {"prediction": id, "item": f"a{at}", "label": LABELS[at % 2]} for at in range(MAX_LABELS)
     ]
-    given(client, *rows)
+    post_feedback(client, *rows)
     assert readings(client) == before + 1
-    assert [item.item for item in kept(workspace)] == [row["item"] for row in rows]
+    assert [item.item for item in feedback_records(workspace)] == [row["item"] for row in rows]
 
 
 def test_the_item_may_be_left_out_where_there_is_one(client: AppClient, workspace: Any) -> None:
     id = predicted(client, herd(20, first=4))[0]["id"]
-    given(client, {"prediction": id, "label": "ox"})
-    assert [(item.item, item.predicted_label) for item in kept(workspace)] == [("a4", "sheep")]
+    post_feedback(client, {"prediction": id, "label": "ox"})
+    assert [(item.item, item.predicted_label) for item in feedback_records(workspace)] == [
+        ("a4", "sheep")
+    ]
 
 
 @pytest.mark.parametrize("item", [{}, {"item": ""}, {"item": "a9"}])
@@ -174,7 +180,7 @@ def test_an_item_that_was_not_asked_for_is_refused(
     error = refused(client, {"prediction": id, "label": "ox", **item}, 422, "invalid")
     assert f"no answer about item {item.get('item', '')!r} of {TARGET}" in error["message"]
     assert f"/v1/predictions/{id}" in error["hint"]
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_a_payload_of_one_item_brings_its_label_and_counts_as_that_item(
@@ -182,11 +188,13 @@ def test_a_payload_of_one_item_brings_its_label_and_counts_as_that_item(
 ) -> None:
     """However its bytes are written, and whether a label came with it or with an answer."""
     spaced = json.loads(herd(20, first=4))
-    given(client, {"payload": spaced, "label": "ox", "actor": "ana"})
+    post_feedback(client, {"payload": spaced, "label": "ox", "actor": "ana"})
     id = predicted(client, herd(150, 20, first=3))[0]["id"]
-    [told] = given(client, {"prediction": id, "item": "a4", "label": "ox", "actor": "ana"})
-    assert (told["repeated"], told["example"]) == (True, payload_id(herd(20, first=4)))
-    assert [item.item for item in kept(workspace)] == ["a4"]
+    [result] = post_feedback(
+        client, {"prediction": id, "item": "a4", "label": "ox", "actor": "ana"}
+    )
+    assert (result["repeated"], result["example"]) == (True, payload_id(herd(20, first=4)))
+    assert [item.item for item in feedback_records(workspace)] == ["a4"]
 
 
 def test_two_labels_of_one_item_contradict_each_other_whatever_else_was_told_of_it(
@@ -194,13 +202,15 @@ def test_two_labels_of_one_item_contradict_each_other_whatever_else_was_told_of_
 ) -> None:
     """An animal that weighs something else is another example, and the same animal."""
     id = predicted(client, herd(150, 20, first=3))[0]["id"]
-    given(client, {"prediction": id, "item": "a4", "label": "ox"})
-    given(client, {"payload": json.loads(herd(99, first=4)), "label": "sheep"})
-    assert len({item.example for item in kept(workspace)}) == 2
+    post_feedback(client, {"prediction": id, "item": "a4", "label": "ox"})
+    post_feedback(client, {"payload": json.loads(herd(99, first=4)), "label": "sheep"})
+    assert len({item.example for item in feedback_records(workspace)}) == 2
     with workspace.ledger.begin() as unit:
         at = workspace.clock.now()
         review(unit, "accept_unless_suspicious", actor="engine", at=at, limit=9)
-    assert [(item.item, item.status) for item in kept(workspace)] == [("a4", "rejected")] * 2
+    assert [(item.item, item.status) for item in feedback_records(workspace)] == [
+        ("a4", "rejected")
+    ] * 2
 
 
 def test_more_items_than_one_request_may_ask_for_are_refused(client: AppClient) -> None:
@@ -220,7 +230,7 @@ def test_a_payload_of_several_items_needs_an_answer_first(
     error = refused(client, row, 422, "invalid")
     assert "has 3 items" in error["message"]
     assert "/v1/predict first" in error["hint"]
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_an_answer_of_the_previous_version_is_cut_by_its_own_codec(
@@ -232,7 +242,7 @@ def test_an_answer_of_the_previous_version_is_cut_by_its_own_codec(
     state = client.slots.state
     codecs = [slot.predictor.codec for slot in (state.champion, state.previous)]
     before = [codec.readings for codec in codecs]
-    given(client, {"prediction": id, "item": "a1", "label": "ox"})
+    post_feedback(client, {"prediction": id, "item": "a1", "label": "ox"})
     assert [codec.year for codec in codecs] == [2, 1]
     assert [codec.readings for codec in codecs] == [before[0], before[1] + 1]
 
@@ -248,7 +258,7 @@ def test_an_answer_of_a_version_that_is_loaded_no_longer_takes_no_label(
     error = refused(client, row, 409, "conflict")
     assert "v1 is not loaded any more, and only it knows the item 'a1'" in error["message"]
     assert "label of the new prediction" in error["hint"]
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_the_openapi_document_has_the_payload(client: AppClient) -> None:

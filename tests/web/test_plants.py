@@ -29,13 +29,13 @@ TOKEN = {"Authorization": "Bearer much-told"}
 def files(tiny_files: Any) -> Any:
     """A bundle's files but for the reference; three colours have golden samples."""
 
-    def made(labels: Mapping[str, Sequence[str]] = NAMES) -> dict[str, bytes]:
-        made: dict[str, bytes] = dict(tiny_files(labels))
-        del made[REFERENCE]
+    def bundle_files(labels: Mapping[str, Sequence[str]] = NAMES) -> dict[str, bytes]:
+        bundle: dict[str, bytes] = dict(tiny_files(labels))
+        del bundle[REFERENCE]
         scored = {target: {"test": TEST if target != "plant" else None} for target in labels}
-        return made | {"evaluation.json": json.dumps({"targets": scored}).encode()}
+        return bundle | {"evaluation.json": json.dumps({"targets": scored}).encode()}
 
-    return made
+    return bundle_files
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def served(workspace: Any, start_app: Any, files: Any, paint: Any, tiny_colours:
     """Opens the app, ready if it can be, over one such version; settings may be given."""
     workspace.recipe = "plants"
 
-    def start(given: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
+    def start(arguments: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
         images = [paint(colour) for colour in tiny_colours]
-        workspace.promote(workspace.enter(given or files(), images))
+        workspace.promote(workspace.enter(arguments or files(), images))
         return start_app(workspace.parts(**settings), plants.build)
 
     return start
@@ -79,18 +79,18 @@ def test_a_leaf_gets_the_likeliest_labels_of_every_target(
         shares = [guess["probability"] for guess in guesses]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1)
-    kept = workspace.traffic.find(response.headers["X-Prediction-Id"])
-    assert (kept.kind, kept.payload) == ("live", red)
-    assert {answer.target for answer in kept.answers} == set(NAMES)
+    record = workspace.traffic.find(response.headers["X-Prediction-Id"])
+    assert (record.kind, record.payload) == ("live", red)
+    assert {answer.target for answer in record.answers} == set(NAMES)
 
 
 def test_of_many_labels_five_are_shown() -> None:
     row = {f"label {n}": 0.05 * n for n in range(7)}
     answer = Answer("class", "label 6", 0.3, row)
-    told = plants.top_labels(
+    top = plants.top_labels(
         Prediction("i", "s", 1, "v1", FixedClock().now(), "live", b"", (answer,))
     )
-    assert [guess.label for guess in told["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
+    assert [guess.label for guess in top["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
 
 
 def test_what_is_no_image_is_refused(served: Any) -> None:
@@ -112,10 +112,10 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
     assert body["target"] == target
     assert body["true_label"] == body["top_predictions"][0]["label"]
     assert body["true_label"] in NAMES[target]
-    wanted = {} if target == "plant" else {"accuracy": 0.9, "macro_f1": 0.8}
-    assert body["metrics"] == wanted
-    shown = client.request("GET", body["image_url"])
-    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/png")
+    expected = {} if target == "plant" else {"accuracy": 0.9, "macro_f1": 0.8}
+    assert body["metrics"] == expected
+    response = client.request("GET", body["image_url"])
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/png")
     again = client.request("POST", "/predict-random", params={"sample": body["sample"]}).json()
     assert again["sample"] == body["sample"]
 
@@ -123,8 +123,8 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
 def test_the_image_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
     client = served()
     for colour in tiny_colours[:3]:
-        shown = client.request("GET", f"/demo/{shown_leaves.leaf_name(paint(colour))}").content
-        with Image.open(io.BytesIO(shown)) as image:
+        content = client.request("GET", f"/demo/{shown_leaves.leaf_name(paint(colour))}").content
+        with Image.open(io.BytesIO(content)) as image:
             assert (image.format, image.getpixel((3, 3))) == ("PNG", colour)
 
 
@@ -133,8 +133,8 @@ def test_there_are_no_other_images(served: Any, name: str) -> None:
     client = served()
     response = client.request("GET", f"/demo/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
-    asked = client.request("POST", "/predict-random", params={"sample": name})
-    assert asked.status_code == 404
+    response = client.request("POST", "/predict-random", params={"sample": name})
+    assert response.status_code == 404
 
 
 def test_another_target_is_refused(served: Any) -> None:
@@ -161,8 +161,8 @@ def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     true = plants.top_labels
 
     def wrong(prediction: Any) -> Any:
-        told = true(prediction)
-        return {target: change(target, guesses) for target, guesses in told.items()}
+        top = true(prediction)
+        return {target: change(target, guesses) for target, guesses in top.items()}
 
     monkeypatch.setattr(plants, "top_labels", wrong)
 
@@ -178,7 +178,7 @@ def swapped(target: str, guesses: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fragment"),
     [
         (swapped, "was answered where"),
         (lambda _, guesses: guesses[::-1], "was answered where"),
@@ -189,26 +189,26 @@ def swapped(target: str, guesses: list[Any]) -> list[Any]:
     ],
 )
 def test_a_wrong_answer_of_one_target_is_never_served(
-    served: Any, monkeypatch: pytest.MonkeyPatch, change: Any, told: str
+    served: Any, monkeypatch: pytest.MonkeyPatch, change: Any, fragment: str
 ) -> None:
     changed(monkeypatch, change)
     message = fault(served())
     assert "POST /predict (files)" in message
-    assert told in message
+    assert fragment in message
 
 
 def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
     served: Any, files: Any
 ) -> None:
-    made = files()
-    labels = json.loads(made["classes.json"])
+    bundle = files()
+    labels = json.loads(bundle["classes.json"])
     labels["disease"] = labels["disease"][1:] + labels["disease"][:1]
-    client = served(made | {"classes.json": json.dumps(labels).encode()})
+    client = served(bundle | {"classes.json": json.dumps(labels).encode()})
     assert "disease: " in fault(client)
 
 
 @pytest.mark.parametrize(
-    ("lie", "told"),
+    ("lie", "fragment"),
     [
         ({"true_label": "Bean___rust"}, "the true label of the sample is"),
         ({"target": "plant"}, "the true label of the sample is"),
@@ -216,15 +216,15 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
     ],
 )
 def test_a_random_leaf_that_is_said_to_be_another_is_never_served(
-    served: Any, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], told: str
+    served: Any, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], fragment: str
 ) -> None:
     true = plants.random_leaf_response
     monkeypatch.setattr(
-        plants, "random_leaf_response", lambda *given: true(*given).model_copy(update=lie)
+        plants, "random_leaf_response", lambda *arguments: true(*arguments).model_copy(update=lie)
     )
     message = fault(served())
     assert "POST /predict-random (params)" in message
-    assert told in message
+    assert fragment in message
 
 
 def test_a_model_without_a_target_is_never_served(served: Any, files: Any) -> None:
@@ -272,10 +272,10 @@ def test_refresh_never_serves_a_champion_that_is_not_proved(
     served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
 ) -> None:
     client = served(refresh_token="much-told")
-    made = files()
-    labels = json.loads(made["classes.json"])
+    bundle = files()
+    labels = json.loads(bundle["classes.json"])
     turned = {target: names[1:] + names[:1] for target, names in labels.items()}
-    forged = made | {"classes.json": json.dumps(turned).encode()}
+    forged = bundle | {"classes.json": json.dumps(turned).encode()}
     workspace.promote(workspace.enter(forged, [paint(colour) for colour in tiny_colours]))
     response = client.request("POST", "/refresh", headers=TOKEN)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
@@ -286,17 +286,21 @@ def test_refresh_never_serves_a_champion_that_is_not_proved(
 def test_feedback_names_its_target(served: Any, red: bytes, workspace: Any) -> None:
     client = served()
     id = client.request("POST", "/predict", files={"file": red}).headers["X-Prediction-Id"]
-    said = {"prediction": id, "label": "rust"}
-    response = client.request("POST", "/v1/feedback", json={"feedback": [said]})
+    reply = {"prediction": id, "label": "rust"}
+    response = client.request("POST", "/v1/feedback", json={"feedback": [reply]})
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
     response = client.request(
-        "POST", "/v1/feedback", json={"feedback": [{**said, "target": "plant"}]}
+        "POST", "/v1/feedback", json={"feedback": [{**reply, "target": "plant"}]}
     )
     assert response.json()["error"]["code"] == "foreign_label"
     response = client.request(
-        "POST", "/v1/feedback", json={"feedback": [{**said, "target": "disease"}]}
+        "POST", "/v1/feedback", json={"feedback": [{**reply, "target": "disease"}]}
     )
     assert response.is_success
     with workspace.ledger.begin(write=False) as unit:
-        [kept] = unit.feedback(limit=None)
-    assert (kept.target, kept.label, kept.predicted_label) == ("disease", "rust", "healthy")
+        [record] = unit.feedback(limit=None)
+    assert (record.target, record.label, record.predicted_label) == (
+        "disease",
+        "rust",
+        "healthy",
+    )

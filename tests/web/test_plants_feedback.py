@@ -30,7 +30,7 @@ Known = Mapping[str, bytes]
 
 
 @pytest.fixture
-def known(paint: Any) -> Known:
+def leaves(paint: Any) -> Known:
     """A leaf in train of each class."""
     colours = ((90, 20, 20), (20, 90, 20), (20, 20, 90))
     return {name: paint(colour) for name, colour in zip(CLASSES, colours, strict=True)}
@@ -54,14 +54,16 @@ def learnt_from(workspace: Any, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def parent(learnt_from: Workspace, known: Known) -> Snapshot:
+def parent(learnt_from: Workspace, leaves: Known) -> Snapshot:
     """The known leaves."""
-    leaves = [
+    examples = [
         Example(payload_id(leaf), leaf, plant_labels(name), "folder", name, "train")
-        for name, leaf in known.items()
+        for name, leaf in leaves.items()
     ]
     now = learnt_from.clock.now()
-    return learnt_from.snapshots.write(leaves, recipe="plants", policy="stop", parent=None, at=now)
+    return learnt_from.snapshots.write(
+        examples, recipe="plants", policy="stop", parent=None, at=now
+    )
 
 
 @pytest.fixture
@@ -79,21 +81,23 @@ def client(
     files = tiny_files(NAMES)
     del files[REFERENCE]
     version = workspace.enter(files, [paint(colour) for colour in tiny_colours])
-    workspace.promote(learnt(learnt_from, version, parent))
+    workspace.promote(register_version(learnt_from, version, parent))
     return start_app(workspace.parts(), plants.build)
 
 
-def learnt(learnt_from: Workspace, version: ModelVersion, parent: Snapshot) -> ModelVersion:
+def register_version(
+    learnt_from: Workspace, version: ModelVersion, parent: Snapshot
+) -> ModelVersion:
     """The same version, from that snapshot and by the recipe's own experiment."""
     with learnt_from.ledger.begin() as unit:
         tree = plan("plants")[1].tree()
         run = replace(unit.get(Run, version.run), id=str(uuid7()), snapshot=parent.id, config=tree)
         again = replace(version, id=unit.next_version(), run=run.id, snapshot=parent.id)
-        taken = SnapshotTaken(actor="ada", subject=parent.id, rows=parent.rows)
-        unit.add(parent, taken)
+        event = SnapshotTaken(actor="ada", subject=parent.id, rows=parent.rows)
+        unit.add(parent, event)
         unit.add(run, RunFinished(actor="ada", subject=run.id, weights=""))
-        told = VersionRegistered(actor="ada", subject=again.id, bundle=again.bundle, run=run.id)
-        unit.add(again, told)
+        body = VersionRegistered(actor="ada", subject=again.id, bundle=again.bundle, run=run.id)
+        unit.add(again, body)
     return again
 
 
@@ -125,26 +129,26 @@ def labelled(learnt_from: Workspace, snapshot: Snapshot) -> dict[bytes, Labels]:
 
 
 def test_the_disease_of_a_known_leaf_changes_its_class(
-    client: Any, learnt_from: Workspace, known: Known
+    client: Any, learnt_from: Workspace, leaves: Known
 ) -> None:
-    say(client, known["Vine___healthy"], disease="rust")
+    say(client, leaves["Vine___healthy"], disease="rust")
     extended = turned(learnt_from)
     assert (len(extended.feedback), extended.omissions) == (1, {})
     assert labelled(learnt_from, extended.snapshot) == {
-        known["Bean___healthy"]: plant_labels("Bean___healthy"),
-        known["Vine___healthy"]: plant_labels("Vine___rust"),
-        known["Vine___rust"]: plant_labels("Vine___rust"),
+        leaves["Bean___healthy"]: plant_labels("Bean___healthy"),
+        leaves["Vine___healthy"]: plant_labels("Vine___rust"),
+        leaves["Vine___rust"]: plant_labels("Vine___rust"),
     }
 
 
 def test_the_class_of_a_new_leaf_says_all(
-    client: Any, learnt_from: Workspace, known: Known, paint: Callable[..., bytes]
+    client: Any, learnt_from: Workspace, leaves: Known, paint: Callable[..., bytes]
 ) -> None:
     leaf = paint((200, 30, 200))
     say(client, leaf, kind="Vine___rust")
     extended = turned(learnt_from)
     assert (len(extended.feedback), extended.omissions) == (1, {})
-    assert extended.snapshot.rows == len(known) + 1
+    assert extended.snapshot.rows == len(leaves) + 1
     assert labelled(learnt_from, extended.snapshot)[leaf] == plant_labels("Vine___rust")
 
 
@@ -158,14 +162,14 @@ def test_the_class_of_a_new_leaf_says_all(
 def test_what_makes_no_sense_is_left_out_and_told(
     client: Any,
     learnt_from: Workspace,
-    known: Known,
+    leaves: Known,
     leaf: str,
     labels: dict[str, str],
     reason: str,
 ) -> None:
-    say(client, known[leaf], **labels)
+    say(client, leaves[leaf], **labels)
     extended = turned(learnt_from)
     assert extended.feedback == ()
-    assert set(labelled(learnt_from, extended.snapshot)) == set(known.values())
+    assert set(labelled(learnt_from, extended.snapshot)) == set(leaves.values())
     assert f"{len(labels)} labels were omitted. " in summarize_omissions(extended)
     assert reason in summarize_omissions(extended)

@@ -29,10 +29,10 @@ def test_many_as_json_keep_their_order(client: Any, leaf: Any) -> None:
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (0, 200, 0), (200, 0, 0)]
     rows = [as_json(leaf(colour)) for colour in colours]
     response = client.request("POST", "/v1/predict", json={"instances": rows})
-    told = response.json()["predictions"]
-    assert [entry["index"] for entry in told] == [0, 1, 2, 3, 4]
-    assert [entry["label"] for entry in told] == ["Miner", "Healthy", "Phoma", "Healthy", "Miner"]
-    assert len({entry["id"] for entry in told}) == 5
+    result = response.json()["predictions"]
+    assert [entry["index"] for entry in result] == [0, 1, 2, 3, 4]
+    assert [entry["label"] for entry in result] == ["Miner", "Healthy", "Phoma", "Healthy", "Miner"]
+    assert len({entry["id"] for entry in result}) == 5
 
 
 def test_one_and_many_as_files(client: Any, leaf: Any, red: bytes) -> None:
@@ -53,9 +53,9 @@ def test_every_answer_is_in_the_log_as_it_was_given(
     client: Any, workspace: Any, red: bytes
 ) -> None:
     [entry] = client.request("POST", "/v1/predict", json=as_json(red)).json()["predictions"]
-    kept = workspace.traffic.find(entry["id"])
-    assert (kept.kind, kept.payload, kept.version) == ("live", red, "v1")
-    assert [(a.target, a.label, dict(a.probabilities)) for a in kept.answers] == [
+    record = workspace.traffic.find(entry["id"])
+    assert (record.kind, record.payload, record.version) == ("live", red, "v1")
+    assert [(a.target, a.label, dict(a.probabilities)) for a in record.answers] == [
         ("disease", entry["label"], entry["probabilities"])
     ]
 
@@ -65,9 +65,9 @@ def test_sequences_increase(client: Any, workspace: Any, red: bytes) -> None:
     for _ in range(3):
         body = client.request("POST", "/v1/predict", json={"instances": [as_json(red)] * 2}).json()
         ids += [entry["id"] for entry in body["predictions"]]
-    kept = [workspace.traffic.find(id) for id in ids]
-    assert [one.sequence for one in kept] == sorted({one.sequence for one in kept})
-    assert {one.server for one in kept} == {kept[0].server}
+    records = [workspace.traffic.find(id) for id in ids]
+    assert [one.sequence for one in records] == sorted({one.sequence for one in records})
+    assert {one.server for one in records} == {records[0].server}
 
 
 @pytest.mark.parametrize(

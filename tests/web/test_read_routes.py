@@ -73,11 +73,11 @@ def test_a_prediction_leads_to_what_it_came_from(client: Any, red: bytes) -> Non
     }
 
 
-def drained(workspace: Any, id: str) -> None:
+def drain_predictions(workspace: Any, id: str) -> None:
     """Let the ledger take over what the log has."""
-    kept = workspace.traffic.find(id)
+    record = workspace.traffic.find(id)
     with workspace.ledger.begin() as unit:
-        unit.drain(kept.server, [kept], [], since=0)
+        unit.drain(record.server, [record], [], since=0)
 
 
 def test_a_drained_prediction_is_the_same_with_another_status(
@@ -85,7 +85,7 @@ def test_a_drained_prediction_is_the_same_with_another_status(
 ) -> None:
     id = predicted(client, red)["id"]
     before = client.request("GET", f"/v1/predictions/{id}")
-    drained(workspace, id)
+    drain_predictions(workspace, id)
     after = client.request("GET", f"/v1/predictions/{id}")
     assert (before.status_code, after.status_code) == (202, 200)
     assert after.json() == before.json()
@@ -94,8 +94,8 @@ def test_a_drained_prediction_is_the_same_with_another_status(
 def test_a_prediction_whose_version_the_ledger_lost_is_no_404(
     client: Any, workspace: Any, red: bytes
 ) -> None:
-    kept = workspace.traffic.find(predicted(client, red)["id"])
-    lost = replace(kept, id=str(uuid7()), sequence=10**6, version="v9")
+    record = workspace.traffic.find(predicted(client, red)["id"])
+    lost = replace(record, id=str(uuid7()), sequence=10**6, version="v9")
     workspace.traffic.append([lost])
     response = client.request("GET", f"/v1/predictions/{lost.id}")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")

@@ -27,9 +27,11 @@ def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool
 
         @router.post("/tell")
         async def tell(request: Request) -> list[str]:
-            named = {} if actor is None else {"actor": actor}
-            kept = await server.record_feedback(request, await request.body(), labels, **named)
-            return [item.id for item in kept]
+            options = {} if actor is None else {"actor": actor}
+            feedback_records = await server.record_feedback(
+                request, await request.body(), labels, **options
+            )
+            return [item.id for item in feedback_records]
 
         probe = GoldenRequest("/tell", lambda payload: {"content": payload}, lambda body: body)
         return Routes(router, (probe,) if probed else (), () if probed else ("/tell",))
@@ -37,7 +39,7 @@ def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool
     return build
 
 
-def kept(workspace: Any) -> list[Any]:
+def feedback_records(workspace: Any) -> list[Any]:
     with workspace.ledger.begin(write=False) as unit:
         return list(unit.feedback(limit=None))
 
@@ -52,18 +54,18 @@ def test_feedback_of_a_recipe_is_that_of_the_server(
 ) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}, actor="ana"))
     [id] = client.request("POST", "/tell", content=red).json()
-    [item] = kept(workspace)
+    [item] = feedback_records(workspace)
     assert (item.id, item.target, item.label, item.actor) == (id, "disease", "Phoma", "ana")
     assert (item.status, item.prediction, item.predicted_label) == ("pending", "", "")
     assert workspace.blobs.get(item.example) == red
     assert client.request("POST", "/tell", content=red).json() == [id], "the same again is no news"
-    assert len(kept(workspace)) == 1
+    assert len(feedback_records(workspace)) == 1
 
 
 def test_feedback_without_a_name_is_a_strangers(workspace: Any, start_app: Any, red: bytes) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}))
     assert client.request("POST", "/tell", content=red).status_code == 200
-    assert [item.actor for item in kept(workspace)] == ["anonymous"]
+    assert [item.actor for item in feedback_records(workspace)] == ["anonymous"]
 
 
 @pytest.mark.parametrize(
@@ -81,14 +83,14 @@ def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
     client = ready(workspace, start_app, telling(labels))
     response = client.request("POST", "/tell", content=red)
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}))
     response = client.request("POST", "/tell", content=b"no image")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
-    assert kept(workspace) == []
+    assert feedback_records(workspace) == []
 
 
 def test_without_a_model_nothing_is_heard(workspace: Any, start_app: Any, red: bytes) -> None:
@@ -99,8 +101,8 @@ def test_without_a_model_nothing_is_heard(workspace: Any, start_app: Any, red: b
 def test_a_probe_never_gives_feedback(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}, probed=True))
     message = client.request("GET", "/v1/ready").json()["error"]["message"]
-    assert "/tell records feedback, so it cannot have a golden request" in message
-    assert kept(workspace) == []
+    assert "/tell feedback_records feedback, so it cannot have a golden request" in message
+    assert feedback_records(workspace) == []
 
 
 def test_a_silent_route_gets_no_answers(workspace: Any, start_app: Any, red: bytes) -> None:
@@ -125,9 +127,9 @@ def test_a_silent_route_gets_no_answers(workspace: Any, start_app: Any, red: byt
 @pytest.mark.parametrize("silent", [("/tell", "/other"), ("/tell", "/get")])
 def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...]) -> None:
     def build(server: Server) -> Routes:
-        made = telling({})(server)
-        made.router.get("/get")(lambda: 1)
-        return Routes(made.router, silent_paths=silent)
+        routes = telling({})(server)
+        routes.router.get("/get")(lambda: 1)
+        return Routes(routes.router, silent_paths=silent)
 
     with pytest.raises(UsageError, match=f"{silent[1]} cannot be silent"):
         create_app(workspace.parts(), build)
@@ -135,8 +137,8 @@ def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...])
 
 def test_what_a_probe_asks_is_not_silent(workspace: Any) -> None:
     def build(server: Server) -> Routes:
-        made = telling({}, probed=True)(server)
-        return Routes(made.router, made.golden_requests, silent_paths=("/tell",))
+        routes = telling({}, probed=True)(server)
+        return Routes(routes.router, routes.golden_requests, silent_paths=("/tell",))
 
     with pytest.raises(UsageError, match="/tell cannot be silent"):
         create_app(workspace.parts(), build)
@@ -178,7 +180,7 @@ def watching(limit: int = 10) -> Any:
     return build
 
 
-def drained(workspace: Any, version: str, labels: list[int], *, since: int = 0) -> None:
+def drain_predictions(workspace: Any, version: str, labels: list[int], *, since: int = 0) -> None:
     """Have the ledger know of answers with these labels, by their place."""
     with workspace.ledger.begin(write=False) as unit:
         reference = workspace.load(unit.get(ModelVersion, version)).bundle.reference
@@ -210,12 +212,14 @@ def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, start_app
         "label_counts": {"disease": nothing},
         "verdicts": [],
     }
-    drained(workspace, "v1", [0, 0, 2])
-    seen = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
+    drain_predictions(workspace, "v1", [0, 0, 2])
+    features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
-        told = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
-        unit.record_drift_verdict(DriftVerdict("d1", "v1", True, 3, 100, at, at, seen, at), told)
-    drained(workspace, "v1", [1, 0], since=3)
+        event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
+        unit.record_drift_verdict(
+            DriftVerdict("d1", "v1", True, 3, 100, at, at, features, at), event
+        )
+    drain_predictions(workspace, "v1", [1, 0], since=3)
     state = client.request("GET", "/drift").json()
     assert (state["prediction_count"], state["unjudged_count"]) == (5, 2)
     assert state["label_counts"] == {"disease": {"Miner": 1, "Healthy": 1, "Phoma": 0}}
@@ -275,14 +279,14 @@ def refreshing(server: Server) -> Any:
 
 
 def test_only_a_probe_is_the_server_asking(workspace: Any, start_app: Any, red: bytes) -> None:
-    heard: list[bool] = []
+    golden_flags: list[bool] = []
 
     def build(server: Server) -> Routes:
         router = APIRouter()
 
         @router.post("/ask")
         async def ask(request: Request) -> Any:
-            heard.append(server.is_golden_request(request))
+            golden_flags.append(server.is_golden_request(request))
             [one] = await server.predict(request, [await request.body()])
             return [[a.target, a.label, a.confidence] for a in one.answers]
 
@@ -290,6 +294,6 @@ def test_only_a_probe_is_the_server_asking(workspace: Any, start_app: Any, red: 
         return Routes(router, (probe,))
 
     client = ready(workspace, start_app, build)
-    assert heard == [True] * 16
+    assert golden_flags == [True] * 16
     client.request("POST", "/ask", content=red, headers={"tidemill-asked": "golden"})
-    assert heard[16:] == [False]
+    assert golden_flags[16:] == [False]

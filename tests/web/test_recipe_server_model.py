@@ -31,7 +31,9 @@ def asking(server: Server) -> Routes:
 
 
 @pytest.fixture
-def lent(workspace: Any, start_app: Any, tiny_files: Any, paint: Any, tiny_colours: Any) -> Any:
+def start_with(
+    workspace: Any, start_app: Any, tiny_files: Any, paint: Any, tiny_colours: Any
+) -> Any:
     """The app over a version with this `evaluation.json`."""
 
     def start(evaluation: bytes) -> Any:
@@ -43,11 +45,11 @@ def lent(workspace: Any, start_app: Any, tiny_files: Any, paint: Any, tiny_colou
     return start
 
 
-def test_codec_and_samples_are_those_of_the_model_that_answers(lent: Any) -> None:
-    client = lent(b"{}")
+def test_codec_and_samples_are_those_of_the_model_that_answers(start_with: Any) -> None:
+    client = start_with(b"{}")
     assert client.request("GET", "/codec").json() == "image"
-    shown = client.request("GET", "/samples").json()
-    assert [row["disease"] for row in shown] == ["miner", "healthy", "phoma"]
+    samples = client.request("GET", "/samples").json()
+    assert [row["disease"] for row in samples] == ["miner", "healthy", "phoma"]
 
 
 @pytest.mark.parametrize("path", ["/codec", "/samples", "/scores"])
@@ -57,7 +59,7 @@ def test_without_a_model_nothing_is_lent(workspace: Any, start_app: Any, path: s
 
 
 @pytest.mark.parametrize(
-    ("targets", "told"),
+    ("targets", "scores"),
     [
         ({}, {}),
         ({"disease": {"test": None}}, {}),
@@ -67,23 +69,23 @@ def test_without_a_model_nothing_is_lent(workspace: Any, start_app: Any, path: s
         ),
     ],
 )
-def test_scores_are_those_of_the_test(lent: Any, targets: Any, told: Any) -> None:
-    client = lent(json.dumps({"targets": targets}).encode())
-    assert client.request("GET", "/scores").json() == told
+def test_scores_are_those_of_the_test(start_with: Any, targets: Any, scores: Any) -> None:
+    client = start_with(json.dumps({"targets": targets}).encode())
+    assert client.request("GET", "/scores").json() == scores
 
 
 @pytest.mark.parametrize(
     "evaluation",
     [b"no json", b"[]", b'{"targets": {"disease": {}}}', b'{"targets": {"disease": {"test": {}}}}'],
 )
-def test_an_evaluation_that_is_none_is_said(lent: Any, evaluation: bytes) -> None:
-    response = lent(evaluation).request("GET", "/scores")
+def test_an_evaluation_that_is_none_is_said(start_with: Any, evaluation: bytes) -> None:
+    response = start_with(evaluation).request("GET", "/scores")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")
     assert "is malformed" in response.json()["error"]["message"]
 
 
-def test_an_evaluation_that_cannot_be_read_is_said(lent: Any, workspace: Any) -> None:
-    client = lent(b"{}")
+def test_an_evaluation_that_cannot_be_read_is_said(start_with: Any, workspace: Any) -> None:
+    client = start_with(b"{}")
     [bundle] = workspace.bundles.root.iterdir()
     (bundle / "evaluation.json").unlink()
     response = client.request("GET", "/scores")

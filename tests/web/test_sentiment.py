@@ -30,13 +30,13 @@ def predicted(client: Any, text: bytes) -> Any:
 def test_a_text_is_named_with_the_probability_of_its_label(client: Any, workspace: Any) -> None:
     for at, label in enumerate(LABELS):
         response = predicted(client, tiny_text.text(at, 2))
-        wanted = tiny_text.chances(at, 2, LABELS)[label]
-        assert response.json() == {"label": label, "score": pytest.approx(wanted, abs=1e-6)}
+        expected = tiny_text.chances(at, 2, LABELS)[label]
+        assert response.json() == {"label": label, "score": pytest.approx(expected, abs=1e-6)}
         assert workspace.traffic.find(response.headers["X-Prediction-Id"]).kind == "live"
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"label": "neutral"}, "was answered where"),
         ({"score": 0.5}, "is off by"),
@@ -48,7 +48,7 @@ def test_a_response_that_is_not_what_the_model_said_is_never_served(
     start_app: Any,
     monkeypatch: pytest.MonkeyPatch,
     change: dict[str, Any],
-    told: str,
+    message: str,
 ) -> None:
     true = sentiment.sentiment_response
     monkeypatch.setattr(
@@ -60,7 +60,7 @@ def test_a_response_that_is_not_what_the_model_said_is_never_served(
     response = start_app(workspace.parts(), sentiment.build).request("GET", "/v1/ready")
     assert response.status_code == 503
     assert "POST /predict (json)" in response.json()["error"]["message"]
-    assert told in response.json()["error"]["message"]
+    assert message in response.json()["error"]["message"]
 
 
 def test_a_text_that_is_cut_says_so(client: Any) -> None:
@@ -84,17 +84,19 @@ def test_the_originals_numbers_are_on_metrics_and_count_clients_alone(client: An
 
 
 def test_the_report_is_what_the_ledger_says(client: Any, workspace: Any) -> None:
-    told = client.request("GET", "/report/json").json()
-    assert (told["version"], told["judged"], told["needed"]) == ("v1", 0, 50)
-    assert told["drifted"] is None
+    body = client.request("GET", "/report/json").json()
+    assert (body["version"], body["judged"], body["needed"]) == ("v1", 0, 50)
+    assert body["drifted"] is None
     at = workspace.clock.now()
-    seen = (FeatureDrift("words", 0.4, 0.2, 0.001, True),)
+    features = (FeatureDrift("words", 0.4, 0.2, 0.001, True),)
     with workspace.ledger.begin() as unit:
         event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
-        unit.record_drift_verdict(DriftVerdict("d1", "v1", True, 0, 100, at, at, seen, at), event)
-    told = client.request("GET", "/report/json").json()
-    assert [row["id"] for row in told["verdicts"]] == ["d1"]
-    assert told["drifted"] is True
+        unit.record_drift_verdict(
+            DriftVerdict("d1", "v1", True, 0, 100, at, at, features, at), event
+        )
+    body = client.request("GET", "/report/json").json()
+    assert [row["id"] for row in body["verdicts"]] == ["d1"]
+    assert body["drifted"] is True
     assert "words" in client.request("GET", "/report").text
     stats = client.request("GET", "/stats").json()
     assert stats["labels"] == {"negative": 0, "neutral": 0, "positive": 0}

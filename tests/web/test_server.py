@@ -105,8 +105,8 @@ def test_a_real_server(server: Server, workspace: Any, red: bytes) -> None:
         until_serving(client, "v1")
         answer = client.post("/predict", files={"file": ("leaf.png", red)})
         assert answer.json()["prediction"] == "Miner"
-        told = client.get(f"/v1/predictions/{answer.headers['X-Prediction-Id']}")
-        assert (told.status_code, told.json()["lineage"]["seed"]) == (202, 7)
+        result = client.get(f"/v1/predictions/{answer.headers['X-Prediction-Id']}")
+        assert (result.status_code, result.json()["lineage"]["seed"]) == (202, 7)
         workspace.promote(workspace.register(sharpness=2.0))
         until_serving(client, "v2")
         assert client.get("/docs").status_code == 200
@@ -162,11 +162,11 @@ def test_a_start_that_fails_leaves_no_log_behind(on_disk: Any) -> None:
 
 def test_an_address_in_use_is_noticed_before_anything_is_opened(on_disk: Any) -> None:
     with (
-        bind("127.0.0.1", 0) as taken,
+        bind("127.0.0.1", 0) as listener,
         pytest.raises(Unavailable, match="is in use"),
     ):
         run(
-            read_settings(home=on_disk.root / "nothing", port=taken.getsockname()[1]),
+            read_settings(home=on_disk.root / "nothing", port=listener.getsockname()[1]),
             announce=lambda _: pytest.fail("it is not served"),
         )
 
@@ -186,14 +186,14 @@ def test_a_server_that_nobody_listens_to_ends_and_says_so(on_disk: Any) -> None:
 def test_a_server_ends_when_it_is_told_to(on_disk: Any) -> None:
     on_disk.register()
     ends: list[Callable[[], None]] = []
-    told: list[str] = []
+    result: list[str] = []
 
     def announce(url: str) -> None:
-        told.append(url)
+        result.append(url)
         ends[0]()
 
     run(read_settings(home=on_disk.root, port=0), announce=announce, watch=ends.append)
-    assert told[0].startswith("http://127.0.0.1:")
+    assert result[0].startswith("http://127.0.0.1:")
 
 
 def test_routes_that_are_not_installed() -> None:

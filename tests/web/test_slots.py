@@ -25,8 +25,8 @@ def ask(client: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
     row = {"image": base64.b64encode(payload).decode()}
     response = client.request("POST", "/v1/predict", json={"instances": [row] * count})
     assert response.status_code == 200, response.text
-    told: list[dict[str, Any]] = response.json()["predictions"]
-    return told
+    entries: list[dict[str, Any]] = response.json()["predictions"]
+    return entries
 
 
 def serves(client: Any, payload: bytes) -> str:
@@ -172,8 +172,8 @@ def test_ready_is_said_once_for_each_champion(
     workspace.promote(workspace.register(sharpness=2.0))
     for _ in range(2):
         client.slots.refresh()
-    said = [r.message for r in caplog.records if r.message.startswith("ready")]
-    assert said == ["ready: v1 is served", "ready: v2 is served"]
+    messages = [r.message for r in caplog.records if r.message.startswith("ready")]
+    assert messages == ["ready: v1 is served", "ready: v2 is served"]
 
 
 def test_a_version_that_could_not_be_loaded_is_tried_again_after_a_while(
@@ -210,7 +210,7 @@ def test_a_candidate_that_is_withdrawn_while_it_loads_is_never_served(
     first = client.slots.state.champion
 
     def withdraw(runtime: Any) -> Any:
-        workspace.wrap = lambda given: given
+        workspace.wrap = lambda inputs: inputs
         workspace.promote(first.version)
         return runtime
 
@@ -307,14 +307,14 @@ def test_a_request_under_way_keeps_its_version_through_a_swap(
     first.entered.clear()
     first.go.clear()
     row = {"image": base64.b64encode(red).decode()}
-    asked = client.send("POST", "/v1/predict", json={"instances": [row] * 5})
+    params = client.send("POST", "/v1/predict", json={"instances": [row] * 5})
     assert first.entered.wait(20)
     workspace.promote(workspace.register(sharpness=2.0))
     turn = threading.Thread(target=client.slots.refresh)
     turn.start()
     first.go.set()
     turn.join(20)
-    assert {entry["version"] for entry in asked.result(20).json()["predictions"]} == {"v1"}
+    assert {entry["version"] for entry in params.result(20).json()["predictions"]} == {"v1"}
     assert {entry["version"] for entry in ask(client, red, 5)} == {"v2"}
 
 
@@ -325,17 +325,17 @@ def test_no_request_fails_or_mixes_while_versions_change(
     row = {"image": base64.b64encode(red).decode()}
     expected: dict[str, float] = {}
     for turn in range(6):
-        asked = [
+        params = [
             client.send("POST", "/v1/predict", json={"instances": [row] * 3}) for _ in range(8)
         ]
         workspace.promote(versions[(turn + 1) % 2])
         client.slots.refresh()
-        for future in asked:
+        for future in params:
             response = future.result(20)
             assert response.status_code == 200, response.text
-            told = response.json()["predictions"]
-            assert len({entry["version"] for entry in told}) == 1
-            for entry in told:
+            entries = response.json()["predictions"]
+            assert len({entry["version"] for entry in entries}) == 1
+            for entry in entries:
                 expected.setdefault(entry["version"], entry["confidence"])
                 assert entry["confidence"] == pytest.approx(expected[entry["version"]])
     assert set(expected) == {"v1", "v2"}
@@ -348,13 +348,13 @@ def test_a_builder_that_turns_labels_round_keeps_the_old_one_in_place(
     true = predict.answer_entries
 
     def reversed_(predictions: Any) -> list[dict[str, Any]]:
-        told = true(predictions)
-        for entry in told:
+        entries = true(predictions)
+        for entry in entries:
             names = list(entry["probabilities"])
             swap = dict(zip(names, reversed(names), strict=True))
             entry["label"] = swap[entry["label"]]
             entry["probabilities"] = {swap[n]: p for n, p in entry["probabilities"].items()}
-        return told
+        return entries
 
     monkeypatch.setattr(predict, "answer_entries", reversed_)
     workspace.promote(workspace.register(sharpness=2.0))
@@ -374,12 +374,12 @@ def test_a_request_that_asks_twice_is_answered_by_one_version(
         @router.post("/twice")
         async def twice(request: Request) -> list[Any]:
             payload = await request.body()
-            told = await server.predict(request, [payload])
+            entries = await server.predict(request, [payload])
             while turns:
                 await asyncio.to_thread(turns.pop(0))
-            told += await server.predict(request, [payload])
-            said = told[0].answers[0]
-            return [[one.version for one in told], said.label, said.probabilities]
+            entries += await server.predict(request, [payload])
+            reply = entries[0].answers[0]
+            return [[one.version for one in entries], reply.label, reply.probabilities]
 
         probe = GoldenRequest(
             "/twice",

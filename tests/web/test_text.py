@@ -73,11 +73,11 @@ def test_every_form_gets_the_same_answer(client: AppClient, workspace: Any, send
 def test_texts_of_unequal_length_in_one_request_do_not_touch_each_other(client: AppClient) -> None:
     rows = [(at, fillers) for fillers in (0, 5, 2, 11) for at in (2, 0, 1)]
     texts = [{"text": tiny_text.text(*row).decode()} for row in rows]
-    told = client.request("POST", "/v1/predict", json={"instances": texts}).json()["predictions"]
-    assert [entry["label"] for entry in told] == [LABELS[at] for at, _ in rows]
-    for row, entry in zip(rows, told, strict=True):
-        wanted = tiny_text.chances(*row, LABELS)
-        assert entry["probabilities"] == pytest.approx(wanted, abs=1e-6)
+    result = client.request("POST", "/v1/predict", json={"instances": texts}).json()["predictions"]
+    assert [entry["label"] for entry in result] == [LABELS[at] for at, _ in rows]
+    for row, entry in zip(rows, result, strict=True):
+        expected = tiny_text.chances(*row, LABELS)
+        assert entry["probabilities"] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("send", [as_json, as_many, as_file])
@@ -131,9 +131,9 @@ def test_a_megabyte_is_read_in_part_and_said_to_be_and_more_is_refused(
 def test_remarks_belong_to_their_own_payload(client: AppClient, workspace: Any) -> None:
     long, short = tiny_text.text(0, 40).decode(), SAID.decode()
     body = {"instances": [{"text": short}, {"text": long}, {"text": short}]}
-    told = client.request("POST", "/v1/predict", json=body).json()["predictions"]
-    assert ["remarks" in entry for entry in told] == [False, True, False]
-    again = client.request("GET", f"/v1/predictions/{told[1]['id']}").json()
+    result = client.request("POST", "/v1/predict", json=body).json()["predictions"]
+    assert ["remarks" in entry for entry in result] == [False, True, False]
+    again = client.request("GET", f"/v1/predictions/{result[1]['id']}").json()
     assert "remarks" not in str(again), "they follow from the payload"
 
 
@@ -150,7 +150,7 @@ def test_the_document_describes_texts_and_remarks(client: AppClient) -> None:
 
 def test_feedback_may_bring_a_text(client: AppClient, workspace: Any) -> None:
     body = {"payload": {"text": SAID.decode()}, "label": "neutral"}
-    [told] = client.request("POST", "/v1/feedback", json=body).json()["feedback"]
-    assert workspace.blobs.get(told["example"]) == SAID
+    [result] = client.request("POST", "/v1/feedback", json=body).json()["feedback"]
+    assert workspace.blobs.get(result["example"]) == SAID
     bad = client.request("POST", "/v1/feedback", json={**body, "payload": {"text": " "}})
     assert "empty" in refused(bad, 400, "bad_payload")

@@ -42,10 +42,10 @@ def chances(label: int, fillers: int, labels: Sequence[str]) -> dict[str, float]
 def tokenizer() -> str:
     """Whole words in lower case."""
     words = ["[PAD]", "[UNK]", *WORDS, *FILLERS]
-    made = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
-    made.normalizer = Lowercase()
-    made.pre_tokenizer = Whitespace()
-    saved: str = made.to_str()
+    tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = Lowercase()
+    tokenizer.pre_tokenizer = Whitespace()
+    saved: str = tokenizer.to_str()
     return saved
 
 
@@ -79,8 +79,8 @@ def model(target: str, labels: int) -> bytes:
         ],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    content: bytes = made.SerializeToString()
+    onnx_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    content: bytes = onnx_model.SerializeToString()
     return content
 
 
@@ -94,7 +94,7 @@ def golden(target: str, labels: Sequence[str]) -> list[Golden]:
 
 
 def files(
-    target: str, labels: Sequence[str], named: Sequence[str] | None = None
+    target: str, labels: Sequence[str], names: Sequence[str] | None = None
 ) -> tuple[Mapping[str, bytes], Sequence[bytes]]:
     """The files of a bundle but for its reference, and held-out texts to make that of.
 
@@ -102,13 +102,13 @@ def files(
     """
     codec = {"form": "wordpiece", "tokenizer": tokenizer(), "max_tokens": MAX_TOKENS}
     samples = golden(target, labels)
-    made = {
+    bundle_files = {
         "model.onnx": model(target, len(labels)),
         "codec.json": encode({"kind": "text", "config": codec}),
-        "classes.json": json.dumps({target: list(named or labels)}).encode(),
+        "classes.json": json.dumps({target: list(names or labels)}).encode(),
         "golden.json": encode([sample.to_json() for sample in samples]),
         "evaluation.json": b"{}",
         "lineage.json": b"{}",
         "card.md": b"tiny",
     }
-    return made, [sample.payload for sample in samples]
+    return bundle_files, [sample.payload for sample in samples]
