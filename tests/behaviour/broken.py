@@ -1,4 +1,4 @@
-"""Models with one fault each: whatever a test of behaviour measures must notice its own."""
+"""Models with one fault each; the test of that behaviour must detect it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.recipes.recipe import Config, Recipe
 
 
 class Misled:
-    """A recipe whose labels have nothing to do with its texts. Fulfils `recipes.recipe.Recipe`."""
+    """A recipe with labels that are independent of its texts; implements `Recipe`."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.name = recipe.name
@@ -36,7 +36,7 @@ class Misled:
 
 
 class _Mislabelled:
-    """Every text under a label that its id names, which is as good as drawn."""
+    """Every text with a label from its id, which is as good as random."""
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
@@ -70,7 +70,7 @@ def _swapped(row: Chances) -> Chances:
 
 
 class CapitalsTold(TextCodec):
-    """Tells capitals from small letters, as a tokenizer does that should not."""
+    """Distinguishes capitals from small letters, as this tokenizer should not."""
 
     def decode(self, payload: bytes) -> DecodedText:
         return super().decode(
@@ -86,7 +86,7 @@ class BlanksTold(TextCodec):
 
 
 class PaddingRead(TextCodec):
-    """Gives the padding a little weight, as a mean over all columns does."""
+    """Gives the padding a small weight, like a mean over all columns."""
 
     def encode(self, inputs: Sequence[DecodedText]) -> Arrays:
         arrays = super().encode(inputs)

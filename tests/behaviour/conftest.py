@@ -1,4 +1,4 @@
-"""One trained service of each text recipe, and one that learnt nonsense, for all tests here."""
+"""One trained service of each text recipe, and one trained on random labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def recipe(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The recipe's champion, being served. Nobody trains or promotes there."""
+    """The recipe's champion in a running server. No test trains or promotes there."""
     home = tmp_path_factory.mktemp(recipe) / "home"
     workspace = open_home(home, create=True)
     promote(workspace, learn(workspace, open_recipe(recipe), *LEARNT).version.id)
@@ -50,7 +50,7 @@ def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(scope="session")
 def misled(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """A model that learnt labels at random, asked by itself: the gate keeps it from a server."""
+    """A model trained on random labels, called directly, because the gate refuses it."""
     workspace = open_home(tmp_path_factory.mktemp(f"misled {recipe}") / "home", create=True)
     version = learn(workspace, Misled(open_recipe(recipe)), *NONSENSE).version
     with pytest.raises(GateRefused):
@@ -77,7 +77,7 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
 
 @pytest.fixture
 def copied(service: Service, tmp_path: Path) -> Iterator[Workspace]:
-    """A copy of the workspace, to do with as a test pleases; `serving` may be given its home."""
+    """A copy of the workspace that a test may change; `serving` can serve it."""
     shutil.copytree(service.home, tmp_path / "home", ignore=shutil.ignore_patterns("traffic"))
     home_workspace = open_home(tmp_path / "home")
     yield home_workspace

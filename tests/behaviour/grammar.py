@@ -13,12 +13,12 @@ from tidemill.recipes.sentiment.sample.headlines import Headlines
 from tidemill.recipes.shared.generated_texts import TextSample, compose
 
 SEED = 77
-"""Of the texts that are asked; those that a recipe learns from have seed 0."""
+"""The seed of the test texts; training texts have seed 0."""
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """One recipe's.
+    """The grammar of one recipe.
 
     Of the kinds of move, those that `turn` decide the answer by themselves; those that `lean` only
     make their label more probable; those `beyond` are what a bag of n-grams cannot follow: a pair
@@ -38,12 +38,12 @@ class Grammar:
         return self.sample.genre.labels
 
     def fresh(self, label: str, count: int) -> list[str]:
-        """So many texts of a label, no two alike."""
+        """Return `count` different texts of a label."""
         drawn = (compose(self.sample(SEED), "test", n, label)[0] for n in range(2 * count))
         return list(islice(dict.fromkeys(drawn), count))
 
     def mixed(self, count: int) -> list[str]:
-        """So many texts, labels in turn."""
+        """Return `count` texts, with the labels in turn."""
         each = -(-count // len(self.labels))
         rows = zip(*(self.fresh(label, each) for label in self.labels), strict=True)
         return [text for row in rows for text in row][:count]

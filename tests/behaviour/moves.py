@@ -13,7 +13,7 @@ from tidemill.recipes.shared.voice import PLAIN, Speaker, Words
 
 
 class Move(NamedTuple):
-    """Two texts that differ in one thing, and the label that speaks more for the second."""
+    """Two texts that differ in one thing, and the label that the second makes more likely."""
 
     before: str
     after: str
@@ -24,13 +24,13 @@ Kind = Callable[[Speaker], Move]
 
 
 def draw(kind: Kind, count: int) -> list[Move]:
-    """So many moves of a kind, the same ones each time."""
+    """Return `count` moves of a kind, the same ones each time."""
     names = (("moves", kind.__name__, n) for n in range(count))
     return [kind(Speaker(Dice(stream(*name)), PLAIN)) for name in names]
 
 
 def _figures(speaker: Speaker, before: str, after: str) -> tuple[str, str]:
-    """Two headlines that say these of one figure."""
+    """Return two headlines about one figure."""
     company = f"{speaker.pick(newsroom.FIRST)} {speaker.pick(newsroom.SECOND)}"
     amount, period = speaker.dice.whole(1, 99), speaker.one_of(newsroom.PERIOD)
     end = f"EUR {amount}.5 mn in {period}."
@@ -42,14 +42,14 @@ def _past(speaker: Speaker, verbs: Words) -> str:
 
 
 def profit_falls(speaker: Speaker) -> Move:
-    """What should rise, and rose, falls."""
+    """A figure that should rise falls."""
     measure = speaker.pick(newsroom.GOOD)
     rose, fell = _past(speaker, newsroom.UP), _past(speaker, newsroom.DOWN)
     return Move(*_figures(speaker, f"{measure} {rose} to", f"{measure} {fell} to"), "negative")
 
 
 def profit_rises(speaker: Speaker) -> Move:
-    """The other way round."""
+    """The reverse."""
     before, after, _ = profit_falls(speaker)
     return Move(after, before, "positive")
 
@@ -71,20 +71,20 @@ def fall_is_denied(speaker: Speaker) -> Move:
 
 
 def bad_news_is_added(speaker: Speaker) -> Move:
-    """A firm whose figure stays where it is issues a profit warning as well."""
+    """A firm with an unchanged figure also issues a profit warning."""
     same = f"{speaker.pick(newsroom.GOOD)} {speaker.pick(newsroom.FLAT)}"
     before, _ = _figures(speaker, same, same)
     return Move(before, f"{before} It issues a profit warning.", "negative")
 
 
 def good_news_is_added(speaker: Speaker) -> Move:
-    """It wins an order as well."""
+    """It also wins an order."""
     before, _, _ = bad_news_is_added(speaker)
     return Move(before, f"{before} It wins an order worth EUR 9.5 mn.", "positive")
 
 
 def debt_rises(speaker: Speaker) -> Move:
-    """What should fall, and fell, rises: of the words, only the pair is bad news."""
+    """A figure that should fall rises: only the pair of words is bad news."""
     measure = speaker.pick(newsroom.BAD)
     rose, fell = _past(speaker, newsroom.UP), _past(speaker, newsroom.DOWN)
     return Move(*_figures(speaker, f"{measure} {fell} to", f"{measure} {rose} to"), "negative")
@@ -115,7 +115,7 @@ def wrong_becomes_fine(speaker: Speaker) -> Move:
 
 
 def leave_is_not_given(speaker: Speaker) -> Move:
-    """What was done with permission is done in secret."""
+    """An act with permission becomes an act in secret."""
     pattern, who = speaker.one_of(almanac.MAY), speaker.one_of(almanac.WHO)
     act = speaker.pick(almanac.BORROW).format(who=who)
     leave, none = speaker.pick(almanac.WITH_LEAVE), speaker.pick(almanac.WITHOUT_LEAVE)

@@ -1,4 +1,4 @@
-"""A recipe's service as its clients see it: trained on its sample, promoted, asked over HTTP."""
+"""A recipe's service for its clients: trained on its sample, promoted, and served over HTTP."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Chances = Mapping[str, float]
 Ask = Callable[[Sequence[str]], list[Chances]]
 
 TOGETHER = 65
-"""Texts that one run of the model takes: one, and 64 beside it."""
+"""Texts in one run of the model: one, and 64 others."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A recipe's own route: how to send a text, and where label and probability stand."""
+    """A recipe's own route: how to send a text and how to read label and probability."""
 
     path: str
     form: Callable[[str], dict[str, Any]]
@@ -61,7 +61,7 @@ def top(chances: Chances) -> str:
 
 @dataclass(frozen=True)
 class Service:
-    """A running app over a workspace, and what the grammar knows of its texts."""
+    """A running app over a workspace, and the grammar of its texts."""
 
     recipe: str
     home: Path
@@ -76,7 +76,7 @@ class Service:
         return WAYS[self.recipe]
 
     def ask(self, texts: Sequence[str]) -> list[Chances]:
-        """The answers of `POST /v1/predict`, as many texts to a request as it takes."""
+        """Return the answers of `POST /v1/predict`, with full requests."""
         result: list[Chances] = []
         for at in range(0, len(texts), TOGETHER):
             body = {"instances": [{"text": text} for text in texts[at : at + TOGETHER]]}
@@ -91,7 +91,7 @@ class Service:
 
 
 def asking(model: Model, target: str) -> Ask:
-    """Asks a model by itself, where a server would refuse to serve it."""
+    """Calls a model directly, because a server would refuse it."""
 
     def ask(texts: Sequence[str]) -> list[Chances]:
         items = [model.decode(text.encode()) for text in texts]
@@ -110,7 +110,7 @@ def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def learn(workspace: Workspace, recipe: Recipe, *overrides: str) -> Finished:
-    """A version of the recipe, trained as `tidemill train` does."""
+    """Train a version of the recipe as `tidemill train` does."""
     _, experiment = plan(recipe.name, overrides)
     intake = take_snapshot(workspace, recipe, experiment, Progress())
     train = open_trainer(recipe.name)
@@ -118,13 +118,13 @@ def learn(workspace: Workspace, recipe: Recipe, *overrides: str) -> Finished:
 
 
 def open_home(home: Path, *, create: bool = False) -> Workspace:
-    """The parts over a workspace; whoever opens it closes its ledger."""
+    """Open a workspace; the caller closes its ledger."""
     return open_workspace(read_settings(home=home, actor="ada"), create=create)
 
 
 @contextmanager
 def serving(home: Path, recipe: str) -> Iterator[Service]:
-    """The app of `tidemill serve` over a workspace, after one look at the ledger."""
+    """Run the app of `tidemill serve` over a workspace, after one refresh."""
     parts, routes = open_parts(read_settings(home=home, batch=TOGETHER, poll_ms=NO_POLL_MS))
     try:
         with run_app(create_app(parts, routes)) as client:

@@ -11,15 +11,15 @@ from tests.behaviour.service import Ask, Service
 
 MOVES = 200
 MOST = 0.9
-"""Of each kind of move; measured 1.0 with every seed that was tried."""
+"""For each kind of move; 1.0 was measured with every seed."""
 
 
-def test_a_probability_follows_what_is_said(service: Service) -> None:
+def test_a_probability_follows_the_text(service: Service) -> None:
     for kind in (*service.grammar.turn, *service.grammar.lean):
         assert shares.raised(service.ask, draw(kind, MOVES)) >= MOST, kind.__name__
 
 
-def test_the_answer_follows_what_decides(service: Service) -> None:
+def test_the_answer_follows_the_deciding_words(service: Service) -> None:
     for kind in service.grammar.turn:
         assert shares.turned(service.ask, draw(kind, MOVES)) >= MOST, kind.__name__
 
@@ -29,12 +29,12 @@ def test_the_answer_follows_what_decides(service: Service) -> None:
     raises=AssertionError,
     reason="a bag of n-grams adds up words, and here a pair decides",
 )
-def test_what_a_pair_of_words_says_is_followed(service: Service) -> None:
+def test_the_answer_follows_a_pair_of_words(service: Service) -> None:
     for kind in service.grammar.beyond:
         assert shares.raised(service.ask, draw(kind, MOVES)) >= MOST, kind.__name__
 
 
-def test_a_model_that_learnt_nonsense_does_not_follow(service: Service, misled: Ask) -> None:
+def test_a_model_of_random_labels_does_not_follow(service: Service, misled: Ask) -> None:
     kinds = service.grammar.turn
     assert min(shares.raised(misled, draw(kind, MOVES)) for kind in kinds) < MOST
     assert min(shares.turned(misled, draw(kind, MOVES)) for kind in kinds) < MOST

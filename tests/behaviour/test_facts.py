@@ -19,12 +19,12 @@ PLANT = {"lucky": questions.plant, "sentiment": headlines.plant}
 
 
 def plain(text: str) -> str:
-    """What is the same text to a person: neither case nor blanks tell two apart."""
+    """Return a text without case and blanks, which a person ignores."""
     return " ".join(text.lower().split())
 
 
 def shared(rows: Iterable[Example]) -> set[str]:
-    """The texts that stand in more than one split."""
+    """Return the texts that are in more than one split."""
     splits: dict[str | None, set[str]] = defaultdict(set)
     for row in rows:
         splits[row.split].add(plain(row.payload.decode()))
@@ -41,7 +41,7 @@ def rows(service: Service) -> list[Example]:
     return rows
 
 
-def test_no_text_is_learnt_from_and_judged_on(rows: list[Example]) -> None:
+def test_no_text_is_in_train_and_test(rows: list[Example]) -> None:
     assert {row.split for row in rows} == {"train", "val", "test"}
     assert shared(rows) == set()
 
@@ -58,7 +58,7 @@ def test_every_split_holds_every_label(service: Service, rows: list[Example]) ->
     assert len(groups) == 3 * len(service.grammar.labels)
 
 
-def test_what_is_asked_here_was_not_learnt(service: Service, rows: list[Example]) -> None:
+def test_these_questions_are_not_in_train(service: Service, rows: list[Example]) -> None:
     training_texts = {plain(row.payload.decode()) for row in rows}
     questions = [
         text for label in service.grammar.labels for text in service.grammar.fresh(label, 200)

@@ -1,4 +1,4 @@
-"""A model in whole numbers goes the whole way: trained, judged, proved and asked."""
+"""An int8 model goes the whole way: training, gate, golden check and predictions."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def service(home: Path) -> Iterator[Service]:
         yield service
 
 
-def test_it_is_proved_and_answers_each_text_as_if_it_were_alone(service: Service) -> None:
+def test_an_int8_model_answers_each_text_as_if_alone(service: Service) -> None:
     assert service.client.request("GET", "/v1/ready").status_code == 200
     texts = ["Profit rose.", "Loss " * 300, "The company opens an office in Turku."]
     together = service.ask(texts)
     assert together == [service.ask([text])[0] for text in texts]
 
 
-def test_the_bundle_says_what_it_cost(home: Path) -> None:
+def test_the_bundle_records_the_cost_of_int8(home: Path) -> None:
     (bundle,) = (home / "bundles").iterdir()
     body = json.loads((bundle / "evaluation.json").read_bytes())["int8"]
     assert body["bytes_after"] == (bundle / "model.onnx").stat().st_size

@@ -13,7 +13,7 @@ from tidemill.codecs.text import TextCodec
 
 TEXTS = 200
 EXACT = 1e-6
-"""A promise, not a tendency: the model is given the very same arrays."""
+"""An exact property: the model gets the same arrays."""
 
 # The n-gram model lower-cases what it reads, so case carries no meaning. The codec makes one
 # blank of every run of blanks, tabs, line ends and control characters, and strips both ends.
@@ -55,7 +55,7 @@ def test_the_mark_at_the_end_hardly_matters(service: Service, mark: str) -> None
 
 
 def crowd(service: Service) -> list[str]:
-    """One text of the usual length and 64 others, of one word to hundreds."""
+    """Return one text of normal length and 64 others of one to hundreds of words."""
     first, *others = service.grammar.mixed(TOGETHER)
     return [
         first,
@@ -64,7 +64,7 @@ def crowd(service: Service) -> list[str]:
 
 
 def beside(service: Service, ask: Ask) -> tuple[list[Chances], list[Chances]]:
-    """The answers to each of a crowd by itself, and to all at once."""
+    """Return the answers to each text alone, and to all at once."""
     texts = crowd(service)
     return [ask([text])[0] for text in texts], ask(texts)
 

@@ -1,4 +1,4 @@
-"""Label order, from the training's texts to what a client reads: a name means what it says."""
+"""Label order, from the training texts to the client's response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tidemill.workspace.root import Workspace
 MOST = {"lucky": 0.82, "sentiment": 0.7}
 """The share of each label's texts that must bear its name; measured 0.91 and 0.8, or more."""
 FEW = 20
-"""Texts of each label that the recipe's own route is asked, one by one."""
+"""Texts of each label for the recipe's own route."""
 
 
 def test_texts_of_a_label_are_answered_with_its_name(service: Service) -> None:
@@ -55,7 +55,7 @@ def test_names_that_were_swapped_are_noticed(service: Service) -> None:
 
 
 def turned_round(workspace: Workspace) -> ModelVersion:
-    """Another version of the champion, whose bundle has the names in another order."""
+    """A version like the champion whose bundle has the names in another order."""
     champion = workspace.champion()
     folder = workspace.bundles.open(champion.bundle).path
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != MANIFEST}
@@ -87,7 +87,7 @@ def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
 
 
 def swap_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the original did: yes is told as no."""
+    """The fault of the original: yes and no exchanged."""
     true = lucky.answer_probabilities
 
     def exchanged(prediction: Any) -> lucky.AnswerProbabilities:
@@ -98,7 +98,7 @@ def swap_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def swap_sentiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Good news is told as bad."""
+    """Good news becomes bad news."""
     true = sentiment.sentiment_response
     names = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
 
@@ -119,7 +119,7 @@ def test_a_route_that_swaps_its_names_is_never_served(
 
 
 def fault(service: Service) -> str:
-    """What the server says of why it is not ready."""
+    """Return the reason why the server is not ready."""
     response = service.client.request("GET", "/v1/ready")
     assert response.status_code == 503
     message: str = response.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""Texts that nobody should send and somebody will: each has a defined answer or error."""
+"""Unusual texts: each has a defined answer or error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.behaviour.service import Service
 from tests.behaviour.shares import apart
 
 LIMIT = 1_000_000
-"""Bytes of a text, by the recipes' configuration."""
+"""The recipes' limit on the bytes of a text."""
 
 
 def refused(response: Any) -> str:
@@ -24,7 +24,7 @@ def as_file(service: Service, payload: bytes) -> Any:
 
 
 def long(service: Service, size: int, end: str) -> str:
-    """A text of so many characters with an end of its own, no two blanks together."""
+    """Return a text of this length with its own end and single blanks."""
     text = " ".join(service.grammar.mixed(60)) + " "
     whole = (text * (1 + size // len(text)))[: size - len(end) - 1]
     return f"{whole}x{end}"
@@ -37,14 +37,14 @@ def test_nothing_is_refused(service: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"caf\xe9", b"\xff\xfeh\x00i\x00", b"\xed\xa0\x80"])
-def test_what_is_not_utf8_is_refused(service: Service, payload: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_refused(service: Service, payload: bytes) -> None:
     assert "not UTF-8" in refused(as_file(service, payload))
 
 
 @pytest.mark.parametrize(
     "text", ["?", "7", "\U0001f680" * 9, "利益が増えた。", "a" * 5_000, "e\u0301"]
 )
-def test_whatever_can_be_read_is_answered(service: Service, text: str) -> None:
+def test_every_readable_text_is_answered(service: Service, text: str) -> None:
     [chances] = service.ask([text])
     assert set(chances) == set(service.grammar.labels)
     assert sum(chances.values()) == pytest.approx(1, abs=1e-6)

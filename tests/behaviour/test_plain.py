@@ -16,6 +16,6 @@ def test_plain_sentences_get_their_label(service: Service) -> None:
         assert shares.share_of(service.ask, texts, label) >= LEAST, label
 
 
-def test_a_model_that_learnt_nonsense_fails_them(service: Service, misled: Ask) -> None:
+def test_a_model_of_random_labels_fails_them(service: Service, misled: Ask) -> None:
     plain = service.grammar.plain.items()
     assert min(shares.share_of(misled, texts, label) for label, texts in plain) < LEAST

@@ -1,4 +1,4 @@
-"""The routes that the documentation lists are those of the server, and so is what they answer."""
+"""The documented routes and responses are those of the server."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def client(home: ServerParts) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def documented() -> dict[tuple[str, str], str]:
-    """Method and path to the text below their heading, over both pages."""
+    """Return the text below each route's heading, by method and path, on all pages."""
     return {
         (method, path): text
         for page in PAGES

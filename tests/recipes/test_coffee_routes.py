@@ -1,4 +1,4 @@
-"""The coffee system's routes by themselves. That they tell the truth is proved in tests/web."""
+"""The coffee system's routes alone. tests/web checks them with a model."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def anyio_backend() -> str:
 
 
 class Canned:
-    """Answers everything alike, or fails."""
+    """Returns the same answer for everything, or fails."""
 
     def __init__(self, error: TidemillError | None = None) -> None:
         self.error = error
-        self.asked: list[bytes] = []
+        self.payloads: list[bytes] = []
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
-        self.asked += payloads
+        self.payloads += payloads
         now = FixedClock().now()
         answers = (Answer("disease", "Miner", 0.7, ROW),)
         return [
@@ -67,7 +67,7 @@ async def test_predict() -> None:
         "probabilities": ROW,
         "message": "The leaf looks like Miner (70.0%).",
     }
-    assert server.asked == [b"leaf"]
+    assert server.payloads == [b"leaf"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_predict_without_a_file(request_: dict[str, Any]) -> None:
     assert response.json()["error"]["code"] == "invalid"
 
 
-async def test_health_is_that_a_proved_model_answers() -> None:
+async def test_health_needs_a_checked_model() -> None:
     assert (await ask(Canned(), "GET", "/health")).json() == {"status": "healthy"}
     response = await ask(Canned(Unavailable("x")), "GET", "/health")
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")

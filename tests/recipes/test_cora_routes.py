@@ -33,16 +33,16 @@ def anyio_backend() -> str:
 
 
 class Canned:
-    """Answers the nodes of a graph in turn with each of the names, or fails."""
+    """Answers the nodes of a graph with the names in turn, or fails."""
 
     def __init__(self, error: TidemillError | None = None) -> None:
         self.error = error
-        self.asked: list[bytes] = []
+        self.payloads: list[bytes] = []
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
-        self.asked += payloads
+        self.payloads += payloads
         ids = [node["id"] for node in json.loads(payloads[0])["nodes"]]
         answers = [
             Answer("topic", NAMES[at % 3], 0.5, dict.fromkeys(NAMES, 1 / 3), id)
@@ -75,7 +75,7 @@ async def test_topics_are_numbered_by_name_in_the_files_order() -> None:
     response = await ask(server, **files())
     assert (response.status_code, response.json()) == (200, [2, 0, 1])
     assert response.headers["X-Prediction-Id"] == "id-1"
-    arguments = json.loads(server.asked[0])
+    arguments = json.loads(server.payloads[0])
     assert [node["id"] for node in arguments["nodes"]] == ["35", "40", "8"]
     assert arguments["nodes"][0] == {"features": [1, 2], "id": "35", "links": ["40"]}
     assert arguments["whole"] is True
@@ -87,7 +87,7 @@ async def test_topics_in_the_upload_change_nothing() -> None:
     lines = CONTENT.splitlines()
     values = b"".join(line + b"\tNeural_Networks\n" for line in lines)
     assert (await ask(labelled, **files(values))).json() == [2, 0, 1]
-    assert labelled.asked == plain.asked
+    assert labelled.payloads == plain.payloads
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_both_files_are_needed(values: dict[str, Any]) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")
 
 
-async def test_without_a_proved_model_nothing_is_answered() -> None:
+async def test_without_a_checked_model_nothing_is_answered() -> None:
     response = await ask(Canned(Unavailable("Not ready.")), **files())
     assert response.status_code == 503
 
@@ -125,7 +125,7 @@ def golden_request() -> GoldenRequest:
 
 
 @pytest.mark.parametrize("normalise", [True, False])
-async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool) -> None:
+async def test_the_golden_request_sends_a_paper_with_its_neighbours(normalise: bool) -> None:
     dice = np.random.default_rng(5)
     ids = [str(at) for at in range(40)]
     payloads = [
@@ -147,7 +147,7 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
         server.codec = lambda request: codec  # type: ignore[method-assign]
         response = await ask(server, **arguments)
         assert response.status_code == 200, response.text
-        around, alone = (codec.decode(those) for those in (payload, server.asked[0]))
+        around, alone = (codec.decode(those) for those in (payload, server.payloads[0]))
         assert alone.part.size == around.part.size < 40
         before, after = codec.encode([around]), codec.encode([alone])
         first = before["query"][0]
@@ -158,7 +158,7 @@ async def test_the_probe_sends_a_stored_paper_with_all_around_it(normalise: bool
         assert moved == set(map(tuple, after["edges"].tolist()))
 
 
-def test_the_probe_reads_the_first_number_alone() -> None:
+def test_the_golden_request_reads_only_the_first_number() -> None:
     assert golden_request().read_answers([3, 1, 2]) == [("topic", 3, NO_PROBABILITY)]
     with pytest.raises(IndexError):
         golden_request().read_answers([])

@@ -1,4 +1,4 @@
-"""The lucky system's routes by themselves. That they tell the truth is proved in tests/web."""
+"""The lucky system's routes alone. tests/web checks them with a model."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def anyio_backend() -> str:
 
 
 class Canned(Unasked):
-    """Answers everything alike, or fails; remembers what it was asked and told."""
+    """Returns the same answer for everything, or fails; records payloads and feedback."""
 
     def __init__(self, error: TidemillError | None = None, remarks: tuple[str, ...] = ()) -> None:
         self.error = error
         self.remarks = remarks
-        self.asked: list[bytes] = []
-        self.heard: list[tuple[bytes, Labels, str]] = []
+        self.payloads: list[bytes] = []
+        self.feedback: list[tuple[bytes, Labels, str]] = []
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
-        self.asked += payloads
+        self.payloads += payloads
         answers = (Answer("answer", "yes", 0.75, ROW),)
         return [
             Prediction("id-1", "s", 1, "v1", NOW, "live", payload, answers, remarks=self.remarks)
@@ -54,7 +54,7 @@ class Canned(Unasked):
     ) -> list[Feedback]:
         if self.error:
             raise self.error
-        self.heard.append((payload, labels, actor))
+        self.feedback.append((payload, labels, actor))
         return [
             Feedback("f", "", payload_id(payload), target, "", label, "", actor, NOW)
             for target, label in labels.items()
@@ -90,17 +90,17 @@ async def test_a_question_in_either_form_and_spelling(path: str, form: str) -> N
     assert response.json() == {"probs": {"yes": 0.75, "no": 0.25}}
     assert response.headers["X-Prediction-Id"] == "id-1"
     assert "X-Remarks" not in response.headers
-    assert server.asked == ["Is rain wet? é & 漢".encode()]
+    assert server.payloads == ["Is rain wet? é & 漢".encode()]
 
 
 async def test_a_question_as_the_original_load_test_escapes_it() -> None:
     server = Canned()
     response = await ask(server, "POST", "/ask_model/?question=Is+AI+cool%3F")
     assert response.status_code == 200
-    assert server.asked == [b"Is AI cool?"]
+    assert server.payloads == [b"Is AI cool?"]
 
 
-async def test_what_was_said_about_the_reading_goes_into_a_header() -> None:
+async def test_remarks_go_into_a_header() -> None:
     remarks = ("The first 12 characters were judged.", "“Odd” marks.")
     response = await ask(Canned(remarks=remarks), "POST", "/ask_model/?question=x")
     assert json.loads(response.headers["X-Remarks"]) == list(remarks)
@@ -121,7 +121,7 @@ async def test_what_was_said_about_the_reading_goes_into_a_header() -> None:
 async def test_no_question_or_two_are_refused(request_: dict[str, Any]) -> None:
     server = Canned()
     refused(await ask(server, "POST", "/ask_model/", **request_), 422, "invalid")
-    assert server.asked == []
+    assert server.payloads == []
 
 
 async def test_text_that_is_not_utf8_is_refused() -> None:
@@ -132,7 +132,7 @@ async def test_text_that_is_not_utf8_is_refused() -> None:
     body = b'{"question": "\\ud800"}'
     response = await ask(server, "POST", "/ask_model/", content=body, headers=head)
     assert "surrogate" in refused(response, 400, "bad_payload")
-    assert (server.asked, server.heard) == ([], [])
+    assert (server.payloads, server.feedback) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ async def test_a_question_that_is_not_answered(error: TidemillError, status: int
 
 @pytest.mark.parametrize("path", ["/submit_feedback/", "/submit_feedback"])
 @pytest.mark.parametrize("label", ["yes", "no"])
-async def test_feedback_is_heard(path: str, label: str) -> None:
+async def test_feedback_is_recorded(path: str, label: str) -> None:
     server = Canned()
     response = await ask(server, "POST", path, params={"prompt": "Is rain wet?", "label": label})
     assert (response.status_code, response.json()) == (200, {"status": "success"})
-    assert server.heard == [(b"Is rain wet?", {"answer": label}, "anonymous")]
+    assert server.feedback == [(b"Is rain wet?", {"answer": label}, "anonymous")]
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ async def test_feedback_that_is_neither_yes_nor_no_is_refused(params: dict[str, 
     server = Canned()
     response = await ask(server, "POST", "/submit_feedback/", params=params)
     assert "label" in refused(response, 422, "invalid") or "prompt" not in params
-    assert server.heard == []
+    assert server.feedback == []
 
 
-async def test_feedback_that_cannot_be_kept_is_no_success() -> None:
+async def test_failed_feedback_is_no_success() -> None:
     server = Canned(StorageFailed("The disk is full."))
     response = await ask(server, "POST", "/submit_feedback/", params={"prompt": "x", "label": "no"})
     refused(response, 503, "storage_failed")

@@ -1,4 +1,4 @@
-"""The sentiment system's routes by themselves. That they tell the truth is proved in tests/web."""
+"""The sentiment system's routes alone. tests/web checks them with a model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CALM = tuple(replace(row, drifted=False) for row in FEATURES)
 
 
 def verdict(n: int, *, drifted: bool = False, age: int = 0) -> DriftVerdict:
-    """A verdict on so many predictions, so many minutes old."""
+    """Return a verdict on `n` predictions that is `age` minutes old."""
     at = NOW - timedelta(minutes=age)
     features = FEATURES if drifted else CALM
     return DriftVerdict(f"d{age}", "v1", drifted, n, 400, at, at, features, at)
@@ -57,7 +57,7 @@ def anyio_backend() -> str:
 
 
 class Canned(Unasked):
-    """Answers everything alike, or fails."""
+    """Returns the same answer for everything, or fails."""
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class Canned(Unasked):
         self.error = error
         self.state = drift
         self.own = probing
-        self.asked: list[bytes] = []
+        self.payloads: list[bytes] = []
         self.limits: list[int] = []
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         if self.error:
             raise self.error
-        self.asked += payloads
+        self.payloads += payloads
         answers = (Answer("sentiment", "positive", 0.7, ROW),)
         return [
             Prediction("id-1", "s", 1, "v1", NOW, "live", payload, answers) for payload in payloads
@@ -131,7 +131,7 @@ async def test_predict() -> None:
     response = await front.ask("POST", "/predict", json={"text": "Sales rose. é"})
     assert (response.status_code, response.json()) == (200, {"label": "positive", "score": 0.7})
     assert response.headers["X-Prediction-Id"] == "id-1"
-    assert server.asked == ["Sales rose. é".encode()]
+    assert server.payloads == ["Sales rose. é".encode()]
     assert front.number("prediction_requests_total") == 1
     assert front.number("prediction_error_total") == 0
     assert front.number("prediction_latency_seconds_count") == 1
@@ -153,7 +153,7 @@ async def test_predict_that_fails_is_counted_as_such(error: TidemillError, statu
 async def test_predict_of_another_form_is_refused(body: Any) -> None:
     server = Canned()
     refused(await Front(server).ask("POST", "/predict", json=body), 422, "invalid")
-    assert server.asked == []
+    assert server.payloads == []
 
 
 async def test_half_a_character_is_refused() -> None:
@@ -163,7 +163,7 @@ async def test_half_a_character_is_refused() -> None:
     refused(response, 400, "bad_payload")
 
 
-async def test_what_the_server_asks_itself_is_not_counted() -> None:
+async def test_golden_requests_are_not_counted() -> None:
     front = Front(Canned(probing=True))
     assert (await front.ask("POST", "/predict", json={"text": "x"})).status_code == 200
     names = ("prediction_requests_total", "prediction_latency_seconds_count")
@@ -171,11 +171,11 @@ async def test_what_the_server_asks_itself_is_not_counted() -> None:
     assert front.number("review_length_summary_count") == 0
 
 
-async def test_the_root_says_what_this_is() -> None:
+async def test_the_root_describes_the_service() -> None:
     assert "POST /predict" in (await Front(Canned()).ask("GET", "/")).json()["message"]
 
 
-async def test_health_is_that_a_proved_model_answers() -> None:
+async def test_health_needs_a_checked_model() -> None:
     assert (await Front(Canned()).ask("GET", "/health")).json() == {"status": "healthy"}
     refused(await Front(Canned(Unavailable("x"))).ask("GET", "/health"), 503, "unavailable")
 
@@ -202,7 +202,7 @@ async def test_stats_before_a_first_check() -> None:
     )
 
 
-async def test_too_few_predictions_are_said_with_how_many_there_are_and_are_needed() -> None:
+async def test_the_report_counts_missing_predictions() -> None:
     front = Front(Canned(drift=state()))
     result = (await front.ask("GET", "/report/json")).json()
     assert (result["judged"], result["unjudged"], result["needed"]) == (0, 20, 200)

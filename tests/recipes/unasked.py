@@ -1,4 +1,4 @@
-"""What most recipes' routes never ask of the server."""
+"""The methods of the server that most recipes' routes never use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOBODY = "Nobody asks for that here."
 
 
 class Unasked:
-    """Whoever asks is told so."""
+    """Every method raises."""
 
     def drift_state(self, *, limit: int) -> DriftState:
         raise Unavailable(NOBODY)

@@ -45,7 +45,7 @@ SIDE = 8
 LABELS = ("Miner", "Healthy", "Phoma")
 CODEC = {"width": SIDE, "height": SIDE, "mean": [0, 0, 0], "std": [1, 1, 1]}
 NO_POLL_MS = 3_600_000
-"""Tests turn the slots themselves."""
+"""Tests refresh the slots themselves."""
 
 
 def image(colour: Sequence[int]) -> bytes:
@@ -81,7 +81,7 @@ def model(sharpness: float) -> bytes:
 
 
 def golden(sharpness: float) -> list[dict[str, Any]]:
-    """Sixteen samples of three classes; what they must get is computed by numpy alone."""
+    """Sixteen samples of three classes; numpy alone computes their probabilities."""
     samples = []
     for n in range(16):
         colour = np.full(3, 20.0 + n)
@@ -99,7 +99,7 @@ ReferenceFor = Callable[[Mapping[str, bytes], Sequence[bytes]], bytes]
 
 
 class Workspace:
-    """A ledger, a traffic log and bundles, and the few decisions that tests need."""
+    """A ledger, a traffic log and bundles, with the few operations that tests need."""
 
     def __init__(self, root: Path, reference_for: ReferenceFor) -> None:
         self.root = root
@@ -121,7 +121,7 @@ class Workspace:
         samples: Sequence[Mapping[str, Any]] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """A new version whose bundle is on disk; it knows images."""
+        """Register an image model with a bundle on disk."""
         files = {
             "model.onnx": model(sharpness),
             "codec.json": json.dumps({"kind": "image", "config": CODEC}).encode(),
@@ -143,7 +143,7 @@ class Workspace:
         *,
         config: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """A new version of these files, which lack only the reference, and of this experiment."""
+        """Register a version with these files (all but the reference) and this experiment."""
         bundle_files = {**files, REFERENCE: self.reference_for(files, held_out)}
         bundle = self.bundles.write(self.recipe, bundle_files)
         now = self.clock.now()
@@ -164,7 +164,7 @@ class Workspace:
         return version
 
     def promote(self, version: ModelVersion) -> None:
-        """Make it champion, and the champion of before the previous one, in one unit."""
+        """Make the version champion and the old champion previous, in one unit."""
         now = self.clock.now()
         verdict = Verdict(str(uuid7()), version.id, None, True, (), 1, now)
         with self.ledger.begin() as unit:
@@ -208,7 +208,7 @@ class Workspace:
 
 
 class AppClient:
-    """The running app, and a client that talks to it as one over the network would."""
+    """The running app and an HTTP client for it."""
 
     def __init__(self, app: FastAPI, loop: asyncio.AbstractEventLoop) -> None:
         self.app = app
@@ -219,12 +219,12 @@ class AppClient:
         self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def send(self, method: str, path: str, **request: Any) -> Future[httpx.Response]:
-        """Ask, and do not wait."""
+        """Send a request and return its future."""
         coroutine = self._client.request(method, path, **request)
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def request(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Ask, and wait for the response."""
+        """Send a request and wait for the response."""
         return self.send(method, path, **request).result(timeout=60)
 
 
@@ -274,7 +274,7 @@ def client(workspace: Workspace, start_app: Callable[..., AppClient]) -> AppClie
 
 @pytest.fixture
 def leaf() -> Callable[[Sequence[int]], bytes]:
-    """Makes the PNG of one colour."""
+    """Make a PNG of one colour."""
     return image
 
 

@@ -1,4 +1,4 @@
-"""Batching: everything that waits goes together, durable first, bounded, never mixed."""
+"""Batching: all waiting payloads go together; batches are durable, limited and never mixed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 
 
 class HeldRuntime:
-    """Tells of each run, and waits to be let go."""
+    """Reports each run and waits for its release."""
 
     alone = False
 
@@ -48,7 +48,7 @@ class HeldRuntime:
 
 
 class ToldTraffic(MemoryTraffic):
-    """Remembers each append as one."""
+    """Records each append."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ async def test_a_batch_holds_no_more_than_the_cap_and_splits_no_request(
     await asyncio.gather(*tasks)
 
 
-async def test_a_full_queue_refuses_and_a_probe_still_passes(
+async def test_a_full_queue_refuses_clients_but_not_golden_requests(
     make: Make, slot: Slot, red: bytes
 ) -> None:
     batcher = make(queue=3)
@@ -194,7 +194,7 @@ async def test_a_payload_that_cannot_be_read_leaves_no_trace(
     assert (batcher.waiting, traffic.appends) == (0, [])
 
 
-async def test_rows_are_kept_before_anybody_is_answered(
+async def test_rows_are_durable_before_the_response(
     make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
 ) -> None:
     batcher = make()
@@ -217,7 +217,7 @@ async def test_rows_are_kept_before_anybody_is_answered(
     assert traffic.appends == [[prediction]]
 
 
-async def test_each_prediction_says_what_was_seen_probes_too(
+async def test_every_prediction_has_its_bins(
     make: Make, slot: Slot, traffic: ToldTraffic, red: bytes, leaf: Callable[..., bytes]
 ) -> None:
     batcher = make()
@@ -240,7 +240,7 @@ async def test_each_prediction_says_what_was_seen_probes_too(
     assert reference.count([first.bins, other.bins]).sum() == 2 * len(reference.names)
 
 
-async def test_a_reference_of_another_graph_answers_nobody(
+async def test_a_reference_of_another_graph_fails_the_request(
     make: Make, workspace: Any, slot: Slot, traffic: ToldTraffic, red: bytes
 ) -> None:
     bundle = slot.predictor.bundle
@@ -255,7 +255,7 @@ async def test_a_reference_of_another_graph_answers_nobody(
     assert traffic.appends == []
 
 
-async def test_a_failed_append_acknowledges_nobody(
+async def test_a_failed_append_fails_its_requests(
     make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
 ) -> None:
     batcher = make()
@@ -320,7 +320,7 @@ async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
 
 @pytest.fixture
 def herds(workspace: Any) -> Slot:
-    """A version whose payloads ask for many items; its graph tells of each run."""
+    """A version whose payloads have many items; its runtime reports each run."""
     workspace.recipe = "herd"
     version = workspace.enter(*files())
     workspace.wrap = HeldRuntime
@@ -391,7 +391,9 @@ async def test_two_versions_wait_together_and_answer_apart(
     assert len(traffic.appends) == 2, "one append for the whole batch"
 
 
-async def test_a_request_that_went_away_disturbs_nobody(make: Make, slot: Slot, red: bytes) -> None:
+async def test_a_cancelled_request_does_not_affect_others(
+    make: Make, slot: Slot, red: bytes
+) -> None:
     batcher = make()
     ask = asking(batcher, slot, red)
     first = ask()
@@ -403,7 +405,7 @@ async def test_a_request_that_went_away_disturbs_nobody(make: Make, slot: Slot, 
     assert len(await first) == len(await stays) == 1
 
 
-async def test_a_loop_that_ended_disturbs_nobody(make: Make, slot: Slot, red: bytes) -> None:
+async def test_a_closed_loop_does_not_affect_others(make: Make, slot: Slot, red: bytes) -> None:
     batcher = make()
 
     async def leave() -> None:
@@ -416,7 +418,7 @@ async def test_a_loop_that_ended_disturbs_nobody(make: Make, slot: Slot, red: by
     assert len(await asking(batcher, slot, red)()) == 1
 
 
-async def test_closing_answers_what_waits_and_refuses_what_comes(
+async def test_closing_answers_waiting_requests_and_refuses_new_ones(
     make: Make, slot: Slot, red: bytes
 ) -> None:
     batcher = make()

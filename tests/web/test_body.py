@@ -1,4 +1,4 @@
-"""The bound on bodies: before they are in memory, on every route."""
+"""The limit on bodies, before they are in memory, on every route."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def bounded(**bounds: int) -> FastAPI:
 
 
 class Pieces:
-    """A body in pieces that does not say how long it is. Counts what was taken of it."""
+    """A body in pieces without a declared length. It counts the bytes that were read."""
 
     def __init__(self, head: bytes = b"") -> None:
         self.head = head
@@ -63,16 +63,16 @@ def refused(response: Any) -> None:
     assert response.headers["connection"] == "close"
 
 
-async def test_what_fits_passes() -> None:
+async def test_a_small_body_passes() -> None:
     assert (await post("/raw", content=b"x" * MOST)).json() == MOST
     assert (await post("/form", files={"file": ("a", b"x" * 5000)})).json() == 5000
 
 
-async def test_what_says_that_it_is_too_large_is_not_read() -> None:
+async def test_a_declared_length_above_the_limit_is_refused_unread() -> None:
     refused(await post("/raw", content=b"x" * (MOST + 1)))
 
 
-async def test_what_grows_too_large_is_read_no_further() -> None:
+async def test_a_body_above_the_limit_is_not_read_to_its_end() -> None:
     pieces = Pieces()
     refused(await post("/raw", content=pieces))
     assert pieces.taken <= MOST + 2000
@@ -94,7 +94,7 @@ def full(response: Any) -> None:
 
 
 class Half:
-    """A body that says nothing of its length and waits in its middle."""
+    """A body without a declared length that waits halfway."""
 
     def __init__(self) -> None:
         self.sent = asyncio.Event()
@@ -108,8 +108,8 @@ class Half:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-async def test_bodies_under_way_have_a_bound_together(declared: bool) -> None:
-    """Half a body is held; another one that fits by itself does not fit beside it."""
+async def test_all_bodies_together_have_a_limit(declared: bool) -> None:
+    """Half a body is in memory; a second one no longer fits beside it."""
     transport = httpx.ASGITransport(bounded(max_total=9000))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         half = Half()
@@ -127,7 +127,7 @@ async def test_bodies_under_way_have_a_bound_together(declared: bool) -> None:
 
 
 async def test_a_form_that_there_is_no_room_for() -> None:
-    """FastAPI reads a form itself and makes a 400 of most that goes wrong."""
+    """FastAPI reads a form itself and turns most errors into a 400."""
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     transport = httpx.ASGITransport(bounded(max_total=3000))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -34,7 +34,7 @@ def test_the_examples_are_answered(client: Any) -> None:
         assert response.status_code == 200, response.text
 
 
-def test_before_a_model_is_proved_a_payload_is_any_object(workspace: Any, start_app: Any) -> None:
+def test_without_a_model_a_payload_is_any_object(workspace: Any, start_app: Any) -> None:
     content = body_of(start_app(workspace.parts()))
     assert content["application/json"]["schema"]["anyOf"][0] == {"type": "object"}
 

@@ -1,4 +1,4 @@
-"""One error shape for every failure, and a status for every error there is."""
+"""One JSON shape for every failure, and a status for every error."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_each_error_as_its_status(
     assert ("Retry-After" in response.headers) == (STATUS[kind] == 503)
 
 
-def test_what_nobody_foresaw_is_logged_and_not_told(
+def test_an_unexpected_error_is_logged_and_not_shown(
     workspace: Any, start_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = start_app(workspace.parts(), failing(RuntimeError("the secret inside")))

@@ -1,4 +1,4 @@
-"""POST /v1/explain: an image of an answer, one at a time, beside the traffic and not in it."""
+"""POST /v1/explain: an image per prediction, one at a time, outside the traffic log."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def code(response: Any, status: int) -> str:
     return answer
 
 
-def test_a_image_and_what_it_is_of(client: Any, red: bytes) -> None:
+def test_an_explanation_names_its_subject(client: Any, red: bytes) -> None:
     prediction = client.request("POST", "/v1/predict", files={"file": ("a.png", red)}).json()
     results = explanation_of(client.request("POST", EXPLAIN_PATH, files={"file": ("a.png", red)}))
     assert (results["version"], results["target"], results["label"]) == ("v1", "disease", "Miner")
     assert results["probability"] == pytest.approx(prediction["predictions"][0]["confidence"])
 
 
-def test_another_target_and_label_may_be_asked_for(client: Any, red: bytes) -> None:
+def test_a_request_may_name_target_and_label(client: Any, red: bytes) -> None:
     request_params = {"target": "disease", "label": "Phoma"}
     results = explanation_of(
         client.request("POST", EXPLAIN_PATH, params=request_params, files={"file": ("a.png", red)})
@@ -79,7 +79,7 @@ def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
         ({"files": {"other": ("a.png", b"no image")}}, 422, "invalid"),
     ],
 )
-def test_what_cannot_be_explained_is_the_clients_fault(
+def test_a_payload_without_explanation_is_a_client_error(
     client: Any, red: bytes, request_: Mapping[str, Any], status: int, expected: str
 ) -> None:
     request_params = {"files": {"file": ("a.png", red)}, **request_}
@@ -96,7 +96,7 @@ def test_a_server_without_a_model_is_not_ready(workspace: Any, start_app: Any, r
 
 
 class Held:
-    """A runtime that stops at the first batch of covered images until it is let go."""
+    """A runtime that blocks at the first batch of covered images until its release."""
 
     alone = False
 
@@ -115,7 +115,7 @@ class Held:
 def blocked_app(
     workspace: Any, start_app: Any
 ) -> Iterator[tuple[Any, threading.Event, threading.Event]]:
-    """The app; an event that an explanation is under way; another that lets it go on."""
+    """The app, an event for a running explanation, and an event that releases it."""
     reached, go = threading.Event(), threading.Event()
     workspace.wrap = lambda runtime: Held(runtime, reached, go)
     workspace.promote(workspace.register())

@@ -1,4 +1,4 @@
-"""Feedback over HTTP: kept before it is acknowledged, and refused in words."""
+"""Feedback over HTTP: durable before the response, and refused with a reason."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def feedback_records(workspace: Any) -> list[Feedback]:
     return rows
 
 
-def test_feedback_on_an_answer_is_pending_and_its_payload_kept(
+def test_feedback_on_a_prediction_is_pending_and_stores_its_payload(
     client: Any, workspace: Any, red: bytes
 ) -> None:
     id = predicted(client, red)
@@ -131,7 +131,7 @@ def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
     ]
 
 
-def test_many_are_kept_together(client: Any, workspace: Any, leaf: Leaf) -> None:
+def test_many_labels_are_recorded_together(client: Any, workspace: Any, leaf: Leaf) -> None:
     images = [leaf((200 + n, 10, 10)) for n in range(3)]
     rows = [{"prediction": predicted(client, one), "label": "Phoma"} for one in images]
     receipts = post_feedback(client, *rows, rows[0])
@@ -203,7 +203,7 @@ def test_an_unknown_prediction_is_not_found(client: Any, id: str) -> None:
     refused(client, {"prediction": id, "label": "Phoma"}, 404, "not_found")
 
 
-def test_a_probe_teaches_nothing(client: Any, workspace: Any) -> None:
+def test_a_golden_request_takes_no_feedback(client: Any, workspace: Any) -> None:
     probe = next(p for p in workspace.traffic._kept.values() if p.kind == "golden")
     error = refused(client, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
     assert "golden check" in error["message"]
@@ -280,7 +280,7 @@ class Forgetful(MemoryTraffic):
         return None if self.forgets else super().find(id)
 
 
-def test_a_payload_that_is_gone_is_asked_for(workspace: Any, start_app: Any, red: bytes) -> None:
+def test_a_missing_payload_must_be_sent_again(workspace: Any, start_app: Any, red: bytes) -> None:
     workspace.traffic = Forgetful()
     workspace.promote(workspace.register())
     client = start_app(workspace.parts())
@@ -304,7 +304,7 @@ class Full(MemoryBlobs):
 
 
 class Shut(MemoryLedger):
-    """A ledger that fails at the very end of a unit, once it is told to."""
+    """A ledger that fails at the end of a unit when the test asks for it."""
 
     shut = False
 
@@ -317,7 +317,7 @@ class Shut(MemoryLedger):
 
 
 @pytest.mark.parametrize("part", ["blobs", "ledger"])
-def test_what_cannot_be_kept_is_not_acknowledged(
+def test_a_failed_write_is_not_acknowledged(
     workspace: Any, start_app: Any, red: bytes, part: str
 ) -> None:
     workspace.ledger = Shut(workspace.clock)
@@ -337,7 +337,7 @@ def test_what_cannot_be_kept_is_not_acknowledged(
 
 
 class Watching(MemoryBlobs):
-    """Looks at the ledger whenever something is put."""
+    """Counts the feedback in the ledger at every put."""
 
     def __init__(self, workspace: Any) -> None:
         super().__init__()
@@ -367,7 +367,7 @@ def test_feedback_outlives_the_server_that_took_it(
     assert FileBlobs(tmp_path / "blobs").get(item.example) == red
 
 
-def test_payloads_are_kept_before_any_label_is(workspace: Any, start_app: Any, leaf: Leaf) -> None:
+def test_payloads_are_durable_before_labels(workspace: Any, start_app: Any, leaf: Leaf) -> None:
     workspace.blobs = Watching(workspace)
     workspace.promote(workspace.register())
     client = start_app(workspace.parts())

@@ -1,4 +1,4 @@
-"""The proof: golden samples through the app's own paths, each of which must be right."""
+"""The golden check: golden samples through the app's own routes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def turned(probabilities: dict[str, float]) -> dict[str, str]:
 
 
 def fault(workspace: Any, start_app: Any, routes: Any = coffee.build, **bundle: Any) -> str:
-    """Why a server over one such version is not ready."""
+    """Return the reason why a server over one such version is not ready."""
     workspace.promote(workspace.register(**bundle))
     client = start_app(workspace.parts(), routes)
     response = client.request("GET", "/v1/ready")
@@ -32,7 +32,7 @@ def fault(workspace: Any, start_app: Any, routes: Any = coffee.build, **bundle: 
     return message
 
 
-def test_probes_are_logged_as_probes_and_are_no_requests(client: Any, workspace: Any) -> None:
+def test_golden_requests_are_logged_as_golden_and_not_counted(client: Any, workspace: Any) -> None:
     rows = list(workspace.traffic._kept.values())
     assert [row.kind for row in rows] == ["golden"] * (1 + 16 + 16 + 16)
     assert {row.payload for row in rows} == {b""}, "the bundle holds them"
@@ -103,7 +103,7 @@ def test_probabilities_under_the_wrong_names_in_the_recipes_builder(
         (lambda d: {"confidence": float("nan")}, "cannot be read"),
     ],
 )
-def test_what_the_recipe_says_twice_must_agree(
+def test_values_that_a_response_repeats_must_agree(
     workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch, update: Any, fragment: str
 ) -> None:
     true = coffee.diagnosis
@@ -210,7 +210,7 @@ def short(change: Any) -> Any:
     )
 
 
-def test_a_route_that_shows_the_label_and_its_probability_alone_is_proved(
+def test_a_route_that_shows_only_label_and_probability_is_checked(
     workspace: Any, start_app: Any, red: bytes
 ) -> None:
     workspace.promote(workspace.register())
@@ -235,15 +235,15 @@ def test_a_label_and_a_probability_that_are_not_the_models(
     assert fragment in fault(workspace, start_app, short(change))
 
 
-def test_a_route_without_a_probe_keeps_the_server_from_starting(workspace: Any) -> None:
+def test_a_route_without_golden_request_keeps_the_server_from_starting(workspace: Any) -> None:
     with pytest.raises(UsageError, match="POST /ask has no golden request"):
         create_app(workspace.parts(), recipe(None, None, probed=False))
 
 
-def test_whatever_no_probe_asks_is_refused_its_answers(
+def test_a_path_without_golden_request_gets_no_predictions(
     workspace: Any, start_app: Any, red: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Other methods, parameters, nested routers and mounts: none is a way round the proof."""
+    """Other methods, parameters, nested routers and mounts do not evade the golden check."""
 
     def build(server: PredictionServer) -> Routes:
         router, nested, inner = APIRouter(), APIRouter(), FastAPI()
@@ -273,7 +273,7 @@ def test_whatever_no_probe_asks_is_refused_its_answers(
     assert len(workspace.traffic._kept) == before, "nothing was answered"
 
 
-def test_a_route_of_any_method_answers_once_a_probe_asks_it(
+def test_a_route_of_any_method_answers_with_a_golden_request(
     workspace: Any, start_app: Any, red: bytes
 ) -> None:
     def build(server: PredictionServer) -> Routes:

@@ -1,4 +1,4 @@
-"""How what a route says is held against a golden sample."""
+"""How the answers of a route are compared with a golden sample."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_fault(label: Any, labels: Any) -> str:
         ("rust", TopLabels(tuple(ROW.items()), 9)),
     ],
 )
-def test_what_is_right_in_any_form(label: Any, labels: Any) -> None:
+def test_right_answers_in_every_form(label: Any, labels: Any) -> None:
     assert find_fault(label, labels) == ""
 
 
@@ -56,7 +56,7 @@ def test_what_is_right_in_any_form(label: Any, labels: Any) -> None:
         ("rust", TopLabels(TOP[::-1], 2), "are not its likeliest"),
     ],
 )
-def test_what_is_wrong(label: Any, labels: Any, fault: str) -> None:
+def test_wrong_answers(label: Any, labels: Any, fault: str) -> None:
     assert fault in find_fault(label, labels)
 
 
@@ -68,6 +68,6 @@ def test_every_target_that_a_route_shows_has_to_be_there() -> None:
     assert "which the model does not have" in compare_answers(SAMPLE, [("soil", "wet", 0.5)], ())
 
 
-def test_what_is_no_probability_is_an_error() -> None:
+def test_a_value_that_is_no_probability_is_an_error() -> None:
     with pytest.raises(TypeError):
         find_fault("rust", None)

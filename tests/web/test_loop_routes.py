@@ -1,4 +1,4 @@
-"""The reading routes of the loop."""
+"""The read routes of the loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
 
 
 def plain(record: Any) -> dict[str, Any]:
-    """A record as it goes over the wire."""
+    """Return a record in its JSON form."""
     fields: dict[str, Any] = json.loads(bytes(json_response(asdict(record)).body))
     return fields
 
@@ -57,7 +57,7 @@ def test_a_query_that_makes_no_sense_is_refused(client: Any, query: str) -> None
 
 
 def window(unit: UnitOfWork, version: str, at: Any, since: int, n: int) -> None:
-    """Drain so many answers of a version."""
+    """Drain `n` predictions of a version."""
     rows = [
         Prediction(f"p{since + k}", SERVER, since + k, version, at, "live", b"", ())
         for k in range(1, n + 1)

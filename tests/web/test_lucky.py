@@ -46,7 +46,7 @@ def test_yes_is_yes(client: Any, workspace: Any, path: str, form: str) -> None:
 def test_answers_that_are_swapped_in_the_response_are_never_served(
     workspace: Any, start_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The original's fault: its last change gave the first probability the wrong name."""
+    """The fault of the original: its last change gave the first probability the wrong name."""
     true = lucky.answer_probabilities
 
     def swapped(prediction: Any) -> lucky.AnswerProbabilities:
@@ -81,7 +81,7 @@ def test_an_empty_question_is_refused(client: Any) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
 
 
-def test_feedback_is_kept_as_one_of_two_labels(client: Any, workspace: Any) -> None:
+def test_feedback_is_one_of_two_labels(client: Any, workspace: Any) -> None:
     for label in ("yes", "no"):
         request_params = {"prompt": NO, "label": label}
         assert client.request("POST", "/submit_feedback/", params=request_params).json() == {

@@ -1,4 +1,4 @@
-"""Payloads that ask for many items over HTTP: answered by name, and labelled one by one."""
+"""Payloads with many items over HTTP: answers by name, and feedback for each item."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AppClient = Any
 
 
 def plain(_: Server) -> Routes:
-    """A recipe without routes of its own."""
+    """A recipe without its own routes."""
     return Routes(APIRouter())
 
 
@@ -105,9 +105,7 @@ def test_more_items_than_are_written_at_once_are_answered_all(client: AppClient)
     assert [row["item"] for row in answers] == [f"a{at}" for at in range(INLINE_ANSWERS + 1)]
 
 
-def test_the_log_holds_the_answers_about_all_items_and_what_was_seen_of_each(
-    client: AppClient, workspace: Any
-) -> None:
+def test_the_log_holds_answers_and_bins_of_all_items(client: AppClient, workspace: Any) -> None:
     answers = predicted(client, herd(*WEIGHTS))
     id = answers[0]["id"]
     record = client.request("GET", f"/v1/predictions/{id}").json()
@@ -132,7 +130,7 @@ def test_a_label_of_one_item_keeps_that_item_alone_as_its_example(
     assert (item.label, item.predicted_label, item.target) == ("sheep", "ox", TARGET)
 
 
-def test_labels_of_several_items_and_predictions_are_kept_together(
+def test_labels_of_several_items_and_predictions_are_recorded_together(
     client: AppClient, workspace: Any
 ) -> None:
     first = predicted(client, herd(*WEIGHTS))[0]["id"]
@@ -173,7 +171,7 @@ def test_the_item_may_be_left_out_where_there_is_one(client: AppClient, workspac
 
 
 @pytest.mark.parametrize("item", [{}, {"item": ""}, {"item": "a9"}])
-def test_an_item_that_was_not_asked_for_is_refused(
+def test_an_item_without_answer_is_refused(
     client: AppClient, workspace: Any, item: dict[str, str]
 ) -> None:
     id = predicted(client, herd(*WEIGHTS))[0]["id"]
@@ -186,7 +184,7 @@ def test_an_item_that_was_not_asked_for_is_refused(
 def test_a_payload_of_one_item_brings_its_label_and_counts_as_that_item(
     client: AppClient, workspace: Any
 ) -> None:
-    """However its bytes are written, and whether a label came with it or with an answer."""
+    """In any spelling of its bytes, and by payload or by prediction."""
     spaced = json.loads(herd(20, first=4))
     post_feedback(client, {"payload": spaced, "label": "ox", "actor": "ana"})
     id = predicted(client, herd(150, 20, first=3))[0]["id"]
@@ -197,10 +195,8 @@ def test_a_payload_of_one_item_brings_its_label_and_counts_as_that_item(
     assert [item.item for item in feedback_records(workspace)] == ["a4"]
 
 
-def test_two_labels_of_one_item_contradict_each_other_whatever_else_was_told_of_it(
-    client: AppClient, workspace: Any
-) -> None:
-    """An animal that weighs something else is another example, and the same animal."""
+def test_two_labels_of_one_item_contradict_each_other(client: AppClient, workspace: Any) -> None:
+    """The same animal with another weight is another example of the same item."""
     id = predicted(client, herd(150, 20, first=3))[0]["id"]
     post_feedback(client, {"prediction": id, "item": "a4", "label": "ox"})
     post_feedback(client, {"payload": json.loads(herd(99, first=4)), "label": "sheep"})
@@ -247,9 +243,7 @@ def test_an_answer_of_the_previous_version_is_cut_by_its_own_codec(
     assert [codec.readings for codec in codecs] == [before[0], before[1] + 1]
 
 
-def test_an_answer_of_a_version_that_is_loaded_no_longer_takes_no_label(
-    client: AppClient, workspace: Any
-) -> None:
+def test_an_item_of_an_unloaded_version_takes_no_label(client: AppClient, workspace: Any) -> None:
     id = predicted(client, herd(*WEIGHTS))[0]["id"]
     for year in (2, 3):
         workspace.promote(workspace.enter(*files(year=year)))

@@ -27,7 +27,7 @@ TOKEN = {"Authorization": "Bearer much-told"}
 
 @pytest.fixture
 def files(tiny_files: Any) -> Any:
-    """A bundle's files but for the reference; three colours have golden samples."""
+    """The files of a bundle without the reference; three colours have golden samples."""
 
     def bundle_files(labels: Mapping[str, Sequence[str]] = NAMES) -> dict[str, bytes]:
         bundle: dict[str, bytes] = dict(tiny_files(labels))
@@ -40,7 +40,7 @@ def files(tiny_files: Any) -> Any:
 
 @pytest.fixture
 def served(workspace: Any, start_app: Any, files: Any, paint: Any, tiny_colours: Any) -> Any:
-    """Opens the app, ready if it can be, over one such version; settings may be given."""
+    """Start the app over one such version, with optional settings."""
     workspace.recipe = "plants"
 
     def start(arguments: Mapping[str, bytes] | None = None, **settings: Any) -> Any:
@@ -93,7 +93,7 @@ def test_of_many_labels_five_are_shown() -> None:
     assert [guess.label for guess in top["class"]] == [f"label {n}" for n in (6, 5, 4, 3, 2)]
 
 
-def test_what_is_no_image_is_refused(served: Any) -> None:
+def test_a_file_that_is_no_image_is_refused(served: Any) -> None:
     client = served()
     response = client.request("POST", "/predict", files={"file": b"no image"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
@@ -141,7 +141,7 @@ def test_another_target_is_refused(served: Any) -> None:
     assert served().request("POST", "/predict-random", params={"target": "soil"}).status_code == 422
 
 
-def test_the_page_asks_nobody_else(served: Any) -> None:
+def test_the_page_loads_nothing_from_other_machines(served: Any) -> None:
     response = served().request("GET", "/")
     assert response.headers["content-type"].startswith("text/html")
     assert "connect-src 'self'" in response.headers["Content-Security-Policy"]
@@ -157,7 +157,7 @@ def test_without_a_model_only_the_page_is_there(workspace: Any, start_app: Any) 
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
-    """Have the recipe's own builder say something else of every answer."""
+    """Change every answer in the recipe's own response builder."""
     true = plants.top_labels
 
     def wrong(prediction: Any) -> Any:
@@ -168,7 +168,7 @@ def changed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 
 
 def swapped(target: str, guesses: list[Any]) -> list[Any]:
-    """The names of the last target exchanged, in turn."""
+    """Rotate the names of the last target."""
     names = [guess.label for guess in guesses]
     turned = names[1:] + names[:1] if target == "plant" else names
     return [
@@ -215,7 +215,7 @@ def test_labels_of_one_target_that_are_swapped_in_the_bundle_are_never_served(
         ({"image_url": "/demo/other.png"}, "is the image of another sample"),
     ],
 )
-def test_a_random_leaf_that_is_said_to_be_another_is_never_served(
+def test_a_random_leaf_with_another_name_is_never_served(
     served: Any, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], fragment: str
 ) -> None:
     true = plants.random_leaf_response
@@ -268,7 +268,7 @@ def test_refresh_serves_the_ledgers_champion_at_once(
     assert client.request("GET", "/v1/ready").json()["version"] == "v2"
 
 
-def test_refresh_never_serves_a_champion_that_is_not_proved(
+def test_refresh_never_serves_an_unchecked_champion(
     served: Any, workspace: Any, files: Any, paint: Any, tiny_colours: Any
 ) -> None:
     client = served(refresh_token="much-told")

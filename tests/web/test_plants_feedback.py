@@ -1,4 +1,4 @@
-"""From one label that a client gives of a leaf to the rows of the next snapshot."""
+"""From one label of a leaf over HTTP to the rows of the next snapshot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def leaves(paint: Any) -> Known:
 
 @pytest.fixture
 def learnt_from(workspace: Any, tmp_path: Path) -> Workspace:
-    """A workspace over what is served, whose snapshots are on disk."""
+    """The workspace of the server, with snapshots on disk."""
     return Workspace(
         home=tmp_path,
         samples=tmp_path / "samples",
@@ -76,7 +76,7 @@ def client(
     paint: Any,
     tiny_colours: Any,
 ) -> Any:
-    """The app over a champion that learnt from the known leaves."""
+    """The app over a champion that was trained on the known leaves."""
     workspace.recipe = "plants"
     files = tiny_files(NAMES)
     del files[REFERENCE]
@@ -102,7 +102,7 @@ def register_version(
 
 
 def say(client: Any, leaf: bytes, **labels: str) -> None:
-    """Ask about a leaf, and say what it is; `kind` is its class."""
+    """Send a leaf and its feedback; `kind` is its class."""
     id = client.request("POST", "/predict", files={"file": leaf}).headers["X-Prediction-Id"]
     rows = [
         {"prediction": id, "target": "class" if target == "kind" else target, "label": label}
@@ -113,7 +113,7 @@ def say(client: Any, leaf: bytes, **labels: str) -> None:
 
 
 def turned(learnt_from: Workspace) -> RetrainingSet:
-    """What a cycle that begins now would learn from."""
+    """Return the training rows of a cycle that begins now."""
     now = learnt_from.clock.now()
     with learnt_from.ledger.begin() as unit:
         review(unit, "accept", actor="engine", at=now, limit=100)
@@ -159,7 +159,7 @@ def test_the_class_of_a_new_leaf_says_all(
         ("Vine___healthy", {"kind": "Vine___rust", "plant": "Bean"}, "contradicts the plant"),
     ],
 )
-def test_what_makes_no_sense_is_left_out_and_told(
+def test_contradicting_labels_are_dropped_with_a_reason(
     client: Any,
     learnt_from: Workspace,
     leaves: Known,

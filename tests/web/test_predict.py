@@ -1,4 +1,4 @@
-"""POST /v1/predict: one and many, JSON and files, and every way to get it wrong."""
+"""POST /v1/predict: one and many payloads, JSON and files, and every invalid form."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def test_a_large_json_body_is_parsed_off_the_loop(client: Any, red: bytes) -> No
     assert response.json()["predictions"][0]["label"] == "Miner"
 
 
-def test_every_answer_is_in_the_log_as_it_was_given(
-    client: Any, workspace: Any, red: bytes
-) -> None:
+def test_every_prediction_is_in_the_log(client: Any, workspace: Any, red: bytes) -> None:
     [entry] = client.request("POST", "/v1/predict", json=as_json(red)).json()["predictions"]
     record = workspace.traffic.find(entry["id"])
     assert (record.kind, record.payload, record.version) == ("live", red, "v1")
@@ -98,7 +96,7 @@ def test_sequences_increase(client: Any, workspace: Any, red: bytes) -> None:
         ({"data": {"image": "x"}}, 415, "unsupported_media_type"),
     ],
 )
-def test_what_cannot_be_read_is_refused_and_not_logged(
+def test_an_unreadable_payload_is_refused_and_not_logged(
     client: Any, workspace: Any, request_: dict[str, Any], status: int, code: str | None
 ) -> None:
     before = len(workspace.traffic._kept)
@@ -119,7 +117,7 @@ def test_one_bad_payload_refuses_all_and_is_named(client: Any, red: bytes, bad: 
 
 
 class BrokenTraffic(MemoryTraffic):
-    """Fails once told to."""
+    """Fails when the test asks for it."""
 
     error: Exception | None = None
 
@@ -130,7 +128,7 @@ class BrokenTraffic(MemoryTraffic):
 
 
 @pytest.mark.parametrize("error", [StorageFailed("The disk is full."), OSError("no space")])
-def test_what_cannot_be_kept_is_not_answered(
+def test_a_failed_append_returns_no_prediction(
     workspace: Any, start_app: Any, red: bytes, error: Exception
 ) -> None:
     traffic = workspace.traffic = BrokenTraffic()
@@ -145,9 +143,7 @@ def test_what_cannot_be_kept_is_not_answered(
     assert client.request("POST", "/v1/predict", json=as_json(red)).status_code == 200
 
 
-def test_nothing_is_answered_before_a_model_is_proved(
-    workspace: Any, start_app: Any, red: bytes
-) -> None:
+def test_no_predictions_before_a_golden_check(workspace: Any, start_app: Any, red: bytes) -> None:
     response = start_app(workspace.parts()).request("POST", "/v1/predict", json=as_json(red))
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "not_ready"
@@ -164,7 +160,7 @@ def test_no_client_can_choose_the_slot(client: Any, workspace: Any, red: bytes) 
     assert workspace.traffic.find(entry["id"]).kind == "live"
 
 
-def test_a_full_queue_is_told_at_once(client: Any, red: bytes) -> None:
+def test_a_full_queue_refuses_at_once(client: Any, red: bytes) -> None:
     client.batcher._waiting = 256
     response = client.request("POST", "/v1/predict", json=as_json(red))
     client.batcher._waiting = 0

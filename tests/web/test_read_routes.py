@@ -1,4 +1,4 @@
-"""The reading routes."""
+"""The read routes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_info(client: Any, workspace: Any) -> None:
     }
 
 
-def test_a_prediction_leads_to_what_it_came_from(client: Any, red: bytes) -> None:
+def test_a_prediction_has_its_lineage(client: Any, red: bytes) -> None:
     entry = predicted(client, red)
     version = client.slots.state.champion.version
     response = client.request("GET", f"/v1/predictions/{entry['id']}")
@@ -74,7 +74,7 @@ def test_a_prediction_leads_to_what_it_came_from(client: Any, red: bytes) -> Non
 
 
 def drain_predictions(workspace: Any, id: str) -> None:
-    """Let the ledger take over what the log has."""
+    """Drain a prediction from the log into the ledger."""
     record = workspace.traffic.find(id)
     with workspace.ledger.begin() as unit:
         unit.drain(record.server, [record], [], since=0)

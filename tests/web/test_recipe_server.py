@@ -1,4 +1,4 @@
-"""What a recipe's routes may ask of the server beside answers, and what they may not."""
+"""What a recipe's routes may use of the server besides predictions, and what they may not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
 
 
 def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool = False) -> Any:
-    """A recipe whose `POST /tell` gives feedback on its body."""
+    """A recipe whose `POST /tell` records feedback on its body."""
 
     def build(server: Server) -> Routes:
         router = APIRouter()
@@ -86,26 +86,26 @@ def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
     assert feedback_records(workspace) == []
 
 
-def test_a_payload_that_cannot_be_read_teaches_nothing(workspace: Any, start_app: Any) -> None:
+def test_an_unreadable_payload_records_no_feedback(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}))
     response = client.request("POST", "/tell", content=b"no image")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     assert feedback_records(workspace) == []
 
 
-def test_without_a_model_nothing_is_heard(workspace: Any, start_app: Any, red: bytes) -> None:
+def test_without_a_model_feedback_is_refused(workspace: Any, start_app: Any, red: bytes) -> None:
     client = start_app(workspace.parts(), telling({"disease": "Phoma"}))
     assert client.request("POST", "/tell", content=red).json()["error"]["code"] == "not_ready"
 
 
-def test_a_probe_never_gives_feedback(workspace: Any, start_app: Any) -> None:
+def test_a_golden_request_never_records_feedback(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}, probed=True))
     message = client.request("GET", "/v1/ready").json()["error"]["message"]
     assert "/tell feedback_records feedback, so it cannot have a golden request" in message
     assert feedback_records(workspace) == []
 
 
-def test_a_silent_route_gets_no_answers(workspace: Any, start_app: Any, red: bytes) -> None:
+def test_a_silent_route_gets_no_predictions(workspace: Any, start_app: Any, red: bytes) -> None:
     def build(server: Server) -> Routes:
         router = APIRouter()
 
@@ -125,7 +125,7 @@ def test_a_silent_route_gets_no_answers(workspace: Any, start_app: Any, red: byt
 
 
 @pytest.mark.parametrize("silent", [("/tell", "/other"), ("/tell", "/get")])
-def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...]) -> None:
+def test_only_a_post_route_can_be_silent(workspace: Any, silent: tuple[str, ...]) -> None:
     def build(server: Server) -> Routes:
         routes = telling({})(server)
         routes.router.get("/get")(lambda: 1)
@@ -135,7 +135,7 @@ def test_silent_is_only_what_takes_post(workspace: Any, silent: tuple[str, ...])
         create_app(workspace.parts(), build)
 
 
-def test_what_a_probe_asks_is_not_silent(workspace: Any) -> None:
+def test_a_route_with_a_golden_request_is_not_silent(workspace: Any) -> None:
     def build(server: Server) -> Routes:
         routes = telling({}, probed=True)(server)
         return Routes(routes.router, routes.golden_requests, silent_paths=("/tell",))
@@ -170,7 +170,7 @@ def test_numbers_of_the_server_cannot_be_taken(workspace: Any, name: str) -> Non
 
 
 def watching(limit: int = 10) -> Any:
-    """A recipe whose `GET /drift` shows all that it is told."""
+    """A recipe whose `GET /drift` shows the whole drift state."""
 
     def build(server: Server) -> Routes:
         router = APIRouter()
@@ -181,7 +181,7 @@ def watching(limit: int = 10) -> Any:
 
 
 def drain_predictions(workspace: Any, version: str, labels: list[int], *, since: int = 0) -> None:
-    """Have the ledger know of answers with these labels, by their place."""
+    """Drain predictions with these label indexes into the ledger."""
     with workspace.ledger.begin(write=False) as unit:
         reference = workspace.load(unit.get(ModelVersion, version)).bundle.reference
     at = workspace.clock.now()
@@ -200,7 +200,7 @@ def drain_predictions(workspace: Any, version: str, labels: list[int], *, since:
         unit.drain(SERVER, rows, [profile], since=since)
 
 
-def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, start_app: Any) -> None:
+def test_the_drift_state_is_that_of_the_ledger(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, watching())
     at = workspace.clock.now()
     nothing = {"Miner": 0, "Healthy": 0, "Phoma": 0}
@@ -227,7 +227,7 @@ def test_drift_is_what_the_ledger_says_of_the_champion(workspace: Any, start_app
 
 
 @pytest.mark.parametrize(("tree", "needed"), [({"minimum": 50}, 50), ({"minimum": "x"}, None)])
-def test_how_many_are_needed_is_what_the_experiment_says(
+def test_the_experiment_decides_the_minimum(
     workspace: Any, start_app: Any, tree: dict[str, Any], needed: int | None
 ) -> None:
     workspace.promote(workspace.register(config={"drift": tree}))
@@ -278,7 +278,9 @@ def refreshing(server: Server) -> Any:
     return refresh
 
 
-def test_only_a_probe_is_the_server_asking(workspace: Any, start_app: Any, red: bytes) -> None:
+def test_only_the_golden_check_sends_golden_requests(
+    workspace: Any, start_app: Any, red: bytes
+) -> None:
     golden_flags: list[bool] = []
 
     def build(server: Server) -> Routes:

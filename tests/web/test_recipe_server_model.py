@@ -1,4 +1,4 @@
-"""What a recipe's routes may ask of the model that answers a request."""
+"""What a recipe's routes may use of the model that answers a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.recipes.routes import Routes, Server
 
 
 def asking(server: Server) -> Routes:
-    """A recipe that shows what it is lent."""
+    """A recipe that shows the codec, the samples and the scores."""
     router = APIRouter()
 
     @router.get("/codec")
@@ -53,7 +53,7 @@ def test_codec_and_samples_are_those_of_the_model_that_answers(start_with: Any) 
 
 
 @pytest.mark.parametrize("path", ["/codec", "/samples", "/scores"])
-def test_without_a_model_nothing_is_lent(workspace: Any, start_app: Any, path: str) -> None:
+def test_without_a_model_routes_get_503(workspace: Any, start_app: Any, path: str) -> None:
     response = start_app(workspace.parts(), asking).request("GET", path)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
 
@@ -78,13 +78,13 @@ def test_scores_are_those_of_the_test(start_with: Any, targets: Any, scores: Any
     "evaluation",
     [b"no json", b"[]", b'{"targets": {"disease": {}}}', b'{"targets": {"disease": {"test": {}}}}'],
 )
-def test_an_evaluation_that_is_none_is_said(start_with: Any, evaluation: bytes) -> None:
+def test_a_malformed_evaluation_is_an_error(start_with: Any, evaluation: bytes) -> None:
     response = start_with(evaluation).request("GET", "/scores")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "corrupt")
     assert "is malformed" in response.json()["error"]["message"]
 
 
-def test_an_evaluation_that_cannot_be_read_is_said(start_with: Any, workspace: Any) -> None:
+def test_an_unreadable_evaluation_is_an_error(start_with: Any, workspace: Any) -> None:
     client = start_with(b"{}")
     [bundle] = workspace.bundles.root.iterdir()
     (bundle / "evaluation.json").unlink()

@@ -43,7 +43,7 @@ def test_a_text_is_named_with_the_probability_of_its_label(client: Any, workspac
         ({"score": 1.0}, "is off by"),
     ],
 )
-def test_a_response_that_is_not_what_the_model_said_is_never_served(
+def test_a_wrong_response_is_never_served(
     workspace: Any,
     start_app: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -83,7 +83,7 @@ def test_the_originals_numbers_are_on_metrics_and_count_clients_alone(client: An
     assert "http_requests_total" in str(lines), "the server's own stand beside them"
 
 
-def test_the_report_is_what_the_ledger_says(client: Any, workspace: Any) -> None:
+def test_the_report_is_that_of_the_ledger(client: Any, workspace: Any) -> None:
     body = client.request("GET", "/report/json").json()
     assert (body["version"], body["judged"], body["needed"]) == ("v1", 0, 50)
     assert body["drifted"] is None

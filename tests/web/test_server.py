@@ -90,7 +90,7 @@ def until_serving(client: httpx.Client, version: str) -> None:
 
 
 def begun_upload(url: str, payload: bytes) -> tuple[socket.socket, bytes]:
-    """A connection on which all but the end of an image was sent, and that end."""
+    """A connection that has sent an image without its last bytes, and those bytes."""
     connection = socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0))
     request = httpx.Request("POST", f"{url}/predict", files={"file": ("leaf.png", payload)})
     body = request.read()
@@ -100,7 +100,7 @@ def begun_upload(url: str, payload: bytes) -> tuple[socket.socket, bytes]:
 
 
 def test_a_real_server(server: Server, workspace: Any, red: bytes) -> None:
-    """Ready, answers, follows the ledger, ends gracefully, and loaded nothing heavy."""
+    """The server is ready, answers, follows the ledger and ends; it loads no heavy library."""
     with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
         until_serving(client, "v1")
         answer = client.post("/predict", files={"file": ("leaf.png", red)})
@@ -125,7 +125,7 @@ def test_a_real_server(server: Server, workspace: Any, red: bytes) -> None:
     assert not loaded & {"torch", "scipy", "pyarrow", "hydra", "alembic", "onnx", "lightning"}
 
 
-def test_a_port_in_use_says_what_to_try() -> None:
+def test_a_port_in_use_has_a_hint() -> None:
     with bind("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(Unavailable, match=f"Port {port} of 127.0.0.1 is in use") as caught:
@@ -171,7 +171,7 @@ def test_an_address_in_use_is_noticed_before_anything_is_opened(on_disk: Any) ->
         )
 
 
-def test_a_server_that_nobody_listens_to_ends_and_says_so(on_disk: Any) -> None:
+def test_a_server_ends_when_its_announcement_fails(on_disk: Any) -> None:
     on_disk.register()
     threads = {thread.name for thread in threading.enumerate()}
 
@@ -183,7 +183,7 @@ def test_a_server_that_nobody_listens_to_ends_and_says_so(on_disk: Any) -> None:
     assert {t.name for t in threading.enumerate()} & {"tidemill-batch", "tidemill-slots"} <= threads
 
 
-def test_a_server_ends_when_it_is_told_to(on_disk: Any) -> None:
+def test_a_server_ends_on_a_signal(on_disk: Any) -> None:
     on_disk.register()
     ends: list[Callable[[], None]] = []
     result: list[str] = []

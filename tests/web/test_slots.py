@@ -1,4 +1,4 @@
-"""Hot swap: the server follows the ledger, and nobody who asks meanwhile notices."""
+"""Hot swap: the server follows the ledger, and no request fails meanwhile."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_rollback_loads_nothing(client: Any, workspace: Any, red: bytes) -> No
     assert serves(client, red) == "v1"
 
 
-def test_what_is_neither_champion_nor_previous_is_let_go(client: Any, workspace: Any) -> None:
+def test_other_versions_are_unloaded(client: Any, workspace: Any) -> None:
     for _ in range(3):
         workspace.promote(workspace.register())
         client.slots.refresh()
@@ -87,7 +87,7 @@ def test_a_refused_candidate_leaves_the_old_one(
     assert [r.message for r in caplog.records].count(client.slots.state.fault) == 1
 
 
-def test_what_was_found_wrong_is_never_asked_again(client: Any, workspace: Any) -> None:
+def test_a_faulty_version_is_never_checked_again(client: Any, workspace: Any) -> None:
     workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
     client.slots.refresh()
     rows = len(workspace.traffic._kept)
@@ -110,7 +110,7 @@ def test_a_bundle_that_was_tampered_with_is_not_tried_again(client: Any, workspa
     assert client.slots.state.fault.endswith(FINAL_NOTE)
 
 
-def test_a_refused_version_is_asked_again_when_its_alias_is_moved(
+def test_a_refused_version_is_checked_again_when_its_alias_moves(
     client: Any, workspace: Any
 ) -> None:
     first = client.slots.state.champion.version
@@ -145,7 +145,7 @@ class Full:
         self.inner.close()
 
 
-def test_a_version_that_could_not_be_asked_is_asked_again(workspace: Any, start_app: Any) -> None:
+def test_a_version_that_was_unavailable_is_checked_again(workspace: Any, start_app: Any) -> None:
     workspace.traffic = log = Full(workspace.traffic)
     workspace.promote(workspace.register())
     client = start_app(workspace.parts())
@@ -162,7 +162,7 @@ def test_a_version_that_could_not_be_asked_is_asked_again(workspace: Any, start_
     assert (client.slots.state.champion.version.id, client.slots.state.fault) == ("v2", "")
 
 
-def test_ready_is_said_once_for_each_champion(
+def test_ready_is_logged_once_per_champion(
     workspace: Any, start_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "tidemill")
@@ -274,7 +274,7 @@ def test_a_ledger_that_fails_changes_nothing(
 
 
 class Held:
-    """A runtime that waits once it is told to."""
+    """A runtime that waits when the test asks for it."""
 
     alone = False
 
@@ -291,7 +291,7 @@ class Held:
         return result
 
 
-def test_a_request_under_way_keeps_its_version_through_a_swap(
+def test_a_request_keeps_its_version_through_a_swap(
     workspace: Any, start_app: Any, red: bytes
 ) -> None:
     runtimes: list[Held] = []

@@ -1,4 +1,4 @@
-"""Texts through the server's own routes: what is answered, what is refused, and what is said."""
+"""Texts through the server's own routes: answers, refusals and remarks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tidemill.recipes.routes import Routes, Server
 LABELS = ("negative", "neutral", "positive")
 SAID = tiny_text.text(2, 3)
 MOST = 1_000_000
-"""Bytes of a text, as the codec has them where nothing else is asked for."""
+"""The codec's default limit on the bytes of a text."""
 
 AppClient = Any
 Sent = Callable[[AppClient, bytes], Any]
 
 
 def plain(_: Server) -> Routes:
-    """A recipe without routes of its own."""
+    """A recipe without its own routes."""
     return Routes(APIRouter())
 
 
@@ -53,7 +53,7 @@ def refused(response: Any, status: int, code: str) -> str:
     return message
 
 
-def test_a_text_model_is_proved_and_serves(client: AppClient) -> None:
+def test_a_text_model_passes_its_check_and_serves(client: AppClient) -> None:
     assert client.request("GET", "/v1/ready").json() == {
         "ready": True,
         "version": "v1",
@@ -106,7 +106,7 @@ def test_json_of_another_form_is_refused(client: AppClient, body: dict[str, Any]
 
 
 @pytest.mark.parametrize("send", [as_json, as_many, as_file])
-def test_control_characters_are_blanks_and_kept_in_the_log(
+def test_control_characters_are_blanks_and_stay_in_the_log(
     client: AppClient, workspace: Any, send: Sent
 ) -> None:
     payload = SAID.replace(b" ", b"\x00\x07\n")
@@ -116,9 +116,7 @@ def test_control_characters_are_blanks_and_kept_in_the_log(
 
 
 @pytest.mark.parametrize("send", [as_json, as_many, as_file])
-def test_a_megabyte_is_read_in_part_and_said_to_be_and_more_is_refused(
-    client: AppClient, send: Sent
-) -> None:
+def test_a_megabyte_is_cut_with_a_remark_and_more_is_refused(client: AppClient, send: Sent) -> None:
     text = (SAID + b" the" * (MOST // 4))[:MOST]
     assert len(text) == MOST
     [entry] = send(client, text).json()["predictions"]

@@ -1,4 +1,4 @@
-"""A text model that is small enough to compute by hand, as the files of a real bundle; no torch.
+"""A text model that is small enough to compute by hand, as files of a real bundle; no torch.
 
 Each label has one word that speaks for it. The embedding is the mean, over a text's words, of
 what each speaks for; the logits are that times SHARPNESS.
@@ -27,12 +27,12 @@ MAX_TOKENS = 16
 
 
 def text(label: int, fillers: int) -> bytes:
-    """One word that speaks for a label, among so many that say nothing."""
+    """Return a text with one word for a label among `count` neutral words."""
     return " ".join([*(FILLERS[n % 4] for n in range(fillers)), WORDS[label]]).encode()
 
 
 def chances(label: int, fillers: int, labels: Sequence[str]) -> dict[str, float]:
-    """The probabilities that the model gives to such a text, computed without it."""
+    """Compute the model's probabilities for such a text without the model."""
     logits = np.zeros(len(labels))
     logits[label] = SHARPNESS / (fillers + 1)
     raised = np.exp(logits)
@@ -96,7 +96,7 @@ def golden(target: str, labels: Sequence[str]) -> list[Golden]:
 def files(
     target: str, labels: Sequence[str], names: Sequence[str] | None = None
 ) -> tuple[Mapping[str, bytes], Sequence[bytes]]:
-    """The files of a bundle but for its reference, and held-out texts to make that of.
+    """Return the files of a bundle without its reference, and held-out texts for the reference.
 
     `named` are the labels as the bundle has them, where they shall differ from the graph's.
     """
