@@ -7,7 +7,7 @@ them; everything else is the product's. It is found by entry points of the same 
     tidemill.networks   `build(config, labels)`, giving an untrained network; the trainer loads it
     tidemill.trainers   `learn.trained.Train`, in place of a network: the recipe trains by itself,
                         with whatever it likes, and torch is never loaded
-    tidemill.routes     `build(answering)`, the recipe's own HTTP routes; the server loads it
+    tidemill.routes     `build(server)`, the recipe's own HTTP routes; the server loads it
 """
 
 from __future__ import annotations
