@@ -20,10 +20,10 @@ LEAVES, CROPS = "coffee", "coffee_symptom"
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """Close-ups of leaves, in hash order, and which of them are never taught."""
+    """Close-ups of leaves, in hash order, and which of them are never labelled."""
 
     images: tuple[Example, ...]
-    held: frozenset[str]
+    held_out: frozenset[str]
 
 
 def root() -> Path:
@@ -59,7 +59,7 @@ def crops(place: Path) -> Crops:
     """The close-ups. Held back are those of leaves in the test split, which is the test set.
 
     So no leaf is on both sides: of many a leaf there are several close-ups, and a model that was
-    taught those of test leaves could not be measured on test any more.
+    labelled those of test leaves could not be measured on test any more.
     """
     with (place / INDEX).open(newline="", encoding="utf-8") as file:
         held = {row["file"] for row in csv.DictReader(file) if row["source_leaf_split"] == "test"}

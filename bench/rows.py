@@ -14,8 +14,8 @@ from statistics import mean
 from typing import Any
 
 from bench import real
-from bench.answering import answering
 from bench.figure import bars
+from bench.latency import measure_latency
 from bench.record import OUT, Record
 from bench.row import Row
 from bench.train import Trained, train
@@ -144,7 +144,7 @@ def _look(record: Record, row: Row, trained: Trained, home: Path, place: Path) -
     rate = learnt * len(evaluation.figures["history"]) / trained.seconds
     record.row(**_columns(row), metric="samples/s, the whole command", value=rate)
     if row.served:
-        figures = answering(home, [example.payload for example in test])
+        figures = measure_latency(home, [example.payload for example in test])
         record.row(**_columns(row), metric="answer p50 ms, 1 user", value=figures.p50)
         record.row(**_columns(row), metric="answer p99 ms, 1 user", value=figures.p99)
     if row.shifts:

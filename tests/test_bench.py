@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from bench import mill
+from bench import live_loop
 from bench.command import run
 from bench.environment import content_mb, disk_mb, parts_mb
 from bench.figure import bars
@@ -155,9 +155,9 @@ def test_rounds_alternate_and_turn_around() -> None:
 
         return measured
 
-    found = alternate({name: case(name) for name in "abc"}, 3)
+    result = alternate({name: case(name) for name in "abc"}, 3)
     assert "".join(order) == "abc" + "cba" + "abc"
-    assert [len(rounds) for rounds in found.values()] == [3, 3, 3]
+    assert [len(rounds) for rounds in result.values()] == [3, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_rounds_alternate_and_turn_around() -> None:
 )
 def test_the_client_sends_images(form: Form, head: bytes, content: bytes, leaf: str) -> None:
     with server(always_ok) as (url, bodies):
-        found = run_load(LoadPlan(url, form, users=3, requests=10, warmup=2, images=[leaf]))
-    assert len(found.ms) == 10
-    assert min(found.ms) > 0
-    assert found.seconds * 1000 >= max(found.ms)
-    assert found.errors == 0
+        result = run_load(LoadPlan(url, form, users=3, requests=10, warmup=2, images=[leaf]))
+    assert len(result.ms) == 10
+    assert min(result.ms) > 0
+    assert result.seconds * 1000 >= max(result.ms)
+    assert result.errors == 0
     assert len(bodies) == 10 + 3 * 2
     assert all(body.startswith(head) and content in body for body in bodies)
     if form == "multipart":
@@ -182,37 +182,37 @@ def test_the_client_sends_images(form: Form, head: bytes, content: bytes, leaf: 
 
 def test_the_client_asks_for_the_floor_without_a_image() -> None:
     with server(always_ok) as (url, bodies):
-        found = run_load(LoadPlan(url, "live", users=1, requests=3, warmup=0))
-    assert found.errors == 0
+        result = run_load(LoadPlan(url, "live", users=1, requests=3, warmup=0))
+    assert result.errors == 0
     assert bodies == [b"/v1/live"] * 3
 
 
 def test_the_client_counts_what_failed(leaf: str) -> None:
     with server(lambda number: 503 if number % 2 else 200) as (url, _):
-        found = run_load(LoadPlan(url, "multipart", users=1, requests=6, warmup=0, images=[leaf]))
-    assert found.faults == {"503": 3}
+        result = run_load(LoadPlan(url, "multipart", users=1, requests=6, warmup=0, images=[leaf]))
+    assert result.faults == {"503": 3}
 
 
 def test_a_connection_that_is_not_kept_is_a_fault() -> None:
     with server(always_ok, protocol="HTTP/1.0") as (url, _):
-        found = run_load(LoadPlan(url, "live", users=1, requests=2, warmup=0))
-    assert found.faults == {"connection not kept alive": 2}
+        result = run_load(LoadPlan(url, "live", users=1, requests=2, warmup=0))
+    assert result.faults == {"connection not kept alive": 2}
 
 
 def test_a_server_that_is_gone_is_a_fault() -> None:
     with server(always_ok) as (url, _):
         pass
-    found = run_load(LoadPlan(url, "live", users=2, requests=4, warmup=1))
-    assert found.faults == {"ConnectionRefusedError": 4}
+    result = run_load(LoadPlan(url, "live", users=2, requests=4, warmup=1))
+    assert result.faults == {"ConnectionRefusedError": 4}
 
 
 def test_a_mill_that_keeps_nothing_is_said() -> None:
     leaf = Example("1", IMAGE, {"disease": "rust"}, "folder", "leaf.jpg")
     with server(lambda _: 500) as (url, bodies):
-        with pytest.raises(TidemillError, match="Feedback was answered with"):
-            mill.teach(url, [(Reply("1", 0, 0, id="p"), leaf)])
+        with pytest.raises(TidemillError, match="Feedback got the response"):
+            live_loop.give_feedback(url, [(Reply("1", 0, 0, id="p"), leaf)])
         with pytest.raises(TidemillError, match="1 requests failed, the first with"):
-            mill.ask_all(url, [leaf])
+            live_loop.predict_all(url, [leaf])
     assert b'"prediction":"p","label":"rust"' in bodies[0]
 
 

@@ -1,4 +1,4 @@
-"""What the benchmark of the full circle makes of what it saw. What it saw is written down here."""
+"""How the benchmark of the whole loop judges a trial; the trials here are made up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import mill, real
-from bench.circle import borne_out, drifted, image, judge, outcome, tell
+from bench import live_loop, real
+from bench.circle import (
+    describe_outcome,
+    draw_trial,
+    is_borne_out,
+    judge_goals,
+    list_drifted,
+    write_rows,
+)
+from bench.loop_trial import Comparison, LoopTrial
 from bench.record import Record
-from bench.turning import Compared, Turn
 
 from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
@@ -28,29 +35,31 @@ REFUSED = Check("fresh_gain", False, "accuracy moved by at least -0.0100 on 50 f
 
 
 def verdict(n: int, *features: FeatureDrift) -> DriftVerdict:
-    found = any(row.drifted for row in features)
-    return DriftVerdict("d", "v1", found, n, 250, NOW, NOW, features, NOW)
+    drifted = any(row.drifted for row in features)
+    return DriftVerdict("d", "v1", drifted, n, 250, NOW, NOW, features, NOW)
 
 
-def compared(lost: int, same: int, gained: int) -> Compared:
+def compare(lost: int, same: int, gained: int) -> Comparison:
     champion = [True] * lost + [True] * same + [False] * gained
     challenger = [False] * lost + [True] * same + [True] * gained
-    return Compared(np.array(champion), np.array(challenger))
+    return Comparison(np.array(champion), np.array(challenger))
 
 
-def turned(state: CycleState, *, checks: tuple[Check, ...] = (), **sets: Compared) -> Turn:
-    worst = compared(0, 100, 0)
-    return Turn(
-        own=[verdict(100, SAME)],
-        other=[verdict(100, SAME), verdict(100, SAME, REDDER, DARKER)],
+def make_trial(
+    state: CycleState, *, checks: tuple[Check, ...] = (), **sets: Comparison
+) -> LoopTrial:
+    worst = compare(0, 100, 0)
+    return LoopTrial(
+        same_camera=[verdict(100, SAME)],
+        other_camera=[verdict(100, SAME), verdict(100, SAME, REDDER, DARKER)],
         close_ups=280,
-        taught=146,
+        labelled=146,
         cycle=Cycle("c", "coffee", "drift", "it drifted", "v1", NOW, state, "so it is"),
         promoted=state == "settled",
         checks=checks,
         policy=GatePolicy(margin=0.06),
         sets={
-            "held back": sets.get("held", worst),
+            "held out": sets.get("held_out", worst),
             "test": sets.get("test", worst),
             "fresh": sets.get("fresh", worst),
         },
@@ -58,69 +67,75 @@ def turned(state: CycleState, *, checks: tuple[Check, ...] = (), **sets: Compare
     )
 
 
-BETTER, WORSE = compared(5, 65, 30), compared(30, 65, 5)
+BETTER, WORSE = compare(5, 65, 30), compare(30, 65, 5)
 
 
 @pytest.mark.parametrize(
-    ("found", "right"),
+    ("trial", "right"),
     [
-        (turned("settled", held=BETTER), True),
-        (turned("settled", held=WORSE), False),
-        (turned("settled"), False),
-        (turned("refused", checks=(REFUSED,), fresh=WORSE), True),
-        (turned("refused", checks=(REFUSED,), fresh=BETTER), False),
-        (turned("refused", checks=(REFUSED,), fresh=BETTER, test=WORSE), True),
-        (turned("refused", fresh=WORSE), False),
-        (turned("rolled_back", fresh=WORSE), False),
-        (replace(turned("failed"), sets={}), False),
-        (replace(turned("refused"), sets={}), False),
+        (make_trial("settled", held_out=BETTER), True),
+        (make_trial("settled", held_out=WORSE), False),
+        (make_trial("settled"), False),
+        (make_trial("refused", checks=(REFUSED,), fresh=WORSE), True),
+        (make_trial("refused", checks=(REFUSED,), fresh=BETTER), False),
+        (make_trial("refused", checks=(REFUSED,), fresh=BETTER, test=WORSE), True),
+        (make_trial("refused", fresh=WORSE), False),
+        (make_trial("rolled_back", fresh=WORSE), False),
+        (replace(make_trial("failed"), sets={}), False),
+        (replace(make_trial("refused"), sets={}), False),
     ],
 )
-def test_the_end_of_a_cycle_is_borne_out_by_figures_or_not(found: Turn, right: bool) -> None:
-    assert borne_out(found) is right
+def test_the_end_of_a_cycle_is_borne_out_by_its_gains_or_not(trial: LoopTrial, right: bool) -> None:
+    assert is_borne_out(trial) is right
 
 
 def test_the_delay_is_counted_to_the_window_that_drifted() -> None:
-    found = turned("settled")
-    assert found.delay == 200
-    assert found.alarm == found.other[1]
-    assert drifted(found.other[1]) == "brightness 1.50, red 0.40"
-    unnoticed = replace(found, other=found.other[:1])
-    assert (unnoticed.delay, unnoticed.alarm) == (None, None)
+    trial = make_trial("settled")
+    assert trial.delay == 200
+    assert trial.alarm == trial.other_camera[1]
+    assert list_drifted(trial.other_camera[1]) == "brightness 1.50, red 0.40"
+    undetected = replace(trial, other_camera=trial.other_camera[:1])
+    assert (undetected.delay, undetected.alarm) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("found", "unmet"),
+    ("trial", "unmet"),
     [
-        (turned("settled", held=BETTER), set()),
-        (replace(turned("settled", held=BETTER), own=[verdict(100, DARKER)]), {"circle_quiet"}),
-        (replace(turned("settled", held=BETTER), other=[verdict(100, SAME)]), {"circle_drift"}),
-        (turned("settled", held=WORSE), {"circle_reason"}),
-        (turned("settled", held=BETTER, test=WORSE), {"circle_test"}),
-        # Whoever was refused costs nobody anything.
-        (turned("refused", checks=(REFUSED,), test=WORSE), set()),
+        (make_trial("settled", held_out=BETTER), set()),
+        (
+            replace(make_trial("settled", held_out=BETTER), same_camera=[verdict(100, DARKER)]),
+            {"circle_quiet"},
+        ),
+        (
+            replace(make_trial("settled", held_out=BETTER), other_camera=[verdict(100, SAME)]),
+            {"circle_drift"},
+        ),
+        (make_trial("settled", held_out=WORSE), {"circle_reason"}),
+        (make_trial("settled", held_out=BETTER, test=WORSE), {"circle_test"}),
+        # A refused version serves nobody.
+        (make_trial("refused", checks=(REFUSED,), test=WORSE), set()),
     ],
 )
-def test_each_goal_can_be_missed(found: Turn, unmet: set[str], tmp_path: Path) -> None:
+def test_each_goal_can_be_missed(trial: LoopTrial, unmet: set[str], tmp_path: Path) -> None:
     record = Record("circle", out=tmp_path)
-    tell(record, found)
-    judge(record, found)
+    write_rows(record, trial)
+    judge_goals(record, trial)
     assert {goal.id for goal in record.goals if not goal.met} == unmet
-    assert record.finish(image(found)) == bool(unmet)
+    assert record.finish(draw_trial(trial)) == bool(unmet)
 
 
-def test_a_cycle_without_a_version_is_told_as_well(tmp_path: Path) -> None:
-    found = replace(turned("failed"), sets={})
+def test_a_cycle_without_a_version_is_recorded_too(tmp_path: Path) -> None:
+    trial = replace(make_trial("failed"), sets={})
     record = Record("circle", out=tmp_path)
-    tell(record, found)
-    judge(record, found)
-    assert record.finish(image(found)) == 1
-    assert outcome(found) == "failed"
+    write_rows(record, trial)
+    judge_goals(record, trial)
+    assert record.finish(draw_trial(trial)) == 1
+    assert describe_outcome(trial) == "failed"
 
 
-def test_what_does_not_come_is_said() -> None:
+def test_a_missing_event_is_an_error() -> None:
     with pytest.raises(TidemillError, match=r"The end of it did not come within 0 s\."):
-        mill.until(lambda: None, "The end of it", seconds=0)
+        live_loop.wait_for(lambda: None, "The end of it", seconds=0)
 
 
 def index(place: Path, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -130,11 +145,11 @@ def index(place: Path, rows: Sequence[tuple[str, str, str]]) -> None:
     (place / "index.csv").write_text("\n".join(lines) + "\n")
 
 
-def test_close_ups_of_test_leaves_are_held_back(tmp_path: Path) -> None:
+def test_close_ups_of_test_leaves_are_held_out(tmp_path: Path) -> None:
     rows = [("a.jpg", "rust", "test"), ("b.jpg", "miner", "val"), ("c.jpg", "rust", "val")]
     index(tmp_path, rows)
-    found = real.crops(tmp_path)
-    held = {row.origin for row in found.images if row.id in found.held}
-    assert held == {"a.jpg"}
-    assert [row.id for row in found.images] == sorted(row.id for row in found.images)
-    assert len(found.images) == 3
+    crops = real.crops(tmp_path)
+    held_out = {row.origin for row in crops.images if row.id in crops.held_out}
+    assert held_out == {"a.jpg"}
+    assert [row.id for row in crops.images] == sorted(row.id for row in crops.images)
+    assert len(crops.images) == 3

@@ -1,4 +1,4 @@
-"""Somebody who asks without pause, gives labels, and remembers what was acknowledged."""
+"""A client that sends payloads and labels without pause, and keeps every acknowledged id."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ import httpx
 from tidemill.domain.types import Example
 from tidemill.testing.tiny_recipe.pebbles import TARGET
 
-AT_ONCE = 50
+FEEDBACK_BATCH = 50
 """Labels in one request."""
-FEW = 4
-"""Pebbles in one question."""
+PREDICT_BATCH = 4
+"""Pebbles in one request."""
 PAUSE_S = 0.02
 SECONDS = 60.0
 
 
 class Client:
-    """Two threads: one asks until it is stopped, the other gives each label once.
+    """Two threads: one sends payloads until it is stopped, the other gives each label once.
 
-    Whatever is not acknowledged is given again. `answered` and `given` hold the ids that came with
-    a 200, and nothing else.
+    A request without acknowledgement is sent again. `predicted` and `acknowledged` hold the ids
+    that came with a 200, and nothing else.
     """
 
-    def __init__(self, url: Callable[[], str], taught: Sequence[Example]) -> None:
+    def __init__(self, url: Callable[[], str], labelled: Sequence[Example]) -> None:
         """`url` says where the server is now: it moves when the server is started again."""
-        self.answered: list[str] = []
-        self.given: list[str] = []
+        self.predicted: list[str] = []
+        self.acknowledged: list[str] = []
         self.faults: list[str] = []
         self.done = threading.Event()
         """All labels were acknowledged."""
         self._url = url
-        self._taught = taught
+        self._labelled = labelled
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=work, daemon=True) for work in (self._ask, self._teach)
+            threading.Thread(target=work, daemon=True)
+            for work in (self._send_payloads, self._send_feedback)
         ]
 
     def start(self) -> None:
@@ -52,36 +53,38 @@ class Client:
             thread.join(SECONDS)
             assert not thread.is_alive()
 
-    def _ask(self) -> None:
+    def _send_payloads(self) -> None:
         with httpx.Client(timeout=SECONDS) as http:
-            for few in cycle(list(_parts(self._taught, FEW))):
+            for few in cycle(list(_batches(self._labelled, PREDICT_BATCH))):
                 if self._stop.wait(PAUSE_S):
                     return
-                self._predicted(http, few)
+                self._predict(http, few)
 
-    def _teach(self) -> None:
+    def _send_feedback(self) -> None:
         """Every second request is about predictions, the others bring their payloads."""
         with httpx.Client(timeout=SECONDS) as http:
-            for turn, examples in enumerate(_parts(self._taught, AT_ONCE)):
+            for turn, examples in enumerate(_batches(self._labelled, FEEDBACK_BATCH)):
                 if turn % 2:
-                    about = [{"prediction": id} for id in self._predicted(http, examples)]
+                    about = [{"prediction": id} for id in self._predict(http, examples)]
                 else:
                     about = [{"payload": json.loads(row.payload)} for row in examples]
                 if len(about) < len(examples):
-                    return  # stopped before it was answered
-                said = [{"label": row.labels[TARGET], "actor": "bob"} for row in examples]
-                rows = [{**what, **label} for what, label in zip(about, said, strict=True)]
-                self.given += self._heard(http, "/v1/feedback", {"feedback": rows}, "feedback")
-        if len(self.given) == len(self._taught):
+                    return  # stopped before the reply
+                labels = [{"label": row.labels[TARGET], "actor": "bob"} for row in examples]
+                rows = [{**what, **label} for what, label in zip(about, labels, strict=True)]
+                self.acknowledged += self._post(
+                    http, "/v1/feedback", {"feedback": rows}, "feedback"
+                )
+        if len(self.acknowledged) == len(self._labelled):
             self.done.set()
 
-    def _predicted(self, http: httpx.Client, examples: Sequence[Example]) -> list[str]:
+    def _predict(self, http: httpx.Client, examples: Sequence[Example]) -> list[str]:
         rows = [json.loads(row.payload) for row in examples]
-        ids = self._heard(http, "/v1/predict", {"instances": rows}, "predictions")
-        self.answered += ids
+        ids = self._post(http, "/v1/predict", {"instances": rows}, "predictions")
+        self.predicted += ids
         return ids
 
-    def _heard(self, http: httpx.Client, path: str, body: object, name: str) -> list[str]:
+    def _post(self, http: httpx.Client, path: str, body: object, name: str) -> list[str]:
         """The ids that came with a 200, however often it takes; none once it is stopped."""
         while not self._stop.is_set():
             try:
@@ -99,5 +102,5 @@ class Client:
         return []
 
 
-def _parts(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
+def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
     return (examples[at : at + size] for at in range(0, len(examples), size))

@@ -1,4 +1,4 @@
-"""One trained workspace for all trials, what an undisturbed cycle comes to, and the summary."""
+"""One trained workspace for all trials, the outcome of an undisturbed cycle, and the summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.client import Client
 from tests.chaos.invariants import Outcome, check
-from tests.chaos.mill import Cycles
+from tests.chaos.loop_processes import LoopProcesses
 from tidemill.domain.types import Example
 from tidemill.testing.in_process import train_champion
 
@@ -62,11 +62,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A cycle in which nobody was killed, and what it left: how long it and its training took."""
+    """A cycle without a kill: its workspace, and how long it and its training took."""
 
     home: Path
     client: Client
-    taught: Sequence[Example]
+    labelled: Sequence[Example]
     opened: str
     seconds: float
     training: float
@@ -84,17 +84,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     home = tmp_path_factory.mktemp("undisturbed") / "home"
     shutil.copytree(trained, home)
-    with Cycles(home) as mill:
-        mill.until(lambda: mill.reached("training"), "a training")
-        begun = mill.seconds
-        mill.until(lambda: mill.reached("judged"), "a judgement")
-        training = mill.seconds - begun
-        mill.until(lambda: mill.reached("watched"), "a promotion")
-        seconds = mill.seconds
-        opened = mill.records.cycle()
-        mill.finish()
-    outcome = check(home, mill.client, mill.taught, opened)
-    return Undisturbed(home, mill.client, mill.taught, opened, seconds, training, outcome)
+    with LoopProcesses(home) as loop:
+        loop.wait_until(lambda: loop.has_reached("training"), "a training")
+        begun = loop.seconds
+        loop.wait_until(lambda: loop.has_reached("judged"), "a judgement")
+        training = loop.seconds - begun
+        loop.wait_until(lambda: loop.has_reached("watched"), "a promotion")
+        seconds = loop.seconds
+        opened = loop.records.cycle()
+        loop.finish()
+    outcome = check(home, loop.client, loop.labelled, opened)
+    return Undisturbed(home, loop.client, loop.labelled, opened, seconds, training, outcome)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What must be true of a workspace whose mill was killed at some moment and went on."""
+"""What must be true of a workspace after a process of its loop was killed and the loop went on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.settings import read_settings
 from tidemill.staging import PREFIX
 from tidemill.workspace.root import open_workspace
 
-MADE = {
+CREATED_BY = {
     "SnapshotTaken": "snapshots",
     "RunStarted": "runs",
     "VersionRegistered": "model_versions",
@@ -24,19 +24,19 @@ MADE = {
     "FeedbackReceived": "feedback",
     "CycleOpened": "cycles",
 }
-"""Each of these events tells of one new row of a table, and each row has one."""
+"""Each of these events stands for one new row of a table, and each row has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a cycle came to: the same, whoever was killed on the way."""
+    """The result of a cycle: the same, whatever was killed."""
 
     versions: tuple[str, ...]
     snapshot: str
     weights: str
 
 
-def check(home: Path, client: Client, taught: Sequence[Example], opened: str) -> Outcome:
+def check(home: Path, client: Client, labelled: Sequence[Example], opened: str) -> Outcome:
     """Every invariant of a workspace that nothing runs on any more; `opened` is its cycle."""
     assert processes.naming(home) == []
     assert client.faults == []
@@ -45,7 +45,7 @@ def check(home: Path, client: Client, taught: Sequence[Example], opened: str) ->
         _cycle(records, opened)
         _promotion(records)
         _answers(records, client)
-        _feedback(records, client, taught)
+        _feedback(records, client, labelled)
         _events(records)
     finally:
         records.close()
@@ -77,8 +77,8 @@ def _answers(records: Records, client: Client) -> None:
     assert drained == logged
     ids = {id for _, _, id, _, _ in drained}
     assert len(ids) == len(drained)
-    assert len(client.answered) == len(set(client.answered)) > 0
-    assert set(client.answered) <= ids
+    assert len(client.predicted) == len(set(client.predicted)) > 0
+    assert set(client.predicted) <= ids
     live = Counter(version for *_, version, kind in drained if kind == "live")
     counted: Counter[str] = Counter()
     for row in records.rows("profiles", "version", "kind", "n"):
@@ -89,22 +89,22 @@ def _answers(records: Records, client: Client) -> None:
     assert judged == sum(closed)
 
 
-def _feedback(records: Records, client: Client, taught: Sequence[Example]) -> None:
+def _feedback(records: Records, client: Client, labelled: Sequence[Example]) -> None:
     rows = records.rows("feedback")
-    assert Counter(row["id"] for row in rows) == Counter(client.given)
+    assert Counter(row["id"] for row in rows) == Counter(client.acknowledged)
     labels = {(row["example"], row["target"], row["item"], row["label"]) for row in rows}
     assert len(labels) == len(rows)
     assert labels == {
-        (row.id, target, "", label) for row in taught for target, label in row.labels.items()
+        (row.id, target, "", label) for row in labelled for target, label in row.labels.items()
     }
     assert {row["status"] for row in rows} == {"accepted"}
 
 
 def _events(records: Records) -> None:
     """No event without its change, and no change without its event."""
-    for kind, table in MADE.items():
-        told = Counter(row["subject"] for row in records.events(kind))
-        assert told == Counter(row["id"] for row in records.rows(table, "id")), kind
+    for kind, table in CREATED_BY.items():
+        subjects = Counter(row["subject"] for row in records.events(kind))
+        assert subjects == Counter(row["id"] for row in records.rows(table, "id")), kind
     runs = {row["id"]: row["status"] for row in records.rows("runs", "id", "status")}
     ends = records.events("RunFinished", "RunFailed")
     assert runs == {
@@ -119,7 +119,7 @@ def _events(records: Records) -> None:
 
 
 def _files(home: Path) -> Outcome:
-    """Everything that has its name is whole, and what killed writers left is removed."""
+    """Every named file is complete, and the remains of killed writers are removed."""
     workspace = open_workspace(read_settings(home=home), create=True)
     try:
         assert list(home.rglob(f"{PREFIX}*")) == []

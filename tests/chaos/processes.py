@@ -1,4 +1,4 @@
-"""The processes of this machine, as Linux tells of them. Others are looked at, none is touched."""
+"""The processes of this machine, read from /proc."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _parent(pid: int) -> int:
 
 
 def _read(pid: int, name: str) -> bytes:
-    """What a process says of itself; nothing when it has ended meanwhile or is not ours."""
+    """One file of a process; empty when it has ended or belongs to another user."""
     try:
         return (PROC / str(pid) / name).read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""What a workspace's files say, read beside the processes that write them."""
+"""The ledger and the logs of a workspace, read while other processes write them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Records:
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Every row of a table in the order in which it was written."""
         chosen = ", ".join(f'"{name}"' for name in columns) or "*"
-        found = self._db.execute(f"SELECT {chosen} FROM {table} ORDER BY rowid")  # noqa: S608
-        return [dict(row) for row in found]
+        rows = self._db.execute(f"SELECT {chosen} FROM {table} ORDER BY rowid")  # noqa: S608
+        return [dict(row) for row in rows]
 
     def state(self) -> str:
         """The state of the cycle; empty before there is one."""
@@ -45,18 +45,18 @@ class Records:
 
     def events(self, *kinds: str) -> list[Row]:
         """Events of these kinds, the oldest first, their detail beside the rest."""
-        found = [row for row in self.rows("events") if row["kind"] in kinds]
-        return [{**row, **json.loads(row["detail"])} for row in found]
+        chosen = [row for row in self.rows("events") if row["kind"] in kinds]
+        return [{**row, **json.loads(row["detail"])} for row in chosen]
 
     def logged(self) -> list[tuple[Any, ...]]:
         """What every server's own log holds: server, sequence, id, version, kind."""
-        found: list[tuple[Any, ...]] = []
+        logged: list[tuple[Any, ...]] = []
         for path in sorted((self.home / "traffic").glob("*.sqlite")):
             with closing(_opened(path)) as log:
                 if log.execute("SELECT 1 FROM sqlite_master").fetchone():
                     query = "SELECT sequence, id, version, kind FROM predictions"
-                    found += [(path.stem, *row) for row in log.execute(query)]
-        return sorted(found)
+                    logged += [(path.stem, *row) for row in log.execute(query)]
+        return sorted(logged)
 
     def drained(self) -> list[tuple[Any, ...]]:
         """The same of what the ledger has."""

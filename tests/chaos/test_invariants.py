@@ -1,4 +1,4 @@
-"""The invariants see what they look for: each of these faults, planted by hand, is found."""
+"""The invariants detect each of these planted faults."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def ended(undisturbed: Undisturbed, tmp_path: Path) -> Path:
 
 
 def checked(home: Path, undisturbed: Undisturbed) -> None:
-    found = check(home, undisturbed.client, undisturbed.taught, undisturbed.opened)
-    assert found == undisturbed.outcome
+    outcome = check(home, undisturbed.client, undisturbed.labelled, undisturbed.opened)
+    assert outcome == undisturbed.outcome
 
 
 def test_a_copy_without_a_fault_passes(ended: Path, undisturbed: Undisturbed) -> None:

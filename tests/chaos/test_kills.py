@@ -1,4 +1,4 @@
-"""Whoever is killed, and whenever: the same cycle ends, once, and nothing is lost or doubled."""
+"""Any process is killed at any moment: the cycle ends once, and nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import processes
 from tests.chaos.conftest import Tally, Undisturbed
 from tests.chaos.invariants import check
-from tests.chaos.mill import EDGES, Cycles, Victim
+from tests.chaos.loop_processes import EDGES, LoopProcesses, Victim
 from tidemill.domain.cycle import CycleState
 from tidemill.loop.trigger import TriggerPolicy
 
@@ -47,14 +47,14 @@ def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
     for attempt in range(ATTEMPTS):
         copy = home.with_name(f"home-{attempt}")
         shutil.copytree(home, copy)
-        with tally.trial(f"edge {state}"), Cycles(copy) as mill:
-            mill.until(lambda: mill.reached(state), f"the state {state}")
-            found = mill.kill("engine")
-            tally.kills["engine"][found] += 1
-            opened = mill.records.cycle()
-            mill.finish()
-            assert check(copy, mill.client, mill.taught, opened) == undisturbed.outcome
-        if found == state:
+        with tally.trial(f"edge {state}"), LoopProcesses(copy) as loop:
+            loop.wait_until(lambda: loop.has_reached(state), f"the state {state}")
+            state_at_kill = loop.kill("engine")
+            tally.kills["engine"][state_at_kill] += 1
+            opened = loop.records.cycle()
+            loop.finish()
+            assert check(copy, loop.client, loop.labelled, opened) == undisturbed.outcome
+        if state_at_kill == state:
             return
     pytest.fail(f"The state {state} was over each time before the engine was killed.")
 
@@ -71,19 +71,19 @@ def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
 def test_whoever_is_killed_at_a_random_moment(
     home: Path, victim: Victim, share: float, undisturbed: Undisturbed, tally: Tally
 ) -> None:
-    with tally.trial(f"{victim} at {share:.3f}"), Cycles(home) as mill:
+    with tally.trial(f"{victim} at {share:.3f}"), LoopProcesses(home) as loop:
         if victim == "trainer":
-            mill.until(lambda: mill.reached("training"), "a training")
-            moment = mill.seconds + share * undisturbed.training
+            loop.wait_until(lambda: loop.has_reached("training"), "a training")
+            moment = loop.seconds + share * undisturbed.training
         else:
             moment = share * undisturbed.seconds
-        mill.until(lambda: mill.seconds >= moment, "the moment")
-        found = mill.kill(victim)
-        tally.kills[victim][found or "none"] += 1
-        mill.until(lambda: mill.records.cycle() != "", "a cycle")
-        opened = mill.records.cycle()
-        mill.finish()
-        outcome = check(home, mill.client, mill.taught, opened)
+        loop.wait_until(lambda: loop.seconds >= moment, "the moment")
+        state_at_kill = loop.kill(victim)
+        tally.kills[victim][state_at_kill or "none"] += 1
+        loop.wait_until(lambda: loop.records.cycle() != "", "a cycle")
+        opened = loop.records.cycle()
+        loop.finish()
+        outcome = check(home, loop.client, loop.labelled, opened)
     assert outcome == undisturbed.outcome
 
 
@@ -91,11 +91,11 @@ def test_whoever_is_killed_at_a_random_moment(
 def test_an_engine_that_is_killed_again_and_again_uses_up_no_attempt(
     home: Path, undisturbed: Undisturbed, tally: Tally
 ) -> None:
-    with tally.trial("every training cut off"), Cycles(home) as mill:
+    with tally.trial("every training cut off"), LoopProcesses(home) as loop:
         for _ in range(TriggerPolicy().attempts):
-            mill.until(mill.trains, "a training that is under way")
-            tally.kills["engine"][mill.kill("engine")] += 1
-        opened = mill.records.cycle()
-        mill.finish()
-        outcome = check(home, mill.client, mill.taught, opened)
+            loop.wait_until(loop.is_training, "a training that is under way")
+            tally.kills["engine"][loop.kill("engine")] += 1
+        opened = loop.records.cycle()
+        loop.finish()
+        outcome = check(home, loop.client, loop.labelled, opened)
     assert outcome == undisturbed.outcome

@@ -1,7 +1,7 @@
-"""A mill of real processes over one workspace, and somebody who kills them.
+"""The loop as real processes over one workspace, which a test kills.
 
-What is killed is started again at once, as a supervisor would, but for a trainer: to start that
-again is the engine's business.
+A killed server or engine is started again at once, as a supervisor would do. The engine itself
+starts a killed trainer again.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ POLICIES = (
     "drift.minimum=150",
 )
 PACE = {"TIDEMILL_TICK_MS": "20", "TIDEMILL_LEASE_MS": "500", "TIDEMILL_POLL_MS": "50"}
-GONE = "gone"
-"""There was no trainer to kill: it had ended, or the cycle had not come to it."""
+NO_TRAINER = "gone"
+"""There was no trainer to kill: it had ended, or the cycle had not begun one."""
 SECONDS = 60.0
-LOOK_S = 0.001
+POLL_S = 0.001
 
 
-class Cycles:
+class LoopProcesses:
     """A server, engines and a client. Leaving the block ends whatever still runs."""
 
     def __init__(self, home: Path, **pace: str) -> None:
         self.home = home
         self.log = home.with_name(f"{home.name}.log")
-        self._given = {**PACE, **pace, "PYTHONPATH": _path()}
+        self._variables = {**PACE, **pace, "PYTHONPATH": _path()}
         self._stack = ExitStack()
         self.records = self._stack.enter_context(closing(Records(home)))
-        self.taught = pebbles(LABELS, 61, 1.0)
-        self.client = Client(lambda: self.server.url, self.taught)
+        self.labelled = pebbles(LABELS, 61, 1.0)
+        self.client = Client(lambda: self.server.url, self.labelled)
         try:
             # Both at once: each spends its start on imports.
             with ThreadPoolExecutor(1) as pool:
@@ -79,13 +79,13 @@ class Cycles:
 
     def start_server(self) -> None:
         with self.log.open("ab") as log:
-            self.server = ServerProcess(self.home, given=self._given, log=log)
+            self.server = ServerProcess(self.home, given=self._variables, log=log)
         self._stack.callback(self.server.stop)
 
     def start_engine(self, name: str = "") -> EngineProcess:
-        """Another engine; what it says goes to the common log, or to one of its own name."""
+        """Another engine; its messages go to the common log, or to one of its own name."""
         with (self.home.with_name(f"{name}.log") if name else self.log).open("ab") as log:
-            engine = EngineProcess(self.home, *POLICIES, given=self._given, log=log)
+            engine = EngineProcess(self.home, *POLICIES, given=self._variables, log=log)
         self._stack.callback(engine.stop)
         return engine
 
@@ -94,28 +94,28 @@ class Cycles:
         """Since everything was up."""
         return time.monotonic() - self.began
 
-    def until(self, holds: Callable[[], bool], what: str) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait for a condition, with a deadline far beyond what it should take."""
         deadline, looking = time.monotonic() + SECONDS, Event()
         while not holds():
             if time.monotonic() > deadline:
-                state, said = self.records.state(), self.log.read_text("utf-8")[-4_000:]
-                raise TimeoutError(f"{what}: not within {SECONDS} s; it is {state!r}\n{said}")
-            looking.wait(LOOK_S)
+                state, log = self.records.state(), self.log.read_text("utf-8")[-4_000:]
+                raise TimeoutError(f"{what}: not within {SECONDS} s; it is {state!r}\n{log}")
+            looking.wait(POLL_S)
 
-    def reached(self, state: CycleState) -> bool:
+    def has_reached(self, state: CycleState) -> bool:
         """True once the cycle is in this state or beyond it."""
         now = self.records.state()
         return now in FINAL or (now in EDGES and EDGES.index(now) >= EDGES.index(state))
 
-    def trainer(self) -> int | None:
+    def find_trainer(self) -> int | None:
         """The process that trains, when there is one."""
-        found = processes.children(self.engine.pid, "train")
-        return found[0] if found else None
+        trainers = processes.children(self.engine.pid, "train")
+        return trainers[0] if trainers else None
 
-    def trains(self) -> bool:
+    def is_training(self) -> bool:
         """True when a trainer is so far that it reads the ledger."""
-        trainer = self.trainer()
+        trainer = self.find_trainer()
         return trainer is not None and processes.has_open(trainer, self.home / "ledger.sqlite")
 
     def kill(self, victim: Victim) -> str:
@@ -131,30 +131,30 @@ class Cycles:
         return state
 
     def _kill_trainer(self) -> str:
-        trainer = self.trainer()
+        trainer = self.find_trainer()
         if trainer is None:
-            return GONE
+            return NO_TRAINER
         try:
             os.kill(trainer, signal.SIGKILL)
         except ProcessLookupError:
-            return GONE
+            return NO_TRAINER
         return self.records.state()
 
     def settle(self) -> None:
         """Let the cycle end, then the client and the server, until every answer is drained."""
-        self.until(lambda: self.records.state() in FINAL, "the end of the cycle")
-        self.until(self.client.done.is_set, "every label acknowledged")
+        self.wait_until(lambda: self.records.state() in FINAL, "the end of the cycle")
+        self.wait_until(self.client.done.is_set, "every label acknowledged")
         self.client.stop()
         self.server.stop()
         logged = self.records.logged()
-        self.until(lambda: self.records.drained() == logged, "every answer drained")
+        self.wait_until(lambda: self.records.drained() == logged, "every answer drained")
 
     def finish(self) -> None:
-        """Let the mill come to its end, and stop it."""
+        """Let the loop settle, and stop it."""
         self.settle()
         self.engine.stop()
         # The trainer of an engine that was killed ends by itself, a moment later.
-        self.until(lambda: processes.naming(self.home) == [], "the end of every process")
+        self.wait_until(lambda: processes.naming(self.home) == [], "the end of every process")
         assert "Traceback" not in self.log.read_text("utf-8")
 
     def __enter__(self) -> Self:

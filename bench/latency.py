@@ -1,4 +1,4 @@
-"""How long a trained workspace takes to answer one client over HTTP."""
+"""How long a trained workspace takes to reply to one client over HTTP."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ WARMUP = 30
 PAYLOADS = 100
 
 
-def answering(home: Path, payloads: Sequence[bytes]) -> LoadResult:
+def measure_latency(home: Path, payloads: Sequence[bytes]) -> LoadResult:
     """One user who sends raw payloads, one after the other, to the champion of `home`.
 
     Raises TidemillError when a request fails.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-answering-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-latency-") as folder:
         files = [Path(folder) / str(number) for number, _ in enumerate(payloads[:PAYLOADS])]
         for file, payload in zip(files, payloads, strict=False):
             file.write_bytes(payload)
         with ServerProcess(home) as process:
             require_ready(process.url)
             names = [str(file) for file in files]
-            found = run_load(LoadPlan(process.url, "multipart", 1, REQUESTS, WARMUP, names))
-    if found.errors:
-        raise TidemillError(f"{found.errors} of {REQUESTS} requests failed: {found.faults}.")
-    return found
+            result = run_load(LoadPlan(process.url, "multipart", 1, REQUESTS, WARMUP, names))
+    if result.errors:
+        raise TidemillError(f"{result.errors} of {REQUESTS} requests failed: {result.faults}.")
+    return result
