@@ -23,7 +23,7 @@ from tidemill.recipes.sentiment.report import (
     MAX_PREDICTIONS,
     MAX_VERDICTS,
     build_report,
-    render_report,
+    render_drift_page,
 )
 from tidemill.recipes.sentiment.routes import build
 from tidemill.web import errors
@@ -264,6 +264,6 @@ async def test_the_page_shows_every_feature_and_asks_nothing_of_others() -> None
 def test_names_on_the_page_are_escaped() -> None:
     evil = replace(verdict(250), features=(FeatureDrift("<script>", 0.1, 0.1, 0.5, False),))
     result = build_report(replace(state(evil), version="<b>"), 100)
-    assert "<script>" not in render_report(result)
-    assert "&lt;script&gt;" in render_report(result)
-    assert "<b>" not in render_report(result)
+    assert "<script>" not in render_drift_page(result)
+    assert "&lt;script&gt;" in render_drift_page(result)
+    assert "<b>" not in render_drift_page(result)

@@ -25,13 +25,13 @@ from tidemill.domain.errors import Unavailable
 from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
 from tidemill.web.address import bind, url_of
-from tidemill.web.server import run
+from tidemill.web.server import run_server
 
 PROGRAM = """
 import json, sys
 from tidemill.settings import read_settings
-from tidemill.web.server import run
-run(read_settings(), announce=lambda url: print(url, flush=True))
+from tidemill.web.server import run_server
+run_server(read_settings(), announce=lambda url: print(url, flush=True))
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
 """
 SECONDS = 30
@@ -165,7 +165,7 @@ def test_an_address_in_use_is_noticed_before_anything_is_opened(on_disk: Any) ->
         bind("127.0.0.1", 0) as listener,
         pytest.raises(Unavailable, match="is in use"),
     ):
-        run(
+        run_server(
             read_settings(home=on_disk.root / "nothing", port=listener.getsockname()[1]),
             announce=lambda _: pytest.fail("it is not served"),
         )
@@ -179,7 +179,7 @@ def test_a_server_ends_when_its_announcement_fails(on_disk: Any) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        run(read_settings(home=on_disk.root, port=0), announce=announce)
+        run_server(read_settings(home=on_disk.root, port=0), announce=announce)
     assert {t.name for t in threading.enumerate()} & {"tidemill-batch", "tidemill-slots"} <= threads
 
 
@@ -192,7 +192,7 @@ def test_a_server_ends_on_a_signal(on_disk: Any) -> None:
         result.append(url)
         ends[0]()
 
-    run(read_settings(home=on_disk.root, port=0), announce=announce, watch=ends.append)
+    run_server(read_settings(home=on_disk.root, port=0), announce=announce, watch=ends.append)
     assert result[0].startswith("http://127.0.0.1:")
 
 

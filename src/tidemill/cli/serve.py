@@ -10,7 +10,7 @@ import typer
 from tidemill.adapters.parent_process import watch
 from tidemill.screen import Home, Json, WithParent, emit, say
 from tidemill.settings import read_settings
-from tidemill.web.server import Stop, run
+from tidemill.web.server import Stop, run_server
 
 
 def serve(
@@ -28,7 +28,7 @@ def serve(
     # On stderr, as they are: a person reads there that it is ready, or what it refuses and why.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("tidemill").setLevel(logging.INFO)
-    run(
+    run_server(
         read_settings(home=home, host=host, port=port),
         announce=_json if as_json else _told,
         watch=watch if with_parent else _alone,

@@ -21,7 +21,7 @@ SHUTDOWN_SECONDS = 10
 Stop = Callable[[], None]
 
 
-def run(
+def run_server(
     settings: Settings,
     *,
     announce: Callable[[str], None],

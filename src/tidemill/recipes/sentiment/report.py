@@ -92,7 +92,7 @@ def _message(state: DriftState, judged: int, count: int) -> str:
     return f"The latest checks of {state.version} cover {judged} predictions{few}. {waiting}"
 
 
-def render_report(report: DriftReport) -> str:
+def render_drift_page(report: DriftReport) -> str:
     """Return the report as a page, which loads nothing from other machines."""
     return REPORT_PAGE.format(
         version=html.escape(report.version),
@@ -144,7 +144,7 @@ def add_drift_routes(router: APIRouter, server: Server, target: str) -> None:
     )
     def as_page(count: PredictionCount = 100) -> HTMLResponse:
         return HTMLResponse(
-            render_report(build_report(server.drift_state(limit=MAX_VERDICTS), count))
+            render_drift_page(build_report(server.drift_state(limit=MAX_VERDICTS), count))
         )
 
     @router.get("/report/json", summary="Return the drift verdicts.")

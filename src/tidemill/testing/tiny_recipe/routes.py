@@ -1,4 +1,4 @@
-"""The pebble system's own HTTP routes."""
+"""The HTTP routes of the pebble recipe."""
 
 from __future__ import annotations
 
@@ -8,39 +8,33 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes, ShownAnswer
+from tidemill.recipes.shared.health import HEALTH_SUMMARY, Health, check_health
 from tidemill.testing.tiny_recipe.codec import Pebble
 from tidemill.testing.tiny_recipe.pebbles import TARGET
 
 
-class Health(BaseModel):
-    status: str
-
-
-class Weighed(BaseModel):
-    """The stone, and how likely it is each of them."""
+class StoneResponse(BaseModel):
+    """The predicted stone, and the probability of every stone."""
 
     stone: str
     probabilities: dict[str, float]
 
 
 def build(server: PredictionServer) -> Routes:
-    """`GET /health` and `POST /weigh`."""
+    """Return `GET /health` and `POST /weigh`."""
     router = APIRouter()
 
-    @router.get("/health", summary="Healthy means that a proved model answers.")
+    @router.get("/health", summary=HEALTH_SUMMARY)
     async def health() -> Health:
-        if not server.ready():
-            raise Unavailable("No proved model is being served.", hint="GET /v1/ready says why.")
-        return Health(status="healthy")
+        return check_health(server)
 
-    @router.post("/weigh", summary="Name the stone of one pebble.")
-    async def weigh(request: Request, response: Response, pebble: Pebble) -> Weighed:
+    @router.post("/weigh", summary="Predict the stone of one pebble.")
+    async def weigh(request: Request, response: Response, pebble: Pebble) -> StoneResponse:
         [prediction] = await server.predict(request, [pebble.to_bytes()])
         [answer] = prediction.answers
         response.headers["X-Prediction-Id"] = prediction.id
-        return Weighed(stone=answer.label, probabilities=dict(answer.probabilities))
+        return StoneResponse(stone=answer.label, probabilities=dict(answer.probabilities))
 
     return Routes(
         router,
