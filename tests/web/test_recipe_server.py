@@ -101,7 +101,7 @@ def test_without_a_model_feedback_is_refused(workspace: Any, start_app: Any, red
 def test_a_golden_request_never_records_feedback(workspace: Any, start_app: Any) -> None:
     client = ready(workspace, start_app, telling({"disease": "Phoma"}, probed=True))
     message = client.request("GET", "/v1/ready").json()["error"]["message"]
-    assert "/tell feedback_records feedback, so it cannot have a golden request" in message
+    assert "/tell records feedback, so it cannot have a golden request" in message
     assert feedback_records(workspace) == []
 
 
