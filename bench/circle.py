@@ -17,9 +17,8 @@ from bench.loop_trial import LoopTrial, run_trial
 from bench.record import OUT, Record
 from bench.train import Overrides, train
 from tidemill.domain.drift import DriftVerdict
-from tidemill.loop.drift import DriftPolicy, sentence
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
+from tidemill.loop.drift import DriftPolicy
+from tidemill.workspace.workspace import Workspace
 
 LOSS = 0.06
 """What accuracy may lose on test; the gate's margin for a folder of images."""
@@ -36,9 +35,9 @@ def measure(
     words = ("data=folder", f"data.path={leaves}", *(overrides or []), "--promote")
     with tempfile.TemporaryDirectory(prefix="bench-circle-") as folder:
         trained = train(Path(folder), *words)
-        workspace = open_workspace(read_settings(home=Path(folder)))
+        workspace = Workspace(Path(folder))
         trial = run_trial(workspace, crops)
-        workspace.ledger.close()
+        workspace.close()
     if overrides:
         record.row(what="overrides", value=" ".join(overrides))
     record.row(what="training of the champion, s", value=trained.seconds)
@@ -51,7 +50,7 @@ def write_rows(record: Record, trial: LoopTrial) -> None:
     """One row for each figure."""
     for name, verdicts in (("own", trial.same_camera), ("other", trial.other_camera)):
         for number, verdict in enumerate(verdicts, start=1):
-            result = f"{'drift' if verdict.drifted else 'no drift'}: {sentence(verdict)}"
+            result = f"{'drift' if verdict.drifted else 'no drift'}: {verdict.summary}"
             record.row(what=f"{name} camera, window {number}", value=result)
     record.row(what="detection delay, predictions", value=trial.delay)
     if trial.alarm:

@@ -17,7 +17,7 @@ from tidemill.domain.types import Example
 from tidemill.recipes.coffee.recipe import TARGET
 from tidemill.testing.clients import Reply, send_payload
 from tidemill.web.feedback import MAX_LABELS
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 PAUSE = 0.1
 """Seconds between two looks, so that looking costs a training beside it nothing."""

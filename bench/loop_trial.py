@@ -24,7 +24,7 @@ from tidemill.loop.bootstrap import paired_lower_bound
 from tidemill.loop.gate import GatePolicy
 from tidemill.predictor import Predictor
 from tidemill.testing.processes import require_ready
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 WINDOW = 100
 """Predictions of a drift check. There are 280 close-ups: the default of 200 would make one window,

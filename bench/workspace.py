@@ -20,7 +20,7 @@ from tidemill.predictor import Predictor
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.sample_images import SampleSource
 from tidemill.settings import Settings, read_settings
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 LEFT_OUT = shutil.ignore_patterns("traffic", "samples", "snapshots", "demo", "bench-*")
 
@@ -70,16 +70,11 @@ def leaves(home: Path, most: int) -> list[str]:
 
 
 def _champion(settings: Settings) -> ModelVersion | None:
-    try:
-        workspace = open_workspace(settings)
-    except Unavailable:
-        return None
-    try:
-        return workspace.champion()
-    except NotFound:
-        return None
-    finally:
-        workspace.ledger.close()
+    with Workspace(settings.home) as workspace:
+        try:
+            return workspace.champion()
+        except (NotFound, Unavailable):
+            return None
 
 
 def _train(settings: Settings) -> ModelVersion:

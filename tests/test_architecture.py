@@ -24,7 +24,7 @@ PACKAGE = ROOT / "src" / "tidemill"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TRAINING = {"torch", "lightning", "torchmetrics", "torch_geometric", "transformers"}
 PICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-MAY_CHOOSE = {"__init__.py", "workspace/root.py", "cli/main.py"}
+MAY_CHOOSE = {"__init__.py", "workspace/trainer.py", "cli/main.py"}
 """The front door, the loader of torch and the command table choose at run time what they load."""
 
 Node = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

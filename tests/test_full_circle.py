@@ -14,7 +14,6 @@ from tidemill.domain.types import ModelVersion, Snapshot
 from tidemill.loop.window import open_profiles
 from tidemill.testing.in_process import TTL, OpenLoop, open_loops, train_champion
 from tidemill.testing.tiny_recipe.pebbles import flip_half, pebbles
-from tidemill.workspace.promotion import rollback
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SHIFT = 1.0
@@ -24,7 +23,7 @@ LATER = datetime(2100, 1, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("pebbles") / "home"
-    train_champion(home).ledger.close()
+    train_champion(home).close()
     return home
 
 
@@ -122,7 +121,7 @@ def test_a_rollback_quarantines_what_taught_the_bad_version(begin: OpenLoop) -> 
     circle = begin()
     circle.give_feedback(pebbles(300, 61, SHIFT))
     circle.settle()
-    done = rollback(circle.workspace, reason="complaints")
+    done = circle.workspace.rollback(reason="complaints")
     assert (done.champion, done.previous) == ("v1", "v2")
     assert len(done.quarantined_feedback) > 250
     circle.settle()

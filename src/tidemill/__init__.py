@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from tidemill.domain import errors
     from tidemill.domain.drift import DriftVerdict
     from tidemill.domain.errors import TidemillError
+    from tidemill.domain.feedback import Feedback
     from tidemill.domain.types import Answer, Example, Prediction, Verdict
     from tidemill.engine.engine import Engine
+    from tidemill.evaluation import Evaluation
     from tidemill.recipes.recipe import Recipe
-    from tidemill.workspace.root import Workspace
+    from tidemill.workspace.workspace import Workspace
 
 __all__ = [
     "Answer",
     "Codec",
     "DriftVerdict",
     "Engine",
+    "Evaluation",
     "Example",
+    "Feedback",
     "GraphCodec",
     "ImageCodec",
     "Prediction",
@@ -49,7 +53,9 @@ _MODULES = {
     "Codec": "tidemill.codecs.codec",
     "DriftVerdict": "tidemill.domain.drift",
     "Engine": "tidemill.engine.engine",
+    "Evaluation": "tidemill.evaluation",
     "Example": "tidemill.domain.types",
+    "Feedback": "tidemill.domain.feedback",
     "GraphCodec": "tidemill.codecs.graph",
     "ImageCodec": "tidemill.codecs.image",
     "Prediction": "tidemill.domain.types",
@@ -58,7 +64,7 @@ _MODULES = {
     "TextCodec": "tidemill.codecs.text",
     "TidemillError": "tidemill.domain.errors",
     "Verdict": "tidemill.domain.types",
-    "Workspace": "tidemill.workspace.root",
+    "Workspace": "tidemill.workspace.workspace",
 }
 
 

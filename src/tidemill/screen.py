@@ -15,7 +15,7 @@ import typer
 from rich import progress as rich_progress
 from rich.console import Console
 
-from tidemill.learn.progress import Progress
+from tidemill.learn.progress import SILENT, Progress
 
 SCREEN = Console(stderr=True)
 OUT = Console(highlight=False)
@@ -62,7 +62,7 @@ class Stages:
     """Progress of long work: a bar per stage, on a terminal, and a line of figures per epoch."""
 
     def __init__(self, first: str = "start") -> None:
-        self._progress = rich_progress.Progress(
+        self._bars = rich_progress.Progress(
             rich_progress.TextColumn("{task.description}"),
             rich_progress.BarColumn(),
             rich_progress.MofNCompleteColumn(),
@@ -71,32 +71,29 @@ class Stages:
             transient=True,
             disable=not SCREEN.is_terminal,
         )
-        self._task = self._progress.add_task(first, total=None)
+        self._task = self._bars.add_task(first, total=None)
 
     def __enter__(self) -> Stages:
-        self._progress.start()
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._bars.stop()
 
     def stage(self, name: str) -> None:
-        self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name, total=None)
+        self._bars.remove_task(self._task)
+        self._task = self._bars.add_task(name, total=None)
 
     def step(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
+        self._bars.update(self._task, completed=done, total=total)
 
-    def advance(self, count: int) -> None:
-        """So many more of the present stage are done."""
-        self._progress.advance(self._task, count)
-
-    def told(self) -> Progress:
-        """These bars, as a training wants to be handed them."""
-        return Progress(self.stage, self.step, self.epoch)
+    def progress(self, *, warnings: bool = True) -> Progress:
+        """These bars, in the form in which long work reports its progress."""
+        shown = warn if warnings else SILENT.warn
+        return Progress(self.stage, self.step, self.epoch, shown)
 
     def epoch(self, line: str) -> None:
-        self._progress.console.print(line, markup=False, highlight=False)
+        self._bars.console.print(line, markup=False, highlight=False)
 
 
 def _plain(value: Any) -> Any:

@@ -16,8 +16,7 @@ from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import GateRefused
 from tidemill.predictor import Model
 from tidemill.recipes.recipe import open_recipe
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 LEARNT = ("data.val=300", "data.test=300")
 """What is trained on is the sample as it ships; only what judges it is smaller."""
@@ -41,8 +40,8 @@ def service(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """The recipe's champion in a running server. No test trains or promotes there."""
     home = tmp_path_factory.mktemp(recipe) / "home"
     workspace = open_home(home, create=True)
-    promote(workspace, learn(workspace, open_recipe(recipe), *LEARNT).version.id)
-    workspace.ledger.close()
+    workspace.promote(learn(workspace, open_recipe(recipe), *LEARNT).version.id)
+    workspace.close()
     with serving(home, recipe) as served:
         assert served.client.request("GET", "/v1/ready").status_code == 200
         yield served
@@ -54,9 +53,9 @@ def misled(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     workspace = open_home(tmp_path_factory.mktemp(f"misled {recipe}") / "home", create=True)
     version = learn(workspace, Misled(open_recipe(recipe)), *NONSENSE).version
     with pytest.raises(GateRefused):
-        promote(workspace, version.id)
+        workspace.promote(version.id)
     predictor = workspace.predictor(version)
-    workspace.ledger.close()
+    workspace.close()
     return asking(predictor, GRAMMARS[recipe].target)
 
 
@@ -65,7 +64,7 @@ def miscoded(service: Service) -> Callable[[type[TextCodec]], Ask]:
     """`miscoded(codec)`: the champion's graph and labels behind another codec."""
     workspace = open_home(service.home)
     bundle = workspace.bundles.open(workspace.champion().bundle)
-    workspace.ledger.close()
+    workspace.close()
 
     def build(codec: type[TextCodec]) -> Ask:
         text_codec = codec.from_config(bundle.codec.config())
@@ -81,4 +80,4 @@ def copied(service: Service, tmp_path: Path) -> Iterator[Workspace]:
     shutil.copytree(service.home, tmp_path / "home", ignore=shutil.ignore_patterns("traffic"))
     home_workspace = open_home(tmp_path / "home")
     yield home_workspace
-    home_workspace.ledger.close()
+    home_workspace.close()

@@ -12,15 +12,13 @@ import httpx
 
 from tests.behaviour.grammar import GRAMMARS, Grammar
 from tests.web.conftest import NO_POLL_MS, AppClient, run_app
-from tidemill.learn.progress import Progress
 from tidemill.predictor import Model
 from tidemill.recipes.recipe import Recipe
 from tidemill.serving import open_parts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
-from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workspace, open_trainer, open_workspace
-from tidemill.workspace.training import Finished, take_snapshot, train_version
+from tidemill.workspace.training import TrainedVersion
+from tidemill.workspace.workspace import Workspace
 
 Chances = Mapping[str, float]
 """The probability under each label's name."""
@@ -109,17 +107,16 @@ def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[at : at + TOGETHER]
 
 
-def learn(workspace: Workspace, recipe: Recipe, *overrides: str) -> Finished:
+def learn(workspace: Workspace, recipe: Recipe, *overrides: str) -> TrainedVersion:
     """Train a version of the recipe as `tidemill train` does."""
-    _, experiment = plan(recipe.name, overrides)
-    intake = take_snapshot(workspace, recipe, experiment, Progress())
-    train = open_trainer(recipe.name)
-    return train_version(workspace, recipe, experiment, intake.snapshot, train, Progress())
+    with Workspace(workspace.home, recipe, actor=workspace.actor) as own:
+        return own.train(*overrides)
 
 
 def open_home(home: Path, *, create: bool = False) -> Workspace:
     """Open a workspace; the caller closes its ledger."""
-    return open_workspace(read_settings(home=home, actor="ada"), create=create)
+    workspace = Workspace(home, actor="ada")
+    return workspace.create() if create else workspace
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def rows(service: Service) -> list[Example]:
     """The snapshot that the champion learnt from."""
     workspace = open_home(service.home)
     rows = list(workspace.snapshots.open(workspace.champion().snapshot).rows())
-    workspace.ledger.close()
+    workspace.close()
     return rows
 
 

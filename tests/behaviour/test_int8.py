@@ -11,7 +11,6 @@ import pytest
 from tests.behaviour.service import Service, learn, open_home, serving
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.recipes.recipe import open_recipe
-from tidemill.workspace.promotion import promote
 
 pytestmark = pytest.mark.xdist_group("int8")
 
@@ -26,10 +25,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         recipe = open_recipe("sentiment")
         finished = learn(workspace, recipe, *SMALL, "export.precision=int8")
-        verdict = promote(workspace, finished.version.id)
+        verdict = workspace.promote(finished.version.id)
         assert verdict.passed, verdict
     finally:
-        workspace.ledger.close()
+        workspace.close()
     return home
 
 

@@ -17,8 +17,7 @@ from tidemill.domain.events import VersionRegistered
 from tidemill.domain.types import ModelVersion
 from tidemill.recipes.lucky import routes as lucky
 from tidemill.recipes.sentiment import routes as sentiment
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 MOST = {"lucky": 0.82, "sentiment": 0.7}
 """The share of each label's texts that must bear its name; measured 0.91 and 0.8, or more."""
@@ -75,11 +74,11 @@ def test_a_bundle_whose_names_were_turned_round_is_refused_twice(
 ) -> None:
     version = turned_round(copied)
     with pytest.raises(GateRefused, match="label_names"):
-        promote(copied, version.id)
+        copied.promote(version.id)
     ask = asking(copied.predictor(version), service.grammar.target)
     for label in service.grammar.labels:
         assert shares.share_of(ask, service.grammar.fresh(label, 200), label) <= 0.3, label
-    promote(copied, version.id, override="Eve says it is fine.")
+    copied.promote(version.id, override="Eve says it is fine.")
     with serving(copied.home, service.recipe) as refused:
         assert "was answered where" in fault(refused)
         [text] = service.grammar.mixed(1)

@@ -35,7 +35,6 @@ from tidemill.loop.trigger import TriggerPolicy
 from tidemill.testing.in_process import InProcessLoop, OpenLoop, open_loops, train_champion
 from tidemill.testing.tiny_recipe.codec import Pebble
 from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, flip_half, pebbles
-from tidemill.workspace.promotion import promote, rollback
 from tidemill.workspace.state import loop_state as read_loop_state
 
 __all__ = [
@@ -83,11 +82,9 @@ __all__ = [
     "open_loops",
     "payload_id",
     "pebbles",
-    "promote",
     "read_loop_state",
     "review_feedback",
     "review_label",
-    "rollback",
     "split_of_digest",
     "train_champion",
     "upgrade",

@@ -11,9 +11,8 @@ from tests.chaos import processes
 from tests.chaos.client import Client
 from tests.chaos.records import Records
 from tidemill.domain.types import Example, ModelVersion, Run
-from tidemill.settings import read_settings
 from tidemill.staging import PREFIX
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 CREATED_BY = {
     "SnapshotTaken": "snapshots",
@@ -120,7 +119,7 @@ def _events(records: Records) -> None:
 
 def _files(home: Path) -> Outcome:
     """Every named file is complete, and the remains of killed writers are removed."""
-    workspace = open_workspace(read_settings(home=home), create=True)
+    workspace = Workspace(home).create()
     try:
         assert list(home.rglob(f"{PREFIX}*")) == []
         for id in workspace.snapshots.list():
@@ -133,4 +132,4 @@ def _files(home: Path) -> Outcome:
             assert workspace.bundles.open(version.bundle).id == version.bundle
         return Outcome(tuple(row.id for row in reversed(versions)), newest.snapshot, weights)
     finally:
-        workspace.ledger.close()
+        workspace.close()

@@ -5,18 +5,17 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ask
-from tidemill.cli.data import _listed
-from tidemill.data.checks import Finding
+from tidemill.cli.data import first_lines
 from tidemill.recipes.shared.image_faults import plant
 from tidemill.screen import LISTED
 
 
 def test_a_kind_with_many_findings_is_counted_after_the_first() -> None:
-    found = [Finding("conflict", "error", f"Row {n}.", (f"{n}",)) for n in range(LISTED + 3)]
-    found.insert(1, Finding("leak", "error", "Elsewhere.", ("x",)))
-    lines = list(_listed(found))
+    findings = [("conflict", f"Row {n}.") for n in range(LISTED + 3)]
+    findings.insert(1, ("leak", "Elsewhere."))
+    lines = list(first_lines(findings))
     assert len(lines) == LISTED + 2
-    assert lines[:2] == ["error: Row 0. [conflict]", "error: Elsewhere. [leak]"]
+    assert lines[:2] == ["Row 0.", "Elsewhere."]
     assert lines[-1] == "... and 3 more [conflict]; --json lists them all"
 
 

@@ -16,9 +16,8 @@ import pytest
 
 from tidemill.cli import doctor
 from tidemill.cli.main import main
-from tidemill.settings import read_settings
 from tidemill.web.address import bind
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A workspace without any model."""
-    open_workspace(read_settings(home=tmp_path / "home"), create=True).ledger.close()
+    Workspace(tmp_path / "home").create().close()
     return tmp_path / "home"
 
 

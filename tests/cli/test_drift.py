@@ -17,8 +17,7 @@ from tidemill.cli.main import main
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.events import AliasMoved, DriftChecked, SnapshotTaken
 from tidemill.domain.types import Alias, Check, ModelVersion, Prediction, Run, Snapshot, Verdict
-from tidemill.settings import read_settings
-from tidemill.workspace.root import Workspace, open_workspace
+from tidemill.workspace.workspace import Workspace
 
 NOW = FixedClock().now()
 FEATURES = (
@@ -35,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workspace(home: Path) -> Workspace:
-    return open_workspace(read_settings(home=home), create=True)
+    return Workspace(home).create()
 
 
 def crown(workspace: Workspace, config: dict[str, Any]) -> None:

@@ -18,8 +18,7 @@ from tidemill.domain.events import (
     VersionRegistered,
 )
 from tidemill.domain.types import Alias, ModelVersion, Run, Snapshot, Verdict
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 Ask = Callable[..., Any]
 
@@ -33,7 +32,7 @@ def look(
 ) -> Ask:
     """Runs the command line over a workspace whose champion knows colours."""
     home = tmp_path / "colours"
-    workspace = open_workspace(read_settings(home=home, actor="eve"), create=True)
+    workspace = Workspace(home, actor="eve").create()
     labels = {"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")}
     bundle = workspace.bundles.write("coffee", tiny_files(labels))
     now = workspace.clock.now()
@@ -49,7 +48,7 @@ def look(
         unit.add(verdict, VerdictRecorded(actor="eve", subject=verdict.id, version=id, passed=True))
         moved = AliasMoved(actor="eve", subject=id, version=id, before=None, verdict=verdict.id)
         unit.move_alias(Alias("champion", id, verdict.id, now), expected=None, event=moved)
-    workspace.ledger.close()
+    workspace.close()
     monkeypatch.setenv("TIDEMILL_HOME", str(home))
     return tell
 

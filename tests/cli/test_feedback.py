@@ -13,16 +13,15 @@ import pytest
 
 from tests.cli.conftest import Ask as Tell
 from tests.engine import user_data
-from tidemill.cli.feedback import DATABASE
 from tidemill.cli.main import main
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
 from tidemill.screen import OUT
-from tidemill.settings import read_settings
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
 Ask = Callable[..., tuple[int, str, str]]
 GIVEN = [("a", "rust", "ana"), ("a", "miner", "bob"), ("b", "rust", "ana"), ("c", "rust", "ana")]
 
@@ -31,13 +30,13 @@ GIVEN = [("a", "rust", "ana"), ("a", "miner", "bob"), ("b", "rust", "ana"), ("c"
 def home(tmp_path: Path) -> Path:
     """A workspace with four labels, two of them about the same leaf."""
     home = tmp_path / "home"
-    workspace = open_workspace(read_settings(home=home), create=True)
+    workspace = Workspace(home).create()
     with workspace.ledger.begin() as unit:
         for n, (leaf, label, actor) in enumerate(GIVEN):
             at = NOW + timedelta(minutes=n)
             item = Feedback(f"f{n}", "", leaf * 64, "disease", "", label, "phoma", actor, at)
             give(unit, item)
-    workspace.ledger.close()
+    workspace.close()
     return home
 
 
@@ -85,10 +84,10 @@ def test_a_listed_id_can_be_copied_from_a_narrow_terminal(
     ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin() as unit:
         give(unit, Feedback(id, "", "d" * 64, "disease", "", "rust", "phoma", "ana [/b]", NOW))
-    workspace.ledger.close()
+    workspace.close()
     monkeypatch.setattr(OUT, "width", 100)
     shown = ask("list")[1]
     assert f" {id} " in shown
@@ -100,11 +99,11 @@ def test_brackets_are_no_markup_in_any_cell(
 ) -> None:
     words = [f"[/{letter}]" for letter in "iabcd"]
     id, target, item, label, answered = words
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin() as unit:
         row = Feedback(id, "", "d" * 64, target, item, label, answered, "[/x]", NOW)
         give(unit, row)
-    workspace.ledger.close()
+    workspace.close()
     assert ask("reject", id, "--reason", "[/y]")[0] == 0
     monkeypatch.setattr(OUT, "width", 160)
     code, shown, _ = ask("list")
@@ -119,7 +118,7 @@ def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:
     assert (code, err.strip()) == (0, "2 rejected")
     expected = {"f0": "rejected", "f1": "rejected", "f2": "accepted", "f3": "pending"}
     assert statuses(ask) == expected
-    with open_workspace(read_settings(home=home)).ledger.begin(write=False) as unit:
+    with Workspace(home).ledger.begin(write=False) as unit:
         [event] = unit.events(subject="f0")[:1]
     assert (event.kind, event.actor, event.reason) == ("FeedbackStatusChanged", "eve", "blurred")
 
@@ -165,11 +164,11 @@ def test_pulling_takes_in_what_is_new_and_says_so(
     assert tell("feedback", "pull").err == "1 rows read, 0 of them new feedback\n"
     listed = tell("feedback", "list", "--json").body["feedback"]
     assert {(row["actor"], row["status"]) for row in listed} == {("user_data", "pending")}
-    workspace = open_workspace(read_settings(home=beach))
+    workspace = Workspace(beach)
     assert workspace.rows is not None
     with workspace.ledger.begin(write=False) as unit:
         assert {row.actor for row in unit.events(subject=workspace.rows.import_offset)} == {"eve"}
-    workspace.ledger.close()
+    workspace.close()
 
 
 def test_what_a_pull_leaves_out_is_said(

@@ -18,17 +18,17 @@ from uuid_utils import uuid7
 from tests.cli.commands import SECONDS, ended, rest, started, surroundings, until
 from tests.cli.conftest import Ask
 from tidemill.adapters.child_process import EngineProcess
+from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.types import Run
 from tidemill.engine.leadership import Leadership
 from tidemill.loop.cycle import ABANDONED, INTERRUPTED
 from tidemill.loop.transitions import move_cycle, open_cycle
-from tidemill.settings import read_settings
 from tidemill.testing.in_process import InProcessLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.root import Workspace, open_workspace
-from tidemill.workspace.training import new_run, start
+from tidemill.workspace.runs import new_run, start_run
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 WHY = "new [pebbles] from the north beach [/b]"
@@ -40,17 +40,17 @@ LEARN = ("trigger.feedback=300", "trigger.minimum_new=300")
 
 @contextmanager
 def opened(home: Path) -> Iterator[Workspace]:
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     try:
         yield workspace
     finally:
-        workspace.ledger.close()
+        workspace.close()
 
 
 def teach(home: Path) -> None:
     """300 labels that nobody has decided on yet."""
-    workspace = open_workspace(read_settings(home=home))
-    circle = InProcessLoop(replace(workspace, clock=FixedClock(workspace.clock.now())))
+    workspace = Workspace(home, clock=FixedClock(SystemClock().now()))
+    circle = InProcessLoop(workspace)
     circle.give_feedback(pebbles(300, 61, 1.0))
     circle.close()
 
@@ -62,7 +62,7 @@ def brought_to(home: Path, state: CycleState) -> Cycle:
         cycle = Cycle(str(uuid7()), "pebble", "person", WHY, "v1", at=now, changed_at=now)
         with workspace.ledger.begin() as unit:
             run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
-            start(unit, run, actor="engine", reason="the first attempt")
+            start_run(unit, run, actor="engine", reason="the first attempt")
             open_cycle(unit, cycle, actor="ada")
             return move_cycle(
                 unit, replace(cycle, runs=(run.id,)), state, "So be it.", actor="engine", at=now

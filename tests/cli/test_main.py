@@ -20,8 +20,7 @@ from typer.testing import CliRunner
 from tidemill.cli import main as cli
 from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
 from tidemill.domain.errors import DataRefused, TidemillError
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 HEAVY = {"torch", "scipy", "pyarrow", "hydra", "omegaconf", "alembic", "fastapi", "sqlalchemy"}
 
@@ -53,7 +52,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(home: Path) -> Path:
     """A workspace without any model."""
-    open_workspace(read_settings(home=home), create=True).ledger.close()
+    Workspace(home).create().close()
     return home
 
 

@@ -12,9 +12,8 @@ from uuid_utils import uuid7
 from tests.cli.conftest import Ask
 from tidemill.domain.types import Check
 from tidemill.screen import OUT
-from tidemill.settings import read_settings
-from tidemill.workspace.promotion import record
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.promotion import record_verdict
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 
@@ -27,12 +26,12 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def judged(home: Path, *checks: Check) -> None:
     """One more verdict on v1, with these checks."""
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin() as unit:
         like = unit.verdicts("v1")[0]
         other = replace(like, id=str(uuid7()), checks=checks, passed=False)
-        record(unit, other, actor="ada")
-    workspace.ledger.close()
+        record_verdict(unit, other, actor="ada")
+    workspace.close()
 
 
 def cells(said: str, check: str) -> list[list[str]]:
@@ -64,10 +63,10 @@ def test_of_one_target_nobody_needs_to_be_told_which(tell: Ask) -> None:
 
 def crowned(home: Path) -> datetime:
     """When v1 became champion."""
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin(write=False) as unit:
         (event,) = unit.events(subject="champion")
-    workspace.ledger.close()
+    workspace.close()
     return event.at
 
 

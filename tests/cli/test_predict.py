@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests import herds
-from tests.web.conftest import ReferenceFor, Workspace
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
+from tests.web.conftest import ReferenceFor
+from tests.web.conftest import Workspace as ServedWorkspace
+from tidemill.workspace.workspace import Workspace
 
 Ask = Callable[..., Any]
 
@@ -20,11 +20,11 @@ Ask = Callable[..., Any]
 def herded(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace whose champion v1 knows herds."""
     home = tmp_path / "herded"
-    workspace = open_workspace(read_settings(home=home), create=True)
-    space = Workspace(home, reference_for)
+    workspace = Workspace(home).create()
+    space = ServedWorkspace(home, reference_for)
     space.recipe, space.ledger, space.bundles = "herd", workspace.ledger, workspace.bundles
     space.promote(space.enter(*herds.files()))
-    workspace.ledger.close()
+    workspace.close()
     monkeypatch.setenv("COLUMNS", "120")
     return home
 

@@ -11,12 +11,11 @@ import pytest
 
 from tests.cli.conftest import Ask
 from tidemill.bundle import Bundle, BundleStore
-from tidemill.cli.train import scored
+from tidemill.cli.train import score_lines
 from tidemill.domain.errors import Corrupt, StorageFailed
 from tidemill.domain.types import ModelVersion, Run
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
-from tidemill.workspace.training import new_run, start
+from tidemill.workspace.runs import new_run, start_run
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 
@@ -24,21 +23,21 @@ pytestmark = pytest.mark.xdist_group("pebble commands")
 @pytest.fixture
 def run(beach: Path) -> str:
     """A run that was started, on the champion's data, and that nobody has done yet."""
-    workspace = open_workspace(read_settings(home=beach))
+    workspace = Workspace(beach)
     champion = workspace.champion()
     with workspace.ledger.begin() as unit:
         like = unit.get(Run, champion.run)
         made = new_run("pebble", {**like.config, "seed": 7}, champion.snapshot, like.at)
-        start(unit, made, actor="engine", reason="the first attempt")
-    workspace.ledger.close()
+        start_run(unit, made, actor="engine", reason="the first attempt")
+    workspace.close()
     return made.id
 
 
 def runs(home: Path) -> tuple[list[Run], list[ModelVersion]]:
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin(write=False) as unit:
         found = unit.latest(Run), unit.latest(ModelVersion)
-    workspace.ledger.close()
+    workspace.close()
     return found
 
 
@@ -105,7 +104,7 @@ def test_a_training_of_one_target_says_one_accuracy(tell: Ask, run: str) -> None
 
 def test_of_several_targets_the_mean_and_each_is_said(evaluated: Evaluated) -> None:
     targets = {name: {"val": FIGURES, "test": row} for name, row in TARGETS.items()}
-    assert list(scored(METRICS, evaluated({"targets": targets}))) == [
+    assert list(score_lines(METRICS, evaluated({"targets": targets}).evaluation())) == [
         "val: accuracy 0.900, macro-F1 0.800, the mean of the targets",
         "  disease: accuracy 0.900, macro-F1 0.800",
         "  plant: accuracy 0.900, macro-F1 0.800",
@@ -116,7 +115,7 @@ def test_of_several_targets_the_mean_and_each_is_said(evaluated: Evaluated) -> N
 
 
 def test_an_evaluation_that_tells_of_no_targets_leaves_the_mean(evaluated: Evaluated) -> None:
-    assert len(list(scored(METRICS, evaluated({})))) == 2
+    assert len(list(score_lines(METRICS, evaluated({}).evaluation()))) == 2
 
 
 @pytest.mark.parametrize(
@@ -124,11 +123,11 @@ def test_an_evaluation_that_tells_of_no_targets_leaves_the_mean(evaluated: Evalu
 )
 def test_a_malformed_evaluation_is_corrupt(evaluated: Evaluated, body: object) -> None:
     with pytest.raises(Corrupt, match="is malformed"):
-        list(scored(METRICS, evaluated(body)))
+        list(score_lines(METRICS, evaluated(body).evaluation()))
 
 
 def test_an_evaluation_that_is_gone_is_said(evaluated: Evaluated) -> None:
     bundle = evaluated({})
     (bundle.path / "evaluation.json").unlink()
     with pytest.raises(StorageFailed, match="cannot be read"):
-        list(scored(METRICS, bundle))
+        bundle.evaluation()

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ask
-from tidemill.settings import read_settings
-from tidemill.workspace.manual_cycle import trigger
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebble commands")
 
@@ -24,9 +22,9 @@ def test_a_version_is_explained_in_a_sentence_a_line(tell: Ask) -> None:
 
 
 def test_a_person_s_words_are_printed_as_they_are(tell: Ask, beach: Path) -> None:
-    workspace = open_workspace(read_settings(home=beach))
-    cycle = trigger(workspace, reason="the [north] field, [/b]")
-    workspace.ledger.close()
+    workspace = Workspace(beach)
+    cycle = workspace.trigger_cycle(reason="the [north] field, [/b]")
+    workspace.close()
     said = tell("why", cycle.id)
     assert said.code == 0
     assert "the [north] field, [/b].\n" in said.out

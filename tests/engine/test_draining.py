@@ -22,7 +22,7 @@ from tidemill.domain.types import Prediction
 from tidemill.engine.drain import BATCH, ROWS, Drain
 from tidemill.testing.in_process import InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 

@@ -144,7 +144,7 @@ def test_long_work_keeps_the_lease(claim: Claim, ledger: Ledger, clock: AskedClo
     one = claim("one")
     one.lead(clock.now())
     clock.wait(1)
-    with one.kept():
+    with one.renewal():
         clock.advance(TTL * 10)
         clock.wait(3)  # the last of these reads follows a renewal that is written
         assert written(ledger) == ("one", 1, FixedClock().now() + TTL * 11)
@@ -155,7 +155,7 @@ def test_the_lease_is_not_renewed_after_the_work(claim: Claim, clock: AskedClock
     one, two, start = claim("one"), claim("two"), clock.now()
     one.lead(start)
     before = threading.active_count()
-    with pytest.raises(ZeroDivisionError), one.kept():
+    with pytest.raises(ZeroDivisionError), one.renewal():
         assert threading.active_count() == before + 1
         raise ZeroDivisionError
     assert threading.active_count() == before
@@ -172,7 +172,7 @@ def test_a_keeper_that_comes_too_late_does_not_lead_again(
     two.resign(start + TTL)
     clock.advance(TTL * 2)
     others = threading.enumerate()
-    with one.kept():
+    with one.renewal():
         for thread in threading.enumerate():
             if thread not in others:
                 thread.join(SECONDS)
@@ -203,6 +203,6 @@ def test_a_renewal_that_fails_is_tried_again(clock: AskedClock) -> None:
     leadership.lead(clock.now())
     clock.wait(1)
     ledger.failures = 2
-    with leadership.kept():
+    with leadership.renewal():
         clock.wait(2)
     assert ledger.failures == 0

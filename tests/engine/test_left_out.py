@@ -13,7 +13,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.events import RecordedEvent
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.import_offset import ImportOffset
-from tidemill.engine.feedback_import import Pulled, pull
+from tidemill.engine.feedback_import import FeedbackImport, ImportedFeedback
 from tidemill.testing.in_process import InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
 
@@ -33,8 +33,9 @@ def rows(circle: InProcessLoop, tmp_path: Path) -> UserRows:
     return user_data.created(tmp_path)
 
 
-def take(circle: InProcessLoop, rows: UserRows) -> Pulled:
-    return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
+def take(circle: InProcessLoop, rows: UserRows) -> ImportedFeedback:
+    unit = circle.workspace.ledger.begin
+    return FeedbackImport(circle.workspace, rows).run(unit, actor="eve", size=PAGE)
 
 
 def given(circle: InProcessLoop) -> list[Feedback]:

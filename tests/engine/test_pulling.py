@@ -16,7 +16,7 @@ from tidemill.domain.events import FeedbackImported
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
-from tidemill.engine.feedback_import import Pulled, label_of, pull, target_of
+from tidemill.engine.feedback_import import FeedbackImport, ImportedFeedback, label_of, target_of
 from tidemill.loop import feedback
 from tidemill.loop.feedback import FeedbackPolicy
 from tidemill.testing.in_process import InProcessLoop, OpenLoop
@@ -43,8 +43,9 @@ def rows(circle: InProcessLoop, tmp_path: Path) -> UserRows:
     return user_data.created(tmp_path)
 
 
-def take(circle: InProcessLoop, rows: UserRows) -> Pulled:
-    return pull(circle.workspace, rows, circle.workspace.ledger.begin, actor="eve", size=PAGE)
+def take(circle: InProcessLoop, rows: UserRows) -> ImportedFeedback:
+    unit = circle.workspace.ledger.begin
+    return FeedbackImport(circle.workspace, rows).run(unit, actor="eve", size=PAGE)
 
 
 def given(circle: InProcessLoop, status: FeedbackStatus | None = None) -> list[Feedback]:
@@ -104,7 +105,7 @@ def test_rows_become_feedback_of_the_table(
 ) -> None:
     at = circle.clock.now() - HOUR
     user_data.write(tmp_path, user_data.said(STONES[:3], at, apart=SECOND))
-    assert take(circle, rows) == Pulled(3, 3)
+    assert take(circle, rows) == ImportedFeedback(3, 3)
     found = given(circle)
     assert [(row.example, row.label) for row in found] == [
         (stone.id, *stone.labels.values()) for stone in STONES[:3]
@@ -126,12 +127,12 @@ def test_pulling_again_does_nothing_new(
     circle: InProcessLoop, rows: UserRows, tmp_path: Path
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND))
-    assert take(circle, rows) == Pulled(len(STONES), len(STONES))
+    assert take(circle, rows) == ImportedFeedback(len(STONES), len(STONES))
     assert mark(circle, rows).caught_up_at == circle.clock.now()
-    assert take(circle, rows) == Pulled(1, 0), "the last row's time is read again"
+    assert take(circle, rows) == ImportedFeedback(1, 0), "the last row's time is read again"
     assert len(given(circle)) == len(STONES)
     user_data.write(tmp_path, user_data.said(pebbles(5, 72, 0.0), circle.clock.now() - SECOND))
-    assert take(circle, rows) == Pulled(6, 5)
+    assert take(circle, rows) == ImportedFeedback(6, 5)
 
 
 def test_a_import_offset_that_is_lost_doubles_nothing(
@@ -143,7 +144,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
     minds = [label, label, other, label, other, other]
     lines = [(stone, mind, at + n // 2 * SECOND) for n, mind in enumerate(minds)]
     user_data.write(tmp_path, lines)
-    assert take(circle, rows) == Pulled(len(minds), 2)
+    assert take(circle, rows) == ImportedFeedback(len(minds), 2)
     assert [(row.label, row.status) for row in given(circle)] == [
         (label, "pending"),
         (other, "pending"),
@@ -159,7 +160,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
             unit.move_import_offset(
                 lost, expected=unit.import_offset(rows.import_offset), event=event
             )
-        assert take(circle, rows) == Pulled(len(minds), 0)
+        assert take(circle, rows) == ImportedFeedback(len(minds), 0)
         assert given(circle) == before
 
 
@@ -189,7 +190,7 @@ def test_opposed_rows_are_suspicious_both(
         (lines[0][1], "rejected", f"user_data says {lines[1][1]!r}."),
         (lines[1][1], "rejected", f"user_data says {lines[0][1]!r}."),
     ]
-    assert take(circle, rows) == Pulled(1, 0)
+    assert take(circle, rows) == ImportedFeedback(1, 0)
 
 
 @pytest.mark.parametrize("apart", [HOUR / 2, -20 * SECOND], ids=["later", "committed late"])
@@ -214,15 +215,15 @@ def test_what_is_said_again_after_it_was_turned_down_is_new(
     user_data.write(
         tmp_path, user_data.said(STONES[:1] * 3, circle.clock.now() - HOUR, apart=SECOND)
     )
-    assert take(circle, rows) == Pulled(3, 1)
+    assert take(circle, rows) == ImportedFeedback(3, 1)
     with circle.workspace.ledger.begin() as unit:
         now = circle.clock.now()
         feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
-    assert take(circle, rows) == Pulled(1, 0), "a repeat that was read before is none later"
+    assert take(circle, rows) == ImportedFeedback(1, 0), "a repeat stays a repeat"
     circle.clock.advance(HOUR)
     user_data.write(tmp_path, user_data.said(STONES[:1], circle.clock.now()))
-    assert take(circle, rows) == Pulled(2, 1)
-    assert take(circle, rows) == Pulled(2, 0)
+    assert take(circle, rows) == ImportedFeedback(2, 1)
+    assert take(circle, rows) == ImportedFeedback(2, 0)
     assert [row.status for row in given(circle)] == ["rejected", "pending"]
 
 
@@ -234,7 +235,7 @@ def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
     take(circle, rows)
     with circle.workspace.ledger.begin() as unit:
         feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
-    assert take(circle, rows) == Pulled(1, 0)
+    assert take(circle, rows) == ImportedFeedback(1, 0)
     assert [row.status for row in given(circle)] == ["rejected"]
 
 
@@ -243,12 +244,12 @@ def test_a_row_that_is_committed_late_is_not_lost(
 ) -> None:
     now = circle.clock.now()
     user_data.write(tmp_path, user_data.said(STONES[:2], now - 30 * SECOND, apart=20 * SECOND))
-    assert take(circle, rows) == Pulled(2, 2)
+    assert take(circle, rows) == ImportedFeedback(2, 2)
     assert mark(circle, rows).position == ""
     user_data.write(tmp_path, user_data.said(STONES[2:3], now - 40 * SECOND))
-    assert take(circle, rows) == Pulled(3, 1)
+    assert take(circle, rows) == ImportedFeedback(3, 1)
     circle.clock.advance(HOUR)
-    assert take(circle, rows) == Pulled(3, 0)
+    assert take(circle, rows) == ImportedFeedback(3, 0)
     assert f"{now - 10 * SECOND:%H:%M:%S}" in mark(circle, rows).position
 
 
@@ -267,10 +268,10 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
                 raise Killed
 
     with pytest.raises(Killed):
-        pull(circle.workspace, rows, mortal, actor="eve", size=PAGE)
+        FeedbackImport(circle.workspace, rows).run(mortal, actor="eve", size=PAGE)
     assert len(given(circle)) == PAGE, "the second page went with its import offset"
     assert mark(circle, rows).caught_up_at is None
-    assert take(circle, rows) == Pulled(len(STONES) - PAGE + 1, len(STONES) - PAGE)
+    assert take(circle, rows) == ImportedFeedback(len(STONES) - PAGE + 1, len(STONES) - PAGE)
     assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
 
 
@@ -323,7 +324,7 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
 ) -> None:
     user_data.write(tmp_path, user_data.said(STONES[:9], circle.clock.now() - HOUR))
     ledger = circle.workspace.ledger
-    inner: list[Pulled] = []
+    inner: list[ImportedFeedback] = []
 
     @contextmanager
     def overtaken() -> Iterator[UnitOfWork]:
@@ -333,8 +334,8 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
             yield unit
 
     with pytest.raises(Conflict, match="went on"):
-        pull(circle.workspace, rows, overtaken, actor="eve", size=PAGE)
-    assert inner == [Pulled(9, 9)]
+        FeedbackImport(circle.workspace, rows).run(overtaken, actor="eve", size=PAGE)
+    assert inner == [ImportedFeedback(9, 9)]
     assert len(given(circle)) == 9
 
 

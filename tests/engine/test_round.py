@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,9 @@ from tests.engine import user_data
 from tidemill.adapters.memory import FixedClock
 from tidemill.engine.schedule import AGAIN
 from tidemill.loop.schedule import next_scheduled_run
-from tidemill.settings import read_settings
 from tidemill.testing.in_process import InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.root import open_workspace
-from tidemill.workspace.status import standing
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 SECOND, HOUR, WEEK = timedelta(seconds=1), timedelta(hours=1), timedelta(weeks=1)
@@ -46,7 +43,7 @@ def at(circle: InProcessLoop, moment: datetime) -> None:
 
 
 def status(circle: InProcessLoop) -> str:
-    return standing(circle.workspace, WEEKLY).schedule
+    return circle.workspace.status(*WEEKLY).schedule
 
 
 def test_new_user_rows_become_a_cycle_that_waits_for_approval(
@@ -57,10 +54,10 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
     stones = pebbles(300, 61, 1.0)
     user_data.write(tmp_path, user_data.said(stones, circle.clock.now(), apart=SECOND))
     at(circle, begins - HOUR)
-    assert (circle.tick().pulled, circle.list_cycles()) == (0, [])
+    assert (circle.tick().imported, circle.list_cycles()) == (0, [])
     at(circle, begins)
     first = circle.tick()
-    assert (first.pulled, first.reviewed, first.fault) == (300, 300, "")
+    assert (first.imported, first.reviewed, first.fault) == (300, 300, "")
     circle.settle()
     [cycle] = circle.list_cycles()
     assert (cycle.trigger, cycle.state, cycle.version) == ("schedule", "awaiting_approval", "v2")
@@ -92,7 +89,7 @@ def test_too_few_rows_wait_for_the_next_round(weekly: OpenLoop, tmp_path: Path) 
     assert "has 12 of 20 new feedback labels; they wait" in status(circle)
     user_data.write(tmp_path, user_data.said(pebbles(12, 62, 1.0), begins + HOUR))
     at(circle, begins + WEEK - HOUR)
-    assert [turned.pulled for turned in circle.settle()] == [0]
+    assert [turned.imported for turned in circle.settle()] == [0]
     at(circle, begins + WEEK)
     circle.settle()
     [cycle] = circle.list_cycles()
@@ -131,7 +128,7 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
     hidden.rename(file)
     assert circle.tick().fault == turned.fault, "it is left alone for a while"
     turned = circle.tick(AGAIN.total_seconds())
-    assert (turned.pulled, turned.fault) == (9, "")
+    assert (turned.imported, turned.fault) == (9, "")
     circle.settle()
     assert circle.list_cycles()[0].trigger == "schedule"
 
@@ -144,7 +141,7 @@ def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: OpenLoop, tmp_path
     user_data.write(tmp_path, [*rows, *lacking])
     at(circle, begins)
     turned = circle.tick()
-    assert (turned.pulled, turned.fault) == (9, "")
+    assert (turned.imported, turned.fault) == (9, "")
     assert "The last reading left 3 rows out: The row of user_data of" in status(circle)
     assert "Rows of user_data without a time: 1." in status(circle)
     circle.settle()
@@ -188,17 +185,17 @@ def test_without_a_schedule_no_database_is_read(
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
     circle = weekly("trigger.schedule=never")
     at(circle, monday(circle) + HOUR)
-    assert [(turned.fault, turned.pulled) for turned in circle.settle()] == [("", 0)]
-    assert standing(circle.workspace).schedule == ""
+    assert [(turned.fault, turned.imported) for turned in circle.settle()] == [("", 0)]
+    assert circle.workspace.status().schedule == ""
 
 
 def test_without_a_champion_nothing_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")
-    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
-    circle = InProcessLoop(replace(workspace, clock=FixedClock()), *WEEKLY)
+    workspace = Workspace(tmp_path / "home", clock=FixedClock()).create()
+    circle = InProcessLoop(workspace, *WEEKLY)
     at(circle, monday(circle))
     turned = circle.settle()
     circle.close()
-    assert [(row.fault, row.pulled) for row in turned] == [("", 0)]
+    assert [(row.fault, row.imported) for row in turned] == [("", 0)]

@@ -15,20 +15,17 @@ from tidemill.domain.events import RunFinished
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs, JobState
 from tidemill.domain.types import Check, ModelVersion, Run, Snapshot, Verdict
-from tidemill.engine.cycle_steps import Turning, outcome
-from tidemill.experiment import read_experiment
+from tidemill.engine.cycle_steps import CycleSteps, outcome
 from tidemill.learn.progress import Progress
 from tidemill.loop.cycle import ABANDONED, decide
 from tidemill.loop.feedback import give
 from tidemill.loop.transitions import move_cycle
 from tidemill.loop.trigger import TriggerPolicy
-from tidemill.recipes.recipe import open_recipe
 from tidemill.testing.in_process import TTL, InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, pebbles
-from tidemill.workspace.promotion import promote, record
-from tidemill.workspace.root import Workspace, open_trainer
+from tidemill.workspace.promotion import record_verdict
 from tidemill.workspace.state import loop_state
-from tidemill.workspace.training import resume, train_version
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 TAUGHT = pebbles(300, 61, 1.0)
@@ -104,18 +101,8 @@ def put_aside(circle: InProcessLoop) -> list[Feedback]:
 def another_champion(workspace: Workspace) -> str:
     """A person trains on the champion's data with another seed, and promotes that."""
     champion = workspace.champion()
-    with workspace.ledger.begin(write=False) as unit:
-        config = unit.get(Run, champion.run).config
-    snapshot = workspace.snapshots.open(champion.snapshot).snapshot
-    finished = train_version(
-        workspace,
-        open_recipe("pebble"),
-        read_experiment({**config, "seed": 9}),
-        snapshot,
-        open_trainer("pebble"),
-        Progress(),
-    )
-    promote(workspace, finished.version.id, override="I prefer it.")
+    finished = workspace.train("seed=9", snapshot=champion.snapshot)
+    workspace.promote(finished.version.id, override="I prefer it.")
     return finished.version.id
 
 
@@ -158,7 +145,7 @@ def test_the_same_snapshot_is_trained_on_after_a_failure(begin: OpenLoop) -> Non
         attempts.append(words[2])
         if len(attempts) == 1:
             failing(words)
-        resume(circle.workspace, words[2], Progress())
+        circle.workspace.resume(words[2], progress=Progress())
 
     circle = begin(jobs=MemoryJobs(second))
     circle.give_feedback(TAUGHT)
@@ -240,7 +227,7 @@ def test_labels_are_put_aside_where_they_are_what_failed(
     cycle, workspace = until(circle, "judged"), circle.workspace
     with workspace.ledger.begin() as unit:
         other = replace(unit.get(Verdict, cycle.verdict), checks=fails(*failed), passed=False)
-        verdict = record(unit, replace(other, id=str(uuid7())), actor="engine")
+        verdict = record_verdict(unit, replace(other, id=str(uuid7())), actor="engine")
         judged = replace(cycle, verdict=verdict.id)
         move_cycle(unit, judged, "judged", "again", actor="engine", at=circle.clock.now())
     circle.settle()
@@ -287,7 +274,7 @@ def test_a_step_that_comes_too_late_changes_nothing(begin: OpenLoop, state: Cycl
     with workspace.ledger.begin(write=False) as unit:
         before = [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)]
     with pytest.raises(Conflict):
-        Turning(workspace, circle.jobs, workspace.ledger.begin).do(step, seen)
+        CycleSteps(workspace, circle.jobs, workspace.ledger.begin).do(step, seen)
     with workspace.ledger.begin(write=False) as unit:
         assert [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)] == before
 
@@ -297,7 +284,7 @@ def test_a_person_who_promotes_first_is_followed(begin: OpenLoop, state: CycleSt
     circle = begin()
     circle.give_feedback(TAUGHT)
     until(circle, state)
-    promote(circle.workspace, "v2")
+    circle.workspace.promote("v2")
     assert not any(turned.fault for turned in circle.settle())
     [cycle] = circle.list_cycles()
     assert (cycle.state, circle.workspace.champion().id) == ("watched", "v2")
@@ -343,7 +330,7 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: OpenLoop) -> None
 
     def train(words: Sequence[str]) -> None:
         try:
-            resume(one.workspace, words[2], Progress(stage=overtaken))
+            one.workspace.resume(words[2], progress=Progress(stage=overtaken))
         except Conflict as error:
             refused.append(error)
 

@@ -34,9 +34,7 @@ from tidemill.learn.rows import Rows
 from tidemill.predictor import Model
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.leaves import Sample, examples
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_trainer, open_workspace
-from tidemill.workspace.training import take_snapshot, train_version
+from tidemill.workspace.workspace import Workspace
 
 LABELS = {"disease": ("healthy", "miner", "phoma", "red spider mite", "rust")}
 CODEC = ImageCodec.from_config({"width": 48, "height": 32, "mean": [0.5] * 3, "std": [0.25] * 3})
@@ -118,27 +116,24 @@ def test_a_image_of_the_curves(graph: Path, leaves: list[Example]) -> None:
 
 
 def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
-    tree = resolve(Coffee.conf, [*TINY, "evaluate.images=9", "export.precision=int8"])
+    words = [*TINY, "evaluate.images=9", "export.precision=int8"]
     stages: list[str] = []
-    workspace = open_workspace(read_settings(home=tmp_path / "home", actor="ada"), create=True)
+    workspace = Workspace(tmp_path / "home", "coffee", actor="ada")
     try:
-        experiment = read_experiment(tree)
-        intake = take_snapshot(workspace, Coffee(), experiment, Progress())
+        seed = workspace.experiment(*words)["seed"]
+        intake = workspace.snapshot(*words)
         snapshot = workspace.snapshots.open(intake.snapshot.id)
-        drawn = draw_examples(snapshot, 9, experiment.seed)
+        drawn = draw_examples(snapshot, 9, seed)
         assert len(drawn) == 9
         assert {row.split for row in drawn} == {"val"}
-        assert (
-            drawn == draw_examples(snapshot, 9, experiment.seed) != draw_examples(snapshot, 9, 99)
-        )
+        assert drawn == draw_examples(snapshot, 9, seed) != draw_examples(snapshot, 9, 99)
         assert len(draw_examples(snapshot, 1000, 0)) == snapshot.count("val")
-        train = open_trainer("coffee")
-        finished = train_version(
-            workspace, Coffee(), experiment, intake.snapshot, train, Progress(stage=stages.append)
+        finished = workspace.train(
+            *words, snapshot=intake.snapshot, progress=Progress(stage=stages.append)
         )
         bundle = workspace.bundles.open(finished.version.bundle).path
     finally:
-        workspace.ledger.close()
+        workspace.close()
     assert "corrupt" in stages
     told = json.loads((bundle / "evaluation.json").read_bytes())
     assert told["corruptions"]["examples"] == 9

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tidemill.domain.drift import FeatureDrift, Profile
 from tidemill.domain.errors import Conflict, DataError, UsageError
 from tidemill.loop.distance import js, psi
-from tidemill.loop.drift import DriftPolicy, chance, check, holm, judge, sentence, window
+from tidemill.loop.drift import DriftPolicy, check, holm, judge, window
 from tidemill.loop.significance import CELLS, CERTAIN, EXCEEDANCES, chi_square, p_value
 
 POLICY = DriftPolicy()
@@ -362,13 +362,13 @@ def test_counts_in_other_bins_are_refused() -> None:
 def test_a_verdict_in_a_sentence() -> None:
     found = judge(REFERENCE, 300, [STIRRED], POLICY, id="d1", at=NOW)
     assert found is not None
-    assert sentence(found) == (
+    assert found.summary == (
         "brightness moved most: PSI 1.07, p < 0.0001; 1 of 2 features drifted, "
         "200 predictions against 300 held-out examples"
     )
     calm = judge(REFERENCE, 300, [CALM, CALM], POLICY, id="d2", at=NOW)
     assert calm is not None
-    assert "; none of 2 features drifted, 200 predictions" in sentence(calm)
+    assert "; none of 2 features drifted, 200 predictions" in calm.summary
 
 
 def test_a_drifted_feature_is_named_before_a_larger_one_by_chance() -> None:
@@ -382,4 +382,4 @@ def test_a_drifted_feature_is_named_before_a_larger_one_by_chance() -> None:
 
 @pytest.mark.parametrize(("p", "said"), [(1.0, "p = 1.0000"), (0.00009, "p < 0.0001")])
 def test_a_chance_in_words(p: float, said: str) -> None:
-    assert chance(p) == said
+    assert FeatureDrift("brightness", 0.0, 0.0, p, False).chance == said

@@ -16,12 +16,9 @@ from tests.work import count_calls
 from tidemill.domain.errors import DataError, Unavailable, UsageError
 from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.image_network import build
-from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
-from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_trainer, open_workspace
-from tidemill.workspace.training import take_snapshot, train_version
+from tidemill.workspace.workspace import Workspace
 
 PINNED = "acme/leaves@0123456789abcdef0123456789abcdef01234567"
 LABELS = {"disease": ("healthy", "rust"), "plant": ("coffee", "vine", "potato")}
@@ -103,7 +100,7 @@ def test_a_network_has_a_head_for_every_target(resnet: Path) -> None:
 @pytest.mark.parametrize("frozen", [False, True])
 def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen: bool) -> None:
     """Of random weights: that it answers as it was judged is proved, not that it is good."""
-    workspace = open_workspace(read_settings(home=tmp_path, actor="ada"), create=True)
+    workspace = Workspace(tmp_path, "coffee", actor="ada")
     small = ("data.train=60", "data.val=40", "data.test=40", "train.epochs=2", "gate.floor=0.1")
     words = (
         "model=pretrained",
@@ -111,11 +108,7 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
         f"model.frozen={frozen}",
         "train.threads=1",
     )
-    found, experiment = plan("coffee", [*small, *words])
-    intake = take_snapshot(workspace, found, experiment, Progress())
-    finished = train_version(
-        workspace, found, experiment, intake.snapshot, open_trainer("coffee"), Progress()
-    )
+    finished = workspace.train(*small, *words)
     predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["config"]["width"], codec["config"]["mean"]) == (48, [0.5, 0.4, 0.3])
@@ -127,7 +120,7 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
         expected = sample.probabilities["disease"]
         for name, probability in answers[0].probabilities.items():
             assert np.isclose(probability, expected[name], atol=1e-3)
-    workspace.ledger.close()
+    workspace.close()
 
 
 def test_a_hub_that_nobody_runs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

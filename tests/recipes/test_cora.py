@@ -13,35 +13,29 @@ from tests.web.conftest import NO_POLL_MS, AppClient, run_app
 from tidemill.data.retraining_set import AcceptedLabels, extend_snapshot
 from tidemill.domain.events import SnapshotTaken
 from tidemill.domain.types import Example
-from tidemill.learn.progress import Progress
 from tidemill.recipes.cora.sample.citations import FEATURES, TARGET, TOPICS, Citations, examples
 from tidemill.serving import open_parts
 from tidemill.settings import read_settings
 from tidemill.web.app import create_app
-from tidemill.workspace.planning import plan
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace, open_trainer, open_workspace
-from tidemill.workspace.training import Finished, take_snapshot, train_version
+from tidemill.workspace.training import TrainedVersion
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("cora")
 SAMPLE = Citations(train=200, val=150, test=400)
 SMALL = ("data.train=200", "data.val=150", "data.test=400", "train.epochs=30", "gate.margin=0.1")
 
 
-def learn(workspace: Workspace) -> Finished:
-    recipe, experiment = plan("cora", SMALL)
-    intake = take_snapshot(workspace, recipe, experiment, Progress())
-    train = open_trainer("cora")
-    return train_version(workspace, recipe, experiment, intake.snapshot, train, Progress())
+def learn(workspace: Workspace) -> TrainedVersion:
+    return workspace.train(*SMALL)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cora") / "home"
-    workspace = open_workspace(read_settings(home=folder, actor="ada"), create=True)
+    workspace = Workspace(folder, "cora", actor="ada")
     finished = learn(workspace)
-    promote(workspace, finished.version.id)
-    workspace.ledger.close()
+    workspace.promote(finished.version.id)
+    workspace.close()
     return folder
 
 
@@ -143,13 +137,12 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
     body = {"prediction": answers[0]["id"], "item": "mine", "label": TOPICS[2], "actor": "bob"}
     response = client.request("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
-    workspace = open_workspace(read_settings(home=home, actor="ada"))
+    workspace = Workspace(home, actor="ada")
     try:
         with workspace.ledger.begin(write=False) as unit:
             [heard] = unit.feedback(limit=None)
         assert (heard.item, heard.label) == ("mine", TOPICS[2])
         champion = workspace.champion()
-        recipe, experiment = plan("cora", SMALL)
         extended = extend_snapshot(
             workspace.snapshots.open(champion.snapshot),
             [
@@ -179,12 +172,10 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
                 actor="ada", subject=extended.snapshot.id, rows=extended.snapshot.rows
             )
             unit.add(extended.snapshot, taken)
-        finished = train_version(
-            workspace, recipe, experiment, extended.snapshot, open_trainer("cora"), Progress()
-        )
+        finished = workspace.train(*SMALL, snapshot=extended.snapshot)
         model = workspace.predictor(finished.version)
         [[answer]] = model.predict([model.decode(b'{"nodes":["mine"]}')])
         assert answer.item == "mine"
         assert model.preprocess(b'{"nodes":["mine"]}').features[0]["degree"] == len(cited)
     finally:
-        workspace.ledger.close()
+        workspace.close()

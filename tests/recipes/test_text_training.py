@@ -10,14 +10,11 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
-from tidemill.learn.progress import Progress
 from tidemill.learn.text_network import build
 from tidemill.recipes.lucky.sample.questions import LABELS as ANSWERS
 from tidemill.recipes.sentiment.sample.headlines import LABELS as SENTIMENTS
-from tidemill.settings import read_settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_trainer, open_workspace
-from tidemill.workspace.training import take_snapshot, train_version
+from tidemill.workspace.workspace import Workspace
 
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "lucky": {"answer": ANSWERS},
@@ -71,17 +68,14 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
 
 @pytest.mark.parametrize("recipe", LABELS)
 def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
-    workspace = open_workspace(read_settings(home=tmp_path, actor="ada"), create=True)
-    found, experiment = plan(recipe, SMALL)
-    intake = take_snapshot(workspace, found, experiment, Progress())
+    workspace = Workspace(tmp_path, recipe, actor="ada")
+    intake = workspace.snapshot(*SMALL)
     assert intake.snapshot.splits == {"train": 900, "val": 300, "test": 600}
-    finished = train_version(
-        workspace, found, experiment, intake.snapshot, open_trainer(recipe), Progress()
-    )
+    finished = workspace.train(*SMALL, snapshot=intake.snapshot)
     assert finished.run.metrics["test"]["accuracy"] > 0.75
     predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["kind"], codec["config"]["form"]) == ("text", "grams")
     shown = {name for sample in predictor.bundle.golden for name in sample.labels.values()}
     assert [shown] == [set(names) for names in LABELS[recipe].values()]
-    workspace.ledger.close()
+    workspace.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,14 @@ from tidemill.testing import InProcessLoop, ServerProcess, wait_for
 from tidemill.testing.in_process import OpenLoop
 from tidemill.testing.processes import require_ready
 from tidemill.testing.tiny_recipe.pebbles import pebbles
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 LOADED = """
 import sys
 from tidemill import testing
 from tidemill.recipes.recipe import known_recipes, open_recipe
+from tidemill.workspace.workspace import Workspace
 for name in testing.__all__:
     getattr(testing, name)
 assert "pebble" not in known_recipes(), known_recipes()
@@ -51,7 +52,7 @@ def test_the_harness_needs_no_torch_and_hides_the_tiny_recipe_until_it_is_used(
 
 
 def test_a_loop_in_a_process_needs_a_fixed_clock(begin: OpenLoop) -> None:
-    workspace = replace(begin().workspace, clock=SystemClock())
+    workspace = Workspace(begin().workspace.home, clock=SystemClock())
     with pytest.raises(UsageError, match="FixedClock"):
         InProcessLoop(workspace)
 

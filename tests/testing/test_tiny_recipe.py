@@ -34,9 +34,9 @@ from tidemill.testing.tiny_recipe.recipe import PebbleRecipe
 from tidemill.testing.tiny_recipe.training import parity, train
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace, open_trainer, open_workspace
-from tidemill.workspace.training import Finished, take_snapshot, train_version
+from tidemill.workspace.trainer import open_trainer
+from tidemill.workspace.training import TrainedVersion
+from tidemill.workspace.workspace import Workspace
 
 NO_POLL_MS = 3_600_000
 CODEC = PebbleCodec.from_config({"max_bytes": 100})
@@ -59,34 +59,26 @@ class Trained:
 
     workspace: Workspace
     snapshot: Snapshot
-    finished: Finished
+    finished: TrainedVersion
     told: list[str]
 
 
-def trained_again(workspace: Workspace, snapshot: Snapshot, *overrides: str) -> Finished:
-    recipe, experiment = plan("pebble", overrides)
-    training = open_trainer("pebble")
-    return train_version(workspace, recipe, experiment, snapshot, training, Progress())
+def trained_again(workspace: Workspace, snapshot: Snapshot, *overrides: str) -> TrainedVersion:
+    return workspace.train(*overrides, snapshot=snapshot)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     home = tmp_path_factory.mktemp("pebble")
-    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
-    recipe, experiment = plan("pebble")
-    intake = take_snapshot(workspace, recipe, experiment, Progress())
+    workspace = Workspace(home, "pebble", actor="ada")
+    intake = workspace.snapshot()
     told = list[str]()
-    finished = train_version(
-        workspace,
-        recipe,
-        experiment,
-        intake.snapshot,
-        open_trainer("pebble"),
-        Progress(stage=told.append, epoch=told.append),
+    finished = workspace.train(
+        snapshot=intake.snapshot, progress=Progress(stage=told.append, epoch=told.append)
     )
-    promote(workspace, finished.version.id)
+    workspace.promote(finished.version.id)
     yield Trained(workspace, intake.snapshot, finished, told)
-    workspace.ledger.close()
+    workspace.close()
 
 
 def test_every_part_of_it_is_found_by_its_name() -> None:
@@ -187,10 +179,8 @@ async def test_a_server_of_it_is_proved_and_answers(trained: Trained) -> None:
 
 @pytest.mark.anyio
 async def test_before_there_is_a_champion_its_server_is_not_healthy(tmp_path: Path) -> None:
-    recipe, experiment = plan("pebble")
-    workspace = open_workspace(read_settings(home=tmp_path), create=True)
-    trained_again(workspace, take_snapshot(workspace, recipe, experiment, Progress()).snapshot)
-    workspace.ledger.close()
+    with Workspace(tmp_path, "pebble") as workspace:
+        workspace.train()
     async with served(tmp_path) as client:
         assert (await client.get("/health")).status_code == 503
 

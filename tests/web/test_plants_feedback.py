@@ -18,11 +18,11 @@ from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.events import RunFinished, SnapshotTaken, VersionRegistered
 from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, payload_id
-from tidemill.engine.extend_snapshot import build_retraining_set, summarize_omissions
+from tidemill.engine.extend_snapshot import SnapshotExtension, summarize_omissions
 from tidemill.loop.feedback import review
 from tidemill.recipes.plants import routes as plants
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 CLASSES = ("Bean___healthy", "Vine___healthy", "Vine___rust")
 NAMES = {"class": CLASSES, "disease": ("healthy", "rust"), "plant": ("Bean", "Vine")}
@@ -119,8 +119,8 @@ def turned(learnt_from: Workspace) -> RetrainingSet:
         review(unit, "accept", actor="engine", at=now, limit=100)
         champion = unit.alias("champion")
     assert champion is not None
-    return build_retraining_set(
-        learnt_from, Cycle("c1", "plants", "person", "Asked.", champion.version, now)
+    return SnapshotExtension(learnt_from).extend(
+        Cycle("c1", "plants", "person", "Asked.", champion.version, now)
     )
 
 

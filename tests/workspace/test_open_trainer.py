@@ -9,7 +9,7 @@ import pytest
 
 from tidemill.domain.errors import Unavailable
 from tidemill.testing.tiny_recipe.training import train
-from tidemill.workspace.root import open_trainer
+from tidemill.workspace.trainer import open_trainer
 
 Install = Callable[[str, str], None]
 

@@ -13,12 +13,11 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Run
 from tidemill.loop.transitions import move_cycle, open_cycle
-from tidemill.settings import read_settings
 from tidemill.testing.in_process import TTL, InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.root import open_workspace
-from tidemill.workspace.status import SHOWN, standing
-from tidemill.workspace.training import new_run, start
+from tidemill.workspace.runs import new_run, start_run
+from tidemill.workspace.status import SHOWN
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 
@@ -43,9 +42,9 @@ def cycles(circle: InProcessLoop, n: int) -> list[str]:
 
 
 def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> None:
-    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
-    now = standing(workspace)
-    workspace.ledger.close()
+    workspace = Workspace(tmp_path / "home").create()
+    now = workspace.status()
+    workspace.close()
     assert now.engine.startswith("No engine has ever led this workspace")
     assert now.drift == "not checked yet; 0 of 200 predictions for the next check."
     assert set(now.feedback.values()) == {0}
@@ -54,26 +53,26 @@ def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> No
 
 
 def test_who_leads_is_said_and_who_led(circle: InProcessLoop) -> None:
-    assert "has ever led" in standing(circle.workspace).engine
+    assert "has ever led" in circle.workspace.status().engine
     circle.tick()
     until = circle.clock.now() + TTL
-    assert standing(circle.workspace).engine == "one leads."
+    assert circle.workspace.status().engine == "one leads."
     circle.clock.advance(TTL)
     said = f"No engine leads; one did until {until:%Y-%m-%d %H:%M:%S}."
-    assert standing(circle.workspace).engine == said
+    assert circle.workspace.status().engine == said
 
 
 def test_who_resigned_does_not_lead(circle: InProcessLoop) -> None:
     circle.tick()
     circle.engine.close(circle.clock.now())
-    assert standing(circle.workspace).engine.startswith("No engine leads; one did")
+    assert circle.workspace.status().engine.startswith("No engine leads; one did")
 
 
 def test_feedback_is_counted_by_status(circle: InProcessLoop) -> None:
     circle.give_feedback(pebbles(6, 61, 0.0))
     circle.tick()
     circle.give_feedback(pebbles(4, 62, 0.0))
-    found = standing(circle.workspace).feedback
+    found = circle.workspace.status().feedback
     assert {name: n for name, n in found.items() if n} == {"accepted": 6, "pending": 4}
     assert len(found) == 5
 
@@ -81,12 +80,12 @@ def test_feedback_is_counted_by_status(circle: InProcessLoop) -> None:
 def test_a_window_grows_until_it_is_judged(circle: InProcessLoop) -> None:
     circle.predict(pebbles(150, 60, 1.0))
     circle.tick()
-    before = standing(circle.workspace)
+    before = circle.workspace.status()
     assert before.window == 150
     assert before.drift == "not checked yet; 150 of 200 predictions for the next check."
     circle.predict(pebbles(60, 61, 1.0))
     circle.tick()
-    after = standing(circle.workspace, ["drift.minimum=70"])
+    after = circle.workspace.status("drift.minimum=70")
     assert after.window == 0
     assert after.verdict is not None
     assert after.drift.startswith(f"drift at {after.verdict.at:%Y-%m-%d %H:%M:%S}: ")
@@ -96,17 +95,17 @@ def test_a_window_grows_until_it_is_judged(circle: InProcessLoop) -> None:
 
 def test_the_latest_cycles_are_shown_newest_first(circle: InProcessLoop) -> None:
     ids = cycles(circle, SHOWN + 2)
-    assert [row.id for row in standing(circle.workspace).cycles] == ids[::-1][:SHOWN]
+    assert [row.id for row in circle.workspace.status().cycles] == ids[::-1][:SHOWN]
 
 
 def test_what_comes_next_is_by_the_policies_that_are_given(circle: InProcessLoop) -> None:
     circle.give_feedback(pebbles(60, 61, 0.0))
     circle.tick()
     workspace = circle.workspace
-    assert standing(workspace).next.reason == "No drift so far, and 60 of 150 new feedback labels."
-    assert standing(workspace, ["trigger.feedback=60", "trigger.minimum_new=60"]).next.act == "open"
+    assert workspace.status().next.reason == "No drift so far, and 60 of 150 new feedback labels."
+    assert workspace.status("trigger.feedback=60", "trigger.minimum_new=60").next.act == "open"
     with pytest.raises(UsageError, match="no policy"):
-        standing(workspace, ["feedback=60"])
+        workspace.status("feedback=60")
 
 
 def test_looking_takes_a_training_to_run_and_changes_nothing(circle: InProcessLoop) -> None:
@@ -116,7 +115,7 @@ def test_looking_takes_a_training_to_run_and_changes_nothing(circle: InProcessLo
     champion = circle.workspace.champion()
     with circle.workspace.ledger.begin() as unit:
         run = new_run("pebble", unit.get(Run, champion.run).config, champion.snapshot, now)
-        start(unit, run, actor="engine", reason="the first attempt")
+        start_run(unit, run, actor="engine", reason="the first attempt")
         open_cycle(unit, cycle, actor="ada")
         move_cycle(
             unit,
@@ -127,6 +126,6 @@ def test_looking_takes_a_training_to_run_and_changes_nothing(circle: InProcessLo
             at=now,
         )
         before = len(unit.events())
-    assert standing(circle.workspace).next.reason == "The training runs."
+    assert circle.workspace.status().next.reason == "The training runs."
     with circle.workspace.ledger.begin(write=False) as unit:
         assert len(unit.events()) == before

@@ -9,12 +9,9 @@ import pytest
 
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import Conflict, NotFound, UsageError
-from tidemill.settings import read_settings
 from tidemill.testing.in_process import InProcessLoop, OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
-from tidemill.workspace.manual_cycle import refuse, trigger
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace, open_workspace
+from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 WHY = "new pebbles from the north beach"
@@ -36,7 +33,7 @@ def proposed(begin: OpenLoop) -> InProcessLoop:
 
 
 def test_a_person_begins_a_cycle_in_their_own_name(circle: InProcessLoop) -> None:
-    cycle = trigger(circle.workspace, reason=f"  {WHY} ")
+    cycle = circle.workspace.trigger_cycle(reason=f"  {WHY} ")
     assert (cycle.trigger, cycle.cause, cycle.champion) == ("person", WHY, "v1")
     assert (cycle.state, cycle.recipe, cycle.at) == ("triggered", "pebble", circle.clock.now())
     assert circle.list_cycles() == [cycle]
@@ -50,14 +47,14 @@ def test_a_person_passes_over_what_holds_an_engine_back(begin: OpenLoop) -> None
     circle.give_feedback(pebbles(300, 61, 1.0))
     circle.settle()
     assert circle.list_cycles() == []
-    trigger(circle.workspace, reason=WHY)
+    circle.workspace.trigger_cycle(reason=WHY)
     circle.settle()
     [cycle] = circle.list_cycles()
     assert (cycle.state, cycle.version) == ("awaiting_approval", "v2")
 
 
 def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: InProcessLoop) -> None:
-    trigger(circle.workspace, reason=WHY)
+    circle.workspace.trigger_cycle(reason=WHY)
     circle.settle()
     [cycle] = circle.list_cycles()
     assert cycle.state == "refused"
@@ -65,20 +62,20 @@ def test_a_cycle_with_nothing_to_learn_from_is_refused(circle: InProcessLoop) ->
 
 
 def test_one_cycle_at_a_time(circle: InProcessLoop) -> None:
-    cycle = trigger(circle.workspace, reason=WHY)
+    cycle = circle.workspace.trigger_cycle(reason=WHY)
     with pytest.raises(Conflict, match="open"):
-        trigger(circle.workspace, reason="another one")
+        circle.workspace.trigger_cycle(reason="another one")
     assert circle.list_cycles() == [cycle]
 
 
 def test_without_a_champion_no_cycle_begins(tmp_path: Path) -> None:
-    workspace = open_workspace(read_settings(home=tmp_path / "home"), create=True)
+    workspace = Workspace(tmp_path / "home").create()
     with pytest.raises(NotFound, match="no champion"):
-        trigger(workspace, reason=WHY)
-    workspace.ledger.close()
+        workspace.trigger_cycle(reason=WHY)
+    workspace.close()
 
 
-@pytest.mark.parametrize("act", [trigger, refuse])
+@pytest.mark.parametrize("act", [Workspace.trigger_cycle, Workspace.refuse_cycle])
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_person_says_why(circle: InProcessLoop, act: Callable[..., Cycle], reason: str) -> None:
     with pytest.raises(UsageError, match="A reason is needed") as caught:
@@ -89,7 +86,7 @@ def test_a_person_says_why(circle: InProcessLoop, act: Callable[..., Cycle], rea
 
 def test_a_proposal_is_refused_and_the_champion_stays(proposed: InProcessLoop) -> None:
     workspace = proposed.workspace
-    cycle = refuse(workspace, reason=WHY)
+    cycle = workspace.refuse_cycle(reason=WHY)
     assert proposed.list_cycles() == [cycle]
     assert (cycle.state, cycle.reason, cycle.changed_at) == ("refused", WHY, proposed.clock.now())
     assert workspace.champion().id == "v1"
@@ -104,11 +101,11 @@ def test_a_proposal_is_refused_and_the_champion_stays(proposed: InProcessLoop) -
 
 def refused_twice(workspace: Workspace) -> None:
     with pytest.raises(Conflict, match="No cycle is open"):
-        refuse(workspace, reason=WHY)
+        workspace.refuse_cycle(reason=WHY)
 
 
 def test_a_proposal_that_a_person_promotes_goes_on(proposed: InProcessLoop) -> None:
-    promote(proposed.workspace, "v2")
+    proposed.workspace.promote("v2")
     proposed.settle()
     [cycle] = proposed.list_cycles()
     assert (cycle.state, cycle.version) == ("watched", "v2")
@@ -121,8 +118,8 @@ def test_without_an_open_cycle_there_is_nothing_to_refuse(circle: InProcessLoop)
 
 
 def test_a_cycle_is_refused_before_there_is_anything_to_approve(circle: InProcessLoop) -> None:
-    cycle = trigger(circle.workspace, reason=WHY)
-    assert refuse(circle.workspace, reason="not now").id == cycle.id
+    cycle = circle.workspace.trigger_cycle(reason=WHY)
+    assert circle.workspace.refuse_cycle(reason="not now").id == cycle.id
     circle.settle()
     [refused] = circle.list_cycles()
     assert (refused.state, refused.reason, refused.runs) == ("refused", "not now", ())

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from uuid_utils import uuid7
 
-from tidemill.adapters.hydra import resolve
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.bundle import MANIFEST
 from tidemill.domain.errors import (
@@ -27,14 +26,9 @@ from tidemill.domain.errors import (
 )
 from tidemill.domain.events import RecordedEvent, RunFailed, VersionRegistered
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict, payload_id
-from tidemill.experiment import Experiment, read_experiment
 from tidemill.learn.progress import Progress
-from tidemill.recipes.coffee.recipe import Coffee
-from tidemill.settings import read_settings
-from tidemill.workspace.lineage import trace
-from tidemill.workspace.promotion import judge_version, promote, rollback
-from tidemill.workspace.root import Workspace, open_trainer, open_workspace
-from tidemill.workspace.training import Finished, take_snapshot, train_version
+from tidemill.workspace.training import TrainedVersion
+from tidemill.workspace.workspace import Workspace
 
 TINY = (
     "data.train=60",
@@ -52,34 +46,24 @@ TINY = (
 pytestmark = pytest.mark.xdist_group("tiny training")
 
 
-def experiment(*more: str) -> Experiment:
-    return read_experiment(resolve(Coffee.conf, [*TINY, *more]))
-
-
 @dataclass(frozen=True)
 class Trained:
     """A workspace in which one version was trained, closed."""
 
     home: Path
-    finished: Finished
+    finished: TrainedVersion
     told: list[str]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     home = tmp_path_factory.mktemp("trained") / "home"
-    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
-    tiny, told = experiment(), list[str]()
-    intake = take_snapshot(workspace, Coffee(), tiny, Progress())
-    finished = train_version(
-        workspace,
-        Coffee(),
-        tiny,
-        intake.snapshot,
-        open_trainer("coffee"),
-        Progress(stage=told.append, epoch=told.append),
+    workspace, told = Workspace(home, "coffee", actor="ada"), list[str]()
+    progress = Progress(stage=told.append, epoch=told.append)
+    finished = workspace.train(
+        *TINY, snapshot=workspace.snapshot(*TINY).snapshot, progress=progress
     )
-    workspace.ledger.close()
+    workspace.close()
     return Trained(home, finished, told)
 
 
@@ -87,9 +71,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def workspace(trained: Trained, tmp_path: Path) -> Iterator[Workspace]:
     """A copy of that workspace, to do with as a test pleases."""
     shutil.copytree(trained.home, tmp_path / "home")
-    opened = open_workspace(read_settings(home=tmp_path / "home", actor="ada"))
+    opened = Workspace(tmp_path / "home", "coffee", actor="ada")
     yield opened
-    opened.ledger.close()
+    opened.close()
 
 
 def events(workspace: Workspace) -> list[RecordedEvent]:
@@ -116,7 +100,7 @@ def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
     assert version.snapshot == run.snapshot == snapshot.id
     assert (version.recipe, run.recipe, snapshot.recipe) == ("coffee",) * 3
     assert (run.status, run.seed, run.error) == ("finished", 3, "")
-    assert run.config == experiment().tree()
+    assert run.config == workspace.experiment(*TINY)
     assert set(run.metrics) == {"val", "test"}
     assert snapshot.splits == {"train": 60, "val": 40, "test": 60}
     workspace.snapshots.open(snapshot.id).verify()
@@ -175,18 +159,18 @@ def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
 
 def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workspace: Workspace) -> None:
     before = events(workspace)
-    intake = take_snapshot(workspace, Coffee(), experiment(), Progress())
+    intake = workspace.snapshot(*TINY)
     with workspace.ledger.begin(write=False) as unit:
         assert [row.id for row in unit.latest(Snapshot)] == [intake.snapshot.id]
     assert events(workspace) == before
 
 
-def failing(workspace: Workspace, tiny: Experiment, progress: Progress) -> Run:
+def failing(workspace: Workspace, progress: Progress, *overrides: str) -> Run:
     """Train, and return the run that was left behind by the failure."""
     with workspace.ledger.begin(write=False) as unit:
         [snapshot] = unit.latest(Snapshot)
     try:
-        train_version(workspace, Coffee(), tiny, snapshot, open_trainer("coffee"), progress)
+        workspace.train(*TINY, *overrides, snapshot=snapshot, progress=progress)
     finally:
         with workspace.ledger.begin(write=False) as unit:
             run = unit.latest(Run)[0]
@@ -202,7 +186,7 @@ def failing(workspace: Workspace, tiny: Experiment, progress: Progress) -> Run:
 
 def test_a_training_that_diverges_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="diverged"):
-        failing(workspace, experiment("train.learning_rate=1e30"), Progress())
+        failing(workspace, Progress(), "train.learning_rate=1e30")
     assert "diverged" in events(workspace)[-1].detail["error"]
 
 
@@ -211,7 +195,7 @@ def test_an_interrupted_training_is_recorded_as_failed_and_raised(workspace: Wor
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        failing(workspace, experiment(), Progress(stage=interrupt))
+        failing(workspace, Progress(stage=interrupt))
     assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
 
 
@@ -220,7 +204,7 @@ def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workspace: Work
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        failing(workspace, experiment(), Progress(epoch=interrupt))
+        failing(workspace, Progress(epoch=interrupt))
     assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
     assert list(workspace.scratch.iterdir()) == []
 
@@ -232,9 +216,7 @@ def test_a_version_that_cannot_be_registered_leaves_no_running_run(workspace: Wo
         # Versions are counted, so the next name is v3, and that is taken.
         unit.add(replace(unit.get(ModelVersion, "v1"), id="v3"), event)
     with pytest.raises(Conflict, match="v3 exists already"):
-        train_version(
-            workspace, Coffee(), experiment(), snapshot, open_trainer("coffee"), Progress()
-        )
+        workspace.train(*TINY, snapshot=snapshot)
     with workspace.ledger.begin(write=False) as unit:
         run = unit.latest(Run)[0]
     assert (run.status, run.weights) == ("failed", "")
@@ -257,7 +239,7 @@ def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(
         [snapshot] = unit.latest(Snapshot)
     progress = Progress(stage=close_and_fail)
     with pytest.raises(ZeroDivisionError, match="the cause") as caught:
-        train_version(workspace, Coffee(), experiment(), snapshot, open_trainer("coffee"), progress)
+        workspace.train(*TINY, snapshot=snapshot, progress=progress)
     [note] = caught.value.__notes__
     assert "could not be recorded as failed" in note
     with workspace.ledger.begin(write=False) as unit:
@@ -276,7 +258,7 @@ def test_a_disk_that_cannot_hold_the_images_is_a_storage_failure(workspace: Work
 
     try:
         with pytest.raises(StorageFailed, match=r"below .*scratch: File too large"):
-            failing(workspace, experiment(), Progress(stage=limit))
+            failing(workspace, Progress(stage=limit))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (none, hard))
     assert list(workspace.scratch.iterdir()) == []
@@ -297,18 +279,17 @@ def test_what_killed_writers_left_goes_when_the_workspace_is_opened_to_write(
     left = [folder / f".writing-{dead.pid}-ab12" for folder in folders]
     for folder in left:
         folder.mkdir(parents=True)
-    settings = read_settings(home=workspace.home, samples=workspace.samples, actor="ada")
-    open_workspace(settings).ledger.close()
+    Workspace(workspace.home, actor="ada").close()
     assert all(folder.is_dir() for folder in left)
-    open_workspace(settings, create=True).ledger.close()
+    Workspace(workspace.home, actor="ada").create().close()
     assert not any(folder.exists() for folder in left)
 
 
 def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workspace: Workspace) -> None:
-    counted: list[int] = []
+    counted: list[tuple[int, int]] = []
     with pytest.raises(GateRefused, match="floor: accuracy"):
-        promote(workspace, "v1", progress=counted.append)
-    assert sum(counted) == 60
+        workspace.promote("v1", progress=Progress(step=lambda *row: counted.append(row)))
+    assert (counted[0], counted[-1]) == ((0, 60), (60, 60))
     assert champion(workspace) is None
     with workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.latest(Verdict)
@@ -322,7 +303,7 @@ def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workspace: W
 
 
 def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) -> None:
-    verdict = promote(workspace, "v1", override="I looked at every leaf")
+    verdict = workspace.promote("v1", override="I looked at every leaf")
     assert (verdict.passed, verdict.allows) == (False, True)
     assert verdict.override_reason == "I looked at every leaf"
     assert champion(workspace) == workspace.champion().id == "v1"
@@ -332,9 +313,9 @@ def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) ->
     assert moved.reason == "I looked at every leaf"
     assert moved.detail == {"version": "v1", "before": None, "verdict": verdict.id}
     with pytest.raises(Conflict, match="champion already"):
-        promote(workspace, "v1")
+        workspace.promote("v1")
     with pytest.raises(NotFound, match="no previous champion"):
-        rollback(workspace, reason="no")
+        workspace.rollback(reason="no")
 
 
 def test_a_bundle_that_was_changed_is_not_even_judged(workspace: Workspace) -> None:
@@ -344,7 +325,7 @@ def test_a_bundle_that_was_changed_is_not_even_judged(workspace: Workspace) -> N
     (folder / "classes.json").write_text(json.dumps(labels))
     before = events(workspace)
     with pytest.raises(Exception, match="does not match its manifest"):
-        promote(workspace, "v1", override="never mind")
+        workspace.promote("v1", override="never mind")
     assert events(workspace) == before
     assert champion(workspace) is None
 
@@ -373,7 +354,7 @@ def test_a_prediction_leads_back_to_model_run_and_data(
     workspace: Workspace, trained: Trained, answered: Callable[[str], Prediction]
 ) -> None:
     given = answered("v1")
-    lineage = trace(workspace, given.id)
+    lineage = workspace.lineage(given.id)
     assert lineage.prediction == replace(given, example=payload_id(given.payload))
     assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
     assert lineage.snapshot.id == lineage.version.snapshot
@@ -388,10 +369,10 @@ def test_a_prediction_leads_back_to_model_run_and_data(
 def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
     workspace: Workspace, answered: Callable[[str], Prediction]
 ) -> None:
-    with pytest.raises(NotFound, match="No prediction"):
-        trace(workspace, str(uuid7()))
+    with pytest.raises(NotFound, match="gave the prediction"):
+        workspace.lineage(str(uuid7()))
     with pytest.raises(Corrupt, match="v9"):
-        trace(workspace, answered("v9").id)
+        workspace.lineage(answered("v9").id)
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -404,7 +385,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_champion_is_a_failed_check_that_an_override_passes(
     workspace: Workspace, damage: str
 ) -> None:
-    promote(workspace, "v1", override="the first one")
+    workspace.promote("v1", override="the first one")
     first = workspace.champion()
     sound = workspace.bundles.open(first.bundle).path
     files = {path.name: path.read_bytes() for path in sound.iterdir() if path.name != MANIFEST}
@@ -415,19 +396,19 @@ def test_a_damaged_champion_is_a_failed_check_that_an_override_passes(
     DAMAGES[damage](sound)
 
     with pytest.raises(GateRefused, match=r"champion: cannot be opened: .*[bB]undle"):
-        promote(workspace, "v2")
+        workspace.promote("v2")
     with workspace.ledger.begin(write=False) as unit:
         [verdict] = unit.verdicts("v2")
     assert (verdict.champion, verdict.passed) == ("v1", False)
     failed = {check.name for check in verdict.checks if not check.passed}
     assert {"champion", "non_inferiority"} <= failed
 
-    promote(workspace, "v2", override="v1 is damaged")
+    workspace.promote("v2", override="v1 is damaged")
     assert champion(workspace) == "v2"
 
 
 def test_a_challenger_cannot_lower_the_bar_of_its_champion(workspace: Workspace) -> None:
-    promote(workspace, "v1", override="the first one")
+    workspace.promote("v1", override="the first one")
     with workspace.ledger.begin() as unit:
         version = unit.get(ModelVersion, "v1")
         run = unit.get(Run, version.run)
@@ -435,7 +416,7 @@ def test_a_challenger_cannot_lower_the_bar_of_its_champion(workspace: Workspace)
         event = VersionRegistered(actor="test", subject="v2", bundle=version.bundle, run="lax")
         unit.add(replace(run, id="lax", config=lax), event)
         unit.add(replace(version, id="v2", run="lax"), event)
-    verdict = judge_version(workspace, "v2")
+    verdict = workspace.judge("v2")
     floor = next(check for check in verdict.checks if check.name == "floor")
     assert not floor.passed
     assert "0.99 needed" in floor.reason

@@ -12,9 +12,6 @@ from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Prediction
 from tidemill.testing.in_process import InProcessLoop, open_loops
 from tidemill.testing.tiny_recipe.pebbles import flip_half, pebbles
-from tidemill.workspace.manual_cycle import trigger
-from tidemill.workspace.promotion import rollback
-from tidemill.workspace.why import why
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 WHY = "new pebbles from the north beach"
@@ -33,7 +30,7 @@ def circle(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         circle.settle()
         circle.give_feedback(flip_half(pebbles(300, 63, 1.0)), actor="mallory")
         circle.tick()
-        trigger(circle.workspace, reason=WHY)
+        circle.workspace.trigger_cycle(reason=WHY)
         circle.settle()
         assert [row.state for row in circle.list_cycles()] == ["refused", "settled"]
         yield circle
@@ -47,7 +44,7 @@ def answered(circle: InProcessLoop) -> Prediction:
 
 def told(circle: InProcessLoop, id: str) -> str:
     """The sentences, a line each."""
-    sentences = why(circle.workspace, id)
+    sentences = circle.workspace.why(id)
     for sentence in sentences:
         assert re.fullmatch(r"\S[^\n]*[^.]\.", sentence), sentence
     return "\n".join(sentences)
@@ -123,14 +120,14 @@ def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessL
 @pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])
 def test_an_unknown_id_is_not_found_with_a_hint(circle: InProcessLoop, id: str) -> None:
     with pytest.raises(NotFound, match="is no version, cycle or prediction of") as caught:
-        why(circle.workspace, id)
+        circle.workspace.why(id)
     assert repr(id) in caught.value.message
     assert "tidemill loop status" in caught.value.hint
 
 
 def test_an_unknown_version_is_not_found_with_a_hint(circle: InProcessLoop) -> None:
     with pytest.raises(NotFound, match="There is no model version 'v99'") as caught:
-        why(circle.workspace, "v99")
+        circle.workspace.why("v99")
     assert "tidemill models list" in caught.value.hint
 
 
@@ -139,7 +136,7 @@ def test_what_was_taken_back_says_who_did_it(pebbled: Path, tmp_path: Path) -> N
         circle = begin()
         circle.give_feedback(pebbles(300, 61, 1.0))
         circle.settle()
-        rollback(circle.workspace, reason="complaints")
+        circle.workspace.rollback(reason="complaints")
         circle.settle()
         said = told(circle, "v2")
         assert re.search(r"^ada made v1 champion in place of v2 at .*: complaints\.$", said, re.M)

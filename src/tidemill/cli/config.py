@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from tidemill import Workspace
 from tidemill.screen import OUT, Home, Json, emit
-from tidemill.settings import Settings, read_settings
-from tidemill.workspace.planning import plan
 
 
 def config(
@@ -26,20 +25,20 @@ def config(
 
     Example: tidemill config sentiment model=minilm train.epochs=2
     """
+    workspace = Workspace(home, recipe)
     if recipe is not None:
-        _, experiment = plan(recipe, overrides or ())
-        tree = experiment.tree()
+        tree = workspace.experiment(*overrides or ())
         if as_json:
             emit(tree)
         else:
             OUT.print(json.dumps(tree, indent=2), soft_wrap=True)
         return
-    settings = read_settings(home=home)
+    settings = workspace.settings
     if as_json:
         emit(settings.model_dump(mode="json"))
         return
     table = Table("variable", "value", "meaning")
-    for name, field in Settings.model_fields.items():
+    for name, field in type(settings).model_fields.items():
         table.add_row(
             f"TIDEMILL_{name.upper()}", str(getattr(settings, name)), field.description or ""
         )

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from tidemill.data.checks import Finding, find_faults
-from tidemill.data.duplicates import count_duplicates
-from tidemill.data.inspection import inspect
-from tidemill.data.markdown import markdown
-from tidemill.data.notes import notes_of
-from tidemill.data.statistics import describe
-from tidemill.domain.errors import NotFound
-from tidemill.domain.types import Snapshot
+from tidemill import Workspace
 from tidemill.screen import LISTED, OUT, Home, Json, Stages, emit, say, warn
-from tidemill.settings import read_settings
-from tidemill.workspace.planning import plan
-from tidemill.workspace.root import open_workspace
-from tidemill.workspace.training import take_snapshot
 
 app = typer.Typer(
     help="Check, count and keep data sets.\n\nExample: tidemill data check coffee data=folder "
@@ -43,45 +32,29 @@ def check(
 
     Example: tidemill data check sentiment data=files data.path=rows.csv
     """
-    chosen, experiment = plan(recipe, overrides or ())
-    settings = read_settings(home=home)
-    tree = experiment.tree()
-    source = chosen.source(tree, settings.samples or settings.home / "samples")
-    with Stages() as stages:
-        source.prepare(stages.step)
-        stages.stage("check")
-        total = len(source)
-        inspection = inspect(
-            source.examples(),
-            chosen.codec(tree),
-            progress=lambda done: stages.step(done, total),
-        )
-    findings = find_faults(
-        inspection,
-        near_distance=experiment.checks.near_distance,
-        minimum_per_class=experiment.checks.minimum_per_class,
-    )
-    errors = [finding for finding in findings if finding.severity == "error"]
-    repeated, notes = count_duplicates(inspection), notes_of(source)
+    with Workspace(home, recipe) as workspace, Stages() as stages:
+        report = workspace.check(*overrides or (), progress=stages.progress())
+    errors, warnings = report.errors, report.warnings
     if as_json:
-        body = {"examples": len(inspection.rows), "findings": [asdict(row) for row in findings]}
-        emit(body | {"duplicates": asdict(repeated), "notes": notes})
+        findings = [asdict(row) for row in report.findings]
+        body = {"examples": report.examples, "findings": findings, "counts": report.counts}
+        emit(body | {"duplicates": asdict(report.duplicates), "notes": report.notes})
     else:
-        for line in (*_listed(findings), *repeated.lines(), *notes):
+        shown = first_lines((row.kind, row.line()) for row in report.findings)
+        for line in (*shown, *report.duplicates.lines(), *report.notes):
             say(line)
-        warnings = len(findings) - len(errors)
-        say(f"{len(inspection.rows)} examples, {len(errors)} errors, {warnings} warnings")
+        say(f"{report.examples} examples, {len(errors)} errors, {len(warnings)} warnings")
     if errors:
         raise typer.Exit(3)
 
 
-def _listed(findings: Sequence[Finding]) -> Iterator[str]:
-    """The first findings of each kind, a line each, and how many more of a kind there are."""
+def first_lines(findings: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The first lines of each kind, and how many more of a kind there are."""
     counts: Counter[str] = Counter()
-    for finding in findings:
-        counts[finding.kind] += 1
-        if counts[finding.kind] <= LISTED:
-            yield finding.line()
+    for kind, line in findings:
+        counts[kind] += 1
+        if counts[kind] <= LISTED:
+            yield line
     for kind, count in counts.items():
         if count > LISTED:
             yield f"... and {count - LISTED} more [{kind}]; --json lists them all"
@@ -95,15 +68,13 @@ def snapshot(
 
     Example: tidemill data snapshot lucky data=files data.path=ethics
     """
-    chosen, experiment = plan(recipe, overrides or ())
-    workspace = open_workspace(read_settings(home=home), create=True)
-    with Stages() as stages:
-        intake = take_snapshot(workspace, chosen, experiment, stages.told())
+    with Workspace(home, recipe) as workspace, Stages() as stages:
+        imported = workspace.snapshot(*overrides or (), progress=stages.progress())
     if as_json:
-        emit({"snapshot": intake.snapshot, "excluded": dict(intake.excluded)})
+        emit({"snapshot": imported.snapshot, "excluded": dict(imported.excluded)})
         return
-    warn([finding.line() for finding in intake.findings])
-    say(f"{intake.snapshot.id} with {intake.snapshot.rows} examples")
+    warn([finding.line() for finding in imported.findings])
+    say(f"{imported.snapshot.id} with {imported.snapshot.rows} examples")
 
 
 @app.command("list")
@@ -112,9 +83,8 @@ def list_(*, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill data list
     """
-    workspace = open_workspace(read_settings(home=home))
-    with workspace.ledger.begin(write=False) as unit:
-        snapshots = unit.latest(Snapshot)
+    with Workspace(home) as workspace:
+        snapshots = workspace.list_snapshots()
     if as_json:
         emit({"snapshots": snapshots})
         return
@@ -141,20 +111,12 @@ def stats(
 
     Example: tidemill data stats --markdown
     """
-    workspace = open_workspace(read_settings(home=home))
-    with workspace.ledger.begin(write=False) as unit:
-        known = [row.id for row in unit.latest(Snapshot, limit=10_000)]
-    matching = [id for id in known if id.startswith(snapshot or "")]
-    if not matching:
-        raise NotFound(
-            f"There is no snapshot {snapshot!r}." if snapshot else "There is no snapshot yet.",
-            hint="`tidemill data list` shows what there is.",
-        )
-    opened = workspace.snapshots.open(matching[0])
-    if as_markdown:
-        OUT.print(markdown(opened), end="", markup=False, soft_wrap=True)
-        return
-    body = describe(opened)
+    with Workspace(home) as workspace:
+        if as_markdown:
+            text = workspace.snapshot_markdown(snapshot or "")
+            OUT.print(text, end="", markup=False, soft_wrap=True)
+            return
+        body = workspace.describe_snapshot(snapshot or "")
     if as_json:
         emit(body)
         return

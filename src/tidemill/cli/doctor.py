@@ -16,8 +16,9 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.main import EXIT_CODES, part
-from tidemill.domain.errors import TidemillError, Unavailable
+import tidemill
+from tidemill import errors
+from tidemill.cli.main import EXIT_CODES
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
@@ -79,7 +80,7 @@ def doctor(
     """
     settings = read_settings(home=home)
     if upgrade:
-        part("workspace").upgrade(settings)
+        tidemill.Workspace(settings.home).upgrade()
     findings = [_look(name, look, settings) for name, look in LOOKS.items()]
     if as_json:
         emit({"findings": [asdict(finding) for finding in findings]})
@@ -91,15 +92,17 @@ def doctor(
     bad = [finding.name for finding in findings if not finding.fine]
     if bad and as_json:
         # The one object on stdout says it all.
-        raise typer.Exit(EXIT_CODES[Unavailable])
+        raise typer.Exit(EXIT_CODES[errors.Unavailable])
     if bad:
-        raise Unavailable(f"Not in order: {', '.join(bad)}.", hint="The lines above say why.")
+        raise errors.Unavailable(
+            f"Not in order: {', '.join(bad)}.", hint="The lines above say why."
+        )
 
 
 def _look(name: str, look: Callable[[Settings], Iterator[str]], settings: Settings) -> Finding:
     try:
         return Finding(name, True, " ".join(look(settings)))
-    except TidemillError as error:
+    except errors.TidemillError as error:
         return Finding(name, False, f"{error.message} {error.hint}".strip())
     except OSError as error:
         return Finding(name, False, f"{error.strerror or error}")
@@ -112,7 +115,9 @@ def supported(version: tuple[int, ...]) -> str:
     dotted = ".".join(str(part) for part in version)
     if version < OLDEST_PYTHON:
         oldest = ".".join(str(part) for part in OLDEST_PYTHON)
-        raise Unavailable(f"Python {dotted} is running.", hint=f"Tidemill needs {oldest} or newer.")
+        raise errors.Unavailable(
+            f"Python {dotted} is running.", hint=f"Tidemill needs {oldest} or newer."
+        )
     return dotted
 
 
@@ -123,7 +128,7 @@ def _python(_: Settings) -> Iterator[str]:
 def _installed(names: tuple[str, ...], extra: str) -> Callable[[Settings], Iterator[str]]:
     def look(_: Settings) -> Iterator[str]:
         if missing := _missing(names):
-            raise Unavailable(
+            raise errors.Unavailable(
                 f"{', '.join(missing)} not installed.", hint=f"pip install 'tidemill[{extra}]'"
             )
         yield "installed"
@@ -141,14 +146,23 @@ def _folder(settings: Settings) -> Iterator[str]:
         file.write(b"x")
     free = shutil.disk_usage(settings.home).free >> 20
     if free < SPACE_MB:
-        raise Unavailable(f"Only {free} MB are free in {settings.home}.")
+        raise errors.Unavailable(f"Only {free} MB are free in {settings.home}.")
     yield f"{settings.home} can be written, {free} MB free"
 
 
 def _ledger(settings: Settings) -> Iterator[str]:
     if missing := _missing(SERVING + TRAINING):
-        raise Unavailable(f"Nobody can look without {', '.join(missing)}.")
-    yield from part("workspace").look(settings)
+        raise errors.Unavailable(f"Nobody can look without {', '.join(missing)}.")
+    with tidemill.Workspace(settings.home) as workspace:
+        if not workspace.exists:
+            yield "none yet; `tidemill train coffee` makes one"
+            return
+        try:
+            version = workspace.champion()
+            workspace.predictor(version)
+            yield f"schema is current, champion {version.id} opens and matches the ledger"
+        except errors.NotFound as error:
+            yield f"schema is current. {error.message}"
 
 
 def _port(settings: Settings) -> Iterator[str]:

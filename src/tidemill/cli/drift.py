@@ -9,14 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.domain.drift import DriftVerdict
-from tidemill.domain.types import Run
-from tidemill.loop.drift import DriftPolicy, Window, chance, sentence, window
-from tidemill.loop.window import open_profiles
+from tidemill import DriftVerdict, Workspace
 from tidemill.screen import OUT, Home, Json, emit
-from tidemill.settings import read_settings
-from tidemill.workspace.policies import policies
-from tidemill.workspace.root import open_workspace
 
 WIDTH = 24
 """Characters of the longest bar."""
@@ -36,32 +30,21 @@ def drift(
 
     Example: tidemill drift
     """
-    workspace = open_workspace(read_settings(home=home))
-    champion = workspace.champion()
-    with workspace.ledger.begin(write=False) as unit:
-        policy = policies(unit.get(Run, champion.run)).drift
-        verdicts = unit.drift_verdicts(champion.id, limit=limit)
-        alias = unit.alias("champion")
-        growing = window(open_profiles(unit, alias) if alias else [], policy)
+    with Workspace(home) as workspace:
+        report = workspace.drift(limit=limit)
     if as_json:
-        emit(
-            {
-                "version": champion.id,
-                "policy": asdict(policy),
-                "window": asdict(growing),
-                "verdicts": [asdict(verdict) for verdict in verdicts],
-            }
-        )
+        emit(asdict(report))
         return
-    if not verdicts:
-        OUT.print(f"No drift check yet: {growing.n} of {policy.minimum} predictions.")
+    if not report.verdicts:
+        n, minimum = report.window.n, report.policy.minimum
+        OUT.print(f"No drift check yet: {n} of {minimum} predictions.")
         return
-    latest, *earlier = verdicts
-    OUT.print(_table(latest, policy))
-    OUT.print(f"{sentence(latest)}.", markup=False, soft_wrap=True)
+    latest, *earlier = report.verdicts
+    OUT.print(_table(latest, report.policy.psi))
+    OUT.print(f"{latest.summary}.", markup=False, soft_wrap=True)
     for verdict in earlier:
-        OUT.print(f"{_found(verdict)}: {sentence(verdict)}.", markup=False, soft_wrap=True)
-    OUT.print(_open(growing, policy))
+        OUT.print(f"{_result(verdict)}: {verdict.summary}.", markup=False, soft_wrap=True)
+    OUT.print(_open_window(report.window.n, report.window.missing, report.policy.minimum))
 
 
 def bar(psi: float, matters: float, *, drifted: bool) -> Text:
@@ -73,37 +56,37 @@ def bar(psi: float, matters: float, *, drifted: bool) -> Text:
     return Text("".join(drawn), style="red" if drifted else "")
 
 
-def _table(verdict: DriftVerdict, policy: DriftPolicy) -> Table:
+def _table(verdict: DriftVerdict, matters: float) -> Table:
     table = Table(
         "feature",
         "PSI",
-        f"│ at {policy.psi:.2f}",
+        f"│ at {matters:.2f}",
         "JS distance",
         "p",
         "drifted",
-        title=f"{verdict.version}, {_found(verdict)}",
+        title=f"{verdict.version}, {_result(verdict)}",
     )
     for row in sorted(verdict.features, key=lambda row: (row.drifted, row.psi), reverse=True):
         table.add_row(
             Text(row.feature),
             f"{row.psi:.3f}",
-            bar(row.psi, policy.psi, drifted=row.drifted),
+            bar(row.psi, matters, drifted=row.drifted),
             f"{row.js:.3f}",
-            chance(row.p).removeprefix("p ").removeprefix("= "),
+            row.chance.removeprefix("p ").removeprefix("= "),
             "yes" if row.drifted else "no",
             style="red" if row.drifted else None,
         )
     return table
 
 
-def _found(verdict: DriftVerdict) -> str:
+def _result(verdict: DriftVerdict) -> str:
     return f"{'drift' if verdict.drifted else 'no drift'} at {verdict.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _open(window: Window, policy: DriftPolicy) -> str:
-    if window.missing:
-        return f"Since then: {window.n} of {policy.minimum} predictions for the next check."
-    return f"Since then: {window.n} predictions, which the next check judges."
+def _open_window(n: int, missing: int, minimum: int) -> str:
+    if missing:
+        return f"Since then: {n} of {minimum} predictions for the next check."
+    return f"Since then: {n} predictions, which the next check judges."
 
 
 def register(app: typer.Typer) -> None:

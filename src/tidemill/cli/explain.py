@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tidemill.domain.errors import BadPayload, DataError
+from tidemill import Workspace, errors
 from tidemill.occlusion import explain as explained
 from tidemill.occlusion import image
 from tidemill.screen import OUT, Home, Json, emit
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
 
 
 def explain(
@@ -32,16 +30,16 @@ def explain(
 
     Example: tidemill explain leaf.jpg --out heat.png
     """
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     version = workspace.champion()
     try:
         found = explained(workspace.predictor(version), _content(file), target=target, label=label)
-    except BadPayload as error:
-        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
+    except errors.BadPayload as error:
+        raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
     try:
         out.write_bytes(image(found))
     except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+        raise errors.DataError(f"{out} cannot be written: {error.strerror}.") from error
     row, column = found.strongest
     drop = float(found.drops[row, column])
     if as_json:
@@ -72,7 +70,7 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
+        raise errors.DataError(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def register(app: typer.Typer) -> None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from tidemill.data.database import FORM
-from tidemill.domain.errors import UsageError
-from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.engine.feedback_import import pull as read_rows
+from tidemill import Engine, Feedback, Workspace, errors
 from tidemill.screen import OUT, Home, Json, emit, say
-from tidemill.settings import read_settings
-from tidemill.workspace import feedback
-from tidemill.workspace.root import open_workspace
 
 app = typer.Typer(
     help="See what people said the right answer was, and decide whether it is believed."
@@ -25,15 +19,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
+Status = Literal["pending", "accepted", "rejected", "superseded", "quarantined"]
 
 
 @app.command("list")
 def list_(
     *,
-    status: Annotated[
-        FeedbackStatus | None, typer.Option(help="Only these, the oldest first.")
-    ] = None,
+    status: Annotated[Status | None, typer.Option(help="Only these, the oldest first.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     home: Home = None,
     as_json: Json = False,
@@ -42,17 +34,17 @@ def list_(
 
     Example: tidemill feedback list --status pending
     """
-    workspace = open_workspace(read_settings(home=home))
-    found = feedback.latest(workspace, status=status, limit=limit)
+    with Workspace(home) as workspace:
+        rows = workspace.list_feedback(status=status, limit=limit)
     if as_json:
-        emit({"feedback": found})
+        emit({"feedback": rows})
         return
     whole = Column("feedback", no_wrap=True)  # to be copied after `accept` or `reject`
     other = ("label", "predicted", "actor", "status", "why")
     table = Table(whole, *(Column(name, overflow="fold") for name in other))
-    for item in found:
-        named = " ".join(filter(None, (item.target, item.item, item.label)))
-        cells = (item.id, named, item.predicted_label, item.actor, item.status, item.reason)
+    for row in rows:
+        named = " ".join(filter(None, (row.target, row.item, row.label)))
+        cells = (row.id, named, row.predicted_label, row.actor, row.status, row.reason)
         table.add_row(*(Text(cell) for cell in cells))  # a person's words may hold brackets
     OUT.print(table)
 
@@ -73,17 +65,17 @@ def accept(
     Example: tidemill feedback accept 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
     if bool(ids) == everything:
-        raise UsageError(
+        raise errors.UsageError(
             "Name the feedback to accept, or say --all; one of the two.",
             hint="`tidemill feedback list --status pending` shows what nobody has decided on.",
         )
-    workspace = open_workspace(read_settings(home=home))
-    settled = (
-        feedback.accept(workspace, ids, reason=reason)
-        if ids
-        else feedback.accept_pending(workspace, reason=reason)
-    )
-    _tell(settled, as_json=as_json)
+    with Workspace(home) as workspace:
+        settled = (
+            workspace.accept_feedback(*ids, reason=reason)
+            if ids
+            else workspace.accept_pending(reason=reason)
+        )
+    _report(settled, as_json=as_json)
 
 
 @app.command()
@@ -98,8 +90,9 @@ def reject(
 
     Example: tidemill feedback reject 01a1fb4b-8215-74df-a5f3-d6fc45fa526e --reason "blurred"
     """
-    workspace = open_workspace(read_settings(home=home))
-    _tell(feedback.reject(workspace, ids, reason=reason), as_json=as_json)
+    with Workspace(home) as workspace:
+        settled = workspace.reject_feedback(*ids, reason=reason)
+    _report(settled, as_json=as_json)
 
 
 @app.command()
@@ -108,24 +101,22 @@ def pull(*, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill feedback pull
     """
-    workspace = open_workspace(read_settings(home=home))
-    if workspace.rows is None:
-        raise UsageError("No database of feedback is named.", hint=f"Set {DATABASE}. {FORM}")
-    found = read_rows(workspace, workspace.rows, workspace.ledger.begin, actor=workspace.actor)
+    with Workspace(home) as workspace, Engine(workspace) as engine:
+        imported = engine.import_feedback()
     if as_json:
-        emit(found)
-    else:
-        left_out = f", {found.left_out} left out" if found.left_out else ""
-        say(f"{found.rows} rows read, {found.new} of them new feedback{left_out}")
-        for reason in found.reasons:
-            say(reason)
+        emit(imported)
+        return
+    left_out = f", {imported.left_out} left out" if imported.left_out else ""
+    say(f"{imported.rows} rows read, {imported.new} of them new feedback{left_out}")
+    for reason in imported.reasons:
+        say(reason)
 
 
-def _tell(settled: Sequence[Feedback], *, as_json: bool) -> None:
+def _report(settled: Sequence[Feedback], *, as_json: bool) -> None:
     if as_json:
         emit({"feedback": settled})
         return
-    counts = Counter(item.status for item in settled)
+    counts = Counter(row.status for row in settled)
     say(", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing is pending")
 
 

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 from rich.tree import Tree
 
+from tidemill import Workspace
 from tidemill.screen import OUT, Home, Json, emit
-from tidemill.settings import read_settings
-from tidemill.workspace.lineage import trace
-from tidemill.workspace.root import open_workspace
 
 
 def lineage(
@@ -23,14 +21,15 @@ def lineage(
 
     Example: tidemill lineage 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
-    found = trace(open_workspace(read_settings(home=home)), prediction)
+    with Workspace(home) as workspace:
+        found = workspace.lineage(prediction)
     if as_json:
         emit(found.to_json())
         return
-    given = ", ".join(
+    answers = ", ".join(
         f"{a.target} {a.label} ({a.confidence:.3f})" for a in found.prediction.answers
     )
-    tree = Tree(f"prediction {prediction}: {given}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
+    tree = Tree(f"prediction {prediction}: {answers}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
     tree.add(f"payload {found.example[:12] or 'not kept: a golden request'}")
     version = tree.add(f"version {found.version.id}, bundle {found.version.bundle[:12]}")
     run = version.add(f"run {found.run.id}, seed {found.run.seed}")

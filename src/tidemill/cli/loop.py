@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import timedelta
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Annotated
 
 import typer
-from uuid_utils import uuid7
 
-from tidemill.adapters.local_jobs import LocalJobs
+from tidemill import Engine, Workspace
 from tidemill.adapters.parent_process import watch
-from tidemill.domain.cycle import Cycle
-from tidemill.domain.drift import DriftVerdict
-from tidemill.engine.engine import Engine, Tick
-from tidemill.engine.leadership import Leadership
-from tidemill.loop.drift import sentence
 from tidemill.screen import OUT, Home, Json, WithParent, emit, say
-from tidemill.settings import Settings, read_settings
-from tidemill.workspace.manual_cycle import refuse as refuse_cycle
-from tidemill.workspace.manual_cycle import trigger as trigger_cycle
-from tidemill.workspace.policies import policies
-from tidemill.workspace.root import LEDGER, Workspace, open_workspace
-from tidemill.workspace.status import Standing, standing
-
-FOLLOWS = "another engine leads"
 
 app = typer.Typer(
     help="Turn the mill: drain, review, watch for drift, retrain, promote or refuse."
     "\n\nExample: tidemill loop status",
     no_args_is_help=True,
 )
-SLOWEST_S = 30.0
-"""Seconds between attempts at what fails again and again."""
-
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Policies, drift.KEY=VALUE or trigger.KEY=VALUE.")
 ]
@@ -61,22 +43,12 @@ def run(
     stop = _stop()
     if with_parent:
         watch(stop.set)
-    settings = read_settings(home=home)
-    with _engine(settings, overrides or []) as (engine, workspace):
+    with _open_engine(home, overrides) as (engine, workspace):
         if as_json:
             emit({"engine": os.getpid()})
         else:
-            say(f"The engine turns over {settings.home}. Ctrl-C stops it.")
-        told, idle = _Teller(), settings.tick_ms / 1000
-        pause = idle
-        while not stop.is_set():
-            turned = engine.tick(workspace.clock.now())
-            told(turned)
-            # What cannot be done now, for want of disk for instance, is tried less and less often.
-            cut_short = turned.leading and turned.step is None
-            pause = min(2 * pause, SLOWEST_S) if cut_short else idle
-            if not turned.busy:
-                stop.wait(pause)
+            say(f"The engine runs over {workspace.home}. Ctrl-C stops it.")
+        engine.run(stop, report=say)
 
 
 @app.command()
@@ -85,38 +57,27 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
 
     Example: tidemill loop tick trigger.feedback=100
     """
-    settings = read_settings(home=home)
-    told = _Teller()
-    with _engine(settings, overrides or []) as (engine, workspace):
-        done = []
-        while True:
-            turned = engine.tick(workspace.clock.now())
-            told(turned)
-            done.append(turned)
-            # What cut the turn short may stay; and another engine's training is not waited for.
-            if not turned.busy and (turned.step is None or not _training(workspace)):
-                break
-            if not turned.busy:
-                Event().wait(settings.tick_ms / 1000)
-        with workspace.ledger.begin(write=False) as unit:
-            latest = unit.latest(Cycle, limit=1)
+    with _open_engine(home, overrides) as (engine, workspace):
+        ticks = engine.catch_up(report=say)
+        cycles = workspace.list_cycles(limit=1)
+    last = ticks[-1]
     if as_json:
         emit(
             {
-                "leading": turned.leading,
-                "drained": sum(row.drained for row in done),
-                "pulled": sum(row.pulled for row in done),
-                "reviewed": sum(row.reviewed for row in done),
-                "drift": [row.drift for row in done if row.drift],
-                "steps": [row.step for row in done if row.step and row.step.act != "wait"],
-                "next": turned.step.reason if turned.step else "",
-                "fault": turned.fault,
-                "cycle": latest[0] if latest else None,
+                "leading": last.leading,
+                "drained": sum(row.drained for row in ticks),
+                "imported": sum(row.imported for row in ticks),
+                "reviewed": sum(row.reviewed for row in ticks),
+                "drift": [row.drift for row in ticks if row.drift],
+                "steps": [row.step for row in ticks if row.step and row.step.act != "wait"],
+                "next": last.step.reason if last.step else "",
+                "fault": last.fault,
+                "cycle": cycles[0] if cycles else None,
             }
         )
-    elif turned.step:
-        say(f"Next: {turned.step.act}. {turned.step.reason}")
-    if turned.fault:
+    elif last.step:
+        say(f"Next: {last.step.act}. {last.step.reason}")
+    if last.fault:
         raise typer.Exit(1)
 
 
@@ -126,12 +87,13 @@ def status(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fa
 
     Example: tidemill loop status
     """
-    workspace = open_workspace(read_settings(home=home))
-    now = standing(workspace, overrides or [])
+    with Workspace(home) as workspace:
+        now = workspace.status(*overrides or ())
     if as_json:
         emit(now)
         return
-    _show(now)
+    for line in now.lines():
+        OUT.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -140,11 +102,12 @@ def trigger(*, reason: Reason, home: Home = None, as_json: Json = False) -> None
 
     Example: tidemill loop trigger --reason "headlines of the new year"
     """
-    cycle = trigger_cycle(open_workspace(read_settings(home=home)), reason=reason)
+    with Workspace(home) as workspace:
+        cycle = workspace.trigger_cycle(reason=reason)
     if as_json:
         emit(cycle)
     else:
-        say(f"Cycle {cycle.id} has begun; `tidemill loop run` or `loop tick` turns it.")
+        say(f"Cycle {cycle.id} has begun; `tidemill loop run` or `loop tick` runs it.")
 
 
 @app.command()
@@ -153,7 +116,8 @@ def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
 
     Example: tidemill loop refuse --reason "the labels are from another crop"
     """
-    cycle = refuse_cycle(open_workspace(read_settings(home=home)), reason=reason)
+    with Workspace(home) as workspace:
+        cycle = workspace.refuse_cycle(reason=reason)
     if as_json:
         emit(cycle)
     else:
@@ -161,70 +125,15 @@ def refuse(*, reason: Reason, home: Home = None, as_json: Json = False) -> None:
 
 
 @contextmanager
-def _engine(settings: Settings, overrides: list[str]) -> Iterator[tuple[Engine, Workspace]]:
-    policies(None, overrides)  # a word that fits nothing is said before anything is done
-    # A mistyped folder is no workspace, and must not become one.
-    workspace = open_workspace(settings, create=(settings.home / LEDGER).exists())
-    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
-    leadership = Leadership(
-        workspace.ledger,
-        workspace.clock,
-        holder=holder,
-        ttl=timedelta(milliseconds=settings.lease_ms),
-    )
-    child = {"TIDEMILL_HOME": str(settings.home), "TIDEMILL_SAMPLES": str(workspace.samples)}
-    jobs = LocalJobs({**child, "TIDEMILL_ACTOR": "engine"})
-    engine = Engine(workspace, jobs, leadership, overrides=overrides)
-    with closing(workspace.ledger):
-        try:
+def _open_engine(
+    home: Path | None, overrides: list[str] | None
+) -> Iterator[tuple[Engine, Workspace]]:
+    with Workspace(home) as workspace:
+        # A mistyped folder is no workspace, and must not become one.
+        if workspace.exists:
+            workspace.create()
+        with Engine(workspace, *overrides or ()) as engine:
             yield engine, workspace
-        finally:
-            engine.close(workspace.clock.now())
-
-
-def _training(workspace: Workspace) -> bool:
-    with workspace.ledger.begin(write=False) as unit:
-        cycle = unit.cycle()
-    return cycle is not None and cycle.state == "training"
-
-
-class _Teller:
-    """Says what happens, and what keeps it from happening once for as long as it does."""
-
-    def __init__(self) -> None:
-        self._fault = ""
-
-    def __call__(self, turned: Tick) -> None:
-        if turned.pulled:
-            say(f"pulled: {turned.pulled} new feedback labels")
-        if turned.drift:
-            say(f"{_verdict(turned.drift)}: {sentence(turned.drift)}")
-        if turned.step and turned.step.act != "wait":
-            say(f"{turned.step.state or turned.step.act}: {turned.step.reason}")
-        # Until when another engine leads changes with each renewal; that it leads is said once.
-        fault = turned.fault if turned.leading else FOLLOWS
-        if fault and fault != self._fault:
-            say(turned.fault)
-        self._fault = fault
-
-
-def _verdict(verdict: DriftVerdict) -> str:
-    return "drift" if verdict.drifted else "no drift"
-
-
-def _show(now: Standing) -> None:
-    OUT.print(now.engine, markup=False, soft_wrap=True)
-    OUT.print(f"Feedback: {', '.join(f'{n} {status}' for status, n in now.feedback.items())}")
-    OUT.print(f"Drift: {now.drift}", markup=False, soft_wrap=True)
-    if now.schedule:
-        OUT.print(f"Schedule: {now.schedule}", markup=False, soft_wrap=True)
-    for cycle in now.cycles:
-        since = f"since {cycle.changed_at:%Y-%m-%d %H:%M} UTC" if cycle.changed_at else ""
-        facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)
-        # Not a table: an id has to be copied whole, and a reason is a sentence.
-        OUT.print(" ".join(filter(None, facts)), markup=False, soft_wrap=True)
-        OUT.print(f"  {cycle.reason or cycle.cause}", markup=False, soft_wrap=True)
-    OUT.print(f"Next: {now.next.act}. {now.next.reason}", markup=False, soft_wrap=True)
 
 
 def _stop() -> Event:

@@ -17,16 +17,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.domain.errors import (
-    Conflict,
-    DataError,
-    DataRefused,
-    GateRefused,
-    NotFound,
-    TidemillError,
-    Unavailable,
-    UsageError,
-)
+from tidemill import errors
 from tidemill.screen import LISTED, SCREEN
 
 
@@ -64,14 +55,14 @@ COMMANDS = (
     Command("doctor", "Look for what would keep Tidemill from working here."),
 )
 
-EXIT_CODES: dict[type[TidemillError], int] = {
-    TidemillError: 1,
-    Conflict: 1,
-    GateRefused: 1,
-    UsageError: 2,
-    DataError: 3,
-    NotFound: 3,
-    Unavailable: 4,
+EXIT_CODES: dict[type[errors.TidemillError], int] = {
+    errors.TidemillError: 1,
+    errors.Conflict: 1,
+    errors.GateRefused: 1,
+    errors.UsageError: 2,
+    errors.DataError: 3,
+    errors.NotFound: 3,
+    errors.Unavailable: 4,
 }
 INTERRUPTED = 130
 BUG = 70
@@ -103,7 +94,7 @@ def main() -> None:
         code = build(words[0] if words else None)(prog_name="tidemill", standalone_mode=False)
     except typer.TyperException as error:
         _misused(error)
-    except TidemillError as error:
+    except errors.TidemillError as error:
         _fail(error.code, error.message, error.hint, exit_code(error), _lines(error))
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -115,7 +106,7 @@ def main() -> None:
         sys.exit(141)
     except Exception as error:
         if isinstance(error, ImportError) and (package := _stranger(error)):
-            _fail("unavailable", *_missing(package, error), exit_code(Unavailable("")))
+            _fail("unavailable", *_missing(package, error), exit_code(errors.Unavailable("")))
         if os.environ.get("TIDEMILL_DEBUG"):
             traceback.print_exc()
         hint = "This is a bug. Run it again with TIDEMILL_DEBUG=1 and report what it prints."
@@ -126,7 +117,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def exit_code(error: TidemillError) -> int:
+def exit_code(error: errors.TidemillError) -> int:
     """The exit code of an error's nearest ancestor in the table."""
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
 
@@ -154,8 +145,8 @@ def _missing(package: str, error: ImportError) -> tuple[str, str]:
     return f"This needs {package}, which {why}.", "pip install 'tidemill[train]'"
 
 
-def _lines(error: TidemillError) -> tuple[str, ...]:
-    return error.lines if isinstance(error, DataRefused) else ()
+def _lines(error: errors.TidemillError) -> tuple[str, ...]:
+    return error.lines if isinstance(error, errors.DataRefused) else ()
 
 
 def _fail(

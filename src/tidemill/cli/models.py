@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,20 +10,14 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
-from tidemill.loop.champion_history import champion_at
+from tidemill import Verdict, Workspace
 from tidemill.screen import OUT, Home, Json, Stages, emit, say
-from tidemill.settings import read_settings
-from tidemill.workspace.moment import read_moment
-from tidemill.workspace.promotion import promote as promote_version
-from tidemill.workspace.promotion import rollback as roll_back
-from tidemill.workspace.root import Workspace, open_workspace
 
 app = typer.Typer(
     help="List, inspect, promote and roll back model versions.\n\nExample: tidemill models list",
     no_args_is_help=True,
 )
-Version = Annotated[str, typer.Argument(help="A version, such as v2.")]
+Name = Annotated[str, typer.Argument(metavar="VERSION", help="A version, such as v2.")]
 
 
 @app.command("list")
@@ -46,106 +38,80 @@ def list_(
 
     Example: tidemill models list
     """
-    workspace = open_workspace(read_settings(home=home))
-    if at is not None:
-        _list_at(workspace, read_moment(at, now=workspace.clock.now()), as_json=as_json)
-        return
-    with workspace.ledger.begin(write=False) as unit:
-        versions = unit.latest(ModelVersion)
-        runs = {version.id: unit.get(Run, version.run) for version in versions}
-    aliases = _aliases(workspace)
+    with Workspace(home) as workspace:
+        then = workspace.champion_at(at) if at else None
+        versions = workspace.versions(at=then.at if then else None)
     if as_json:
-        emit({"versions": _rows(versions, runs, aliases)})
+        rows = [
+            asdict(row.version) | {"aliases": row.aliases, "metrics": row.run.metrics}
+            for row in versions
+        ]
+        emit((asdict(then) if then else {}) | {"versions": rows})
         return
-    _print_versions(versions, runs, aliases)
-
-
-def _list_at(workspace: Workspace, moment: datetime, *, as_json: bool) -> None:
-    with workspace.ledger.begin(write=False) as unit:
-        then = champion_at(unit.events(subject="champion", limit=None), moment)
-        names = [then.champion, *([then.previous] if then.previous else [])]
-        versions = [unit.get(ModelVersion, name) for name in names]
-        runs = {version.id: unit.get(Run, version.run) for version in versions}
-    aliases = {name: [alias] for name, alias in zip(names, ("champion", "previous"), strict=False)}
-    if as_json:
-        emit(asdict(then) | {"versions": _rows(versions, runs, aliases)})
-        return
-    _print_versions(versions, runs, aliases)
-    why = f", by {then.actor}: {then.reason}" if then.reason else f", by {then.actor}"
-    OUT.print(
-        f"At {then.at:%Y-%m-%d %H:%M:%S} UTC {then.champion} was the champion, "
-        f"since {then.since:%Y-%m-%d %H:%M:%S} UTC{why}.",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-def _rows(
-    versions: Sequence[ModelVersion], runs: Mapping[str, Run], aliases: Mapping[str, list[str]]
-) -> list[dict[str, object]]:
-    """What `--json` shows of each version."""
-    return [
-        asdict(version)
-        | {"aliases": aliases.get(version.id, []), "metrics": runs[version.id].metrics}
-        for version in versions
-    ]
-
-
-def _print_versions(
-    versions: Sequence[ModelVersion], runs: Mapping[str, Run], aliases: Mapping[str, list[str]]
-) -> None:
     table = Table("version", "aliases", "test accuracy", "run", "bundle", "registered")
-    for version in versions:
-        metrics = runs[version.id].metrics
-        accuracy = metrics.get("test", metrics.get("val", {})).get("accuracy")
+    for row in versions:
         table.add_row(
-            version.id,
-            ", ".join(aliases.get(version.id, [])),
-            "" if accuracy is None else f"{accuracy:.3f}",
-            version.run[:13],
-            version.bundle[:12],
-            f"{version.at:%Y-%m-%d %H:%M}",
+            row.id,
+            ", ".join(row.aliases),
+            "" if row.accuracy is None else f"{row.accuracy:.3f}",
+            row.version.run[:13],
+            row.version.bundle[:12],
+            f"{row.version.at:%Y-%m-%d %H:%M}",
         )
     OUT.print(table)
+    if then:
+        why = f", by {then.actor}: {then.reason}" if then.reason else f", by {then.actor}"
+        OUT.print(
+            f"At {then.at:%Y-%m-%d %H:%M:%S} UTC {then.champion} was the champion, "
+            f"since {then.since:%Y-%m-%d %H:%M:%S} UTC{why}.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 @app.command()
-def show(version: Version, *, home: Home = None, as_json: Json = False) -> None:
+def show(version: Name, *, home: Home = None, as_json: Json = False) -> None:
     """Show a version, its run and its verdicts.
 
     Example: tidemill models show v1
     """
-    workspace = open_workspace(read_settings(home=home))
-    found, run, verdicts = _records(workspace, version)
+    with Workspace(home) as workspace:
+        row = workspace.version(version)
+    run = row.run
     if as_json:
-        emit({"version": found, "run": run, "verdicts": verdicts})
+        emit({"version": row.version, "run": run, "verdicts": row.verdicts})
         return
-    OUT.print(f"{found.id}: bundle {found.bundle}")
+    OUT.print(f"{row.id}: bundle {row.version.bundle}")
     OUT.print(f"run {run.id}, snapshot {run.snapshot}, seed {run.seed}, weights {run.weights}")
     OUT.print(f"code {run.code['revision'] or 'not a git checkout'}")
-    for verdict in verdicts:
+    for verdict in row.verdicts:
         _print_verdict(verdict)
 
 
-@app.command()
-def card(version: Version, *, home: Home = None) -> None:
+@app.command("card")
+def show_card(version: Name, *, home: Home = None, as_json: Json = False) -> None:
     """Print a version's card and its latest verdict, and name its images.
 
     Example: tidemill models card v1
     """
-    workspace = open_workspace(read_settings(home=home))
-    found, _, verdicts = _records(workspace, version)
-    bundle = workspace.bundles.open(found.bundle)
-    OUT.print(Markdown((bundle.path / "card.md").read_text(encoding="utf-8")))
-    for verdict in verdicts[:1]:
+    with Workspace(home) as workspace:
+        verdicts = workspace.version(version).verdicts[:1]
+        card = workspace.card(version)
+    if as_json:
+        verdict = verdicts[0] if verdicts else None
+        body = {"version": version, "card": card.text, "images": card.images, "verdict": verdict}
+        emit(body)
+        return
+    OUT.print(Markdown(card.text))
+    for verdict in verdicts:
         _print_verdict(verdict)
-    for image in sorted(bundle.path.glob("*.png")):
+    for image in card.images:
         OUT.print(f"image: {image}", soft_wrap=True)
 
 
 @app.command()
 def promote(
-    version: Version,
+    version: Name,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     override: Annotated[
@@ -158,14 +124,9 @@ def promote(
 
     Example: tidemill models promote v2 --reason "more leaves"
     """
-    workspace = open_workspace(read_settings(home=home))
-    with workspace.ledger.begin(write=False) as unit:
-        snapshot = unit.get(Snapshot, unit.get(ModelVersion, version).snapshot)
-    total = snapshot.splits.get("test", 0) + snapshot.splits.get("fresh", 0)
-    with Stages("judge") as stages:
-        stages.step(0, total)
-        verdict = promote_version(
-            workspace, version, reason=reason, override=override, progress=stages.advance
+    with Workspace(home) as workspace, Stages("judge") as stages:
+        verdict = workspace.promote(
+            version, reason=reason, override=override, progress=stages.progress()
         )
     if as_json:
         emit({"champion": version, "verdict": verdict})
@@ -185,38 +146,23 @@ def rollback(
 
     Example: tidemill models rollback --reason "complaints from the field"
     """
-    done = roll_back(open_workspace(read_settings(home=home)), reason=reason)
+    with Workspace(home) as workspace:
+        moved = workspace.rollback(reason=reason)
     if as_json:
         emit(
             {
-                "champion": done.champion,
-                "previous": done.previous,
-                "quarantined": done.quarantined_feedback,
+                "champion": moved.champion,
+                "previous": moved.previous,
+                "quarantined": moved.quarantined_feedback,
             }
         )
         return
-    say(f"{done.champion} is the champion again, {done.previous} was taken back.")
-    if done.quarantined_feedback:
+    say(f"{moved.champion} is the champion again, {moved.previous} was taken back.")
+    if moved.quarantined_feedback:
         say(
-            f"{len(done.quarantined_feedback)} feedback labels that taught it are quarantined; "
+            f"{len(moved.quarantined_feedback)} feedback labels that taught it are quarantined; "
             "`tidemill feedback list --status quarantined` shows them."
         )
-
-
-def _records(workspace: Workspace, name: str) -> tuple[ModelVersion, Run, list[Verdict]]:
-    with workspace.ledger.begin(write=False) as unit:
-        version = unit.get(ModelVersion, name)
-        return version, unit.get(Run, version.run), unit.verdicts(name)
-
-
-def _aliases(workspace: Workspace) -> dict[str, list[str]]:
-    named: dict[str, list[str]] = {}
-    with workspace.ledger.begin(write=False) as unit:
-        for name in ("champion", "challenger", "previous"):
-            alias = unit.alias(name)
-            if alias:
-                named.setdefault(alias.version, []).append(name)
-    return named
 
 
 def _print_verdict(verdict: Verdict) -> None:

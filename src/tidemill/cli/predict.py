@@ -11,10 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tidemill.domain.errors import BadPayload, DataError
+from tidemill import Workspace, errors
 from tidemill.screen import OUT, Home, Json, emit, warn
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
 
 BATCH = 64
 
@@ -29,7 +27,7 @@ def predict(
 
     Example: tidemill predict leaf.jpg
     """
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     version = workspace.champion()
     predictor = workspace.predictor(version)
     rows = []
@@ -63,9 +61,9 @@ def _read(decode: Callable[[bytes], object], file: Path) -> object:
     try:
         return decode(file.read_bytes())
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
-    except BadPayload as error:
-        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
+        raise errors.DataError(f"{file} cannot be read: {error.strerror}.") from error
+    except errors.BadPayload as error:
+        raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
 
 
 def register(app: typer.Typer) -> None:

@@ -8,15 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tidemill import Evaluation, Workspace, errors
 from tidemill.adapters.parent_process import interrupt_when_gone
-from tidemill.bundle import Bundle
-from tidemill.domain.errors import Corrupt, UsageError
-from tidemill.screen import STARTED, Home, Json, Stages, WithParent, emit, say, warn
-from tidemill.settings import read_settings
-from tidemill.workspace.planning import plan
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import open_trainer, open_workspace
-from tidemill.workspace.training import resume, take_snapshot, train_version
+from tidemill.screen import STARTED, Home, Json, Stages, WithParent, emit, say
 
 
 def train(
@@ -45,76 +39,67 @@ def train(
     if with_parent:
         interrupt_when_gone()
     if (run is None) == (recipe is None):
-        raise UsageError(
+        raise errors.UsageError(
             "Name a recipe, or a run that the ledger knows.",
             hint="tidemill train coffee, or tidemill train --run ID",
         )
-    settings = read_settings(home=home)
-    warnings: list[str] = []
-    if run is not None:
-        workspace = open_workspace(settings)
+    with Workspace(home, recipe) as workspace:
         with Stages() as stages:
-            finished = resume(workspace, run, stages.told())
-    else:
-        chosen, experiment = plan(str(recipe), overrides or ())
-        trainer = open_trainer(chosen.name)
-        workspace = open_workspace(settings, create=True)
-        with Stages() as stages:
-            intake = take_snapshot(workspace, chosen, experiment, stages.told())
-            warnings = [finding.line() for finding in intake.findings]
-            if not hide_warnings:
-                warn(warnings)
-            finished = train_version(
-                workspace, chosen, experiment, intake.snapshot, trainer, stages.told()
+            progress = stages.progress(warnings=not hide_warnings)
+            trained = (
+                workspace.resume(run, progress=progress)
+                if run
+                else workspace.train(*overrides or (), progress=progress)
             )
-    verdict = promote(workspace, finished.version.id) if promoted else None
+            if promoted:
+                workspace.promote(trained.version.id, progress=progress)
+        evaluation = workspace.evaluate(trained.version.id)
     seconds = time.monotonic() - STARTED
     if as_json:
         emit(
             {
-                "version": finished.version.id,
-                "bundle": finished.version.bundle,
-                "run": finished.run.id,
-                "snapshot": finished.run.snapshot,
-                "weights": finished.run.weights,
-                "metrics": finished.run.metrics,
-                "champion": verdict is not None,
-                "warnings": warnings,
+                "version": trained.version.id,
+                "bundle": trained.version.bundle,
+                "run": trained.run.id,
+                "snapshot": trained.run.snapshot,
+                "weights": trained.run.weights,
+                "metrics": trained.metrics,
+                "champion": promoted,
+                "warnings": trained.warnings,
                 "seconds": round(seconds, 3),
             }
         )
         return
-    say(f"{finished.version.id} is registered: bundle {finished.version.bundle[:12]}")
-    bundle = workspace.bundles.open(finished.version.bundle)
-    for line in scored(finished.run.metrics, bundle):
+    say(f"{trained.version.id} is registered: bundle {trained.version.bundle[:12]}")
+    for line in score_lines(trained.metrics, evaluation):
         say(f"  {line}")
     say(f"{seconds:.1f} s")
-    if verdict is None:
-        say(f"Next: tidemill models promote {finished.version.id}")
+    if not promoted:
+        say(f"Next: tidemill models promote {trained.version.id}")
 
 
-def scored(metrics: Mapping[str, Any], bundle: Bundle) -> Iterator[str]:
+def score_lines(metrics: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
     """What a model scored on each split; of several targets the mean, and then each of them.
 
-    Only the mean where the evaluation of the bundle has no targets. Raises what `Bundle.evaluation`
-    raises, and Corrupt when the evaluation lacks a split of a target.
+    Only the mean where the evaluation has no targets. Raises Corrupt when the evaluation lacks a
+    split of a target.
     """
-    several = len(bundle.classes) > 1
-    targets = bundle.evaluation().targets if several else {}
-    for split, figures in metrics.items():
-        yield f"{split}: {_figures(figures)}" + ", the mean of the targets" * several
-        for target, scores in targets.items():
-            row = next((row for name, row in scores.items() if name == split), None)
+    several = len(evaluation.targets) > 1
+    for split, mean in metrics.items():
+        scores = _scores(mean["accuracy"], mean["macro_f1"])
+        yield f"{split}: {scores}" + ", the mean of the targets" * several
+        for target, splits in evaluation.targets.items():
+            row = next((row for name, row in splits.items() if name == split), None)
             if row is None:
-                raise Corrupt(
-                    f"evaluation.json of bundle {bundle.id[:12]} is malformed: {target} has no"
-                    f" scores on {split}."
+                raise errors.Corrupt(
+                    f"The evaluation is malformed: {target} has no scores on {split}."
                 )
-            yield f"  {target}: {_figures(row.figures)}"
+            if several:
+                yield f"  {target}: {_scores(row.accuracy, row.macro_f1)}"
 
 
-def _figures(row: Mapping[str, float]) -> str:
-    return f"accuracy {row['accuracy']:.3f}, macro-F1 {row['macro_f1']:.3f}"
+def _scores(accuracy: float, macro_f1: float) -> str:
+    return f"accuracy {accuracy:.3f}, macro-F1 {macro_f1:.3f}"
 
 
 def register(app: typer.Typer) -> None:

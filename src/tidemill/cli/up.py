@@ -8,18 +8,16 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
+from tidemill import Workspace, errors
 from tidemill.adapters.child_process import Child, Ended, EngineProcess, ServerProcess, run_child
-from tidemill.domain.errors import NotFound, Unavailable, UsageError
 from tidemill.screen import Home, say
-from tidemill.settings import Settings, read_settings
 from tidemill.web.address import bind
-from tidemill.workspace.policies import policies
-from tidemill.workspace.root import LEDGER, open_workspace
 
 
 def up(
@@ -40,39 +38,27 @@ def up(
     Example: tidemill up lucky trigger.schedule=daily
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    settings = read_settings(home=home, port=port)
+    workspace = Workspace(home, port=port)
     if "=" in recipe:
         # With a champion no recipe is looked for, and the word would be passed over.
-        raise UsageError(
+        raise errors.UsageError(
             f"{recipe!r} stands where the recipe belongs.",
             hint=f"Name the recipe first: tidemill up coffee {recipe}",
         )
-    policies(None, overrides or [])
-    # Before minutes of training, not after them.
-    bind(settings.host, settings.port).close()
-    if not _has_champion(settings):
-        say(f"No champion in {settings.home}: training one.")
-        _train(recipe, settings)
-    _run(settings, overrides or [], restart=restart)
+    with workspace:
+        workspace.policies(*overrides or ())
+        # Before minutes of training, not after them.
+        bind(workspace.settings.host, workspace.settings.port).close()
+        has_champion = workspace.exists and "champion" in workspace.aliases()
+    if not has_champion:
+        say(f"No champion in {workspace.home}: training one.")
+        _train(recipe, workspace.home)
+    _run(workspace.home, workspace.settings.port, overrides or [], restart=restart)
 
 
-def _has_champion(settings: Settings) -> bool:
-    """False when there is no ledger or no champion in it; whatever else is wrong is raised."""
-    if not (settings.home / LEDGER).exists():
-        return False
-    workspace = open_workspace(settings)
+def _train(recipe: str, home: Path) -> None:
     try:
-        workspace.champion()
-    except NotFound:
-        return False
-    finally:
-        workspace.ledger.close()
-    return True
-
-
-def _train(recipe: str, settings: Settings) -> None:
-    try:
-        code = run_child("train", recipe, "--promote", home=settings.home)
+        code = run_child("train", recipe, "--promote", home=home)
     except KeyboardInterrupt:
         say("Stopping.")
         sys.exit(130)
@@ -80,17 +66,17 @@ def _train(recipe: str, settings: Settings) -> None:
         _pass_on("training", code)
 
 
-def _run(settings: Settings, overrides: Sequence[str], *, restart: bool) -> None:
+def _run(home: Path, port: int, overrides: Sequence[str], *, restart: bool) -> None:
     """Keep server and engine running. One that dies is reported, and ends the other."""
 
     def serve() -> Child:
-        server = ServerProcess(settings.home, port=settings.port)
+        server = ServerProcess(home, port=port)
         say(f"Tidemill listens on {server.url} (routes: {server.url}/docs). Ctrl-C stops it.")
         return server
 
     starts: dict[str, Callable[[], Child]] = {
         "server": serve,
-        "engine": lambda: EngineProcess(settings.home, *overrides),
+        "engine": lambda: EngineProcess(home, *overrides),
     }
     ended: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
     try:
@@ -125,7 +111,7 @@ def _how(code: int) -> str:
 def _pass_on(name: str, code: int) -> None:
     """Leave as a child process did. A positive code means that it has said why."""
     if code < 0:
-        raise Unavailable(
+        raise errors.Unavailable(
             f"The {name} {_how(code)}.",
             hint="Often that is for want of memory; `tidemill doctor` looks for usual causes.",
         )

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tidemill import Workspace
 from tidemill.screen import OUT, Home, Json, emit
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
-from tidemill.workspace.why import why as explain
 
 
 def why(
@@ -22,7 +20,8 @@ def why(
 
     Example: tidemill why v2
     """
-    sentences = explain(open_workspace(read_settings(home=home)), id)
+    with Workspace(home) as workspace:
+        sentences = workspace.why(id)
     if as_json:
         emit({"id": id, "why": sentences})
         return

@@ -24,9 +24,9 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example, ModelVersion
 from tidemill.screen import Stages, warn
-from tidemill.settings import Settings, read_settings
+from tidemill.settings import Settings
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workspace, open_workspace
+from tidemill.workspace.workspace import Workspace
 
 PAYLOADS = 500
 """Payloads that clients send where many are needed."""
@@ -160,7 +160,7 @@ class DemoRun:
         self._base_note.write_text(json.dumps(current_code(Path.cwd())) + "\n")
 
     def _open(self, home: Path) -> Workspace:
-        return open_workspace(read_settings(home=home, samples=self.samples, actor="demo"))
+        return Workspace(home, samples=self.samples, actor="demo")
 
     @contextmanager
     def start_server(self, home: Path, **settings: str) -> Iterator[ServerProcess]:

@@ -13,7 +13,7 @@ from tidemill.demo.claim import expect
 from tidemill.domain.types import Snapshot
 from tidemill.testing.clients import Reply, ReplyAnswer
 from tidemill.workspace.planning import plan
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 
 def build_expected_lineage(

@@ -14,7 +14,7 @@ from tidemill.bundle import MANIFEST, encode, manifest_of
 from tidemill.demo.claim import ClaimFailed
 from tidemill.domain.events import VersionRegistered
 from tidemill.domain.types import ModelVersion
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 Files = dict[str, bytes]
 MAX_DRAWS = 100

@@ -23,7 +23,7 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Example, Labels
 from tidemill.testing.clients import Reply, run_clients
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 LABELLED_SEED, UNLABELLED_SEED = 21, 22
 PACE = {"tick_ms": "100", "lease_ms": "2000"}

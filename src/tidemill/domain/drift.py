@@ -41,6 +41,11 @@ class FeatureDrift:
     p: float
     drifted: bool
 
+    @property
+    def chance(self) -> str:
+        """The p-value in four digits, which is as fine as it is computed."""
+        return "p < 0.0001" if self.p < 0.0001 else f"p = {self.p:.4f}"
+
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
@@ -64,3 +69,13 @@ class DriftVerdict:
     def worst(self) -> FeatureDrift:
         """The feature that moved most; a drifted one where there is any."""
         return max(self.features, key=lambda row: (row.drifted, row.psi))
+
+    @property
+    def summary(self) -> str:
+        """What the verdict says, for people; without a full stop."""
+        worst, drifted = self.worst, sum(row.drifted for row in self.features)
+        return (
+            f"{worst.feature} moved most: PSI {worst.psi:.2f}, {worst.chance}; "
+            f"{drifted or 'none'} of {len(self.features)} features drifted, "
+            f"{self.n} predictions against {self.reference} held-out examples"
+        )

@@ -25,22 +25,22 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.engine.drain import Unit
-from tidemill.engine.extend_snapshot import build_retraining_set, summarize_omissions
+from tidemill.engine.extend_snapshot import SnapshotExtension, summarize_omissions
+from tidemill.engine.leadership import ACTOR
 from tidemill.loop import rollout
 from tidemill.loop.cycle import LoopState, Step
 from tidemill.loop.transitions import fail_run, move_cycle, open_cycle, skip_scheduled_run
-from tidemill.workspace import promotion
-from tidemill.workspace.root import Workspace
-from tidemill.workspace.training import new_run, record_snapshot, start
+from tidemill.workspace.promotion import record_verdict
+from tidemill.workspace.runs import new_run, record_snapshot, start_run
+from tidemill.workspace.workspace import Workspace
 
-ACTOR = "engine"
 UNBELIEVED = ("fresh_credible", "fresh_balanced")
 """The checks of a gate that fail for the labels and not for the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turning:
-    """The acts, over one workspace. `unit` opens fenced units."""
+class CycleSteps:
+    """Takes the steps of cycles over one workspace. `unit` opens fenced units."""
 
     workspace: Workspace
     jobs: Jobs
@@ -91,15 +91,12 @@ class Turning:
             )
 
     def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
-        retraining = build_retraining_set(self.workspace, cycle)
+        retraining = SnapshotExtension(self.workspace).extend(cycle)
+        omissions = summarize_omissions(retraining)
         if not retraining.feedback:
-            reason = (
-                "There is no feedback that a training could learn from."
-                f"{summarize_omissions(retraining)}"
-            )
+            reason = f"There is no feedback that a training could learn from.{omissions}"
             self._move(cycle, Step("move", reason, state="refused"), now)
             return
-        omissions = summarize_omissions(retraining)
         reason = f"{step.reason}: {len(retraining.feedback)} labels used.{omissions}"
         with self.unit() as unit:
             record_snapshot(unit, retraining.snapshot, ACTOR)
@@ -111,7 +108,7 @@ class Turning:
         with self.unit() as unit:
             like = unit.get(Run, unit.get(ModelVersion, cycle.champion).run)
             run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
-            start(unit, run, actor=ACTOR, reason=step.reason)
+            start_run(unit, run, actor=ACTOR, reason=step.reason)
             started = replace(cycle, runs=(*cycle.runs, run.id))
             move_cycle(unit, started, "training", step.reason, actor=ACTOR, at=now)
         try:
@@ -135,9 +132,9 @@ class Turning:
             version = unit.find_version(cycle.run)
         if version is None:
             raise Corrupt(f"Run {cycle.run} is finished, and registered no version.")
-        verdict = promotion.weigh(self.workspace, version.id)
+        verdict = self.workspace.compute_verdict(version.id)
         with self.unit() as unit:
-            verdict = promotion.record(unit, verdict, actor=ACTOR)
+            verdict = record_verdict(unit, verdict, actor=ACTOR)
             judged = replace(cycle, version=version.id, verdict=verdict.id)
             reason = f"{step.reason}: {outcome(verdict)}"
             move_cycle(unit, judged, "judged", reason, actor=ACTOR, at=now)

@@ -14,7 +14,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Prediction
 from tidemill.loop.window import bucket
 from tidemill.profile import Reference
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 BATCH = 1_000
 """Predictions that one unit of work takes in: tens of milliseconds for which other writers wait."""

@@ -1,36 +1,44 @@
-"""The engine: one tick is one turn of the wheel, called again and again with the time."""
+"""The engine: the process that drains, imports and reviews feedback, checks for drift and runs
+cycles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
+from typing import Self
 
 from uuid_utils import uuid7
 
+from tidemill.adapters.local_jobs import LocalJobs
+from tidemill.data.database import FORM
 from tidemill.domain.drift import DriftVerdict
-from tidemill.domain.errors import Conflict, LeaseLost, TidemillError
-from tidemill.domain.events import DriftChecked
+from tidemill.domain.errors import LeaseLost, TidemillError, UsageError
 from tidemill.domain.ports import Jobs
-from tidemill.domain.types import ModelVersion, Run
-from tidemill.engine.cycle_steps import ACTOR, Turning
+from tidemill.engine.cycle_steps import CycleSteps
 from tidemill.engine.drain import Drain
-from tidemill.engine.leadership import Leadership
-from tidemill.engine.schedule import Round
-from tidemill.loop import drift, feedback
+from tidemill.engine.drift_check import DriftCheck
+from tidemill.engine.feedback_import import FeedbackImport, ImportedFeedback
+from tidemill.engine.leadership import ACTOR, Leadership
+from tidemill.engine.review import Review
+from tidemill.engine.schedule import ScheduledImport
 from tidemill.loop.cycle import LoopState, Step, decide
-from tidemill.loop.window import open_profiles
-from tidemill.workspace.policies import Policies, policies
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.policies import policies
 from tidemill.workspace.state import loop_state
+from tidemill.workspace.workspace import Workspace
 
-REVIEWS = 500
-"""Feedback that is decided on within one unit of work."""
+FOLLOWS = "another engine leads"
+SLOWEST_S = 30.0
+"""Seconds between attempts at what fails again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did: answers drained, feedback pulled and decided on, a drift verdict, a step.
+    """What one tick did: predictions drained, feedback imported and reviewed, a drift verdict, a
+    step of a cycle.
 
     `leading` is False when another engine leads. `fault` says what kept the tick from its end; the
     next one tries again.
@@ -42,36 +50,73 @@ class Tick:
     drift: DriftVerdict | None = None
     step: Step | None = None
     fault: str = ""
-    pulled: int = 0
+    imported: int = 0
 
     @property
     def busy(self) -> bool:
         """True when there may be more to do at once."""
         acted = self.step is not None and self.step.act != "wait"
-        return bool(self.drained or self.pulled or self.reviewed or self.drift or acted)
+        return bool(self.drained or self.imported or self.reviewed or self.drift or acted)
+
+    def lines(self) -> Iterator[str]:
+        """What it did, for people."""
+        if self.imported:
+            yield f"imported: {self.imported} new feedback labels"
+        if self.drift:
+            yield f"{'drift' if self.drift.drifted else 'no drift'}: {self.drift.summary}"
+        if self.step and self.step.act != "wait":
+            yield f"{self.step.state or self.step.act}: {self.step.reason}"
+
+
+def _ignore(_: str) -> None:
+    """Nobody wants to read what ticks do."""
 
 
 class Engine:
-    """Drains, pulls, reviews, watches for drift and turns cycles, while it leads."""
+    """Runs the loop of a workspace while it leads. One engine leads a workspace; others wait.
+
+    `Engine(workspace, "trigger.autonomy=automatic")` overrides policies of the champion's
+    experiment. Use it in a `with` block, or call `close`, so that another engine may lead at once.
+    """
 
     def __init__(
         self,
         workspace: Workspace,
-        jobs: Jobs,
-        leadership: Leadership,
-        *,
-        overrides: Sequence[str] = (),
+        *overrides: str,
+        jobs: Jobs | None = None,
+        holder: str = "",
+        ttl: timedelta | None = None,
     ) -> None:
-        self._workspace = workspace
-        self._leadership = leadership
-        self._jobs = jobs
-        self._overrides = tuple(overrides)
-        self._drain = Drain(workspace)
-        self._round = Round(workspace, leadership)
-        self._turning = Turning(workspace, jobs, leadership.unit)
+        """Open the ledger; nothing is written before the first tick.
 
-    def tick(self, now: datetime) -> Tick:
-        """One turn. Raises only what nobody foresaw; what is wrong otherwise is in the report."""
+        `jobs` run the trainings, by default as child processes. `holder` names this engine in the
+        lease, which runs out after `ttl`, by default the setting `lease_ms`. Raises UsageError for
+        an override that fits nothing, and Unavailable when there is no workspace.
+        """
+        policies(None, overrides)
+        self._workspace = workspace
+        self._overrides = overrides
+        self._fault = ""
+        self._jobs = jobs or _child_processes(workspace)
+        self._leadership = Leadership(
+            workspace.ledger,
+            workspace.clock,
+            holder=holder or f"{socket.gethostname()}:{os.getpid()}:{uuid7()}",
+            ttl=ttl or timedelta(milliseconds=workspace.settings.lease_ms),
+        )
+        unit = self._leadership.unit
+        self._drain = Drain(workspace)
+        self._import = ScheduledImport(workspace, self._leadership)
+        self._review = Review(workspace, unit)
+        self._drift = DriftCheck(workspace, self._drain, unit)
+        self._steps = CycleSteps(workspace, self._jobs, unit)
+
+    def tick(self, now: datetime | None = None) -> Tick:
+        """Do the next part of the work, at `now`, by default the time of the workspace's clock.
+
+        What goes wrong is in the result; only an error of the program is raised.
+        """
+        now = now or self._workspace.clock.now()
         try:
             self._leadership.lead(now)
         except LeaseLost as error:
@@ -79,92 +124,107 @@ class Engine:
         except TidemillError as error:
             return Tick(leading=True, fault=error.message)
         try:
-            return self._turn(now)
+            return self._work(now)
         except LeaseLost as error:
             return Tick(leading=False, fault=error.message)
-        except Conflict as error:
-            # What was seen has moved: the next tick looks again.
-            return Tick(leading=True, fault=error.message)
         except TidemillError as error:
+            # After a Conflict the ledger has moved: the next tick reads it again.
             return Tick(leading=True, fault=error.message)
 
-    def close(self, now: datetime) -> None:
-        """End what runs, and let another engine lead at once."""
+    def run(self, stop: Event | None = None, *, report: Callable[[str], None] = _ignore) -> None:
+        """Tick until `stop` is set, or without end.
+
+        `report` gets a line for each thing that was done, and one for a fault when it begins.
+        """
+        stop = stop or Event()
+        idle = self._workspace.settings.tick_ms / 1000
+        pause = idle
+        while not stop.is_set():
+            tick = self.tick()
+            self._report(tick, report)
+            # What cannot be done now, for want of disk for instance, is tried less and less often.
+            interrupted = tick.leading and tick.step is None
+            pause = min(2 * pause, SLOWEST_S) if interrupted else idle
+            if not tick.busy:
+                stop.wait(pause)
+
+    def catch_up(self, *, report: Callable[[str], None] = _ignore) -> list[Tick]:
+        """Tick until there is nothing to do now, the end of a training included."""
+        ticks: list[Tick] = []
+        while True:
+            tick = self.tick()
+            self._report(tick, report)
+            ticks.append(tick)
+            # What interrupted the tick may stay; and another engine's training is not waited for.
+            if not tick.busy and (tick.step is None or not self._training()):
+                return ticks
+            if not tick.busy:
+                Event().wait(self._workspace.settings.tick_ms / 1000)
+
+    def import_feedback(self) -> ImportedFeedback:
+        """Import what came to the database of feedback since the last time; no lease is needed.
+
+        Raises UsageError when no database is named, and what `FeedbackImport.run` raises.
+        """
+        workspace = self._workspace
+        if workspace.rows is None:
+            raise UsageError(
+                "No database of feedback is named.",
+                hint=f"Set TIDEMILL_FEEDBACK_DATABASE. {FORM}",
+            )
+        rows = FeedbackImport(workspace, workspace.rows)
+        return rows.run(workspace.ledger.begin, actor=workspace.actor)
+
+    def close(self, now: datetime | None = None) -> None:
+        """End the trainings that run, and let another engine lead at once."""
         self._jobs.close()
-        self._leadership.resign(now)
+        self._leadership.resign(now or self._workspace.clock.now())
 
-    def _turn(self, now: datetime) -> Tick:
-        rules = self._policies()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _work(self, now: datetime) -> Tick:
+        rules = self._workspace.policies(*self._overrides)
         drained = self._drain.step(self._leadership.unit)
-        pulled = self._round.step(rules.trigger.schedule, now)
-        reviewed = self._review(rules, now)
-        verdict = self._watch(rules, now)
+        imported = self._import.step(rules.trigger.schedule, now)
+        reviewed = self._review.step(rules.trigger.feedback_policy, now)
+        verdict = self._drift.step(rules.drift, now)
         with self._workspace.ledger.begin(write=False) as unit:
-            seen = loop_state(unit, now, self._jobs, self._workspace.rows)
-        self._end_strays(seen)
-        step = decide(seen, rules.trigger)
+            state = loop_state(unit, now, self._jobs, self._workspace.rows)
+        self._end_strays(state)
+        step = decide(state, rules.trigger)
         if step.act != "wait":
-            with self._leadership.kept():
-                self._turning.do(step, seen)
-        faults = " ".join(filter(None, [*drained.faults, self._round.fault]))
-        return Tick(True, drained.answers, reviewed, verdict, step, faults, pulled)
+            with self._leadership.renewal():
+                self._steps.do(step, state)
+        faults = " ".join(filter(None, [*drained.faults, self._import.fault]))
+        return Tick(True, drained.answers, reviewed, verdict, step, faults, imported)
 
-    def _end_strays(self, seen: LoopState) -> None:
+    def _report(self, tick: Tick, report: Callable[[str], None]) -> None:
+        for line in tick.lines():
+            report(line)
+        # Until when another engine leads changes with each renewal; that it leads is said once.
+        fault = tick.fault if tick.leading else FOLLOWS
+        if fault and fault != self._fault:
+            report(tick.fault)
+        self._fault = fault
+
+    def _end_strays(self, state: LoopState) -> None:
         """End what trains for a cycle that somebody has ended meanwhile."""
-        wanted = seen.cycle.run if seen.cycle and seen.cycle.state == "training" else ""
+        wanted = state.cycle.run if state.cycle and state.cycle.state == "training" else ""
         for key in self._jobs.running():
             if key != wanted:
                 self._jobs.stop(key)
 
-    def _policies(self) -> Policies:
+    def _training(self) -> bool:
         with self._workspace.ledger.begin(write=False) as unit:
-            champion = unit.alias("champion")
-            version = unit.get(ModelVersion, champion.version) if champion else None
-            return policies(unit.get(Run, version.run) if version else None, self._overrides)
+            cycle = unit.cycle()
+        return cycle is not None and cycle.state == "training"
 
-    def _review(self, rules: Policies, now: datetime) -> int:
-        with self._workspace.ledger.begin(write=False) as unit:
-            if not unit.feedback(status="pending", limit=1):
-                return 0
-        policy, decided = rules.trigger.feedback_policy, 0
-        while True:
-            with self._leadership.unit() as unit:
-                step = feedback.review(unit, policy, actor=ACTOR, at=now, limit=REVIEWS)
-            decided += step
-            if step < REVIEWS:
-                return decided
 
-    def _watch(self, rules: Policies, now: datetime) -> DriftVerdict | None:
-        """Judge the champion's window, when it is large enough and it is time again."""
-        with self._workspace.ledger.begin(write=False) as unit:
-            champion = unit.alias("champion")
-            if champion is None:
-                return None
-            last = next(iter(unit.drift_verdicts(champion.version, limit=1)), None)
-            # A clock that was ahead once must not put the next check off.
-            if last and timedelta(0) <= now - last.at < timedelta(seconds=rules.drift.every_s):
-                return None
-            profiles = open_profiles(unit, champion)
-        if drift.window(profiles, rules.drift).missing:
-            return None
-        reference = self._drain.reference(champion.version)
-        verdict = drift.judge(
-            reference.split(reference.counts),
-            reference.n,
-            profiles,
-            rules.drift,
-            id=str(uuid7()),
-            at=now,
-        )
-        if verdict is None:
-            return None
-        judged = DriftChecked(
-            actor=ACTOR,
-            subject=verdict.id,
-            reason=drift.sentence(verdict),
-            version=verdict.version,
-            drifted=verdict.drifted,
-        )
-        with self._leadership.unit() as unit:
-            unit.record_drift_verdict(verdict, judged)
-        return verdict
+def _child_processes(workspace: Workspace) -> LocalJobs:
+    """Trainings over the same workspace, which act under the engine's name."""
+    settings = {"HOME": str(workspace.home), "SAMPLES": str(workspace.samples), "ACTOR": ACTOR}
+    return LocalJobs({f"TIDEMILL_{name}": value for name, value in settings.items()})

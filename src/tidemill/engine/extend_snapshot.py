@@ -1,4 +1,4 @@
-"""Extend the champion's snapshot by the feedback that a cycle learns from."""
+"""Extends the champion's snapshot by the feedback that a cycle learns from."""
 
 from __future__ import annotations
 
@@ -18,35 +18,50 @@ from tidemill.domain.types import ModelVersion, Run
 from tidemill.experiment import read_experiment
 from tidemill.loop.rollout import ancestry
 from tidemill.recipes.recipe import Merging, open_recipe
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 REASONS = 3
 """So many kinds of reasons are worth a person's screen."""
 
 
-def build_retraining_set(workspace: Workspace, cycle: Cycle) -> RetrainingSet:
-    """The champion's snapshot, extended by the accepted feedback of before the cycle began.
+class SnapshotExtension:
+    """Extends the snapshot of a champion by accepted feedback."""
 
-    Feedback given before the cycle began belongs to it, also when it was accepted a moment later.
-    Later feedback waits for the next cycle. Raises what `BundleStore.open`, `open_recipe` and
-    `data.retraining_set.extend_snapshot` raise.
-    """
-    recipe = open_recipe(cycle.recipe)
-    with workspace.ledger.begin(write=False) as unit:
-        champion = unit.get(ModelVersion, cycle.champion)
-        config = unit.get(Run, champion.run).config
-        items = _accepted(unit, champion.snapshot, cycle)
-    return extend_snapshot(
-        workspace.snapshots.open(champion.snapshot),
-        [_merged(workspace, example, rows) for example, rows in items.items()],
-        # The recipe's codec may need what only a training needs, such as pretrained weights.
-        workspace.bundles.open(champion.bundle).codec,
-        workspace.snapshots,
-        recipe=cycle.recipe,
-        near_distance=read_experiment(config).checks.near_distance,
-        at=cycle.at,
-        merge=recipe.merged if isinstance(recipe, Merging) else overlay_labels,
-    )
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def extend(self, cycle: Cycle) -> RetrainingSet:
+        """The champion's snapshot, extended by the accepted feedback of before the cycle began.
+
+        Feedback given before the cycle began belongs to it, also when it was accepted a moment
+        later. Later feedback waits for the next cycle. Raises what `BundleStore.open`,
+        `open_recipe` and `data.retraining_set.extend_snapshot` raise.
+        """
+        workspace = self._workspace
+        recipe = open_recipe(cycle.recipe)
+        with workspace.ledger.begin(write=False) as unit:
+            champion = unit.get(ModelVersion, cycle.champion)
+            config = unit.get(Run, champion.run).config
+            examples = _accepted(unit, champion.snapshot, cycle)
+        return extend_snapshot(
+            workspace.snapshots.open(champion.snapshot),
+            [self._merge(example, rows) for example, rows in examples.items()],
+            # The recipe's codec may need what only a training needs, such as pretrained weights.
+            workspace.bundles.open(champion.bundle).codec,
+            workspace.snapshots,
+            recipe=cycle.recipe,
+            near_distance=read_experiment(config).checks.near_distance,
+            at=cycle.at,
+            merge=recipe.merged if isinstance(recipe, Merging) else overlay_labels,
+        )
+
+    def _merge(self, example: str, rows: list[Feedback]) -> AcceptedLabels:
+        return AcceptedLabels(
+            feedback=tuple(row.id for row in rows),
+            example=example,
+            labels={row.target: row.label for row in rows},
+            payload=partial(self._workspace.blobs.get, example),
+        )
 
 
 def summarize_omissions(retraining: RetrainingSet) -> str:
@@ -60,17 +75,8 @@ def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Fee
     """What the parent has not learnt yet, by example, in the order in which it came."""
     known = ancestry(unit, parent)
     accepted: dict[str, list[Feedback]] = defaultdict(list)
-    for item in unit.feedback(status="accepted", limit=None):
+    for row in unit.feedback(status="accepted", limit=None):
         # Accepted by then, or given by then and accepted a moment later, as by the next tick.
-        if item.snapshot not in known and min(item.at, item.settled_at or item.at) <= cycle.at:
-            accepted[item.example].append(item)
+        if row.snapshot not in known and min(row.at, row.settled_at or row.at) <= cycle.at:
+            accepted[row.example].append(row)
     return accepted
-
-
-def _merged(workspace: Workspace, example: str, rows: list[Feedback]) -> AcceptedLabels:
-    return AcceptedLabels(
-        feedback=tuple(row.id for row in rows),
-        example=example,
-        labels={row.target: row.label for row in rows},
-        payload=partial(workspace.blobs.get, example),
-    )

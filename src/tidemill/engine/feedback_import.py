@@ -1,7 +1,7 @@
 """Feedback from the database of another system, given as that of strangers is.
 
-A row that was read before does nothing, however often it is read: that the table says this label of
-this example is in the ledger. So a pull may be cut off anywhere, and rows that are still being
+A row that was read before does nothing, however often it is read: the ledger has the label that the
+table gives to the example. So an import may be cut off anywhere, and rows that are still being
 written are read again. A row that cannot be taken is left out and counted.
 """
 
@@ -28,7 +28,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Blobs
 from tidemill.engine.drain import Unit
 from tidemill.loop.feedback import USER_DATA, beside, give
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 Page = Sequence[UserRow | LackingRow]
 
@@ -42,12 +42,12 @@ SETTLING = timedelta(minutes=5)
 """A row bears the time at which its transaction began, and is seen when that ends: so long, rows
 may still come to stand before one that was read."""
 
-TOLD = 3
-"""Rows that were left out of which it is said why."""
+SHOWN = 3
+"""Rows that were left out and have their reason shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class ImportedFeedback:
     """How many rows were read, how many of them said something new, how many cannot be taken.
 
     `reasons` has a sentence for the first of the latter, each naming its row by the time.
@@ -59,76 +59,82 @@ class Pulled:
     reasons: tuple[str, ...] = ()
 
 
-def pull(
-    workspace: Workspace, rows: UserRows, unit: Unit, *, actor: str, size: int = PAGE
-) -> Pulled:
-    """Give every row that came since the last pull as feedback; `unit` opens the writing units.
+class FeedbackImport:
+    """Reads the rows that came to a database of feedback since the last import."""
 
-    Each page of `size` rows is one unit of work, which also moves the offset. A row whose label
-    is none of the champion's, whose payload its codec cannot read, or that has no prompt or no time
-    is left out. Raises Unavailable when the database cannot be read; DataError when nothing that is
-    new can be taken, in a whole page or of all rows with prompt and time, because then the table is
-    the wrong one; NotFound without a champion; UsageError when it has several targets; Conflict
-    when somebody else pulls.
-    """
-    bundle = workspace.bundles.open(workspace.champion().bundle)
-    target = target_of(bundle.classes)
-    now = workspace.clock.now()
-    with workspace.ledger.begin(write=False) as reading:
-        mark = reading.import_offset(rows.import_offset)
-    pulled, undated = Pulled(0, 0), rows.undated()
-    with closing(rows.pages(mark.position, size=size)) as pages:
-        for page in pages:
-            sound, faults = _sorted(bundle, target, page)
-            full = len(page) == size
-            # What a row does not have says nothing about the champion, unless a page is full of it.
-            refused = any(isinstance(row, UserRow) for row in page)
-            whole = full or (refused and pulled.rows == pulled.left_out)
-            if faults and not sound and whole and _unread(page, mark):
-                raise DataError(
-                    f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
-                    hint=f"The champion's labels are {', '.join(bundle.classes[target])}.",
+    def __init__(self, workspace: Workspace, rows: UserRows) -> None:
+        self._workspace = workspace
+        self._rows = rows
+
+    def run(self, unit: Unit, *, actor: str, size: int = PAGE) -> ImportedFeedback:
+        """Give every new row as feedback; `unit` opens the writing units.
+
+        Each page of `size` rows is one unit of work, which also moves the offset. A row whose label
+        is none of the champion's, whose payload its codec cannot read, or that has no prompt or no
+        time is left out. Raises Unavailable when the database cannot be read; DataError when
+        nothing that is new can be taken, in a whole page or of all rows with prompt and time,
+        because then the table is the wrong one; NotFound without a champion; UsageError when it
+        has several targets; Conflict when somebody else imports.
+        """
+        workspace, rows = self._workspace, self._rows
+        bundle = workspace.bundles.open(workspace.champion().bundle)
+        target = target_of(bundle.classes)
+        now = workspace.clock.now()
+        with workspace.ledger.begin(write=False) as reading:
+            offset = reading.import_offset(rows.import_offset)
+        total, undated = ImportedFeedback(0, 0), rows.undated()
+        with closing(rows.pages(offset.position, size=size)) as pages:
+            for page in pages:
+                sound, faults = _sorted(bundle, target, page)
+                full = len(page) == size
+                # What a row lacks says nothing about the champion, unless a page is full of it.
+                refused = any(isinstance(row, UserRow) for row in page)
+                whole = full or (refused and total.rows == total.left_out)
+                if faults and not sound and whole and _unread(page, offset):
+                    raise DataError(
+                        f"None of {len(page)} rows of {TABLE} can be taken: {faults[0]}",
+                        hint=f"The champion's labels are {', '.join(bundle.classes[target])}.",
+                    )
+                examples = _store_payloads(workspace.blobs, [row for row, _ in sound])
+                feedback = [
+                    Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
+                    for (row, label), example in zip(sound, examples, strict=True)
+                ]
+                place = _settled(page, now) or offset.position
+                to = ImportOffset(offset.name, place, offset.caught_up_at if full else now)
+                left_out = len(faults)
+                if undated and not full:  # they stand in no page, and count with the last
+                    faults.append(f"Rows of {TABLE} without a time: {undated}.")
+                    left_out += undated
+                with unit() as writing:
+                    new = sum(_record_new(writing, row) for row in feedback)
+                    event = FeedbackImported(
+                        actor=actor,
+                        subject=offset.name,
+                        reason=" ".join(faults[:SHOWN]),
+                        rows=len(page),
+                        new=new,
+                        left_out=left_out,
+                    )
+                    writing.move_import_offset(to, expected=offset, event=event)
+                total = ImportedFeedback(
+                    total.rows + len(page),
+                    total.new + new,
+                    total.left_out + left_out,
+                    (*total.reasons, *faults)[:SHOWN],
                 )
-            examples = _kept(workspace.blobs, [row for row, _ in sound])
-            items = [
-                Feedback(str(uuid7()), "", example, target, "", label, "", USER_DATA, row.at)
-                for (row, label), example in zip(sound, examples, strict=True)
-            ]
-            place = _settled(page, now) or mark.position
-            to = ImportOffset(mark.name, place, mark.caught_up_at if full else now)
-            left_out = len(faults)
-            if undated and not full:  # they stand in no page, and are told with the last
-                faults.append(f"Rows of {TABLE} without a time: {undated}.")
-                left_out += undated
-            with unit() as writing:
-                given = sum(_given(writing, item) for item in items)
-                event = FeedbackImported(
-                    actor=actor,
-                    subject=mark.name,
-                    reason=" ".join(faults[:TOLD]),
-                    rows=len(page),
-                    new=given,
-                    left_out=left_out,
-                )
-                writing.move_import_offset(to, expected=mark, event=event)
-            pulled = Pulled(
-                pulled.rows + len(page),
-                pulled.new + given,
-                pulled.left_out + left_out,
-                (*pulled.reasons, *faults)[:TOLD],
-            )
-            mark = to
-    return pulled
+                offset = to
+        return total
 
 
-def target_of(classes: Mapping[str, Sequence[str]]) -> str:
+def target_of(labels: Mapping[str, Sequence[str]]) -> str:
     """The one target that rows can mean, who name none. Raises UsageError when there are more."""
-    if len(classes) != 1:
+    if len(labels) != 1:
         raise UsageError(
-            f"The rows name no target, and the champion has {len(classes)}: {', '.join(classes)}.",
+            f"The rows name no target, and the champion has {len(labels)}: {', '.join(labels)}.",
             hint="Give such feedback over HTTP, which names its target.",
         )
-    return next(iter(classes))
+    return next(iter(labels))
 
 
 def label_of(said: object, names: Sequence[str]) -> str | None:
@@ -173,24 +179,24 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
     return sound, faults
 
 
-def _unread(page: Page, mark: ImportOffset) -> bool:
-    """True when it holds a row that no pull has seen; the last one is seen again by the next."""
-    reached = mark.caught_up_at
+def _unread(page: Page, offset: ImportOffset) -> bool:
+    """True when it holds a row that no import has read; its last row is read again by the next."""
+    reached = offset.caught_up_at
     return reached is None or any(row.at > reached for row in page if row.at)
 
 
-def _kept(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
-    """The payloads, durable, by their ids. Most of it is waiting for the disk, which likes to be
-    asked for several at once."""
+def _store_payloads(blobs: Blobs, page: Sequence[UserRow]) -> list[str]:
+    """Make the payloads durable and return their ids, in order. Several at a time, because most of
+    it is waiting for the disk."""
     with ThreadPoolExecutor(WRITERS) as pool:
         return list(pool.map(blobs.put, [row.payload for row in page]))
 
 
-def _given(unit: UnitOfWork, item: Feedback) -> bool:
-    """Give it, unless it was read before; True when it said something new.
+def _record_new(unit: UnitOfWork, item: Feedback) -> bool:
+    """Give feedback, unless its row was read before; True when it is new.
 
-    A repeat is not recorded, and would be new once the label was turned down. So a row also counts
-    as read when it is older than what became of its label.
+    A repeat is not recorded, and would be new once the label was rejected. So a row also counts as
+    read when it is older than the decision on its label.
     """
     key = (item.actor, item.target, item.item, item.label)
     for other in beside(unit, item):

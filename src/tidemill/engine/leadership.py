@@ -1,4 +1,4 @@
-"""Who turns the mill: one engine, by a lease that runs out when it dies."""
+"""Which engine leads: one, by a lease that runs out when it dies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tidemill.domain.ports import Clock
 
 log = logging.getLogger(__name__)
 
+ACTOR = "engine"
+"""The name under which an engine acts in events."""
 RENEWALS = 3
 """How often a lease is renewed within its time, so that one late renewal loses nothing."""
 
@@ -32,10 +34,10 @@ class Leadership:
     def lead(self, now: datetime) -> Lease:
         """Take the lease or renew it. Raises LeaseLost while another engine holds it."""
         with self._ledger.begin() as unit:
-            self._lease = self._taken(unit, now)
+            self._lease = self._take_lease(unit, now)
         return self._lease
 
-    def _taken(self, unit: UnitOfWork, now: datetime) -> Lease:
+    def _take_lease(self, unit: UnitOfWork, now: datetime) -> Lease:
         return unit.take_lease(ENGINE_LEASE, self.holder, now=now, ttl=self._ttl)
 
     @contextmanager
@@ -48,27 +50,27 @@ class Leadership:
             yield unit
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def renewal(self) -> Iterator[None]:
         """Renew the lease from a thread of its own for as long as the block takes.
 
-        A renewal that fails is tried again. One that comes too late is not the block's business:
-        the fence of its next unit finds out.
+        A renewal that fails is tried again. One that comes too late does not end the block: the
+        fence of its next unit does.
         """
         stop = threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)
-        keeper.start()
+        renewer = threading.Thread(target=self._renew, args=(stop,), daemon=True)
+        renewer.start()
         try:
             yield
         finally:
             stop.set()
-            keeper.join()
+            renewer.join()
 
-    def _keep(self, stop: threading.Event) -> None:
+    def _renew(self, stop: threading.Event) -> None:
         while not stop.wait(self._ttl.total_seconds() / RENEWALS):
             try:
-                # Fenced: who was overtaken does not lead again in the midst of its work.
+                # Fenced: an engine that was overtaken does not lead again during its work.
                 with self.unit() as unit:
-                    self._lease = self._taken(unit, self._clock.now())
+                    self._lease = self._take_lease(unit, self._clock.now())
             except LeaseLost:
                 return
             except TidemillError as error:

@@ -1,4 +1,4 @@
-"""What a round of the schedule begins with: the database of feedback is read."""
+"""The feedback import that a scheduled run begins with."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from datetime import datetime, timedelta
 
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.types import ModelVersion
-from tidemill.engine.cycle_steps import ACTOR
-from tidemill.engine.feedback_import import pull
-from tidemill.engine.leadership import Leadership
+from tidemill.engine.feedback_import import FeedbackImport
+from tidemill.engine.leadership import ACTOR, Leadership
 from tidemill.loop.schedule import Schedule, due_scheduled_run
-from tidemill.workspace.root import Workspace
 from tidemill.workspace.state import last_pull
+from tidemill.workspace.workspace import Workspace
 
 AGAIN = timedelta(minutes=1)
 """How long a database that could not be read is left alone."""
 
 
-class Round:
-    """Reads the database once in each round, and again while that fails.
+class ScheduledImport:
+    """Reads the database of feedback once in each scheduled run, and again while that fails.
 
-    A fault is kept until a reading goes well, so that it is told for as long as it stands.
+    `fault` says why the last reading failed, until one goes well.
     """
 
     def __init__(self, workspace: Workspace, leadership: Leadership) -> None:
@@ -30,19 +29,21 @@ class Round:
         self.fault = ""
 
     def step(self, schedule: Schedule, now: datetime) -> int:
-        """Read it if a round wants that, and return how many rows said something new.
+        """Read it if the schedule wants that, and return how many rows said something new.
 
         Raises Conflict when somebody else reads it as well, LeaseLost.
         """
         rows = self._workspace.rows
-        if rows is None or not self._wanted(schedule, now):
+        if rows is None or not self._due(schedule, now):
             self.fault = ""
             return 0
         if self._failed and timedelta(0) <= now - self._failed < AGAIN:
             return 0
         try:
-            with self._leadership.kept():
-                pulled = pull(self._workspace, rows, self._leadership.unit, actor=ACTOR)
+            with self._leadership.renewal():
+                imported = FeedbackImport(self._workspace, rows).run(
+                    self._leadership.unit, actor=ACTOR
+                )
         except Conflict:
             raise
         except TidemillError as error:
@@ -50,9 +51,9 @@ class Round:
             self._failed, self.fault = now, error.message
             return 0
         self._failed, self.fault = None, ""
-        return pulled.new
+        return imported.new
 
-    def _wanted(self, schedule: Schedule, now: datetime) -> bool:
+    def _due(self, schedule: Schedule, now: datetime) -> bool:
         rows = self._workspace.rows
         with self._workspace.ledger.begin(write=False) as unit:
             alias = unit.alias("champion")

@@ -19,7 +19,6 @@ from tidemill.domain.cycle import Cycle, CycleState, TriggerKind
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.ports import JobState
 from tidemill.domain.types import ModelVersion, Run, Verdict
-from tidemill.loop.drift import sentence
 from tidemill.loop.schedule import due_scheduled_run, format_moment
 from tidemill.loop.trigger import TriggerPolicy
 
@@ -118,7 +117,7 @@ def _trigger(loop_state: LoopState, policy: TriggerPolicy) -> Step:
         return Step("wait", "There is no champion yet: `tidemill models promote` makes one.")
     drift, last = loop_state.drift, loop_state.last_cycle
     if drift and drift.drifted and (last is None or drift.at > last.at):
-        return Step("open", f"The traffic drifted: {sentence(drift)}.", trigger="drift")
+        return Step("open", f"The traffic drifted: {drift.summary}.", trigger="drift")
     n = loop_state.new_feedback
     if n >= policy.feedback:
         return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")

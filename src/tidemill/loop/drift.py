@@ -150,21 +150,6 @@ def judge(
     )
 
 
-def sentence(verdict: DriftVerdict) -> str:
-    """What the verdict says, for people; without a full stop."""
-    worst, drifted = verdict.worst, sum(row.drifted for row in verdict.features)
-    return (
-        f"{worst.feature} moved most: PSI {worst.psi:.2f}, {chance(worst.p)}; "
-        f"{drifted or 'none'} of {len(verdict.features)} features drifted, "
-        f"{verdict.n} predictions against {verdict.reference} held-out examples"
-    )
-
-
-def chance(p: float) -> str:
-    """A p-value in four digits, which is as fine as it is computed."""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
-
-
 def _generator(reference: Counts, live: Counts) -> np.random.Generator:
     """Seeded by the counts, in whatever order: the same evidence must give the same verdict, and
     the luck of one window's draws must not be that of the next."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from uuid_utils import uuid7
 
+from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_jobs import MemoryJobs
 from tidemill.adapters.traffic import SqliteTraffic
@@ -25,15 +25,9 @@ from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
 from tidemill.engine.engine import Engine, Tick
-from tidemill.engine.leadership import Leadership
-from tidemill.learn.progress import Progress
 from tidemill.loop.feedback import give
-from tidemill.settings import read_settings
 from tidemill.testing.tiny_recipe import use_tiny_recipe
-from tidemill.workspace.planning import plan
-from tidemill.workspace.promotion import promote
-from tidemill.workspace.root import Workspace, open_trainer, open_workspace
-from tidemill.workspace.training import resume, take_snapshot, train_version
+from tidemill.workspace.workspace import Workspace
 
 TTL = timedelta(seconds=5)
 """How long an engine's lease lasts."""
@@ -44,14 +38,9 @@ MAX_TICKS = 60
 def train_champion(home: Path, *overrides: str, recipe: str = "pebble") -> Workspace:
     """Train a recipe in an empty workspace and promote the version; its clock stands still."""
     use_tiny_recipe()
-    workspace = open_workspace(read_settings(home=home, actor="ada"), create=True)
-    workspace = replace(workspace, clock=FixedClock(workspace.clock.now()))
-    opened, experiment = plan(recipe, overrides)
-    data = take_snapshot(workspace, opened, experiment, Progress())
-    finished = train_version(
-        workspace, opened, experiment, data.snapshot, open_trainer(recipe), Progress()
-    )
-    promote(workspace, finished.version.id)
+    clock = FixedClock(SystemClock().now())
+    workspace = Workspace(home, recipe, actor="ada", clock=clock)
+    workspace.train(*overrides, promote=True)
     return workspace
 
 
@@ -68,10 +57,7 @@ class InProcessLoop:
         self.workspace = workspace
         self.jobs = jobs or MemoryJobs(self._train)
         self.engine = Engine(
-            workspace,
-            self.jobs,
-            Leadership(workspace.ledger, workspace.clock, holder=holder, ttl=TTL),
-            overrides=[*POLICIES, *policies],
+            workspace, *POLICIES, *policies, jobs=self.jobs, holder=holder, ttl=TTL
         )
         self._server = str(uuid7())
         self._sequence = 0
@@ -81,7 +67,7 @@ class InProcessLoop:
         """Close the engine, the traffic log and the ledger."""
         self.engine.close(self.clock.now())
         self._log.close()
-        self.workspace.ledger.close()
+        self.workspace.close()
 
     def tick(self, seconds: float = 1) -> Tick:
         """Move the clock and let the engine do one step."""
@@ -160,7 +146,7 @@ class InProcessLoop:
         command, flag, run, *_ = words
         if (command, flag) != ("train", "--run"):
             raise UsageError(f"The loop in a process runs trainings only, not {command!r}.")
-        resume(self.workspace, run, Progress())
+        self.workspace.resume(run)
 
 
 OpenLoop = Callable[..., InProcessLoop]
@@ -176,9 +162,8 @@ def open_loops(trained: Path, home: Path) -> Iterator[OpenLoop]:
     loops: list[InProcessLoop] = []
 
     def open_loop(*policies: str, jobs: Jobs | None = None, holder: str = "one") -> InProcessLoop:
-        workspace = open_workspace(read_settings(home=home, actor="ada"))
-        clock = loops[0].clock if loops else FixedClock(workspace.clock.now())
-        workspace = replace(workspace, clock=clock)
+        clock = loops[0].clock if loops else FixedClock(SystemClock().now())
+        workspace = Workspace(home, actor="ada", clock=clock)
         loops.append(InProcessLoop(workspace, *policies, jobs=jobs, holder=holder))
         return loops[-1]
 

@@ -1,48 +1,42 @@
-"""What a person decides on feedback; all of one command is one unit of work."""
+"""What a person decides on feedback; all of one call is one unit of work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.loop import feedback
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.parts import WorkspaceParts
 
 
-def latest(
-    workspace: Workspace, *, status: FeedbackStatus | None = None, limit: int = 100
-) -> list[Feedback]:
-    """The newest feedback first; of one status, the oldest first, as it is decided on."""
-    with workspace.ledger.begin(write=False) as unit:
-        return feedback.listed(unit, status, limit=limit)
+class FeedbackPart(WorkspaceParts):
+    """The methods of a workspace that give and review feedback."""
 
+    def list_feedback(
+        self, *, status: FeedbackStatus | None = None, limit: int = 100
+    ) -> list[Feedback]:
+        """The newest feedback first; of one status, the oldest first, as it is decided on."""
+        with self.ledger.begin(write=False) as unit:
+            return feedback.listed(unit, status, limit=limit)
 
-def accept(workspace: Workspace, ids: Sequence[str], *, reason: str) -> list[Feedback]:
-    """Believe these, or none of them. Raises NotFound and Conflict."""
-    at = workspace.clock.now()
-    with workspace.ledger.begin() as unit:
-        return [
-            feedback.accept(unit, id, actor=workspace.actor, reason=reason, at=at) for id in ids
-        ]
+    def accept_feedback(self, *ids: str, reason: str = "accepted by hand") -> list[Feedback]:
+        """Accept these, or none of them. Raises NotFound and Conflict."""
+        at = self.clock.now()
+        with self.ledger.begin() as unit:
+            return [feedback.accept(unit, id, actor=self.actor, reason=reason, at=at) for id in ids]
 
+    def accept_pending(self, *, reason: str = "accepted by hand") -> list[Feedback]:
+        """Accept all that nobody has decided on. Of two labels for one item the later wins."""
+        at = self.clock.now()
+        with self.ledger.begin() as unit:
+            pending = unit.feedback(status="pending", limit=None)
+            for row in pending:
+                others = feedback.beside(unit, row)
+                status, why = feedback.decide(row, others, "accept")
+                because = reason if status == "accepted" else why
+                feedback.settle(unit, row, status, reason=because, actor=self.actor, at=at)
+            return [unit.get(Feedback, row.id) for row in pending]
 
-def accept_pending(workspace: Workspace, *, reason: str) -> list[Feedback]:
-    """Believe everything that nobody has decided on. Of two labels for one item the later wins."""
-    at = workspace.clock.now()
-    with workspace.ledger.begin() as unit:
-        pending = unit.feedback(status="pending", limit=None)
-        for item in pending:
-            others = feedback.beside(unit, item)
-            status, why = feedback.decide(item, others, "accept")
-            said = reason if status == "accepted" else why
-            feedback.settle(unit, item, status, reason=said, actor=workspace.actor, at=at)
-        return [unit.get(Feedback, item.id) for item in pending]
-
-
-def reject(workspace: Workspace, ids: Sequence[str], *, reason: str) -> list[Feedback]:
-    """Believe none of these. Raises NotFound and Conflict, and then nothing is changed."""
-    at = workspace.clock.now()
-    with workspace.ledger.begin() as unit:
-        return [
-            feedback.reject(unit, id, actor=workspace.actor, reason=reason, at=at) for id in ids
-        ]
+    def reject_feedback(self, *ids: str, reason: str) -> list[Feedback]:
+        """Reject all of these. Raises NotFound and Conflict, and then nothing is changed."""
+        at = self.clock.now()
+        with self.ledger.begin() as unit:
+            return [feedback.reject(unit, id, actor=self.actor, reason=reason, at=at) for id in ids]

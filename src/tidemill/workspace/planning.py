@@ -1,4 +1,4 @@
-"""From a recipe's name and a person's overrides to an experiment that is known to make sense."""
+"""From a recipe and a person's overrides to an experiment that is known to make sense."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tidemill.experiment import Experiment, read_experiment
 from tidemill.recipes.recipe import Recipe, open_recipe
 
 
-def plan(recipe: str, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
+def plan(recipe: str | Recipe, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
     """The recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
-    chosen = open_recipe(recipe)
+    chosen = open_recipe(recipe) if isinstance(recipe, str) else recipe
     experiment = read_experiment(resolve(chosen.conf, overrides))
     chosen.check(experiment.tree())
     return chosen, experiment

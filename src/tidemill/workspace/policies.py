@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tidemill.domain.errors import UsageError
-from tidemill.domain.types import Run
+from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.validation import validated
+from tidemill.workspace.parts import WorkspaceParts
 
 
 class Policies(BaseModel):
@@ -52,3 +53,19 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
             for name, value in asdict(policy).items()
         )
         raise UsageError(error.message, hint=f"By default it is {known}.") from error
+
+
+class PolicyPart(WorkspaceParts):
+    """The method of a workspace that tells the policies of its loop."""
+
+    def policies(self, *overrides: str) -> Policies:
+        """The policies of the champion's experiment, or the defaults, with these overrides.
+
+        Raises UsageError naming what does not fit.
+        """
+        run = None
+        if self.exists:
+            with self.ledger.begin(write=False) as unit:
+                if alias := unit.alias("champion"):
+                    run = unit.get(Run, unit.get(ModelVersion, alias.version).run)
+        return policies(run, overrides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
@@ -14,19 +14,18 @@ from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
 from tidemill.loop.cycle import Step, decide
-from tidemill.loop.drift import sentence
 from tidemill.loop.schedule import Schedule, format_moment, next_scheduled_run
 from tidemill.loop.transitions import SCHEDULE
 from tidemill.loop.window import open_profiles
+from tidemill.workspace.parts import WorkspaceParts
 from tidemill.workspace.policies import Policies, policies
-from tidemill.workspace.root import Workspace
 from tidemill.workspace.state import loop_state
 
 SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LoopStatus:
     """Who leads, what waits, the latest cycles, and what an engine would do next.
 
     `feedback` counts by status; `verdict` is the latest on the champion, `window` the live answers
@@ -42,30 +41,51 @@ class Standing:
     cycles: tuple[Cycle, ...]
     next: Step
 
+    def lines(self) -> Iterator[str]:
+        """The same for people."""
+        yield self.engine
+        yield f"Feedback: {', '.join(f'{n} {status}' for status, n in self.feedback.items())}"
+        yield f"Drift: {self.drift}"
+        if self.schedule:
+            yield f"Schedule: {self.schedule}"
+        for cycle in self.cycles:
+            since = f"since {cycle.changed_at:%Y-%m-%d %H:%M} UTC" if cycle.changed_at else ""
+            facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)
+            # Not a table: an id has to be copied whole, and a reason is a sentence.
+            yield " ".join(filter(None, facts))
+            yield f"  {cycle.reason or cycle.cause}"
+        yield f"Next: {self.next.act}. {self.next.reason}"
 
-def standing(workspace: Workspace, overrides: Sequence[str] = ()) -> Standing:
-    """The loop over one workspace. Raises UsageError for an override that fits nothing."""
-    now = workspace.clock.now()
-    with workspace.ledger.begin(write=False) as unit:
-        seen = loop_state(unit, now, rows=workspace.rows)
-        champion = seen.champion
-        rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
-        alias = unit.alias("champion")
-        window = sum(row.n for row in open_profiles(unit, alias)) if alias else 0
-        lease = unit.lease(ENGINE_LEASE)
-        return Standing(
-            engine=_leader(lease, leading=lease is not None and lease.until > now),
-            feedback={
-                status: len(unit.feedback(status=status, limit=None))
-                for status in get_args(FeedbackStatus)
-            },
-            drift=_drift(seen.drift, window, rules),
-            verdict=seen.drift,
-            window=window,
-            schedule=_schedule(unit, workspace.rows, rules.trigger.schedule, now),
-            cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
-            next=decide(seen, rules.trigger),
-        )
+
+class StatusPart(WorkspaceParts):
+    """The method of a workspace that tells how its loop stands."""
+
+    def status(self, *overrides: str) -> LoopStatus:
+        """How the loop stands, under the champion's policies and these overrides of them.
+
+        Raises UsageError for an override that fits nothing.
+        """
+        now = self.clock.now()
+        with self.ledger.begin(write=False) as unit:
+            state = loop_state(unit, now, rows=self.rows)
+            champion = state.champion
+            rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
+            alias = unit.alias("champion")
+            window = sum(row.n for row in open_profiles(unit, alias)) if alias else 0
+            lease = unit.lease(ENGINE_LEASE)
+            return LoopStatus(
+                engine=_leader(lease, leading=lease is not None and lease.until > now),
+                feedback={
+                    status: len(unit.feedback(status=status, limit=None))
+                    for status in get_args(FeedbackStatus)
+                },
+                drift=_drift(state.drift, window, rules),
+                verdict=state.drift,
+                window=window,
+                schedule=_schedule(unit, self.rows, rules.trigger.schedule, now),
+                cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
+                next=decide(state, rules.trigger),
+            )
 
 
 def _leader(lease: Lease | None, *, leading: bool) -> str:
@@ -92,4 +112,4 @@ def _drift(verdict: DriftVerdict | None, window: int, rules: Policies) -> str:
     if verdict is None:
         return f"not checked yet; {growing}."
     said = "drift" if verdict.drifted else "no drift"
-    return f"{said} at {verdict.at:%Y-%m-%d %H:%M:%S}: {sentence(verdict)}; {growing}."
+    return f"{said} at {verdict.at:%Y-%m-%d %H:%M:%S}: {verdict.summary}; {growing}."

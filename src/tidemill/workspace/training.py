@@ -1,187 +1,160 @@
-"""Data in, a registered model version out; every step is in the ledger with its event."""
+"""From a snapshot to a registered model version; every step is in the ledger with its event."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from uuid_utils import uuid7
-
-from tidemill import provenance
 from tidemill.bundle import REFERENCE
-from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
-from tidemill.domain.errors import Conflict, NotFound, TidemillError
-from tidemill.domain.events import (
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    SnapshotTaken,
-    VersionRegistered,
-)
-from tidemill.domain.ledger import UnitOfWork
-from tidemill.domain.types import ModelVersion, Run, Snapshot
-from tidemill.experiment import Experiment
-from tidemill.learn.progress import Progress
+from tidemill.domain.errors import Conflict, TidemillError
+from tidemill.domain.events import RunFailed, RunFinished, VersionRegistered
+from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
+from tidemill.evaluation import Evaluation
+from tidemill.learn.progress import SILENT, Progress
 from tidemill.learn.training_result import Trainer
 from tidemill.recipes.recipe import Recipe, open_recipe
+from tidemill.workspace.data import DataPart
+from tidemill.workspace.promotion import PromotionPart
 from tidemill.workspace.reference import reference_of
-from tidemill.workspace.root import Workspace, open_trainer
+from tidemill.workspace.runs import new_run, start_run
+from tidemill.workspace.trainer import open_trainer
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A training that ended well."""
+class TrainedVersion:
+    """A run that ended well and the version that it registered.
+
+    `warnings` are what the check of the data warns of, a line each; `verdict` is there where the
+    version was promoted at once.
+    """
 
     run: Run
     version: ModelVersion
+    warnings: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What the version scored: split to `accuracy`, `macro_f1` and so on."""
+        return self.run.metrics
 
 
-def take_snapshot(
-    workspace: Workspace,
-    recipe: Recipe,
-    experiment: Experiment,
-    progress: Progress,
-) -> SnapshotImport:
-    """Check the recipe's data and keep it as a snapshot. Raises DataError, DataRefused."""
-    tree = experiment.tree()
-    source = recipe.source(tree, workspace.samples)
-    progress.stage("prepare")
-    source.prepare(progress.step)
-    progress.stage("check")
-    readings = 2 * len(source)
-    intake = import_snapshot(
-        source,
-        recipe.codec(tree),
-        workspace.snapshots,
-        recipe=recipe.name,
-        policy=experiment.checks.policy,
-        keep_test=experiment.checks.keep_test,
-        near_distance=experiment.checks.near_distance,
-        minimum_per_class=experiment.checks.minimum_per_class,
-        at=workspace.clock.now(),
-        progress=lambda done: progress.step(done, readings),
-    )
-    with workspace.ledger.begin() as unit:
-        record_snapshot(unit, intake.snapshot, workspace.actor)
-    return intake
+class TrainingPart(DataPart, PromotionPart):
+    """The methods of a workspace that make model versions."""
 
+    def train(
+        self,
+        *overrides: str,
+        promote: bool = False,
+        snapshot: Snapshot | str | None = None,
+        trainer: Trainer | None = None,
+        progress: Progress = SILENT,
+    ) -> TrainedVersion:
+        """Check the data, train on it, and register the resulting version.
 
-def train_version(
-    workspace: Workspace,
-    recipe: Recipe,
-    experiment: Experiment,
-    snapshot: Snapshot,
-    train: Trainer,
-    progress: Progress,
-) -> Finished:
-    """Train on a snapshot and register the bundle. A failure is recorded, then raised."""
-    run = new_run(recipe.name, experiment.tree(), snapshot.id, workspace.clock.now())
-    with workspace.ledger.begin() as unit:
-        start(unit, run, actor=workspace.actor, reason="")
-    return finish(workspace, recipe, run, train, progress)
+        `overrides` are those of the experiment, such as `train.epochs=4`. With `snapshot`, no
+        data is imported; `trainer` replaces the recipe's own training. With `promote`, the version
+        is judged and made champion. A failure is recorded, then raised: what `snapshot` raises,
+        Unavailable when the recipe has no training here, UsageError for a setting, DataError for
+        data that cannot be learnt from, StorageFailed, and what `promote` raises.
+        """
+        recipe, experiment = self.plan(overrides)
+        # Before any data is read, so that a part that is missing is named first.
+        train = trainer or open_trainer(recipe.name)
+        self.create()
+        warnings: tuple[str, ...] = ()
+        if snapshot is None:
+            imported = self._import_snapshot(recipe, experiment, progress)
+            warnings = tuple(finding.line() for finding in imported.findings)
+            progress.warn(warnings)
+            snapshot = imported.snapshot
+        id = snapshot if isinstance(snapshot, str) else snapshot.id
+        run = new_run(recipe.name, experiment.tree(), id, self.clock.now())
+        with self.ledger.begin() as unit:
+            start_run(unit, run, actor=self.actor, reason="")
+        trained = replace(self._finish(recipe, run, train, progress), warnings=warnings)
+        if not promote:
+            return trained
+        return replace(trained, verdict=self.promote(trained.version.id, progress=progress))
 
+    def resume(self, run: str, *, progress: Progress = SILENT) -> TrainedVersion:
+        """Do the training that the ledger knows as a running run: its recipe, settings and data.
 
-def resume(workspace: Workspace, id: str, progress: Progress) -> Finished:
-    """Do the training that the ledger knows as a running run: its recipe, configuration and data.
+        Raises NotFound, Conflict when the run is closed already, and what `train` raises.
+        """
+        with self.ledger.begin(write=False) as unit:
+            started = unit.get(Run, run)
+        if started.status != "running":
+            raise Conflict(f"Run {run} is {started.status} already.")
+        recipe = open_recipe(started.recipe)
+        return self._finish(recipe, started, open_trainer(started.recipe), progress)
 
-    Raises NotFound, Conflict when the run is closed already, and what `finish` raises.
-    """
-    with workspace.ledger.begin(write=False) as unit:
-        run = unit.get(Run, id)
-    if run.status != "running":
-        raise Conflict(f"Run {id} is {run.status} already.")
-    return finish(workspace, open_recipe(run.recipe), run, open_trainer(run.recipe), progress)
+    def evaluate(self, version: str | None = None) -> Evaluation:
+        """What a version scored when it was trained; without a name, the latest version.
 
+        Raises NotFound, StorageFailed when its bundle cannot be read, Corrupt when it is damaged.
+        """
+        with self.ledger.begin(write=False) as unit:
+            found = unit.get(ModelVersion, version) if version else self._latest(unit)
+        return self.bundles.open(found.bundle).evaluation()
 
-def new_run(recipe: str, tree: Mapping[str, Any], snapshot: str, at: datetime) -> Run:
-    """A training that is about to begin, of the code and in the environment of this process."""
-    return Run(
-        id=str(uuid7()),
-        recipe=recipe,
-        snapshot=snapshot,
-        seed=tree["seed"],
-        config=tree,
-        code=provenance.code(Path.cwd()),
-        environment=provenance.environment(),
-        at=at,
-    )
+    def _finish(
+        self, recipe: Recipe, run: Run, train: Trainer, progress: Progress
+    ) -> TrainedVersion:
+        """Do a run that was started, and register its bundle. A failure is recorded, then raised.
 
-
-def start(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
-    """Write down that a run begins."""
-    started = RunStarted(
-        actor=actor, subject=run.id, reason=reason, snapshot=run.snapshot, seed=run.seed
-    )
-    unit.add(run, started)
-
-
-def finish(
-    workspace: Workspace, recipe: Recipe, run: Run, train: Trainer, progress: Progress
-) -> Finished:
-    """Do a run that was started, and register its bundle. A failure is recorded, then raised.
-
-    Raises Conflict, and registers nothing, when the run was closed by somebody else meanwhile.
-    """
-    with workspace.ledger.begin(write=False) as unit:
-        champion = unit.alias("champion")
-    parent = champion.version if champion else None
-    try:
-        opened, codec = workspace.snapshots.open(run.snapshot), recipe.codec(run.config)
-        trained = train(
-            run,
-            opened,
-            codec,
-            description=recipe.description,
-            parent=parent,
-            scratch=workspace.scratch,
-            progress=progress,
-        )
-        reference = reference_of(trained.files, opened.classes, opened)
-        bundle = workspace.bundles.write(recipe.name, {**trained.files, REFERENCE: reference})
-        done = replace(run, status="finished", metrics=trained.metrics, weights=trained.weights)
-        return Finished(done, _register(workspace, done, bundle, parent))
-    except BaseException as error:
-        _fail(workspace, run, error)
-        raise
-
-
-def record_snapshot(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
-    """Content names a snapshot, so one that is recorded already is the same one."""
-    try:
-        unit.get(Snapshot, snapshot.id)
-    except NotFound:
-        unit.add(snapshot, SnapshotTaken(actor=actor, subject=snapshot.id, rows=snapshot.rows))
-
-
-def _fail(workspace: Workspace, run: Run, error: BaseException) -> None:
-    """Record why a run failed. When even that fails, the error says so and remains the cause."""
-    said = str(error) or type(error).__name__
-    try:
-        with workspace.ledger.begin() as unit:
-            unit.close_run(
-                replace(run, status="failed", error=said),
-                RunFailed(actor=workspace.actor, subject=run.id, error=said),
+        Raises Conflict, and registers nothing, when somebody else closed the run meanwhile.
+        """
+        with self.ledger.begin(write=False) as unit:
+            champion = unit.alias("champion")
+        parent = champion.version if champion else None
+        try:
+            snapshot, codec = self.snapshots.open(run.snapshot), recipe.codec(run.config)
+            result = train(
+                run,
+                snapshot,
+                codec,
+                description=recipe.description,
+                parent=parent,
+                scratch=self.scratch,
+                progress=progress,
             )
-    except TidemillError as second:
-        error.add_note(f"The run {run.id} could not be recorded as failed: {second}")
+            reference = reference_of(result.files, snapshot.classes, snapshot)
+            bundle = self.bundles.write(recipe.name, {**result.files, REFERENCE: reference})
+            done = replace(run, status="finished", metrics=result.metrics, weights=result.weights)
+            return TrainedVersion(done, self._register(done, bundle, parent))
+        except BaseException as error:
+            self._record_failure(run, error)
+            raise
 
+    def _record_failure(self, run: Run, error: BaseException) -> None:
+        """Record why a run failed. Where that fails too, a note on the error says so."""
+        reason = str(error) or type(error).__name__
+        try:
+            with self.ledger.begin() as unit:
+                unit.close_run(
+                    replace(run, status="failed", error=reason),
+                    RunFailed(actor=self.actor, subject=run.id, error=reason),
+                )
+        except TidemillError as second:
+            error.add_note(f"The run {run.id} could not be recorded as failed: {second}")
 
-def _register(workspace: Workspace, run: Run, bundle: str, parent: str | None) -> ModelVersion:
-    actor = workspace.actor
-    with workspace.ledger.begin() as unit:
-        unit.close_run(run, RunFinished(actor=actor, subject=run.id, weights=run.weights))
-        version = ModelVersion(
-            id=unit.next_version(),
-            bundle=bundle,
-            run=run.id,
-            snapshot=run.snapshot,
-            recipe=run.recipe,
-            parent=parent,
-            at=workspace.clock.now(),
-        )
-        registered = VersionRegistered(actor=actor, subject=version.id, bundle=bundle, run=run.id)
-        unit.add(version, registered)
-    return version
+    def _register(self, run: Run, bundle: str, parent: str | None) -> ModelVersion:
+        with self.ledger.begin() as unit:
+            finished = RunFinished(actor=self.actor, subject=run.id, weights=run.weights)
+            unit.close_run(run, finished)
+            version = ModelVersion(
+                id=unit.next_version(),
+                bundle=bundle,
+                run=run.id,
+                snapshot=run.snapshot,
+                recipe=run.recipe,
+                parent=parent,
+                at=self.clock.now(),
+            )
+            event = VersionRegistered(
+                actor=self.actor, subject=version.id, bundle=bundle, run=run.id
+            )
+            unit.add(version, event)
+        return version

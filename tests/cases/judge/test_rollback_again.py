@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.names import OpenLoop, TidemillError, pebbles, rollback
+from tests.cases.names import OpenLoop, TidemillError, pebbles
 from tests.cases.verdict import falls_short, require
 
 
@@ -16,9 +16,9 @@ def test_a_repeated_rollback_does_not_undo_itself(begin: OpenLoop) -> None:
     circle.settle()
     taken_back = circle.workspace.champion().id
     assert taken_back != "v1", "nothing was promoted, so nothing can be rolled back"
-    rollback(circle.workspace, reason="it is bad")
+    circle.workspace.rollback(reason="it is bad")
     try:
-        rollback(circle.workspace, reason="it is bad")
+        circle.workspace.rollback(reason="it is bad")
     except TidemillError as error:
         outcome = f"refused ({error.message})"
     else:

@@ -18,7 +18,6 @@ from tests.cases.names import (
     Pebble,
     payload_id,
     pebbles,
-    promote,
 )
 from tests.cases.verdict import falls_short, require
 
@@ -48,7 +47,7 @@ def learn_from_corrections(circle: InProcessLoop) -> int:
     with circle.workspace.ledger.begin(write=False) as unit:
         newest = unit.latest(ModelVersion, limit=1)[0]
     if circle.workspace.champion().id == "v1":
-        promote(circle.workspace, newest.id, override="a person looked at these labels")
+        circle.workspace.promote(newest.id, override="a person looked at these labels")
     return len(wrong)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import DemoRun
 from tidemill.domain.types import Verdict
-from tidemill.settings import read_settings
-from tidemill.workspace.root import open_workspace
+from tidemill.workspace.workspace import Workspace
 
 
 def judge(demo: DemoRun) -> Outcome:
@@ -16,7 +15,7 @@ def judge(demo: DemoRun) -> Outcome:
         training.exit_code == 0,
         f"training and its gate ended with exit code {training.exit_code}",
     )
-    workspace = open_workspace(read_settings(home=home))
+    workspace = Workspace(home)
     with workspace.ledger.begin(write=False) as unit:
         (verdict,) = unit.latest(Verdict)
     expect(workspace.champion().id == training.output["version"], "the champion is another version")

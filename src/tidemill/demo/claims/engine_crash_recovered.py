@@ -6,7 +6,7 @@ from tidemill.demo import live
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import DemoRun
 from tidemill.domain.types import Run
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 
 def judge(demo: DemoRun) -> Outcome:

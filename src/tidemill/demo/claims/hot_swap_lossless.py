@@ -8,7 +8,6 @@ from tidemill.demo.claim import Claim, ClaimFailed, Outcome, expect
 from tidemill.demo.demo_run import DemoRun
 from tidemill.testing import wait_until_ready
 from tidemill.testing.clients import ClientPool, run_clients
-from tidemill.workspace.promotion import promote, rollback
 
 BETWEEN = 100
 """Replies to wait for before, between and after the two changes."""
@@ -25,12 +24,12 @@ def judge(demo: DemoRun) -> Outcome:
         began = time.monotonic()
         with run_clients(server.url, payloads, demo.scenario.request_format) as clients:
             clients.wait(BETWEEN)
-            promote(workspace, second)
+            workspace.promote(second)
             promoted_at = time.monotonic()
             promotion_s = _wait_for_version(clients, second, promoted_at)
             clients.wait(len(clients.replies) + BETWEEN)
             rolled_back_at = time.monotonic()
-            rollback(workspace, reason="the demo rolls back")
+            workspace.rollback(reason="the demo rolls back")
             rollback_s = _wait_for_version(clients, first, rolled_back_at)
             clients.wait(len(clients.replies) + BETWEEN)
     expect(not clients.missing, f"{clients.missing} of {clients.sent} requests have no reply")

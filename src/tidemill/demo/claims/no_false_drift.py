@@ -8,7 +8,7 @@ from tidemill.demo import live
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import DemoRun
 from tidemill.loop.drift import DriftPolicy
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 WINDOWS, WINDOW = 5, 250
 

@@ -11,7 +11,6 @@ from tidemill.demo.forgery import (
     register_forgery,
     swap_without_golden,
 )
-from tidemill.workspace.promotion import judge_version
 
 
 def judge(demo: DemoRun) -> Outcome:
@@ -24,7 +23,7 @@ def judge(demo: DemoRun) -> Outcome:
         "two names swapped, their golden samples dropped": swap_without_golden(files),
     }
     for name, forged in forgeries.items():
-        verdict = judge_version(workspace, register_forgery(workspace, forged, champion))
+        verdict = workspace.judge(register_forgery(workspace, forged, champion))
         failed = {check.name for check in verdict.checks if not check.passed}
         expect(not verdict.passed, f"{name}: the gate let it pass")
         expect("label_names" in failed, f"{name}: refused, but only by {sorted(failed)}")

@@ -17,7 +17,7 @@ from tidemill.demo.demo_run import PAYLOADS, DemoRun
 from tidemill.demo.expected_lineage import build_expected_lineage, check_look_up
 from tidemill.testing import wait_until_ready
 from tidemill.testing.clients import ClientPool, Reply, run_clients
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 BEFORE_KILL = 100
 """Replies after which the server is killed, with other requests in flight."""

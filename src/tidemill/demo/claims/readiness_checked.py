@@ -15,7 +15,6 @@ from tidemill.demo.forgery import (
     register_forgery,
 )
 from tidemill.testing import wait_until_ready
-from tidemill.workspace.promotion import promote
 
 
 def judge(demo: DemoRun) -> Outcome:
@@ -36,7 +35,7 @@ def judge(demo: DemoRun) -> Outcome:
         "probability": forge_golden_probability(files),
     }.items():
         version = register_forgery(workspace, forged, champion)
-        promote(workspace, version, override="the demo tests the golden check")
+        workspace.promote(version, override="the demo tests the golden check")
         with demo.start_server(workspace.home) as server:
             fault = wait_until_ready(server.url)
         expect(fault, f"a server whose golden sample gets a wrong {what} says that it is ready")

@@ -11,7 +11,7 @@ from pathlib import Path
 from tidemill.demo.claim import Claim, Outcome, expect
 from tidemill.demo.demo_run import DemoRun
 from tidemill.domain.types import ModelVersion, Run
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

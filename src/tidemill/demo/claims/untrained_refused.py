@@ -10,8 +10,7 @@ from tidemill.demo.demo_run import DemoRun
 from tidemill.demo.forgery import forge_untrained, read_bundle_files, register_forgery
 from tidemill.domain.types import ModelVersion
 from tidemill.predictor import Predictor
-from tidemill.workspace.promotion import judge_version
-from tidemill.workspace.root import Workspace
+from tidemill.workspace.workspace import Workspace
 
 PASSED_CHECKS = ("onnx_parity", "label_names")
 """Checks that an untrained bundle passes, because it is what it says it is."""
@@ -28,7 +27,7 @@ def judge(demo: DemoRun) -> Outcome:
     forged = register_forgery(workspace, files, champion)
     with workspace.ledger.begin(write=False) as unit:
         workspace.predictor(unit.get(ModelVersion, forged))
-    verdict = judge_version(workspace, forged)
+    verdict = workspace.judge(forged)
     checks = {check.name: check for check in verdict.checks}
     for name in PASSED_CHECKS:
         expect(checks[name].passed, f"{name} does not hold: {checks[name].reason}")

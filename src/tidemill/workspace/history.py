@@ -1,0 +1,157 @@
+"""What the ledger tells of versions and predictions: records, causes and lineage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import NotFound, StorageFailed
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run, Verdict
+from tidemill.loop.champion_history import ChampionAt, champion_at
+from tidemill.loop.lineage import Lineage, find_prediction, trace
+from tidemill.loop.why import ALIASES, why_cycle, why_prediction, why_version
+from tidemill.workspace.moment import read_moment
+from tidemill.workspace.parts import WorkspaceParts
+
+VERSION = re.compile(r"v\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A registered version with its run, its aliases and its verdicts, the newest verdict first."""
+
+    version: ModelVersion
+    run: Run
+    aliases: tuple[AliasName, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def id(self) -> str:
+        """The version's name, such as v2."""
+        return self.version.id
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy on test, or on val where there is no test; None where neither is known."""
+        metrics = self.run.metrics
+        accuracy: float | None = metrics.get("test", metrics.get("val", {})).get("accuracy")
+        return accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a bundle tells people of its model: Markdown, and the files of its figures."""
+
+    text: str
+    images: tuple[Path, ...]
+
+
+class HistoryPart(WorkspaceParts):
+    """The methods of a workspace that look things up."""
+
+    def versions(
+        self, *, at: datetime | str | None = None, limit: int = 100
+    ) -> list[VersionRecord]:
+        """The registered versions, newest first.
+
+        With `at`, the champion and the previous champion of that time, each with its alias then.
+        Raises what `champion_at` raises.
+        """
+        then = self.champion_at(at) if at else None
+        with self.ledger.begin(write=False) as unit:
+            if then is None:
+                return [
+                    _record(unit, version, _aliases(unit, version.id))
+                    for version in unit.latest(ModelVersion, limit=limit)
+                ]
+            names: list[tuple[str | None, AliasName]] = [
+                (then.champion, "champion"),
+                (then.previous, "previous"),
+            ]
+            return [
+                _record(unit, unit.get(ModelVersion, name), (alias,))
+                for name, alias in names
+                if name
+            ]
+
+    def version(self, version: str) -> VersionRecord:
+        """One registered version. Raises NotFound."""
+        with self.ledger.begin(write=False) as unit:
+            return _record(unit, unit.get(ModelVersion, version), _aliases(unit, version))
+
+    def champion_at(self, at: datetime | str) -> ChampionAt:
+        """The champion of that time, an ISO date or date-time in UTC, and how it came to be.
+
+        A date stands for its end. Raises UsageError for what is no time or lies in the future, and
+        NotFound when there was no champion yet.
+        """
+        moment = read_moment(at, now=self.clock.now()) if isinstance(at, str) else at
+        with self.ledger.begin(write=False) as unit:
+            return champion_at(unit.events(subject="champion", limit=None), moment)
+
+    def card(self, version: str) -> Card:
+        """The card of a version. Raises NotFound, Corrupt, and StorageFailed."""
+        with self.ledger.begin(write=False) as unit:
+            bundle = self.bundles.open(unit.get(ModelVersion, version).bundle)
+        try:
+            text = (bundle.path / "card.md").read_text(encoding="utf-8")
+        except OSError as error:
+            raise StorageFailed(f"The card cannot be read: {error.strerror}.") from error
+        return Card(text, tuple(sorted(bundle.path.glob("*.png"))))
+
+    def aliases(self) -> dict[AliasName, str]:
+        """Which version each alias points at; an alias that points at none is missing."""
+        with self.ledger.begin(write=False) as unit:
+            return {name: alias.version for name in ALIASES if (alias := unit.alias(name))}
+
+    def prediction(self, id: str) -> Prediction:
+        """A prediction, from the ledger or from a server's log. Raises NotFound, StorageFailed."""
+        with self.ledger.begin(write=False) as unit:
+            return find_prediction(unit, self.traffic, id)[0]
+
+    def lineage(self, prediction: Prediction | str) -> Lineage:
+        """What a prediction came from. Raises NotFound, and Corrupt when the ledger lost a part."""
+        id = prediction if isinstance(prediction, str) else prediction.id
+        with self.ledger.begin(write=False) as unit:
+            return trace(unit, find_prediction(unit, self.traffic, id)[0])
+
+    def why(self, id: str) -> tuple[str, ...]:
+        """The chain of causes of a version, a cycle or a prediction. Raises NotFound."""
+        with self.ledger.begin(write=False) as unit:
+            return tuple(self._causes(unit, id))
+
+    def _causes(self, unit: UnitOfWork, id: str) -> Iterator[str]:
+        if VERSION.fullmatch(id):
+            return why_version(unit, unit.get(ModelVersion, id))
+        try:
+            return why_cycle(unit, unit.get(Cycle, id))
+        except NotFound:
+            pass
+        try:
+            return why_prediction(unit, find_prediction(unit, self.traffic, id)[0])
+        except NotFound as error:
+            raise NotFound(
+                f"{id!r} is no version, cycle or prediction of {self.home}.",
+                hint="`tidemill models list` and `tidemill loop status` show the ids.",
+            ) from error
+
+
+def _record(
+    unit: UnitOfWork, version: ModelVersion, aliases: tuple[AliasName, ...]
+) -> VersionRecord:
+    return VersionRecord(
+        version=version,
+        run=unit.get(Run, version.run),
+        aliases=aliases,
+        verdicts=tuple(unit.verdicts(version.id)),
+    )
+
+
+def _aliases(unit: UnitOfWork, version: str) -> tuple[AliasName, ...]:
+    found = {name: unit.alias(name) for name in ALIASES}
+    return tuple(name for name, alias in found.items() if alias and alias.version == version)

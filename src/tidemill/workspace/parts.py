@@ -1,0 +1,159 @@
+"""The parts of one workspace, and what every method of it needs of them.
+
+Opening reads the settings alone. The ledger is opened when it is first needed, so that a workspace
+that nobody has written to leaves nothing on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from tidemill.adapters.blobs import FileBlobs
+from tidemill.adapters.clock import SystemClock
+from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
+from tidemill.adapters.traffic import TrafficFiles
+from tidemill.adapters.user_rows import UserRows
+from tidemill.bundle import BundleStore
+from tidemill.data.snapshots import SnapshotStore
+from tidemill.domain.errors import NotFound, UsageError
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Blobs, Clock, TrafficArchive
+from tidemill.domain.types import ModelVersion
+from tidemill.experiment import Experiment
+from tidemill.predictor import Predictor
+from tidemill.recipes.recipe import Recipe, open_recipe
+from tidemill.settings import read_settings
+from tidemill.staging import sweep
+from tidemill.workspace.planning import plan
+
+LEDGER = "ledger.sqlite"
+
+
+class WorkspaceParts:
+    """The parts over one workspace.
+
+    `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
+    runs, and nothing else. `rows` is a database of feedback, where one is named.
+    """
+
+    def __init__(
+        self,
+        home: Path | str | None = None,
+        recipe: str | Recipe | None = None,
+        *,
+        clock: Clock | None = None,
+        **settings: object,
+    ) -> None:
+        """Name the workspace in `home`, by default TIDEMILL_HOME or `.tidemill`.
+
+        `recipe` is a name or a recipe; without it, the recipe is that of the latest version.
+        Further keywords are settings, such as `actor="ada"`; what is not given comes from the
+        environment. Raises UsageError for a setting that does not fit, and when the database of
+        feedback has no address.
+        """
+        self.settings = read_settings(home=home, **settings)
+        self.home = self.settings.home
+        self.samples = self.settings.samples or self.home / "samples"
+        self.actor = self.settings.actor
+        self.clock: Clock = clock or SystemClock()
+        self.scratch = self.home / "scratch"
+        self.snapshots = SnapshotStore(self.home / "snapshots")
+        self.bundles = BundleStore(self.home / "bundles")
+        self.traffic: TrafficArchive = TrafficFiles(self.home / "traffic")
+        self.blobs: Blobs = FileBlobs(self.home / "blobs")
+        address = self.settings.feedback_database
+        self.rows = UserRows(address.get_secret_value()) if address else None
+        self._recipe = recipe
+        self._created = False
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger. Raises Unavailable when nothing was ever written here, or its schema is
+        another one; StorageFailed, and Corrupt when it is damaged."""
+        return SqlLedger.existing(self.home / LEDGER, self.clock)
+
+    @property
+    def exists(self) -> bool:
+        """True when there is a ledger in the workspace's folder."""
+        return (self.home / LEDGER).exists()
+
+    def create(self) -> Self:
+        """Make the workspace, bring its ledger up to date, remove what killed writers left.
+
+        Raises StorageFailed when it cannot be written, Corrupt when its ledger is damaged, and
+        Unavailable when a newer Tidemill wrote it.
+        """
+        if not self._created:
+            self.upgrade()
+            stores = (self.snapshots.root, self.bundles.root)
+            for folder in (*stores, self.samples, self.scratch, self.home / "blobs"):
+                sweep(folder)
+            self._created = True
+        return self
+
+    def upgrade(self) -> None:
+        """Make the ledger, or bring its schema up to date. Raises what `create` raises."""
+        upgrade(self.home / LEDGER)
+
+    def close(self) -> None:
+        """Let go of files and connections; a later call opens them again."""
+        ledger: Ledger | None = self.__dict__.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plan(self, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
+        """The recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
+        return plan(self.recipe, overrides)
+
+    def experiment(self, *overrides: str) -> dict[str, Any]:
+        """The recipe's experiment with these overrides, resolved, as plain values.
+
+        Raises UsageError for whatever cannot work.
+        """
+        return self.plan(overrides)[1].tree()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe. Raises UsageError when none is named and no version tells it."""
+        named = self._recipe or self._latest_recipe()
+        if named is None:
+            raise UsageError(
+                f"No recipe is named, and {self.home} has no version that tells one.",
+                hint='Name it: Workspace(recipe="coffee").',
+            )
+        return open_recipe(named) if isinstance(named, str) else named
+
+    def predictor(self, version: ModelVersion) -> Predictor:
+        """The registered version, verified and loaded. Raises NotFound, Corrupt."""
+        bundle = self.bundles.open(version.bundle)
+        return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
+
+    def champion(self) -> ModelVersion:
+        """The version that is served. Raises NotFound when there is none."""
+        with self.ledger.begin(write=False) as unit:
+            alias = unit.alias("champion")
+            if alias is None:
+                raise NotFound(
+                    "There is no champion yet.",
+                    hint="`tidemill models promote VERSION` makes one.",
+                )
+            return unit.get(ModelVersion, alias.version)
+
+    def _latest_recipe(self) -> str | None:
+        if not self.exists:
+            return None
+        with self.ledger.begin(write=False) as unit:
+            versions = unit.latest(ModelVersion, limit=1)
+        return versions[0].recipe if versions else None
