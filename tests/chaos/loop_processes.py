@@ -50,7 +50,7 @@ POLICIES = (
 PACE = {"TIDEMILL_TICK_MS": "20", "TIDEMILL_LEASE_MS": "500", "TIDEMILL_POLL_MS": "50"}
 NO_TRAINER = "gone"
 """There was no trainer to kill: it had ended, or the cycle had not begun one."""
-SECONDS = 60.0
+SECONDS = 180.0
 POLL_S = 0.001
 
 
