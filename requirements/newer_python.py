@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,10 @@ def digest(python: Path) -> str:
 
 
 def install(python: Path, folder: Path) -> Path:
-    """The environment of this Python, with everything in it; its own Python is returned."""
+    """The environment of this Python, with everything in it; its own Python is returned.
+
+    Raises CalledProcessError when a step fails; the next call then starts anew.
+    """
     own, stamp = folder / BIN / "python", folder / ".installed"
     state = digest(python)
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
@@ -126,7 +130,13 @@ def main() -> None:
             print(f"Python {version}: skipped, none is on the path or among pyenv's versions.")
             continue
         print(f"Python {version}: the tests that need no training.", flush=True)
-        own = install(python, ROOT / f".venv-{version}")
+        try:
+            own = install(python, ROOT / f".venv-{version}")
+        except subprocess.CalledProcessError as error:
+            faults.append(
+                f"Python {version}: {shlex.join(error.cmd)} ended with {error.returncode}."
+            )
+            continue
         faults += [f"Python {version}: {fault}" for fault in run_tests(own)]
     if faults:
         sys.exit("\n".join(faults))

@@ -199,7 +199,9 @@ def main(versions: Sequence[str]) -> None:
         folder = Path(name)
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PIP], check=True)
+        words = [str(python), "-m", "pip", "install", "--quiet", PIP]
+        if subprocess.run(words, check=False).returncode:
+            sys.exit(f"{PIP} cannot be installed; the lines above say why.")
         for version in versions:
             results[version] = resolve(python, version, pins, folder)
     print(*table(pins, results), "", *notes(pins, results), sep="\n")

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from requirements.newer_python import FLOORS, TOOLS, count_passed, find_python, shortfalls
+from requirements.newer_python import (
+    FLOORS,
+    TOOLS,
+    count_passed,
+    find_python,
+    install,
+    shortfalls,
+)
 from requirements.wheels import read_pins
 from tests.without_training import LIBRARIES, absent_library
 
@@ -65,6 +72,19 @@ def test_the_python_of_these_tests_is_found() -> None:
     version = ".".join(str(part) for part in sys.version_info[:2])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     assert find_python(version, os.environ | {"PATH": path})
+
+
+@POSIX
+def test_a_step_of_the_installation_that_fails_leaves_nothing_that_looks_whole(
+    tmp_path: Path,
+) -> None:
+    python = launcher(tmp_path / "python", 'mkdir -p "$3"; exit 3')
+    folder = tmp_path / "env"
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        install(python, folder)
+    assert failure.value.returncode == 3
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
 
 
 def test_every_library_and_tool_is_pinned_outside_of_serving() -> None:
