@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import real
 from bench.row import Row, Shift
-from tidemill.data.corruptions import KINDS, corrupted
+from tidemill.data.corruptions import KINDS, corrupt_image
 
 STRENGTH = 3
 CROPS = 280
@@ -22,7 +22,7 @@ def crops(place: Path, _test: Sequence[bytes]) -> list[bytes]:
 
 def worse(kind: str, _place: Path, test: Sequence[bytes]) -> list[bytes]:
     """The row's own test images, each corrupted in one way."""
-    return [corrupted(payload, kind, STRENGTH, seed=at) for at, payload in enumerate(test)]
+    return [corrupt_image(payload, kind, STRENGTH, seed=at) for at, payload in enumerate(test)]
 
 
 CORRUPTED = tuple(Shift(f"{kind}_{STRENGTH}", partial(worse, kind)) for kind in KINDS)

@@ -10,13 +10,13 @@ import numpy as np
 
 from bench.row import Row, Shift
 from tidemill.data.formats import open_rows
-from tidemill.data.rows import spelled
+from tidemill.data.rows import cell_text
 
 
 def texts(file: str, place: Path, _test: Sequence[bytes]) -> list[bytes]:
     """The texts of a file, in an order that has nothing to do with theirs."""
     rows = open_rows(place / file).read(["text"])
-    found = [spelled(row.values["text"]).encode() for row in rows]
+    found = [cell_text(row.values["text"]).encode() for row in rows]
     return [found[at] for at in np.random.default_rng(0).permutation(len(found))]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.bins import Bins, edges_of
+from tidemill.bins import Bins, find_edges
 
 Counts = npt.NDArray[np.int64]
 EXAMPLES = 300
@@ -61,7 +61,7 @@ class Held:
     def draw(cls, rng: np.random.Generator, examples: int = EXAMPLES) -> Held:
         rows = values(rng, examples)
         numbers = [row for row, labels in zip(rows, NAMED, strict=True) if not labels]
-        bins = Bins.of(NAMED, [edges_of(row) for row in numbers])
+        bins = Bins.of(NAMED, [find_edges(row) for row in numbers])
         return cls(bins, _split(bins, rows))
 
     def window(self, rng: np.random.Generator, n: int, shift: Shift = SAME) -> dict[str, Counts]:

@@ -22,7 +22,7 @@ from tidemill.learn.fit import fit
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import Rows
-from tidemill.occlusion import BATCH, Explanation, explain, image, occlusion_map
+from tidemill.occlusion import BATCH, Explanation, draw_heat_map, explain, occlusion_map
 from tidemill.predictor import Model, Predictor
 from tidemill.recipes.shared.leaves import paint
 from tidemill.testing.tiny_recipe.codec import PebbleCodec
@@ -201,7 +201,7 @@ def test_only_images_are_explained(tiny: Tiny) -> None:
 def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:
     pixels = np.full((*size, 3), 100, np.uint8)
     found = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
-    with Image.open(BytesIO(image(found))) as opened:
+    with Image.open(BytesIO(draw_heat_map(found))) as opened:
         assert opened.format == "PNG"
         return np.asarray(opened, np.int16)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.bins import describe, edges_of
+from tidemill.bins import describe_bins, find_edges
 from tidemill.domain.errors import Corrupt, DataError
 from tidemill.profile import Reference
 
@@ -46,7 +46,7 @@ def of_numbers(values: Sequence[float]) -> Reference:
 
 def seen_of(reference: Reference, values: Sequence[float]) -> list[int]:
     n = len(values)
-    rows = reference.see(
+    rows = reference.bin_rows(
         [{"x": value} for value in values], {"y": np.ones((n, 1))}, np.empty((n, 0))
     )
     found: list[int] = rows[:, 0].tolist()
@@ -85,11 +85,11 @@ def test_a_prediction_has_a_bin_for_each_label(reference: Reference) -> None:
     best = probabilities["disease"].argmax(axis=1)
     counts = reference.split(reference.counts)["prediction.disease"]
     assert counts.tolist() == [int((best == at).sum()) for at in range(3)]
-    assert reference.describe("prediction.disease") == LABELS["disease"]
+    assert reference.describe_bins("prediction.disease") == LABELS["disease"]
 
 
 def test_what_was_held_out_is_seen_as_it_was_counted(reference: Reference) -> None:
-    seen = reference.see(*answers(N))
+    seen = reference.bin_rows(*answers(N))
     assert seen.shape == (N, len(reference.names))
     assert seen.dtype == np.uint8
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
@@ -98,15 +98,15 @@ def test_what_was_held_out_is_seen_as_it_was_counted(reference: Reference) -> No
 
 def test_a_batch_is_seen_as_its_members_are(reference: Reference) -> None:
     features, probabilities, embedding = answers(9, seed=4)
-    together = reference.see(features, probabilities, embedding)
+    together = reference.bin_rows(features, probabilities, embedding)
     for at in range(9):
         rows = {target: given[at : at + 1] for target, given in probabilities.items()}
-        alone = reference.see(features[at : at + 1], rows, embedding[at : at + 1])
+        alone = reference.bin_rows(features[at : at + 1], rows, embedding[at : at + 1])
         assert bytes(alone[0]) == bytes(together[at])
 
 
 def test_a_constant_has_a_bin_of_its_own_so_that_it_is_seen_to_grow(reference: Reference) -> None:
-    assert reference.describe("aspect") == ("under 2", "2", "over 2", "not a number")
+    assert reference.describe_bins("aspect") == ("under 2", "2", "over 2", "not a number")
     assert reference.split(reference.counts)["aspect"].tolist() == [0, N, 0, 0]
     constant = of_numbers([2.0] * 30)
     assert seen_of(constant, [1.9, 2.0, 2.1, math.nan]) == [0, 1, 2, 3]
@@ -118,7 +118,7 @@ def test_a_confidence_that_is_one_but_for_rounding_is_one() -> None:
     reference = Reference.build(rows, {"y": sure}, np.empty((30, 0)), {"y": ["a", "b"]})
     nearly = np.array([[1 - 2e-16, 2e-16]])
     [one], [other] = (
-        reference.see(rows[:1], {"y": given}, np.empty((1, 0))) for given in (sure[:1], nearly)
+        reference.bin_rows(rows[:1], {"y": given}, np.empty((1, 0))) for given in (sure[:1], nearly)
     )
     assert bytes(one) == bytes(other)
 
@@ -144,11 +144,11 @@ def test_every_value_falls_into_exactly_the_bin_that_holds_it(
 
 @given(st.lists(NUMBERS, max_size=200))
 def test_edges_rise_are_finite_and_few(values: list[float]) -> None:
-    edges = edges_of(np.array(values, np.float64))
+    edges = find_edges(np.array(values, np.float64))
     assert np.isfinite(edges).all()
     assert (np.diff(edges) > 0).all()
     assert len(edges) <= 29
-    assert len(describe(edges)) == len(edges) + 2
+    assert len(describe_bins(edges)) == len(edges) + 2
 
 
 @given(st.lists(st.integers(0, 40), min_size=1), st.data())
@@ -157,7 +157,7 @@ def test_counts_of_two_parts_add_up_to_those_of_the_whole(
 ) -> None:
     reference = Reference.build(*answers(N), LABELS)
     n = sum(sizes)
-    seen = reference.see(*answers(n, seed=7))
+    seen = reference.bin_rows(*answers(n, seed=7))
     cut = data.draw(st.integers(0, n))
     rows = [bytes(row) for row in seen]
     whole = reference.count(rows)
@@ -174,7 +174,7 @@ def test_answers_that_are_not_finite_have_a_bin(reference: Reference) -> None:
     features[0]["red"] = -math.inf
     probabilities["part"][1] = math.nan
     embedding[2, 0], embedding[2, 1] = math.inf, -math.inf
-    seen = reference.see(features, probabilities, embedding)
+    seen = reference.bin_rows(features, probabilities, embedding)
     last = dict(zip(reference.names, (size - 1 for size in reference.sizes), strict=True))
     rows = [dict(zip(reference.names, row, strict=True)) for row in seen.tolist()]
     assert rows[0]["red"] == last["red"]
@@ -198,7 +198,7 @@ def test_an_embedding_has_as_many_features_as_it_has_directions(rank: int, watch
     assert [name for name in reference.names if name.startswith("embedding")] == [
         f"embedding.{at}" for at in range(watched)
     ]
-    assert reference.see(features, probabilities, spread).shape == (N, 6 + watched)
+    assert reference.bin_rows(features, probabilities, spread).shape == (N, 6 + watched)
 
 
 def test_the_first_direction_is_the_widest_and_its_sign_is_fixed() -> None:
@@ -223,7 +223,7 @@ def test_what_was_seen_of_another_reference_is_refused(reference: Reference, wid
     with pytest.raises(DataError, match="are not those of"):
         reference.split(reference.counts[:-1])
     with pytest.raises(DataError, match="no feature 'blue'"):
-        reference.describe("blue")
+        reference.describe_bins("blue")
 
 
 UNFIT: dict[str, Any] = {
@@ -237,7 +237,7 @@ UNFIT: dict[str, Any] = {
 @pytest.mark.parametrize("told", UNFIT)
 def test_answers_of_another_model_or_codec_are_refused(reference: Reference, told: str) -> None:
     with pytest.raises(Corrupt, match=told):
-        reference.see(*UNFIT[told](*answers(4)))
+        reference.bin_rows(*UNFIT[told](*answers(4)))
 
 
 def test_a_reference_needs_examples_finite_embeddings_and_few_classes() -> None:
@@ -261,9 +261,11 @@ def test_the_same_content_has_the_same_bytes_and_comes_back(dimensions: int) -> 
     back = Reference.from_bytes(content)
     assert back.to_bytes() == content
     assert (back.names, back.sizes, back.n) == (made.names, made.sizes, made.n)
-    assert [back.describe(name) for name in back.names] == [made.describe(n) for n in made.names]
+    assert [back.describe_bins(name) for name in back.names] == [
+        made.describe_bins(n) for n in made.names
+    ]
     later = answers(50, seed=3, dimensions=dimensions)
-    np.testing.assert_array_equal(back.see(*later), made.see(*later))
+    np.testing.assert_array_equal(back.bin_rows(*later), made.bin_rows(*later))
 
 
 def arrays_of(reference: Reference) -> dict[str, npt.NDArray[Any]]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.domain.errors import UsageError
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class Sample(BaseModel):
@@ -29,7 +29,7 @@ class Parts(BaseModel):
 
 
 def test_what_fits_is_typed() -> None:
-    parts = validated(Parts, {"data": {"name": "sample", "train": 3}})
+    parts = validate(Parts, {"data": {"name": "sample", "train": 3}})
     assert parts.data == Sample(name="sample", train=3)
 
 
@@ -48,4 +48,4 @@ def test_what_fits_is_typed() -> None:
 )
 def test_the_key_at_fault_is_named_as_it_was_written(tree: dict[str, Any], key: str) -> None:
     with pytest.raises(UsageError, match=rf"^{key} does not fit: "):
-        validated(Parts, tree)
+        validate(Parts, tree)

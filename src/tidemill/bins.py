@@ -1,10 +1,10 @@
-"""Bins of features: where numbers are cut, and what falls between.
+"""Bins of features: their edges, and the bin of each value.
 
-A number has its inner edges at the deciles of the values it is cut by (order statistics, as in
+The inner edges of a number are the deciles of the reference values (order statistics, as in
 R. J. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", 1996, definition 1), so that
 each bin holds a tenth of them, which is usual for the population stability index (N. Siddiqi,
-"Credit Risk Scorecards", 2006). A value that a tenth of them share has a bin of its own: were there
-one bin from it upwards, a constant could grow unseen. What is not finite has the last bin.
+"Credit Risk Scorecards", 2006). A value that a tenth of them share has a bin of its own, so that a
+rise of a constant is noticed. Values that are not finite fall into the last bin.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tidemill.domain.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-Seen = npt.NDArray[np.uint8]
+BinRows = npt.NDArray[np.uint8]
 
 MOST = 255
-"""Bins that a feature may have: what was seen of it is one byte."""
+"""Bins that a feature may have: a bin is stored as one byte."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bins:
-    """The bins of several features, laid end to end; `ends` are where each one's values are cut."""
+    """The bins of several features, concatenated; `ends` are the upper edges of each."""
 
     ends: tuple[Floats, ...]
     sizes: tuple[int, ...]
@@ -37,7 +37,7 @@ class Bins:
 
     @classmethod
     def of(cls, named: Sequence[Sequence[str]], edges: Sequence[Floats]) -> Self:
-        """One feature for each row of `named`: its labels, or none for the next row of `edges`."""
+        """One feature for each row of `named`: its classes, or none for the next row of `edges`."""
         numbers = iter(edges)
         ends = tuple(
             np.arange(1.0, len(names)) if names else np.append(next(numbers), np.inf)
@@ -46,24 +46,24 @@ class Bins:
         sizes = tuple(len(row) + 1 for row in ends)
         return cls(ends, sizes, np.cumsum([0, *sizes[:-1]]))
 
-    def put(self, values: Floats) -> Seen:
-        """Values [F, n], which are changed, to bins [n, F]."""
+    def put(self, values: Floats) -> BinRows:
+        """The bins [n, F] of values [F, n]. Changes `values`."""
         values[~np.isfinite(values)] = np.inf
         out = np.empty(values.shape[::-1], np.uint8)
         for at, (ends, row) in enumerate(zip(self.ends, values, strict=True)):
             out[:, at] = ends.searchsorted(row, "right")
         return out
 
-    def count(self, seen: Seen) -> Counts:
-        """How many fell into each bin. Raises DataError for a bin that there is not."""
-        if (seen >= np.array(self.sizes)).any():
+    def count(self, rows: BinRows) -> Counts:
+        """Count the rows in each bin. Raises DataError for an unknown bin."""
+        if (rows >= np.array(self.sizes)).any():
             raise DataError("What was seen of an answer is in a bin that the reference has not.")
-        places = (seen + self.starts).ravel()
+        places = (rows + self.starts).ravel()
         return np.bincount(places, minlength=sum(self.sizes)).astype(np.int64, copy=False)
 
 
-def edges_of(values: Floats) -> Floats:
-    """Deciles of what is finite, and both sides of every value that a tenth of it shares."""
+def find_edges(values: Floats) -> Floats:
+    """The deciles of the finite values, and both sides of each value that a tenth of them share."""
     ordered = np.sort(values[np.isfinite(values)])
     if not len(ordered):
         return ordered
@@ -77,8 +77,8 @@ def edges_of(values: Floats) -> Floats:
     return finite
 
 
-def describe(edges: Floats) -> tuple[str, ...]:
-    """What each bin of a number holds, for people."""
+def describe_bins(edges: Floats) -> tuple[str, ...]:
+    """Describe each bin of a number for people."""
     if not len(edges):
         return "any number", "not a number"
     alone = [after == np.nextafter(edge, np.inf) for edge, after in pairwise(edges)]
@@ -92,13 +92,14 @@ def describe(edges: Floats) -> tuple[str, ...]:
 
 
 def _written(edges: Floats, again: Sequence[bool]) -> list[str]:
-    """Edges in as few digits as tell them apart; one that only closes a value's own bin is alike.
+    """Edges in as few digits as distinguish them; the upper edge of a single value's bin is not
+    counted.
 
     Seventeen digits tell any two numbers apart.
     """
-    kept = [edge for edge, closes in zip(edges.tolist(), again, strict=True) if not closes]
+    own_edges = [edge for edge, closes in zip(edges.tolist(), again, strict=True) if not closes]
     for digits in range(2, 18):
-        texts = [f"{edge:.{digits}g}" for edge in kept]
+        texts = [f"{edge:.{digits}g}" for edge in own_edges]
         if len(set(texts)) == len(texts):
             break
     each = iter(texts)

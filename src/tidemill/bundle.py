@@ -1,14 +1,14 @@
 """The one set of files that serving loads: write it, open it, verify it.
 
 A bundle is a folder. Its `manifest.json` lists every other file with its sha256, and the bundle's
-id is the sha256 of the manifest's bytes. Whoever opens a bundle says which id the ledger recorded:
-a bundle that was changed and signed anew is therefore a stranger, not an accepted one.
+id is the sha256 of the manifest's bytes. A bundle is opened by the id that the ledger recorded, so
+a bundle that was changed and signed anew is not accepted.
 
     model.onnx       from the codec's arrays to `logits_<target>` (calibrated) and `embedding`
     codec.json       kind and configuration of the codec
     classes.json      the classes of each target, in the order of the logits
     golden.json      payloads with the answer they must get, see `Golden`
-    reference.npz    what the model saw in held-out examples, see `Reference`
+    reference.npz    feature histograms of held-out examples, see `Reference`
     evaluation.json  what the model scored, and on what
     lineage.json     snapshot, run, configuration, seed, code, environment, parent
     card.md          the same for people
@@ -34,7 +34,7 @@ from tidemill.domain.errors import Corrupt, DataError, NotFound, StorageFailed, 
 from tidemill.domain.types import Labels
 from tidemill.evaluation import Evaluation
 from tidemill.profile import Reference
-from tidemill.staging import settle, staged
+from tidemill.staging import publish_folder, stage_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -51,7 +51,7 @@ REQUIRED = (
     "card.md",
 )
 READ = ("model.onnx", "codec.json", "classes.json", "golden.json", REFERENCE)
-"""What opening a bundle takes in; the other files are verified and left on disk."""
+"""The files that stay in memory; the others are verified and left on disk."""
 
 TOLERANCE = 1e-3
 """How far a probability of the exported graph may be from the network's own (fp32)."""
@@ -61,9 +61,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A held-out payload that the model names rightly, and the answer recorded at training.
+    """A held-out payload that the model classifies correctly, and its answer at training.
 
-    `labels` are the true names. `probabilities` were computed by the training framework, so that
+    `labels` are the true labels. `probabilities` were computed by the training framework, so that
     reproducing them checks the exported graph, the codec and the runtime at once.
     """
 
@@ -102,7 +102,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened and verified bundle. `model` is the graph: the very bytes that were verified."""
+    """A verified bundle. `model` is the graph: the very bytes that were verified."""
 
     id: str
     path: Path
@@ -151,10 +151,10 @@ class BundleStore:
             raise DataError(f"The bundle lacks {', '.join(missing)}.")
         manifest = manifest_of(recipe, files)
         bundle = _digest(manifest)
-        with staged(self.root) as folder:
+        with stage_folder(self.root) as folder:
             for name, content in (*files.items(), (MANIFEST, manifest)):
                 (folder / name).write_bytes(content)
-            settle(folder, bundle)
+            publish_folder(folder, bundle)
         return bundle
 
     def open(self, id: str) -> Bundle:
@@ -204,7 +204,7 @@ def _verified(path: Path, files: Mapping[str, str]) -> dict[str, bytes]:
         raise Corrupt(f"Bundle {path.name[:12]} and its manifest differ: {', '.join(strays)}.")
     if missing := [name for name in REQUIRED if name not in files]:
         raise Corrupt(f"Bundle {path.name[:12]} lacks {', '.join(missing)}.")
-    kept = {}
+    contents = {}
     for name, digest in files.items():
         content = _read(path, name)
         if _digest(content) != digest:
@@ -213,8 +213,8 @@ def _verified(path: Path, files: Mapping[str, str]) -> dict[str, bytes]:
                 hint="It was changed after it was written. Train again, or restore it.",
             )
         if name in READ:
-            kept[name] = content
-    return kept
+            contents[name] = content
+    return contents
 
 
 def _read(path: Path, name: str) -> bytes:
@@ -230,7 +230,7 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _understood(id: str, name: str, content: bytes, form: Callable[[bytes], T]) -> T:
-    """What `form` reads out of a file; Corrupt for whatever it cannot take."""
+    """Parse a file with `form`. Raises Corrupt for what it refuses."""
     try:
         return form(content)
     except UsageError as error:

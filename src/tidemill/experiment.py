@@ -17,7 +17,7 @@ from tidemill.learn.plan import ExportPlan
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.gate import GatePolicy
 from tidemill.loop.trigger import TriggerPolicy
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class ChecksPlan(BaseModel):
@@ -55,4 +55,4 @@ class Experiment(BaseModel):
 
 def read_experiment(tree: Mapping[str, Any]) -> Experiment:
     """Check a resolved tree. Raises UsageError naming the key whose value does not fit."""
-    return validated(Experiment, tree)
+    return validate(Experiment, tree)

@@ -1,7 +1,7 @@
-"""Why an image was answered so: where covering it takes the answer's probability away.
+"""Occlusion maps: how the probability of an answer falls when parts of the image are covered.
 
 The occlusion map of M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional
-Networks" (ECCV 2014, section 4.2), asked of the model that serves, through the runtime that serves.
+Networks" (ECCV 2014, section 4.2), computed with the serving model and runtime.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CELLS = 12
 REACH = 2
 """Cells along each side of the patch that covers. It moves by one, so patches overlap."""
 BATCH = 16
-"""Covered images that the model is asked about at a time: few, so that others get their turn."""
+"""Covered images per run of the model: few, so that other requests get their turn."""
 SHOWN = 480
 """Pixels of the longer side of the heat image."""
 FAINT = 0.05
-"""A drop that is coloured in full, at least: where nothing matters, nothing glows."""
+"""The smallest drop that gets full colour, so that noise stays pale."""
 WARM, COLD = (220, 30, 20), (30, 80, 220)
 
 
@@ -64,13 +64,13 @@ def explain(
     label: str | None = None,
     grid: Grid | None = None,
 ) -> Explanation:
-    """Cover the image patch by patch and ask the model each time.
+    """Cover the image patch by patch and predict each time.
 
-    The patch has the mean colour of the image and spans REACH cells of `grid` (rows, columns)
-    each way; a cell's drop is the mean over the patches that cover it. Without a `target` the
-    model's first is explained, without a `label` the one that it answers; without a `grid` its
-    cells are about square. Raises BadPayload, and UsageError for a model of something other than
-    images, for a name that the model does not have and for a grid finer than the pixels.
+    The patch has the mean colour of the image and spans REACH cells of `grid` (rows, columns) each
+    way; a cell's drop is the mean over the patches that cover it. `target` defaults to the model's
+    first, `label` to the predicted one, and `grid` to about square cells. Raises BadPayload, and
+    UsageError for a model of something other than images, for a name that the model does not have
+    and for a grid finer than the pixels.
     """
     if not isinstance(model.codec, ImageCodec):
         raise UsageError(
@@ -88,7 +88,10 @@ def explain(
     untouched = model.predict_probabilities([decoded])[target][0]
     at = int(untouched.argmax()) if label is None else list(names).index(label)
     drops = _drops(
-        model, decoded, (rows, columns), lambda given: untouched[at] - given[target][:, at]
+        model,
+        decoded,
+        (rows, columns),
+        lambda probabilities: untouched[at] - probabilities[target][:, at],
     )
     return Explanation(target, names[at], float(untouched[at]), drops, decoded.pixels[y0:y1, x0:x1])
 
@@ -100,10 +103,10 @@ def occlusion_map(
     return explain(model, payload, target=target, label=label, grid=grid).drops
 
 
-def image(explanation: Explanation) -> bytes:
-    """The map over the greyed image, as PNG: red where covering took the answer away.
+def draw_heat_map(explanation: Explanation) -> bytes:
+    """The map over the grey image, as PNG: red where covering lowered the probability.
 
-    Blue is where the answer became surer. Full colour is the largest drop, or FAINT.
+    Blue is where it rose. Full colour is the largest drop, or FAINT.
     """
     height, width = explanation.pixels.shape[:2]
     scale = SHOWN / max(height, width)

@@ -200,7 +200,7 @@ class Predictor(Model):
         `profile_rows` raises, and Corrupt when the reference does not fit the graph and codec.
         """
         features, probabilities, embedding = self.profile_rows(preprocessed)
-        rows = self.bundle.reference.see(features, probabilities, embedding)
+        rows = self.bundle.reference.bin_rows(features, probabilities, embedding)
         if self.many is None:
             bins = list(map(bytes, rows))
         else:

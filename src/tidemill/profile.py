@@ -1,11 +1,11 @@
-"""What a model saw, in counts: bins for every feature, and how an answer is put into them.
+"""Feature histograms: the bins of every feature, and the counts of a model's answers in them.
 
-A reference is made once, of held-out examples, and travels in the bundle; training and serving
+A reference is built once, from held-out examples, and is part of the bundle; training and serving
 count with the same object. Its features are, in this order: what the codec measures, then for each
 target `prediction.<target>` and `confidence.<target>`, then `embedding.0` and on.
 
-The parts of an embedding are its projections on the first principal directions of the held-out
-ones, centred by their mean (I. T. Jolliffe, "Principal Component Analysis", 2002, section 1.1).
+`embedding.<i>` is the projection on the i-th principal direction of the held-out embeddings,
+centred by their mean (I. T. Jolliffe, "Principal Component Analysis", 2002, section 1.1).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.bins import MOST, Bins, Counts, Floats, Seen, describe, edges_of
+from tidemill.bins import MOST, BinRows, Bins, Counts, Floats, describe_bins, find_edges
 from tidemill.domain.errors import Corrupt, DataError
 
 Probabilities = Mapping[str, Floats]
 Features = Sequence[Mapping[str, float]]
 
 DIRECTIONS = 4
-"""How many directions of an embedding are watched, where it has as many."""
+"""Directions of an embedding that are watched, at most."""
 
 BROKEN_ARRAYS = (
     zipfile.BadZipFile,
@@ -51,8 +51,8 @@ BROKEN_ARRAYS = (
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """How one answer becomes one number for each feature.
+class FeatureSchema:
+    """The features of a profile, and how an answer becomes one number for each of them.
 
     `mean` [d] and `directions` [r, d] are of the embedding; a model without one has d = 0.
     """
@@ -81,7 +81,7 @@ class View:
 
     @cached_property
     def named(self) -> tuple[tuple[str, ...], ...]:
-        """For each feature its label names; none for a number."""
+        """The classes of each categorical feature; none for a number."""
         answered = [row for names in self.classes.values() for row in (names, ())]
         return (*[()] * len(self.measures), *answered, *[()] * len(self.directions))
 
@@ -118,12 +118,12 @@ class View:
 class Reference:
     """The bins of every feature, and how many of `n` held-out items fell into each.
 
-    A prediction has a bin for each label. Bin i of a number holds what is at least edge i - 1 and
-    less than edge i; `edges` hold one row for each number. `counts` lie feature by feature, end to
-    end. Raises ValueError when all this does not belong together.
+    A prediction has a bin for each class. Bin i of a number holds values from edge i - 1 up to but
+    not including edge i; `edges` has one row for each number. `counts` are concatenated feature by
+    feature. Raises ValueError when the parts do not fit each other.
     """
 
-    view: View
+    view: FeatureSchema
     edges: tuple[Floats, ...] = field(repr=False)
     n: int
     counts: Counts = field(repr=False)
@@ -148,23 +148,23 @@ class Reference:
         embedding: Floats,
         classes: Mapping[str, Sequence[str]],
     ) -> Self:
-        """The reference of held-out examples; each has one mapping and one row of every array.
+        """Build the reference from the rows of held-out examples: one row of every array per item.
 
-        An example that asks for several items has that for each of them, and counts as so many.
-        `embedding` is [n, 0] where a model has none. Raises DataError when there is no example, an
+        An example with several items counts once for each. `embedding` is [n, 0] when the model
+        has none. Raises DataError when there is no example, an
         embedding is not finite or a target has too many classes; Corrupt when they do not fit.
         """
         if not features:
-            raise DataError("There is no held-out example to make a reference of.")
+            raise DataError("There is no held-out example to build a reference from.")
         if not np.isfinite(embedding).all():
             raise DataError("The model's embedding of a held-out example is not finite.")
         named = {target: tuple(names) for target, names in classes.items()}
         if any(len(names) > MOST for names in named.values()):
             raise DataError(f"A target may have at most {MOST} classes.")
-        view = View(tuple(features[0]), named, *_principal(embedding))
+        view = FeatureSchema(tuple(features[0]), named, *_principal(embedding))
         values = view.values(features, probabilities, embedding)
         edges = tuple(
-            edges_of(row) for row, names in zip(values, view.named, strict=True) if not names
+            find_edges(row) for row, names in zip(values, view.named, strict=True) if not names
         )
         bins = Bins.of(view.named, edges)
         return cls(view, edges, len(features), bins.count(bins.put(values)))
@@ -183,22 +183,24 @@ class Reference:
     def _bins(self) -> Bins:
         return Bins.of(self.view.named, self.edges)
 
-    def see(self, features: Features, probabilities: Probabilities, embedding: Floats) -> Seen:
-        """[n, F]: into which bin of each feature each row of an answer falls. Raises Corrupt."""
+    def bin_rows(
+        self, features: Features, probabilities: Probabilities, embedding: Floats
+    ) -> BinRows:
+        """The bin [n, F] of each row of the answers for each feature. Raises Corrupt."""
         return self._bins.put(self.view.values(features, probabilities, embedding))
 
-    def count(self, seen: Seen | Sequence[bytes]) -> Counts:
-        """How many fell into each bin, laid as `counts` are. Raises DataError.
+    def count(self, rows: BinRows | Sequence[bytes]) -> Counts:
+        """Count the rows of bins, in the layout of `counts`. Raises DataError.
 
-        Given as bytes, what was seen of an answer holds one row or more, end to end.
+        Each element of bytes holds one row or more, concatenated.
         """
-        if not isinstance(seen, np.ndarray):
-            if any(not part or len(part) % len(self.names) for part in seen):
+        if not isinstance(rows, np.ndarray):
+            if any(not part or len(part) % len(self.names) for part in rows):
                 raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
-            seen = np.frombuffer(b"".join(seen), np.uint8).reshape(-1, len(self.names))
-        if seen.ndim != 2 or seen.shape[1] != len(self.names):
+            rows = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, len(self.names))
+        if rows.ndim != 2 or rows.shape[1] != len(self.names):
             raise DataError(f"What was seen of an answer has not {len(self.names)} features.")
-        return self._bins.count(seen)
+        return self._bins.count(rows)
 
     def split(self, counts: Counts) -> dict[str, Counts]:
         """Counts by feature. Raises DataError when they are not of this reference."""
@@ -207,15 +209,15 @@ class Reference:
         parts = np.split(counts, self._bins.starts[1:])
         return dict(zip(self.names, parts, strict=True))
 
-    def describe(self, feature: str) -> tuple[str, ...]:
-        """What each bin of a feature holds, for people. Raises DataError for an unknown one."""
+    def describe_bins(self, feature: str) -> tuple[str, ...]:
+        """Describe each bin of a feature for people. Raises DataError for an unknown feature."""
         if feature not in self.names:
             raise DataError(
                 f"There is no feature {feature!r}.", hint=f"There are: {', '.join(self.names)}."
             )
         numbers = iter(self.edges)
         for name, labels in zip(self.names, self.view.named, strict=True):
-            described = labels or describe(next(numbers))
+            described = labels or describe_bins(next(numbers))
             if name == feature:
                 break
         return described
@@ -255,7 +257,7 @@ class Reference:
             return row
 
         names = _cut(array("classes", text).tolist(), array("classes_each", whole))
-        view = View(
+        view = FeatureSchema(
             tuple(array("measures", text).tolist()),
             dict(zip(array("targets", text).tolist(), map(tuple, names), strict=True)),
             array("mean", real),
@@ -268,7 +270,7 @@ class Reference:
 def _principal(embedding: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     """The mean [d] and the first directions [r, d], each with its largest part positive.
 
-    A direction along which the spread is lost in the rounding of single precision is none.
+    Directions whose spread is below the rounding error of single precision are dropped.
     """
     rows = np.asarray(embedding, np.float64)
     mean = rows.mean(axis=0)

@@ -1,8 +1,7 @@
 """A folder that appears whole or not at all.
 
-Snapshots and bundles are folders named by their content. They are written under a name that no
-reader looks at and renamed once complete, so that a full disk, a kill or a bug leaves nothing that
-could be taken for a finished one.
+Snapshots and bundles are folders named by their content. They are written under a hidden name and
+renamed once complete, so a full disk, a kill or a bug never leaves a half-written snapshot.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ PREFIX = ".writing-"
 
 
 @contextlib.contextmanager
-def staged(root: Path) -> Iterator[Path]:
-    """A new empty folder beside the finished ones; removed afterwards unless `settle` moved it.
+def stage_folder(root: Path) -> Iterator[Path]:
+    """A new empty folder beside the finished ones; removed afterwards unless
+    `publish_folder` moved it.
 
     Raises StorageFailed when the folder cannot be made or filled.
     """
@@ -41,11 +41,11 @@ def staged(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
-    """Give a finished folder its name. One that is there already holds the same bytes and stays.
+def publish_folder(folder: Path, name: str, *, durable: bool = True) -> Path:
+    """Give a finished folder its name. An existing one holds the same bytes and stays.
 
-    `durable` sends every file to the disk first, so that after a power loss the name never stands
-    for half of it; what can be made again at no cost may do without.
+    `durable` syncs every file first, so that the folder is whole after a power loss. What is cheap
+    to make again may do without.
     """
     final = folder.parent / name
     if durable:
@@ -54,7 +54,7 @@ def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
     try:
         folder.rename(final)
     except OSError:
-        # Somebody else may have settled the same content first.
+        # Another process may have published the same content first.
         if not final.is_dir():
             raise
     if durable:
@@ -62,8 +62,8 @@ def settle(folder: Path, name: str, *, durable: bool = True) -> Path:
     return final
 
 
-def sweep(root: Path) -> list[Path]:
-    """Remove what killed writers left; folders whose writer still lives are not touched."""
+def remove_abandoned(root: Path) -> list[Path]:
+    """Remove the folders of killed writers; folders of living writers are not touched."""
     removed = []
     for folder in sorted(root.glob(f"{PREFIX}*")):
         writer = folder.name.removeprefix(PREFIX).split("-")[0]

@@ -1,4 +1,4 @@
-"""Values from outside, made typed: pydantic's complaints in our words."""
+"""Typed values from plain ones, with pydantic's errors in our words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.domain.errors import UsageError
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(model: type[M], tree: Mapping[str, Any]) -> M:
+def validate(model: type[M], tree: Mapping[str, Any]) -> M:
     """The typed form of a tree. Raises UsageError naming the key whose value does not fit."""
     try:
         return model.model_validate(tree)
@@ -23,9 +23,9 @@ def validated(model: type[M], tree: Mapping[str, Any]) -> M:
 
 
 def _written(loc: tuple[str | int, ...], tree: object, *, missing: bool) -> Iterator[str]:
-    """The parts of an error's place that stand in the tree, and what is missing at its end.
+    """The parts of an error's path that are in the tree, and the missing key at its end.
 
-    Pydantic names, too, which kind of a union it took a value for; nobody wrote that.
+    Pydantic also names the member of a union that it tried; that is no key of the tree.
     """
     for at, part in enumerate(loc, start=1):
         inside = isinstance(tree, Mapping) and part in tree

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.codecs.graph import GraphCodec
-from tidemill.codecs.neighbourhood import Joined
+from tidemill.codecs.neighbourhood import JoinedGraph
 from tidemill.codecs.nodes import node_payload, read_payload
 from tidemill.codecs.sparse import Nodes
 from tidemill.domain.errors import BadPayload
@@ -105,7 +105,7 @@ def test_links_to_nowhere_count_as_edges() -> None:
 
 def test_only_the_links_to_nowhere_that_are_told_are_built(path: GraphCodec) -> None:
     payload = sent(node("x", "a", *(f"n{i}" for i in range(20_000))), node("y", "b", "m"))
-    joined = Joined(path._stored, Nodes(read_payload(payload).objects, FEATURES))
+    joined = JoinedGraph(path._stored, Nodes(read_payload(payload).objects, FEATURES))
     assert joined.lost_count == 20_001
     assert joined.lost(2) == [("x", "n0"), ("x", "n1")]
     assert joined.lost(20_001)[-1] == ("y", "m")
@@ -208,4 +208,4 @@ def test_a_neighbourhood_is_that_of_the_whole_graph(
     features = codec.encode([decoded])["features"]
     assert features.sum(axis=1).tolist() == [1] * len(reached)
     assert features[:, 0].sum() == len(fresh)
-    assert (features[decoded.asked, 0] == 1).all()
+    assert (features[decoded.items, 0] == 1).all()

@@ -12,7 +12,7 @@ from PIL import Image
 from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
 from tidemill.codecs.pixels import Limits
-from tidemill.data.corruptions import KINDS, SIDE, STRENGTHS, corrupted, variants
+from tidemill.data.corruptions import KINDS, SIDE, STRENGTHS, corrupt_image, variants
 from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.recipes.shared.leaves import paint
 
@@ -33,33 +33,33 @@ def flat(width: int, height: int) -> bytes:
 
 
 def test_strength_0_is_the_payload_itself(leaf: bytes) -> None:
-    assert all(corrupted(leaf, kind, 0) == leaf for kind in KINDS)
+    assert all(corrupt_image(leaf, kind, 0) == leaf for kind in KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_arguments_give_the_same_bytes_and_each_strength_others(
     leaf: bytes, kind: str
 ) -> None:
-    made = [corrupted(leaf, kind, strength, 3) for strength in STRENGTHS]
-    assert made == [corrupted(leaf, kind, strength, 3) for strength in STRENGTHS]
+    made = [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
+    assert made == [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
     assert len(set(made)) == len(STRENGTHS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_gets_worse_with_strength(leaf: bytes, kind: str) -> None:
-    height, width = pixels(corrupted(leaf, kind, 1)).shape[:2]
+    height, width = pixels(corrupt_image(leaf, kind, 1)).shape[:2]
     scaled = Image.open(BytesIO(leaf)).resize((width, height), Image.Resampling.BILINEAR)
     whole = np.asarray(scaled, np.float64)
     gaps = [
-        np.abs(pixels(corrupted(leaf, kind, strength)) - whole).mean() for strength in STRENGTHS
+        np.abs(pixels(corrupt_image(leaf, kind, strength)) - whole).mean() for strength in STRENGTHS
     ]
     assert gaps[0] < gaps[2] < gaps[4]
     assert gaps[0] > 0.05
 
 
 def test_noise_depends_on_the_seed_and_on_the_image(leaf: bytes) -> None:
-    assert corrupted(leaf, "noise", 1, 0) != corrupted(leaf, "noise", 1, 1)
-    one, other = (pixels(corrupted(flat(60, side), "noise", 1)) for side in (60, 61))
+    assert corrupt_image(leaf, "noise", 1, 0) != corrupt_image(leaf, "noise", 1, 1)
+    one, other = (pixels(corrupt_image(flat(60, side), "noise", 1)) for side in (60, 61))
     assert not np.array_equal(one[:50, :50], other[:50, :50])
 
 
@@ -68,12 +68,12 @@ def test_all_variants_are_what_each_is_by_itself(leaf: bytes) -> None:
     assert [(kind, strength) for kind, strength, _ in made] == [
         (kind, strength) for kind in KINDS for strength in STRENGTHS
     ]
-    assert all(file == corrupted(leaf, kind, strength, 7) for kind, strength, file in made)
+    assert all(file == corrupt_image(leaf, kind, strength, 7) for kind, strength, file in made)
 
 
 @pytest.mark.parametrize("size", [(2048, 1024), (30, 20), (1, 5000), (3000, 1)])
 def test_every_image_has_as_many_pixels_whatever_its_shape(size: tuple[int, int]) -> None:
-    height, width = pixels(corrupted(flat(*size), "contrast", 1)).shape[:2]
+    height, width = pixels(corrupt_image(flat(*size), "contrast", 1)).shape[:2]
     assert width * height <= SIDE * SIDE
     assert width * height > 0.9 * SIDE * SIDE or min(width, height) == 1
 
@@ -96,15 +96,15 @@ def test_a_codec_that_takes_small_files_only_takes_them_still(
 
 def test_an_unknown_kind_or_strength_is_refused(leaf: bytes) -> None:
     with pytest.raises(UsageError, match="'fog'") as caught:
-        corrupted(leaf, "fog", 1)
+        corrupt_image(leaf, "fog", 1)
     assert "rotation" in caught.value.hint
     for strength in (-1, 6):
         with pytest.raises(UsageError, match=str(strength)):
-            corrupted(leaf, "blur", strength)
+            corrupt_image(leaf, "blur", strength)
 
 
 def test_what_is_no_image_is_said(leaf: bytes) -> None:
     with pytest.raises(BadPayload):
-        corrupted(b"no image", "blur", 1)
+        corrupt_image(b"no image", "blur", 1)
     with pytest.raises(BadPayload, match="limit"):
-        corrupted(leaf, "blur", 1, limits=Limits(bytes=100, pixels=100))
+        corrupt_image(leaf, "blur", 1, limits=Limits(bytes=100, pixels=100))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tidemill.data.markdown import SHOWN, markdown
+from tidemill.data.markdown import SHOWN, render_markdown
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
 
@@ -16,8 +16,8 @@ def test_the_figures_of_a_snapshot(
 ) -> None:
     other = replace(example("a * b", "rust", split="train"), source="user_rows")
     snapshot = write([*crowd, other])
-    found = markdown(store.open(snapshot.id))
-    assert markdown(store.open(snapshot.id)) == found
+    found = render_markdown(store.open(snapshot.id))
+    assert render_markdown(store.open(snapshot.id)) == found
     head, samples = found.split("## Samples of list\n\n")
     assert head == (
         "# Data of leaves\n\n"
@@ -45,14 +45,14 @@ def test_a_text_cannot_be_taken_for_markdown(
 ) -> None:
     text = "# <b>`` @who ``</b>\n\n* see #7 | x\x07y"
     snapshot = write([example(text, "a|b", split="train", origin="1")])
-    lines = markdown(store.open(snapshot.id)).splitlines()
+    lines = render_markdown(store.open(snapshot.id)).splitlines()
     assert lines[-1] == "- a\\|b: ``` # <b>`` @who ``</b> * see #7 | x y ```"
     assert "| a\\|b | 1 (100.0%) | 1 (100.0%) |" in lines
 
 
 def test_a_long_text_is_cut(store: SnapshotStore, write: Write, example: Make) -> None:
     snapshot = write([example("x" * 81, split="train", origin="1")])
-    assert f"` {'x' * (SHOWN - 1)}… `" in markdown(store.open(snapshot.id))
+    assert f"` {'x' * (SHOWN - 1)}… `" in render_markdown(store.open(snapshot.id))
 
 
 def test_what_is_no_text_is_not_shown(
@@ -63,6 +63,6 @@ def test_what_is_no_text_is_not_shown(
         replace(example(payload, split="train", origin=f"{n}"), source="folder")
         for n, payload in enumerate(images)
     ]
-    found = markdown(store.open(write([*rows, *crowd]).id))
+    found = render_markdown(store.open(write([*rows, *crowd]).id))
     assert "Samples of list" in found
     assert "Samples of folder" not in found

@@ -16,7 +16,7 @@ from tidemill.data.csv_rows import CsvRows
 from tidemill.data.formats import open_rows
 from tidemill.data.json_rows import JsonRows
 from tidemill.data.parquet_rows import BATCH, ParquetRows
-from tidemill.data.rows import Row, Rows, spelled
+from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.domain.errors import DataError, UsageError
 
 
@@ -43,7 +43,7 @@ def read(rows: Rows, *columns: str) -> list[Row]:
     ],
 )
 def test_a_value_is_spelled_the_same_from_every_format(value: Any, text: str) -> None:
-    assert spelled(value) == text
+    assert cell_text(value) == text
 
 
 def test_a_csv_row_is_named_by_the_line_it_begins_on(tmp_path: Path) -> None:

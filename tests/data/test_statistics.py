@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.data.statistics import describe
+from tidemill.data.statistics import describe_snapshot
 from tidemill.domain.types import Example, Snapshot
 
 Make = Callable[..., Example]
@@ -15,7 +15,7 @@ def test_statistics_count_every_label_in_every_split(
     store: SnapshotStore, write: Write, crowd: list[Example], example: Make
 ) -> None:
     snapshot = write([*crowd, example("phoma", "phoma", split="train")])
-    found = describe(store.open(snapshot.id))
+    found = describe_snapshot(store.open(snapshot.id))
     assert json.loads(json.dumps(found)) == found
     assert found == {
         "id": snapshot.id,

@@ -15,7 +15,7 @@ from tidemill.data.inspection import Inspection, inspect
 from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.data.splits import joining_split
-from tidemill.data.statistics import describe
+from tidemill.data.statistics import describe_snapshot
 from tidemill.domain.errors import DataError, DataRefused
 from tidemill.domain.types import Example, Split, payload_id
 
@@ -137,7 +137,7 @@ def test_a_snapshot_keeps_and_counts_them(
     snapshot = import_examples([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
     assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert rows(store, snapshot.id)["leaf 0"].labels == {}
-    found = describe(store.open(snapshot.id))
+    found = describe_snapshot(store.open(snapshot.id))
     assert (found["rows"], found["unlabelled"], found["splits"]["train"]["rows"]) == (34, 2, 22)
 
 
@@ -164,7 +164,7 @@ def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
         assert row.labels == {"disease": "healthy"}
         assert row.split == joining_split(payload_id(text.encode()))
         assert (row.source, row.origin) == ("feedback", f"feedback/f{text}")
-    assert describe(store.open(result.snapshot.id))["unlabelled"] == 0
+    assert describe_snapshot(store.open(result.snapshot.id))["unlabelled"] == 0
     again = extend(items, result.snapshot.id)
     assert (again.feedback, again.snapshot) == ((), result.snapshot)
 

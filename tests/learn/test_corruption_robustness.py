@@ -14,7 +14,7 @@ from PIL import Image
 from tidemill.adapters.hydra import resolve
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.codecs.image import ImageCodec
-from tidemill.data.corruptions import KINDS, STRENGTHS, corrupted
+from tidemill.data.corruptions import KINDS, STRENGTHS, corrupt_image
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
 from tidemill.experiment import read_experiment
@@ -70,7 +70,7 @@ def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Exam
     found = robustness(graph, leaves)
     model = Model(CODEC, LABELS, OnnxRuntime(graph.read_bytes()))
     for kind, strength in (("noise", 0), ("noise", 1), ("jpeg", 4), ("rotation", 5)):
-        files = [corrupted(leaf.payload, kind, strength, 5) for leaf in leaves]
+        files = [corrupt_image(leaf.payload, kind, strength, 5) for leaf in leaves]
         answers = model.predict([model.decode(file) for file in files])
         right = [
             answer.label == leaf.labels["disease"]

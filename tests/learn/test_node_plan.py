@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tidemill.domain.errors import UsageError
 from tidemill.learn.node_plan import AnyPlan, NodePlan
 from tidemill.learn.plan import TrainPlan
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class Group(BaseModel):
@@ -41,7 +41,7 @@ def test_a_plan_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
 def test_patience_tells_the_two_apart(plan: NodePlan | TrainPlan) -> None:
     tree = Group(train=plan).model_dump(mode="json")
     assert ("patience" in tree["train"]) == isinstance(plan, NodePlan)
-    assert validated(Group, tree).train == plan
+    assert validate(Group, tree).train == plan
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_patience_tells_the_two_apart(plan: NodePlan | TrainPlan) -> None:
 )
 def test_what_does_not_fit_is_named_by_its_key(tree: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        validated(Group, {"train": tree})
+        validate(Group, {"train": tree})

@@ -71,7 +71,7 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     reference = Reference.from_bytes(content)
     assert reference.n == BATCH + 16
     preprocessed = [predictor.preprocess(payload) for _, payload in val + fresh]
-    seen = reference.see(*predictor.profile_rows(preprocessed))
+    seen = reference.bin_rows(*predictor.profile_rows(preprocessed))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
     assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
 
@@ -90,7 +90,7 @@ def test_enough_held_out_feedback_is_the_reference_by_itself(
     counted = [*first, *held] if missing else held
     assert reference.n == len(counted)
     preprocessed = [predictor.preprocess(payload) for _, payload in counted]
-    seen = reference.see(*predictor.profile_rows(preprocessed))
+    seen = reference.bin_rows(*predictor.profile_rows(preprocessed))
     np.testing.assert_array_equal(reference.count(seen), reference.counts)
 
 

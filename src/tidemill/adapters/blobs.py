@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tidemill.domain.errors import Corrupt, NotFound, StorageFailed
 from tidemill.domain.ports import Blobs
-from tidemill.staging import staged, sync
+from tidemill.staging import stage_folder, sync
 
 ID = re.compile(r"[0-9a-f]{64}")
 """Anything else is no id, and never becomes part of a path."""
@@ -24,7 +24,7 @@ class FileBlobs:
         """Keep these bytes. A file of that name that holds other ones was damaged: it is mended."""
         id = hashlib.sha256(content).hexdigest()
         final = self._path(id)
-        with staged(self.root) as folder:
+        with stage_folder(self.root) as folder:
             if not (final.is_file() and final.read_bytes() == content):
                 written = folder / id
                 written.write_bytes(content)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tidemill import Workspace, errors
+from tidemill.occlusion import draw_heat_map
 from tidemill.occlusion import explain as explained
-from tidemill.occlusion import image
 from tidemill.screen import OUT, Home, Json, emit
 
 
@@ -37,7 +37,7 @@ def explain(
     except errors.BadPayload as error:
         raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
     try:
-        out.write_bytes(image(found))
+        out.write_bytes(draw_heat_map(found))
     except OSError as error:
         raise errors.DataError(f"{out} cannot be written: {error.strerror}.") from error
     row, column = found.strongest

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tidemill.codecs.columns import shown
-from tidemill.codecs.nodes import LONGEST_ID, node_object, written
+from tidemill.codecs.nodes import LONGEST_ID, node_object, write_canonical
 from tidemill.domain.errors import BadPayload
 
 _BLOCK = 512
@@ -49,12 +49,12 @@ class Citations:
 
     def payload(self) -> bytes:
         """The canonical payload of the whole graph."""
-        return written({"nodes": list(self._objects()), "whole": True})
+        return write_canonical({"nodes": list(self._objects()), "whole": True})
 
     def examples(self) -> Iterator[tuple[str, bytes]]:
         """Every node's id and its canonical payload."""
         for id, node in zip(self.ids, self._objects(), strict=True):
-            yield id, written({"nodes": [node]})
+            yield id, write_canonical({"nodes": [node]})
 
     def _objects(self) -> Iterator[dict[str, Any]]:
         for id, features, links in zip(self.ids, self.features, self.links, strict=True):

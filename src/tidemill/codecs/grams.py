@@ -1,7 +1,7 @@
-"""Words and pieces of words as numbers: what an n-gram model reads of a text.
+"""Hashed n-grams: the words and pieces of words of a text as numbers.
 
-Nothing is learnt here: a gram's number is a checksum of its letters, so that a codec needs no
-vocabulary and a word that training never saw still shares its pieces with others.
+Nothing is learnt here. The number of a gram is a checksum of its letters, so a codec needs no
+vocabulary, and a word that is not in the training data still shares its pieces with others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 WORD = re.compile(r"\d+(?:[.,]\d+)*|\w+(?:['’]\w+)*|[^\w\s]")
 """A number, a word with its apostrophes, or one mark."""
 NUMBER = "0"
-"""What every number is read as: that one stands there says more than which."""
+"""Every number is read as this one: its presence says more than its value."""
 LONGEST = 32
 """Characters of a word that are read. Longer ones are addresses and noise."""
 PIECE = crc32(b"piece")
@@ -68,8 +68,8 @@ class Grams:
 
 def grams(text: str, settings: GramsConfig) -> tuple[Ids, Weights]:
     """The ids and weights of a text's grams; see `read_grams`."""
-    found = read_grams(text, settings)
-    return found.ids, found.weights
+    result = read_grams(text, settings)
+    return result.ids, result.weights
 
 
 def read_grams(text: str, settings: GramsConfig) -> Grams:

@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
 from tidemill.codecs.columns import shown
 from tidemill.codecs.graph_payload import GraphPayload
-from tidemill.codecs.neighbourhood import Graph, Joined, Subgraph
-from tidemill.codecs.nodes import Sent, node_payload, one_node, read_payload
+from tidemill.codecs.neighbourhood import Graph, JoinedGraph, Subgraph
+from tidemill.codecs.nodes import SentNodes, node_payload, one_node, read_payload
 from tidemill.codecs.sparse import Ints, Nodes, owner
-from tidemill.codecs.stored import packed, unpacked
+from tidemill.codecs.stored import pack_graph, unpack_graph
 from tidemill.domain.errors import BadPayload
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
-_TOLD = 3
+_NAMED = 3
 """Lost links that a remark names."""
 
 
@@ -29,11 +29,11 @@ class GraphConfig(BaseModel):
     """The codec's configuration.
 
     A node has `features` features; with `normalise` they are divided by the sum of their
-    magnitudes. Of a stored graph the neighbourhood of `hops` links is read: one more than the
-    model has layers, for what it measures of a node by its neighbours' answers. The limits are
-    those of one payload: `max_edges` counts distinct edges that it names and every link to an
-    unknown node; links as they are written, of which an edge may have two, are at most twice as
-    many. `stored` is the stored graph: its canonical payload, by zlib, in base64.
+    magnitudes. `hops` is the depth of the neighbourhood that is read from the stored graph: one
+    more than the model has layers, because the model measures a node by its neighbours' answers.
+    The limits apply to one payload. `max_edges` counts its distinct edges and every link to an
+    unknown node. An edge may be written as two links, so the limit for links is twice as high.
+    `stored` is the canonical payload of the stored graph, compressed by zlib, in base64.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,24 +49,23 @@ class GraphConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedGraph:
-    """A payload that was read: `asked` int64 [q] are the places in `part` of what `names` names.
+    """A decoded payload. `items` int64 [q] are the positions in `part` of the nodes in `names`.
 
-    `degrees` counts the distinct neighbours of each, itself excluded.
+    `degrees` counts the distinct neighbours of each, without the node itself.
     """
 
     names: tuple[str, ...]
     part: Subgraph
-    asked: Ints
+    items: Ints
     degrees: Ints
     remarks: tuple[str, ...] = ()
 
 
 class GraphCodec:
-    """Fulfils `ManyCodec` for graphs. Nothing of it changes after it was made: threads may share
-    one.
+    """Fulfils `ManyCodec` for graphs. It is immutable, so threads may share one.
 
-    An example of a graph is a node: a payload of exactly one, with its features and links. A
-    payload that is no whole graph is joined to the stored graph; see `neighbourhood.Joined`.
+    An example is a payload with exactly one node, its features and its links. A payload that is no
+    whole graph is joined to the stored graph; see `neighbourhood.JoinedGraph`.
     """
 
     kind = "graph"
@@ -75,12 +74,12 @@ class GraphCodec:
     def __init__(self, settings: GraphConfig) -> None:
         """Raises UsageError when `stored` holds no whole graph of so many features."""
         self.settings = settings
-        self._stored = unpacked(settings.stored, settings.features)
+        self._stored = unpack_graph(settings.stored, settings.features)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The codec that `config` describes; see GraphConfig for the keys. Raises UsageError."""
-        return cls(validated(GraphConfig, config))
+        return cls(validate(GraphConfig, config))
 
     def config(self) -> dict[str, Any]:
         """Plain values that rebuild this codec."""
@@ -91,12 +90,12 @@ class GraphCodec:
 
         Raises BadPayload when it is no whole graph.
         """
-        stored = packed(payload)
+        stored = pack_graph(payload)
         Nodes(read_payload(payload).objects, self.settings.features)
         return type(self)(self.settings.model_copy(update={"stored": stored}))
 
     def decode(self, payload: bytes) -> DecodedGraph:
-        """Decode the nodes asked for and what is around them. Raises BadPayload."""
+        """Decode the nodes of a payload and their neighbourhood. Raises BadPayload."""
         sent = self._sent(payload)
         nodes = Nodes(sent.objects, self.settings.features)
         if sent.whole:
@@ -104,21 +103,21 @@ class GraphCodec:
             self._bound("edges", graph.edge_count, self.settings.max_edges)
             part = graph.subgraph()
             return _item(sent.names, part, np.arange(part.size))
-        joined = Joined(self._stored, nodes)
+        joined = JoinedGraph(self._stored, nodes)
         self._bound("edges", joined.edge_count + joined.lost_count, self.settings.max_edges)
-        part, asked = joined.around(sent.names, self.settings.hops)
-        return _item(sent.names, part, asked, _remarks(joined))
+        part, items = joined.around(sent.names, self.settings.hops)
+        return _item(sent.names, part, items, _remarks(joined))
 
     def encode(self, inputs: Sequence[DecodedGraph]) -> Arrays:
         """The graphs side by side, N nodes in all.
 
         `features` float32 [N, F]; `edges` int64 [E, 2], from and to, in both directions and with
-        a self-loop for every node; `asked` int64 [q], the rows to answer, in the items' order.
+        a self-loop for every node; `query` int64 [q], the rows to answer, in the order of `inputs`.
         """
         starts = np.cumsum([0, *(decoded.part.size for decoded in inputs)]).tolist()
         features = np.zeros((starts[-1], self.settings.features), np.float32)
         loops = np.arange(starts[-1])
-        edges, asked = [], []
+        edges, items = [], []
         for start, decoded in zip(starts, inputs, strict=False):
             part, values = decoded.part, decoded.part.values
             if self.settings.normalise:
@@ -126,21 +125,21 @@ class GraphCodec:
                 values = values / sums[part.rows]
             features[part.rows + start, part.columns] = values
             edges.append(part.edges + start)
-            asked.append(decoded.asked + start)
+            items.append(decoded.items + start)
         return {
             "features": features,
             "edges": np.concatenate([*edges, np.stack([loops, loops], axis=1)]),
-            "query": np.concatenate([np.empty(0, np.int64), *asked]),
+            "query": np.concatenate([np.empty(0, np.int64), *items]),
         }
 
     def item_names(self, decoded: DecodedGraph) -> tuple[str, ...]:
-        """The ids of the nodes asked for, in the payload's order."""
+        """The ids of the payload's nodes, in its order."""
         return decoded.names
 
     def item_features(self, decoded: DecodedGraph) -> list[dict[str, float]]:
-        """Per node asked for: `degree`, distinct neighbours without itself, and `density`, the
-        share of its features that are not zero."""
-        there = np.bincount(decoded.part.rows, minlength=decoded.part.size)[decoded.asked]
+        """Per node `degree`, its distinct neighbours, and `density`, its share of features that are
+        not zero."""
+        there = np.bincount(decoded.part.rows, minlength=decoded.part.size)[decoded.items]
         density = (there / self.settings.features).tolist()
         degrees = decoded.degrees.astype(np.float64).tolist()
         return [
@@ -149,18 +148,18 @@ class GraphCodec:
         ]
 
     def features(self, decoded: DecodedGraph) -> dict[str, float]:
-        """The first of `measures`."""
+        """The first row of `item_features`."""
         return self.item_features(decoded)[0]
 
     def remarks(self, decoded: DecodedGraph) -> tuple[str, ...]:
-        """What the sender must know: which links lead nowhere."""
+        """What the sender should know: which links lead to no node."""
         return decoded.remarks
 
     def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """The examples of nodes asked for: their features, and their links as far as either end
-        or the stored graph tells them. Links to unknown nodes are kept.
+        """The examples of these nodes: their features, and the links that either end or the stored
+        graph names. Links to unknown nodes are kept.
 
-        Raises BadPayload when the payload does not ask for one of them.
+        Raises BadPayload when the payload lacks one of the nodes.
         """
         sent = self._sent(payload)
         if strange := set(names).difference(sent.names):
@@ -181,10 +180,10 @@ class GraphCodec:
         return examples
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """Of an example: two nodes are the same when their ids are, whatever else is told of them.
+        """The fingerprint of an example: two nodes are the same when their ids are the same.
 
-        `exact` is the sha256 of the id, `near` a part of it, so that no two ids are near. Raises
-        BadPayload, also when the payload is not exactly one node with its features.
+        `exact` is the sha256 of the id and `near` a part of it, so no two ids are near-duplicates.
+        Raises BadPayload, also when the payload is not exactly one node with its features.
         """
         self._sent(payload)
         node = one_node(payload)
@@ -196,7 +195,7 @@ class GraphCodec:
         """The features of a stored node. Raises BadPayload."""
         return self._stored.nodes.features(self._stored.place(name))
 
-    def _sent(self, payload: bytes) -> Sent:
+    def _sent(self, payload: bytes) -> SentNodes:
         """The payload, in its limits of bytes, nodes and links. Raises BadPayload."""
         self._bound("bytes", len(payload), self.settings.max_bytes)
         sent = read_payload(payload)
@@ -215,19 +214,19 @@ class GraphCodec:
 
 
 def _item(
-    names: tuple[str, ...], part: Subgraph, asked: Ints, remarks: tuple[str, ...] = ()
+    names: tuple[str, ...], part: Subgraph, items: Ints, remarks: tuple[str, ...] = ()
 ) -> DecodedGraph:
-    degrees = np.bincount(part.edges[:, 0], minlength=part.size)[asked]
-    return DecodedGraph(names, part, asked, degrees, remarks)
+    degrees = np.bincount(part.edges[:, 0], minlength=part.size)[items]
+    return DecodedGraph(names, part, items, degrees, remarks)
 
 
-def _remarks(joined: Joined) -> tuple[str, ...]:
+def _remarks(joined: JoinedGraph) -> tuple[str, ...]:
     lost = joined.lost_count
     if not lost:
         return ()
-    told = ", ".join(f"{shown(start)} to {shown(end)}" for start, end in joined.lost(_TOLD))
-    more = ", ..." if lost > _TOLD else ""
+    examples = ", ".join(f"{shown(start)} to {shown(end)}" for start, end in joined.lost(_NAMED))
+    more = ", ..." if lost > _NAMED else ""
     return (
         f"Links to nodes that neither the payload nor the stored graph has were left out:"
-        f" {lost:,} ({told}{more}).",
+        f" {lost:,} ({examples}{more}).",
     )

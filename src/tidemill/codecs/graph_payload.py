@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from tidemill.codecs.codec import Payload
-from tidemill.codecs.nodes import LONGEST_ID, parsed, written
+from tidemill.codecs.nodes import LONGEST_ID, parse_json, write_canonical
 from tidemill.domain.errors import BadPayload
 
 _Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
@@ -68,7 +68,7 @@ class GraphPayload(Payload):
     def from_bytes(cls, payload: bytes) -> Self:
         """The nodes. Raises BadPayload; canonical bytes come back as they are."""
         try:
-            return cls.model_validate(parsed(payload))
+            return cls.model_validate(parse_json(payload))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -76,4 +76,4 @@ class GraphPayload(Payload):
 
     def to_bytes(self) -> bytes:
         """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
-        return written(self.model_dump(exclude=None if self.whole else {"whole"}))
+        return write_canonical(self.model_dump(exclude=None if self.whole else {"whole"}))

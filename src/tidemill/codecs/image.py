@@ -77,11 +77,11 @@ class DecodedImage:
 
 
 class ImageCodec:
-    """Fulfils `Codec` for images. Holds nothing that changes: threads may share one.
+    """Fulfils `Codec` for images. It is immutable, so threads may share one.
 
-    The arrays are raw uint8 pixels. Normalisation, `(pixel / 255 - mean) / std`, is carried in
-    the configuration and baked into the exported graph as its first step by the learn room, so
-    serving cannot normalise differently and a request costs one byte per channel.
+    The arrays are raw uint8 pixels. Normalisation, `(pixel / 255 - mean) / std`, is the first
+    step of the exported graph, so serving cannot normalise differently and a request costs one
+    byte per channel.
     """
 
     kind = "image"
@@ -131,7 +131,7 @@ class ImageCodec:
         return visual_features(decoded.pixels[y0:y1, x0:x1]) | {"aspect": width / height}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """Of the upright RGB pixels at full resolution, whatever file they came in.
+        """The fingerprint of the upright RGB pixels at full resolution, whatever the file format.
 
         `exact` is the sha256 of width, height and pixels; `near` a DCT hash. Raises BadPayload.
         """

@@ -1,4 +1,4 @@
-"""Graphs, and the part of one that decides about some of its nodes.
+"""Graphs, and the part of a graph that the answers for some nodes depend on.
 
 Joining a payload to a large graph costs time and memory in the size of the payload and of the
 neighbourhood, not of the graph.
@@ -32,7 +32,7 @@ class Subgraph:
 
 
 class Graph:
-    """A graph of its own. Nothing of it changes: threads may share one."""
+    """A whole graph. It is immutable, so threads may share one."""
 
     def __init__(self, nodes: Nodes) -> None:
         """Raises BadPayload for a link that leads out of the graph, naming both its ends."""
@@ -81,13 +81,12 @@ class Graph:
         return _subgraph(len(every), rows, self.nodes.columns.flat, self.nodes.values, edges)
 
 
-class Joined:
-    """Nodes that were sent, joined to a stored graph, which is neither changed nor copied.
+class JoinedGraph:
+    """A payload's nodes, joined to a stored graph, which is neither changed nor copied.
 
-    A node that was sent has the features it was sent with. It has the links that it names, those
-    by which others that were sent name it, and, when it is stored, those it has in the graph: a
-    link named by either end is an edge. Nodes are numbered: the stored ones by their places, then
-    the new ones.
+    A sent node has the features of the payload. Its links are those that it names, those of other
+    sent nodes that name it, and, when it is stored, those of the stored graph: a link named by
+    either end is an edge. Stored nodes are numbered by their positions, new nodes after them.
     """
 
     def __init__(self, stored: Graph, nodes: Nodes) -> None:
@@ -105,7 +104,7 @@ class Joined:
 
     @property
     def edge_count(self) -> int:
-        """Distinct edges that the nodes were sent with, whatever their direction."""
+        """Distinct edges of the payload, whatever their direction."""
         return len(self._added) // 2
 
     @property
@@ -114,22 +113,23 @@ class Joined:
         return len(self._lost)
 
     def lost(self, most: int) -> list[tuple[str, str]]:
-        """The first of them, at most so many: from, to."""
+        """The first links to unknown nodes, at most `most`: from, to."""
         return [
             (self._nodes.ids[owner(self._nodes.link_starts, link)], self._nodes.links[link])
             for link in self._lost[:most].tolist()
         ]
 
     def around(self, names: Sequence[str], hops: int) -> tuple[Subgraph, Ints]:
-        """The nodes at most `hops` links away from any that is named, and all links among them.
+        """The nodes at most `hops` links away from a named node, and all links among them.
 
-        Second, where in the subgraph the named ones are. Raises BadPayload for an unknown name.
+        Also returns the positions of the named nodes in the subgraph. Raises BadPayload for an
+        unknown name.
         """
         numbers = [
             self._sent[name] if name in self._sent else self._stored.place(name) for name in names
         ]
-        asked = np.array(numbers, np.int64)
-        reached = frontier = np.unique(asked)
+        places = np.array(numbers, np.int64)
+        reached = frontier = np.unique(places)
         for _ in range(hops):
             frontier = np.setdiff1d(self._beside(frontier)[:, 1], reached)
             if not len(frontier):
@@ -140,7 +140,7 @@ class Joined:
         edges = _distinct(np.searchsorted(reached, pairs[inside]))
         rows, columns, values = self._features(reached)
         part = _subgraph(len(reached), rows, columns, values, edges)
-        return part, np.searchsorted(reached, asked)
+        return part, np.searchsorted(reached, places)
 
     def _beside(self, nodes: Ints) -> Ints:
         """The links of these nodes, which ascend: int64 [e, 2]. Some may be there twice."""

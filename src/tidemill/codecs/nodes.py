@@ -1,4 +1,4 @@
-"""Nodes of a graph as JSON: how they are sent, checked one by one, and written."""
+"""Nodes of a graph as JSON: parsing, checks of each node, and canonical writing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LONGEST_ID = 200
 _KEYS = {"features", "id", "links"}
 _FORM = 'Send {"nodes": [{"id": ..., "features": [...], "links": [...]}, ...]}.'
 _TOLD = (list, dict)
-"""How features are told."""
+"""The JSON types of features."""
 _EXACT = 2**53
 """Up to here every whole number is a float of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A payload whose form was checked, and nothing that takes the number of features.
+class SentNodes:
+    """A payload of checked form; positions of features are not checked yet.
 
-    `names` are the ids asked for, all different, in order; `objects` those of them that came as
-    nodes: `{"id": str, "features": list | dict, "links": list}`, features and links optional.
+    `names` are the ids of its nodes, all different, in order. `objects` are the nodes that came
+    with content: `{"id": str, "features": list | dict, "links": list}`, the last two optional.
     """
 
     names: tuple[str, ...]
@@ -35,7 +35,7 @@ class Sent:
     whole: bool
 
 
-def parsed(payload: bytes) -> dict[str, Any]:
+def parse_json(payload: bytes) -> dict[str, Any]:
     """The JSON object of a payload. Raises BadPayload."""
     try:
         content = orjson.loads(payload)
@@ -46,9 +46,9 @@ def parsed(payload: bytes) -> dict[str, Any]:
     return content
 
 
-def read_payload(payload: bytes) -> Sent:
+def read_payload(payload: bytes) -> SentNodes:
     """The nodes of a payload. Raises BadPayload that names the node."""
-    content = parsed(payload)
+    content = parse_json(payload)
     if strange := sorted(content.keys() - {"nodes", "whole"}):
         raise BadPayload(f"A graph has no {shown(strange[0])}.", hint=_FORM)
     nodes, whole = content.get("nodes"), content.get("whole", False)
@@ -64,8 +64,8 @@ def read_payload(payload: bytes) -> Sent:
             f"The node {shown(name)} of a whole graph has an id and nothing else.",
             hint="Send its features and links, or leave 'whole' out to ask about the stored graph.",
         )
-    refuse_repeats(names)
-    return Sent(names, objects, whole)
+    refuse_duplicate_ids(names)
+    return SentNodes(names, objects, whole)
 
 
 def one_node(payload: bytes) -> dict[str, Any]:
@@ -79,16 +79,16 @@ def one_node(payload: bytes) -> dict[str, Any]:
     return sent.objects[0]
 
 
-def refuse_repeats(names: Iterable[str]) -> None:
+def refuse_duplicate_ids(names: Iterable[str]) -> None:
     """Raises BadPayload that names the first id that came before."""
-    given = list(names)
-    if len(set(given)) == len(given):
+    ids = list(names)
+    if len(set(ids)) == len(ids):
         return
-    seen: set[str] = set()
-    for name in given:
-        if name in seen:
+    earlier: set[str] = set()
+    for name in ids:
+        if name in earlier:
             raise BadPayload(f"Two nodes have the id {shown(name)}.")
-        seen.add(name)
+        earlier.add(name)
 
 
 def node_payload(
@@ -100,7 +100,7 @@ def node_payload(
     links by id; what is twice there, zero or a link to itself is left out. Raises BadPayload for
     what JSON in UTF-8 cannot write.
     """
-    return written({"nodes": [node_object(id, features, links)]})
+    return write_canonical({"nodes": [node_object(id, features, links)]})
 
 
 def node_object(
@@ -115,15 +115,15 @@ def node_object(
 
 
 def whole_payload(payloads: Iterable[bytes]) -> bytes:
-    """Nodes' payloads made one whole graph, in their order; the payload is canonical.
+    """Combine the payloads of nodes into one whole graph, in their order, as canonical JSON.
 
     A link to a node that is not among them is left out. Raises BadPayload for a payload that is
     not one node, and for two nodes with one id.
     """
     nodes = [one_node(payload) for payload in payloads]
-    refuse_repeats(node["id"] for node in nodes)
+    refuse_duplicate_ids(node["id"] for node in nodes)
     names = {node["id"] for node in nodes}
-    kept = [
+    nodes_within = [
         {
             "features": node.get("features", []),
             "id": node["id"],
@@ -131,10 +131,10 @@ def whole_payload(payloads: Iterable[bytes]) -> bytes:
         }
         for node in nodes
     ]
-    return written({"nodes": kept, "whole": True})
+    return write_canonical({"nodes": nodes_within, "whole": True})
 
 
-def written(content: Mapping[str, Any]) -> bytes:
+def write_canonical(content: Mapping[str, Any]) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8. Raises BadPayload."""
     try:
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""Nodes of a graph as arrays: no Python object is held per feature."""
+"""Nodes of a graph as arrays, without a Python object per feature."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Nodes:
     def __init__(self, objects: Sequence[Mapping[str, Any]], features: int) -> None:
         """`objects` are those of `nodes.Sent`. Raises BadPayload that names the node."""
         self.ids: list[str] = [node["id"] for node in objects]
-        told = [node.get("features", ()) for node in objects]
-        flat = [_positions(id, row) for id, row in zip(self.ids, told, strict=True)]
-        self.columns = Rows.of(told, self._columns(flat, features))
+        features_of = [node.get("features", ()) for node in objects]
+        flat = [_positions(id, row) for id, row in zip(self.ids, features_of, strict=True)]
+        self.columns = Rows.of(features_of, self._columns(flat, features))
         self.values = np.ones(len(self.columns.flat))
-        for place, row in enumerate(told):
+        for place, row in enumerate(features_of):
             if isinstance(row, dict):
                 self._fill(place, row)
         self._refuse_disorder()

@@ -7,19 +7,19 @@ import binascii
 import zlib
 
 from tidemill.codecs.neighbourhood import Graph
-from tidemill.codecs.nodes import parsed, read_payload, written
+from tidemill.codecs.nodes import parse_json, read_payload, write_canonical
 from tidemill.codecs.sparse import Nodes
 from tidemill.domain.errors import BadPayload, UsageError
 
 
-def packed(payload: bytes) -> str:
+def pack_graph(payload: bytes) -> str:
     """The text that `unpacked` takes. Raises BadPayload when the payload is no whole graph."""
     if not read_payload(payload).whole:
         raise BadPayload("Only a whole graph can be stored.", hint='Send "whole": true.')
-    return base64.b64encode(zlib.compress(written(parsed(payload)))).decode()
+    return base64.b64encode(zlib.compress(write_canonical(parse_json(payload)))).decode()
 
 
-def unpacked(stored: str, features: int) -> Graph:
+def unpack_graph(stored: str, features: int) -> Graph:
     """The graph, which has no nodes when `stored` is empty.
 
     Raises UsageError when it is no whole graph whose nodes have so many features.

@@ -30,7 +30,7 @@ from tidemill.codecs.columns import (
     shown,
 )
 from tidemill.domain.errors import BadPayload
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class TableConfig(BaseModel):
@@ -79,9 +79,9 @@ class DecodedRow:
 
 
 class TableCodec:
-    """Fulfils `Codec` for rows. Holds nothing that changes: threads may share one.
+    """Fulfils `Codec` for rows. It is immutable, so threads may share one.
 
-    Numbers are passed on as they were measured; the network normalises, so that it is part of the
+    Numbers are passed on unchanged; the network normalises them, so normalisation is part of the
     exported graph. `payload` is `RowPayload` with these columns in its JSON schema.
     """
 
@@ -98,7 +98,7 @@ class TableCodec:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The codec that `config` describes. Raises UsageError for a value it cannot take."""
-        return cls(validated(TableConfig, config))
+        return cls(validate(TableConfig, config))
 
     def config(self) -> dict[str, Any]:
         """Plain values that rebuild this codec."""
@@ -126,8 +126,8 @@ class TableCodec:
         """`numbers` and `present`, float32 [n, F], and `categories`, int64 [n, C].
 
         Where a number is missing, both are 0; else `present` is 1. A category is 0 where it is
-        missing, 1 where its value is not listed, else 2 and its place among the listed values. A
-        table without numbers has not the first two, one without categories not the third.
+        missing, 1 where its value is not listed, else 2 plus its position among the listed values.
+        A table without numbers lacks the first two, one without categories lacks the third.
         """
         arrays: Arrays = {}
         if self.numbers:
@@ -146,9 +146,9 @@ class TableCodec:
         """Each column as in the arrays, then 0 or 1 for what is missing or not listed.
 
         `COLUMN` is the number (0 where missing) or the category's position. `missing.COLUMN` is
-        there for a column that may be missing, `unknown.COLUMN` for a category. A position is a
-        name and no measure: values that less than a tenth of the rows have share a bin with
-        their neighbours in the list, so a list by likeness, or by frequency, tells most.
+        added for a column that may be missing, `unknown.COLUMN` for a category. A position is no
+        measurement: values of less than a tenth of the rows share a bin with their neighbours in
+        the list, so order the list by similarity or by frequency.
         """
         features = {
             column.name: value or 0.0
@@ -164,10 +164,10 @@ class TableCodec:
         return features | {f"missing.{name}": value for name, value in absent.items()}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """Of the values, however they are written (1, 1.0; null, absent). Raises BadPayload.
+        """The fingerprint of the values, however they are written (1 or 1.0; null or absent).
 
-        Rows have no perceptual hash. `near` is a part of the digest, so that only identical rows
-        are near: two others are about 32 bits apart.
+        Rows have no perceptual hash. `near` is a part of the digest, so only identical rows are
+        near: two others are about 32 bits apart. Raises BadPayload.
         """
         decoded = self.decode(payload)
         cells = zip(

@@ -1,4 +1,4 @@
-"""Pieces of words by a saved tokenizer: what a pretrained language model reads of a text."""
+"""Word pieces by a saved tokenizer, the input of a pretrained language model."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class WordPieces:
     def read(self, text: str) -> Pieces:
         """The pieces of a text, at most `max_tokens` of its first 10 characters for each.
 
-        So a text of any length takes as long as one that fits.
+        So the cost does not depend on the length of the text.
         """
         head = text[: self._most]
-        found = self._tokenizer.encode(head)
-        ids = found.ids
+        encoding = self._tokenizer.encode(head)
+        ids = encoding.ids
         characters = len(head)
-        if found.overflowing:
-            characters = max((end for _, end in found.offsets), default=0)
+        if encoding.overflowing:
+            characters = max((end for _, end in encoding.offsets), default=0)
         return Pieces(
             ids=np.array(ids, dtype=np.int64),
             characters=characters,

@@ -62,9 +62,9 @@ class ArchiveSource:
     def examples(self) -> Iterator[Example]:
         """Every example, sorted by origin. Raises DataError, also when a member is damaged."""
         with self._opened() as archive:
-            found = self._placed(archive)
+            files = self._placed(archive)
             members = {_path(info): info for info in archive.infolist() if not info.is_dir()}
-            for one in found:
+            for one in files:
                 payload = self._read(archive, members[one.path])
                 yield Example(
                     id=payload_id(payload),
@@ -92,7 +92,7 @@ class ArchiveSource:
             ) from error
         except (*DAMAGE, OSError) as error:
             raise DataError(
-                f"{self.path} is no zip archive to read: {_said(error)}.",
+                f"{self.path} is no zip archive to read: {_reason(error)}.",
                 hint="Fetch or pack it again.",
             ) from error
 
@@ -148,7 +148,7 @@ class ArchiveSource:
 
     def _damaged(self, info: zipfile.ZipInfo, error: Exception) -> DataError:
         return DataError(
-            f"{info.filename} in {self.path.name} cannot be read: {_said(error)}.",
+            f"{info.filename} in {self.path.name} cannot be read: {_reason(error)}.",
             hint="The archive is damaged, or not what it announces. Fetch or pack it again.",
         )
 
@@ -238,6 +238,6 @@ def _folded(part: str) -> str:
     return unicodedata.normalize("NFC", part).casefold()
 
 
-def _said(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else str(error)
-    return (said or "it ends too early").rstrip(".")
+def _reason(error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return (reason or "it ends too early").rstrip(".")

@@ -53,14 +53,14 @@ def find_faults(
     distance.
     """
     assigned = splits.assign_splits(inspection, near_distance=near_distance)
-    found = [
+    findings = [
         *_undecodable(inspection),
         *_unlabelled(inspection),
         *_same_content(inspection),
         *find_small_classes(inspection.rows, assigned, minimum_per_class=minimum_per_class),
         *_near_duplicates(inspection, near_distance),
     ]
-    return tuple(sorted(found, key=lambda finding: finding.severity))
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
 
 
 def find_small_classes(
@@ -71,8 +71,8 @@ def find_small_classes(
     A class is also short when it has none in a val or test that the source gave. A row without
     an assigned split is known, and so is its class, but it does not count.
     """
-    given = {row.split for row in rows}
-    held_back = [split for split in splits.HELD_OUT if split in given]
+    splits_of = {row.split for row in rows}
+    held_back = [split for split in splits.HELD_OUT if split in splits_of]
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
         for item in row.labels.items():
@@ -104,11 +104,13 @@ def _unlabelled(inspection: Inspection) -> Iterator[Finding]:
         if row.split not in (None, "train"):
             sentence = f"{row.origin} is held out in {row.split} and has no label."
             yield Finding("missing_label", "error", sentence, (row.origin,))
-    seen = tuple(row.origin for row in rows if row.split in (None, "train"))
-    if seen:
-        have = "example has" if len(seen) == 1 else "examples have"
-        sentence = f"{len(seen)} {have} no label, to be seen but not learnt from: {_named(seen)}."
-        yield Finding("unlabelled", "warning", sentence, seen)
+    context = tuple(row.origin for row in rows if row.split in (None, "train"))
+    if context:
+        have = "example has" if len(context) == 1 else "examples have"
+        sentence = (
+            f"{len(context)} {have} no label, to be seen but not learnt from: {_named(context)}."
+        )
+        yield Finding("unlabelled", "warning", sentence, context)
 
 
 def _same_content(inspection: Inspection) -> Iterator[Finding]:
@@ -122,16 +124,16 @@ def _same_content(inspection: Inspection) -> Iterator[Finding]:
 
 def _judge_same(rows: Sequence[InspectedExample]) -> Finding:
     files = tuple(row.origin for row in rows)
-    given = _given(rows)
+    splits_of = _splits_of(rows)
     if any(row.labels != rows[0].labels for row in rows):
         named = _named([f"{row.origin} ({_labelled(row.labels)})" for row in rows])
         return Finding(
             "conflict", "error", f"The same content has different labels: {named}.", files
         )
-    if len(given) > 1:
+    if len(splits_of) > 1:
         named = _named([f"{row.origin} ({row.split or 'no split'})" for row in rows])
         return Finding(
-            "leak", "error", f"The same content is in {' and '.join(given)}: {named}.", files
+            "leak", "error", f"The same content is in {' and '.join(splits_of)}: {named}.", files
         )
     return Finding(
         "identical", "error", f"{len(rows)} examples have the same content: {_named(files)}.", files
@@ -143,8 +145,8 @@ def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Fin
         if len({row.fingerprint for row in rows}) < 2:
             continue
         files = tuple(row.origin for row in rows)
-        given = _given(rows)
-        crossing = f" across {' and '.join(given)}" if len(given) > 1 else ""
+        splits_of = _splits_of(rows)
+        crossing = f" across {' and '.join(splits_of)}" if len(splits_of) > 1 else ""
         differing = len({_labelled(row.labels) for row in rows}) > 1
         labelled = ", with different labels" if differing else ""
         sentence = (
@@ -153,7 +155,7 @@ def _near_duplicates(inspection: Inspection, near_distance: int) -> Iterator[Fin
         yield Finding("near_duplicate", "warning", sentence, files)
 
 
-def _given(rows: Iterable[InspectedExample]) -> list[Split]:
+def _splits_of(rows: Iterable[InspectedExample]) -> list[Split]:
     present = {row.split for row in rows}
     return [split for split in SPLITS if split in present]
 

@@ -68,8 +68,8 @@ class CitationFiles:
             # The reader knows which of the two it read, and not how it is called.
             kind, _, rest = error.message.partition(" line ")
             named = {"content": content.name, "cites": cites.name}.get(kind)
-            told = f"{named} line {rest}" if named else error.message
-            raise DataError(told, hint=error.hint) from error
+            message = f"{named} line {rest}" if named else error.message
+            raise DataError(message, hint=error.hint) from error
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
         if not graph.labels:
@@ -82,13 +82,13 @@ class CitationFiles:
     def _file(self, suffix: str) -> Path:
         if not self.path.is_dir():
             raise DataError(f"No folder at {self.path}.", hint="Give the folder with the files.")
-        found = sorted(self.path.glob(f"*.{suffix}"))
-        if len(found) != 1:
+        files = sorted(self.path.glob(f"*.{suffix}"))
+        if len(files) != 1:
             raise DataError(
-                f"{self.path} holds {len(found)} .{suffix} files.",
+                f"{self.path} holds {len(files)} .{suffix} files.",
                 hint="Give a folder with one .content and one .cites file.",
             )
-        return found[0]
+        return files[0]
 
     def _splits(self, nodes: int) -> dict[int, Split] | None:
         if self.split == "hash":

@@ -58,16 +58,16 @@ def find_class_files(
                 f"The class folder {'/'.join(parts)} in {where} holds no file that is read.",
                 hint="Convert its files, or leave the folder out.",
             )
-    found = [
+    class_files = [
         ClassFile(file, file.parts[depth], splits[file.parts[top].lower()] if above else None)
         for file in sorted(files)
     ]
-    if len({one.folder for one in found}) == 1:
+    if len({one.folder for one in class_files}) == 1:
         raise DataError(
-            f"{where} holds one class only: {found[0].folder}.",
+            f"{where} holds one class only: {class_files[0].folder}.",
             hint="A model needs at least two classes to tell apart.",
         )
-    return found
+    return class_files
 
 
 def _common(files: Sequence[PurePosixPath], splits: Mapping[str, Split]) -> int:

@@ -32,7 +32,7 @@ LIMITS = Limits(bytes=20_000_000, pixels=40_000_000)
 _Change = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
 
-def corrupted(
+def corrupt_image(
     payload: bytes, kind: str, strength: int, seed: int = 0, *, limits: Limits = LIMITS
 ) -> bytes:
     """The image in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.

@@ -51,11 +51,11 @@ class Database:
         except SQLAlchemyError as error:
             if _away(error):
                 raise Unavailable(
-                    f"The database of {self.name} cannot be read: {_said(error)}.",
+                    f"The database of {self.name} cannot be read: {_reason(error)}.",
                     hint=f"It was looked for at {self.public}.",
                 ) from error
             raise DataError(
-                f"The query of {self.name} cannot be run: {_said(error)}.",
+                f"The query of {self.name} cannot be run: {_reason(error)}.",
                 hint=f"The query is: {query}",
             ) from error
 
@@ -91,6 +91,6 @@ def _away(error: SQLAlchemyError) -> bool:
     return isinstance(error, OperationalError) and named != "SQLITE_ERROR"
 
 
-def _said(error: SQLAlchemyError) -> str:
-    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    return said.partition("\n")[0].rstrip(".")
+def _reason(error: SQLAlchemyError) -> str:
+    reason = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    return reason.partition("\n")[0].rstrip(".")

@@ -94,10 +94,10 @@ class FolderSource:
                 f"No folder at {self.path}.", hint="Give the folder that holds the examples."
             )
         listed = (self.path / INDEX).is_file()
-        found = self._indexed() if listed else self._in_class_folders()
-        if not found:
+        entries = self._indexed() if listed else self._in_class_folders()
+        if not entries:
             raise DataError(f"{self.path} holds no {self._wanted()} file.", hint=self._layouts())
-        names = sorted({entry.label for entry in found})
+        names = sorted({entry.label for entry in entries})
         if len(names) == 1:
             raise DataError(
                 f"{self.path} holds one class only: {names[0]}.",
@@ -105,7 +105,7 @@ class FolderSource:
             )
         for name in names:
             self._labels(name)  # before any payload is read
-        return sorted(found, key=lambda entry: entry.origin)
+        return sorted(entries, key=lambda entry: entry.origin)
 
     def _indexed(self) -> list[Entry]:
         rows = _read_index(self.path / INDEX)

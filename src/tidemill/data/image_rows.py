@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tidemill.data.row_source import LabelColumn, Part, RowSource
-from tidemill.data.rows import Row, require, spelled
+from tidemill.data.rows import Row, cell_text, require
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Split
 
@@ -83,13 +83,13 @@ class ImageRows:
             kind
         ):
             return ()
-        found = _class_names((schema.metadata or {}).get(METADATA, b"{}"), self.label)
-        if found and self.classes and found != self.classes:
+        stored = _class_names((schema.metadata or {}).get(METADATA, b"{}"), self.label)
+        if stored and self.classes and stored != self.classes:
             raise DataError(
-                f"{self.name} calls its classes {', '.join(found)}.",
+                f"{self.name} calls its classes {', '.join(stored)}.",
                 hint=f"Leave out the list that was given: {', '.join(self.classes)}.",
             )
-        if not (names := found or self.classes):
+        if not (names := stored or self.classes):
             raise DataError(
                 f"{self.name} numbers the classes in {self.label!r} and does not name them.",
                 hint="Give their names in order: data.classes=[...].",
@@ -97,7 +97,7 @@ class ImageRows:
         return names
 
     def _label(self, value: Any, names: Sequence[str], place: str) -> str:
-        label = spelled(value)
+        label = cell_text(value)
         if not names or not label:
             return label
         if not label.isdecimal() or int(label) >= len(names):

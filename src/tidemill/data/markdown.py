@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tidemill.data.open_snapshot import OpenSnapshot
-from tidemill.data.statistics import describe
+from tidemill.data.statistics import describe_snapshot
 from tidemill.domain.types import Example
 
 SAMPLES = 3
@@ -16,30 +16,30 @@ SHOWN = 80
 """How many characters of a text are shown."""
 
 
-def markdown(opened: OpenSnapshot) -> str:
+def render_markdown(opened: OpenSnapshot) -> str:
     """Rows per source and split, labels per split, and a few texts of each source.
 
     The same snapshot gives the same text. Nothing that stands in the data can be taken for
     Markdown. A source whose payloads are no text shows none of them. Raises Corrupt.
     """
-    found = describe(opened)
-    splits = list(found["splits"])
-    sizes = {split: found["splits"][split]["rows"] for split in splits}
+    statistics = describe_snapshot(opened)
+    splits = list(statistics["splits"])
+    sizes = {split: statistics["splits"][split]["rows"] for split in splits}
     lines = [
-        f"# Data of {_escaped(found['recipe'])}",
+        f"# Data of {_escaped(statistics['recipe'])}",
         "",
-        f"Snapshot `{found['id'][:12]}`, {found['rows']:,} examples, policy"
-        f" {_escaped(found['policy'])}.",
+        f"Snapshot `{statistics['id'][:12]}`, {statistics['rows']:,} examples, policy"
+        f" {_escaped(statistics['policy'])}.",
         "",
-        *_table("source", splits, found["slices"], sizes, of_all=True),
+        *_table("source", splits, statistics["slices"], sizes, of_all=True),
     ]
     for target in opened.classes:
         counts: dict[str, dict[str, int]] = {}
         for split in splits:
-            for label, count in found["splits"][split]["labels"][target].items():
+            for label, count in statistics["splits"][split]["labels"][target].items():
                 counts.setdefault(label, {})[split] = count
         lines += ["", f"## {_escaped(target)}", "", *_table("label", splits, counts, sizes)]
-    for source, texts in _texts(opened, found["sources"]).items():
+    for source, texts in _texts(opened, statistics["sources"]).items():
         lines += ["", f"## Samples of {_escaped(source)}", "", *texts]
     return "\n".join(lines) + "\n"
 

@@ -22,23 +22,23 @@ def plant_labels(name: str) -> Labels:
     return {"class": name, "disease": disease, "plant": plant}
 
 
-def merged_plant_labels(known: Labels, said: Labels) -> Labels:
+def merged_plant_labels(known: Labels, feedback: Labels) -> Labels:
     """The three labels of a leaf that had those of `known` once somebody has said these.
 
     A class that is said decides all three. Otherwise plant and disease decide the class, what is
     said before what was known; while one of them is open, nothing follows. Raises DataError when
     the class that is said is of another plant or disease than is said.
     """
-    if "class" in said:
-        labels = plant_labels(said["class"])
-        for target, label in sorted(said.items()):
+    if "class" in feedback:
+        labels = plant_labels(feedback["class"])
+        for target, label in sorted(feedback.items()):
             if labels.get(target, label) != label:
                 raise DataError(
-                    f"The class {said['class']!r} contradicts the {target} {label!r}.",
+                    f"The class {feedback['class']!r} contradicts the {target} {label!r}.",
                     hint="Give one of them again.",
                 )
         return labels
-    both = {**known, **said}
+    both = {**known, **feedback}
     if "plant" not in both or "disease" not in both:
         return both
     return {**both, "class": f"{both['plant']}{SEPARATOR}{both['disease']}"}

@@ -76,8 +76,8 @@ class NodeArrays:
                     raise DataError(f"{self.path.name} holds no array {missing[0]!r}.")
                 arrays = {name: file[name] for name in (*WHOLE, "x_data")}
         except BROKEN_ARRAYS as error:
-            said = str(error).rstrip(".") or type(error).__name__
-            raise DataError(f"{self.path} cannot be read as .npz: {said}.") from error
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise DataError(f"{self.path} cannot be read as .npz: {reason}.") from error
         for name in WHOLE:
             if arrays[name].dtype.kind not in "iu":
                 raise self._fault(f"{name} holds {arrays[name].dtype}, not whole numbers")

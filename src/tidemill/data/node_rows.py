@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tidemill.codecs.nodes import node_payload
 from tidemill.data.folder import SPLIT_NAMES
 from tidemill.data.links import Links
-from tidemill.data.rows import Row, Rows, spelled
+from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Split, payload_id
 
@@ -89,7 +89,7 @@ class NodeRows:
 
     def _ids(self) -> Iterator[str]:
         for row in self.nodes.read([self.columns.id]):
-            id = spelled(row.values.get(self.columns.id))
+            id = cell_text(row.values.get(self.columns.id))
             if not id:
                 raise DataError(f"{self.nodes.name} {row.place}: the node has no id.")
             yield id
@@ -99,7 +99,7 @@ class NodeRows:
         if not len(links):
             raise DataError(f"{self.nodes.name} holds no node.")
         for row in self.edges.read(self.ends):
-            one, other = (spelled(row.values.get(end)) for end in self.ends)
+            one, other = (cell_text(row.values.get(end)) for end in self.ends)
             try:
                 links.add(one, other)
             except DataError as error:
@@ -108,7 +108,7 @@ class NodeRows:
 
     def _example(self, row: Row, links: Links) -> Example:
         columns, values = self.columns, row.values
-        id, label = spelled(values.get(columns.id)), spelled(values.get(columns.label))
+        id, label = cell_text(values.get(columns.id)), cell_text(values.get(columns.label))
         payload = node_payload(id, _features(columns, values), links.of(id))
         return Example(
             id=payload_id(payload),
@@ -122,14 +122,14 @@ class NodeRows:
 
 def _features(columns: NodeColumns, values: Mapping[str, Any]) -> dict[int, float]:
     if columns.words:
-        held = values.get(columns.words)
-        words = held if isinstance(held, list) else spelled(held).split()
+        cell = values.get(columns.words)
+        words = cell if isinstance(cell, list) else cell_text(cell).split()
         return dict.fromkeys(_positions(columns, words), 1.0)
     return {at: _number(float, name, values.get(name)) for at, name in enumerate(columns.numbers)}
 
 
 def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
-    seen: set[int] = set()
+    earlier: set[int] = set()
     for word in words:
         position = _number(int, columns.words, word)
         if not 0 <= position < columns.count:
@@ -137,14 +137,14 @@ def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
                 f"the column {columns.words!r} holds {position}, which is not in"
                 f" 0..{columns.count - 1}"
             )
-        if position in seen:
+        if position in earlier:
             raise DataError(f"the column {columns.words!r} holds {position} twice")
-        seen.add(position)
+        earlier.add(position)
         yield position
 
 
 def _number(kind: Callable[[str], Number], column: str, value: object) -> Number:
-    text = spelled(value)
+    text = cell_text(value)
     try:
         # Python would take 1_000.
         number = kind("" if "_" in text else text)
@@ -156,7 +156,7 @@ def _number(kind: Callable[[str], Number], column: str, value: object) -> Number
 
 
 def _split(columns: NodeColumns, values: Mapping[str, Any]) -> Split | None:
-    named = spelled(values.get(columns.split)).lower() if columns.split else ""
+    named = cell_text(values.get(columns.split)).lower() if columns.split else ""
     if named and named not in SPLIT_NAMES:
         raise DataError(
             f"there is no split {named!r}", hint=f"Use one of {', '.join(SPLIT_NAMES)}."

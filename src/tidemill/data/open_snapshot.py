@@ -45,39 +45,39 @@ class OpenSnapshot:
         An id that has no row is missing; one whose rows disagree (policy `keep`) has several.
         Raises Corrupt.
         """
-        found: dict[str, list[Labels]] = {}
+        labels: dict[str, list[Labels]] = {}
         for row in self.rows(payloads=False):
-            if row.id in ids and row.labels not in found.setdefault(row.id, []):
-                found[row.id].append(row.labels)
-        return found
+            if row.id in ids and row.labels not in labels.setdefault(row.id, []):
+                labels[row.id].append(row.labels)
+        return labels
 
     def verify(self) -> None:
         """Read everything again and recompute every digest, the snapshot's id last.
 
         Raises Corrupt with the shard, and where it can be told the row, that does not match.
         """
-        seen: list[CanonicalRow] = []
+        rows: list[CanonicalRow] = []
         for shard in self.manifest.shards:
-            self._verify_shard(shard, seen)
-        if snapshot_id(seen) != self.snapshot.id:
+            self._verify_shard(shard, rows)
+        if snapshot_id(rows) != self.snapshot.id:
             raise Corrupt(f"The rows of snapshot {self.snapshot.id[:12]} are not those it names.")
         classes = {target: set(labels) for target, labels in self.classes.items()}
         present: dict[str, set[str]] = {}
-        for target, label in {item for row in seen for item in row.labels}:
+        for target, label in {item for row in rows for item in row.labels}:
             present.setdefault(target, set()).add(label)
         if present != classes:
             raise Corrupt(f"Snapshot {self.snapshot.id[:12]} names labels that it does not hold.")
 
-    def _verify_shard(self, shard: Shard, seen: list[CanonicalRow]) -> None:
+    def _verify_shard(self, shard: Shard, rows: list[CanonicalRow]) -> None:
         path = self.folder / shard.file
-        before = len(seen)
+        before = len(rows)
         for number, example in enumerate(read_shard(path), start=1):
             if payload_id(example.payload) != example.id:
                 raise Corrupt(f"Row {number} of {shard.file} does not match its id {example.id}.")
             if example.split != shard.split:
                 raise Corrupt(f"Row {number} of {shard.file} is in {example.split}.")
-            seen.append(canonical_row(example))
-        if len(seen) - before != shard.rows:
-            raise Corrupt(f"{shard.file} has {len(seen) - before} rows, not {shard.rows}.")
+            rows.append(canonical_row(example))
+        if len(rows) - before != shard.rows:
+            raise Corrupt(f"{shard.file} has {len(rows) - before} rows, not {shard.rows}.")
         if shard_digest(path) != shard.sha256:
             raise Corrupt(f"The shard {shard.file} does not match its digest.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidemill.codecs.columns import Cell, canonical_row
-from tidemill.data.rows import spelled
+from tidemill.data.rows import cell_text
 from tidemill.domain.errors import DataError
 
 
@@ -35,7 +35,7 @@ class TextColumn:
 
     def payload(self, values: Mapping[str, Any]) -> bytes | None:
         value = values.get(self.column)
-        if not spelled(value):
+        if not cell_text(value):
             return None
         if not isinstance(value, str):
             raise DataError(f"the column {self.column!r} holds no text but {value!r}")
@@ -63,7 +63,7 @@ class CellColumns:
     def payload(self, values: Mapping[str, Any]) -> bytes | None:
         cells: dict[str, Cell] = {}
         for column in self.columns:
-            text = spelled(values.get(column))
+            text = cell_text(values.get(column))
             if text:
                 cells[column] = _number(column, text) if column in self.numbers else text
         return canonical_row(cells) if cells else None

@@ -58,12 +58,16 @@ def apply_policy(
         members = [rows[origin] for origin in error.files]
         in_test = [row for row in members if keep_test and row.split == "test"]
         if in_test and error.kind in SAME:
-            kept = {row.origin: row.labels for row in in_test}
+            labels_to_keep = {row.origin: row.labels for row in in_test}
         else:
-            kept = _kept(error, members, policy)
-        excluded |= {origin: error.sentence for origin in error.files if origin not in kept}
+            labels_to_keep = _labels_to_keep(error, members, policy)
+        excluded |= {
+            origin: error.sentence for origin in error.files if origin not in labels_to_keep
+        }
         relabelled |= {
-            origin: labels for origin, labels in kept.items() if labels != rows[origin].labels
+            origin: labels
+            for origin, labels in labels_to_keep.items()
+            if labels != rows[origin].labels
         }
     return Resolution(excluded, relabelled)
 
@@ -83,7 +87,9 @@ def refuse_errors(errors: Sequence[Finding]) -> None:
     )
 
 
-def _kept(error: Finding, rows: Sequence[InspectedExample], policy: str) -> dict[str, Labels]:
+def _labels_to_keep(
+    error: Finding, rows: Sequence[InspectedExample], policy: str
+) -> dict[str, Labels]:
     """Which of the files of one error stay, and under which labels."""
     if error.kind in ("undecodable", "missing_label"):
         return {}

@@ -19,7 +19,7 @@ from tidemill.data.notes import notes_of
 from tidemill.domain.errors import Corrupt, DataError, Unavailable
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
-from tidemill.staging import settle, staged
+from tidemill.staging import publish_folder, stage_folder
 
 LIMIT = 4 * 2**30
 """How many bytes of one file are taken at most, unless its owner says otherwise."""
@@ -80,18 +80,18 @@ class RemoteFile:
         if self.folder.is_dir():
             self._verify()
             return
-        with staged(self.folder.parent) as folder:
+        with stage_folder(self.folder.parent) as folder:
             file = folder / self.path.name
             self._download(file, progress)
             digest = _digest(file)
             if self.sha256 and digest != self.sha256:
                 raise DataError(
-                    f"{self._said()} is not the file that was expected: its sha256 is {digest}.",
+                    f"{self._title()} is not the file that was expected: its sha256 is {digest}.",
                     hint="It was changed there. Choose another revision, or files of your own.",
                 )
             record = {"url": self.url, "member": self.member, "sha256": digest}
             (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-            settle(folder, self.folder.name)
+            publish_folder(folder, self.folder.name)
 
     def _download(self, file: Path, progress: Progress) -> None:
         if not self.member:
@@ -121,9 +121,9 @@ class RemoteFile:
                 f"{self.url} answers with status {error.response.status_code}.", hint=self.offline
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise Unavailable(
-                f"{self.url} cannot be fetched: {said}.", hint=self.offline
+                f"{self.url} cannot be fetched: {reason}.", hint=self.offline
             ) from error
 
     def _unpack(self, archive: Path, file: Path) -> None:
@@ -131,9 +131,9 @@ class RemoteFile:
             with zipfile.ZipFile(archive) as packed:
                 if self.member not in packed.namelist():
                     listed = ", ".join(packed.namelist()[:5])
-                    raise DataError(f"{self._said()} is not there; the archive holds {listed}.")
+                    raise DataError(f"{self._title()} is not there; the archive holds {listed}.")
                 if packed.getinfo(self.member).file_size > self.limit:
-                    raise DataError(f"{self._said()} is larger than {self.limit:,} bytes.")
+                    raise DataError(f"{self._title()} is larger than {self.limit:,} bytes.")
                 with packed.open(self.member) as member, file.open("wb") as out:
                     shutil.copyfileobj(member, out)
         except DAMAGE as error:
@@ -148,18 +148,18 @@ class RemoteFile:
     def _verify(self) -> None:
         try:
             record = json.loads((self.folder / RECORD).read_text("utf-8"))
-            kept = _digest(self.path) == record["sha256"]
+            intact = _digest(self.path) == record["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
-            kept = False
-        if not kept:
+            intact = False
+        if not intact:
             raise Corrupt(
                 f"{self.path} is not what was fetched.", hint="Remove its folder to fetch it again."
             )
 
-    def _unreadable(self, said: str) -> DataError:
-        return DataError(f"{self.url} is no zip archive to read: {said}.")
+    def _unreadable(self, reason: str) -> DataError:
+        return DataError(f"{self.url} is no zip archive to read: {reason}.")
 
-    def _said(self) -> str:
+    def _title(self) -> str:
         return f"{self.member} in {self.url}" if self.member else self.url
 
 

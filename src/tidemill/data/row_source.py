@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.data.payloads import PayloadColumns
-from tidemill.data.rows import Row, Rows, spelled
+from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Split, payload_id
 
@@ -25,7 +25,7 @@ class LabelColumn:
 
     def label(self, values: Mapping[str, Any]) -> str:
         """The label of a row, empty when nothing is there. Raises DataError for another value."""
-        value = spelled(values.get(self.column))
+        value = cell_text(values.get(self.column))
         if not value or not self.names:
             return value
         if value not in self.names:
@@ -78,12 +78,12 @@ class RowSource:
 
     def examples(self) -> Iterator[Example]:
         """Raises DataError with the file and the line of what is wrong."""
-        given = False
+        any_row = False
         for part in self.parts:
             for example in self._of(part):
-                given = True
+                any_row = True
                 yield example
-        if not given and not self.may_be_empty:
+        if not any_row and not self.may_be_empty:
             raise DataError(f"{self._named()} holds no row{self._condition()}.")
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class RowSource:
         columns = [*self.payload.columns, *(label.column for label in self.labels.values())]
         self._skipped[part.rows.name] = 0
         for row in part.rows.read([*columns, *self.where]):
-            if any(spelled(row.values.get(key)) != value for key, value in self.where.items()):
+            if any(cell_text(row.values.get(key)) != value for key, value in self.where.items()):
                 continue
             example = self._example(row, f"{part.rows.name} {row.place}", part.split)
             if example is None:

@@ -31,7 +31,7 @@ class Rows(Protocol):
         """
 
 
-def spelled(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A value as text, the same from every format; empty for what is missing.
 
     A truth value is `true` or `false`, a whole number its digits, and text is stripped.
@@ -45,11 +45,11 @@ def spelled(value: Any) -> str:
     return str(value).strip()
 
 
-def require(columns: Sequence[str], found: Sequence[str], where: str) -> None:
+def require(columns: Sequence[str], present: Sequence[str], where: str) -> None:
     """Raise DataError when a column is not among those found."""
     for column in columns:
-        if column not in found:
+        if column not in present:
             raise DataError(
                 f"{where} has no column {column!r}.",
-                hint=f"Its columns are: {', '.join(found) or 'none'}.",
+                hint=f"Its columns are: {', '.join(present) or 'none'}.",
             )

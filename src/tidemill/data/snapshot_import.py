@@ -57,12 +57,16 @@ def import_snapshot(
     resolution = apply_policy(inspection, findings, policy, keep_test=keep_test)
     assigned = splits.assign_splits(inspection, near_distance=near_distance)
     rows = _relabelled(inspection, resolution)
-    kept = {key: split for key, split in assigned.items() if key not in resolution.excluded}
-    refuse_errors(list(find_small_classes(rows, kept, minimum_per_class=minimum_per_class)))
+    chosen_splits = {
+        key: split for key, split in assigned.items() if key not in resolution.excluded
+    }
+    refuse_errors(
+        list(find_small_classes(rows, chosen_splits, minimum_per_class=minimum_per_class))
+    )
     snapshot = store.known(
-        canonical(row.id, kept[row.origin], row.labels, row.source)
+        canonical(row.id, chosen_splits[row.origin], row.labels, row.source)
         for row in rows
-        if row.origin in kept
+        if row.origin in chosen_splits
     )
     if snapshot is None:
         snapshot = store.write(

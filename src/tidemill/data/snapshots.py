@@ -53,7 +53,7 @@ class SnapshotStore:
         StorageFailed for any OSError; what else `rows` raises passes through. No failure leaves
         anything behind.
         """
-        with staging.staged(self.root) as folder:
+        with staging.stage_folder(self.root) as folder:
             with Spool(folder / "spool") as spool:
                 _gather(spool, rows)
                 id = snapshot_id(row.row for row in spool.rows)
@@ -73,7 +73,7 @@ class SnapshotStore:
             )
             spool.path.unlink()
             (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
-            staging.settle(folder, id)
+            staging.publish_folder(folder, id)
         return self.open(id).snapshot
 
     def known(self, rows: Iterable[CanonicalRow]) -> Snapshot | None:

@@ -40,8 +40,8 @@ def assign_splits(inspection: Inspection, *, near_distance: int) -> Mapping[str,
     is learnt from. Else its hash decides between train, val and, when the source gives none,
     test. An example without labels is in train, unless the source gives another split.
     """
-    given = {row.split for row in inspection.rows if row.split is not None}
-    missing = set(HELD_OUT) - given
+    source_splits = {row.split for row in inspection.rows if row.split is not None}
+    missing = set(HELD_OUT) - source_splits
     chosen: dict[str, Split] = {}
     for members in group_near_duplicates(inspection, near_distance=near_distance):
         hashed = hash_split(
@@ -67,8 +67,10 @@ def group_near_duplicates(
 ) -> list[Sequence[InspectedExample]]:
     """Every row in exactly one group of near-duplicates; most groups have one member."""
     readable = [row for row, _ in inspection.readable]
-    found = near.group([print_.near for _, print_ in inspection.readable], near_distance).groups
-    together = [[readable[position] for position in positions] for positions in found]
+    close_groups = near.group(
+        [print_.near for _, print_ in inspection.readable], near_distance
+    ).groups
+    together = [[readable[position] for position in positions] for positions in close_groups]
     grouped = {row.origin for members in together for row in members}
     return [*together, *([row] for row in inspection.rows if row.origin not in grouped)]
 

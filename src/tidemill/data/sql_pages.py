@@ -60,8 +60,8 @@ class SqlPages:
         self.name = name
         self.size = size
         # A colon would begin a parameter; the query has none, and casts and times have colons.
-        asked = text(re.sub(r"(?<!:):(?!:)", r"\\:", self.query.rstrip(";")) + "\n")
-        self._asked = select(text("*")).select_from(asked.columns().subquery("asked"))
+        statement = text(re.sub(r"(?<!:):(?!:)", r"\\:", self.query.rstrip(";")) + "\n")
+        self._statement = select(text("*")).select_from(statement.columns().subquery("statement"))
 
     def read(
         self, *, after: Place | None = None, since: Place | None = None, until: Place | None = None
@@ -72,19 +72,19 @@ class SqlPages:
         transaction of its own: between two of them nobody waits for this reader. Raises what
         `Database.connected` raises, and DataError for a row without a place.
         """
-        end, seen = after or since, 0
+        end, skip = after or since, 0
         with self.database.connected(self.query) as connection:
             ordered = self._ordered(connection).limit(self.size)
             while True:
                 bounds = self._within(after=after, since=since)
-                asked = ordered.where(*bounds, *self._within(until=until)).offset(seen)
+                statement = ordered.where(*bounds, *self._within(until=until)).offset(skip)
                 with connection.begin():
-                    rows = tuple(dict(row) for row in connection.execute(asked).mappings())
+                    rows = tuple(dict(row) for row in connection.execute(statement).mappings())
                     if rows:
                         end = tuple(rows[-1][name] for name in self.order)
                         # Only the database knows which places it takes to be the same.
                         before = connection.execute(self._count(*bounds, *self._within(below=end)))
-                        seen = max(0, seen + len(rows) - before.scalar_one())
+                        skip = max(0, skip + len(rows) - before.scalar_one())
                 yield Page(rows, end)
                 if len(rows) < self.size:
                     return
@@ -94,8 +94,8 @@ class SqlPages:
     def _ordered(self, connection: Connection) -> Select[Any]:
         empty = or_(*(column(name).is_(None) for name in self.order))
         with connection.begin():
-            found = list(connection.execute(self._asked.limit(0)).keys())
-            require(self.order, found, self.name)
+            columns = list(connection.execute(self._statement.limit(0)).keys())
+            require(self.order, columns, self.name)
             # The database would compare nothing with anything, and leave such rows out in silence.
             placeless = connection.execute(self._count(empty)).scalar_one()
         if placeless:
@@ -105,11 +105,11 @@ class SqlPages:
                 hint="Fill it in, or delete them.",
             )
         # As text, because not everything that a column may hold has an order.
-        rest = [cast(column(name), Text) for name in found if name not in self.order]
-        return self._asked.order_by(*map(column, self.order), *rest)
+        rest = [cast(column(name), Text) for name in columns if name not in self.order]
+        return self._statement.order_by(*map(column, self.order), *rest)
 
     def _count(self, *where: ColumnElement[bool]) -> Select[int]:
-        return select(func.count()).select_from(self._asked.where(*where).subquery())
+        return select(func.count()).select_from(self._statement.where(*where).subquery())
 
     def _within(self, **bounds: Place | None) -> list[ColumnElement[bool]]:
         # Without a type of ours the database compares by its own: a time with a zone keeps it.

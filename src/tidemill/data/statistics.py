@@ -9,7 +9,7 @@ from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.types import SPLITS
 
 
-def describe(opened: OpenSnapshot) -> dict[str, Any]:
+def describe_snapshot(opened: OpenSnapshot) -> dict[str, Any]:
     """Rows per split and per label of each target, as plain JSON values; no payload is read.
 
     `{"id", "recipe", "policy", "rows", "unlabelled", "sources": {source: rows},

@@ -48,7 +48,7 @@ class StratifiedSource:
 
     def _draw(self) -> set[str]:
         strata: dict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
-        seen: set[str] = set()
+        contents_seen: set[str] = set()
         for example in self.source.examples():
             if example.split is not None:
                 raise DataError(
@@ -56,8 +56,8 @@ class StratifiedSource:
                     hint="Draw a test only where the source gives no splits.",
                 )
             content = self._content(example)
-            if content not in seen:
-                seen.add(content)
+            if content not in contents_seen:
+                contents_seen.add(content)
                 strata[tuple(sorted(example.labels.items()))].add(content)
         drawn: set[str] = set()
         for contents in strata.values():

@@ -12,7 +12,7 @@ from tidemill.codecs.image import ImageCodec
 from tidemill.domain.errors import UsageError
 from tidemill.learn.model_files import ModelFiles
 from tidemill.learn.processor import FILE, images
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 FILES = ModelFiles(
     needed=("config.json", FILE, "model.safetensors"),
@@ -102,7 +102,7 @@ def image_codec(config: Mapping[str, Any]) -> ImageCodec:
 
 
 def _parts(config: Mapping[str, Any]) -> ImageParts:
-    parts = validated(ImageParts, config)
+    parts = validate(ImageParts, config)
     keys = [key for key in BROUGHT if key in parts.codec]
     if keys and isinstance(parts.model, Pretrained):
         raise UsageError(

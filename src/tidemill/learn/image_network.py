@@ -9,12 +9,12 @@ from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.image_model import ImageParts, Residual, image_codec
 from tidemill.learn.network import Network
 from tidemill.learn.residual import ResidualCNN
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
     """A small residual network from scratch, or a pretrained classifier, with a head per target."""
-    model = validated(ImageParts, config).model
+    model = validate(ImageParts, config).model
     targets = {target: len(names) for target, names in classes.items()}
     settings = image_codec(config).settings
     if isinstance(model, Residual):

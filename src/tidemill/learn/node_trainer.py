@@ -33,7 +33,7 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.split_predictions import SplitPredictions
 from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import softmax
-from tidemill.staging import staged
+from tidemill.staging import stage_folder
 
 NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
@@ -77,7 +77,7 @@ def train_nodes(
         if name != "train"
     }
     samples, around = _golden(snapshot, graph, predictions["val"], fitted.network, temperatures)
-    with staged(scratch) as folder:
+    with stage_folder(scratch) as folder:
         path = folder / "model.onnx"
         export_nodes(fitted.network, temperatures, path, codec.settings.features)
         proved = parity_nodes(

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tidemill.codecs.text import TextCodec
 from tidemill.domain.errors import UsageError
 from tidemill.learn.weights import FILES, here, limits, locate, tokenizer
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class _Model(BaseModel):
@@ -80,7 +80,7 @@ def text_codec(config: Mapping[str, Any]) -> TextCodec:
 
 
 def _parts(config: Mapping[str, Any]) -> TextParts:
-    parts = validated(TextParts, config)
+    parts = validate(TextParts, config)
     form = "grams" if isinstance(parts.model, NGram) else "wordpiece"
     if parts.codec.get("form") != form:
         raise UsageError(

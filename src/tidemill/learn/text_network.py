@@ -9,12 +9,12 @@ from tidemill.learn.network import Network
 from tidemill.learn.ngram import NGramNetwork
 from tidemill.learn.text_model import NGram, TextParts
 from tidemill.learn.transformer import TransformerNetwork
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
     """Hashed n-grams from scratch, or a pretrained encoder, with a head per target."""
-    model = validated(TextParts, config).model
+    model = validate(TextParts, config).model
     targets = {target: len(names) for target, names in classes.items()}
     if isinstance(model, NGram):
         return NGramNetwork(

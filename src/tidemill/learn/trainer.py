@@ -39,7 +39,7 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.quantise import BATCH, Quantised, quantise
 from tidemill.learn.split_predictions import SplitPredictions
 from tidemill.learn.training_result import TrainingResult
-from tidemill.staging import staged
+from tidemill.staging import stage_folder
 
 NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
 """A recipe's factory: the resolved experiment and the label names to an untrained network."""
@@ -92,7 +92,7 @@ def train(
     for split in ("train", "val"):
         if not snapshot.count(split):
             raise DataError(f"The snapshot has no {split} examples.")
-    with staged(scratch) as folder:
+    with stage_folder(scratch) as folder:
         splits = _encode(snapshot, codec, folder, progress)
         progress.stage("train")
         fitted = fit(

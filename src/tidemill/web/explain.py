@@ -17,7 +17,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Request, Response, UploadFile
 
 from tidemill.domain.errors import Overloaded, Unavailable
-from tidemill.occlusion import Explanation, explain, image
+from tidemill.occlusion import Explanation, draw_heat_map, explain
 from tidemill.predictor import Predictor
 from tidemill.web.recipe_server import RecipeServer
 
@@ -95,7 +95,7 @@ def _explain(
     predictor: Predictor, payload: bytes, target: str | None, label: str | None
 ) -> tuple[Explanation, bytes]:
     explanation = explain(predictor, payload, target=target, label=label)
-    return explanation, image(explanation)
+    return explanation, draw_heat_map(explanation)
 
 
 def _lower_priority() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 from tidemill.data.checks import Finding, find_faults
 from tidemill.data.duplicates import Duplicates, count_duplicates
 from tidemill.data.inspection import Inspection, inspect
-from tidemill.data.markdown import markdown
+from tidemill.data.markdown import render_markdown
 from tidemill.data.notes import notes_of
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.snapshot_import import SnapshotImport, import_snapshot
 from tidemill.data.splits import assign_splits
-from tidemill.data.statistics import describe
+from tidemill.data.statistics import describe_snapshot
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import SPLITS, Snapshot
 from tidemill.experiment import Experiment
@@ -104,15 +104,15 @@ class DataPart(WorkspaceParts):
             return unit.latest(Snapshot, limit=limit)
 
     def describe_snapshot(self, snapshot: str = "") -> dict[str, Any]:
-        """A snapshot's examples per split and label, as `data.statistics.describe` counts them.
+        """Count a snapshot's examples per split and label; see `data.statistics.describe_snapshot`.
 
         `snapshot` is an id or how it begins; without one it is the latest. Raises NotFound.
         """
-        return describe(self._open_snapshot(snapshot))
+        return describe_snapshot(self._open_snapshot(snapshot))
 
     def snapshot_markdown(self, snapshot: str = "") -> str:
         """The same figures and a few samples, as Markdown for a pull request. Raises NotFound."""
-        return markdown(self._open_snapshot(snapshot))
+        return render_markdown(self._open_snapshot(snapshot))
 
     def _open_snapshot(self, prefix: str) -> OpenSnapshot:
         known = [row.id for row in self.list_snapshots(limit=10_000)]

@@ -29,7 +29,7 @@ from tidemill.experiment import Experiment
 from tidemill.predictor import Predictor
 from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.settings import read_settings
-from tidemill.staging import sweep
+from tidemill.staging import remove_abandoned
 from tidemill.workspace.planning import plan
 
 LEDGER = "ledger.sqlite"
@@ -93,7 +93,7 @@ class WorkspaceParts:
             self.upgrade()
             stores = (self.snapshots.root, self.bundles.root)
             for folder in (*stores, self.samples, self.scratch, self.home / "blobs"):
-                sweep(folder)
+                remove_abandoned(folder)
             self._created = True
         return self
 

@@ -12,7 +12,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.trigger import TriggerPolicy
-from tidemill.validation import validated
+from tidemill.validation import validate
 from tidemill.workspace.parts import WorkspaceParts
 
 
@@ -45,7 +45,7 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
             )
         tree[group][key] = value
     try:
-        return validated(Policies, tree)
+        return validate(Policies, tree)
     except UsageError as error:
         known = ", ".join(
             f"{group}.{name}={value}"

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from tidemill.codecs.table import TableCodec
 from tidemill.recipes.recipe import Config
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 from breast_cancer.tumours import Tumours
 
@@ -43,7 +43,7 @@ class BreastCancer:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         self.codec(config)
 
     def codec(self, config: Config) -> TableCodec:

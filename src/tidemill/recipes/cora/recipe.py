@@ -16,7 +16,7 @@ from tidemill.domain.ports import Source
 from tidemill.recipes.cora.sample.citations import Citations, CitationSource
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.shared.sample_data import Choice, SampleData
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 TARGET = "topic"
 
@@ -76,14 +76,14 @@ class Cora:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         self.codec(config)
 
     def codec(self, config: Config) -> GraphCodec:
         return GraphCodec.from_config(config["codec"])
 
     def source(self, config: Config, samples: Path) -> Source:
-        data = validated(Parts, config).data
+        data = validate(Parts, config).data
         features = self.codec(config).settings.features
         match data:
             case SampleData():

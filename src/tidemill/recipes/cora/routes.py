@@ -70,7 +70,7 @@ def _expand(codec: Codec[Any], payload: bytes) -> bytes:
     The paper itself is the first line.
     """
     graph = codec.decode(payload)
-    part, first = graph.part, int(graph.asked[0])
+    part, first = graph.part, int(graph.items[0])
     size = cast(GraphCodec, codec).settings.features
     words = [["0"] * size for _ in range(part.size)]
     for row, column, value in zip(part.rows, part.columns, part.values, strict=True):

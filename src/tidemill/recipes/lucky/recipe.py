@@ -16,7 +16,7 @@ from tidemill.recipes.lucky.sample.questions import GeneratedSource, Questions
 from tidemill.recipes.lucky.subsets import SUBSETS, from_folder, from_hub, from_users, present
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.shared.sample_data import Choice, SampleData
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 Name = Literal["boolq", "strategyqa", "commonsense", "justice"]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -53,14 +53,14 @@ class Lucky:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         check_text(config)
 
     def codec(self, config: Config) -> TextCodec:
         return text_codec(config)
 
     def source(self, config: Config, samples: Path) -> Source:
-        data = validated(Parts, config).data
+        data = validate(Parts, config).data
         if isinstance(data, SampleData):
             return GeneratedSource(Questions(**data.model_dump(exclude={"name"})))
         sources: list[Source] = []

@@ -16,7 +16,7 @@ from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
-from tidemill.data.rows import Row, Rows, spelled
+from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.data.sql_rows import SqlRows
 from tidemill.data.truth import MEANT
 from tidemill.domain.errors import DataError
@@ -57,7 +57,7 @@ class ShortRows:
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
         """Raises what the rows raise."""
         for row in self.rows.read([*columns, "is_short"]):
-            if spelled(row.values["is_short"]).lower() == "true":
+            if cell_text(row.values["is_short"]).lower() == "true":
                 yield row
 
 

@@ -19,7 +19,7 @@ from tidemill.recipes.shared.archive import ArchiveData, open_archive
 from tidemill.recipes.shared.leaves import Sample
 from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.recipes.shared.sample_images import SampleSource
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class FolderData(Choice):
@@ -44,14 +44,14 @@ class Plants:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         check_images(config)
 
     def codec(self, config: Config) -> ImageCodec:
         return image_codec(config)
 
     def source(self, config: Config, samples: Path) -> Source:
-        data = validated(Parts, config).data
+        data = validate(Parts, config).data
         if isinstance(data, FolderData):
             return FolderSource(data.path, labels=plant_labels)
         if isinstance(data, ArchiveData):

@@ -14,7 +14,7 @@ from tidemill.data.lines import Encoding
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
-from tidemill.data.rows import spelled
+from tidemill.data.rows import cell_text
 from tidemill.data.stratified import StratifiedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
@@ -23,7 +23,7 @@ from tidemill.learn.text_model import check_text, text_codec
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.sentiment.sample.headlines import GeneratedSource, Headlines
 from tidemill.recipes.shared.sample_data import Choice, SampleData
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 TARGET = "sentiment"
 SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test": "test"}
@@ -67,14 +67,14 @@ class Sentiment:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         check_text(config)
 
     def codec(self, config: Config) -> TextCodec:
         return text_codec(config)
 
     def source(self, config: Config, samples: Path) -> Source:
-        data = validated(Parts, config).data
+        data = validate(Parts, config).data
         if isinstance(data, SampleData):
             return GeneratedSource(Headlines(**data.model_dump(exclude={"name"})))
         if isinstance(data, KaggleData):
@@ -90,7 +90,7 @@ class Sentiment:
 def _labelled(
     name: str, parts: list[Part], text: str, label: str, where: Mapping[str, object] | None = None
 ) -> RowSource:
-    conditions = {column: spelled(value) for column, value in (where or {}).items()}
+    conditions = {column: cell_text(value) for column, value in (where or {}).items()}
     labels = {TARGET: LabelColumn(label)}
     return RowSource(name, parts, TextColumn(text), labels, where=conditions, skip_blank=True)
 

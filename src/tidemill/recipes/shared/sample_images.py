@@ -9,7 +9,7 @@ from pathlib import Path
 from tidemill.data.folder import FolderSource, Naming
 from tidemill.domain.types import Example
 from tidemill.recipes.shared.leaves import PAINTER_VERSION, Sample, examples
-from tidemill.staging import settle, staged
+from tidemill.staging import publish_folder, stage_folder
 
 
 class SampleSource(FolderSource):
@@ -45,13 +45,13 @@ class SampleSource(FolderSource):
         if self.path.is_dir():
             return
         total = self._sample.train + self._sample.val + self._sample.test
-        with staged(self.path.parent) as folder:
+        with stage_folder(self.path.parent) as folder:
             for done, example in enumerate(self._paint(self._sample), start=1):
                 file = folder / _place(example)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(example.payload)
                 progress(done, total)
-            settle(folder, self.path.name, durable=False)
+            publish_folder(folder, self.path.name, durable=False)
 
 
 def _place(example: Example) -> str:

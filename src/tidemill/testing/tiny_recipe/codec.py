@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
 from tidemill.domain.errors import BadPayload
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 MEASURED = ("gloss", "length", "weight")
 """The columns of the array, in their order."""
@@ -65,7 +65,7 @@ class PebbleCodec:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The codec that `config` describes. Raises UsageError for a value it cannot take."""
-        return cls(validated(PebbleConfig, config))
+        return cls(validate(PebbleConfig, config))
 
     def config(self) -> dict[str, Any]:
         """Plain values that rebuild this codec."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tidemill.recipes.recipe import Config
 from tidemill.testing.tiny_recipe.codec import PebbleCodec
 from tidemill.testing.tiny_recipe.pebbles import PebbleSource
-from tidemill.validation import validated
+from tidemill.validation import validate
 
 
 class _Part(BaseModel):
@@ -50,12 +50,12 @@ class PebbleRecipe:
     conf = Path(__file__).parent / "conf"
 
     def check(self, config: Config) -> None:
-        validated(Parts, config)
+        validate(Parts, config)
         self.codec(config)
 
     def codec(self, config: Config) -> PebbleCodec:
         return PebbleCodec.from_config(config["codec"])
 
     def source(self, config: Config, samples: Path) -> PebbleSource:
-        data = validated(Parts, config).data
+        data = validate(Parts, config).data
         return PebbleSource(**data.model_dump(exclude={"name"}))
