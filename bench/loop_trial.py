@@ -108,8 +108,8 @@ def run_trial(workspace: Workspace, crops: Crops) -> LoopTrial:
         f"trigger.feedback={len(labelled)}",
     )
     with (
-        ServerProcess(workspace.home, given={}) as server,
-        EngineProcess(workspace.home, *policies, given={}),
+        ServerProcess(workspace.home, settings={}) as server,
+        EngineProcess(workspace.home, *policies, settings={}),
     ):
         url = server.url
         require_ready(url)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 from rich import progress as rich_progress
@@ -26,6 +26,14 @@ LISTED = 20
 """Findings of a kind, and reasons of a refusal, that a person is shown."""
 SHOWN = 5
 """How many warnings are worth a person's screen while something else is going on."""
+
+
+@runtime_checkable
+class ToJson(Protocol):
+    """A value that knows its own JSON."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Home = Annotated[
@@ -101,6 +109,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, ToJson):
+        return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         # `asdict` would copy every payload first; a record's own fields are enough here.
         return {name: getattr(value, name) for name in value.__dataclass_fields__}

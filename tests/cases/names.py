@@ -19,7 +19,7 @@ from tidemill.domain.errors import LeaseLost, TidemillError
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Check, Example, ModelVersion, Run, Verdict, payload_id
-from tidemill.loop.cycle import ABANDONED, LoopState
+from tidemill.loop.cycle import LoopState
 from tidemill.loop.cycle import decide as decide_step
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.drift import check as check_drift
@@ -29,6 +29,7 @@ from tidemill.loop.feedback import decide as review_label
 from tidemill.loop.feedback import give as give_feedback
 from tidemill.loop.feedback import review as review_feedback
 from tidemill.loop.gate import GatePolicy, judge, non_inferiority
+from tidemill.loop.step import StartTraining, Wait
 from tidemill.loop.transitions import move_cycle
 from tidemill.loop.transitions import open_cycle as begin_cycle
 from tidemill.loop.trigger import TriggerPolicy
@@ -38,7 +39,6 @@ from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, flip_half, pebb
 from tidemill.workspace.state import loop_state as read_loop_state
 
 __all__ = [
-    "ABANDONED",
     "ANONYMOUS",
     "SMALL_PLANS",
     "STONES",
@@ -64,12 +64,14 @@ __all__ = [
     "Run",
     "ServerProcess",
     "SqlLedger",
+    "StartTraining",
     "SystemClock",
     "TargetEvidence",
     "TidemillError",
     "TriggerPolicy",
     "UnitOfWork",
     "Verdict",
+    "Wait",
     "argv",
     "begin_cycle",
     "check_drift",

@@ -128,7 +128,7 @@ class Serve(Protocol):
 @contextmanager
 def served(home: Path, **settings: str) -> Iterator[Server]:
     """A server over this workspace on a free loopback port, once it is ready."""
-    with ServerProcess(home, given=settings) as process:
+    with ServerProcess(home, settings=settings) as process:
         server = Server(home, process)
         ready = wait_until(lambda: server.ask("/v1/ready").status == 200, START_S)
         assert ready, server.ask("/v1/ready")

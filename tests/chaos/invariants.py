@@ -14,6 +14,7 @@ from tidemill.domain.types import Example, ModelVersion, Run
 from tidemill.staging import PREFIX
 from tidemill.workspace.workspace import Workspace
 
+RUN_ENDS = ("RunFinished", "RunFailed", "RunInterrupted", "RunAbandoned")
 CREATED_BY = {
     "SnapshotTaken": "snapshots",
     "RunStarted": "runs",
@@ -105,10 +106,8 @@ def _events(records: Records) -> None:
         subjects = Counter(row["subject"] for row in records.events(kind))
         assert subjects == Counter(row["id"] for row in records.rows(table, "id")), kind
     runs = {row["id"]: row["status"] for row in records.rows("runs", "id", "status")}
-    ends = records.events("RunFinished", "RunFailed")
-    assert runs == {
-        row["subject"]: "finished" if row["kind"] == "RunFinished" else "failed" for row in ends
-    }
+    ends = records.events(*RUN_ENDS)
+    assert runs == {row["subject"]: row["kind"].removeprefix("Run").lower() for row in ends}
     assert len(ends) == len(runs)
     settled = Counter(row["subject"] for row in records.events("FeedbackStatusChanged"))
     assert settled == Counter(row["id"] for row in records.rows("feedback", "id"))

@@ -79,13 +79,13 @@ class LoopProcesses:
 
     def start_server(self) -> None:
         with self.log.open("ab") as log:
-            self.server = ServerProcess(self.home, given=self._variables, log=log)
+            self.server = ServerProcess(self.home, settings=self._variables, log=log)
         self._stack.callback(self.server.stop)
 
     def start_engine(self, name: str = "") -> EngineProcess:
         """Another engine; its messages go to the common log, or to one of its own name."""
         with (self.home.with_name(f"{name}.log") if name else self.log).open("ab") as log:
-            engine = EngineProcess(self.home, *POLICIES, given=self._variables, log=log)
+            engine = EngineProcess(self.home, *POLICIES, settings=self._variables, log=log)
         self._stack.callback(engine.stop)
         return engine
 

@@ -9,7 +9,15 @@ import pytest
 
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
-from tidemill.domain.events import AliasMoved, RunFinished, VersionRegistered
+from tidemill.domain.events import (
+    AliasMoved,
+    Event,
+    RunAbandoned,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    VersionRegistered,
+)
 from tidemill.domain.ledger import Ledger, UnitOfWork
 from tidemill.domain.types import Alias, Check, ModelVersion, Run, Snapshot, Verdict
 
@@ -164,7 +172,34 @@ def test_a_run_closes_once(filled: Ledger) -> None:
         unit.close_run(replace(RUN, status="failed"), event)
 
 
-def test_every_reading_of_an_test_is_counted(filled: Ledger) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        RunFailed(actor="test", subject="r1", error="no memory"),
+        RunInterrupted(actor="test", subject="r1", error="no memory"),
+        RunAbandoned(actor="test", subject="r1", error="no memory"),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_a_run_keeps_how_it_ended(filled: Ledger, event: Event) -> None:
+    status = event.kind.removeprefix("Run").lower()
+    ended = replace(RUN, status=status, error="no memory")  # type: ignore[arg-type]
+    with filled.begin() as unit:
+        unit.close_run(ended, event)
+        assert unit.get(Run, "r1") == ended
+        assert [row.kind for row in unit.events(subject="r1", limit=1)] == [event.kind]
+        assert unit.count_test_uses("s1") == 1, "only a finished run read the test set"
+    with pytest.raises(Conflict), filled.begin() as unit:
+        unit.close_run(replace(RUN, status="finished"), event)
+
+
+def test_a_run_is_not_closed_as_running(filled: Ledger) -> None:
+    event = RunFinished(actor="test", subject="r1", weights="w")
+    with pytest.raises(Conflict), filled.begin() as unit:
+        unit.close_run(RUN, event)
+
+
+def test_every_use_of_the_test_set_is_counted(filled: Ledger) -> None:
     finished = RunFinished(actor="test", subject="r1", weights="w")
     with filled.begin() as unit:
         assert unit.count_test_uses("s1") == 1

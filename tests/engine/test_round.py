@@ -63,7 +63,7 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
     assert (cycle.trigger, cycle.state, cycle.version) == ("schedule", "awaiting_approval", "v2")
     assert (
         cycle.cause
-        == f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has 300 new feedback labels."
+        == f"The weekly scheduled run of {begins:%Y-%m-%d} 00:00 UTC has 300 new feedback labels."
     )
     assert circle.workspace.champion().id == "v1"
 
@@ -73,8 +73,11 @@ def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: OpenLoop, tmp_path
     begins = monday(circle)
     assert status(circle) == f"weekly; the next round begins at {begins:%Y-%m-%d} 00:00 UTC."
     at(circle, begins + HOUR)
-    assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
-    said = f"The weekly round of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
+    assert [turned.step.kind for turned in circle.settle() if turned.step] == [
+        "skip_scheduled_run",
+        "wait",
+    ]
+    said = f"The weekly scheduled run of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
     after = f"weekly; the next round begins at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
     assert status(circle) == f"{after} {said}"
     assert (circle.list_cycles(), circle.count_events("ScheduledRunSkipped")) == ([], 1)
@@ -175,7 +178,10 @@ def test_a_round_without_a_database_asks_none(
     monkeypatch.delenv(DATABASE)
     circle = weekly()
     at(circle, monday(circle))
-    assert [turned.step.act for turned in circle.settle() if turned.step] == ["pass", "wait"]
+    assert [turned.step.kind for turned in circle.settle() if turned.step] == [
+        "skip_scheduled_run",
+        "wait",
+    ]
     assert circle.count_events("FeedbackImported") == 0
 
 

@@ -17,7 +17,7 @@ from tidemill.domain.ports import Jobs, JobState
 from tidemill.domain.types import Check, ModelVersion, Run, Snapshot, Verdict
 from tidemill.engine.cycle_steps import CycleSteps, outcome
 from tidemill.learn.progress import Progress
-from tidemill.loop.cycle import ABANDONED, decide
+from tidemill.loop.cycle import decide
 from tidemill.loop.feedback import give
 from tidemill.loop.transitions import move_cycle
 from tidemill.loop.trigger import TriggerPolicy
@@ -29,6 +29,7 @@ from tidemill.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 TAUGHT = pebbles(300, 61, 1.0)
+GONE = "The engine that started it is gone."
 
 
 class Endless:
@@ -110,7 +111,7 @@ def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: O
     circle = begin(jobs=MemoryJobs(failing))
     circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
-    said = "It ended without a word. no memory to train"
+    said = "Its process ended without a result. no memory to train"
     assert cycle.reason == f"3 trainings failed: {said}"
     assert [(row.status, row.error) for row in runs(circle)] == [("failed", said)] * 3
     assert len(set(cycle.runs)) == circle.count_events("RunFailed") == 3
@@ -274,7 +275,7 @@ def test_a_step_that_comes_too_late_changes_nothing(begin: OpenLoop, state: Cycl
     with workspace.ledger.begin(write=False) as unit:
         before = [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)]
     with pytest.raises(Conflict):
-        CycleSteps(workspace, circle.jobs, workspace.ledger.begin).do(step, seen)
+        CycleSteps(workspace, circle.jobs, workspace.ledger.begin).do(step, seen.now)
     with workspace.ledger.begin(write=False) as unit:
         assert [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)] == before
 
@@ -315,7 +316,7 @@ def test_an_engine_that_comes_back_abandons_the_training_that_it_did_not_start(
     cycle = until(two, "watched")
     first, second = runs(two)
     assert endless.started == [first.id]
-    assert (first.status, first.error) == ("failed", ABANDONED)
+    assert (first.status, first.error) == ("abandoned", GONE)
     assert (second.status, cycle.version) == ("finished", "v2")
 
 
@@ -345,7 +346,7 @@ def test_a_trainer_that_was_abandoned_registers_nothing(begin: OpenLoop) -> None
         assert unit.find_version(first.id) is None
         newest, champion = unit.latest(ModelVersion)
     assert (newest.run, champion.id) == (second.id, "v1")
-    assert (first.status, first.error, two.count_events("RunFailed")) == ("failed", ABANDONED, 1)
+    assert (first.status, first.error, two.count_events("RunAbandoned")) == ("abandoned", GONE, 1)
     assert two.workspace.champion().id == "v2"
 
 

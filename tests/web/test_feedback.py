@@ -204,7 +204,7 @@ def test_an_unknown_prediction_is_not_found(client: Any, id: str) -> None:
 
 
 def test_a_golden_request_takes_no_feedback(client: Any, workspace: Any) -> None:
-    probe = next(p for p in workspace.traffic._kept.values() if p.kind == "golden")
+    probe = next(p for p in workspace.traffic._predictions.values() if p.kind == "golden")
     error = refused(client, {"prediction": probe.id, "label": "Phoma"}, 422, "invalid")
     assert "golden check" in error["message"]
 

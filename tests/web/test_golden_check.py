@@ -33,7 +33,7 @@ def fault(workspace: Any, start_app: Any, routes: Any = coffee.build, **bundle: 
 
 
 def test_golden_requests_are_logged_as_golden_and_not_counted(client: Any, workspace: Any) -> None:
-    rows = list(workspace.traffic._kept.values())
+    rows = list(workspace.traffic._predictions.values())
     assert [row.kind for row in rows] == ["golden"] * (1 + 16 + 16 + 16)
     assert {row.payload for row in rows} == {b""}, "the bundle holds them"
     body = client.request("GET", f"/v1/predictions/{rows[0].id}").json()
@@ -120,7 +120,7 @@ def test_values_that_a_response_repeats_must_agree(
 
 def test_a_proof_ends_with_its_first_fault(workspace: Any, start_app: Any) -> None:
     fault(workspace, start_app, labels=("Phoma", "Healthy", "Miner"))
-    assert 1 <= len(workspace.traffic._kept) <= 1 + 16
+    assert 1 <= len(workspace.traffic._predictions) <= 1 + 16
 
 
 def test_payloads_answered_in_another_order(
@@ -263,14 +263,14 @@ def test_a_path_without_golden_request_gets_no_predictions(
 
     workspace.promote(workspace.register())
     client = start_app(workspace.parts(), build)
-    before = len(workspace.traffic._kept)
+    before = len(workspace.traffic._predictions)
     ways = ("GET /get", "GET /name/rust", "PUT /put", "POST /nested/ask", "POST /inner/ask")
     for way in (*ways, "GET /ask"):
         response = client.request(*way.split())
         assert response.status_code == 500, way
         assert f"{way} has no golden request" in response.json()["error"]["message"]
         assert f"{way} has no golden request" in caplog.text
-    assert len(workspace.traffic._kept) == before, "nothing was answered"
+    assert len(workspace.traffic._predictions) == before, "nothing was answered"
 
 
 def test_a_route_of_any_method_answers_with_a_golden_request(

@@ -99,13 +99,13 @@ def test_sequences_increase(client: Any, workspace: Any, red: bytes) -> None:
 def test_an_unreadable_payload_is_refused_and_not_logged(
     client: Any, workspace: Any, request_: dict[str, Any], status: int, code: str | None
 ) -> None:
-    before = len(workspace.traffic._kept)
+    before = len(workspace.traffic._predictions)
     response = client.request("POST", "/v1/predict", **request_)
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert set(error) == {"code", "message", "hint"}
     assert code in (None, error["code"])
-    assert len(workspace.traffic._kept) == before
+    assert len(workspace.traffic._predictions) == before
 
 
 @pytest.mark.parametrize("bad", ["no base64!", base64.b64encode(b"no image").decode()])

@@ -117,11 +117,11 @@ def test_a_silent_route_gets_no_predictions(workspace: Any, start_app: Any, red:
         return Routes(router, silent_paths=("/tell",))
 
     client = ready(workspace, start_app, build)
-    before = len(workspace.traffic._kept)
+    before = len(workspace.traffic._predictions)
     response = client.request("POST", "/tell", content=red)
     assert response.status_code == 500
     assert "POST /tell has no golden request" in response.json()["error"]["message"]
-    assert len(workspace.traffic._kept) == before
+    assert len(workspace.traffic._predictions) == before
 
 
 @pytest.mark.parametrize("silent", [("/tell", "/other"), ("/tell", "/get")])

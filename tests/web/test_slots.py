@@ -90,12 +90,12 @@ def test_a_refused_candidate_leaves_the_old_one(
 def test_a_faulty_version_is_never_checked_again(client: Any, workspace: Any) -> None:
     workspace.promote(workspace.register(labels=("Healthy", "Miner", "Phoma")))
     client.slots.refresh()
-    rows = len(workspace.traffic._kept)
+    rows = len(workspace.traffic._predictions)
     for _ in range(3):
         workspace.clock.advance(timedelta(days=1))
         client.slots.refresh()
     assert workspace.loaded.count("v2") == 1
-    assert len(workspace.traffic._kept) == rows
+    assert len(workspace.traffic._predictions) == rows
     assert client.slots.state.fault.endswith(FINAL_NOTE)
 
 

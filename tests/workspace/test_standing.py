@@ -49,7 +49,7 @@ def test_without_a_champion_there_is_nothing_to_improve_on(tmp_path: Path) -> No
     assert now.drift == "not checked yet; 0 of 200 predictions for the next check."
     assert set(now.feedback.values()) == {0}
     assert (now.cycles, now.verdict, now.window) == ((), None, 0)
-    assert (now.next.act, "no champion" in now.next.reason) == ("wait", True)
+    assert (now.next.kind, "no champion" in now.next.reason) == ("wait", True)
 
 
 def test_who_leads_is_said_and_who_led(circle: InProcessLoop) -> None:
@@ -103,7 +103,8 @@ def test_what_comes_next_is_by_the_policies_that_are_given(circle: InProcessLoop
     circle.tick()
     workspace = circle.workspace
     assert workspace.status().next.reason == "No drift so far, and 60 of 150 new feedback labels."
-    assert workspace.status("trigger.feedback=60", "trigger.minimum_new=60").next.act == "open"
+    enough = workspace.status("trigger.feedback=60", "trigger.minimum_new=60")
+    assert enough.next.kind == "open_cycle"
     with pytest.raises(UsageError, match="no policy"):
         workspace.status("feedback=60")
 

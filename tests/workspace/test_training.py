@@ -177,8 +177,8 @@ def failing(workspace: Workspace, progress: Progress, *overrides: str) -> Run:
             assert [row.id for row in unit.latest(ModelVersion)] == ["v1"]
             assert unit.next_version() == "v2"
         last = events(workspace)[-1]
-        assert (run.status, run.weights, run.metrics) == ("failed", "", {})
-        assert (last.kind, last.subject) == ("RunFailed", run.id)
+        assert (run.weights, run.metrics) == ("", {})
+        assert (last.kind, last.subject) == (f"Run{run.status.title()}", run.id)
         assert last.detail == {"error": run.error}
         assert len(list(workspace.bundles.root.iterdir())) == 1
     return run
@@ -187,25 +187,28 @@ def failing(workspace: Workspace, progress: Progress, *overrides: str) -> Run:
 def test_a_training_that_diverges_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="diverged"):
         failing(workspace, Progress(), "train.learning_rate=1e30")
-    assert "diverged" in events(workspace)[-1].detail["error"]
+    last = events(workspace)[-1]
+    assert (last.kind, "diverged" in last.detail["error"]) == ("RunFailed", True)
 
 
-def test_an_interrupted_training_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
+def test_an_interrupted_training_is_recorded_as_interrupted(workspace: Workspace) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         failing(workspace, Progress(stage=interrupt))
-    assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
+    last = events(workspace)[-1]
+    assert (last.kind, last.detail["error"]) == ("RunInterrupted", "It was interrupted.")
 
 
-def test_ctrl_c_during_an_epoch_is_recorded_as_failed_and_raised(workspace: Workspace) -> None:
+def test_ctrl_c_during_an_epoch_is_recorded_as_interrupted(workspace: Workspace) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         failing(workspace, Progress(epoch=interrupt))
-    assert events(workspace)[-1].detail["error"] == "KeyboardInterrupt"
+    last = events(workspace)[-1]
+    assert (last.kind, last.detail["error"]) == ("RunInterrupted", "It was interrupted.")
     assert list(workspace.scratch.iterdir()) == []
 
 
@@ -241,7 +244,7 @@ def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(
     with pytest.raises(ZeroDivisionError, match="the cause") as caught:
         workspace.train(*TINY, snapshot=snapshot, progress=progress)
     [note] = caught.value.__notes__
-    assert "could not be recorded as failed" in note
+    assert "could not be closed" in note
     with workspace.ledger.begin(write=False) as unit:
         assert unit.latest(Run)[0].error == "closed by hand"
 

@@ -25,13 +25,13 @@ def argv(*words: str) -> list[str]:
     return [sys.executable, "-m", "tidemill", *words]
 
 
-def environment(home: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment with another workspace.
 
-    With `given`, these are all the settings that the child gets; without, it gets this process's.
+    With `settings`, the child gets these settings only; without, it gets this process's.
     """
-    own = {k: v for k, v in os.environ.items() if given is None or not k.startswith("TIDEMILL_")}
-    return {**own, "TIDEMILL_HOME": str(home), **(given or {})}
+    own = {k: v for k, v in os.environ.items() if settings is None or not k.startswith("TIDEMILL_")}
+    return {**own, "TIDEMILL_HOME": str(home), **(settings or {})}
 
 
 class Ended(Exception):
@@ -78,7 +78,7 @@ class Child:
         self,
         *words: str,
         home: Path,
-        given: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
         """Start it and wait until it is up. Raises Ended when it ends before.
@@ -87,7 +87,7 @@ class Child:
         """
         self._process = subprocess.Popen(
             argv(*words, "--json", "--with-parent"),
-            env=environment(home, given),
+            env=environment(home, settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -102,9 +102,9 @@ class Child:
     def _announced(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
-        if not line or "error" in (said := json.loads(line)):
+        if not line or "error" in (body := json.loads(line)):
             raise Ended(self._process.wait())
-        announced: dict[str, Any] = said
+        announced: dict[str, Any] = body
         return announced
 
     @property
@@ -146,11 +146,11 @@ class ServerProcess(Child):
         home: Path,
         *,
         port: int = 0,
-        given: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
         """Start it and wait until it accepts connections. Raises Ended."""
-        super().__init__("serve", "--port", str(port), home=home, given=given, log=log)
+        super().__init__("serve", "--port", str(port), home=home, settings=settings, log=log)
         self.url = str(self.announced["url"])
 
     def ready(self) -> httpx.Response:
@@ -165,8 +165,8 @@ class EngineProcess(Child):
         self,
         home: Path,
         *policies: str,
-        given: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
         """Start it and wait until it turns. Raises Ended."""
-        super().__init__("loop", "run", *policies, home=home, given=given, log=log)
+        super().__init__("loop", "run", *policies, home=home, settings=settings, log=log)

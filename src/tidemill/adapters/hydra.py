@@ -49,11 +49,11 @@ def options(conf: Path) -> dict[str, list[str]]:
 
     Groups and options are in the order of the alphabet.
     """
-    found: dict[str, set[str]] = {}
+    value: dict[str, set[str]] = {}
     for root in _roots(conf):
         for file in root.glob("*/*.yaml"):
-            found.setdefault(file.parent.name, set()).add(file.stem)
-    return {group: sorted(found[group]) for group in sorted(found)}
+            value.setdefault(file.parent.name, set()).add(file.stem)
+    return {group: sorted(value[group]) for group in sorted(value)}
 
 
 def quote(key: str, value: str) -> str:
@@ -109,10 +109,10 @@ def _must_agree(composed: _Composed) -> None:
     """Raises UsageError where an option was chosen without one that it needs."""
     for group, others in composed.needs.items():
         for other, option in others.items():
-            found = composed.chosen.get(other)
-            if found != option:
+            value = composed.chosen.get(other)
+            if value != option:
                 raise UsageError(
-                    f"{group}={composed.chosen[group]} is for {other}={option}, not for {found}.",
+                    f"{group}={composed.chosen[group]} is for {other}={option}, not for {value}.",
                     hint=f"Add {other}={option}, or choose another {group}.",
                 )
 

@@ -32,7 +32,7 @@ class MemoryTraffic:
     """Predictions by id, and for each server in order: every log, and the archive of them."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Prediction] = {}
+        self._predictions: dict[str, Prediction] = {}
         self._logs: dict[str, list[Prediction]] = {}
         self._one = threading.Lock()
 
@@ -42,16 +42,16 @@ class MemoryTraffic:
             for row in predictions
         ]
         with self._one:
-            ids = {row.id for row in rows} - self._kept.keys()
+            ids = {row.id for row in rows} - self._predictions.keys()
             places = {(row.server, row.sequence) for row in rows if not self._at(row)[1]}
             if not len(ids) == len(places) == len(rows):
                 raise StorageFailed("A prediction of this id or sequence is kept already.")
             for row in rows:
-                self._kept[row.id] = row
+                self._predictions[row.id] = row
                 self._logs.setdefault(row.server, []).insert(self._at(row)[0], row)
 
     def find(self, id: str) -> Prediction | None:
-        return self._kept.get(id)
+        return self._predictions.get(id)
 
     def servers(self) -> list[str]:
         with self._one:
@@ -63,8 +63,8 @@ class MemoryTraffic:
         with self._one:
             log = self._logs.get(server, [])
             start = bisect_right(log, sequence, key=_sequence)
-            found = (replace(row, payload=b"") for row in log[start : start + limit])
-            return bounded(found, rows)
+            predictions = (replace(row, payload=b"") for row in log[start : start + limit])
+            return bounded(predictions, rows)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -84,17 +84,17 @@ class MemoryBlobs:
     """Contents in a dictionary."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
 
     def put(self, content: bytes) -> str:
         id = hashlib.sha256(content).hexdigest()
-        self._kept[id] = content
+        self._contents[id] = content
         return id
 
     def get(self, id: str) -> bytes:
-        if id not in self._kept:
+        if id not in self._contents:
             raise NotFound(f"There is no blob {id!r}.", hint="Its id is the sha256 of its content.")
-        return self._kept[id]
+        return self._contents[id]
 
 
 class MemorySource:

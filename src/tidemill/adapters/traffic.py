@@ -116,12 +116,12 @@ class TrafficFiles:
         damage: StorageFailed | None = None
         for server in self._candidates(id):
             try:
-                found = self._read(server, "WHERE id = ?", id, payloads=True)
+                rows = self._read(server, "WHERE id = ?", id, payloads=True)
             except StorageFailed as error:
                 damage = damage or error
                 continue
-            if found:
-                return found[0]
+            if rows:
+                return rows[0]
         if damage is not None:
             raise damage
         return None
@@ -145,16 +145,16 @@ class TrafficFiles:
         if self._rested.get(server) == (sequence, written):
             return []
         which = "WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        found = self._read(server, which, sequence, limit, payloads=False, most=rows)
-        if not found and time.time() - written > SLACK_SECONDS:
+        predictions = self._read(server, which, sequence, limit, payloads=False, most=rows)
+        if not predictions and time.time() - written > SLACK_SECONDS:
             # A server that is gone costs a look at its file's date from now on, and no opening.
             self._rested[server] = (sequence, written)
-        return found
+        return predictions
 
     def _candidates(self, id: str) -> Iterator[str]:
-        made = _made_at(id)
+        created_at = _created_at(id)
         for server in reversed(self.servers()):
-            if server <= id and self._written_at(server) >= made - SLACK_SECONDS:
+            if server <= id and self._written_at(server) >= created_at - SLACK_SECONDS:
                 yield server
 
     def _written_at(self, server: str) -> float:
@@ -167,14 +167,14 @@ class TrafficFiles:
         return max(times)
 
     def _read(
-        self, server: str, which: str, *given: object, payloads: bool, most: int | None = None
+        self, server: str, which: str, *values: object, payloads: bool, most: int | None = None
     ) -> list[Prediction]:
         name = f"{server}{SUFFIX}"
         with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
             if not db.execute("PRAGMA table_info(predictions)").fetchone():
                 return []  # The server stopped before it had created its table.
             # The text consists of constants; the caller's values are bound.
-            rows = db.execute(f"SELECT {COLUMNS} FROM predictions {which}", given)  # noqa: S608
+            rows = db.execute(f"SELECT {COLUMNS} FROM predictions {which}", values)  # noqa: S608
             # One row at a time: a payload that is not kept is freed before the next row, and rows
             # beyond `most` answers are not read.
             return bounded((_from_row(server, row, payload=payloads) for row in rows), most)
@@ -187,18 +187,18 @@ def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Predict
     """
     if rows is None:
         return list(predictions)
-    found: list[Prediction] = []
+    first: list[Prediction] = []
     for prediction in predictions:
         rows -= len(prediction.answers)
-        if found and rows < 0:
+        if first and rows < 0:
             break
-        found.append(prediction)
+        first.append(prediction)
         if rows <= 0:
             break
-    return found
+    return first
 
 
-def _made_at(id: str) -> float:
+def _created_at(id: str) -> float:
     """The seconds since 1970 that a UUIDv7 begins with; for any other text, the beginning."""
     try:
         number = UUID(id)

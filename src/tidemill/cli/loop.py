@@ -69,14 +69,14 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
                 "imported": sum(row.imported for row in ticks),
                 "reviewed": sum(row.reviewed for row in ticks),
                 "drift": [row.drift for row in ticks if row.drift],
-                "steps": [row.step for row in ticks if row.step and row.step.act != "wait"],
+                "steps": [row.step for row in ticks if row.step and row.step.kind != "wait"],
                 "next": last.step.reason if last.step else "",
                 "fault": last.fault,
                 "cycle": cycles[0] if cycles else None,
             }
         )
     elif last.step:
-        say(f"Next: {last.step.act}. {last.step.reason}")
+        say(f"Next: {last.step.title}. {last.step.reason}")
     if last.fault:
         raise typer.Exit(1)
 

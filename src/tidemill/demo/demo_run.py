@@ -167,7 +167,7 @@ class DemoRun:
         """Start a server over a workspace, on a free port; it logs to `server.log` there."""
         with (
             (home / "server.log").open("ab") as log,
-            ServerProcess(home, given=_variables(actor="demo", **settings), log=log) as process,
+            ServerProcess(home, settings=_variables(actor="demo", **settings), log=log) as process,
         ):
             yield process
 
@@ -177,7 +177,7 @@ class DemoRun:
         variables = _variables(actor="demo", samples=str(self.samples), **settings)
         with (
             (home / "engine.log").open("ab") as log,
-            EngineProcess(home, *policies, given=variables, log=log) as process,
+            EngineProcess(home, *policies, settings=variables, log=log) as process,
         ):
             yield process
 

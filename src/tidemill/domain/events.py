@@ -48,6 +48,16 @@ class RunFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunInterrupted(Event):
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAbandoned(Event):
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRegistered(Event):
     bundle: str
     run: str

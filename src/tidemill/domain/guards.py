@@ -60,11 +60,11 @@ def guard_drift(verdict: DriftVerdict, profiles: Iterable[Profile]) -> None:
 
     They are the open live ones of its version, from its `since` on.
     """
-    found = sum(profile.n for profile in profiles)
-    if found != verdict.n:
+    open_answers = sum(profile.n for profile in profiles)
+    if open_answers != verdict.n:
         raise Conflict(
             f"Drift verdict {verdict.id} judged {verdict.n} answers of {verdict.version}, "
-            f"{found} are open now from {verdict.since:%Y-%m-%d %H:%M:%S} UTC on.",
+            f"{open_answers} are open now from {verdict.since:%Y-%m-%d %H:%M:%S} UTC on.",
             hint="More came in, or another verdict closed them: judge what is open now.",
         )
 
@@ -151,9 +151,9 @@ def guard_lease(lease: Lease, last: Lease | None) -> None:
         )
 
 
-def guard_import_offset(found: ImportOffset, expected: ImportOffset) -> None:
+def guard_import_offset(current: ImportOffset, expected: ImportOffset) -> None:
     """Let an import offset move only from where it was seen."""
-    if found != expected:
+    if current != expected:
         raise Conflict(
             f"Somebody else went on with {expected.name} meanwhile.",
             hint="Go on from where it is now.",

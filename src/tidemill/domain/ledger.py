@@ -82,7 +82,9 @@ class Registry(Protocol):
         """
 
     def close_run(self, run: Run, event: Event) -> None:
-        """Replace a running run by its finished or failed self. Raises Conflict otherwise."""
+        """Replace a running run by its closed self: finished, failed, interrupted or abandoned.
+
+        Raises Conflict when it is closed already, and when `run` is running."""
 
     def find_version(self, run: str) -> ModelVersion | None:
         """The version that a run registered; None when it has not, or not yet."""

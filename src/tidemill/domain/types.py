@@ -92,9 +92,22 @@ class Snapshot:
     at: datetime
 
 
+RunStatus = Literal["running", "finished", "failed", "interrupted", "abandoned"]
+"""
+running      its process trains
+finished     it registered a version
+failed       it ended by an error of its own
+interrupted  its process was told to end, by Ctrl-C or because its engine ended
+abandoned    nobody waits for it any more: its engine is gone, or its cycle ended
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training execution. `config` is the resolved tree, `code` says which sources ran."""
+    """One training execution. `config` is the resolved tree, `code` identifies the sources.
+
+    `error` says why it is failed, interrupted or abandoned.
+    """
 
     id: str
     recipe: str
@@ -104,7 +117,7 @@ class Run:
     code: Mapping[str, Any]
     environment: Mapping[str, Any]
     at: datetime
-    status: Literal["running", "finished", "failed"] = "running"
+    status: RunStatus = "running"
     metrics: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
     error: str = ""

@@ -6,7 +6,6 @@ make again, the same: a snapshot is named by its content, a judgement is only co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,8 +27,26 @@ from tidemill.engine.drain import Unit
 from tidemill.engine.extend_snapshot import SnapshotExtension, summarize_omissions
 from tidemill.engine.leadership import ACTOR
 from tidemill.loop import rollout
-from tidemill.loop.cycle import LoopState, Step
-from tidemill.loop.transitions import fail_run, move_cycle, open_cycle, skip_scheduled_run
+from tidemill.loop.step import (
+    CloseTraining,
+    CycleStep,
+    JudgeVersion,
+    MoveCycle,
+    OpenCycle,
+    PromoteVersion,
+    SkipScheduledRun,
+    StartTraining,
+    Step,
+    TakeSnapshot,
+    Wait,
+)
+from tidemill.loop.transitions import (
+    RunOutcome,
+    close_run,
+    move_cycle,
+    open_cycle,
+    skip_scheduled_run,
+)
 from tidemill.workspace.promotion import record_verdict
 from tidemill.workspace.runs import new_run, record_snapshot, start_run
 from tidemill.workspace.workspace import Workspace
@@ -46,56 +63,63 @@ class CycleSteps:
     jobs: Jobs
     unit: Unit
 
-    def do(self, step: Step, loop_state: LoopState) -> None:
-        """Take one step. Raises Conflict when the ledger moved since the loop state was seen.
+    def do(self, step: Step, now: datetime) -> None:
+        """Take one step. Raises Conflict when the ledger moved since the step was decided.
 
         Data that no attempt could use ends the cycle as failed.
         """
-        if step.act == "open":
-            self._open(step, loop_state)
-            return
-        if step.act == "pass":
-            with self.unit() as unit:
-                skip_scheduled_run(unit, step.reason, actor=ACTOR, at=loop_state.now)
-            return
-        cycle = loop_state.cycle
-        assert cycle is not None  # noqa: S101 - every other step belongs to an open cycle
-        acts: dict[str, Callable[[Cycle, Step, datetime], None]] = {
-            "snapshot": self._snapshot,
-            "train": self._train,
-            "abandon": self._abandon,
-            "judge": self._judge,
-            "promote": self._promote,
-            "move": self._move,
-        }
-        try:
-            acts[step.act](cycle, step, loop_state.now)
-        except (DataError, NotFound, UsageError) as error:
-            self._fail(cycle, error, loop_state.now)
+        match step:
+            case Wait():
+                return
+            case OpenCycle():
+                self._open(step, now)
+            case SkipScheduledRun():
+                with self.unit() as unit:
+                    skip_scheduled_run(unit, step.reason, actor=ACTOR, at=now)
+            case _:
+                try:
+                    self._advance(step, now)
+                except (DataError, NotFound, UsageError) as error:
+                    self._fail(step.cycle, error, now)
 
-    def _open(self, step: Step, loop_state: LoopState) -> None:
-        assert loop_state.champion is not None and step.trigger is not None  # noqa: S101, PT018
+    def _advance(self, step: CycleStep, now: datetime) -> None:
+        match step:
+            case TakeSnapshot():
+                self._snapshot(step, now)
+            case StartTraining():
+                self._train(step, now)
+            case CloseTraining():
+                self._close_training(step)
+            case JudgeVersion():
+                self._judge(step, now)
+            case PromoteVersion():
+                self._promote(step, now)
+            case MoveCycle():
+                self._move(step, now)
+
+    def _open(self, step: OpenCycle, now: datetime) -> None:
         with self.unit() as unit:
             open_cycle(
                 unit,
                 Cycle(
                     id=str(uuid7()),
-                    recipe=loop_state.champion.recipe,
+                    recipe=step.champion.recipe,
                     trigger=step.trigger,
                     cause=step.reason,
-                    champion=loop_state.champion.id,
-                    at=loop_state.now,
-                    changed_at=loop_state.now,
+                    champion=step.champion.id,
+                    at=now,
+                    changed_at=now,
                 ),
                 actor=ACTOR,
             )
 
-    def _snapshot(self, cycle: Cycle, step: Step, now: datetime) -> None:
+    def _snapshot(self, step: TakeSnapshot, now: datetime) -> None:
+        cycle = step.cycle
         retraining = SnapshotExtension(self.workspace).extend(cycle)
         omissions = summarize_omissions(retraining)
         if not retraining.feedback:
             reason = f"There is no feedback that a training could learn from.{omissions}"
-            self._move(cycle, Step("move", reason, state="refused"), now)
+            self._move(MoveCycle(reason, cycle, "refused"), now)
             return
         reason = f"{step.reason}: {len(retraining.feedback)} labels used.{omissions}"
         with self.unit() as unit:
@@ -104,7 +128,8 @@ class CycleSteps:
             moved = replace(cycle, snapshot=retraining.snapshot.id)
             move_cycle(unit, moved, "snapshotted", reason, actor=ACTOR, at=now)
 
-    def _train(self, cycle: Cycle, step: Step, now: datetime) -> None:
+    def _train(self, step: StartTraining, now: datetime) -> None:
+        cycle = step.cycle
         with self.unit() as unit:
             like = unit.get(Run, unit.get(ModelVersion, cycle.champion).run)
             run = new_run(cycle.recipe, like.config, cycle.snapshot, now)
@@ -114,20 +139,20 @@ class CycleSteps:
         try:
             self.jobs.start(run.id, ("train", "--run", run.id))
         except StorageFailed as error:
-            # Left open, it would be abandoned and begun anew without end.
-            self._close(run.id, error.message)
+            # A run that stays open would be abandoned and started again without end.
+            self._close_run(run.id, "failed", error.message)
 
-    def _abandon(self, cycle: Cycle, step: Step, _now: datetime) -> None:
-        """Close the run, so that its process, should it still be there, can register nothing."""
-        said = self.jobs.output(cycle.run)
-        error = f"{step.reason} {said}".strip()
-        self._close(cycle.run, error)
+    def _close_training(self, step: CloseTraining) -> None:
+        """Close the run, so that a process that still runs can register nothing."""
+        run = step.cycle.run
+        self._close_run(run, step.outcome, f"{step.reason} {self.jobs.output(run)}".strip())
 
-    def _close(self, id: str, error: str) -> None:
+    def _close_run(self, id: str, outcome: RunOutcome, error: str) -> None:
         with self.unit() as unit:
-            fail_run(unit, id, error, actor=ACTOR)
+            close_run(unit, id, outcome, error, actor=ACTOR)
 
-    def _judge(self, cycle: Cycle, step: Step, now: datetime) -> None:
+    def _judge(self, step: JudgeVersion, now: datetime) -> None:
+        cycle = step.cycle
         with self.workspace.ledger.begin(write=False) as unit:
             version = unit.find_version(cycle.run)
         if version is None:
@@ -139,7 +164,8 @@ class CycleSteps:
             reason = f"{step.reason}: {outcome(verdict)}"
             move_cycle(unit, judged, "judged", reason, actor=ACTOR, at=now)
 
-    def _promote(self, cycle: Cycle, step: Step, now: datetime) -> None:
+    def _promote(self, step: PromoteVersion, now: datetime) -> None:
+        cycle = step.cycle
         with self.unit() as unit:
             verdict = unit.get(Verdict, cycle.verdict)
             rollout.promote(
@@ -148,10 +174,9 @@ class CycleSteps:
             reason = f"It took the place of {cycle.champion}."
             move_cycle(unit, cycle, "promoted", reason, actor=ACTOR, at=now)
 
-    def _move(self, cycle: Cycle, step: Step, now: datetime) -> None:
-        assert step.state is not None  # noqa: S101 - a move says where to
+    def _move(self, step: MoveCycle, now: datetime) -> None:
+        cycle, reason = step.cycle, step.reason
         with self.unit() as unit:
-            reason = step.reason
             if not cycle.version and (own := unit.find_version(cycle.run)):
                 # A person was faster than the gate of this cycle.
                 cycle = replace(cycle, version=own.id)

@@ -25,7 +25,8 @@ from tidemill.engine.feedback_import import FeedbackImport, ImportedFeedback
 from tidemill.engine.leadership import ACTOR, Leadership
 from tidemill.engine.review import Review
 from tidemill.engine.schedule import ScheduledImport
-from tidemill.loop.cycle import LoopState, Step, decide
+from tidemill.loop.cycle import LoopState, decide
+from tidemill.loop.step import Step, Wait
 from tidemill.workspace.policies import policies
 from tidemill.workspace.state import loop_state
 from tidemill.workspace.workspace import Workspace
@@ -55,7 +56,7 @@ class Tick:
     @property
     def busy(self) -> bool:
         """True when there may be more to do at once."""
-        acted = self.step is not None and self.step.act != "wait"
+        acted = self.step is not None and not isinstance(self.step, Wait)
         return bool(self.drained or self.imported or self.reviewed or self.drift or acted)
 
     def lines(self) -> Iterator[str]:
@@ -64,8 +65,8 @@ class Tick:
             yield f"imported: {self.imported} new feedback labels"
         if self.drift:
             yield f"{'drift' if self.drift.drifted else 'no drift'}: {self.drift.summary}"
-        if self.step and self.step.act != "wait":
-            yield f"{self.step.state or self.step.act}: {self.step.reason}"
+        if self.step and not isinstance(self.step, Wait):
+            yield f"{self.step.title}: {self.step.reason}"
 
 
 def _ignore(_: str) -> None:
@@ -196,9 +197,9 @@ class Engine:
             state = loop_state(unit, now, self._jobs, self._workspace.rows)
         self._end_strays(state)
         step = decide(state, rules.trigger)
-        if step.act != "wait":
+        if not isinstance(step, Wait):
             with self._leadership.renewal():
-                self._steps.do(step, state)
+                self._steps.do(step, now)
         faults = " ".join(filter(None, [*drained.faults, self._import.fault]))
         return Tick(True, drained.answers, reviewed, verdict, step, faults, imported)
 

@@ -1,33 +1,38 @@
-"""What a cycle does next. Pure: a loop state and a policy in, one step with its reason out.
+"""What the loop does next. Pure: a loop state and a policy in, one step with its reason out.
 
     triggered > snapshotted > training > judged > shadowing > canary > promoted > watched > settled
                                          judged > awaiting_approval > promoted
                                          judged > refused                watched > rolled_back
 
-A cycle may be refused or fail on the way. Whatever state it is found in, also by an engine that
-was started after another one was killed, `decide` says how to go on from there.
+A cycle may be refused or fail in any state before its promotion. `decide` depends on the recorded
+state alone, so an engine that starts after another one was killed continues its cycle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
-from tidemill.domain.cycle import Cycle, CycleState, TriggerKind
+from tidemill.domain.cycle import Cycle, CycleState
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.ports import JobState
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.loop.schedule import due_scheduled_run, format_moment
+from tidemill.loop.step import (
+    CloseTraining,
+    CycleStep,
+    JudgeVersion,
+    MoveCycle,
+    OpenCycle,
+    PromoteVersion,
+    SkipScheduledRun,
+    StartTraining,
+    Step,
+    TakeSnapshot,
+    Wait,
+)
 from tidemill.loop.trigger import TriggerPolicy
-
-ABANDONED = "The engine that started it is gone."
-"""Why a run failed that nobody waits for any more. It counts as no attempt."""
-
-INTERRUPTED = "KeyboardInterrupt"
-"""What a run says whose process was told to end, as each is when its engine is gone. The process
-may say so before the next engine can say ABANDONED; that is no attempt either."""
 
 STRAIGHT = "passed straight through: all requests go to one version"
 
@@ -46,13 +51,13 @@ BEFORE_PROMOTION: tuple[CycleState, ...] = (
 class LoopState:
     """Everything a decision looks at.
 
-    `cycle` is the open one and `last_cycle` the one that ended last; `recent_cycles` counts those
-    of the last 24 hours. `new_feedback` is the feedback accepted since a cycle last began. `runs`
-    are the open cycle's, in order; `version` is what the last of them registered, `verdict` the
-    judgement on it, `answers` how often it answered a client, and `predecessor_answers` how often
-    the version that it replaced still did. `job` is the state of the last run's process.
-    `last_skip` is when a round of the schedule last went by without a cycle, `last_import` when the
-    database of feedback was last read to its end; None where there is no such database.
+    `cycle` is the open cycle, `last_cycle` the one that ended last, `recent_cycles` counts those of
+    the last 24 hours. `new_feedback` counts the feedback accepted since a cycle last began. `runs`
+    are the open cycle's, in order; `job` is the state of the last run's process. `version` is what
+    the last run registered, `verdict` the gate's judgement of it, and `answers` counts its answers
+    to clients. `predecessor_answers` counts those of the replaced version since the promotion.
+    `last_skip` is when a scheduled run was last skipped. `last_import` is when the database of
+    feedback was last read to its end; None without such a database.
     """
 
     now: datetime
@@ -71,177 +76,181 @@ class LoopState:
     last_skip: datetime | None = None
     last_import: datetime | None = None
 
-
-Act = Literal["wait", "open", "pass", "snapshot", "train", "abandon", "judge", "promote", "move"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to do, and why. `trigger` belongs to `open`, `state` to `move`."""
-
-    act: Act
-    reason: str
-    trigger: TriggerKind | None = None
-    state: CycleState | None = None
+    @property
+    def champion_id(self) -> str:
+        """The champion's id, or the word for none."""
+        return self.champion.id if self.champion else "nothing"
 
 
-SETTLED_STEPS: Mapping[CycleState, Step] = {
-    "triggered": Step("snapshot", "the champion's data and the accepted feedback"),
-    "snapshotted": Step("train", "the first attempt"),
-    "shadowing": Step("move", STRAIGHT, state="canary"),
-    "canary": Step("promote", "passed its gate"),
-    "promoted": Step("move", "waiting for the first answer to a client", state="watched"),
-}
-"""What follows without any question."""
+def decide(state: LoopState, policy: TriggerPolicy) -> Step:
+    """Return the next step."""
+    if state.cycle is None:
+        return _decide_idle(state, policy)
+    return _decide_overtaken(state, state.cycle) or _decide_open(state, state.cycle, policy)
 
 
-def decide(loop_state: LoopState, policy: TriggerPolicy) -> Step:
-    """The next step."""
-    if loop_state.cycle is None:
-        return _idle(loop_state, policy)
-    if overtaken := _overtaken(loop_state, loop_state.cycle):
-        return overtaken
-    return _turn(loop_state, loop_state.cycle, policy)
+def _decide_idle(state: LoopState, policy: TriggerPolicy) -> Step:
+    step = _decide_trigger(state, policy)
+    if isinstance(step, OpenCycle) and (obstacle := _find_obstacle(state, policy)):
+        return Wait(f"{step.reason} {obstacle}")
+    return step
 
 
-def _idle(loop_state: LoopState, policy: TriggerPolicy) -> Step:
-    begin = _trigger(loop_state, policy)
-    if begin.act != "open" or (held := _held_back(loop_state, policy)) is None:
-        return begin
-    return Step("wait", f"{begin.reason} {held}")
-
-
-def _trigger(loop_state: LoopState, policy: TriggerPolicy) -> Step:
-    """What would begin a cycle if nothing held it back."""
-    if loop_state.champion is None:
-        return Step("wait", "There is no champion yet: `tidemill models promote` makes one.")
-    drift, last = loop_state.drift, loop_state.last_cycle
+def _decide_trigger(state: LoopState, policy: TriggerPolicy) -> Step:
+    """What would begin a cycle if there were no obstacle."""
+    champion = state.champion
+    if champion is None:
+        return Wait("There is no champion yet: `tidemill models promote` makes one.")
+    drift, last = state.drift, state.last_cycle
     if drift and drift.drifted and (last is None or drift.at > last.at):
-        return Step("open", f"The traffic drifted: {drift.summary}.", trigger="drift")
-    n = loop_state.new_feedback
+        return OpenCycle(f"The traffic drifted: {drift.summary}.", "drift", champion)
+    n = state.new_feedback
     if n >= policy.feedback:
-        return Step("open", f"{n} new feedback labels were accepted.", trigger="feedback")
-    if turn := _round(loop_state, loop_state.champion, policy):
-        return turn
+        return OpenCycle(f"{n} new feedback labels were accepted.", "feedback", champion)
+    if step := _decide_scheduled_run(state, champion, policy):
+        return step
     since = "since the last cycle began" if last else "so far"
-    return Step("wait", f"No drift {since}, and {n} of {policy.feedback} new feedback labels.")
+    return Wait(f"No drift {since}, and {n} of {policy.feedback} new feedback labels.")
 
 
-def _round(loop_state: LoopState, champion: ModelVersion, policy: TriggerPolicy) -> Step | None:
-    """What a round of the schedule comes to; None when none is due.
+def _decide_scheduled_run(
+    state: LoopState, champion: ModelVersion, policy: TriggerPolicy
+) -> Step | None:
+    """What the scheduled run that is due does; None when none is due.
 
-    Any cycle that began since, whatever began it, has done what the round was for.
+    A cycle that began since, for whatever reason, has done its work.
     """
-    last = loop_state.last_cycle.at if loop_state.last_cycle else None
-    latest = due_scheduled_run(
-        policy.schedule, loop_state.now, champion.at, loop_state.last_skip, last
-    )
+    last = state.last_cycle.at if state.last_cycle else None
+    latest = due_scheduled_run(policy.schedule, state.now, champion.at, state.last_skip, last)
     if latest is None:
         return None
-    name, n = f"The {policy.schedule} round of {format_moment(latest)}", loop_state.new_feedback
+    name, n = f"The {policy.schedule} scheduled run of {format_moment(latest)}", state.new_feedback
     if n >= policy.minimum_new:
-        return Step("open", f"{name} has {n} new feedback labels.", trigger="schedule")
-    if loop_state.last_import and due_scheduled_run(
-        policy.schedule, loop_state.now, loop_state.last_import
-    ):
-        return Step("wait", f"{name} waits until the database of feedback has been read.")
+        return OpenCycle(f"{name} has {n} new feedback labels.", "schedule", champion)
+    if state.last_import and due_scheduled_run(policy.schedule, state.now, state.last_import):
+        return Wait(f"{name} waits until the database of feedback has been read.")
     if n == 0:
-        return Step("pass", f"{name} has no new feedback label.")
+        return SkipScheduledRun(f"{name} has no new feedback label.")
     needed = f"{n} of {policy.minimum_new} new feedback labels"
-    return Step("pass", f"{name} has {needed}; they wait for the next one.")
+    return SkipScheduledRun(f"{name} has {needed}; they wait for the next one.")
 
 
-def _held_back(loop_state: LoopState, policy: TriggerPolicy) -> str | None:
+def _find_obstacle(state: LoopState, policy: TriggerPolicy) -> str | None:
     """Why a cycle with a trigger may not begin; None when it may."""
-    if (n := loop_state.new_feedback) < policy.minimum_new:
+    if (n := state.new_feedback) < policy.minimum_new:
         return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
-    if loop_state.last_cycle and loop_state.last_cycle.changed_at:
-        since = loop_state.now - loop_state.last_cycle.changed_at
-        # A clock that was ahead once must not hold the mill back.
+    if state.last_cycle and state.last_cycle.changed_at:
+        since = state.now - state.last_cycle.changed_at
+        # A clock that was ahead once must not stop the loop.
         if timedelta(0) <= since < policy.cooldown:
             left = (policy.cooldown - since).total_seconds()
             return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
-    if loop_state.recent_cycles >= policy.budget:
-        return f"But {loop_state.recent_cycles} cycles began within 24 hours, {policy.budget} may."
+    if state.recent_cycles >= policy.budget:
+        return f"But {state.recent_cycles} cycles began within 24 hours, {policy.budget} may."
     if policy.autonomy == "observe":
         return "But the engine only observes."
     return None
 
 
-def _overtaken(loop_state: LoopState, cycle: Cycle) -> Step | None:
+def _decide_overtaken(state: LoopState, cycle: Cycle) -> CycleStep | None:
     """What follows when somebody moved the champion before the cycle did.
 
     Another champion than the cycle's own means that it was judged against the wrong one.
     """
-    served = loop_state.champion.id if loop_state.champion else "nothing"
-    if cycle.state not in BEFORE_PROMOTION or served == cycle.champion:
+    champion = state.champion_id
+    if cycle.state not in BEFORE_PROMOTION or champion == cycle.champion:
         return None
-    if loop_state.version and served == loop_state.version.id:
-        return Step("move", "A person promoted it.", state="promoted")
-    return Step("move", f"{served} became champion in place of {cycle.champion}.", state="refused")
+    if state.version and champion == state.version.id:
+        return MoveCycle("A person promoted it.", cycle, "promoted")
+    reason = f"{champion} became champion in place of {cycle.champion}."
+    return MoveCycle(reason, cycle, "refused")
 
 
-def _turn(loop_state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
-    if cycle.state in SETTLED_STEPS:
-        return SETTLED_STEPS[cycle.state]
+def _decide_open(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
     match cycle.state:
+        case "triggered":
+            return TakeSnapshot("the champion's data and the accepted feedback", cycle)
+        case "snapshotted":
+            return StartTraining("the first attempt", cycle)
         case "training":
-            return _training(loop_state, policy)
+            return _decide_training(state, cycle, policy)
         case "judged":
-            return _judged(loop_state, policy)
-        case "awaiting_approval":
-            return Step("wait", cycle.reason)
+            return _decide_judged(state, cycle, policy)
         case _:
-            return _watched(loop_state, cycle, policy)
+            return _decide_rollout(state, cycle, policy)
 
 
-def _training(loop_state: LoopState, policy: TriggerPolicy) -> Step:
-    run = loop_state.runs[-1]
+def _decide_rollout(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    match cycle.state:
+        case "awaiting_approval":
+            return Wait(cycle.reason)
+        case "shadowing":
+            return MoveCycle(STRAIGHT, cycle, "canary")
+        case "canary":
+            return PromoteVersion("passed its gate", cycle)
+        case "promoted":
+            return MoveCycle("waiting for the first answer to a client", cycle, "watched")
+        case _:
+            return _decide_watched(state, cycle, policy)
+
+
+def _decide_training(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    run = state.runs[-1]
     if run.status == "finished":
-        return Step("judge", "against the champion, on test and fresh")
+        return JudgeVersion("against the champion, on test and fresh", cycle)
     if run.status == "running":
-        if loop_state.job == "running":
-            return Step("wait", "The training runs.")
-        # Its process may still be ending: closing the run bars it from registering anything.
-        gone = "It ended without a word." if loop_state.job == "ended" else ABANDONED
-        return Step("abandon", gone)
-    cut_off = (ABANDONED, INTERRUPTED)
-    failures = [
-        row for row in loop_state.runs if row.status == "failed" and row.error not in cut_off
-    ]
-    if len(failures) >= policy.attempts:
-        return Step("move", f"{len(failures)} trainings failed: {run.error}", state="failed")
-    return Step("train", f"again, because the last one failed: {run.error}")
+        return _decide_running(state, cycle)
+    failures = count_failures(state.runs)
+    if failures >= policy.attempts:
+        return MoveCycle(f"{failures} trainings failed: {run.error}", cycle, "failed")
+    ended = "failed" if run.status == "failed" else f"was {run.status}"
+    return StartTraining(f"again, because the last one {ended}: {run.error}", cycle)
 
 
-def _reasons(verdict: Verdict) -> str:
-    return "; ".join(f"{verdict.name(check)}: {check.reason}" for check in verdict.failed)
+def _decide_running(state: LoopState, cycle: Cycle) -> Step:
+    # A lost process may still be ending. A closed run lets it register nothing.
+    match state.job:
+        case "running":
+            return Wait("The training runs.")
+        case "ended":
+            return CloseTraining("Its process ended without a result.", cycle, "failed")
+        case "unknown":
+            return CloseTraining("The engine that started it is gone.", cycle, "abandoned")
 
 
-def _judged(loop_state: LoopState, policy: TriggerPolicy) -> Step:
-    verdict = loop_state.verdict
+def count_failures(runs: Sequence[Run]) -> int:
+    """Count the trainings that failed by themselves.
+
+    One that was interrupted or abandoned says nothing about the data or the code.
+    """
+    return sum(run.status == "failed" for run in runs)
+
+
+def _decide_judged(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> CycleStep:
+    verdict = state.verdict
     if verdict is None or not verdict.allows:
-        reasons = "" if verdict is None else _reasons(verdict)
-        return Step("move", f"The gate refused it. {reasons}.", state="refused")
+        failed = verdict.failed if verdict else ()
+        reasons = "; ".join(f"{verdict.name(check)}: {check.reason}" for check in failed if verdict)
+        return MoveCycle(f"The gate refused it. {reasons}.", cycle, "refused")
     if policy.autonomy == "automatic":
-        return Step("move", STRAIGHT, state="shadowing")
+        return MoveCycle(STRAIGHT, cycle, "shadowing")
     approve = f"`tidemill models promote {verdict.version}` approves it"
-    return Step("move", approve, state="awaiting_approval")
+    return MoveCycle(approve, cycle, "awaiting_approval")
 
 
-def _watched(loop_state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
-    served = loop_state.champion.id if loop_state.champion else "nothing"
-    if served == cycle.champion:
-        return Step("move", f"{cycle.champion} was made champion again.", state="rolled_back")
-    if served != cycle.version:
-        return Step("move", f"{served} has become champion since.", state="settled")
-    if loop_state.answers:
-        reason = f"{cycle.version} has answered {loop_state.answers} requests."
-        return Step("move", reason, state="settled")
-    if cycle.changed_at and loop_state.now - cycle.changed_at >= policy.watch:
-        if loop_state.predecessor_answers:
+def _decide_watched(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> Step:
+    champion = state.champion_id
+    if champion == cycle.champion:
+        return MoveCycle(f"{champion} was made champion again.", cycle, "rolled_back")
+    if champion != cycle.version:
+        return MoveCycle(f"{champion} has become champion since.", cycle, "settled")
+    if state.answers:
+        reason = f"{cycle.version} has answered {state.answers} requests."
+        return MoveCycle(reason, cycle, "settled")
+    if cycle.changed_at and state.now - cycle.changed_at >= policy.watch:
+        if state.predecessor_answers:
             still = f"{cycle.champion} still answers in place of {cycle.version}"
-            return Step("wait", f"{still}: GET /v1/ready of the server says why.")
+            return Wait(f"{still}: GET /v1/ready of the server says why.")
         reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."
-        return Step("move", reason, state="settled")
-    return Step("wait", cycle.reason)
+        return MoveCycle(reason, cycle, "settled")
+    return Wait(cycle.reason)

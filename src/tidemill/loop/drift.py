@@ -99,12 +99,12 @@ def check(
 def holm(chances: Mapping[str, float], alpha: float) -> frozenset[str]:
     """Whose p survives: the smallest against alpha / k, the next against alpha / (k - 1), until
     one fails."""
-    kept: set[str] = set()
+    surviving: set[str] = set()
     for done, (name, p) in enumerate(sorted(chances.items(), key=lambda row: row[1])):
         if p > alpha / (len(chances) - done):
             break
-        kept.add(name)
-    return frozenset(kept)
+        surviving.add(name)
+    return frozenset(surviving)
 
 
 def judge(

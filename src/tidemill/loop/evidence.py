@@ -1,4 +1,4 @@
-"""What a gate judges on: both models' answers to the same held-back examples.
+"""What the gate judges by: both models' answers to the same held-out examples.
 
 Everything is taken from the challenger's snapshot. True names come from there too, never from the
 bundle that is being judged.
@@ -106,14 +106,14 @@ class HeldOut:
 def gather(
     challenger: Predictor,
     champion: Predictor | None,
-    held: HeldOut,
+    held_out: HeldOut,
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evidence:
     """Let both models answer. Reads test and fresh once, a batch at a time."""
-    test = _mark(challenger, champion, held, "test", progress)
-    fresh = _mark(challenger, champion, held, "fresh", progress)
-    golden = _golden(challenger, held)
+    test = _answer_split(challenger, champion, held_out, "test", progress)
+    fresh = _answer_split(challenger, champion, held_out, "fresh", progress)
+    golden = _golden(challenger, held_out)
     targets = tuple(
         TargetEvidence(
             target=target,
@@ -125,58 +125,62 @@ def gather(
             fresh=fresh.challenger[target],
             fresh_champion=fresh.champion[target] if champion else None,
         )
-        for target, names in held.classes.items()
+        for target, names in held_out.classes.items()
     )
     return Evidence(
         targets=targets,
         golden_samples=len(challenger.bundle.golden),
-        validation_rows=held.validation_rows,
-        class_faults=tuple(_table_faults(challenger.bundle.classes, held.classes)),
+        validation_rows=held_out.validation_rows,
+        class_faults=tuple(_table_faults(challenger.bundle.classes, held_out.classes)),
         golden_faults=golden.faults,
         parity_gap=golden.parity,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Marked:
-    given: Sequence[Sequence[Answer]]
+class _SplitOutcomes:
+    predictions: Sequence[Sequence[Answer]]
     challenger: dict[str, Outcomes]
     champion: dict[str, Outcomes]
     priors: dict[str, float]
 
 
-def _mark(
+def _answer_split(
     challenger: Predictor,
     champion: Predictor | None,
-    held: HeldOut,
+    held_out: HeldOut,
     split: Split,
     progress: Callable[[int], None],
-) -> _Marked:
+) -> _SplitOutcomes:
     models = [challenger] if champion is None else [challenger, champion]
     # What one codec reads, another one may not take: of a graph each keeps its own.
     alike = [_form(model) == _form(challenger) for model in models]
     answers: list[list[Sequence[Answer]]] = [[] for _ in models]
     truths: list[Labels] = []
-    for batch in _batches(held.examples(split)):
+    for batch in _batches(held_out.examples(split)):
         truths += [example.labels for example in batch]
         inputs: list[Any] = []
-        for model, same, given in zip(models, alike, answers, strict=True):
+        for model, same, predictions in zip(models, alike, answers, strict=True):
             if not inputs or not same:
                 inputs = [model.decode(example.payload) for example in batch]
-            given.extend(model.predict(inputs))
+            predictions.extend(model.predict(inputs))
         progress(len(batch))
-    marked = [
-        {target: _marks(target, given, truths) for target in held.classes} for given in answers
+    outcomes = [
+        {target: _outcomes(target, rows, truths) for target in held_out.classes} for rows in answers
     ]
-    priors = {name: _prior(name, truths) for name in held.classes}
-    return _Marked(answers[0], marked[0], marked[-1], priors)
+    priors = {name: _prior(name, truths) for name in held_out.classes}
+    return _SplitOutcomes(answers[0], outcomes[0], outcomes[-1], priors)
 
 
-def _uses(target: str, test: _Marked, proved: Collection[tuple[str, str]]) -> tuple[LabelUse, ...]:
-    """One row per name that is given to a test example, in alphabetical order."""
+def _uses(
+    target: str, test: _SplitOutcomes, proved: Collection[tuple[str, str]]
+) -> tuple[LabelUse, ...]:
+    """One row per name that the challenger gives to a test example, in alphabetical order."""
     right = test.challenger[target].correct
-    whole = np.logical_and.reduce([marks.correct for marks in test.challenger.values()])
-    names = np.array([answer.label if (answer := _of(target, row)) else "" for row in test.given])
+    whole = np.logical_and.reduce([outcomes.correct for outcomes in test.challenger.values()])
+    names = np.array(
+        [answer.label if (answer := _of(target, row)) else "" for row in test.predictions]
+    )
     return tuple(
         LabelUse(
             label=str(name),
@@ -204,9 +208,11 @@ def _of(target: str, answers: Sequence[Answer]) -> Answer | None:
     return next((answer for answer in answers if answer.target == target), None)
 
 
-def _marks(target: str, given: Sequence[Sequence[Answer]], truths: Sequence[Labels]) -> Outcomes:
+def _outcomes(
+    target: str, predictions: Sequence[Sequence[Answer]], truths: Sequence[Labels]
+) -> Outcomes:
     # A bundle that lacks the target answers nothing about it, and that is wrong, not an error.
-    chosen = [_of(target, answers) for answers in given]
+    chosen = [_of(target, answers) for answers in predictions]
     right = [a is not None and a.label == t[target] for a, t in zip(chosen, truths, strict=True)]
     sure = [a.confidence if a else 0.0 for a in chosen]
     labels = tuple(truth[target] for truth in truths)
@@ -243,16 +249,16 @@ class _Golden:
     parity: float
 
 
-def _golden(challenger: Predictor, held: HeldOut) -> _Golden:
+def _golden(challenger: Predictor, held_out: HeldOut) -> _Golden:
     samples = challenger.bundle.golden
     if not samples:
         return _Golden((), frozenset(), 0.0)
-    given = challenger.predict([challenger.decode(sample.payload) for sample in samples])
+    predictions = challenger.predict([challenger.decode(sample.payload) for sample in samples])
     ids = [payload_id(sample.payload) for sample in samples]
-    known = held.find_labels(set(ids))
+    known = held_out.find_labels(set(ids))
     faults: list[str] = []
     gaps, proved = [0.0], set[tuple[str, str]]()
-    for id, sample, answers in zip(ids, samples, given, strict=True):
+    for id, sample, answers in zip(ids, samples, predictions, strict=True):
         wrong = _name_faults(known.get(id, ()), answers)
         faults += wrong
         proved |= {(answer.target, answer.label) for answer in answers if not wrong}

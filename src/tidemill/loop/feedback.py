@@ -73,9 +73,9 @@ def decide(
         return "superseded", f"{later[-1].label!r}, given later, has been accepted."
     if policy == "accept":
         return "accepted", "Everything is accepted."
-    found = suspicions(item, others)
-    if found:
-        return "rejected", " ".join(found)
+    doubts = suspicions(item, others)
+    if doubts:
+        return "rejected", " ".join(doubts)
     return "accepted", "Nothing speaks against it."
 
 

@@ -238,27 +238,27 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
     if champion is None or test is None:
         return Check(name, True, "there is no champion yet", None, target.target)
     surprise = 1 - policy.confidence
-    found = label_shift(_judged(champion), _judged(test), surprise=surprise)
-    if found is None:
+    shift = label_shift(_judged(champion), _judged(test), surprise=surprise)
+    if shift is None:
         return Check(name, False, "there is nothing to compare with", None, target.target)
     shares = (
-        f"{found.label} is {found.share:.2f} of fresh where it is"
-        f" {found.reference_share:.2f} of test"
+        f"{shift.label} is {shift.share:.2f} of fresh where it is"
+        f" {shift.reference_share:.2f} of test"
     )
     missed = (
-        f"the champion names {found.error_rate:.2f} of it otherwise where it does so with"
-        f" {found.reference_error_rate:.2f} on test"
+        f"the champion names {shift.error_rate:.2f} of it otherwise where it does so with"
+        f" {shift.reference_error_rate:.2f} on test"
     )
-    if found.p < surprise:
+    if shift.p < surprise:
         reason = (
             f"{shares}, and {missed}: look at these labels, and promote with --override if they"
             " are right"
         )
-        return Check(name, False, reason, found.p, target.target)
+        return Check(name, False, reason, shift.p, target.target)
     reason = "fresh labels lean to none against the champion"
-    if found.share_p < surprise:
+    if shift.share_p < surprise:
         reason = f"{shares}, but {missed}"
-    return Check(name, True, reason, found.p, target.target)
+    return Check(name, True, reason, shift.p, target.target)
 
 
 def _judged(marks: Outcomes) -> LabelledOutcomes:

@@ -62,14 +62,14 @@ def label_shift(
     new, old = _counts(judged), _counts(known)
     missed, known_missed = (sum(row[1] for row in side.values()) for side in (new, old))
     names = len({*new, *old})
-    found = []
+    shifts = []
     for label, (n, wrong) in sorted(new.items()):
         before, before_wrong = old.get(label, (0, 0))
         more = surplus(n, len(judged.labels), before, len(known.labels))
         ps = [more, surplus(wrong, n, before_wrong, before)]
         if least_surplus(wrong, missed, before_wrong, known_missed) * names < surprise:
             ps.append(surplus(wrong, missed, before_wrong, known_missed))
-        found.append(
+        shifts.append(
             LabelShift(
                 label,
                 share=n / len(judged.labels),
@@ -80,7 +80,7 @@ def label_shift(
                 p=min(1.0, max(ps) * names),
             )
         )
-    return min(found, key=lambda row: (row.p, row.share_p))
+    return min(shifts, key=lambda row: (row.p, row.share_p))
 
 
 def surplus(k: int, n: int, known_k: int, known_n: int) -> float:

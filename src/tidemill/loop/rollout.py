@@ -87,11 +87,11 @@ def quarantine(
 
 def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
     """A snapshot and all that it grew from."""
-    found: set[str] = set()
-    while snapshot is not None and snapshot not in found:
-        found.add(snapshot)
+    ancestors: set[str] = set()
+    while snapshot is not None and snapshot not in ancestors:
+        ancestors.add(snapshot)
         snapshot = unit.get(Snapshot, snapshot).parent
-    return found
+    return ancestors
 
 
 def refusal(verdict: Verdict) -> GateRefused:

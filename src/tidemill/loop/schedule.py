@@ -52,8 +52,8 @@ def due_scheduled_run(
     if latest is None:
         return None
     horizon = now + PERIODS[schedule]
-    held = any(latest <= at <= horizon for at in seen_to if at)
-    return None if held else latest
+    done = any(latest <= at <= horizon for at in seen_to if at)
+    return None if done else latest
 
 
 def format_moment(at: datetime) -> str:

@@ -39,19 +39,19 @@ def p_value(
     made. Where they do not even allow `tests / alpha`, and where it is below a thousandth of
     `alpha / tests` and so leaves no doubt, p is the tail of a chi-square distribution.
     """
-    known, seen = np.asarray(reference, np.int64), np.asarray(live, np.int64)
-    kept = known + seen > 0
-    known, seen = known[kept], seen[kept]
+    known, observed = np.asarray(reference, np.int64), np.asarray(live, np.int64)
+    filled = known + observed > 0
+    known, observed = known[filled], observed[filled]
     # Sums are rounded by their order, so the bins get one of their own.
-    order = np.lexsort((seen, known))
-    known, seen = known[order], seen[order]
+    order = np.lexsort((observed, known))
+    known, observed = known[order], observed[order]
     if len(known) < 2:
         return 1.0
     draws = min(math.ceil(EXCEEDANCES * tests / alpha), CELLS // len(known))
-    tail = chi_square(known, seen)
+    tail = chi_square(known, observed)
     if tail < CERTAIN * alpha / tests or 1 / (1 + draws) > alpha / tests:
         return tail
-    return _bootstrap(known, seen, draws, rng)
+    return _bootstrap(known, observed, draws, rng)
 
 
 def chi_square(reference: npt.NDArray[np.int64], live: npt.NDArray[np.int64]) -> float:

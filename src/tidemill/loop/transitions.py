@@ -5,11 +5,20 @@ A round of the schedule that begins no cycle is let go by here, too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from tidemill.domain.cycle import Cycle, CycleState
-from tidemill.domain.events import CycleMoved, CycleOpened, RunFailed, ScheduledRunSkipped
+from tidemill.domain.events import (
+    CycleMoved,
+    CycleOpened,
+    RunAbandoned,
+    RunFailed,
+    RunInterrupted,
+    ScheduledRunSkipped,
+)
 from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
@@ -40,7 +49,7 @@ def move_cycle(
     """
     to = replace(cycle, state=state, reason=reason, changed_at=at)
     if not to.open and cycle.run and unit.get(Run, cycle.run).status == "running":
-        fail_run(unit, cycle.run, f"Its cycle ended: {reason}", actor=actor)
+        close_run(unit, cycle.run, "abandoned", f"Its cycle ended: {reason}", actor=actor)
     moved = CycleMoved(
         actor=actor, subject=cycle.id, reason=reason, before=cycle.state, state=state
     )
@@ -55,7 +64,17 @@ def skip_scheduled_run(unit: UnitOfWork, reason: str, *, actor: str, at: datetim
     unit.move_import_offset(passed, expected=unit.import_offset(SCHEDULE), event=event)
 
 
-def fail_run(unit: UnitOfWork, run: str, error: str, *, actor: str) -> None:
-    """Close a run as failed. Raises Conflict when it is closed already."""
-    failed = replace(unit.get(Run, run), status="failed", error=error)
-    unit.close_run(failed, RunFailed(actor=actor, subject=run, error=error))
+RunOutcome = Literal["failed", "interrupted", "abandoned"]
+"""How a run ends that registered nothing."""
+
+_EVENTS: Mapping[RunOutcome, type[RunFailed | RunInterrupted | RunAbandoned]] = {
+    "failed": RunFailed,
+    "interrupted": RunInterrupted,
+    "abandoned": RunAbandoned,
+}
+
+
+def close_run(unit: UnitOfWork, run: str, outcome: RunOutcome, error: str, *, actor: str) -> None:
+    """Close a run that registered nothing. Raises Conflict when it is closed already."""
+    closed = replace(unit.get(Run, run), status=outcome, error=error)
+    unit.close_run(closed, _EVENTS[outcome](actor=actor, subject=run, error=error))

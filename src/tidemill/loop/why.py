@@ -17,15 +17,15 @@ LOOKED_AT = 1_000
 
 def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
     """Why an answer was given: who gave it, and where that version came from."""
-    said = ", ".join(
+    answers = ", ".join(
         f"{answer.target} {answer.label} ({answer.confidence:.1%})" for answer in prediction.answers
     )
-    asked = (
+    sender = (
         "the server itself asked, as a golden request"
         if prediction.kind == "golden"
         else "a client asked"
     )
-    yield f"{prediction.version} answered {said} at {_when(prediction)}; {asked}."
+    yield f"{prediction.version} answered {answers} at {_when(prediction)}; {sender}."
     for item in unit.feedback(example=prediction.example) if prediction.example else ():
         yield f"{item.actor} said it is {item.label}; that is {item.status}{_because(item.reason)}."
     yield from why_version(unit, unit.get(ModelVersion, prediction.version))

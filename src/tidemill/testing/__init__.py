@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidemill.adapters.memory import FixedClock
     from tidemill.testing.clients import ClientPool, Reply, run_clients
     from tidemill.testing.in_process import InProcessLoop, open_loops, train_champion
+    from tidemill.testing.judging import OutcomeRow, judge_outcomes
     from tidemill.testing.processes import wait_for, wait_until_ready
     from tidemill.testing.tiny_recipe import use_tiny_recipe
 
@@ -22,8 +23,10 @@ __all__ = [
     "EngineProcess",
     "FixedClock",
     "InProcessLoop",
+    "OutcomeRow",
     "Reply",
     "ServerProcess",
+    "judge_outcomes",
     "open_loops",
     "run_clients",
     "train_champion",
@@ -37,8 +40,10 @@ _MODULES = {
     "EngineProcess": "tidemill.adapters.child_process",
     "FixedClock": "tidemill.adapters.memory",
     "InProcessLoop": "tidemill.testing.in_process",
+    "OutcomeRow": "tidemill.testing.judging",
     "Reply": "tidemill.testing.clients",
     "ServerProcess": "tidemill.adapters.child_process",
+    "judge_outcomes": "tidemill.testing.judging",
     "open_loops": "tidemill.testing.in_process",
     "run_clients": "tidemill.testing.clients",
     "train_champion": "tidemill.testing.in_process",

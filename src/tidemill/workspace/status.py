@@ -13,8 +13,9 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
-from tidemill.loop.cycle import Step, decide
+from tidemill.loop.cycle import decide
 from tidemill.loop.schedule import Schedule, format_moment, next_scheduled_run
+from tidemill.loop.step import Step
 from tidemill.loop.transitions import SCHEDULE
 from tidemill.loop.window import open_profiles
 from tidemill.workspace.parts import WorkspaceParts
@@ -54,7 +55,7 @@ class LoopStatus:
             # Not a table: an id has to be copied whole, and a reason is a sentence.
             yield " ".join(filter(None, facts))
             yield f"  {cycle.reason or cycle.cause}"
-        yield f"Next: {self.next.act}. {self.next.reason}"
+        yield f"Next: {self.next.title}. {self.next.reason}"
 
 
 class StatusPart(WorkspaceParts):

@@ -8,11 +8,12 @@ from typing import Any
 
 from tidemill.bundle import REFERENCE
 from tidemill.domain.errors import Conflict, TidemillError
-from tidemill.domain.events import RunFailed, RunFinished, VersionRegistered
+from tidemill.domain.events import RunFinished, VersionRegistered
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 from tidemill.evaluation import Evaluation
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.learn.training_result import Trainer
+from tidemill.loop.transitions import RunOutcome, close_run
 from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.workspace.data import DataPart
 from tidemill.workspace.promotion import PromotionPart
@@ -130,15 +131,14 @@ class TrainingPart(DataPart, PromotionPart):
 
     def _record_failure(self, run: Run, error: BaseException) -> None:
         """Record why a run failed. Where that fails too, a note on the error says so."""
-        reason = str(error) or type(error).__name__
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason = str(error) or ("It was interrupted." if interrupted else type(error).__name__)
         try:
             with self.ledger.begin() as unit:
-                unit.close_run(
-                    replace(run, status="failed", error=reason),
-                    RunFailed(actor=self.actor, subject=run.id, error=reason),
-                )
+                outcome: RunOutcome = "interrupted" if interrupted else "failed"
+                close_run(unit, run.id, outcome, reason, actor=self.actor)
         except TidemillError as second:
-            error.add_note(f"The run {run.id} could not be recorded as failed: {second}")
+            error.add_note(f"The run {run.id} could not be closed: {second}")
 
     def _register(self, run: Run, bundle: str, parent: str | None) -> ModelVersion:
         with self.ledger.begin() as unit:

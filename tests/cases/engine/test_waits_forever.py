@@ -15,6 +15,7 @@ from tests.cases.names import (
     ModelVersion,
     Run,
     TriggerPolicy,
+    Wait,
     decide_step,
 )
 from tests.cases.verdict import falls_short, require
@@ -49,7 +50,9 @@ STATES = {
 @falls_short("engine", "3 of 3 states still wait after ten years; each must end by itself")
 def test_no_state_waits_for_ever() -> None:
     waiting = [
-        name for name, (state, policy) in STATES.items() if decide_step(state, policy).act == "wait"
+        name
+        for name, (state, policy) in STATES.items()
+        if isinstance(decide_step(state, policy), Wait)
     ]
     require(
         not waiting,

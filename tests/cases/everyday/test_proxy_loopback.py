@@ -28,7 +28,7 @@ def test_a_proxy_does_not_hide_the_own_server(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in EXCEPTIONS:
         monkeypatch.delenv(name, raising=False)
-    with ServerProcess(home, given={}) as server:
+    with ServerProcess(home, settings={}) as server:
         try:
             outcome = f"status {server.ready().status_code}"
         except httpx.HTTPError as error:

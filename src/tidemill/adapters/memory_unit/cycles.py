@@ -12,7 +12,7 @@ from tidemill.domain.guards import grant_lease, guard_cycle, guard_lease, guard_
 
 
 class CyclesPart(RecordsPart):
-    """The part that `Mill` asks for."""
+    """Implements `Cycles`."""
 
     def cycle(self) -> Cycle | None:
         return next((row for row in self._rows(Cycle).values() if row.open), None)

@@ -1,4 +1,4 @@
-"""Bookmarks in memory."""
+"""Import offsets in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tidemill.domain.import_offset import ImportOffset
 
 
 class ImportOffsetsPart(RecordsPart):
-    """The part that `Bookmarks` asks for."""
+    """Implements `ImportOffsets`."""
 
     def import_offset(self, name: str) -> ImportOffset:
         return self._state.import_offsets.get(name, ImportOffset(name))

@@ -65,17 +65,17 @@ class RecordsPart:
         self._keep(record)
 
     def get(self, kind: type[R], id: str) -> R:
-        found = self._rows(kind).get(id)
-        if found is None:
+        record = self._rows(kind).get(id)
+        if record is None:
             raise missing(kind, id)
-        return found
+        return record
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         return list(self._rows(kind).values())[::-1][:limit]
 
     def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
-        told = [event for event in self._state.events if subject in (None, event.subject)]
-        return told[::-1][:limit]
+        events = [event for event in self._state.events if subject in (None, event.subject)]
+        return events[::-1][:limit]
 
     def record_event(self, event: Event) -> None:
         self._require_write()

@@ -12,7 +12,7 @@ from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
 
 
 class RegistryPart(RecordsPart):
-    """The part that `Registry` asks for."""
+    """Implements `Registry`."""
 
     def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
         rows = [row for row in self._rows(Verdict).values() if row.version == version]

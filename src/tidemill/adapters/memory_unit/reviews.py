@@ -13,7 +13,7 @@ from tidemill.domain.guards import guard_status, guard_taken
 
 
 class ReviewsPart(RecordsPart):
-    """The part that `Reviews` asks for."""
+    """Implements `Reviews`."""
 
     def feedback(
         self,
@@ -48,8 +48,8 @@ class ReviewsPart(RecordsPart):
     def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         self._require_write()
         rows = self._rows(Feedback)
-        found = {id: rows[id] for id in ids if id in rows}
-        statuses = {id: row.status for id, row in found.items()}
+        rows_by_id = {id: rows[id] for id in ids if id in rows}
+        statuses = {id: row.status for id, row in rows_by_id.items()}
         guard_taken(ids, statuses, snapshot=snapshot)
-        for row in found.values():
+        for row in rows_by_id.values():
             self._keep(replace(row, snapshot=snapshot))

@@ -15,7 +15,7 @@ from tidemill.domain.types import Prediction
 
 
 class TrafficPart(RecordsPart):
-    """The part that `Traffic` asks for. Of closed profiles only the number of answers is kept."""
+    """Implements `Traffic`. Of closed profiles only the number of answers is kept."""
 
     def offset(self, server: str) -> int:
         return self._state.offsets.get(server, 0)
@@ -32,14 +32,14 @@ class TrafficPart(RecordsPart):
         if not predictions:
             return
         guard_drain(server, predictions, offset=self.offset(server), since=since)
-        kept = {row.id: replace(row, payload=b"", bins=b"") for row in predictions}
-        if len(kept) < len(predictions) or kept.keys() & self._state.predictions.keys():
+        drained = {row.id: replace(row, payload=b"", bins=b"") for row in predictions}
+        if len(drained) < len(predictions) or drained.keys() & self._state.predictions.keys():
             raise Conflict(f"A prediction of server {server} has been drained already.")
         open_now = dict(self._state.profiles)
         for more in profiles:
             key = (more.version, more.kind, more.bucket)
             open_now[key] = join_profiles(open_now.get(key), more)
-        self._state.predictions.update(kept)
+        self._state.predictions.update(drained)
         self._state.profiles = open_now
         self._state.offsets[server] = predictions[-1].sequence
 

@@ -16,11 +16,11 @@ from tidemill.domain.guards import grant_lease, guard_cycle, guard_lease, guard_
 
 
 class CyclesPart(RecordsPart):
-    """The part that `Mill` asks for."""
+    """Implements `Cycles`."""
 
     def cycle(self) -> Cycle | None:
-        found = self._records(Cycle, select(CYCLES).where(CYCLES.c.open))
-        return found[0] if found else None
+        cycles = self._records(Cycle, select(CYCLES).where(CYCLES.c.open))
+        return cycles[0] if cycles else None
 
     def open_cycle(self, cycle: Cycle, event: Event) -> None:
         guard_cycle(cycle, self.cycle())

@@ -1,4 +1,4 @@
-"""Bookmarks in SQL."""
+"""Import offsets in SQL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tidemill.domain.import_offset import ImportOffset
 
 
 class ImportOffsetsPart(RecordsPart):
-    """The part that `Bookmarks` asks for."""
+    """Implements `ImportOffsets`."""
 
     def import_offset(self, name: str) -> ImportOffset:
         return self._import_offset(name) or ImportOffset(name)
 
     def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
-        found = self._import_offset(to.name)
-        guard_import_offset(found or ImportOffset(to.name), expected)
+        stored = self._import_offset(to.name)
+        guard_import_offset(stored or ImportOffset(to.name), expected)
         self.record_event(event)
-        if found is None:
+        if stored is None:
             self._connection.execute(insert(IMPORT_OFFSETS).values(asdict(to)))
         else:
             query = update(IMPORT_OFFSETS).where(IMPORT_OFFSETS.c.name == to.name)

@@ -17,9 +17,9 @@ from tidemill.domain.ledger import R, Record, missing
 from tidemill.domain.ports import Clock
 
 
-def damaged(said: object) -> Corrupt:
+def damaged(cause: object) -> Corrupt:
     """The error of a ledger that holds what nobody wrote."""
-    return Corrupt(f"The ledger is damaged: {said}.", hint="Restore it from a copy.")
+    return Corrupt(f"The ledger is damaged: {cause}.", hint="Restore it from a copy.")
 
 
 @contextlib.contextmanager
@@ -49,10 +49,10 @@ class RecordsPart:
 
     def get(self, kind: type[R], id: str) -> R:
         table = TABLES[kind]
-        found = self._records(kind, select(table).where(table.c.id == id))
-        if not found:
+        records = self._records(kind, select(table).where(table.c.id == id))
+        if not records:
             raise missing(kind, id)
-        return found[0]
+        return records[0]
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         table = TABLES[kind]

@@ -15,7 +15,7 @@ from tidemill.domain.types import Alias, AliasName, ModelVersion, Run, Verdict
 
 
 class RegistryPart(RecordsPart):
-    """The part that `Registry` asks for."""
+    """Implements `Registry`."""
 
     def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
         query = select(VERDICTS).where(VERDICTS.c.version == version)
@@ -52,8 +52,8 @@ class RegistryPart(RecordsPart):
 
     def find_version(self, run: str) -> ModelVersion | None:
         query = select(MODEL_VERSIONS).where(MODEL_VERSIONS.c.run == run)
-        found = self._records(ModelVersion, query.order_by(MODEL_VERSIONS.c.n).limit(1))
-        return found[0] if found else None
+        versions = self._records(ModelVersion, query.order_by(MODEL_VERSIONS.c.n).limit(1))
+        return versions[0] if versions else None
 
     def next_version(self) -> str:
         count = self._connection.scalar(select(func.count()).select_from(MODEL_VERSIONS))

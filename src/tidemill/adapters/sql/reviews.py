@@ -18,7 +18,7 @@ NAMED = 500
 
 
 class ReviewsPart(RecordsPart):
-    """The part that `Reviews` asks for."""
+    """Implements `Reviews`."""
 
     def feedback(
         self,
@@ -64,9 +64,9 @@ class ReviewsPart(RecordsPart):
 
     def _statuses(self, ids: Sequence[str]) -> dict[str, FeedbackStatus]:
         """The statuses of those that there are, by id."""
-        found: dict[str, FeedbackStatus] = {}
+        statuses: dict[str, FeedbackStatus] = {}
         for start in range(0, len(ids), NAMED):
             some = FEEDBACK.c.id.in_(ids[start : start + NAMED])
             query = select(FEEDBACK.c.id, FEEDBACK.c.status).where(some)
-            found.update((row.id, row.status) for row in self._connection.execute(query))
-        return found
+            statuses.update((row.id, row.status) for row in self._connection.execute(query))
+        return statuses

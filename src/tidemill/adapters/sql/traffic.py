@@ -23,7 +23,7 @@ OpenProfile = tuple[str, RequestKind, datetime]
 
 
 class TrafficPart(RecordsPart):
-    """The part that `Traffic` asks for."""
+    """Implements `Traffic`."""
 
     def offset(self, server: str) -> int:
         query = select(TRAFFIC_OFFSETS.c.sequence).where(TRAFFIC_OFFSETS.c.server == server)
