@@ -15,12 +15,18 @@ import pytest
 from tests.herds import files, herd
 from tidemill.adapters.memory import MemoryTraffic
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.domain.errors import BadPayload, Corrupt, Overloaded, StorageFailed, Unavailable
+from tidemill.domain.errors import (
+    BadPayload,
+    Corrupt,
+    InvalidRequest,
+    Overloaded,
+    StorageFailed,
+    Unavailable,
+)
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
 from tidemill.web.batcher import MAX_ITEMS, Batcher
-from tidemill.web.errors import InvalidRequest
 from tidemill.web.slots import Slot
 
 pytestmark = pytest.mark.anyio

@@ -3,17 +3,24 @@ Every error a user can meet, drawn once:
 
 * TidemillError
   + UsageError          the command or the configuration is wrong
+    - InvalidRequest    the request does not have the form that is needed
+    - UnsupportedMedia  the body has a content type that the route does not read
+    - ForeignLabel      feedback names a target or a label that the model does not have
   + DataError           the data is missing, unreadable or contradicts itself
     - BadPayload        one payload cannot be read
     - DataRefused       the checks found faults; they are listed
     - Corrupt           stored bytes do not match their digest
   + NotFound            no such snapshot, run, version or prediction
+    - PayloadGone       the payload of a prediction is not stored any more
   + Conflict            the thing exists already, or moved since it was judged
     - LeaseLost         another engine leads this workspace
   + GateRefused         a promotion was judged and turned down
   + Unavailable         a part is not installed, not running or not ready
+    - NotReady          the server has no model that passed its golden check
     - Overloaded        more requests wait than the queue holds
     - StorageFailed     something could not be written; nothing was acknowledged
+  + Unauthorised        the request has no token, or a wrong one
+  + Forbidden           this server does not allow the request
 
 `code` is stable and machine-readable, `hint` is the next thing to try. The command line maps a
 class to an exit code, the server maps it to a status; neither knowledge is kept here.
@@ -39,6 +46,24 @@ class UsageError(TidemillError):
     """The command or the configuration is wrong."""
 
     code = "usage"
+
+
+class InvalidRequest(UsageError):
+    """The request does not have the form that is needed."""
+
+    code = "invalid"
+
+
+class UnsupportedMedia(UsageError):
+    """The body has a content type that the route does not read."""
+
+    code = "unsupported_media_type"
+
+
+class ForeignLabel(UsageError):
+    """Feedback names a target or a label that the model does not have."""
+
+    code = "foreign_label"
 
 
 class DataError(TidemillError):
@@ -79,6 +104,12 @@ class NotFound(TidemillError):
     code = "not_found"
 
 
+class PayloadGone(NotFound):
+    """The payload of a prediction is not stored any more."""
+
+    code = "payload_gone"
+
+
 class Conflict(TidemillError):
     """The thing exists already, or moved since it was judged."""
 
@@ -103,6 +134,12 @@ class Unavailable(TidemillError):
     code = "unavailable"
 
 
+class NotReady(Unavailable):
+    """The server has no model that passed its golden check."""
+
+    code = "not_ready"
+
+
 class Overloaded(Unavailable):
     """More requests wait than the queue holds."""
 
@@ -113,3 +150,15 @@ class StorageFailed(Unavailable):
     """Something could not be written; nothing was acknowledged."""
 
     code = "storage_failed"
+
+
+class Unauthorised(TidemillError):
+    """The request has no token, or a wrong one."""
+
+    code = "unauthorised"
+
+
+class Forbidden(TidemillError):
+    """This server does not allow the request."""
+
+    code = "forbidden"

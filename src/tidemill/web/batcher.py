@@ -17,11 +17,16 @@ from itertools import chain, islice
 from uuid_utils import uuid7
 
 from tidemill.domain.drift import RequestKind
-from tidemill.domain.errors import BadPayload, Overloaded, StorageFailed, Unavailable
+from tidemill.domain.errors import (
+    BadPayload,
+    InvalidRequest,
+    Overloaded,
+    StorageFailed,
+    Unavailable,
+)
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Preprocessed
-from tidemill.web.errors import InvalidRequest
 from tidemill.web.preprocess import Preprocessor, at_index
 from tidemill.web.slots import Slot
 

@@ -1,19 +1,4 @@
-"""The JSON shape of every failure, `{"error": {"code", "message", "hint"}}`, and its status.
-
-These errors exist only in HTTP; they extend the tree of `domain/errors.py`:
-
-* UsageError
-  + InvalidRequest      the request does not have the form that the route takes
-  + UnsupportedMedia    the body has a content type that the route does not read
-  + ForeignLabel        feedback names a target or a label that the model does not have
-* TidemillError
-  + Unauthorised        the request has no token, or a wrong one
-  + Forbidden           this server does not allow the request
-* NotFound
-  + PayloadGone         the payload of a prediction is not stored any more
-* Unavailable
-  + NotReady            the server has no model that passed its golden check
-"""
+"""The JSON shape of every failure, `{"error": {"code", "message", "hint"}}`, and its status."""
 
 from __future__ import annotations
 
@@ -33,13 +18,20 @@ from tidemill.domain.errors import (
     Corrupt,
     DataError,
     DataRefused,
+    Forbidden,
+    ForeignLabel,
     GateRefused,
+    InvalidRequest,
     LeaseLost,
     NotFound,
+    NotReady,
     Overloaded,
+    PayloadGone,
     StorageFailed,
     TidemillError,
+    Unauthorised,
     Unavailable,
+    UnsupportedMedia,
     UsageError,
 )
 from tidemill.web.reply import json_response
@@ -47,48 +39,6 @@ from tidemill.web.reply import json_response
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "1"}
-
-
-class InvalidRequest(UsageError):
-    """The request does not have the form that the route takes."""
-
-    code = "invalid"
-
-
-class UnsupportedMedia(UsageError):
-    """The body has a content type that the route does not read."""
-
-    code = "unsupported_media_type"
-
-
-class ForeignLabel(UsageError):
-    """Feedback names a target or a label that the model does not have."""
-
-    code = "foreign_label"
-
-
-class Unauthorised(TidemillError):
-    """The request has no token, or a wrong one."""
-
-    code = "unauthorised"
-
-
-class Forbidden(TidemillError):
-    """This server does not allow the request."""
-
-    code = "forbidden"
-
-
-class PayloadGone(NotFound):
-    """The payload of a prediction is not stored any more."""
-
-    code = "payload_gone"
-
-
-class NotReady(Unavailable):
-    """The server has no model that passed its golden check."""
-
-    code = "not_ready"
 
 
 STATUS: dict[type[TidemillError], int] = {

@@ -13,18 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMedia
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.loop.feedback import ANONYMOUS
-from tidemill.serving import ServerParts
-from tidemill.web.errors import InvalidRequest, UnsupportedMedia
-from tidemill.web.feedback_intake import (
+from tidemill.loop.feedback_intake import (
     LabelClaim,
     PredictionLookup,
     ResolvedLabel,
     record_labels,
     resolve_payload_label,
 )
+from tidemill.serving import ServerParts
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots, SlotState
 
@@ -96,7 +95,8 @@ def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
 def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[dict[str, Any]]:
     """Record every label of a request, or none."""
     rows = parse_feedback(body)
-    champion, lookup = state.require_champion(), PredictionLookup(parts, state)
+    champion = state.require_champion()
+    lookup = PredictionLookup(parts, champion, state.find_slot)
     resolved = []
     for index, row in enumerate(rows):
         try:

@@ -12,9 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import BadPayload
+from tidemill.domain.errors import BadPayload, InvalidRequest, UnsupportedMedia
 from tidemill.domain.types import Prediction
-from tidemill.web.errors import InvalidRequest, UnsupportedMedia
 from tidemill.web.preprocess import at_index
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from tidemill import __version__
 from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import NotReady
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import (
@@ -22,7 +23,6 @@ from tidemill.loop.feedback import listed
 from tidemill.loop.lineage import Lineage, find_prediction, trace
 from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
-from tidemill.web.errors import NotReady
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
 

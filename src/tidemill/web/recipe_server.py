@@ -15,18 +15,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tidemill.bundle import Golden
 from tidemill.codecs.codec import Codec
 from tidemill.domain.drift import Profile, RequestKind
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import Forbidden, InvalidRequest, NotReady, TidemillError, Unauthorised
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Labels, ModelVersion, Prediction, Run
 from tidemill.loop.feedback import ANONYMOUS
+from tidemill.loop.feedback_intake import LabelClaim, record_labels, resolve_payload_label
 from tidemill.loop.window import open_profiles
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import DriftState, Server
 from tidemill.serving import ServerParts
 from tidemill.web.batcher import Batcher
-from tidemill.web.errors import Forbidden, InvalidRequest, NotReady, Unauthorised
-from tidemill.web.feedback_intake import LabelClaim, record_labels, resolve_payload_label
 from tidemill.web.slots import Slot, Slots
 
 MethodPath = tuple[str, str]

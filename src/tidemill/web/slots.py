@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidemill.domain.errors import Corrupt, TidemillError, Unavailable
+from tidemill.domain.errors import Corrupt, NotReady, TidemillError, Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, AliasName, ModelVersion
 from tidemill.predictor import Predictor
-from tidemill.web.errors import NotReady
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,11 @@ class SlotState:
         if self.champion is None:
             raise NotReady(self.fault, hint="GET /v1/ready shows when it is ready.")
         return self.champion
+
+    def find_slot(self, version: str) -> Slot | None:
+        """Return the slot of a version; None when it is not loaded."""
+        slots = (slot for slot in (self.champion, self.previous) if slot is not None)
+        return next((slot for slot in slots if slot.version.id == version), None)
 
 
 @dataclass(frozen=True, slots=True)

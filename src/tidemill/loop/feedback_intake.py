@@ -1,4 +1,4 @@
-"""Resolves and records feedback labels, for the server's own route and for every recipe's.
+"""Resolves and records feedback labels, for a server's routes and for a workspace at home.
 
 The ledger stores an example: a payload with one item. For a payload with several items, the codec
 of the version that answered cuts out the item that a label is about.
@@ -6,26 +6,58 @@ of the version that answered cuts out the item that a label is about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from uuid_utils import uuid7
 
 from tidemill.codecs.codec import ManyCodec
-from tidemill.domain.errors import Conflict, NotFound
+from tidemill.domain.errors import (
+    Conflict,
+    ForeignLabel,
+    InvalidRequest,
+    NotFound,
+    PayloadGone,
+)
 from tidemill.domain.feedback import Feedback
-from tidemill.domain.types import Prediction
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Blobs, Clock, TrafficArchive, TrafficLog
+from tidemill.domain.types import ModelVersion, Prediction
 from tidemill.loop.feedback import give
 from tidemill.loop.lineage import find_prediction
-from tidemill.serving import ServerParts
-from tidemill.web.errors import ForeignLabel, InvalidRequest, PayloadGone
-from tidemill.web.slots import Slot, SlotState
+from tidemill.predictor import Predictor
+
+
+class LoadedVersion(Protocol):
+    """A registered version and its loaded model."""
+
+    @property
+    def version(self) -> ModelVersion: ...
+
+    @property
+    def predictor(self) -> Predictor: ...
+
+
+class IntakeParts(Protocol):
+    """The parts of a server or a workspace that feedback goes through."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def traffic(self) -> TrafficLog | TrafficArchive: ...
+
+    @property
+    def blobs(self) -> Blobs: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LabelClaim:
-    """One label as the client sent it. `target` may be empty where the model has one."""
+    """One label as it was given. `target` may be empty where the model has one."""
 
     target: str
     label: str
@@ -48,7 +80,9 @@ class ResolvedLabel:
     many: ManyCodec[Any] | None = None
 
 
-def resolve_payload_label(champion: Slot, payload: bytes, claim: LabelClaim) -> ResolvedLabel:
+def resolve_payload_label(
+    champion: LoadedVersion, payload: bytes, claim: LabelClaim
+) -> ResolvedLabel:
     """Resolve a label of a raw payload, which must have one item.
 
     Raises ForeignLabel, InvalidRequest (no target, several items) and BadPayload.
@@ -69,22 +103,29 @@ def resolve_payload_label(champion: Slot, payload: bytes, claim: LabelClaim) -> 
 class PredictionLookup:
     """Finds the predictions that the labels of one request are about, each one once."""
 
-    def __init__(self, parts: ServerParts, state: SlotState) -> None:
+    def __init__(
+        self,
+        parts: IntakeParts,
+        champion: LoadedVersion,
+        find_loaded: Callable[[str], LoadedVersion | None],
+    ) -> None:
+        """`find_loaded` gives the model of a version, or None when it is not loaded."""
         self._parts = parts
-        self._state = state
+        self._champion = champion
+        self._find_loaded = find_loaded
         self._outcomes: dict[str, _PredictionOutcome] = {}
 
     def resolve_label(self, id: str, item: str, claim: LabelClaim) -> ResolvedLabel:
         """Resolve a label of a prediction. `item` may be empty where the prediction has one item.
 
         The classes are those of the version that answered, while it is loaded. Raises NotFound,
-        NotReady, InvalidRequest and ForeignLabel; and Conflict when the version is not loaded and
+        InvalidRequest and ForeignLabel; and Conflict when the version is not loaded and
         the prediction has several items, which only that version can tell apart.
         """
         if id not in self._outcomes:
             self._outcomes[id] = self._find_outcome(id)
         outcome = self._outcomes[id]
-        target = _resolve_target(outcome.slot or self._state.require_champion(), claim)
+        target = _resolve_target(outcome.loaded or self._champion, claim)
         item = item or outcome.single_item
         if (target, item) not in outcome.labels:
             raise InvalidRequest(
@@ -96,17 +137,16 @@ class PredictionLookup:
 
     def _find_outcome(self, id: str) -> _PredictionOutcome:
         prediction = _client_prediction(self._parts, id)
-        slots = [slot for slot in (self._state.champion, self._state.previous) if slot is not None]
         return _PredictionOutcome(
             version=prediction.version,
-            slot=next((slot for slot in slots if slot.version.id == prediction.version), None),
+            loaded=self._find_loaded(prediction.version),
             labels={(row.target, row.item): row.label for row in prediction.answers},
             items=frozenset(row.item for row in prediction.answers),
         )
 
     def _many_codec(self, outcome: _PredictionOutcome, item: str) -> ManyCodec[Any] | None:
-        if outcome.slot is not None:
-            return outcome.slot.predictor.many
+        if outcome.loaded is not None:
+            return outcome.loaded.predictor.many
         # The item of a payload with one item has no name.
         if item:
             raise Conflict(
@@ -121,7 +161,7 @@ class _PredictionOutcome:
     """What a label needs to know of a prediction, whichever item it is about."""
 
     version: str
-    slot: Slot | None
+    loaded: LoadedVersion | None
     labels: Mapping[tuple[str, str], str]
     items: frozenset[str]
 
@@ -131,7 +171,7 @@ class _PredictionOutcome:
         return next(iter(self.items)) if len(self.items) == 1 else ""
 
 
-def record_labels(parts: ServerParts, rows: Sequence[ResolvedLabel]) -> list[tuple[Feedback, bool]]:
+def record_labels(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[tuple[Feedback, bool]]:
     """Record every label, or none. Return each record, and True where it is an earlier one.
 
     All payloads are durable before any label is. Raises PayloadGone and StorageFailed.
@@ -144,25 +184,26 @@ def record_labels(parts: ServerParts, rows: Sequence[ResolvedLabel]) -> list[tup
         ]
 
 
-def _resolve_target(slot: Slot, claim: LabelClaim) -> str:
+def _resolve_target(loaded: LoadedVersion, claim: LabelClaim) -> str:
     """Return the target that a label belongs to. Raises ForeignLabel when it belongs to none."""
-    classes = slot.predictor.bundle.classes
+    classes = loaded.predictor.bundle.classes
     if not claim.target and len(classes) > 1:
         raise InvalidRequest("The target is needed.", hint=f"Known are {', '.join(classes)}.")
     target = claim.target or next(iter(classes))
     if target not in classes:
         raise ForeignLabel(
-            f"{slot.version.id} has no target {target!r}.", hint=f"Known are {', '.join(classes)}."
+            f"{loaded.version.id} has no target {target!r}.",
+            hint=f"Known are {', '.join(classes)}.",
         )
     if claim.label not in classes[target]:
         raise ForeignLabel(
-            f"{slot.version.id} has no label {claim.label!r} for {target}.",
+            f"{loaded.version.id} has no label {claim.label!r} for {target}.",
             hint=f"Known are {', '.join(classes[target])}.",
         )
     return target
 
 
-def _client_prediction(parts: ServerParts, id: str) -> Prediction:
+def _client_prediction(parts: IntakeParts, id: str) -> Prediction:
     with parts.ledger.begin(write=False) as unit:
         prediction, _ = find_prediction(unit, parts.traffic, id)
     if prediction.kind == "golden":
@@ -172,7 +213,7 @@ def _client_prediction(parts: ServerParts, id: str) -> Prediction:
     return prediction
 
 
-def _store_examples(parts: ServerParts, rows: Sequence[ResolvedLabel]) -> list[str]:
+def _store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[str]:
     """Make every example durable and return their ids, in order.
 
     The payload of a prediction is read and cut once, however many labels are about it.
@@ -201,7 +242,7 @@ def _cut_items(payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None]) -> d
     return dict(zip(names, many.item_payloads(payload, names), strict=True))
 
 
-def _payload(parts: ServerParts, prediction: str) -> bytes:
+def _payload(parts: IntakeParts, prediction: str) -> bytes:
     """Return the payload of a prediction. The log may have it even after the drain."""
     logged = parts.traffic.find(prediction)
     if logged is not None:
@@ -217,7 +258,7 @@ def _payload(parts: ServerParts, prediction: str) -> bytes:
         ) from error
 
 
-def _feedback(parts: ServerParts, row: ResolvedLabel, example: str) -> Feedback:
+def _feedback(parts: IntakeParts, row: ResolvedLabel, example: str) -> Feedback:
     return Feedback(
         id=str(uuid7()),
         prediction=row.prediction,
