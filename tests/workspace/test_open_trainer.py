@@ -37,7 +37,7 @@ def test_a_recipe_without_a_training_is_told_what_to_name() -> None:
 
 def test_nobody_chooses_between_two(install: Install) -> None:
     for name in ("one", "other"):
-        install(name, "[tidemill.trainers]\ntwice = pebble.training:train\n")
+        install(name, "[tidemill.trainers]\ntwice = tidemill.testing.tiny_recipe.training:train\n")
     with pytest.raises(Unavailable, match="twice has 2 trainings"):
         open_trainer("twice")
 
@@ -45,7 +45,7 @@ def test_nobody_chooses_between_two(install: Install) -> None:
 def test_its_own_training_comes_before_its_network(install: Install) -> None:
     install(
         "both",
-        "[tidemill.trainers]\nboth = pebble.training:train\n"
+        "[tidemill.trainers]\nboth = tidemill.testing.tiny_recipe.training:train\n"
         "[tidemill.networks]\nboth = nowhere:build\n",
     )
     assert open_trainer("both") is train
@@ -58,7 +58,9 @@ def test_what_it_needs_and_is_not_there_is_named(install: Install) -> None:
 
 
 def test_a_name_that_leads_nowhere_is_said(install: Install) -> None:
-    install("wrong", "[tidemill.trainers]\nwrong = pebble.training:teach\n")
-    with pytest.raises(Unavailable, match=r"pebble\.training:teach.* cannot be loaded") as caught:
+    install("wrong", "[tidemill.trainers]\nwrong = tidemill.testing.tiny_recipe.training:teach\n")
+    with pytest.raises(
+        Unavailable, match=r"tiny_recipe\.training:teach.* cannot be loaded"
+    ) as caught:
         open_trainer("wrong")
     assert "tidemill.trainers" in caught.value.hint
