@@ -63,8 +63,8 @@ def answer(content: bytes, cites: bytes, weights: Mapping[str, Tensor]) -> list[
     model.load_state_dict(weights)
     model.eval()
     with torch.no_grad():
-        told = model(torch.from_numpy(nodes), torch.from_numpy(adjacency))
-    return [int(label) for label in told.argmax(dim=1)]
+        logits = model(torch.from_numpy(nodes), torch.from_numpy(adjacency))
+    return [int(label) for label in logits.argmax(dim=1)]
 
 
 def _graph(content: bytes, cites: bytes) -> tuple[Array, Array]:

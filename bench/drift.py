@@ -46,19 +46,19 @@ def measure(
         met=max(rates) <= CHEAP,
     )
     for seed in range(references):
-        found = [kept(policy, n, windows, seed) for n in SIZES]
-        record.row(what=f"reference {seed + 1} kept", windows=windows, **columns(SIZES, found))
+        shares = [consecutive_alarms(policy, n, windows, seed) for n in SIZES]
+        record.row(what=f"reference {seed + 1} kept", windows=windows, **columns(SIZES, shares))
     record.row(
         what=f"judged every {LOOK} while growing",
         windows=runs,
-        **columns(SIZES[-1:], [grown(policy, runs)]),
+        **columns(SIZES[-1:], [cumulative_alarms(policy, runs)]),
     )
     curves: dict[str, dict[int, Curve]] = {}
     for kind, steps in (("deviations", DEVIATIONS), ("share", SHARES)):
         curves[kind] = {n: curve(policy, kind, steps, n, power) for n in CURVES}
         for by in steps:
-            found = [curves[kind][n][by] for n in CURVES]
-            record.row(what=kind, shift=by, windows=power, **columns(CURVES, found))
+            powers = [curves[kind][n][by] for n in CURVES]
+            record.row(what=kind, shift=by, windows=power, **columns(CURVES, powers))
     drawn = [points for each in curves.values() for points in each.values()]
     steepest = max(before - after for row in drawn for before, after in pairwise(row.values()))
     record.goal(
@@ -86,33 +86,33 @@ def columns(sizes: Sequence[int], shares: Sequence[float]) -> dict[str, float]:
 def alarms(policy: DriftPolicy, n: int, windows: int) -> float:
     """The share of windows with any alarm, nothing having changed; each has its own reference."""
     rng = np.random.default_rng(n)
-    found = [any_drift(policy, *both) for both in pairs(rng, n, windows)]
-    return float(np.mean(found))
+    alarm = [any_drift(policy, *both) for both in pairs(rng, n, windows)]
+    return float(np.mean(alarm))
 
 
-def kept(policy: DriftPolicy, n: int, windows: int, seed: int) -> float:
+def consecutive_alarms(policy: DriftPolicy, n: int, windows: int, seed: int) -> float:
     """The same for one window after another against the same reference."""
     rng = np.random.default_rng([seed, n])
-    held = Held.draw(rng)
-    found = [any_drift(policy, held.counts, held.window(rng, n)) for _ in range(windows)]
-    return float(np.mean(found))
+    reference = Held.draw(rng)
+    alarm = [any_drift(policy, reference.counts, reference.window(rng, n)) for _ in range(windows)]
+    return float(np.mean(alarm))
 
 
-def grown(policy: DriftPolicy, runs: int) -> float:
+def cumulative_alarms(policy: DriftPolicy, runs: int) -> float:
     """The share of windows that raise an alarm at any size, were each judged while it grows."""
     rng = np.random.default_rng(0)
-    found = 0
+    alarms_raised = 0
     for _ in range(runs):
-        held = Held.draw(rng)
-        seen = held.window(rng, min(SIZES))
+        reference = Held.draw(rng)
+        window = reference.window(rng, min(SIZES))
         for n in range(min(SIZES), max(SIZES) + 1, LOOK):
-            if any_drift(policy, held.counts, seen):
-                found += 1
+            if any_drift(policy, reference.counts, window):
+                alarms_raised += 1
                 break
             if n < max(SIZES):
-                more = held.window(rng, LOOK)
-                seen = {name: seen[name] + counts for name, counts in more.items()}
-    return found / runs
+                more = reference.window(rng, LOOK)
+                window = {name: window[name] + counts for name, counts in more.items()}
+    return alarms_raised / runs
 
 
 def curve(policy: DriftPolicy, kind: str, steps: Sequence[float], n: int, windows: int) -> Curve:
@@ -122,11 +122,11 @@ def curve(policy: DriftPolicy, kind: str, steps: Sequence[float], n: int, window
     for by in steps:
         rng = np.random.default_rng(n)
         shift = Shift(**{kind: by})
-        found = [
+        drifted = [
             next(row for row in check(*pair, policy) if row.feature == feature).drifted
             for pair in pairs(rng, n, windows, shift)
         ]
-        points[by] = float(np.mean(found))
+        points[by] = float(np.mean(drifted))
     return points
 
 

@@ -25,8 +25,8 @@ class Environment:
         scripts = folder / ("Scripts" if os.name == "nt" else "bin")
         self.python = scripts / "python"
         self.tidemill = scripts / "tidemill"
-        found = self.ask("import sysconfig; print(sysconfig.get_path('purelib'))")
-        self.packages = Path(found)
+        site_packages = self.ask("import sysconfig; print(sysconfig.get_path('purelib'))")
+        self.packages = Path(site_packages)
 
     def install(self) -> None:
         """The pinned serving requirements, then Tidemill alone; no bytecode is compiled.
@@ -82,8 +82,8 @@ def content_mb(folder: Path) -> float:
 def _sizes(folder: Path) -> Counter[str]:
     sizes: Counter[str] = Counter()
     for entry in folder.rglob("*"):
-        told = entry.lstat()
+        status = entry.lstat()
         # Windows has no blocks.
-        size = told.st_blocks * BLOCK if hasattr(told, "st_blocks") else told.st_size
+        size = status.st_blocks * BLOCK if hasattr(status, "st_blocks") else status.st_size
         sizes[entry.relative_to(folder).parts[0]] += size
     return sizes

@@ -61,8 +61,8 @@ def measure(
                 batches = _ours(examples, codec, Path(folder), size, turn)
                 speeds[f"ours, batch {size}"].append(_speed(network, batches, texts))
     record = Record("finetune")
-    for name, found in speeds.items():
-        record.row(algorithm=name, texts_per_s=median(found), turns=len(found), texts=texts)
+    for name, rates in speeds.items():
+        record.row(algorithm=name, texts_per_s=median(rates), turns=len(rates), texts=texts)
     for size in (THEIR_BATCH, OUR_BATCH):
         ours = speeds[f"ours, batch {size}"]
         ratios = [a / b for a, b in zip(ours, speeds["theirs"], strict=True)]
@@ -72,7 +72,7 @@ def measure(
             median(ratios),
             met=median(ratios) >= RATIO,
         )
-    shown = {name: median(found) for name, found in speeds.items()}
+    shown = {name: median(rates) for name, rates in speeds.items()}
     return record.finish(bars(shown, title="Fine-tuning MiniLM", unit="texts per second"))
 
 

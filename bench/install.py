@@ -41,27 +41,29 @@ def measure(
     record = Record("install")
     with served(home) as workspace, tempfile.TemporaryDirectory(prefix="bench-install-") as folder:
         leaf = Path(leaves(home, 1)[0]).read_bytes()
-        made = _installed(record, Path(folder))
-        parts = _size(record, made)
-        _runs(record, made, lambda: start(made, workspace.home, leaf), starts)
-        record.row(what="site-packages with bytecode", value=disk_mb(made.packages), unit="MB")
+        environment = _installed(record, Path(folder))
+        parts = _size(record, environment)
+        _runs(record, environment, lambda: start(environment, workspace.home, leaf), starts)
+        record.row(
+            what="site-packages with bytecode", value=disk_mb(environment.packages), unit="MB"
+        )
     return record.finish(bars(parts, title="Serving install", unit="MB on disk", goal=SIZE))
 
 
 def _installed(record: Record, folder: Path) -> Environment:
-    made = Environment(folder / "venv")
+    environment = Environment(folder / "venv")
     started = time.perf_counter()
-    made.install()
+    environment.install()
     record.row(what="pip install", value=time.perf_counter() - started, unit="s")
-    return made
+    return environment
 
 
-def _size(record: Record, made: Environment) -> dict[str, float]:
+def _size(record: Record, environment: Environment) -> dict[str, float]:
     """Before anything ran there, so that nothing is compiled yet."""
-    size = disk_mb(made.packages)
+    size = disk_mb(environment.packages)
     record.row(what="site-packages on disk, no bytecode", value=size, unit="MB")
-    record.row(what="the same, contents only", value=content_mb(made.packages), unit="MB")
-    parts = dict(islice(parts_mb(made.packages).items(), LARGEST))
+    record.row(what="the same, contents only", value=content_mb(environment.packages), unit="MB")
+    parts = dict(islice(parts_mb(environment.packages).items(), LARGEST))
     for name, part in parts.items():
         record.row(what=f"of it {name}", value=part, unit="MB")
     record.goal(
@@ -70,19 +72,21 @@ def _size(record: Record, made: Environment) -> dict[str, float]:
         size,
         met=size <= SIZE,
     )
-    found = made.importable(UNWANTED)
+    importable = environment.importable(UNWANTED)
     record.goal(
         "serve_lean",
         f"none of these can be imported: {', '.join(UNWANTED)}",
-        ", ".join(found) or "none",
-        met=not found,
+        ", ".join(importable) or "none",
+        met=not importable,
     )
     return {"all": size, **parts}
 
 
-def _runs(record: Record, made: Environment, begin: Callable[[], float], starts: int) -> None:
+def _runs(
+    record: Record, environment: Environment, begin: Callable[[], float], starts: int
+) -> None:
     """A server that does not run is an unmet goal, not an error: the size is known by then."""
-    words = [str(made.tidemill), "--help"]
+    words = [str(environment.tidemill), "--help"]
     helped = subprocess.run(words, env=clean(), stdout=subprocess.DEVNULL, check=False)
     fault = f"--help ended with exit code {helped.returncode}" if helped.returncode else ""
     seconds: list[float] = []
@@ -111,14 +115,14 @@ def _runs(record: Record, made: Environment, begin: Callable[[], float], starts:
         record.row(what="start, longest of these", value=max(later), unit="s")
 
 
-def start(made: Environment, home: Path, leaf: bytes) -> float:
+def start(environment: Environment, home: Path, leaf: bytes) -> float:
     """Start a server there; seconds from process start to ready. It must then answer a leaf.
 
     Raises Unavailable when it ends, is not ready or does not answer.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
-        [str(made.tidemill), "serve", "--port", "0", "--json"],
+        [str(environment.tidemill), "serve", "--port", "0", "--json"],
         env={**clean(), "TIDEMILL_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,
@@ -127,11 +131,13 @@ def start(made: Environment, home: Path, leaf: bytes) -> float:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            if not line or "url" not in (said := json.loads(line)):
+            if not line or "url" not in (announcement := json.loads(line)):
                 raise Unavailable("The server did not start; see above.")
-            require_ready(said["url"])
+            require_ready(announcement["url"])
             seconds = time.perf_counter() - started
-            answer = httpx.post(f"{said['url']}/v1/predict", files={"file": leaf}, timeout=60)
+            answer = httpx.post(
+                f"{announcement['url']}/v1/predict", files={"file": leaf}, timeout=60
+            )
             if answer.status_code != httpx.codes.OK:
                 raise Unavailable(f"The server answered {answer.status_code}: {answer.text}")
             return seconds

@@ -19,8 +19,8 @@ def fewer_links(place: Path, _test: Sequence[bytes]) -> list[bytes]:
         (place / "cora" / f"cora.{kind}").read_bytes() for kind in ("content", "cites")
     )
     lines = cites.splitlines(keepends=True)
-    kept = np.random.default_rng(0).random(len(lines)) >= LOST
-    fewer = b"".join(line for line, keep in zip(lines, kept, strict=True) if keep)
+    mask = np.random.default_rng(0).random(len(lines)) >= LOST
+    fewer = b"".join(line for line, keep in zip(lines, mask, strict=True) if keep)
     return [read_citations(content, fewer).payload()]
 
 

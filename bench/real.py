@@ -39,13 +39,13 @@ def root() -> Path:
 
 def folder(name: str) -> Path:
     """A folder of the real data. Raises Unavailable when it is not here."""
-    found = root() / name
-    if not found.is_dir():
+    path = root() / name
+    if not path.is_dir():
         raise Unavailable(
-            f"The real data is not here: {found} is no folder.",
+            f"The real data is not here: {path} is no folder.",
             hint=f"Set TIDEMILL_REAL_DATA to the folder that holds {name}/.",
         )
-    return found
+    return path
 
 
 def headlines() -> list[Example]:
@@ -62,7 +62,9 @@ def crops(place: Path) -> Crops:
     labelled those of test leaves could not be measured on test any more.
     """
     with (place / INDEX).open(newline="", encoding="utf-8") as file:
-        held = {row["file"] for row in csv.DictReader(file) if row["source_leaf_split"] == "test"}
+        test_files = {
+            row["file"] for row in csv.DictReader(file) if row["source_leaf_split"] == "test"
+        }
     # A folder gives one class after the other, which would be drift; an id is as good as chance.
     images = sorted(FolderSource(place, TARGET).examples(), key=lambda row: row.id)
-    return Crops(tuple(images), frozenset(row.id for row in images if row.origin in held))
+    return Crops(tuple(images), frozenset(row.id for row in images if row.origin in test_files))

@@ -59,12 +59,12 @@ def measure(
         with server(workspace) as url:
             differing = compare(predictor, url, payloads[:COMPARED])
             cases = _cases(predictor, payloads, replace(plan, url=url))
-            found = alternate(cases, rounds)
+            results = alternate(cases, rounds)
         with server(workspace) as url:  # another one, because its log is empty
             long = run_load(replace(plan, url=url, requests=flat))
-    _tell(record, found)
-    _judge(record, found, long, differing)
-    return record.finish(_image(found, long))
+    _tell(record, results)
+    _judge(record, results, long, differing)
+    return record.finish(_image(results, long))
 
 
 @contextmanager
@@ -83,9 +83,9 @@ def bare(predictor: Predictor, payloads: Sequence[bytes], requests: int, warmup:
     ms = []
     started = time.perf_counter()
     for number in range(requests):
-        asked = time.perf_counter()
+        began = time.perf_counter()
         predictor.predict_with_bins([predictor.preprocess(payloads[number % len(payloads)])])
-        ms.append((time.perf_counter() - asked) * 1000)
+        ms.append((time.perf_counter() - began) * 1000)
     return LoadResult(time.perf_counter() - started, ms, {})
 
 
@@ -93,11 +93,11 @@ def alternate(
     cases: Mapping[str, Callable[[], LoadResult]], rounds: int
 ) -> dict[str, list[LoadResult]]:
     """Measure every case once per round, every other round in the opposite order."""
-    found: dict[str, list[LoadResult]] = {name: [] for name in cases}
+    results: dict[str, list[LoadResult]] = {name: [] for name in cases}
     for number in range(rounds):
         for name in list(cases)[:: -1 if number % 2 else 1]:
-            found[name].append(cases[name]())
-    return found
+            results[name].append(cases[name]())
+    return results
 
 
 def compare(predictor: Predictor, url: str, payloads: Sequence[bytes]) -> int:
@@ -105,9 +105,9 @@ def compare(predictor: Predictor, url: str, payloads: Sequence[bytes]) -> int:
     differing = 0
     with httpx.Client(base_url=url, timeout=60) as client:
         for payload in payloads:
-            said = client.post("/v1/predict", files={"file": payload}).raise_for_status()
-            row = said.json()["predictions"][0]
-            (((answer, *_), _seen),) = predictor.predict_with_bins([predictor.preprocess(payload)])
+            response = client.post("/v1/predict", files={"file": payload}).raise_for_status()
+            row = response.json()["predictions"][0]
+            (((answer, *_), _bins),) = predictor.predict_with_bins([predictor.preprocess(payload)])
             near = abs(row["confidence"] - answer.confidence) <= TOLERANCE
             differing += not (near and row["label"] == answer.label)
     return differing
@@ -131,8 +131,8 @@ def _cases(
     }
 
 
-def _tell(record: Record, found: Rounds) -> None:
-    for name, rounds in found.items():
+def _tell(record: Record, results: Rounds) -> None:
+    for name, rounds in results.items():
         p50 = [one.p50 for one in rounds]
         rate = [one.rate for one in rounds]
         record.row(
@@ -147,25 +147,27 @@ def _tell(record: Record, found: Rounds) -> None:
             p50_high_ms=max(p50),
             p99_ms=median(one.p99 for one in rounds),
             errors=sum(one.errors for one in rounds),
-            rate_x_bare=_ratio(found, name, lambda one, loop: one.rate / loop.rate),
-            p50_x_bare=_ratio(found, name, lambda one, loop: one.p50 / loop.p50),
+            rate_x_bare=_ratio(results, name, lambda one, loop: one.rate / loop.rate),
+            p50_x_bare=_ratio(results, name, lambda one, loop: one.p50 / loop.p50),
         )
 
 
-def _ratio(found: Rounds, name: str, ratio: Callable[[LoadResult, LoadResult], float]) -> float:
+def _ratio(results: Rounds, name: str, ratio: Callable[[LoadResult, LoadResult], float]) -> float:
     """The median over the rounds of a ratio to the bare loop of the same round."""
-    return median(map(ratio, found[name], found[BARE]))
+    return median(map(ratio, results[name], results[BARE]))
 
 
-def _judge(record: Record, found: Rounds, long: LoadResult, differing: int) -> None:
-    over = median(one.p50 / live.p50 for one, live in zip(found[ONE], found[LIVE], strict=True))
+def _judge(record: Record, results: Rounds, long: LoadResult, differing: int) -> None:
+    over = median(one.p50 / live.p50 for one, live in zip(results[ONE], results[LIVE], strict=True))
     record.goal(
         "predict_1_user",
         f"p50 at 1 user is at most {TIMES:g} times that of a request that does nothing (/v1/live)",
         over,
         met=over <= TIMES,
     )
-    gain = median(many.rate / one.rate for many, one in zip(found[EIGHT], found[ONE], strict=True))
+    gain = median(
+        many.rate / one.rate for many, one in zip(results[EIGHT], results[ONE], strict=True)
+    )
     record.goal(
         "throughput_8", "requests/s at 8 users are at least those at 1 user", gain, met=gain >= 1
     )
@@ -178,7 +180,7 @@ def _judge(record: Record, found: Rounds, long: LoadResult, differing: int) -> N
         last / first,
         met=last / first <= FLAT,
     )
-    errors = long.errors + sum(one.errors for rounds in found.values() for one in rounds)
+    errors = long.errors + sum(one.errors for rounds in results.values() for one in rounds)
     record.goal("no_errors", "no request fails", errors, met=errors == 0)
     record.goal(
         "same_answers",
@@ -188,13 +190,13 @@ def _judge(record: Record, found: Rounds, long: LoadResult, differing: int) -> N
     )
 
 
-def _image(found: Rounds, long: LoadResult) -> Figure:
+def _image(results: Rounds, long: LoadResult) -> Figure:
     figure = Figure(figsize=(11, 4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
-    names = list(found)
-    p50 = [median(one.p50 for one in found[name]) for name in names]
+    names = list(results)
+    p50 = [median(one.p50 for one in results[name]) for name in names]
     left.barh(names, p50, color=BAR, label="p50")
-    left.plot([median(one.p99 for one in found[name]) for name in names], names, "o", color=GOAL)
+    left.plot([median(one.p99 for one in results[name]) for name in names], names, "o", color=GOAL)
     left.plot([], [], "o", color=GOAL, label="p99")
     left.invert_yaxis()
     left.set(xlabel="ms", xlim=(0, None))

@@ -16,8 +16,8 @@ from tidemill.data.rows import cell_text
 def texts(file: str, place: Path, _test: Sequence[bytes]) -> list[bytes]:
     """The texts of a file, in an order that has nothing to do with theirs."""
     rows = open_rows(place / file).read(["text"])
-    found = [cell_text(row.values["text"]).encode() for row in rows]
-    return [found[at] for at in np.random.default_rng(0).permutation(len(found))]
+    payloads = [cell_text(row.values["text"]).encode() for row in rows]
+    return [payloads[at] for at in np.random.default_rng(0).permutation(len(payloads))]
 
 
 SEED_SPLITS = ("data=files", "data.path={real}/sentiment/seed_splits", "checks.policy=keep")

@@ -34,11 +34,11 @@ def train(
     home: Path, *overrides: str, recipe: str = "coffee", samples: Path | None = None
 ) -> Trained:
     """Train in the workspace `home`. Raises TidemillError when the command fails."""
-    given = {"TIDEMILL_SAMPLES": str(samples)} if samples else {}
+    settings = {"TIDEMILL_SAMPLES": str(samples)} if samples else {}
     started = time.perf_counter()
     done = subprocess.run(
         argv("train", recipe, *overrides, "--json"),
-        env=environment(home, given),
+        env=environment(home, settings),
         stdout=subprocess.PIPE,
         text=True,
         check=False,

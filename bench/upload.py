@@ -53,8 +53,8 @@ def measure(
 
             def upload() -> int:
                 files = {"data1": content, "data2": cites}
-                said = client.post(f"{process.url}/test/", files=files).raise_for_status()
-                return len(said.json())
+                response = client.post(f"{process.url}/test/", files=files).raise_for_status()
+                return len(response.json())
 
             nodes = upload()
             for _ in range(turns):
@@ -62,9 +62,9 @@ def measure(
                 theirs.append(_ms(lambda: len(answer(content, cites, weights))))
     record = Record("upload")
     p50, rest = percentile(ours, 0.5), median(theirs)
-    for name, found in (("ours, over HTTP", ours), ("the original's, in process", theirs)):
+    for name, times in (("ours, over HTTP", ours), ("the original's, in process", theirs)):
         record.row(
-            way=name, nodes=nodes, requests=len(found), p50_ms=median(found), most_ms=max(found)
+            way=name, nodes=nodes, requests=len(times), p50_ms=median(times), most_ms=max(times)
         )
     record.goal(
         "upload_p50",

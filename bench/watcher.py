@@ -44,11 +44,11 @@ class Watcher:
         window: list[bytes] = []
         done = 0
         for start in range(0, len(payloads), BATCH):
-            for seen in self._seen(payloads[start : start + BATCH]):
+            for bins in self._predict_bins(payloads[start : start + BATCH]):
                 if done >= within:
                     return None
-                window.append(seen)
-                done += len(seen) // len(self._bundle.reference.names)
+                window.append(bins)
+                done += len(bins) // len(self._bundle.reference.names)
                 if self._rows(window) >= POLICY.minimum:
                     if self._drifted(window):
                         return done
@@ -58,10 +58,10 @@ class Watcher:
     def quiet(self, payloads: Sequence[bytes]) -> Quiet:
         """Windows drawn without repetition from distinct payloads that are not in the reference."""
         own = sorted(set(payloads))
-        seen = self._seen(own)
+        bins = self._predict_bins(own)
         random = np.random.default_rng(0)
         alarms = sum(
-            self._drifted([seen[at] for at in random.permutation(len(seen))[: POLICY.minimum]])
+            self._drifted([bins[at] for at in random.permutation(len(bins))[: POLICY.minimum]])
             for _ in range(WINDOWS)
         )
         return Quiet(alarms, WINDOWS, len(own))
@@ -69,7 +69,7 @@ class Watcher:
     def _rows(self, window: Sequence[bytes]) -> int:
         return sum(map(len, window)) // len(self._bundle.reference.names)
 
-    def _seen(self, payloads: Sequence[bytes]) -> list[bytes]:
+    def _predict_bins(self, payloads: Sequence[bytes]) -> list[bytes]:
         preprocessed = []
         for payload in payloads:
             try:
@@ -79,9 +79,9 @@ class Watcher:
         parts = [
             preprocessed[start : start + BATCH] for start in range(0, len(preprocessed), BATCH)
         ]
-        return [seen for part in parts for _, seen in self._predictor.predict_with_bins(part)]
+        return [bins for part in parts for _, bins in self._predictor.predict_with_bins(part)]
 
-    def _drifted(self, seen: Sequence[bytes]) -> bool:
+    def _drifted(self, bins: Sequence[bytes]) -> bool:
         reference = self._bundle.reference
-        live = reference.split(reference.count(list(seen)))
+        live = reference.split(reference.count(list(bins)))
         return any(row.drifted for row in check(reference.split(reference.counts), live, POLICY))

@@ -74,8 +74,8 @@ def pairs(
 ) -> Iterator[tuple[Mapping[str, Counts], dict[str, Counts]]]:
     """So many windows, each with a reference of its own."""
     for _ in range(number):
-        held = Held.draw(rng)
-        yield held.counts, held.window(rng, n, shift)
+        reference = Held.draw(rng)
+        yield reference.counts, reference.window(rng, n, shift)
 
 
 def _split(bins: Bins, rows: npt.NDArray[np.float64]) -> dict[str, Counts]:

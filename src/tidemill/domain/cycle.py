@@ -1,4 +1,4 @@
-"""One turn of the mill, and the lease of the engine that turns it."""
+"""A cycle of the loop, and the lease of the engine that runs it."""
 
 from __future__ import annotations
 

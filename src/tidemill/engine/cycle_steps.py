@@ -182,8 +182,8 @@ class CycleSteps:
                 cycle = replace(cycle, version=own.id)
             if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
                 why = f"Cycle {cycle.id} was refused, because these labels are not believed."
-                found = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
-                reason += f" {len(found)} feedback labels were quarantined."
+                labels = rollout.quarantine(unit, {cycle.snapshot}, actor=ACTOR, reason=why, at=now)
+                reason += f" {len(labels)} feedback labels were quarantined."
             move_cycle(unit, cycle, step.state, reason, actor=ACTOR, at=now)
 
     def _fail(self, cycle: Cycle, error: TidemillError, now: datetime) -> None:

@@ -86,14 +86,14 @@ class Drain:
                 key = (prediction.version, prediction.kind, bucket(prediction.at))
                 groups[key].append(prediction.bins)
         return [
-            self._profile(version, kind, begun, seen)
-            for (version, kind, begun), seen in groups.items()
+            self._profile(version, kind, begun, bins)
+            for (version, kind, begun), bins in groups.items()
         ]
 
     def _profile(
-        self, version: str, kind: RequestKind, begun: datetime, seen: Sequence[bytes]
+        self, version: str, kind: RequestKind, begun: datetime, bins: Sequence[bytes]
     ) -> Profile:
         reference = self.reference(version)
-        counts = tuple(int(count) for count in reference.count(seen))
-        rows = sum(map(len, seen)) // len(reference.names)
+        counts = tuple(int(count) for count in reference.count(bins))
+        rows = sum(map(len, bins)) // len(reference.names)
         return Profile(version, kind, begun, rows, counts)

@@ -137,17 +137,17 @@ def target_of(labels: Mapping[str, Sequence[str]]) -> str:
     return next(iter(labels))
 
 
-def label_of(said: object, names: Sequence[str]) -> str | None:
+def label_of(value: object, names: Sequence[str]) -> str | None:
     """The label that a database means; None when it means none of the names.
 
     A name is meant by itself; yes and no also by what databases write for them: true and false, 1
     and 0. Nothing is taken to be true for being there.
     """
-    if isinstance(said, str) and said in names:
-        return said
-    word = str(said).strip().lower()
-    meant = [name for name in names if word in SPELLINGS.get(name, ())]
-    return meant[0] if meant else None
+    if isinstance(value, str) and value in names:
+        return value
+    word = str(value).strip().lower()
+    matches = [name for name in names if word in SPELLINGS.get(name, ())]
+    return matches[0] if matches else None
 
 
 def _settled(page: Page, now: datetime) -> str:

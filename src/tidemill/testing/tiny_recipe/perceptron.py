@@ -50,7 +50,7 @@ class Perceptron:
         """As ONNX, from `pebble` [n, d] to `logits_<target>` and `embedding`."""
         size, hidden = self.w1.shape
         logits = f"logits_{target}"
-        made = helper.make_graph(
+        graph = helper.make_graph(
             [
                 helper.make_node("Sub", ["pebble", "centre"], ["centred"]),
                 helper.make_node("Div", ["centred", "scale"], ["scaled"]),
@@ -66,7 +66,7 @@ class Perceptron:
             ],
             [numpy_helper.from_array(getattr(self, row.name), row.name) for row in fields(self)],
         )
-        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         content: bytes = model.SerializeToString()
         return content
 
@@ -79,9 +79,11 @@ def fit(
     hidden: int,
     plan: TrainPlan,
     seed: int,
-    told: Callable[[int, float], None],
+    report_epoch: Callable[[int, float], None],
 ) -> Perceptron:
-    """Learn rows [n, d] and their labels' positions [n]; `told` hears each epoch and its loss.
+    """Learn rows [n, d] and their labels' positions [n].
+
+    `report_epoch` gets each epoch and its loss.
 
     Every epoch is one step of Adam over all rows at once, so of the plan's figures `epochs`,
     `learning_rate` and `weight_decay` count. Raises UsageError when the training diverges.
@@ -112,7 +114,7 @@ def fit(
             ahead = first[at] / (1 - FIRST**epoch)
             spread = np.sqrt(second[at] / (1 - SECOND**epoch))
             now[at] = now[at] - plan.learning_rate * ahead / (spread + TINY)
-        told(epoch, loss)
+        report_epoch(epoch, loss)
     return Perceptron(*(row.astype(np.float32) for row in (centre, scale, *now)))
 
 

@@ -57,7 +57,7 @@ def train(
     progress.stage("train")
     every = -(-plan.epochs // TOLD)
 
-    def told(epoch: int, loss: float) -> None:
+    def report_epoch(epoch: int, loss: float) -> None:
         progress.step(epoch, plan.epochs)
         if epoch % every == 0:
             progress.epoch(f"epoch {epoch}/{plan.epochs}  loss {loss:.3f}")
@@ -69,7 +69,7 @@ def train(
         hidden=run.config["model"]["hidden"],
         plan=plan,
         seed=run.seed,
-        told=told,
+        report_epoch=report_epoch,
     )
     progress.stage("judge")
     graph, weights, val = model.graph(TARGET), model.digest(), parts["val"]
@@ -120,18 +120,18 @@ def _encoded(
 
 
 def _scores(model: Perceptron, part: _Part) -> dict[str, float]:
-    given = model.probabilities(part.rows)
-    answers, count = given.argmax(axis=1), given.shape[1]
+    probabilities = model.probabilities(part.rows)
+    answers, count = probabilities.argmax(axis=1), probabilities.shape[1]
     right = answers == part.labels
     rows = np.arange(count)[:, None]
     hits = ((part.labels == rows) & right).sum(axis=1)
     either = (part.labels == rows).sum(axis=1) + (answers == rows).sum(axis=1)
-    likelihood = given[np.arange(len(given)), part.labels]
+    likelihood = probabilities[np.arange(len(probabilities)), part.labels]
     return {
         "accuracy": float(right.mean()),
         "macro_f1": float((2 * hits[either > 0] / either[either > 0]).mean()),
         "nll": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        "examples": len(given),
+        "examples": len(probabilities),
     }
 
 
@@ -145,10 +145,13 @@ def parity(model: Perceptron, graph: bytes, rows: npt.NDArray[np.float32]) -> di
 
 
 def _golden(model: Perceptron, val: _Part, snapshot: OpenSnapshot) -> list[dict[str, Any]]:
-    given = model.probabilities(val.rows)
-    chosen = choose({TARGET: given}, {TARGET: val.labels})
+    probabilities = model.probabilities(val.rows)
+    chosen = choose({TARGET: probabilities}, {TARGET: val.labels})
     examples = [val.examples[at] for at in chosen]
-    return [row.to_json() for row in collect(examples, {TARGET: given[chosen]}, snapshot.classes)]
+    return [
+        row.to_json()
+        for row in collect(examples, {TARGET: probabilities[chosen]}, snapshot.classes)
+    ]
 
 
 def _card(
