@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.data.retraining import Extend, Make, Named, rows, said
-from tidemill.data.naming import merged_plant_labels, plant_labels
+from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
@@ -42,7 +42,7 @@ def taught(parent: Snapshot, extend: Extend) -> Extend:
     """Grows the leaves as the recipe does, by feedback on one payload."""
 
     def result(payload: str, **labels: str) -> RetrainingSet:
-        return extend([about(payload, **labels)], parent.id, merge=merged_plant_labels)
+        return extend([about(payload, **labels)], parent.id, merge=merge_plant_labels)
 
     return result
 
@@ -148,8 +148,8 @@ def test_what_is_said_later_counts_for_the_class_too(
         about(named("train"), "f1", kind="Vine___rust"),
         about(named("train") + "\n", "f2", kind="Bean___rust"),
     ]
-    first = extend(both, parent.id, merge=merged_plant_labels).snapshot
+    first = extend(both, parent.id, merge=merge_plant_labels).snapshot
     assert rows(store, first.id)[named("train")].labels == plant_labels("Bean___rust")
     later = [about(named("train"), "f3", plant="Vine")]
-    second = extend(later, first.id, merge=merged_plant_labels).snapshot
+    second = extend(later, first.id, merge=merge_plant_labels).snapshot
     assert rows(store, second.id)[named("train")].labels == RUST

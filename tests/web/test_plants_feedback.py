@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import REFERENCE
-from tidemill.data.naming import plant_labels
+from tidemill.recipes.plants.naming import plant_labels
 from tidemill.data.retraining_set import RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle

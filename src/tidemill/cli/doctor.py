@@ -59,11 +59,11 @@ TRAINING = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One check of the machine, and its result."""
 
     name: str
     fine: bool
-    said: str
+    sentence: str
 
 
 def doctor(
@@ -88,7 +88,7 @@ def doctor(
         for finding in findings:
             mark = "[green]ok[/]  " if finding.fine else "[red]bad[/] "
             OUT.print(f"{mark} {finding.name}: ", end="")
-            OUT.print(finding.said, markup=False, soft_wrap=True)
+            OUT.print(finding.sentence, markup=False, soft_wrap=True)
     bad = [finding.name for finding in findings if not finding.fine]
     if bad and as_json:
         # The one object on stdout says it all.

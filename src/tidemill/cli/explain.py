@@ -33,32 +33,34 @@ def explain(
     workspace = Workspace(home)
     version = workspace.champion()
     try:
-        found = explained(workspace.predictor(version), _content(file), target=target, label=label)
+        explanation = explained(
+            workspace.predictor(version), _content(file), target=target, label=label
+        )
     except errors.BadPayload as error:
         raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
     try:
-        out.write_bytes(draw_heat_map(found))
+        out.write_bytes(draw_heat_map(explanation))
     except OSError as error:
         raise errors.DataError(f"{out} cannot be written: {error.strerror}.") from error
-    row, column = found.strongest
-    drop = float(found.drops[row, column])
+    row, column = explanation.strongest
+    drop = float(explanation.drops[row, column])
     if as_json:
         emit(
             {
                 "version": version.id,
                 "file": str(file),
                 "out": str(out),
-                "target": found.target,
-                "label": found.label,
-                "probability": found.probability,
-                "drops": found.drops.tolist(),
+                "target": explanation.target,
+                "label": explanation.label,
+                "probability": explanation.probability,
+                "drops": explanation.drops.tolist(),
                 "strongest": {"row": row, "column": column, "drop": drop},
             }
         )
         return
-    rows, columns = found.drops.shape
+    rows, columns = explanation.drops.shape
     OUT.print(
-        f"{found.target}: {found.label} ({found.probability:.3f}), answered by {version.id}. "
+        f"{explanation.target}: {explanation.label} ({explanation.probability:.3f}), answered by {version.id}. "
         f"Covering row {row + 1} of {rows}, column {column + 1} of {columns} takes {drop:.3f} "
         f"of it away. {out} shows it.",
         markup=False,

@@ -22,24 +22,24 @@ def lineage(
     Example: tidemill lineage 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
     with Workspace(home) as workspace:
-        found = workspace.lineage(prediction)
+        trace = workspace.lineage(prediction)
     if as_json:
-        emit(found.to_json())
+        emit(trace.to_json())
         return
     answers = ", ".join(
-        f"{a.target} {a.label} ({a.confidence:.3f})" for a in found.prediction.answers
+        f"{a.target} {a.label} ({a.confidence:.3f})" for a in trace.prediction.answers
     )
-    tree = Tree(f"prediction {prediction}: {answers}, {found.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
-    tree.add(f"payload {found.example[:12] or 'not kept: a golden request'}")
-    version = tree.add(f"version {found.version.id}, bundle {found.version.bundle[:12]}")
-    run = version.add(f"run {found.run.id}, seed {found.run.seed}")
-    code = found.run.code
+    tree = Tree(f"prediction {prediction}: {answers}, {trace.prediction.at:%Y-%m-%d %H:%M:%S} UTC")
+    tree.add(f"payload {trace.example[:12] or 'not kept: a golden request'}")
+    version = tree.add(f"version {trace.version.id}, bundle {trace.version.bundle[:12]}")
+    run = version.add(f"run {trace.run.id}, seed {trace.run.seed}")
+    code = trace.run.code
     revision = code["revision"] or "not a git checkout"
     changed = " with local changes" if code["changed"] else ""
     run.add(f"code {revision}{changed}, package {code['package'][:12]}")
-    run.add(f"snapshot {found.snapshot.id[:12]}, {found.snapshot.rows} examples")
+    run.add(f"snapshot {trace.snapshot.id[:12]}, {trace.snapshot.rows} examples")
     config = run.add("configuration")
-    for group, values in found.run.config.items():
+    for group, values in trace.run.config.items():
         config.add(f"{group}: {values}")
     OUT.print(tree)
 

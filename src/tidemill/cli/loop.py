@@ -1,4 +1,4 @@
-"""`tidemill loop`: the engine that drains, watches and turns cycles."""
+"""`tidemill loop`: the engine that drains, reviews, checks for drift and runs cycles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tidemill.adapters.parent_process import watch
 from tidemill.screen import OUT, Home, Json, WithParent, emit, say
 
 app = typer.Typer(
-    help="Turn the mill: drain, review, watch for drift, retrain, promote or refuse."
+    help="Run the engine: drain, review, check for drift, retrain, promote or refuse."
     "\n\nExample: tidemill loop status",
     no_args_is_help=True,
 )
@@ -36,7 +36,7 @@ def run(
     with_parent: WithParent = False,
     as_json: Json = False,
 ) -> None:
-    """Turn the mill until stopped. One engine leads a workspace; another one waits.
+    """Run the engine until stopped. One engine leads a workspace; another one waits.
 
     Example: tidemill loop run trigger.autonomy=automatic
     """

@@ -38,21 +38,21 @@ def part(name: str) -> ModuleType:
 
 
 COMMANDS = (
-    Command("up", "Train a champion if there is none, serve it, and turn the mill."),
+    Command("up", "Train a champion if there is none, serve it, and run the engine."),
     Command("demo", "Run the whole loop of a recipe and judge every claim."),
     Command("train", "Check the data, train, and register the resulting model version."),
     Command("serve", "Serve the workspace's champion over HTTP."),
-    Command("predict", "Ask the champion about files."),
-    Command("explain", "Draw which parts of an image the champion's answer rests on."),
+    Command("predict", "Predict files with the champion."),
+    Command("explain", "Draw which parts of an image decided the champion's answer."),
     Command("data", "Check, count and keep data sets."),
     Command("models", "List, inspect, promote and roll back model versions."),
-    Command("feedback", "See what people said, and decide whether it is believed."),
-    Command("loop", "Turn the mill: drain, review, watch for drift, retrain, promote or refuse."),
+    Command("feedback", "List feedback, and accept or reject it."),
+    Command("loop", "Run the engine: drain, review, check for drift, retrain, promote or refuse."),
     Command("drift", "Show what the last drift check found, feature by feature."),
-    Command("why", "Say what led to a version, a cycle or a prediction."),
+    Command("why", "Print the chain of causes of a version, a cycle or a prediction."),
     Command("lineage", "Show what a prediction came from."),
     Command("config", "Show the settings, or an experiment as it would run."),
-    Command("doctor", "Look for what would keep Tidemill from working here."),
+    Command("doctor", "Check that Tidemill works on this machine."),
 )
 
 EXIT_CODES: dict[type[errors.TidemillError], int] = {

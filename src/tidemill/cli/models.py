@@ -177,9 +177,9 @@ def _print_verdict(verdict: Verdict) -> None:
         title=f"{verdict.version} {state} {against}, test read {verdict.test_uses} times",
     )
     for check in verdict.checks:
-        held = "yes" if check.passed else "[red]no[/]"
+        passed = "yes" if check.passed else "[red]no[/]"
         named = [escape(check.target)] if several else []
-        table.add_row(check.name, *named, held, escape(check.reason))
+        table.add_row(check.name, *named, passed, escape(check.reason))
     OUT.print(table)
     if verdict.override_reason:
         OUT.print(f"overridden: {verdict.override_reason}", markup=False)

@@ -38,8 +38,8 @@ def predict(
         rows += list(zip(part, predictor.predict(inputs), remarks, strict=True))
     if as_json:
         body = [
-            {"file": str(file), "answers": [asdict(answer) for answer in given], "remarks": said}
-            for file, given, said in rows
+            {"file": str(file), "answers": [asdict(answer) for answer in answers], "remarks": notes}
+            for file, answers, notes in rows
         ]
         emit({"version": version.id, "predictions": body})
         return
@@ -48,9 +48,9 @@ def predict(
     table = Table(
         "file", *named, "target", "label", "confidence", title=f"answered by {version.id}"
     )
-    for file, given, said in rows:
-        warn([f"{file}: {remark}" for remark in said])
-        for answer in given:
+    for file, answers, notes in rows:
+        warn([f"{file}: {remark}" for remark in notes])
+        for answer in answers:
             item = [escape(answer.item)] if predictor.many else []
             confidence = f"{answer.confidence:.3f}"
             table.add_row(str(file), *item, answer.target, answer.label, confidence)

@@ -30,7 +30,7 @@ def serve(
     logging.getLogger("tidemill").setLevel(logging.INFO)
     run_server(
         read_settings(home=home, host=host, port=port),
-        announce=_json if as_json else _told,
+        announce=_json if as_json else _print_url,
         watch=watch if with_parent else _alone,
     )
 
@@ -39,7 +39,7 @@ def _json(url: str) -> None:
     emit({"url": url})
 
 
-def _told(url: str) -> None:
+def _print_url(url: str) -> None:
     say(f"Tidemill listens on {url} (routes: {url}/docs). Stop it with Ctrl-C.")
 
 

@@ -33,7 +33,7 @@ def up(
         bool, typer.Option("--restart", help="Start a server or engine that died again.")
     ] = False,
 ) -> None:
-    """Train a champion if there is none, then serve it and turn the mill until stopped.
+    """Train a champion if there is none, then serve it and run the engine until stopped.
 
     Example: tidemill up lucky trigger.schedule=daily
     """

@@ -31,12 +31,11 @@ ENGINE_LEASE = "engine"
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One turn of the mill.
+    """One pass of the loop, from its trigger to its end.
 
-    `cause` says in a sentence why it began, `reason` why it is in its state. `champion` is the
-    version it started from; feedback accepted until `at` is what it learns from. `runs` are the
-    trainings it started, the last one being the one that counts. What has not come about yet is
-    empty.
+    `cause` says in a sentence why it began, `reason` why it is in its state. It starts from the
+    version `champion` and learns from feedback that was accepted until `at`. `runs` are its
+    trainings; the last one counts. Fields of steps that have not happened yet are empty.
     """
 
     id: str

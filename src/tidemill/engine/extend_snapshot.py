@@ -52,7 +52,7 @@ class SnapshotExtension:
             recipe=cycle.recipe,
             near_distance=read_experiment(config).checks.near_distance,
             at=cycle.at,
-            merge=recipe.merged if isinstance(recipe, Merging) else overlay_labels,
+            merge=recipe.merge_labels if isinstance(recipe, Merging) else overlay_labels,
         )
 
     def _merge(self, example: str, rows: list[Feedback]) -> AcceptedLabels:

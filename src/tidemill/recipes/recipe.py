@@ -49,12 +49,12 @@ class Recipe(Protocol):
 
 @runtime_checkable
 class Merging(Protocol):
-    """A recipe whose targets say something of one another. Without this each is for itself."""
+    """A recipe whose targets depend on one another. Without it, each target stands alone."""
 
-    def merged(self, known: Labels, said: Labels) -> Labels:
-        """What an example's labels are once somebody has said these: `data.retraining_set.Merge`.
+    def merge_labels(self, known: Labels, feedback: Labels) -> Labels:
+        """Return an example's labels after feedback: a `data.retraining_set.Merge`.
 
-        `known` is empty for a new example. A target of which this says nothing stays out. Raises
+        `known` is empty for a new example. A target without a label is dropped. Raises
         DataError when they contradict each other; then nothing is learnt from them.
         """
 

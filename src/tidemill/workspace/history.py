@@ -153,5 +153,5 @@ def _record(
 
 
 def _aliases(unit: UnitOfWork, version: str) -> tuple[AliasName, ...]:
-    found = {name: unit.alias(name) for name in ALIASES}
-    return tuple(name for name, alias in found.items() if alias and alias.version == version)
+    aliases = {name: unit.alias(name) for name in ALIASES}
+    return tuple(name for name, alias in aliases.items() if alias and alias.version == version)

@@ -59,8 +59,8 @@ def reference_of(
 
 def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:
     """The rows that the traffic is held against."""
-    kept = chain.from_iterable(snapshot.rows(split, payloads=False) for split in HELD_OUT)
-    only_feedback = sum(row.source == SOURCE for row in kept) >= ENOUGH
+    held_out = chain.from_iterable(snapshot.rows(split, payloads=False) for split in HELD_OUT)
+    only_feedback = sum(row.source == SOURCE for row in held_out) >= ENOUGH
     for row in chain.from_iterable(snapshot.rows(split) for split in HELD_OUT):
         if row.source == SOURCE or not only_feedback:
             yield row

@@ -101,16 +101,18 @@ def _schedule(unit: UnitOfWork, rows: UserRows | None, schedule: Schedule, now: 
     after = next_scheduled_run(schedule, now)
     if after is None:
         return ""
-    said = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
+    sentences = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
     for event in unit.events(subject=rows.import_offset, limit=1) if rows else ():
         if left_out := event.detail.get("left_out"):
-            said.append(f"The last reading left {left_out} rows out: {event.reason}")
-    return " ".join([f"{schedule}; the next round begins at {format_moment(after)}.", *said])
+            sentences.append(f"The last reading left {left_out} rows out: {event.reason}")
+    return " ".join(
+        [f"{schedule}; the next scheduled run is due at {format_moment(after)}.", *sentences]
+    )
 
 
 def _drift(verdict: DriftVerdict | None, window: int, rules: Policies) -> str:
-    growing = f"{window} of {rules.drift.minimum} predictions for the next check"
+    progress = f"{window} of {rules.drift.minimum} predictions for the next check"
     if verdict is None:
-        return f"not checked yet; {growing}."
-    said = "drift" if verdict.drifted else "no drift"
-    return f"{said} at {verdict.at:%Y-%m-%d %H:%M:%S}: {verdict.summary}; {growing}."
+        return f"not checked yet; {progress}."
+    word = "drift" if verdict.drifted else "no drift"
+    return f"{word} at {verdict.at:%Y-%m-%d %H:%M:%S}: {verdict.summary}; {progress}."

@@ -97,8 +97,8 @@ class TrainingPart(DataPart, PromotionPart):
         Raises NotFound, StorageFailed when its bundle cannot be read, Corrupt when it is damaged.
         """
         with self.ledger.begin(write=False) as unit:
-            found = unit.get(ModelVersion, version) if version else self._latest(unit)
-        return self.bundles.open(found.bundle).evaluation()
+            registered = unit.get(ModelVersion, version) if version else self._latest(unit)
+        return self.bundles.open(registered.bundle).evaluation()
 
     def _finish(
         self, recipe: Recipe, run: Run, train: Trainer, progress: Progress

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.data.naming import merged_plant_labels, plant_labels
+from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
 from tidemill.learn.image_model import ImageModel, check_images, image_codec
@@ -66,5 +66,5 @@ class Plants:
             labels=plant_labels,
         )
 
-    def merged(self, known: Labels, said: Labels) -> Labels:
-        return merged_plant_labels(known, said)
+    def merge_labels(self, known: Labels, feedback: Labels) -> Labels:
+        return merge_plant_labels(known, feedback)

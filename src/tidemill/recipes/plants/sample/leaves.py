@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tidemill.data.naming import SEPARATOR, plant_labels
+from tidemill.recipes.plants.naming import SEPARATOR, plant_labels
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
 from tidemill.recipes.shared import image_faults

@@ -22,7 +22,7 @@ def plant_labels(name: str) -> Labels:
     return {"class": name, "disease": disease, "plant": plant}
 
 
-def merged_plant_labels(known: Labels, feedback: Labels) -> Labels:
+def merge_plant_labels(known: Labels, feedback: Labels) -> Labels:
     """The three labels of a leaf that had those of `known` once somebody has said these.
 
     A class that is said decides all three. Otherwise plant and disease decide the class, what is
