@@ -111,7 +111,9 @@ def test_the_status_says_when_the_next_round_begins(tell: Ask, beach: Path) -> N
     assert "Schedule" not in tell("loop", "status").out
     said = tell("loop", "status", "trigger.schedule=weekly")
     assert re.search(
-        r"^Schedule: weekly; the next round begins at \d{4}-\d\d-\d\d 00:00 UTC\.$", said.out, re.M
+        r"^Schedule: weekly; the next scheduled run is due at \d{4}-\d\d-\d\d 00:00 UTC\.$",
+        said.out,
+        re.M,
     )
     assert tell("loop", "status", "--json").body["schedule"] == ""
 

@@ -71,14 +71,16 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
 def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly()
     begins = monday(circle)
-    assert status(circle) == f"weekly; the next round begins at {begins:%Y-%m-%d} 00:00 UTC."
+    assert (
+        status(circle) == f"weekly; the next scheduled run is due at {begins:%Y-%m-%d} 00:00 UTC."
+    )
     at(circle, begins + HOUR)
     assert [turned.step.kind for turned in circle.settle() if turned.step] == [
         "skip_scheduled_run",
         "wait",
     ]
     said = f"The weekly scheduled run of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
-    after = f"weekly; the next round begins at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
+    after = f"weekly; the next scheduled run is due at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
     assert status(circle) == f"{after} {said}"
     assert (circle.list_cycles(), circle.count_events("ScheduledRunSkipped")) == ([], 1)
 
@@ -110,7 +112,7 @@ def test_an_engine_that_was_gone_for_three_weeks_holds_one_round(
         circle.count_events("ScheduledRunSkipped"),
         circle.count_events("FeedbackImported"),
     ) == (1, 1)
-    assert f"round begins at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
+    assert f"scheduled run is due at {begins + 4 * WEEK:%Y-%m-%d} 00:00" in status(circle)
 
 
 def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
