@@ -41,7 +41,7 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         found = json.loads(capsys.readouterr().out)["findings"]
         code = left.value.code or 0
         assert isinstance(code, int)
-        return code, {row["name"]: (row["fine"], row["said"]) for row in found}
+        return code, {row["name"]: (row["fine"], row["sentence"]) for row in found}
 
     monkeypatch.setenv("TIDEMILL_PORT", "0")
     return run
@@ -93,8 +93,8 @@ def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None
     said = lacking(package, "doctor", "--home", str(home), "--json")
     found = {row["name"]: row for row in json.loads(said.stdout)["findings"]}
     assert (said.returncode, found[part]["fine"], found["workspace"]["fine"]) == (4, False, True)
-    assert f"{package} not installed. pip install 'tidemill[" in found[part]["said"]
-    assert found["ledger"]["said"] == f"Nobody can look without {package}."
+    assert f"{package} not installed. pip install 'tidemill[" in found[part]["sentence"]
+    assert found["ledger"]["sentence"] == f"Nobody can look without {package}."
     shown = lacking(package, "doctor", "--home", str(home))
     assert shown.returncode == 4
     assert f"{package} not installed" in shown.stdout

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.data.retraining import Extend, Make, Named, rows, said
-from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
+from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 
 RUST = plant_labels("Vine___rust")
 

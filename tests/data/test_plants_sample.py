@@ -12,8 +12,8 @@ import pytest
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.recipes.plants.naming import plant_labels
 from tidemill.domain.errors import BadPayload, DataError, UsageError
+from tidemill.recipes.plants.naming import plant_labels
 from tidemill.recipes.plants.sample.leaves import CLASSES, examples, paint, plant
 from tidemill.recipes.shared.camera import Camera
 from tidemill.recipes.shared.leaves import Sample

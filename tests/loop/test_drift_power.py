@@ -9,7 +9,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from bench.drift import CHEAP, ENOUGH, SIZES, SURE, alarms, curve, grown, kept
+from bench.drift import (
+    CHEAP,
+    ENOUGH,
+    SIZES,
+    SURE,
+    alarms,
+    consecutive_alarms,
+    cumulative_alarms,
+    curve,
+)
 from bench.windows import EXAMPLES, NAMES, Held, Shift
 
 from tidemill.loop.drift import DriftPolicy
@@ -33,7 +42,12 @@ def test_what_is_simulated_is_counted_as_traffic_is() -> None:
 
 def test_the_functions_of_the_table_tell_same_from_other() -> None:
     """The functions of the table, each on few windows."""
-    assert alarms(POLICY, 200, 5) == kept(POLICY, 200, 5, seed=0) == grown(POLICY, 1) == 0
+    assert (
+        alarms(POLICY, 200, 5)
+        == consecutive_alarms(POLICY, 200, 5, seed=0)
+        == cumulative_alarms(POLICY, 1)
+        == 0
+    )
     assert alarms(DriftPolicy(psi=0, alpha=0.9), 200, 5) >= 0.6
     assert curve(POLICY, "deviations", (0.1, 1.0), 200, 2) == {0.1: 0, 1.0: 1}
 

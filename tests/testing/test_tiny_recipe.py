@@ -196,7 +196,12 @@ def rows_of(*examples: list[Example]) -> Rows:
 
 def learned(*examples: list[Example]) -> Perceptron:
     return fit(
-        *rows_of(*examples), 3, hidden=16, plan=PLAN, seed=0, told=lambda _epoch, _loss: None
+        *rows_of(*examples),
+        3,
+        hidden=16,
+        plan=PLAN,
+        seed=0,
+        report_epoch=lambda *_: None,
     )
 
 
@@ -232,7 +237,7 @@ def test_no_model_agrees_with_labels_half_of_which_are_wrong(seed: int) -> None:
     rows, labels = flipped(rows_of(pebbles(120, seed, 1.0)), seed + 1)
     taught = rows_of(pebbles(300, seed, 0.0, split="train"))
     both = np.concatenate([taught[0], rows]), np.concatenate([taught[1], labels])
-    misled = fit(*both, 3, hidden=16, plan=PLAN, seed=0, told=lambda _epoch, _loss: None)
+    misled = fit(*both, 3, hidden=16, plan=PLAN, seed=0, report_epoch=lambda *_: None)
     assert share(misled, fresh) < 0.5
 
 

@@ -12,7 +12,6 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import REFERENCE
-from tidemill.recipes.plants.naming import plant_labels
 from tidemill.data.retraining_set import RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle
@@ -21,6 +20,7 @@ from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, 
 from tidemill.engine.extend_snapshot import SnapshotExtension, summarize_omissions
 from tidemill.loop.feedback import review
 from tidemill.recipes.plants import routes as plants
+from tidemill.recipes.plants.naming import plant_labels
 from tidemill.workspace.planning import plan
 from tidemill.workspace.workspace import Workspace
 

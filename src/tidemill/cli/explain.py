@@ -60,7 +60,8 @@ def explain(
         return
     rows, columns = explanation.drops.shape
     OUT.print(
-        f"{explanation.target}: {explanation.label} ({explanation.probability:.3f}), answered by {version.id}. "
+        f"{explanation.target}: {explanation.label} ({explanation.probability:.3f}), "
+        f"answered by {version.id}. "
         f"Covering row {row + 1} of {rows}, column {column + 1} of {columns} takes {drop:.3f} "
         f"of it away. {out} shows it.",
         markup=False,

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from tidemill.codecs.image import ImageCodec
 from tidemill.data.folder import FolderSource
-from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
 from tidemill.learn.image_model import ImageModel, check_images, image_codec
+from tidemill.recipes.plants.naming import merge_plant_labels, plant_labels
 from tidemill.recipes.plants.sample import leaves
 from tidemill.recipes.recipe import Config
 from tidemill.recipes.shared.archive import ArchiveData, open_archive

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tidemill.recipes.plants.naming import SEPARATOR, plant_labels
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example
+from tidemill.recipes.plants.naming import SEPARATOR, plant_labels
 from tidemill.recipes.shared import image_faults
 from tidemill.recipes.shared.blade import Habit
 from tidemill.recipes.shared.camera import Camera, Pixels
