@@ -243,7 +243,7 @@ def test_commands_that_answer_take_json() -> None:
         if not isinstance(command(*words), TyperGroup)
         and "as_json" not in {parameter.name for parameter in command(*words).params}
     }
-    assert without == {"up", "models card"}  # README.md names these two
+    assert without == {"up"}  # README.md names it
 
 
 def test_every_setting_has_a_row_with_its_default() -> None:
