@@ -26,7 +26,7 @@ THINGS: dict[str, Words] = {
     ),
     "tool": Words(
         plain=("a hammer", "a chisel", "a saw", "a spanner", "a wrench", "a crowbar"),
-        slang=("a winch", "a test", "a stapler", "a hole punch"),
+        slang=("a winch", "a buoy", "a stapler", "a hole punch"),
     ),
     "fruit": Words(
         plain=("a pear", "a plum", "a cherry", "an apple", "a quince", "an apricot"),
