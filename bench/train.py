@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tidemill.adapters.child_process import argv, environment
+from tidemill.adapters.child_process import argv, child_environment
 from tidemill.domain.errors import TidemillError
 
 Overrides = Annotated[
@@ -38,7 +38,7 @@ def train(
     started = time.perf_counter()
     done = subprocess.run(
         argv("train", recipe, *overrides, "--json"),
-        env=environment(home, settings),
+        env=child_environment(home, settings),
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.adapters.child_process import argv, environment
+from tidemill.adapters.child_process import argv, child_environment
 from tidemill.adapters.hydra import resolve
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import BundleStore
@@ -79,7 +79,7 @@ def _champion(settings: Settings) -> ModelVersion | None:
 
 def _train(settings: Settings) -> ModelVersion:
     words = argv("train", "coffee", "--promote")
-    done = subprocess.run(words, env=environment(settings.home), check=False)
+    done = subprocess.run(words, env=child_environment(settings.home), check=False)
     champion = None if done.returncode else _champion(settings)
     if champion is None:
         raise TidemillError("No champion could be trained; the reason stands above.")

@@ -260,9 +260,9 @@ UNWANTED = ("sub" + "agent", "/" + "work/", "/" + "home/", "/" + "Users/")
 
 @pytest.mark.parametrize("words", UNWANTED)
 def test_no_file_speaks_of_the_machine_it_was_written_on(words: str) -> None:
-    telling = [
+    naming_it = [
         path.relative_to(ROOT).as_posix()
         for path in project_files()
         if words.encode().lower() in path.read_bytes().lower()
     ]
-    assert telling == []
+    assert naming_it == []

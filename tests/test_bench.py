@@ -206,7 +206,7 @@ def test_a_server_that_is_gone_is_a_fault() -> None:
     assert result.faults == {"ConnectionRefusedError": 4}
 
 
-def test_a_mill_that_keeps_nothing_is_said() -> None:
+def test_a_loop_that_records_nothing_is_reported() -> None:
     leaf = Example("1", IMAGE, {"disease": "rust"}, "folder", "leaf.jpg")
     with server(lambda _: 500) as (url, bodies):
         with pytest.raises(TidemillError, match="Feedback got the response"):

@@ -50,7 +50,7 @@ def test_too_few_predictions_are_no_verdict(begin: OpenLoop) -> None:
     assert any(row.drift and row.drift.drifted for row in circle.settle())
 
 
-def test_the_mill_turns_by_itself(begin: OpenLoop) -> None:
+def test_the_loop_runs_by_itself(begin: OpenLoop) -> None:
     circle = begin()
     unseen = pebbles(300, 90, SHIFT)
     before, old = circle.measure_accuracy(unseen), circle.measure_accuracy(pebbles(300, 91, 0.0))

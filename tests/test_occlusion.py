@@ -21,7 +21,7 @@ from tidemill.learn.export import export
 from tidemill.learn.fit import fit
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.residual import ResidualCNN
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 from tidemill.occlusion import BATCH, Explanation, draw_heat_map, explain, occlusion_map
 from tidemill.predictor import Model, Predictor
 from tidemill.recipes.shared.leaves import paint
@@ -51,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
         images[seed] = spotted(images[seed], *PLACES[seed // 2 % len(PLACES)])
     truth = np.array([1 - seed % 2 for seed in seeds])
     rows = np.stack(images)
-    train = EncodedSplit({"image": Rows.of(rows)}, {"state": truth}, ("sample",) * len(seeds))
+    train = EncodedSplit({"image": ArrayRows.of(rows)}, {"state": truth}, ("sample",) * len(seeds))
     network = ResidualCNN({"state": 2}, [0.5] * 3, [0.25] * 3, width=8, seed=0)
     plan = TrainPlan(epochs=6, batch_size=16, learning_rate=0.01, threads=1, averaging=0)
     fitted = fit(network, train, train, plan, seed=0)

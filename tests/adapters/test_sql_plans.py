@@ -29,7 +29,7 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "feedback on an example": lambda unit: unit.feedback(example="x1"),
     "count_accepted_feedback": lambda unit: unit.count_accepted_feedback(NOW),
     "cycle": lambda unit: unit.cycle(),
-    "lease": lambda unit: unit.lease("mill"),
+    "lease": lambda unit: unit.lease("engine"),
 }
 
 

@@ -131,7 +131,7 @@ def test_a_row_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> N
         "UPDATE leases SET until = 'tomorrow'",
     ],
 )
-def test_a_row_of_the_mill_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> None:
+def test_a_row_of_cycles_that_nobody_wrote_is_named(tmp_path: Path, statement: str) -> None:
     path = tmp_path / "ledger.sqlite"
     upgrade(path)
     ledger = SqlLedger.existing(path, FixedClock())
@@ -147,7 +147,7 @@ def test_a_row_of_the_mill_that_nobody_wrote_is_said_so(tmp_path: Path, statemen
         unit.record_drift_verdict(verdict, told)
         unit.drain("web", [given], [Profile("v1", "live", now, 1, (1,))], since=0)
         unit.open_cycle(Cycle("c1", "coffee", "drift", "", "v1", now), told)
-        unit.take_lease("mill", "a", now=now, ttl=timedelta(seconds=30))
+        unit.take_lease("engine", "a", now=now, ttl=timedelta(seconds=30))
     engine = sqlite_engine(path)
     with engine.begin() as connection:
         connection.execute(text(statement))
@@ -157,7 +157,7 @@ def test_a_row_of_the_mill_that_nobody_wrote_is_said_so(tmp_path: Path, statemen
         unit.profiles("v1")
         unit.drift_verdicts("v1")
         unit.cycle()
-        unit.lease("mill")
+        unit.lease("engine")
     ledger.close()
 
 

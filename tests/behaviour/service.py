@@ -37,13 +37,13 @@ class Way:
     read: Callable[[Any], tuple[str, float]]
 
 
-def _oracle(body: Any) -> tuple[str, float]:
+def _lucky_probabilities(body: Any) -> tuple[str, float]:
     label = top(body["probs"])
     return label, body["probs"][label]
 
 
 WAYS = {
-    "lucky": Way("/ask_model/", lambda text: {"params": {"question": text}}, _oracle),
+    "lucky": Way("/ask_model/", lambda text: {"params": {"question": text}}, _lucky_probabilities),
     "sentiment": Way(
         "/predict",
         lambda text: {"json": {"text": text}},

@@ -25,7 +25,7 @@ from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.drift import check as check_drift
 from tidemill.loop.evidence import Evidence, Outcomes, TargetEvidence
 from tidemill.loop.feedback import ANONYMOUS, FeedbackPolicy
-from tidemill.loop.feedback import decide as review_label
+from tidemill.loop.feedback import decide_status as review_label
 from tidemill.loop.feedback import give as give_feedback
 from tidemill.loop.feedback import review as review_feedback
 from tidemill.loop.gate import GatePolicy, judge, non_inferiority

@@ -283,7 +283,7 @@ def parent_of(held: Held, store: SnapshotStore, example: Make) -> str:
     ),
     seed=st.integers(0, 100),
 )
-def test_growing_keeps_its_promises(
+def test_a_retraining_set_keeps_its_promises(
     codec: Any, example: Make, given_rows: list[Row], held: Held, seed: int
 ) -> None:
     def near(row: Example) -> int:
@@ -306,7 +306,7 @@ def test_growing_keeps_its_promises(
         before = {canonical_row(row) for row in parent.rows()}
         assert before <= {canonical_row(row) for row in after}
 
-        # Test did not grow, and no new row resembles one on the other side of train.
+        # Test did not grow, and no new row is a near-duplicate of one outside its split.
         new = [row for row in after if canonical_row(row) not in before]
         assert {row.split for row in new} <= {"train", "val", "fresh"}
         sides = [(near(row), row.split == "train") for row in after]

@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.demo.demo_run import PAYLOADS
 from tidemill.demo.judge import find_scenario
-from tidemill.demo.live import first_labels, flip_half
+from tidemill.demo.live import first_labels, flip_half_of
 from tidemill.demo.report import EXAMPLES_PER_CLASS, render_gallery
 from tidemill.demo.scenario import Scenario
 from tidemill.demo.scenarios import SCENARIOS
@@ -95,7 +95,7 @@ def test_faults_are_planted_once_and_named(scenario: Scenario, tmp_path: Path) -
 def test_half_of_the_labels_of_every_class_are_flipped(scenario: Scenario) -> None:
     rows = scenario.shifted_examples(21, 60)
     true = [row.labels for row in rows]
-    flipped = flip_half(true)
+    flipped = flip_half_of(true)
     assert {tuple(row) for row in flipped} == {tuple(sorted(row)) for row in true}
     for name in set(first_labels(rows)):
         first = min(true[0])

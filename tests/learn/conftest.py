@@ -10,7 +10,7 @@ import pytest
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.residual import ResidualCNN
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 
 SIZE = (32, 48)
 
@@ -25,7 +25,7 @@ def split() -> Callable[[int, int], EncodedSplit]:
         noise = random.integers(0, 60, (n, *SIZE, 3))
         images = (noise + 70 * shade[:, None, None, None]).astype(np.uint8)
         labels = {"shade": shade.astype(np.int64)}
-        return EncodedSplit({"image": Rows.of(images)}, labels, ("sample",) * n)
+        return EncodedSplit({"image": ArrayRows.of(images)}, labels, ("sample",) * n)
 
     return make
 

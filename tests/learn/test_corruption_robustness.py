@@ -1,4 +1,4 @@
-"""The ladder of corruptions: what is counted, what is asked, and where it stands in a bundle."""
+"""Corruption robustness: the counts, the questions, and the place in a bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tidemill.learn.export import export
 from tidemill.learn.figures import corruptions_figure
 from tidemill.learn.progress import Progress
 from tidemill.learn.residual import ResidualCNN
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 from tidemill.predictor import Model
 from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.leaves import Sample, examples
@@ -53,9 +53,9 @@ def leaves() -> list[Example]:
 def graph(tmp_path_factory: pytest.TempPathFactory, leaves: list[Example]) -> Path:
     """An untrained network's: its answers are as good as any to count with."""
     network = ResidualCNN({"disease": 5}, [0.5] * 3, [0.25] * 3, width=8, seed=4).eval()
-    path = tmp_path_factory.mktemp("ladder") / "model.onnx"
+    path = tmp_path_factory.mktemp("robustness") / "model.onnx"
     like = CODEC.encode([CODEC.decode(leaves[0].payload)])
-    split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
+    split = EncodedSplit({name: ArrayRows.of(array) for name, array in like.items()}, {})
     export(network, {"disease": 1.0}, path, split)
     return path
 
@@ -90,7 +90,7 @@ def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -
     network = ResidualCNN({"disease": 5, "state": 2}, [0.5] * 3, [0.25] * 3, width=8).eval()
     path = graph.with_name("two.onnx")
     like = CODEC.encode([CODEC.decode(leaves[0].payload)])
-    split = EncodedSplit({name: Rows.of(array) for name, array in like.items()}, {})
+    split = EncodedSplit({name: ArrayRows.of(array) for name, array in like.items()}, {})
     export(network, {"disease": 1.0, "state": 1.0}, path, split)
     named = [
         replace(leaf, labels={**leaf.labels, "state": str(leaf.labels["disease"] == "healthy")})
@@ -121,15 +121,15 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "home", "coffee", actor="ada")
     try:
         seed = workspace.experiment(*words)["seed"]
-        intake = workspace.snapshot(*words)
-        snapshot = workspace.snapshots.open(intake.snapshot.id)
+        imported = workspace.snapshot(*words)
+        snapshot = workspace.snapshots.open(imported.snapshot.id)
         drawn = draw_examples(snapshot, 9, seed)
         assert len(drawn) == 9
         assert {row.split for row in drawn} == {"val"}
         assert drawn == draw_examples(snapshot, 9, seed) != draw_examples(snapshot, 9, 99)
         assert len(draw_examples(snapshot, 1000, 0)) == snapshot.count("val")
         finished = workspace.train(
-            *words, snapshot=intake.snapshot, progress=Progress(stage=stages.append)
+            *words, snapshot=imported.snapshot, progress=Progress(stage=stages.append)
         )
         bundle = workspace.bundles.open(finished.version.bundle).path
     finally:

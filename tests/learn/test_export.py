@@ -15,7 +15,7 @@ from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import export, parity
 from tidemill.learn.inference import infer
 from tidemill.learn.residual import ResidualCNN
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 
 SIZE = (32, 48)
 TEMPERATURES = {"disease": 1.7, "plant": 0.6}
@@ -29,7 +29,7 @@ def network() -> ResidualCNN:
 @pytest.fixture(scope="module")
 def images() -> EncodedSplit:
     pixels = np.random.default_rng(0).integers(0, 256, (70, *SIZE, 3), np.uint8)
-    return EncodedSplit({"image": Rows.of(pixels)}, {})
+    return EncodedSplit({"image": ArrayRows.of(pixels)}, {})
 
 
 @pytest.fixture(scope="module")

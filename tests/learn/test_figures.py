@@ -14,7 +14,7 @@ from tidemill.learn.figures import (
     reliability_figure,
     roc_figure,
 )
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 from tidemill.learn.split_predictions import SplitPredictions
 
 NAMES = ("healthy", "miner", "a longer name of a stress")
@@ -26,7 +26,7 @@ def answers(request: pytest.FixtureRequest) -> SplitPredictions:
     random = np.random.default_rng(0)
     logits = np.log(random.dirichlet([1, 1, 1], 60))
     split = EncodedSplit(
-        {"image": Rows.of(np.zeros((60, 1)))},
+        {"image": ArrayRows.of(np.zeros((60, 1)))},
         {"stress": np.arange(60) % 3},
         ("ours",) * 20 + ("theirs",) * 40,
     )

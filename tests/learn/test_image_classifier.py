@@ -28,9 +28,9 @@ from tidemill.learn.export import export, parity
 from tidemill.learn.fit import FitResult, fit
 from tidemill.learn.image_classifier import ImageClassifier
 from tidemill.learn.inference import infer
-from tidemill.learn.network import Arrays
+from tidemill.learn.network import Tensors
 from tidemill.learn.plan import TrainPlan
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 
 TARGETS = {"plant": 2, "disease": 3}
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.2]
@@ -84,7 +84,7 @@ def leaves() -> EncodedSplit:
     pixels[plant == 0, :, :, 0] += 90
     pixels[plant == 1, :, :, 2] += 90
     pixels += disease[:, None, None, None] * 50
-    arrays = {"image": Rows.of(pixels.astype(np.uint8))}
+    arrays = {"image": ArrayRows.of(pixels.astype(np.uint8))}
     return EncodedSplit(arrays, {"plant": plant, "disease": disease})
 
 
@@ -155,7 +155,7 @@ class Watched(ImageClassifier):
 
     varied_values: ClassVar[list[set[int]]] = []
 
-    def varied(self, arrays: Arrays, generator: torch.Generator, plan: TrainPlan) -> Arrays:
+    def varied(self, arrays: Tensors, generator: torch.Generator, plan: TrainPlan) -> Tensors:
         self.varied_values.append(set(arrays["image"].flatten().tolist()))
         return super().varied(arrays, generator, plan)
 
@@ -164,7 +164,7 @@ def test_validation_and_evaluation_see_images_as_they_are(saved: dict[str, Path]
     def split(bright: int, n: int) -> EncodedSplit:
         pixels = np.full((n, 32, 32, 3), bright, np.uint8)
         labels = {target: np.arange(n) % size for target, size in TARGETS.items()}
-        return EncodedSplit({"image": Rows.of(pixels)}, labels)
+        return EncodedSplit({"image": ArrayRows.of(pixels)}, labels)
 
     given = Watched.pretrained(saved["resnet"], TARGETS, MEAN, STD, size=(32, 32), dropout=0.0)
     train, val = split(50, 40), split(200, 12)

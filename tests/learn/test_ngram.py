@@ -17,7 +17,7 @@ from tidemill.learn.fit import fit
 from tidemill.learn.inference import infer
 from tidemill.learn.ngram import NGramNetwork
 from tidemill.learn.plan import TrainPlan
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 
 BUCKETS = 2**10
 SETTINGS = GramsConfig(buckets=BUCKETS, word_max=2, char_min=3, char_max=4, max_grams=500)
@@ -41,8 +41,8 @@ def texts(n: int, seed: int) -> EncodedSplit:
     starts = np.cumsum([0, *(len(ids) for ids, _ in rows)])
     return EncodedSplit(
         {
-            "ids": Rows(np.concatenate([ids for ids, _ in rows]), starts),
-            "weights": Rows(np.concatenate([weights for _, weights in rows]), starts),
+            "ids": ArrayRows(np.concatenate([ids for ids, _ in rows]), starts),
+            "weights": ArrayRows(np.concatenate([weights for _, weights in rows]), starts),
         },
         {"better": rose ^ denied},
         ("made",) * n,

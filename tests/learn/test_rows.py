@@ -9,7 +9,7 @@ import torch
 
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.batches import POOL, Batches
-from tidemill.learn.rows import Rows, RowsWriter
+from tidemill.learn.rows import ArrayRows, RowsWriter
 
 Ids = npt.NDArray[np.int64]
 
@@ -18,7 +18,7 @@ def _texts(lengths: list[int]) -> list[Ids]:
     return [np.arange(1, length + 1) + 100 * at for at, length in enumerate(lengths)]
 
 
-def _written(path: Path, rows: list[Ids]) -> Rows:
+def _written(path: Path, rows: list[Ids]) -> ArrayRows:
     with RowsWriter(path, rows[0]) as writer:
         for row in rows:
             writer.append(row)
@@ -49,7 +49,7 @@ def test_a_row_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def _split(lengths: list[int]) -> EncodedSplit:
     texts = _texts(lengths)
-    rows = Rows(np.concatenate(texts), np.cumsum([0, *lengths]))
+    rows = ArrayRows(np.concatenate(texts), np.cumsum([0, *lengths]))
     return EncodedSplit({"ids": rows}, {"answer": np.arange(len(lengths))})
 
 

@@ -16,7 +16,7 @@ from tidemill.learn.export import export, parity
 from tidemill.learn.fit import fit
 from tidemill.learn.inference import infer
 from tidemill.learn.plan import TrainPlan
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 from tidemill.learn.table import FARTHEST, Normalise, TableNetwork
 
 TARGETS = {"keys": 3, "plant": 2}
@@ -40,9 +40,9 @@ def table(n: int, seed: int) -> EncodedSplit:
     categories = np.stack([np.where(present[:, 0], 0, label + 2), random.integers(0, 42, n)], 1)
     return EncodedSplit(
         {
-            "numbers": Rows.of(numbers.astype(np.float32)),
-            "present": Rows.of(present),
-            "categories": Rows.of(categories.astype(np.int64)),
+            "numbers": ArrayRows.of(numbers.astype(np.float32)),
+            "present": ArrayRows.of(present),
+            "categories": ArrayRows.of(categories.astype(np.int64)),
         },
         {"sign": label},
         ("made",) * n,

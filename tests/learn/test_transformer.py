@@ -16,7 +16,7 @@ from tidemill.learn.fit import fit
 from tidemill.learn.inference import infer
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.quantise import quantise
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 from tidemill.learn.transformer import Pooling, TransformerNetwork
 
 TARGETS = {"mood": 3}
@@ -50,7 +50,10 @@ def texts() -> EncodedSplit:
     ]
     starts = np.cumsum([0, *lengths])
     ids = np.concatenate(tokens).astype(np.int64)
-    arrays = {"input_ids": Rows(ids, starts), "attention_mask": Rows(np.ones_like(ids), starts)}
+    arrays = {
+        "input_ids": ArrayRows(ids, starts),
+        "attention_mask": ArrayRows(np.ones_like(ids), starts),
+    }
     return EncodedSplit(arrays, {"mood": mood})
 
 
@@ -67,7 +70,7 @@ def test_the_graph_answers_as_the_network_at_every_length(
     found = parity(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
     assert found.difference < 1e-5
     # One token alone is shorter than anything the network was traced with.
-    short = {name: Rows.of(np.ones((3, 1), np.int64)) for name in network.ragged}
+    short = {name: ArrayRows.of(np.ones((3, 1), np.int64)) for name in network.ragged}
     single = EncodedSplit(short, {})
     np.testing.assert_allclose(
         run_graph(tmp_path / "model.onnx", single)["embedding"],

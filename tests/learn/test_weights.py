@@ -15,7 +15,7 @@ import pytest
 
 from tests.work import count_calls
 from tidemill.domain.errors import DataError, Unavailable, UsageError
-from tidemill.learn.weights import FILES, Limits, here, limits, locate, tokenizer
+from tidemill.learn.weights import FILES, EncoderLimits, here, limits, locate, tokenizer
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 PINNED = f"acme/tiny@{REVISION}"
@@ -229,18 +229,18 @@ def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, Limits(None, None)),
-        ({"vocab_size": 60, "pad_token_id": 0}, Limits(None, 60)),
-        ({"model_type": "bert", "max_position_embeddings": 512}, Limits(512, None)),
-        ({"model_type": "roberta", "max_position_embeddings": 514}, Limits(512, None)),
+        ({}, EncoderLimits(None, None)),
+        ({"vocab_size": 60, "pad_token_id": 0}, EncoderLimits(None, 60)),
+        ({"model_type": "bert", "max_position_embeddings": 512}, EncoderLimits(512, None)),
+        ({"model_type": "roberta", "max_position_embeddings": 514}, EncoderLimits(512, None)),
         (
             {"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 0},
-            Limits(513, None),
+            EncoderLimits(513, None),
         ),
     ],
 )
 def test_what_an_encoder_can_take(
-    tmp_path: Path, config: dict[str, object], expected: Limits
+    tmp_path: Path, config: dict[str, object], expected: EncoderLimits
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert limits(tmp_path) == expected

@@ -24,7 +24,7 @@ from tidemill.loop.feedback import (
     USER_DATA,
     FeedbackPolicy,
     accept,
-    decide,
+    decide_status,
     give,
     reject,
     review,
@@ -131,7 +131,7 @@ def test_an_item_that_has_a_name_is_the_same_in_every_example() -> None:
     before = other(item="35", example="d" * 64, status="rejected")
     assert suspicions(node, [before]) == ("'rust' was rejected before.",)
     later = replace(against, status="accepted", at=NOW + timedelta(seconds=1))
-    assert decide(node, [later], "accept")[0] == "superseded"
+    assert decide_status(node, [later], "accept")[0] == "superseded"
     elsewhere = [
         replace(against, item="36"),
         replace(against, target="age"),
@@ -149,19 +149,19 @@ def test_agreement_and_what_is_about_something_else_are_not_suspicious() -> None
 
 def test_each_policy_decides_as_it_says() -> None:
     against = [other(label="miner")]
-    assert decide(ONE, [], "review") == ("pending", "")
-    assert decide(ONE, against, "accept")[0] == "accepted"
-    assert decide(ONE, [], "accept_unless_suspicious")[0] == "accepted"
-    decided = decide(ONE, against, "accept_unless_suspicious")
+    assert decide_status(ONE, [], "review") == ("pending", "")
+    assert decide_status(ONE, against, "accept")[0] == "accepted"
+    assert decide_status(ONE, [], "accept_unless_suspicious")[0] == "accepted"
+    decided = decide_status(ONE, against, "accept_unless_suspicious")
     assert decided == ("rejected", "bob says 'miner'.")
 
 
 def test_what_was_given_later_and_accepted_is_not_undone_by_a_policy() -> None:
     later = other(label="miner", status="accepted", at=NOW + timedelta(seconds=1))
     for policy in ("accept", "accept_unless_suspicious"):
-        status, reason = decide(ONE, [later], policy)
+        status, reason = decide_status(ONE, [later], policy)
         assert (status, reason) == ("superseded", "'miner', given later, has been accepted.")
-    assert decide(ONE, [replace(later, at=NOW)], "accept")[0] == "accepted"
+    assert decide_status(ONE, [replace(later, at=NOW)], "accept")[0] == "accepted"
 
 
 def test_given_feedback_is_pending_and_has_its_event(desk: Desk) -> None:

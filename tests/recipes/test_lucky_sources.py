@@ -147,7 +147,7 @@ def test_what_users_said_is_one_more_subset(
 
 
 def test_what_users_said_never_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does what resembles a row of the test, where a row without a split would follow it."""
+    """Nor does a near-duplicate of a test row, where a row without a split would follow it."""
     said = [(f"is {n} a number", "yes", f"2026-01-{n:02}") for n in range(1, 29)]
     said += [("is fire cold?", "no", "2026-02-01"), ("Is fire cold", "no", "2026-02-02")]
     monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", "text", *said))

@@ -69,9 +69,9 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
 @pytest.mark.parametrize("recipe", LABELS)
 def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, recipe, actor="ada")
-    intake = workspace.snapshot(*SMALL)
-    assert intake.snapshot.splits == {"train": 900, "val": 300, "test": 600}
-    finished = workspace.train(*SMALL, snapshot=intake.snapshot)
+    imported = workspace.snapshot(*SMALL)
+    assert imported.snapshot.splits == {"train": 900, "val": 300, "test": 600}
+    finished = workspace.train(*SMALL, snapshot=imported.snapshot)
     assert finished.run.metrics["test"]["accuracy"] > 0.75
     predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())

@@ -29,9 +29,9 @@ from tidemill.settings import read_settings
 from tidemill.testing.tiny_recipe import PLUGINS
 from tidemill.testing.tiny_recipe.codec import Pebble, PebbleCodec
 from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, PebbleSource, pebbles
-from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit
+from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit_perceptron
 from tidemill.testing.tiny_recipe.recipe import PebbleRecipe
-from tidemill.testing.tiny_recipe.training import parity, train
+from tidemill.testing.tiny_recipe.training import measure_parity, train
 from tidemill.web.app import create_app
 from tidemill.workspace.planning import plan
 from tidemill.workspace.trainer import open_trainer
@@ -71,13 +71,13 @@ def trained_again(workspace: Workspace, snapshot: Snapshot, *overrides: str) -> 
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     home = tmp_path_factory.mktemp("pebble")
     workspace = Workspace(home, "pebble", actor="ada")
-    intake = workspace.snapshot()
+    imported = workspace.snapshot()
     told = list[str]()
     finished = workspace.train(
-        snapshot=intake.snapshot, progress=Progress(stage=told.append, epoch=told.append)
+        snapshot=imported.snapshot, progress=Progress(stage=told.append, epoch=told.append)
     )
     workspace.promote(finished.version.id)
-    yield Trained(workspace, intake.snapshot, finished, told)
+    yield Trained(workspace, imported.snapshot, finished, told)
     workspace.close()
 
 
@@ -195,7 +195,7 @@ def rows_of(*examples: list[Example]) -> Rows:
 
 
 def learned(*examples: list[Example]) -> Perceptron:
-    return fit(
+    return fit_perceptron(
         *rows_of(*examples),
         3,
         hidden=16,
@@ -237,7 +237,7 @@ def test_no_model_agrees_with_labels_half_of_which_are_wrong(seed: int) -> None:
     rows, labels = flipped(rows_of(pebbles(120, seed, 1.0)), seed + 1)
     taught = rows_of(pebbles(300, seed, 0.0, split="train"))
     both = np.concatenate([taught[0], rows]), np.concatenate([taught[1], labels])
-    misled = fit(*both, 3, hidden=16, plan=PLAN, seed=0, report_epoch=lambda *_: None)
+    misled = fit_perceptron(*both, 3, hidden=16, plan=PLAN, seed=0, report_epoch=lambda *_: None)
     assert share(misled, fresh) < 0.5
 
 
@@ -318,9 +318,9 @@ def test_a_training_that_diverges_says_so(trained: Trained) -> None:
 def test_a_graph_that_answers_otherwise_is_refused() -> None:
     rows, _ = rows_of(pebbles(30, 1, 0.0))
     one, other = learned(pebbles(30, 1, 0.0)), learned(pebbles(30, 1, 1.0))
-    assert parity(one, one.graph(TARGET), rows)["difference"] < 1e-4
+    assert measure_parity(one, one.graph(TARGET), rows)["difference"] < 1e-4
     with pytest.raises(DataError, match="off by"):
-        parity(one, other.graph(TARGET), rows)
+        measure_parity(one, other.graph(TARGET), rows)
 
 
 @pytest.mark.parametrize(

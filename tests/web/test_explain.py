@@ -181,13 +181,15 @@ def test_the_document_says_that_a_image_comes(client: Any) -> None:
 def test_it_steps_back_from_those_that_answer(tiny: Callable[..., Predictor], red: bytes) -> None:
     results: list[int] = []
 
-    class Telling(OnnxRuntime):
+    class PriorityRuntime(OnnxRuntime):
         def run(self, arrays: Any) -> dict[str, Any]:
             results.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
             return super().run(arrays)
 
     bundle = tiny().bundle
     explainer = Explainer()
-    asyncio.run(explainer.explain(Predictor(bundle, Telling(bundle.model)), red, None, None))
+    asyncio.run(
+        explainer.explain(Predictor(bundle, PriorityRuntime(bundle.model)), red, None, None)
+    )
     explainer.close()
     assert min(results) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -19,7 +19,9 @@ from tidemill.web.app import create_app
 SERVER = "01a1fb4a-0e21-7c53-9c5f-0d3e3f2b7a11"
 
 
-def telling(labels: Mapping[str, str], *, actor: str | None = None, probed: bool = False) -> Any:
+def feedback_recipe(
+    labels: Mapping[str, str], *, actor: str | None = None, probed: bool = False
+) -> Any:
     """A recipe whose `POST /tell` records feedback on its body."""
 
     def build(server: Server) -> Routes:
@@ -52,7 +54,7 @@ def ready(workspace: Any, start_app: Any, routes: Any) -> Any:
 def test_feedback_of_a_recipe_is_that_of_the_server(
     workspace: Any, start_app: Any, red: bytes
 ) -> None:
-    client = ready(workspace, start_app, telling({"disease": "Phoma"}, actor="ana"))
+    client = ready(workspace, start_app, feedback_recipe({"disease": "Phoma"}, actor="ana"))
     [id] = client.request("POST", "/tell", content=red).json()
     [item] = feedback_records(workspace)
     assert (item.id, item.target, item.label, item.actor) == (id, "disease", "Phoma", "ana")
@@ -63,7 +65,7 @@ def test_feedback_of_a_recipe_is_that_of_the_server(
 
 
 def test_feedback_without_a_name_is_a_strangers(workspace: Any, start_app: Any, red: bytes) -> None:
-    client = ready(workspace, start_app, telling({"disease": "Phoma"}))
+    client = ready(workspace, start_app, feedback_recipe({"disease": "Phoma"}))
     assert client.request("POST", "/tell", content=red).status_code == 200
     assert [item.actor for item in feedback_records(workspace)] == ["anonymous"]
 
@@ -80,26 +82,26 @@ def test_feedback_without_a_name_is_a_strangers(workspace: Any, start_app: Any, 
 def test_feedback_that_makes_no_sense_is_refused_as_a_whole(
     workspace: Any, start_app: Any, red: bytes, labels: dict[str, str], status: int, code: str
 ) -> None:
-    client = ready(workspace, start_app, telling(labels))
+    client = ready(workspace, start_app, feedback_recipe(labels))
     response = client.request("POST", "/tell", content=red)
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert feedback_records(workspace) == []
 
 
 def test_an_unreadable_payload_records_no_feedback(workspace: Any, start_app: Any) -> None:
-    client = ready(workspace, start_app, telling({"disease": "Phoma"}))
+    client = ready(workspace, start_app, feedback_recipe({"disease": "Phoma"}))
     response = client.request("POST", "/tell", content=b"no image")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")
     assert feedback_records(workspace) == []
 
 
 def test_without_a_model_feedback_is_refused(workspace: Any, start_app: Any, red: bytes) -> None:
-    client = start_app(workspace.parts(), telling({"disease": "Phoma"}))
+    client = start_app(workspace.parts(), feedback_recipe({"disease": "Phoma"}))
     assert client.request("POST", "/tell", content=red).json()["error"]["code"] == "not_ready"
 
 
 def test_a_golden_request_never_records_feedback(workspace: Any, start_app: Any) -> None:
-    client = ready(workspace, start_app, telling({"disease": "Phoma"}, probed=True))
+    client = ready(workspace, start_app, feedback_recipe({"disease": "Phoma"}, probed=True))
     message = client.request("GET", "/v1/ready").json()["error"]["message"]
     assert "/tell records feedback, so it cannot have a golden request" in message
     assert feedback_records(workspace) == []
@@ -127,7 +129,7 @@ def test_a_silent_route_gets_no_predictions(workspace: Any, start_app: Any, red:
 @pytest.mark.parametrize("silent", [("/tell", "/other"), ("/tell", "/get")])
 def test_only_a_post_route_can_be_silent(workspace: Any, silent: tuple[str, ...]) -> None:
     def build(server: Server) -> Routes:
-        routes = telling({})(server)
+        routes = feedback_recipe({})(server)
         routes.router.get("/get")(lambda: 1)
         return Routes(routes.router, silent_paths=silent)
 
@@ -137,7 +139,7 @@ def test_only_a_post_route_can_be_silent(workspace: Any, silent: tuple[str, ...]
 
 def test_a_route_with_a_golden_request_is_not_silent(workspace: Any) -> None:
     def build(server: Server) -> Routes:
-        routes = telling({}, probed=True)(server)
+        routes = feedback_recipe({}, probed=True)(server)
         return Routes(routes.router, routes.golden_requests, silent_paths=("/tell",))
 
     with pytest.raises(UsageError, match="/tell cannot be silent"):

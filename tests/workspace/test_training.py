@@ -121,7 +121,7 @@ def test_every_step_left_its_event(workspace: Workspace, trained: Trained) -> No
     assert told[3].detail == {"bundle": version.bundle, "run": run.id}
 
 
-def test_the_bundle_tells_the_same_story(workspace: Workspace, trained: Trained) -> None:
+def test_the_bundle_agrees_with_the_ledger(workspace: Workspace, trained: Trained) -> None:
     version, run = trained.finished.version, trained.finished.run
     bundle = workspace.bundles.open(version.bundle)
     lineage = json.loads((bundle.path / "lineage.json").read_bytes())
@@ -159,9 +159,9 @@ def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
 
 def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workspace: Workspace) -> None:
     before = events(workspace)
-    intake = workspace.snapshot(*TINY)
+    imported = workspace.snapshot(*TINY)
     with workspace.ledger.begin(write=False) as unit:
-        assert [row.id for row in unit.latest(Snapshot)] == [intake.snapshot.id]
+        assert [row.id for row in unit.latest(Snapshot)] == [imported.snapshot.id]
     assert events(workspace) == before
 
 

@@ -25,7 +25,7 @@ def argv(*words: str) -> list[str]:
     return [sys.executable, "-m", "tidemill", *words]
 
 
-def environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment with another workspace.
 
     With `settings`, the child gets these settings only; without, it gets this process's.
@@ -48,7 +48,7 @@ def run_child(*words: str, home: Path) -> int:
     It ends with this process, however that ends. What interrupts the waiting ends it, too.
     """
     with subprocess.Popen(
-        argv(*words, "--with-parent"), env=environment(home), stdin=subprocess.PIPE
+        argv(*words, "--with-parent"), env=child_environment(home), stdin=subprocess.PIPE
     ) as process:
         try:
             return process.wait()
@@ -87,7 +87,7 @@ class Child:
         """
         self._process = subprocess.Popen(
             argv(*words, "--json", "--with-parent"),
-            env=environment(home, settings),
+            env=child_environment(home, settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

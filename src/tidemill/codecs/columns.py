@@ -126,7 +126,7 @@ class CategoryColumn(_Column):
 Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
 
 
-def canonical_row(row: Mapping[str, Cell]) -> bytes:
+def row_to_json(row: Mapping[str, Cell]) -> bytes:
     """A row as its payload: compact JSON with sorted keys, in UTF-8. Raises BadPayload."""
     try:
         text = json.dumps(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidemill.codecs.columns import shown
-from tidemill.codecs.sparse import Floats, Ints, Nodes, Rows, owner, spans
+from tidemill.codecs.sparse import Floats, Ints, Nodes, SparseRows, owner, spans
 from tidemill.domain.errors import BadPayload
 
 
@@ -48,7 +48,7 @@ class Graph:
             )
         pairs = _distinct(_both_ways(nodes.heads(), tails))
         starts = np.searchsorted(pairs[:, 0], np.arange(len(nodes.ids) + 1))
-        self.links = Rows(starts, np.ascontiguousarray(pairs[:, 1]))
+        self.links = SparseRows(starts, np.ascontiguousarray(pairs[:, 1]))
 
     @property
     def edge_count(self) -> int:

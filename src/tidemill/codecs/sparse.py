@@ -24,14 +24,14 @@ _LENGTHS = frozenset(range(1, LONGEST_ID + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class SparseRows:
     """Rows of unequal length, end to end: row i is `flat[starts[i]:starts[i + 1]]`."""
 
     starts: Ints
     flat: Ints
 
     @classmethod
-    def of(cls, rows: Sequence[Collection[Any]], flat: Ints) -> Rows:
+    def of(cls, rows: Sequence[Collection[Any]], flat: Ints) -> SparseRows:
         """As long as `rows`, with the content of `flat`."""
         return cls(starts_of(rows), flat)
 
@@ -55,7 +55,7 @@ class Nodes:
         self.ids: list[str] = [node["id"] for node in objects]
         features_of = [node.get("features", ()) for node in objects]
         flat = [_positions(id, row) for id, row in zip(self.ids, features_of, strict=True)]
-        self.columns = Rows.of(features_of, self._columns(flat, features))
+        self.columns = SparseRows.of(features_of, self._columns(flat, features))
         self.values = np.ones(len(self.columns.flat))
         for place, row in enumerate(features_of):
             if isinstance(row, dict):

@@ -25,8 +25,8 @@ from tidemill.codecs.columns import (
     Cell,
     Column,
     NumberColumn,
-    canonical_row,
     read_row,
+    row_to_json,
     shown,
 )
 from tidemill.domain.errors import BadPayload
@@ -67,7 +67,7 @@ class RowPayload(Payload):
 
     def to_bytes(self) -> bytes:
         """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
-        return canonical_row(self.row)
+        return row_to_json(self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class TableCodec:
             (*self.numbers, *self.categories), (*decoded.numbers, *decoded.words), strict=True
         )
         there = {column.name: value for column, value in cells if value is not None}
-        digest = hashlib.sha256(canonical_row(there)).digest()
+        digest = hashlib.sha256(row_to_json(there)).digest()
         return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))
 
     def _positions(self, decoded: DecodedRow) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tidemill.codecs.columns import Cell, canonical_row
+from tidemill.codecs.columns import Cell, row_to_json
 from tidemill.data.rows import cell_text
 from tidemill.domain.errors import DataError
 
@@ -66,7 +66,7 @@ class CellColumns:
             text = cell_text(values.get(column))
             if text:
                 cells[column] = _number(column, text) if column in self.numbers else text
-        return canonical_row(cells) if cells else None
+        return row_to_json(cells) if cells else None
 
 
 def _number(column: str, text: str) -> float:

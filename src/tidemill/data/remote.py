@@ -38,7 +38,7 @@ DAMAGE = (
 )
 """What zipfile raises for an archive that is damaged, encrypted or packed in another way."""
 
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 
 
 class RemoteFile:
@@ -70,7 +70,7 @@ class RemoteFile:
         name = PurePosixPath(member).name or PurePosixPath(httpx.URL(url).path).name or "file"
         self.path = self.folder / name
 
-    def fetch(self, progress: Progress) -> None:
+    def fetch(self, progress: DownloadProgress) -> None:
         """Have the file at `path`, whole and with the right digest; nothing is told if it is there.
 
         Raises Unavailable when the server cannot be reached, refuses or leads from https to http,
@@ -93,7 +93,7 @@ class RemoteFile:
             (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
             publish_folder(folder, self.folder.name)
 
-    def _download(self, file: Path, progress: Progress) -> None:
+    def _download(self, file: Path, progress: DownloadProgress) -> None:
         if not self.member:
             with file.open("wb") as out:
                 self._receive(out, progress)
@@ -104,7 +104,7 @@ class RemoteFile:
         self._unpack(archive, file)
         archive.unlink()
 
-    def _receive(self, out: IO[bytes], progress: Progress) -> None:
+    def _receive(self, out: IO[bytes], progress: DownloadProgress) -> None:
         done = 0
         try:
             with _client() as client, client.stream("GET", self.url) as answer:
@@ -171,7 +171,7 @@ class RemoteSource:
         self.source = source
         self.files = tuple(files)
 
-    def prepare(self, progress: Progress) -> None:
+    def prepare(self, progress: DownloadProgress) -> None:
         """Fetch what is missing; tells the bytes of each file. Raises what `fetch` raises."""
         for file in self.files:
             file.fetch(progress)

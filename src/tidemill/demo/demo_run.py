@@ -17,7 +17,7 @@ from tidemill.adapters.child_process import (
     EngineProcess,
     ServerProcess,
     argv,
-    environment,
+    child_environment,
 )
 from tidemill.demo.scenario import Scenario
 from tidemill.domain.errors import TidemillError
@@ -200,7 +200,7 @@ class DemoRun:
         return recipe.source(experiment.tree(), self.samples)
 
     def _environment(self, home: Path) -> dict[str, str]:
-        return environment(home, _variables(actor="demo", samples=str(self.samples)))
+        return child_environment(home, _variables(actor="demo", samples=str(self.samples)))
 
 
 def _variables(**settings: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ def first_labels(rows: Sequence[Example]) -> list[str]:
     return [row.labels[min(row.labels)] for row in rows]
 
 
-def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
+def wait_for_result(condition: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
     """Poll until the condition gives something true. Raises ClaimFailed after the deadline."""
     try:
         return testing.wait_for(condition, what, seconds)
@@ -146,7 +146,7 @@ def run_honest_cycle(demo: DemoRun) -> tuple[Workspace, Cycle]:
             start_engine(demo, workspace.home),
         ):
             send_feedback(server, predict_all(demo, server, rows), [row.labels for row in rows])
-            wait_for(lambda: find_ended_cycle(workspace), "the end of the honest cycle")
+            wait_for_result(lambda: find_ended_cycle(workspace), "the end of the honest cycle")
         demo.save_retrained(workspace.home)
     cycle = find_ended_cycle(workspace)
     if cycle is None or cycle.version != workspace.champion().id:
@@ -154,7 +154,7 @@ def run_honest_cycle(demo: DemoRun) -> tuple[Workspace, Cycle]:
     return workspace, cycle
 
 
-def flip_half(rows: Sequence[Labels]) -> list[Labels]:
+def flip_half_of(rows: Sequence[Labels]) -> list[Labels]:
     """Replace every second example of each class by the labels of the next class.
 
     A class is the combination of the labels of all targets.

@@ -30,7 +30,7 @@ from tidemill.engine.drain import Unit
 from tidemill.loop.feedback import USER_DATA, beside, give
 from tidemill.workspace.workspace import Workspace
 
-Page = Sequence[UserRow | LackingRow]
+ImportPage = Sequence[UserRow | LackingRow]
 
 PAGE = 500
 """Rows that one unit of work takes in."""
@@ -150,14 +150,16 @@ def label_of(value: object, names: Sequence[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def _settled(page: Page, now: datetime) -> str:
+def _settled(page: ImportPage, now: datetime) -> str:
     """Where to go on from the next time: before all that may still be joined by other rows."""
     dated = [(row.at, row.place) for row in page if row.at]
     old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
     return old[-1][1] if old else ""
 
 
-def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow, str]], list[str]]:
+def _sorted(
+    bundle: Bundle, target: str, page: ImportPage
+) -> tuple[list[tuple[UserRow, str]], list[str]]:
     """The rows that can be taken, each with its label, and what is wrong with each other one."""
     sound: list[tuple[UserRow, str]] = []
     faults: list[str] = []
@@ -179,7 +181,7 @@ def _sorted(bundle: Bundle, target: str, page: Page) -> tuple[list[tuple[UserRow
     return sound, faults
 
 
-def _unread(page: Page, offset: ImportOffset) -> bool:
+def _unread(page: ImportPage, offset: ImportOffset) -> bool:
     """True when it holds a row that no import has read; its last row is read again by the next."""
     reached = offset.caught_up_at
     return reached is None or any(row.at > reached for row in page if row.at)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tidemill.codecs.codec import Arrays, Codec
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example
-from tidemill.learn.rows import Rows, RowsWriter
+from tidemill.learn.rows import ArrayRows, RowsWriter
 
 DECODERS = 2
 LOOK_AHEAD = 32
@@ -39,7 +39,7 @@ class EncodedSplit:
     target's label names; `sources` says where each example came from.
     """
 
-    arrays: Mapping[str, Rows]
+    arrays: Mapping[str, ArrayRows]
     labels: Mapping[str, Indices]
     sources: Sequence[str] = field(default=(), repr=False)
 

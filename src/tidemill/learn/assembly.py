@@ -11,7 +11,7 @@ import numpy as np
 from tidemill.bundle import Golden, encode
 from tidemill.codecs.codec import Codec
 from tidemill.domain.types import Classes, Run, Split
-from tidemill.learn.card import CORRUPTIONS, FIGURES, figure_name, render
+from tidemill.learn.card import CORRUPTIONS, FIGURES, figure_name, render_card
 from tidemill.learn.corruption_robustness import CorruptionRobustness
 from tidemill.learn.export import Parity
 from tidemill.learn.figures import (
@@ -85,7 +85,7 @@ def assemble(
         "golden.json": encode([sample.to_json() for sample in outputs.golden]),
         "evaluation.json": encode(evaluation),
         "lineage.json": encode(lineage),
-        "card.md": render(description, lineage, evaluation).encode(),
+        "card.md": render_card(description, lineage, evaluation).encode(),
         **_figures(predictions.get("test", predictions["val"])),
         **_robustness_figures(outputs.robustness),
     }

@@ -9,7 +9,7 @@ FIGURES = ("confusion", "reliability", "roc", "embedding")
 CORRUPTIONS = "corruptions"
 
 
-def render(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+def render_card(description: str, lineage: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """Return the card as Markdown. `evaluation.json` has every number of it."""
     lines = [
         f"# {description}",

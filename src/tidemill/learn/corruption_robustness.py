@@ -22,7 +22,7 @@ from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import run_graph
 from tidemill.learn.network import logits_of
 from tidemill.learn.progress import Progress
-from tidemill.learn.rows import Rows
+from tidemill.learn.rows import ArrayRows
 
 IMAGES_AT_ONCE = 8
 """Images whose every variant is in memory at once."""
@@ -80,7 +80,7 @@ def measure_robustness(
         part = examples[start : start + IMAGES_AT_ONCE]
         progress.step(start, len(examples))
         inputs = [codec.decode(file) for example in part for file in _files(example, codec, seed)]
-        arrays = {name: Rows.of(array) for name, array in codec.encode(inputs).items()}
+        arrays = {name: ArrayRows.of(array) for name, array in codec.encode(inputs).items()}
         outputs = run_graph(path, EncodedSplit(arrays, {}), batch_size=batch_size)
         for target, names in classes.items():
             truth = np.array([names.index(example.labels[target]) for example in part])

@@ -21,7 +21,7 @@ from tidemill.codecs.codec import Arrays
 from tidemill.domain.errors import DataError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.batches import Batches
-from tidemill.learn.inference import Outputs, infer
+from tidemill.learn.inference import NetworkOutputs, infer
 from tidemill.learn.network import EMBEDDING, Network, logits_of
 from tidemill.predictor import softmax
 
@@ -129,7 +129,10 @@ def parity(
 
 
 def gap(
-    expected: Outputs, answered: Outputs, temperatures: Mapping[str, float], where: str
+    expected: NetworkOutputs,
+    answered: NetworkOutputs,
+    temperatures: Mapping[str, float],
+    where: str,
 ) -> float:
     """The largest difference of a probability between a network's outputs and its file's.
 
@@ -153,7 +156,7 @@ def gap(
     return worst
 
 
-def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> Outputs:
+def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> NetworkOutputs:
     """All named outputs of the file for the examples of a split, in their order."""
     session = open_graph(path)
     names = [output.name for output in session.get_outputs()]

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from tidemill.learn.augment import augment
-from tidemill.learn.network import Arrays, Network
+from tidemill.learn.network import Network, Tensors
 from tidemill.learn.plan import TrainPlan
 
 
@@ -32,7 +32,7 @@ class ImageNetwork(Network):
         pixels = image.permute(0, 3, 1, 2).float() / 255
         return (pixels - self.mean) / self.std
 
-    def varied(self, arrays: Arrays, generator: Generator, plan: TrainPlan) -> Arrays:
+    def varied(self, arrays: Tensors, generator: Generator, plan: TrainPlan) -> Tensors:
         """Images flipped, warped and recoloured."""
         images = augment(
             arrays["image"], generator, jitter=plan.jitter, warp=plan.warp, flip=plan.flip

@@ -10,11 +10,11 @@ from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.batches import Batches
 from tidemill.learn.network import Network
 
-Outputs = dict[str, npt.NDArray[np.float32]]
+NetworkOutputs = dict[str, npt.NDArray[np.float32]]
 """`embedding` [n, d] and, per target, `logits_<target>` [n, k]."""
 
 
-def infer(network: Network, split: EncodedSplit, *, batch_size: int = 64) -> Outputs:
+def infer(network: Network, split: EncodedSplit, *, batch_size: int = 64) -> NetworkOutputs:
     """All named outputs for the examples of a split, in their order.
 
     The network is left in the mode (training or not) it was in.

@@ -1,14 +1,19 @@
-"""What every network is."""
+"""The contract of a network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from torch import Generator, Tensor, nn
 
+from tidemill.domain.types import Classes
 from tidemill.learn.plan import TrainPlan
 
 EMBEDDING = "embedding"
 
-Arrays = dict[str, Tensor]
+Tensors = dict[str, Tensor]
+"""A codec's arrays by name, as tensors."""
 
 
 def logits_of(target: str) -> str:
@@ -17,7 +22,7 @@ def logits_of(target: str) -> str:
 
 
 class Network(nn.Module):
-    """What can be fitted and exported: a codec's arrays in, one row of named outputs per example.
+    """Maps a codec's arrays to one row of named outputs per example. It can be fitted and exported.
 
     `forward` takes the codec's arrays by their names, batch first, and gives `embedding` [n, d]
     and, per target, `logits_<target>` [n, k], all float32.
@@ -28,6 +33,10 @@ class Network(nn.Module):
     ragged: tuple[str, ...] = ()
     """The arrays whose second axis differs from batch to batch."""
 
-    def varied(self, arrays: Arrays, generator: Generator, plan: TrainPlan) -> Arrays:
+    def varied(self, arrays: Tensors, generator: Generator, plan: TrainPlan) -> Tensors:
         """A training batch, changed at random in ways that leave its labels true."""
         return arrays
+
+
+NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
+"""Makes an untrained network from the resolved experiment and the classes."""

@@ -10,7 +10,7 @@ import torch
 from tidemill.codecs.codec import Arrays
 from tidemill.learn.attention import HOMOPHILY
 from tidemill.learn.export import Parity, gap, open_graph, write_graph
-from tidemill.learn.inference import Outputs
+from tidemill.learn.inference import NetworkOutputs
 from tidemill.learn.network import Network
 from tidemill.learn.parity_graphs import LINKS, graph
 
@@ -51,7 +51,7 @@ def parity_nodes(
     return Parity(worst, examples, tuple(sizes))
 
 
-def infer_nodes(network: Network, arrays: Arrays) -> Outputs:
+def infer_nodes(network: Network, arrays: Arrays) -> NetworkOutputs:
     """All named outputs of a network in evaluation mode, one row per node asked for."""
     with torch.inference_mode():
         outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})

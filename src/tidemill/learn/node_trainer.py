@@ -6,7 +6,7 @@ learnt from, those of `val` choose, and those of the test set are read once, at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from tidemill.codecs.codec import Arrays, Codec
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.domain.errors import DataError, UsageError
-from tidemill.domain.types import Classes, Example, Run, Split
+from tidemill.domain.types import Example, Run, Split
 from tidemill.learn.assembly import TrainingOutputs, assemble, report_progress
 from tidemill.learn.calibrate import fit_temperature
 from tidemill.learn.golden import choose, collect
-from tidemill.learn.inference import Outputs
-from tidemill.learn.network import Network, logits_of
+from tidemill.learn.inference import NetworkOutputs
+from tidemill.learn.network import Network, NetworkFactory, logits_of
 from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
 from tidemill.learn.node_fit import fit_nodes
 from tidemill.learn.node_plan import NodePlan
@@ -34,9 +34,6 @@ from tidemill.learn.split_predictions import SplitPredictions
 from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import softmax
 from tidemill.staging import stage_folder
-
-NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
-"""A recipe's factory: the resolved experiment and the label names to an untrained network."""
 
 
 def train_nodes(
@@ -99,11 +96,11 @@ def train_nodes(
     )
 
 
-def _rows(outputs: Outputs, split: NodeSplit) -> Outputs:
+def _rows(outputs: NetworkOutputs, split: NodeSplit) -> NetworkOutputs:
     return {name: rows[split.places] for name, rows in outputs.items()}
 
 
-def _temperatures(network: Network, outputs: Outputs, val: NodeSplit) -> dict[str, float]:
+def _temperatures(network: Network, outputs: NetworkOutputs, val: NodeSplit) -> dict[str, float]:
     answered = _rows(outputs, val)
     return {
         target: fit_temperature(answered[logits_of(target)], val.labels[target])

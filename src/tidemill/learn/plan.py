@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from tidemill.domain.errors import UsageError
 
-Schedule = Literal["cosine", "linear", "constant"]
+LearningRateSchedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["auto", "32", "bf16"]
 
 
@@ -31,7 +31,7 @@ class TrainPlan:
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     warmup: float = 0.2
-    schedule: Schedule = "cosine"
+    schedule: LearningRateSchedule = "cosine"
     clip: float = 0.0
     precision: Precision = "auto"
     averaging: float = 0.98
@@ -49,7 +49,7 @@ class TrainPlan:
             "weight_decay": self.weight_decay >= 0,
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "warmup": 0 < self.warmup < 1,
-            "schedule": self.schedule in get_args(Schedule),
+            "schedule": self.schedule in get_args(LearningRateSchedule),
             "clip": self.clip >= 0,
             "precision": self.precision in get_args(Precision),
             "averaging": 0 <= self.averaging < 1,

@@ -15,7 +15,7 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ArrayRows:
     """Row i is `values[starts[i] : starts[i + 1]]`; rows differ in their first axis alone."""
 
     values: Array
@@ -40,9 +40,9 @@ class Rows:
         """True when rows differ in length."""
         return bool(self.lengths.size) and bool((self.lengths != self.lengths[0]).any())
 
-    def first(self, n: int) -> Rows:
+    def first(self, n: int) -> ArrayRows:
         """The first n rows."""
-        return Rows(self.values, self.starts[: n + 1])
+        return ArrayRows(self.values, self.starts[: n + 1])
 
     def take(self, at: Indices) -> Array:
         """[len(at), longest of them, ...], shorter rows padded with zeros at their end."""
@@ -91,12 +91,12 @@ class RowsWriter:
         self._file.write(np.ascontiguousarray(row).data)
         self._ends.append(self._ends[-1] + len(row))
 
-    def rows(self) -> Rows:
+    def rows(self) -> ArrayRows:
         """What was written, mapped; to be asked after the file is closed."""
         starts = np.array(self._ends, np.int64)
         if starts[-1] == 0:  # nothing can be mapped of an empty file
-            return Rows(np.empty((0, *self._inner), self._dtype), starts)
-        return Rows(np.load(self._path, mmap_mode="r", allow_pickle=False), starts)
+            return ArrayRows(np.empty((0, *self._inner), self._dtype), starts)
+        return ArrayRows(np.load(self._path, mmap_mode="r", allow_pickle=False), starts)
 
     def _write_header(self) -> None:
         np.lib.format.write_array_header_1_0(

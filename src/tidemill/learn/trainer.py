@@ -6,7 +6,7 @@ only then read the test set, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from tidemill.learn.export import Parity, export, parity, run_graph
 from tidemill.learn.fit import fit
 from tidemill.learn.golden import choose, collect
 from tidemill.learn.inference import infer
-from tidemill.learn.network import Network, logits_of
+from tidemill.learn.network import Network, NetworkFactory, logits_of
 from tidemill.learn.plan import ExportPlan, TrainPlan
 from tidemill.learn.progress import Progress
 from tidemill.learn.quantise import BATCH, Quantised, quantise
@@ -41,8 +41,6 @@ from tidemill.learn.split_predictions import SplitPredictions
 from tidemill.learn.training_result import TrainingResult
 from tidemill.staging import stage_folder
 
-NetworkFactory = Callable[[Mapping[str, Any], Classes], Network]
-"""A recipe's factory: the resolved experiment and the label names to an untrained network."""
 Floats = npt.NDArray[np.float64]
 
 

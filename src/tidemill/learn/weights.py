@@ -40,7 +40,7 @@ class _Config(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EncoderLimits:
     """What an encoder can take: so many tokens in a text, marks included, with ids below `pieces`.
 
     None where its configuration sets no such limit.
@@ -71,7 +71,7 @@ def tokenizer(folder: Path) -> str:
         raise DataError(f"The tokenizer in {folder} cannot be read: {error}.") from error
 
 
-def limits(folder: Path) -> Limits:
+def limits(folder: Path) -> EncoderLimits:
     """How much the encoder takes, by its `config.json`. Raises DataError."""
     try:
         config = _Config.model_validate_json((folder / "config.json").read_bytes())
@@ -84,7 +84,7 @@ def limits(folder: Path) -> Limits:
     if tokens is not None and config.model_type in OFFSET:
         # All of them take 1 where their file says nothing.
         tokens -= (1 if config.pad_token_id is None else config.pad_token_id) + 1
-    return Limits(tokens, config.vocab_size)
+    return EncoderLimits(tokens, config.vocab_size)
 
 
 def _packaged(name: str) -> Path | None:

@@ -58,7 +58,7 @@ def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*against, *before]))
 
 
-def decide(
+def decide_status(
     item: Feedback, others: Sequence[Feedback], policy: FeedbackPolicy
 ) -> tuple[FeedbackStatus, str]:
     """What becomes of a pending one, and why. Pending means that a person has to say."""
@@ -182,7 +182,7 @@ def review(
         return 0
     pending = unit.feedback(status="pending", limit=limit)
     for item in pending:
-        status, reason = decide(item, beside(unit, item), policy)
+        status, reason = decide_status(item, beside(unit, item), policy)
         settle(unit, item, status, reason=reason, actor=actor, at=at)
     return len(pending)
 

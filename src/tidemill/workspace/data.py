@@ -24,7 +24,7 @@ from tidemill.recipes.recipe import Recipe
 from tidemill.workspace.parts import WorkspaceParts
 from tidemill.workspace.runs import record_snapshot
 
-Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+ClassCounts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """Split to target to label to number of examples."""
 
 
@@ -39,7 +39,7 @@ class DataReport:
     examples: int
     findings: tuple[Finding, ...]
     duplicates: Duplicates
-    counts: Counts
+    counts: ClassCounts
     notes: tuple[str, ...]
 
     @property
@@ -150,7 +150,7 @@ class DataPart(WorkspaceParts):
         return imported
 
 
-def _counts(inspection: Inspection, near_distance: int) -> Counts:
+def _counts(inspection: Inspection, near_distance: int) -> ClassCounts:
     assigned = assign_splits(inspection, near_distance=near_distance)
     counted: Counter[tuple[str, str, str]] = Counter()
     classes: dict[str, set[str]] = {}

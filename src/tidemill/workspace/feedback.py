@@ -30,7 +30,7 @@ class FeedbackPart(WorkspaceParts):
             pending = unit.feedback(status="pending", limit=None)
             for row in pending:
                 others = feedback.beside(unit, row)
-                status, why = feedback.decide(row, others, "accept")
+                status, why = feedback.decide_status(row, others, "accept")
                 because = reason if status == "accepted" else why
                 feedback.settle(unit, row, status, reason=because, actor=self.actor, at=at)
             return [unit.get(Feedback, row.id) for row in pending]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from tidemill.codecs.columns import canonical_row
+from tidemill.codecs.columns import row_to_json
 from tidemill.recipes.routes import (
     GoldenRequest,
     PredictionServer,
@@ -32,7 +32,7 @@ def build(server: PredictionServer) -> Routes:
 
     @router.post("/diagnose/", summary="Diagnose one tumour.")
     async def diagnose(request: Request, response: Response, row: dict[str, float]) -> Diagnosis:
-        [prediction] = await server.predict(request, [canonical_row(row)])
+        [prediction] = await server.predict(request, [row_to_json(row)])
         [answer] = prediction.answers
         response.headers.update(prediction_headers(prediction))
         return Diagnosis(diagnosis=answer.label, probabilities=dict(answer.probabilities))

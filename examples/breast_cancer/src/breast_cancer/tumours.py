@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sklearn.datasets import load_breast_cancer
-from tidemill.codecs.columns import canonical_row
+from tidemill.codecs.columns import row_to_json
 from tidemill.domain.types import Example, payload_id
 
 TARGET = "diagnosis"
@@ -27,7 +27,7 @@ class Tumours:
 
     def examples(self) -> Iterator[Example]:
         for at, (row, label) in enumerate(zip(self._rows, self._labels, strict=True)):
-            payload = canonical_row(dict(zip(self._columns, row, strict=True)))
+            payload = row_to_json(dict(zip(self._columns, row, strict=True)))
             yield Example(
                 id=payload_id(payload),
                 payload=payload,

@@ -19,7 +19,7 @@ def judge(demo: DemoRun) -> Outcome:
         live.start_engine(demo, workspace.home),
     ):
         live.predict_all(demo, server, live.unchanged_examples(demo, UNCHANGED))
-        live.wait_for(
+        live.wait_for_result(
             lambda: live.list_drift_verdicts(workspace), f"the verdict on the old {change}"
         )
         before = live.list_drift_verdicts(workspace)
@@ -32,7 +32,7 @@ def judge(demo: DemoRun) -> Outcome:
             drifted = next((at for at, row in enumerate(after) if row.drifted), None)
             return [] if drifted is None else after[: drifted + 1]
 
-        verdicts = live.wait_for(
+        verdicts = live.wait_for_result(
             verdicts_to_first_drift, f"a drift verdict after {limit} predictions", 30
         )
     delay = min(sum(row.n for row in verdicts), limit)

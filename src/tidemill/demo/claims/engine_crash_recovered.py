@@ -16,13 +16,17 @@ def judge(demo: DemoRun) -> Outcome:
         replies = live.predict_all(demo, server, labelled)
         live.send_feedback(server, replies, [row.labels for row in labelled])
         with live.start_engine(demo, workspace.home) as engine:
-            trainer = live.wait_for(lambda: _find_trainer(workspace), "a training")
+            trainer = live.wait_for_result(lambda: _find_trainer(workspace), "a training")
             cycle = live.find_latest_cycle(workspace)
             engine.kill()
         expect(cycle is not None and cycle.state == "training", f"killed in {cycle}")
-        live.wait_for(lambda: not live.is_alive(trainer), "the end of the orphaned trainer", 30)
+        live.wait_for_result(
+            lambda: not live.is_alive(trainer), "the end of the orphaned trainer", 30
+        )
         with live.start_engine(demo, workspace.home):
-            ended = live.wait_for(lambda: live.find_ended_cycle(workspace), "the end of the cycle")
+            ended = live.wait_for_result(
+                lambda: live.find_ended_cycle(workspace), "the end of the cycle"
+            )
     assert cycle is not None  # noqa: S101 - expected above
     expect(ended.id == cycle.id, f"cycle {ended.id} ended, {cycle.id} had begun")
     expect(ended.version == workspace.champion().id, f"{ended.state}: {ended.reason}")

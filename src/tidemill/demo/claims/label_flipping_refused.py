@@ -14,11 +14,13 @@ def judge(demo: DemoRun) -> Outcome:
     workspace = demo.copy_base("flipped")
     first = workspace.champion().id
     labelled = live.labelled_examples(demo)
-    flipped = live.flip_half([row.labels for row in labelled])
+    flipped = live.flip_half_of([row.labels for row in labelled])
     with live.start_server(demo, workspace.home) as server:
         live.send_feedback(server, live.predict_all(demo, server, labelled), flipped)
         with live.start_engine(demo, workspace.home, "trigger.feedback_policy=accept"):
-            cycle = live.wait_for(lambda: live.find_ended_cycle(workspace), "the end of the cycle")
+            cycle = live.wait_for_result(
+                lambda: live.find_ended_cycle(workspace), "the end of the cycle"
+            )
     expect(cycle.state == "refused", f"flipped labels: {cycle.state}, {cycle.reason}")
     expect(workspace.champion().id == first, f"{first} is no longer the champion")
     with workspace.ledger.begin(write=False) as unit:

@@ -34,16 +34,20 @@ def judge(demo: DemoRun) -> Outcome:
         before = live.measure_accuracy(demo, server, unlabelled)
         with run_clients(server.url, payloads, request_format, pause=PAUSE) as clients:
             replies = live.predict_all(demo, server, labelled)
-            live.wait_for(
+            live.wait_for_result(
                 lambda: any(row.drifted for row in live.list_drift_verdicts(workspace)), "drift"
             )
             live.send_feedback(server, replies, [row.labels for row in labelled])
-            cycle = live.wait_for(lambda: live.find_ended_cycle(workspace), "the end of a cycle")
+            cycle = live.wait_for_result(
+                lambda: live.find_ended_cycle(workspace), "the end of a cycle"
+            )
             expect(cycle.version == workspace.champion().id, f"{cycle.state}: {cycle.reason}")
             seconds = _first_reply_at(clients, cycle.version) - onset
         after = live.measure_accuracy(demo, server, unlabelled)
         old_after = live.measure_accuracy(demo, server, unchanged)
-        ended = live.wait_for(lambda: live.find_closed_cycle(workspace), "the end of the cycle")
+        ended = live.wait_for_result(
+            lambda: live.find_closed_cycle(workspace), "the end of the cycle"
+        )
     demo.save_retrained(workspace.home)
     failed = [reply for reply in clients.replies if not reply.ok]
     expect(not failed and not clients.missing, f"{len(failed)} requests failed: {failed[:1]}")
@@ -75,7 +79,7 @@ def _first_reply_at(clients: ClientPool, version: str) -> float:
     def reply_times() -> list[float]:
         return [reply.received_at for reply in clients.replies if reply.version == version]
 
-    return min(live.wait_for(reply_times, f"a reply of {version}"))
+    return min(live.wait_for_result(reply_times, f"a reply of {version}"))
 
 
 CLAIM = Claim(

@@ -22,7 +22,9 @@ def judge(demo: DemoRun) -> Outcome:
     ):
         for number in range(WINDOWS):
             live.predict_all(demo, server, rows[number * WINDOW : (number + 1) * WINDOW])
-            live.wait_for(partial(_has_verdicts, workspace, number + 1), f"verdict {number + 1}")
+            live.wait_for_result(
+                partial(_has_verdicts, workspace, number + 1), f"verdict {number + 1}"
+            )
     verdicts = live.list_drift_verdicts(workspace)
     smallest = min(verdict.n for verdict in verdicts)
     minimum = DriftPolicy().minimum

@@ -26,7 +26,7 @@ KILLS = 3
 FULL_MB = "2"
 """A log that holds only some of the enlarged payloads."""
 
-Lineage = Mapping[str, Any]
+RecordedLineage = Mapping[str, Any]
 
 
 def judge(demo: DemoRun) -> Outcome:
@@ -84,7 +84,7 @@ def _fill_log(
     demo: DemoRun,
     workspace: Workspace,
     payloads: Sequence[bytes],
-    lineage: Lineage,
+    lineage: RecordedLineage,
     received: list[Reply],
 ) -> int:
     """Serve until the log is full: a prediction that cannot be stored must not be returned."""
@@ -122,7 +122,7 @@ def _read_logged_ids(home: Path) -> set[str]:
         return {id for (id,) in log.execute("SELECT id FROM predictions WHERE kind = 'live'")}
 
 
-def _look_up_all(server: ServerProcess, replies: Sequence[Reply], lineage: Lineage) -> None:
+def _look_up_all(server: ServerProcess, replies: Sequence[Reply], lineage: RecordedLineage) -> None:
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for reply in replies:
             response = client.get(f"/v1/predictions/{reply.id}")

@@ -28,7 +28,7 @@ def judge(demo: DemoRun) -> Outcome:
             [again] = live.predict_all(demo, server, example)
             return again.received_at if again.version == cycle.champion else None
 
-        seconds = live.wait_for(served_at, f"a reply of {cycle.champion}", 10) - began
+        seconds = live.wait_for_result(served_at, f"a reply of {cycle.champion}", 10) - began
     output = rollback.output
     expect(output["champion"] == cycle.champion, f"{output['champion']} is champion now")
     expect(seconds < LIMIT_S, f"the rollback was served only after {seconds:.2f} s")

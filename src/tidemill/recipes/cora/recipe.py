@@ -52,7 +52,7 @@ class TableData(Choice):
     target: str
 
 
-class Model(Choice):
+class AttentionModel(Choice):
     """Graph attention: its kind, its heads, the channels of each, and what it forgets."""
 
     name: Literal["gat", "gatv2"]
@@ -65,7 +65,7 @@ class Parts(BaseModel):
     """What only this recipe understands of an experiment."""
 
     data: Annotated[SampleData | FilesData | ArraysData | TableData, Field(discriminator="name")]
-    model: Model
+    model: AttentionModel
 
 
 class Cora:

@@ -47,7 +47,7 @@ class PredictionStats(BaseModel):
     drifted: bool | None
 
 
-class DriftReport(BaseModel):
+class DriftServiceReport(BaseModel):
     """The newest verdicts that together cover the requested predictions, or all verdicts.
 
     `drifted` says whether any of them found drift; null when there is no verdict.
@@ -63,7 +63,7 @@ class DriftReport(BaseModel):
     verdicts: list[DriftVerdict]
 
 
-def build_report(state: DriftState, count: int) -> DriftReport:
+def build_report(state: DriftState, count: int) -> DriftServiceReport:
     """Return the report on the latest `count` predictions."""
     verdicts: list[DriftVerdict] = []
     for verdict in state.verdicts:
@@ -71,7 +71,7 @@ def build_report(state: DriftState, count: int) -> DriftReport:
             break
         verdicts.append(verdict)
     judged = sum(row.n for row in verdicts)
-    return DriftReport(
+    return DriftServiceReport(
         version=state.version,
         n_predictions=count,
         judged=judged,
@@ -92,7 +92,7 @@ def _message(state: DriftState, judged: int, count: int) -> str:
     return f"The latest checks of {state.version} cover {judged} predictions{few}. {waiting}"
 
 
-def render_drift_page(report: DriftReport) -> str:
+def render_drift_page(report: DriftServiceReport) -> str:
     """Return the report as a page, which loads nothing from other machines."""
     return REPORT_PAGE.format(
         version=html.escape(report.version),
@@ -148,5 +148,5 @@ def add_drift_routes(router: APIRouter, server: Server, target: str) -> None:
         )
 
     @router.get("/report/json", summary="Return the drift verdicts.")
-    def as_json(count: PredictionCount = 100) -> DriftReport:
+    def as_json(count: PredictionCount = 100) -> DriftServiceReport:
         return build_report(server.drift_state(limit=MAX_VERDICTS), count)

@@ -15,7 +15,7 @@ from tidemill.recipes.shared.camera import Pixels
 from tidemill.recipes.shared.canvas import Dice
 from tidemill.recipes.shared.leaves import CLASSES, paint
 
-Painter = Callable[[str, int], Pixels]
+ImagePainter = Callable[[str, int], Pixels]
 
 
 def plant(
@@ -24,7 +24,7 @@ def plant(
     seed: int = 0,
     each: int = 12,
     classes: Sequence[str] = CLASSES,
-    paint: Painter = paint,
+    paint: ImagePainter = paint,
 ) -> dict[str, tuple[str, ...]]:
     """Write `train|val|test/<class>/NNNN.png` and return each fault's files.
 
@@ -55,7 +55,7 @@ def plant(
     return _spoil(folder, roles, dice, each, held_back)
 
 
-def _paint_folder(folder: Path, names: tuple[object, ...], count: int, paint: Painter) -> None:
+def _paint_folder(folder: Path, names: tuple[object, ...], count: int, paint: ImagePainter) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
         pixels = paint(folder.name, _seed(*names, number))

@@ -17,7 +17,7 @@ UNREADABLE = "\a\a\a"
 """What a broken export left of a text: control characters, which are not blank and no text."""
 
 
-class Row(NamedTuple):
+class TextRow(NamedTuple):
     """One line of a file."""
 
     text: str
@@ -74,15 +74,15 @@ def plant(
     return planted
 
 
-def _written(sample: TextSample, split: str, each: int) -> list[Row]:
+def _written(sample: TextSample, split: str, each: int) -> list[TextRow]:
     """Labels in turn, so that row `number` has the label `number % len(labels)`."""
     labels = sample.genre.labels * each
     names = f"faulty {split}"
-    return [Row(compose(sample, names, at, label)[0], label) for at, label in enumerate(labels)]
+    return [TextRow(compose(sample, names, at, label)[0], label) for at, label in enumerate(labels)]
 
 
 def _spoil(
-    rows: Mapping[str, list[Row]], dice: Dice, sample: TextSample, layout: Layout
+    rows: Mapping[str, list[TextRow]], dice: Dice, sample: TextSample, layout: Layout
 ) -> dict[str, tuple[str, ...]]:
     train, test = rows["train"], rows["test"]
     kinds = len(sample.genre.labels)

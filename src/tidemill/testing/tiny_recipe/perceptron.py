@@ -15,7 +15,7 @@ from tidemill.learn.plan import TrainPlan
 from tidemill.predictor import softmax
 
 Floats = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
@@ -26,12 +26,12 @@ FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
 class Perceptron:
     """Rows are centred and scaled, then `tanh(x @ w1 + b1) @ w2 + b2` are the logits."""
 
-    centre: Weights
-    scale: Weights
-    w1: Weights
-    b1: Weights
-    w2: Weights
-    b2: Weights
+    centre: Matrix
+    scale: Matrix
+    w1: Matrix
+    b1: Matrix
+    w2: Matrix
+    b2: Matrix
 
     def probabilities(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Of every label [n, k], for the rows [n, d]."""
@@ -42,7 +42,7 @@ class Perceptron:
         """sha256 in hex over every array's name, shape and bytes."""
         digest = hashlib.sha256()
         for field in fields(self):
-            array: Weights = getattr(self, field.name)
+            array: Matrix = getattr(self, field.name)
             digest.update(f"{field.name} {array.shape}\n".encode() + array.tobytes())
         return digest.hexdigest()
 
@@ -71,7 +71,7 @@ class Perceptron:
         return content
 
 
-def fit(
+def fit_perceptron(
     rows: npt.NDArray[np.float32],
     labels: Positions,
     classes: int,

@@ -28,7 +28,7 @@ class GeneratedData(_Part):
     shift: float = Field(allow_inf_nan=False)
 
 
-class Model(_Part):
+class PerceptronModel(_Part):
     """The network's size: so many units in its one hidden layer."""
 
     name: Literal["perceptron"]
@@ -39,7 +39,7 @@ class Parts(BaseModel):
     """What only this recipe understands of an experiment."""
 
     data: GeneratedData
-    model: Model
+    model: PerceptronModel
 
 
 class PebbleRecipe:

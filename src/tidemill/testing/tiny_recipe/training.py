@@ -22,7 +22,7 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import softmax
 from tidemill.testing.tiny_recipe.pebbles import TARGET
-from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit
+from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit_perceptron
 
 TOLD = 10
 """Lines of figures that a training tells, at most."""
@@ -62,7 +62,7 @@ def train(
         if epoch % every == 0:
             progress.epoch(f"epoch {epoch}/{plan.epochs}  loss {loss:.3f}")
 
-    model = fit(
+    model = fit_perceptron(
         parts["train"].rows,
         parts["train"].labels,
         len(names),
@@ -90,7 +90,7 @@ def train(
         for split, part in parts.items()
         if split != "train"
     }
-    evaluation = {"parity": parity(model, graph, val.rows), "targets": {TARGET: metrics}}
+    evaluation = {"parity": measure_parity(model, graph, val.rows), "targets": {TARGET: metrics}}
     files = {
         "model.onnx": graph,
         "codec.json": encode({"kind": codec.kind, "config": codec.config()}),
@@ -135,7 +135,9 @@ def _scores(model: Perceptron, part: _Part) -> dict[str, float]:
     }
 
 
-def parity(model: Perceptron, graph: bytes, rows: npt.NDArray[np.float32]) -> dict[str, float]:
+def measure_parity(
+    model: Perceptron, graph: bytes, rows: npt.NDArray[np.float32]
+) -> dict[str, float]:
     """How far the exported graph answers from the model. Raises DataError when that is too far."""
     outputs = OnnxRuntime(graph).run({"pebble": rows})
     gap = np.abs(softmax(outputs[f"logits_{TARGET}"]) - model.probabilities(rows)).max()

@@ -16,7 +16,7 @@ UNREADABLE = "?" * 300
 """What a broken export left of an id: longer than an id can be."""
 
 
-class Row(NamedTuple):
+class PaperRow(NamedTuple):
     """One line of the table; `words` are positions with blanks between."""
 
     id: str
@@ -48,13 +48,13 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
     splits.sort(key=("train", "val", "test").index)
     written = papers(Citations(seed, train=len(splits), val=0, test=0))
     rows = [
-        Row(paper.id, paper.topic, split, " ".join(map(str, paper.words)))
+        PaperRow(paper.id, paper.topic, split, " ".join(map(str, paper.words)))
         for paper, split in zip(written, splits, strict=True)
     ]
     planted = _spoil(rows, Dice(stream("faults", "citations", seed)), splits.index("test"))
     known = {row.id for row in rows}
     edges = [(paper.id, link) for paper in written for link in paper.links]
-    _write(folder / NODES, Row._fields, rows)
+    _write(folder / NODES, PaperRow._fields, rows)
     known_edges = [edge for edge in edges if known.issuperset(edge)]
     _write(folder / EDGES, ("source", "target"), known_edges)
     return {
@@ -62,7 +62,7 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
     }
 
 
-def _spoil(rows: list[Row], dice: Dice, test: int) -> dict[str, tuple[int, ...]]:
+def _spoil(rows: list[PaperRow], dice: Dice, test: int) -> dict[str, tuple[int, ...]]:
     """Topics come in turn, so a round of them per role keeps the faults apart."""
     kinds = len(TOPICS)
     rounds = list(range(rows.index(next(row for row in rows if row.split != "train")) // kinds))
@@ -82,7 +82,9 @@ def _spoil(rows: list[Row], dice: Dice, test: int) -> dict[str, tuple[int, ...]]
     return {**pairs, "broken": (broken,)}
 
 
-def _write(path: Path, header: tuple[str, ...], rows: list[Row] | list[tuple[str, str]]) -> None:
+def _write(
+    path: Path, header: tuple[str, ...], rows: list[PaperRow] | list[tuple[str, str]]
+) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

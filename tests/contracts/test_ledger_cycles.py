@@ -40,9 +40,9 @@ def turning(ledger: Ledger) -> Ledger:
 
 
 def take(ledger: Ledger, holder: str, seconds: float = 0) -> Lease:
-    """Take the mill's lease so long after the beginning."""
+    """Take the engine's lease so long after the beginning."""
     with ledger.begin() as unit:
-        return unit.take_lease("mill", holder, now=NOW + timedelta(seconds=seconds), ttl=TTL)
+        return unit.take_lease("engine", holder, now=NOW + timedelta(seconds=seconds), ttl=TTL)
 
 
 def test_no_cycle_is_open_before_the_first(ledger: Ledger) -> None:
@@ -111,14 +111,14 @@ def test_of_two_racing_cycles_one_is_opened(ledger: Ledger, race: Race) -> None:
 
 def test_nobody_holds_a_lease_before_the_first(ledger: Ledger) -> None:
     with ledger.begin(write=False) as unit:
-        assert unit.lease("mill") is None
+        assert unit.lease("engine") is None
 
 
 def test_the_first_to_take_a_lease_gets_token_one(ledger: Ledger) -> None:
-    assert take(ledger, "a") == Lease("mill", "a", 1, NOW + TTL)
+    assert take(ledger, "a") == Lease("engine", "a", 1, NOW + TTL)
     with ledger.begin(write=False) as unit:
-        assert unit.lease("mill") == Lease("mill", "a", 1, NOW + TTL)
-        (event,) = unit.events(subject="mill")
+        assert unit.lease("engine") == Lease("engine", "a", 1, NOW + TTL)
+        (event,) = unit.events(subject="engine")
         assert (event.kind, event.actor, event.detail) == ("LeaseTaken", "a", {"token": 1})
 
 
@@ -126,25 +126,25 @@ def test_the_first_to_take_a_lease_gets_token_one(ledger: Ledger) -> None:
 def test_a_holder_renews_without_a_word(ledger: Ledger, seconds: int) -> None:
     take(ledger, "a")
     until = NOW + timedelta(seconds=seconds) + TTL
-    assert take(ledger, "a", seconds) == Lease("mill", "a", 1, until)
+    assert take(ledger, "a", seconds) == Lease("engine", "a", 1, until)
     with ledger.begin(write=False) as unit:
-        assert unit.lease("mill") == Lease("mill", "a", 1, until)
+        assert unit.lease("engine") == Lease("engine", "a", 1, until)
         assert len(unit.events()) == 1
 
 
 def test_a_held_lease_is_not_to_be_had(ledger: Ledger) -> None:
     held = take(ledger, "a")
-    with pytest.raises(LeaseLost, match="a holds the lease 'mill' until 2026-01-01 00:00:30 UTC"):
+    with pytest.raises(LeaseLost, match="a holds the lease 'engine' until 2026-01-01 00:00:30 UTC"):
         take(ledger, "b", 29.9)
     with ledger.begin(write=False) as unit:
-        assert unit.lease("mill") == held
+        assert unit.lease("engine") == held
         unit.fence(held)
 
 
 def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_token(ledger: Ledger) -> None:
     before = take(ledger, "a")
     after = take(ledger, "b", 30)
-    assert after == Lease("mill", "b", 2, NOW + 2 * TTL)
+    assert after == Lease("engine", "b", 2, NOW + 2 * TTL)
     with ledger.begin() as unit:
         unit.fence(after)
         with pytest.raises(LeaseLost, match="went to b"):
@@ -158,9 +158,9 @@ def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_token(ledger: Ledge
 def test_a_lease_of_a_clock_that_was_ahead_is_to_be_had_at_once(ledger: Ledger) -> None:
     ahead = take(ledger, "a", 30.001)
     taken = take(ledger, "b")
-    assert taken == Lease("mill", "b", 2, NOW + TTL)
+    assert taken == Lease("engine", "b", 2, NOW + TTL)
     with ledger.begin(write=False) as unit:
-        assert unit.lease("mill") == taken
+        assert unit.lease("engine") == taken
         assert len(unit.events()) == 2
         with pytest.raises(LeaseLost, match="went to b"):
             unit.fence(ahead)
@@ -181,7 +181,7 @@ def test_a_lease_renewed_while_another_waited_to_write_is_held(
 
 def test_a_holder_whose_clock_was_ahead_renews_to_what_is_right(ledger: Ledger) -> None:
     take(ledger, "a", 3600)
-    assert take(ledger, "a") == Lease("mill", "a", 1, NOW + TTL)
+    assert take(ledger, "a") == Lease("engine", "a", 1, NOW + TTL)
     with pytest.raises(LeaseLost):
         take(ledger, "b")
 
@@ -195,21 +195,21 @@ def test_a_fence_looks_at_the_token_alone(ledger: Ledger) -> None:
 
 def test_a_lease_that_was_never_taken_stops_at_the_fence(ledger: Ledger) -> None:
     with ledger.begin() as unit, pytest.raises(LeaseLost, match="unknown"):
-        unit.fence(Lease("mill", "a", 1, NOW))
+        unit.fence(Lease("engine", "a", 1, NOW))
 
 
 def test_leases_of_different_names_have_nothing_to_do_with_each_other(ledger: Ledger) -> None:
     take(ledger, "a")
     with ledger.begin() as unit:
         assert unit.take_lease("other", "b", now=NOW, ttl=TTL).token == 1
-        assert unit.lease("mill") == Lease("mill", "a", 1, NOW + TTL)
+        assert unit.lease("engine") == Lease("engine", "a", 1, NOW + TTL)
 
 
 def test_a_lease_that_was_given_back_is_to_be_had_at_once(ledger: Ledger) -> None:
     held = take(ledger, "a")
     with ledger.begin() as unit:
         unit.release_lease(held, now=NOW)
-        assert unit.lease("mill") == replace(held, until=NOW)
+        assert unit.lease("engine") == replace(held, until=NOW)
     assert take(ledger, "b").token == 2
 
 
@@ -220,12 +220,12 @@ def test_a_lease_that_has_gone_on_is_not_given_back(ledger: Ledger) -> None:
         unit.release_lease(before, now=NOW)
         unit.release_lease(replace(after, holder="a"), now=NOW)
         unit.release_lease(replace(after, name="other"), now=NOW)
-        assert unit.lease("mill") == after
+        assert unit.lease("engine") == after
         assert unit.lease("other") is None
 
 
 def test_of_two_who_take_a_lease_one_gets_it(ledger: Ledger, race: Race) -> None:
-    results = race(lambda unit, name: unit.take_lease("mill", name, now=NOW, ttl=TTL))
+    results = race(lambda unit, name: unit.take_lease("engine", name, now=NOW, ttl=TTL))
     assert results == ["LeaseLost", "won"]
     with ledger.begin(write=False) as unit:
         assert len(unit.events()) == 1
@@ -235,8 +235,8 @@ WRITES: dict[str, Callable[[UnitOfWork], object]] = {
     "open_cycle": lambda unit: unit.open_cycle(replace(CYCLE, id="c2"), OPENED),
     "move_cycle": lambda unit: unit.move_cycle(LATER, expected="failed", event=MOVED),
     "take_lease": lambda unit: unit.take_lease("other", "a", now=NOW, ttl=TTL),
-    "renew": lambda unit: unit.take_lease("mill", "a", now=NOW + TTL, ttl=TTL),
-    "give_lease": lambda unit: unit.release_lease(Lease("mill", "a", 1, NOW), now=NOW),
+    "renew": lambda unit: unit.take_lease("engine", "a", now=NOW + TTL, ttl=TTL),
+    "give_lease": lambda unit: unit.release_lease(Lease("engine", "a", 1, NOW), now=NOW),
 }
 
 
@@ -252,5 +252,5 @@ def test_a_reading_unit_refuses_to_write(turning: Ledger, name: str) -> None:
             WRITES[name](unit)
     with turning.begin(write=False) as unit:
         assert unit.latest(Cycle) == [ended]
-        assert (unit.lease("mill"), unit.lease("other")) == (held, None)
+        assert (unit.lease("engine"), unit.lease("other")) == (held, None)
         assert unit.events() == before

@@ -25,20 +25,20 @@ from tidemill.loop.label_shift import (
 NAMES = ("no", "yes", "maybe", "never", "always")
 FRESH, TEST, SEEDS = 52, 1000, 200
 Sides = tuple[LabelledOutcomes, LabelledOutcomes]
-World = tuple[tuple[float, ...], tuple[float, ...]]
+Task = tuple[tuple[float, ...], tuple[float, ...]]
 """Shares of the labels, and how much of each the champion names rightly."""
-WORLDS: dict[str, World] = {
+TASKS: dict[str, Task] = {
     "two labels": ((0.5, 0.5), (0.8, 0.8)),
     "a weak and biased champion": ((0.4, 0.6), (0.9, 0.6)),
     "five labels": ((0.2,) * 5, (0.9, 0.8, 0.95, 0.85, 0.9)),
     "a champion that misses next to nothing": ((0.5, 0.5), (0.998, 0.998)),
 }
-LOPSIDED: World = (0.5, 0.5), (0.81, 0.994)
+LOPSIDED: Task = (0.5, 0.5), (0.81, 0.994)
 """The champion misses about 95 of `no` and 3 of `yes` on test."""
 
 
-def drawn(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
-    shares, recall = world
+def drawn(rng: np.random.Generator, n: int, task: Task) -> LabelledOutcomes:
+    shares, recall = task
     at = rng.choice(len(shares), n, p=shares)
     return LabelledOutcomes([NAMES[k] for k in at], rng.random(n) < np.array(recall)[at])
 
@@ -48,71 +48,71 @@ def joined(*parts: LabelledOutcomes) -> LabelledOutcomes:
     return LabelledOutcomes(labels, np.concatenate([part.correct for part in parts]))
 
 
-def turned(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
+def turned(rng: np.random.Generator, n: int, task: Task) -> LabelledOutcomes:
     """All of them are said to be `no`, and none of them is. The champion says so of a few."""
-    shares, recall = world
+    shares, recall = task
     others = [share / (1 - shares[0]) for share in shares[1:]]
     at = 1 + rng.choice(len(others), n, p=others)
     wrong = rng.random(n) >= np.array(recall)[at]
     return LabelledOutcomes(["no"] * n, wrong & (rng.random(n) < 1 / len(others)))
 
 
-def shifted(world: World) -> World:
+def shifted(task: Task) -> Task:
     """Nine tenths are `no`, which looks as it did."""
-    k = len(world[0])
-    return (0.9, *[0.1 / (k - 1)] * (k - 1)), world[1]
+    k = len(task[0])
+    return (0.9, *[0.1 / (k - 1)] * (k - 1)), task[1]
 
 
-def drifted(world: World) -> World:
+def drifted(task: Task) -> Task:
     """The champion does not know `no` any more; there is as much of it as there was."""
-    return world[0], (0.1, *world[1][1:])
+    return task[0], (0.1, *task[1][1:])
 
 
-def missed(rng: np.random.Generator, n: int, world: World) -> LabelledOutcomes:
+def missed(rng: np.random.Generator, n: int, task: Task) -> LabelledOutcomes:
     """What people say who speak only where the champion is wrong."""
     labels: list[str] = []
     while len(labels) < n:
-        many = drawn(rng, 20 * n, world)
+        many = drawn(rng, 20 * n, task)
         labels += [name for name, right in zip(many.labels, many.correct, strict=True) if not right]
     return LabelledOutcomes(labels[:n], np.zeros(n, np.bool_))
 
 
-def turned_one_way(share: float) -> Callable[[np.random.Generator, World], LabelledOutcomes]:
-    def poisoned(rng: np.random.Generator, world: World) -> LabelledOutcomes:
+def turned_one_way(share: float) -> Callable[[np.random.Generator, Task], LabelledOutcomes]:
+    def poisoned(rng: np.random.Generator, task: Task) -> LabelledOutcomes:
         n = round(share * FRESH)
-        return joined(drawn(rng, FRESH - n, world), turned(rng, n, world))
+        return joined(drawn(rng, FRESH - n, task), turned(rng, n, task))
 
     return poisoned
 
 
-HONEST: dict[str, Callable[[np.random.Generator, World], LabelledOutcomes]] = {
-    "as on test": lambda rng, world: drawn(rng, FRESH, world),
-    "the classes shift": lambda rng, world: drawn(rng, FRESH, shifted(world)),
-    "the champion fails at one class": lambda rng, world: drawn(rng, FRESH, drifted(world)),
-    "corrections alone": lambda rng, world: missed(rng, FRESH, world),
+HONEST: dict[str, Callable[[np.random.Generator, Task], LabelledOutcomes]] = {
+    "as on test": lambda rng, task: drawn(rng, FRESH, task),
+    "the classes shift": lambda rng, task: drawn(rng, FRESH, shifted(task)),
+    "the champion fails at one class": lambda rng, task: drawn(rng, FRESH, drifted(task)),
+    "corrections alone": lambda rng, task: missed(rng, FRESH, task),
 }
 
 
-def rate(world: World, fresh: Callable[[np.random.Generator, World], LabelledOutcomes]) -> float:
+def rate(task: Task, fresh: Callable[[np.random.Generator, Task], LabelledOutcomes]) -> float:
     """In what share of the seeds the labels are said to lean, at 0.05."""
     found = 0
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
-        row = label_shift(fresh(rng, world), drawn(rng, TEST, world), surprise=0.05)
+        row = label_shift(fresh(rng, task), drawn(rng, TEST, task), surprise=0.05)
         found += row is not None and row.p < 0.05
     return found / SEEDS
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("how", HONEST)
-def test_honest_labels_are_rarely_taken_for_label_shift(world: str, how: str) -> None:
-    assert rate(WORLDS[world], HONEST[how]) <= 0.05
+def test_honest_labels_are_rarely_taken_for_label_shift(task: str, how: str) -> None:
+    assert rate(TASKS[task], HONEST[how]) <= 0.05
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("share", "seen"), [(1.0, 0.99), (0.5, 0.85)])
-def test_labels_turned_one_way_are_seen(world: str, share: float, seen: float) -> None:
-    assert rate(WORLDS[world], turned_one_way(share)) >= seen
+def test_labels_turned_one_way_are_seen(task: str, share: float, seen: float) -> None:
+    assert rate(TASKS[task], turned_one_way(share)) >= seen
 
 
 @pytest.mark.parametrize("how", [how for how in HONEST if how != "corrections alone"])
@@ -140,12 +140,12 @@ def said(judged: LabelledOutcomes, known: LabelledOutcomes, surprise: float = 0.
 
 
 def test_one_label_said_of_everything_is_seen() -> None:
-    def deaf(rng: np.random.Generator, world: World) -> LabelledOutcomes:
-        true = drawn(rng, FRESH, world)
+    def deaf(rng: np.random.Generator, task: Task) -> LabelledOutcomes:
+        true = drawn(rng, FRESH, task)
         right = [(label == "no") == ok for label, ok in zip(true.labels, true.correct, strict=True)]
         return LabelledOutcomes(["no"] * FRESH, np.array(right))
 
-    assert rate(WORLDS["two labels"], deaf) >= 0.95
+    assert rate(TASKS["two labels"], deaf) >= 0.95
 
 
 def test_the_label_they_lean_to_is_described() -> None:

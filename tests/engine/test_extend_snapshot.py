@@ -27,7 +27,7 @@ def test_a_recipe_whose_codec_cannot_be_made_any_more_grows(
         assert circle.tick().busy
     (cycle,) = circle.list_cycles()
     assert cycle.state == "snapshotted"
-    grown = circle.workspace.snapshots.open(cycle.snapshot).snapshot
+    extended = circle.workspace.snapshots.open(cycle.snapshot).snapshot
     parent = circle.workspace.snapshots.open(circle.workspace.champion().snapshot).snapshot
-    assert grown.parent == parent.id
-    assert grown.rows == parent.rows + len(taught)
+    assert extended.parent == parent.id
+    assert extended.rows == parent.rows + len(taught)
