@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -226,23 +226,24 @@ def test_sizes_are_in_millions_of_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["leaves", "nodes", "upload", "circle", "texts", "finetune"])
-@pytest.mark.parametrize("named", ["", "nowhere"])
-def test_without_the_real_data_it_says_so(named: str, name: str, tmp_path: Path) -> None:
-    given = {"TIDEMILL_REAL_DATA": named and str(tmp_path / named), "TMPDIR": str(tmp_path)}
+def test_without_the_real_data_it_says_so(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measure = import_module(f"bench.{name}").measure
     out = ROOT / "bench" / "out" / f"{name}.json"
     before = out.stat().st_mtime_ns if out.exists() else None
-    done = subprocess.run(
-        [sys.executable, "-m", f"bench.{name}"],
-        env={**os.environ, **given},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 4
-    assert done.stderr.startswith("error: The real data is not here")
-    assert "hint: Set TIDEMILL_REAL_DATA" in done.stderr
-    # ONNX Runtime and torch keep files of their own where temporary files go.
-    own = (".ses", "torchinductor_")
-    assert [row for row in tmp_path.iterdir() if not row.name.startswith(own)] == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [name])
+    for place in ("", str(tmp_path / "nowhere")):
+        monkeypatch.setenv("TIDEMILL_REAL_DATA", place)
+        with pytest.raises(SystemExit) as left:
+            run(measure)
+        printed = capsys.readouterr().err
+        assert left.value.code == 4
+        assert printed.startswith("error: The real data is not here")
+        assert "hint: Set TIDEMILL_REAL_DATA" in printed
+    assert list(tmp_path.iterdir()) == []
     assert (out.stat().st_mtime_ns if out.exists() else None) == before
