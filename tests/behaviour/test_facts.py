@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import combinations
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.service import Service, open_home
-from tidemill.domain.types import Example
+from tidemill.domain.types import Example, Run, Snapshot
 from tidemill.recipes.lucky.sample import questions
 from tidemill.recipes.sentiment.sample import headlines
 from tidemill.workspace.planning import plan
@@ -39,6 +40,21 @@ def rows(service: Service) -> list[Example]:
     rows = list(workspace.snapshots.open(workspace.champion().snapshot).rows())
     workspace.close()
     return rows
+
+
+def test_the_sample_is_learnt(service: Service) -> None:
+    workspace = open_home(service.home)
+    version = workspace.champion()
+    with workspace.ledger.begin(write=False) as unit:
+        run, snapshot = unit.get(Run, version.run), unit.get(Snapshot, version.snapshot)
+    bundle = workspace.bundles.open(version.bundle)
+    workspace.close()
+    assert snapshot.splits == {"train": 3000, "val": 300, "test": 300}
+    assert run.metrics["test"]["accuracy"] > 0.75
+    codec = json.loads((bundle.path / "codec.json").read_bytes())
+    assert (codec["kind"], codec["config"]["form"]) == ("text", "grams")
+    golden = {sample.labels[service.grammar.target] for sample in bundle.golden}
+    assert golden == set(service.grammar.labels)
 
 
 def test_no_text_is_in_train_and_test(rows: list[Example]) -> None:

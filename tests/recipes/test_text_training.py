@@ -1,8 +1,7 @@
-"""The text recipes' networks: what they answer, and that the sample teaches them something."""
+"""The text recipes' networks: they take the arrays of their codecs."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,12 @@ from tidemill.learn.text_network import build
 from tidemill.recipes.lucky.sample.questions import LABELS as ANSWERS
 from tidemill.recipes.sentiment.sample.headlines import LABELS as SENTIMENTS
 from tidemill.workspace.planning import plan
-from tidemill.workspace.workspace import Workspace
 
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "lucky": {"answer": ANSWERS},
     "sentiment": {"sentiment": SENTIMENTS},
 }
 TEXTS = (b"Orders rose by a third.", b"Is it fine?")
-SMALL = ("data.train=900", "data.val=300", "data.test=600")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +61,7 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     assert outputs[f"logits_{target}"].shape == (2, len(names))
     assert outputs["embedding"].shape[0] == 2
     assert set(arrays) == set(network.ragged)
+<<<<<<< HEAD
 
 
 @pytest.mark.parametrize("recipe", LABELS)
@@ -79,3 +77,5 @@ def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
     shown = {name for sample in predictor.bundle.golden for name in sample.labels.values()}
     assert [shown] == [set(names) for names in LABELS[recipe].values()]
     workspace.close()
+=======
+>>>>>>> a734323 (Hydra composes the known keys once a process; documented commands and sample trainings share a process)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     pairs = [_split(override) for override in overrides]
     groups = set(options(conf))
     chosen = [f"{key}={value}" for key, value in pairs if key in groups]
-    known = set(_keys(_compose(conf, chosen).tree))
+    known = _known(conf, tuple(chosen))
     for key, _ in pairs:
         if key not in groups | known:
             hint = _elsewhere(conf, key) or _closest(key, groups | known)
@@ -134,7 +135,7 @@ def _elsewhere(conf: Path, key: str) -> str:
     known = [
         f"{group}={option}"
         for option in options(conf).get(group, ())
-        if key in _keys(_compose(conf, [f"{group}={option}"]).tree)
+        if key in _known(conf, (f"{group}={option}",))
     ]
     return f"It belongs to {' or '.join(known)}; add that." if known else ""
 
@@ -161,10 +162,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
-def _keys(tree: Mapping[str, Any]) -> list[str]:
-    return [key for key, _ in _flat(tree)]
+@cache
+def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
+    """The keys of the tree under these options; no file of the groups changes in a process."""
+    return frozenset(key for key, _ in _flat(_compose(conf, list(chosen)).tree))
 
 
-def _closest(key: str, known: set[str]) -> str:
+def _closest(key: str, known: Set[str]) -> str:
     close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else "`tidemill config coffee` lists them all."
