@@ -61,21 +61,3 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     assert outputs[f"logits_{target}"].shape == (2, len(names))
     assert outputs["embedding"].shape[0] == 2
     assert set(arrays) == set(network.ragged)
-<<<<<<< HEAD
-
-
-@pytest.mark.parametrize("recipe", LABELS)
-def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path, recipe, actor="ada")
-    imported = workspace.snapshot(*SMALL)
-    assert imported.snapshot.splits == {"train": 900, "val": 300, "test": 600}
-    finished = workspace.train(*SMALL, snapshot=imported.snapshot)
-    assert finished.run.metrics["test"]["accuracy"] > 0.75
-    predictor = workspace.predictor(finished.version)
-    codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
-    assert (codec["kind"], codec["config"]["form"]) == ("text", "grams")
-    shown = {name for sample in predictor.bundle.golden for name in sample.labels.values()}
-    assert [shown] == [set(names) for names in LABELS[recipe].values()]
-    workspace.close()
-=======
->>>>>>> a734323 (Hydra composes the known keys once a process; documented commands and sample trainings share a process)
