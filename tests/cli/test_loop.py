@@ -229,7 +229,7 @@ def test_an_engine_that_is_told_to_end_lets_another_one_lead_at_once(
     beach: Path, tell: Ask, name: signal.Signals
 ) -> None:
     with started("loop", "run", home=beach, **LONG) as process:
-        until(process, f"^The engine turns over {re.escape(str(beach))}. Ctrl-C stops it.$")
+        until(process, f"^The engine runs over {re.escape(str(beach))}. Ctrl-C stops it.$")
         process.send_signal(name)
         said = rest(process)
     assert (process.returncode, said) == (0, "")
