@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
@@ -203,18 +202,6 @@ def test_probes_are_counted_apart(circle: InProcessLoop) -> None:
     assert counted(circle.workspace, "golden") == expected(circle.workspace, probes)
     with circle.workspace.ledger.begin(write=False) as unit:
         assert unit.count_answers("v1") == 20
-
-
-def test_a_log_of_before_there_were_bins_is_kept_and_not_counted(circle: InProcessLoop) -> None:
-    given = circle.predict(pebbles(20, 5, 0.0))
-    old = logged(circle.workspace, given[:8])
-    with closing(sqlite3.connect(circle.workspace.home / "traffic" / f"{old}.sqlite")) as db:
-        db.execute("ALTER TABLE predictions DROP COLUMN seen")
-        ids = [row[0] for row in db.execute("SELECT id FROM predictions")]
-    assert step(circle.workspace) == 28
-    assert kept(circle.workspace, [replace(given[0], id=id) for id in ids]) == 8
-    assert mark(circle.workspace, old) == 8
-    assert counted(circle.workspace) == expected(circle.workspace, given)
 
 
 def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(

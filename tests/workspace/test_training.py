@@ -372,7 +372,7 @@ def test_a_prediction_leads_back_to_model_run_and_data(
 def test_a_prediction_of_none_is_not_found_and_one_of_a_lost_version_is_a_fault(
     workspace: Workspace, answered: Callable[[str], Prediction]
 ) -> None:
-    with pytest.raises(NotFound, match="gave the prediction"):
+    with pytest.raises(NotFound, match="has no prediction"):
         workspace.lineage(str(uuid7()))
     with pytest.raises(Corrupt, match="v9"):
         workspace.lineage(answered("v9").id)

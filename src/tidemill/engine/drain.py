@@ -81,7 +81,7 @@ class Drain:
     def _profiles(self, predictions: Sequence[Prediction]) -> list[Profile]:
         groups: dict[tuple[str, RequestKind, datetime], list[bytes]] = defaultdict(list)
         for prediction in predictions:
-            # A log of an earlier release says nothing of bins.
+            # A prediction without bins has nothing to count.
             if prediction.bins:
                 key = (prediction.version, prediction.kind, bucket(prediction.at))
                 groups[key].append(prediction.bins)
