@@ -234,7 +234,7 @@ def test_a_child_that_does_not_end_by_itself_is_ended() -> None:
     """It makes nothing of the interruption and would wait for ever."""
     script = (
         "import threading\n"
-        "from tidemill.cli import parent\n"
+        "from tidemill.adapters import parent_process as parent\n"
         "parent.PATIENCE = 2.0\n"
         "try:\n    parent.interrupt_when_gone()\n    threading.Event().wait()\n"
         "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"

@@ -140,9 +140,9 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
     assert set(told["corruptions"]["targets"]["disease"]["kinds"]) == set(KINDS)
     assert told["int8"]["calibrated"] == 60
     card = (bundle / "card.md").read_text()
-    assert "On 9 examples of validation" in card
+    assert "9 validation examples, corrupted" in card
     assert "| rotation |" in card
-    assert "measured on 60 training examples" in card
+    assert "60 training examples set its ranges" in card
     assert (bundle / "corruptions-disease.png").is_file()
 
 
