@@ -15,7 +15,7 @@ from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.bundle import BundleStore
 from tidemill.codecs.codec import Fingerprint
-from tidemill.codecs.columns import UNKNOWN, canonical_row
+from tidemill.codecs.columns import UNKNOWN, row_to_json
 from tidemill.codecs.table import TableCodec
 from tidemill.codecs.text import TextCodec
 from tidemill.data.checks import Finding, find_faults
@@ -52,8 +52,8 @@ from tidemill.loop.transitions import move_cycle
 from tidemill.loop.transitions import open_cycle as begin_cycle
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.testing.in_process import InProcessLoop, OpenLoop, open_loops, train_champion
-from tidemill.testing.tiny_recipe import PLUGINS
 from tidemill.testing.tiny_recipe.codec import Pebble
+from tidemill.testing.tiny_recipe.entry_points import PLUGINS
 from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, flip_half, pebbles
 from tidemill.workspace.planning import plan as plan_experiment
 from tidemill.workspace.state import loop_state as read_loop_state
@@ -122,7 +122,6 @@ __all__ = [
     "assign_splits",
     "augment",
     "begin_cycle",
-    "canonical_row",
     "check_drift",
     "decide_step",
     "find_faults",
@@ -140,6 +139,7 @@ __all__ = [
     "read_loop_state",
     "review_feedback",
     "review_label",
+    "row_to_json",
     "split_of_digest",
     "split_of_digest_alone",
     "train_champion",

@@ -22,7 +22,7 @@ from tests.chaos.client import Client
 from tests.chaos.records import Records
 from tidemill.adapters.child_process import EngineProcess, ServerProcess
 from tidemill.domain.cycle import FINAL, CycleState
-from tidemill.testing.tiny_recipe import PLUGINS
+from tidemill.testing.tiny_recipe.entry_points import PLUGINS
 from tidemill.testing.tiny_recipe.pebbles import pebbles
 
 Victim = Literal["engine", "trainer", "server"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.testing.tiny_recipe import PLUGINS
+from tidemill.testing.tiny_recipe.entry_points import PLUGINS
 
 SECONDS = 60
 

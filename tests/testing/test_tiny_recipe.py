@@ -26,8 +26,8 @@ from tidemill.learn.progress import Progress
 from tidemill.recipes.recipe import known_recipes, open_recipe
 from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
-from tidemill.testing.tiny_recipe import PLUGINS
 from tidemill.testing.tiny_recipe.codec import Pebble, PebbleCodec
+from tidemill.testing.tiny_recipe.entry_points import PLUGINS
 from tidemill.testing.tiny_recipe.pebbles import STONES, TARGET, PebbleSource, pebbles
 from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit_perceptron
 from tidemill.testing.tiny_recipe.recipe import PebbleRecipe
@@ -86,7 +86,7 @@ def test_every_part_of_it_is_found_by_its_name() -> None:
     assert isinstance(open_recipe("pebble"), PebbleRecipe)
     assert isinstance(open_codec("pebble", CODEC.config()), PebbleCodec)
     assert open_trainer("pebble") is train
-    assert load_routes("pebble").__module__ == "pebble.routes"
+    assert load_routes("pebble").__module__ == "tidemill.testing.tiny_recipe.routes"
 
 
 def test_it_is_trained_and_promoted(trained: Trained) -> None:
@@ -138,7 +138,7 @@ def test_a_process_that_trains_it_loads_no_torch(tmp_path: Path, trained: Traine
     assert (said["version"], said["champion"]) == ("v1", True)
     assert said["weights"] == trained.finished.run.weights
     assert {"torch", "lightning", "matplotlib"} & set(loaded) == set()
-    assert {"pebble", "numpy", "onnx"} <= set(loaded)
+    assert {"tidemill", "numpy", "onnx"} <= set(loaded)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def served(home: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(parts, routes)
     try:
         async with app.router.lifespan_context(app):
-            await asyncio.to_thread(app.state.slots.step)
+            await asyncio.to_thread(app.state.slots.refresh)
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 yield client

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tidemill.testing.in_process import InProcessLoop, open_loops, train_champion
     from tidemill.testing.judging import OutcomeRow, judge_outcomes
     from tidemill.testing.processes import wait_for, wait_until_ready
-    from tidemill.testing.tiny_recipe import use_tiny_recipe
+    from tidemill.testing.tiny_recipe.entry_points import use_tiny_recipe
 
 __all__ = [
     "ClientPool",
@@ -47,7 +47,7 @@ _MODULES = {
     "open_loops": "tidemill.testing.in_process",
     "run_clients": "tidemill.testing.clients",
     "train_champion": "tidemill.testing.in_process",
-    "use_tiny_recipe": "tidemill.testing.tiny_recipe",
+    "use_tiny_recipe": "tidemill.testing.tiny_recipe.entry_points",
     "wait_for": "tidemill.testing.processes",
     "wait_until_ready": "tidemill.testing.processes",
 }

@@ -26,7 +26,7 @@ from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
 from tidemill.engine.engine import Engine, Tick
 from tidemill.loop.feedback import give
-from tidemill.testing.tiny_recipe import use_tiny_recipe
+from tidemill.testing.tiny_recipe.entry_points import use_tiny_recipe
 from tidemill.workspace.workspace import Workspace
 
 TTL = timedelta(seconds=5)

@@ -18,10 +18,10 @@ from tests.cases.names import (
     Inspection,
     TableCodec,
     apply_policy,
-    canonical_row,
     find_faults,
     inspect,
     payload_id,
+    row_to_json,
 )
 from tests.cases.verdict import falls_short, require
 
@@ -39,7 +39,7 @@ def draw_people() -> list[Example]:
         row = {name: str(draw.choice(list(values))) for name, values in COLUMNS.items()}
         lived = draw.random() < 0.2 + 0.5 * (row["sex"] == "f")
         label = {"outcome": "lived" if lived else "died"}
-        payload = canonical_row(row)
+        payload = row_to_json(row)
         people.append(Example(payload_id(payload), payload, label, "people", f"row {at}"))
     return people
 
