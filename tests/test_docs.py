@@ -12,7 +12,6 @@ the README of the coffee recipe:
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import re
 import shlex
@@ -20,7 +19,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -32,7 +30,7 @@ from PIL import Image
 from typer.core import TyperGroup
 
 from tidemill.adapters.hydra import resolve
-from tidemill.cli.main import BUG, COMMANDS, build, exit_code, main
+from tidemill.cli.main import BUG, COMMANDS, build, exit_code
 from tidemill.data.checks import FindingKind
 from tidemill.data.policy import POLICIES
 from tidemill.domain import errors
@@ -196,34 +194,13 @@ class Terminal:
         return done.stdout
 
 
-class OwnTerminal(Terminal):
-    """Runs the commands in this process, which has loaded what they need."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__(folder)
-        self._patch = monkeypatch
-        for name in os.environ.keys() - self.environment.keys():
-            monkeypatch.delenv(name)
-        for name, value in self.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(folder)
-
-    def tidemill(self, *words: str) -> str:
-        assert words[0] == "tidemill", words
-        self._patch.setattr(sys, "argv", list(words))
-        printed = io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed), pytest.raises(SystemExit) as left:
-            main()
-        self.code = int(left.value.code or 0)
-        return printed.getvalue()
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_python_and_console_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    terminal = OwnTerminal(tmp_path, monkeypatch)
+    terminal = Terminal(tmp_path)
     for language, content in blocks(page):
         if language == "python":
             exec(compile(content, page.name, "exec"), names)  # noqa: S102 - it is our own page
@@ -242,13 +219,11 @@ def assert_same_image(made: Path, shown: Path) -> None:
     assert np.abs(pixels[0] - pixels[1]).mean() < 6
 
 
-def test_a_console_block_is_held_to_what_it_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_console_block_is_held_to_what_it_shows(tmp_path: Path) -> None:
     assert expects("a\nb c d\n", "b ... d")
     assert not expects("a\nb c d\n", "b c")
     assert not expects("a\nb\n", "b\na")
-    terminal = OwnTerminal(tmp_path, monkeypatch)
+    terminal = Terminal(tmp_path)
     with pytest.raises(AssertionError, match="tidemill data list"):
         terminal.console("$ tidemill data list\nall is well\n")
 

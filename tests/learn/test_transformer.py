@@ -111,7 +111,7 @@ def test_in_whole_numbers_it_is_smaller_and_says_what_that_cost(
     export(network, {"mood": 1.0}, path, texts)
     before = run_graph(path, texts)["logits_mood"]
     found = quantise(network, path, texts, texts)
-    after = run_graph(path, texts)["logits_mood"]
+    after = run_graph(path, texts, batch_size=found.batch_size)["logits_mood"]
     assert found.bytes_after == path.stat().st_size < 0.6 * found.bytes_before
     same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
     assert found.agreement == same > 0.8

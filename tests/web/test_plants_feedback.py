@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from uuid_utils import uuid7
 
-from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import REFERENCE
 from tidemill.data.retraining_set import RetrainingSet
-from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.events import RunFinished, SnapshotTaken, VersionRegistered
 from tidemill.domain.types import Example, Labels, ModelVersion, Run, Snapshot, payload_id
@@ -39,18 +37,10 @@ def leaves(paint: Any) -> Known:
 @pytest.fixture
 def learnt_from(workspace: Any, tmp_path: Path) -> Workspace:
     """The workspace of the server, with snapshots on disk."""
-    return Workspace(
-        home=tmp_path,
-        samples=tmp_path / "samples",
-        actor="ada",
-        clock=workspace.clock,
-        ledger=workspace.ledger,
-        scratch=tmp_path / "scratch",
-        snapshots=SnapshotStore(tmp_path / "snapshots"),
-        bundles=workspace.bundles,
-        traffic=TrafficFiles(tmp_path / "traffic"),
-        blobs=workspace.blobs,
-    )
+    learnt = Workspace(tmp_path, "plants", clock=workspace.clock, actor="ada")
+    learnt.ledger = workspace.ledger
+    learnt.bundles, learnt.blobs = workspace.bundles, workspace.blobs
+    return learnt
 
 
 @pytest.fixture
