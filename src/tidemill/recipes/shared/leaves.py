@@ -96,6 +96,10 @@ def examples(sample: Sample) -> Iterator[Example]:
     return drawn(sample, CLASSES, paint, labels)
 
 
+STREAMS = {"test": "anchor"}
+"""Names of random streams. The test split keeps the one that its images were first drawn from."""
+
+
 def drawn(
     sample: Sample,
     classes: Sequence[str],
@@ -115,7 +119,8 @@ def drawn(
     for split, count in counts:
         for index in range(count):
             label = classes[index % len(classes)]
-            seed = int(stream(sample.seed, split, index).integers(0, 2**63))
+            name = STREAMS.get(split, split)
+            seed = int(stream(sample.seed, name, index).integers(0, 2**63))
             payload = encode_bitmap(painter(label, seed, size=sample.size, camera=sample.camera))
             yield Example(
                 id=payload_id(payload),
