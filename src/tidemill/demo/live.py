@@ -55,7 +55,7 @@ def first_labels(rows: Sequence[Example]) -> list[str]:
     return [row.labels[min(row.labels)] for row in rows]
 
 
-def wait_for_result(condition: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
+def wait_for_result(condition: Callable[[], T | None], what: str, seconds: float = 240.0) -> T:
     """Poll until the condition gives something true. Raises ClaimFailed after the deadline."""
     try:
         return testing.wait_for(condition, what, seconds)
