@@ -1,7 +1,8 @@
-"""The text recipes' networks: they take the arrays of their codecs."""
+"""The text recipes' networks: what they answer, and that the sample teaches them something."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from tidemill.learn.text_network import build
 from tidemill.recipes.lucky.sample.questions import LABELS as ANSWERS
 from tidemill.recipes.sentiment.sample.headlines import LABELS as SENTIMENTS
 from tidemill.workspace.planning import plan
+from tidemill.workspace.workspace import Workspace
 
 LABELS: dict[str, dict[str, tuple[str, ...]]] = {
     "lucky": {"answer": ANSWERS},
     "sentiment": {"sentiment": SENTIMENTS},
 }
 TEXTS = (b"Orders rose by a third.", b"Is it fine?")
+SMALL = ("data.train=900", "data.val=300", "data.test=600")
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +64,18 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     assert outputs[f"logits_{target}"].shape == (2, len(names))
     assert outputs["embedding"].shape[0] == 2
     assert set(arrays) == set(network.ragged)
+
+
+@pytest.mark.parametrize("recipe", LABELS)
+def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, recipe, actor="ada")
+    imported = workspace.snapshot(*SMALL)
+    assert imported.snapshot.splits == {"train": 900, "val": 300, "test": 600}
+    finished = workspace.train(*SMALL, snapshot=imported.snapshot)
+    assert finished.run.metrics["test"]["accuracy"] > 0.75
+    predictor = workspace.predictor(finished.version)
+    codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
+    assert (codec["kind"], codec["config"]["form"]) == ("text", "grams")
+    shown = {name for sample in predictor.bundle.golden for name in sample.labels.values()}
+    assert [shown] == [set(names) for names in LABELS[recipe].values()]
+    workspace.close()
