@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo demos up test test-newer check integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo demos up test test-newer check coverage integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,11 @@ test: check ## Lint, types, import rules and the hermetic tests.
 
 test-newer: $(VENV)/.made ## The tests that need no training, on Python 3.12 and 3.13 where they are found.
 	$(BIN)/python requirements/newer_python.py
+
+coverage: $(VENV)/.dev ## Measure which branches of src the tests run; writes docs/coverage.json.
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos and not case" --cov --cov-report=
+	$(BIN)/coverage json -q -o .coverage.json
+	$(BIN)/python docs/record_coverage.py .coverage.json
 
 integration: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/pytest -m slow
