@@ -37,7 +37,9 @@ class Bins:
 
     @classmethod
     def of(cls, named: Sequence[Sequence[str]], edges: Sequence[Floats]) -> Self:
-        """One feature for each row of `named`: its classes, or none for the next row of `edges`."""
+        """Return one feature for each row of `named`: its classes, or none for the next row of
+        `edges`.
+        """
         numbers = iter(edges)
         ends = tuple(
             np.arange(1.0, len(names)) if names else np.append(next(numbers), np.inf)
@@ -47,7 +49,7 @@ class Bins:
         return cls(ends, sizes, np.cumsum([0, *sizes[:-1]]))
 
     def put(self, values: Floats) -> BinRows:
-        """The bins [n, F] of values [F, n]. Changes `values`."""
+        """Return the bins [n, F] of values [F, n]. Changes `values`."""
         values[~np.isfinite(values)] = np.inf
         out = np.empty(values.shape[::-1], np.uint8)
         for at, (ends, row) in enumerate(zip(self.ends, values, strict=True)):
@@ -63,7 +65,9 @@ class Bins:
 
 
 def find_edges(values: Floats) -> Floats:
-    """The deciles of the finite values, and both sides of each value that a tenth of them share."""
+    """Return the deciles of the finite values, and both sides of each value that a tenth of them
+    share.
+    """
     ordered = np.sort(values[np.isfinite(values)])
     if not len(ordered):
         return ordered

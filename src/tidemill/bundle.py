@@ -95,7 +95,10 @@ class Golden:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Golden:
-        """The sample that `to_json` wrote. Raises ValueError when the payload is not base64."""
+        """Return the sample that `to_json` wrote.
+
+        Raises ValueError when the payload is not base64.
+        """
         payload = base64.b64decode(body["payload"], validate=True)
         return cls(payload, body["labels"], body["probabilities"])
 
@@ -133,7 +136,7 @@ def encode(body: object) -> bytes:
 
 
 def manifest_of(recipe: str, files: Mapping[str, bytes]) -> bytes:
-    """The manifest that lists `files`."""
+    """Return the manifest that lists `files`."""
     listed = {name: _digest(content) for name, content in sorted(files.items())}
     return encode({"format": FORMAT, "recipe": recipe, "files": listed})
 
@@ -158,7 +161,7 @@ class BundleStore:
         return bundle
 
     def open(self, id: str) -> Bundle:
-        """The bundle that the ledger knows as `id`; each file is read once.
+        """Return the bundle that the ledger knows as `id`; each file is read once.
 
         Raises NotFound when it is not here, Corrupt when its manifest is another one, a file does
         not match it, or a file is not what a bundle holds under that name.
@@ -198,7 +201,9 @@ class BundleStore:
 
 
 def _verified(path: Path, files: Mapping[str, str]) -> dict[str, bytes]:
-    """The listed files' contents, each the one that its digest names; only READ ones are kept."""
+    """Return the listed files' contents, each the one that its digest names; only READ ones are
+    kept.
+    """
     present = {entry.name for entry in path.iterdir()} - {MANIFEST}
     if strays := sorted(present ^ set(files)):
         raise Corrupt(f"Bundle {path.name[:12]} and its manifest differ: {', '.join(strays)}.")

@@ -47,7 +47,8 @@ class Evaluation:
         return cls(targets, body.model_dump())
 
     def split_scores(self, split: Split) -> Mapping[str, SplitScores]:
-        """The scores on one split by target; a target that was not scored on it is absent."""
+        """Return the scores on one split by target; a target that was not scored on it is absent.
+        """
         return {target: row[split] for target, row in self.targets.items() if split in row}
 
 

@@ -49,7 +49,7 @@ class Experiment(BaseModel):
     trigger: TriggerPolicy = TriggerPolicy()
 
     def tree(self) -> dict[str, Any]:
-        """The plain values, as they are kept with the run."""
+        """Return the plain values, as they are kept with the run."""
         return self.model_dump(mode="json")
 
 

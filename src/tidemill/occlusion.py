@@ -99,12 +99,12 @@ def explain(
 def occlusion_map(
     model: Model, payload: bytes, target: str, label: str | None = None, grid: Grid | None = None
 ) -> Floats:
-    """The drops [rows, columns] of `explain` by themselves."""
+    """Return the drops [rows, columns] of `explain` by themselves."""
     return explain(model, payload, target=target, label=label, grid=grid).drops
 
 
 def draw_heat_map(explanation: Explanation) -> bytes:
-    """The map over the grey image, as PNG: red where covering lowered the probability.
+    """Return the map over the grey image, as PNG: red where covering lowered the probability.
 
     Blue is where it rose. Full colour is the largest drop, or FAINT.
     """
@@ -140,7 +140,7 @@ def _drops(
     grid: Grid,
     dropped: Callable[[Mapping[str, Floats]], Floats],
 ) -> Floats:
-    """The mean drop of each cell [rows, columns]; `dropped` reads those of a batch."""
+    """Return the mean drop of each cell [rows, columns]; `dropped` reads those of a batch."""
     total, covered = np.zeros(grid), np.zeros(grid)
     patches = list(_patches(*grid))
     images = _covered(decoded, patches, grid)
@@ -154,13 +154,13 @@ def _drops(
 
 
 def _grid(height: int, width: int) -> Grid:
-    """Rows and columns of about square cells, none smaller than a pixel."""
+    """Return rows and columns of about square cells, none smaller than a pixel."""
     cell = max(1.0, min(height, width) / CELLS, max(height, width) / (2 * CELLS))
     return max(1, round(height / cell)), max(1, round(width / cell))
 
 
 def _patches(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """The cells under each patch; together they are all."""
+    """Yield the cells under each patch; together they are all."""
     for row in range(max(1, rows - REACH + 1)):
         for column in range(max(1, columns - REACH + 1)):
             yield slice(row, min(rows, row + REACH)), slice(column, min(columns, column + REACH))
@@ -169,7 +169,7 @@ def _patches(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
 def _covered(
     decoded: DecodedImage, patches: list[tuple[slice, slice]], grid: Grid
 ) -> Iterator[DecodedImage]:
-    """The image with each patch in turn painted over."""
+    """Yield the image with each patch in turn painted over."""
     x0, y0, x1, y1 = decoded.inner
     mean = decoded.pixels[y0:y1, x0:x1].mean(axis=(0, 1)).round().astype(np.uint8)
     ys = np.linspace(y0, y1, grid[0] + 1).round().astype(int)

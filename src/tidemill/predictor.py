@@ -65,7 +65,7 @@ class Model:
         return Preprocessed(decoded, self.many.item_features(decoded))
 
     def item_names(self, decoded: Any) -> tuple[str, ...]:
-        """The names of the items of a decoded payload."""
+        """Return the names of the items of a decoded payload."""
         return ONE if self.many is None else self.many.item_names(decoded)
 
     def remarks(self, decoded: Any) -> tuple[str, ...]:
@@ -77,20 +77,20 @@ class Model:
         return () if remarks is None else tuple(remarks(decoded))
 
     def predict(self, inputs: Sequence[Any]) -> list[tuple[Answer, ...]]:
-        """The answers to each decoded payload, one per item and target, ordered by item.
+        """Return the answers to each decoded payload, one per item and target, ordered by item.
 
         Raises what `predict_with_embedding` raises.
         """
         return self._answers(inputs, self.predict_probabilities(inputs))
 
     def predict_probabilities(self, inputs: Sequence[Any]) -> dict[str, Floats]:
-        """The first half of `predict_with_embedding`."""
+        """Return the first half of `predict_with_embedding`."""
         return self.predict_with_embedding(inputs)[0]
 
     def predict_with_embedding(
         self, inputs: Sequence[Any]
     ) -> tuple[dict[str, Floats], npt.NDArray[Any]]:
-        """The calibrated probabilities [rows, classes] of every target, and the embedding.
+        """Return the calibrated probabilities [rows, classes] of every target, and the embedding.
 
         A row is one item of one decoded payload. The items of a payload stay together and in
         order; classes are in the order of `self.classes`. The embedding is [rows, 0] when the graph
@@ -150,7 +150,7 @@ class Model:
                 raise self._overflow_error(logits, inputs)
 
     def _overflow_error(self, logits: npt.NDArray[Any], inputs: Sequence[Any]) -> BadPayload:
-        """The error that names the first row that is not finite."""
+        """Return the error that names the first row that is not finite."""
         row = int(np.isfinite(logits).all(axis=1).argmin())
         items = [(at, name) for at, one in enumerate(inputs) for name in self.item_names(one)]
         index, name = items[row]
@@ -176,7 +176,7 @@ class Model:
     def _row_answers(
         self, items: Sequence[str], probabilities: Mapping[str, Floats]
     ) -> list[tuple[Answer, ...]]:
-        """The answers of every row; `items` has the name of each row's item."""
+        """Return the answers of every row; `items` has the name of each row's item."""
         columns = [
             list(_target_answers(target, self.classes[target], rows, items))
             for target, rows in probabilities.items()
@@ -194,7 +194,7 @@ class Predictor(Model):
     def predict_with_bins(
         self, preprocessed: Sequence[Preprocessed]
     ) -> list[tuple[tuple[Answer, ...], bytes]]:
-        """The answers to each payload, and the reference's bins of its items, concatenated.
+        """Return the answers to each payload, and the reference's bins of its items, concatenated.
 
         The model runs once, or once per payload where payloads must run alone. Raises what
         `profile_rows` raises, and Corrupt when the reference does not fit the graph and codec.
@@ -211,14 +211,14 @@ class Predictor(Model):
 
 
 def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The start and end of each of several parts that are laid end to end."""
+    """Return the start and end of each of several parts that are laid end to end."""
     return pairwise(accumulate(sizes, initial=0))
 
 
 def _with_measures(
     features: Sequence[Mapping[str, float]], outputs: Outputs, rows: int
 ) -> Sequence[Mapping[str, float]]:
-    """Every row's features, with those that the graph measures added."""
+    """Return every row's features, with those that the graph measures added."""
     columns = {
         name.removeprefix(MEASURE): np.asarray(column)
         for name, column in outputs.items()

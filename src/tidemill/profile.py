@@ -186,7 +186,7 @@ class Reference:
     def bin_rows(
         self, features: Features, probabilities: Probabilities, embedding: Floats
     ) -> BinRows:
-        """The bin [n, F] of each row of the answers for each feature. Raises Corrupt."""
+        """Return the bin [n, F] of each row of the answers for each feature. Raises Corrupt."""
         return self._bins.put(self.view.values(features, probabilities, embedding))
 
     def count(self, rows: BinRows | Sequence[bytes]) -> Counts:
@@ -223,7 +223,7 @@ class Reference:
         return described
 
     def to_bytes(self) -> bytes:
-        """A `.npz` archive; its bytes depend on the content alone."""
+        """Return a `.npz` archive; its bytes depend on the content alone."""
         file = io.BytesIO()
         arrays: dict[str, npt.NDArray[Any]] = {
             "measures": np.array(self.view.measures, np.str_),
@@ -242,7 +242,7 @@ class Reference:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The reference that `to_bytes` wrote. Raises ValueError for anything else."""
+        """Return the reference that `to_bytes` wrote. Raises ValueError for anything else."""
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
@@ -268,7 +268,7 @@ class Reference:
 
 
 def _principal(embedding: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    """The mean [d] and the first directions [r, d], each with its largest part positive.
+    """Return the mean [d] and the first directions [r, d], each with its largest part positive.
 
     Directions whose spread is below the rounding error of single precision are dropped.
     """

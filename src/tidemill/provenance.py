@@ -17,7 +17,8 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow", "torch")
 
 
 def code(folder: Path) -> dict[str, Any]:
-    """The revision of the git checkout around `folder` and the digest of the installed package.
+    """Return the revision of the git checkout around `folder` and the digest of the installed
+    package.
 
     `changed` tells whether the checkout differs from its revision: in a file that git tracks, or
     by a file that it does not track among the package's sources. Outside a checkout, or without
@@ -43,7 +44,7 @@ def environment() -> dict[str, Any]:
 
 
 def package_digest() -> str:
-    """The sha256 over every source file of the package, by path."""
+    """Return the sha256 over every source file of the package, by path."""
     root = PACKAGE
     digest = hashlib.sha256()
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.yaml")]):

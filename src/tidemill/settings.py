@@ -71,7 +71,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(**values: object) -> Settings:
-    """The settings from the environment, with `values` (options of a command) on top.
+    """Return the settings from the environment, with `values` (options of a command) on top.
 
     Raises UsageError naming the variable whose value does not fit.
     """

@@ -21,7 +21,7 @@ PREFIX = ".writing-"
 
 @contextlib.contextmanager
 def stage_folder(root: Path) -> Iterator[Path]:
-    """A new empty folder beside the finished ones; removed afterwards unless
+    """Yield a new empty folder beside the finished ones; removed afterwards unless
     `publish_folder` moved it.
 
     Raises StorageFailed when the folder cannot be made or filled.

@@ -13,7 +13,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], tree: Mapping[str, Any]) -> M:
-    """The typed form of a tree. Raises UsageError naming the key whose value does not fit."""
+    """Return the typed form of a tree.
+
+    Raises UsageError naming the key whose value does not fit.
+    """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -23,7 +26,7 @@ def validate(model: type[M], tree: Mapping[str, Any]) -> M:
 
 
 def _written(loc: tuple[str | int, ...], tree: object, *, missing: bool) -> Iterator[str]:
-    """The parts of an error's path that are in the tree, and the missing key at its end.
+    """Yield the parts of an error's path that are in the tree, and the missing key at its end.
 
     Pydantic also names the member of a union that it tried; that is no key of the tree.
     """

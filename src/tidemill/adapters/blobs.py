@@ -37,7 +37,10 @@ class FileBlobs:
         return id
 
     def get(self, id: str) -> bytes:
-        """The bytes. Raises NotFound, Corrupt, and StorageFailed when they cannot be read."""
+        """Return the bytes.
+
+        Raises NotFound, Corrupt, and StorageFailed when they cannot be read.
+        """
         if not ID.fullmatch(id):
             raise _missing(id)
         try:

@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 def argv(*words: str) -> list[str]:
-    """The command line of another `tidemill`."""
+    """Return the command line of another `tidemill`."""
     return [sys.executable, "-m", "tidemill", *words]
 
 

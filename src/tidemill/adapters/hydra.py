@@ -22,7 +22,7 @@ from tidemill.domain.errors import UsageError
 
 
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved tree as plain values.
+    """Return the resolved tree as plain values.
 
     An option says in `needs` which options of other groups it is for: `needs: {train: {model:
     bert}}` in a plan means that it is one for this model; the key itself is left out of the tree.
@@ -46,7 +46,8 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def options(conf: Path) -> dict[str, list[str]]:
-    """The groups of a recipe, its own and those that it takes from elsewhere, with their options.
+    """Return the groups of a recipe, its own and those that it takes from elsewhere, with their
+    options.
 
     Groups and options are in the order of the alphabet.
     """
@@ -58,7 +59,7 @@ def options(conf: Path) -> dict[str, list[str]]:
 
 
 def quote(key: str, value: str) -> str:
-    """A path as Hydra must see it: whatever characters it has, it is one text.
+    """Return a path as Hydra must see it: whatever characters it has, it is one text.
 
     An empty one is missing: it would else stand for the folder one happens to be in.
     """
@@ -130,7 +131,7 @@ def _explained(error: Exception, overrides: list[str]) -> UsageError:
 
 
 def _elsewhere(conf: Path, key: str) -> str:
-    """A hint when the key exists under other choices of its group."""
+    """Return a hint when the key exists under other choices of its group."""
     group = key.partition(".")[0]
     known = [
         f"{group}={option}"
@@ -141,7 +142,7 @@ def _elsewhere(conf: Path, key: str) -> str:
 
 
 def _roots(conf: Path) -> Iterator[Path]:
-    """The folders in which Hydra looks for groups: the recipe's own, then its search path."""
+    """Yield the folders in which Hydra looks for groups: the recipe's own, then its search path."""
     yield conf
     path = OmegaConf.select(OmegaConf.load(conf / "config.yaml"), "hydra.searchpath", default=[])
     for entry in path:
@@ -164,7 +165,8 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 @cache
 def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
-    """The keys of the tree under these options; no file of the groups changes in a process."""
+    """Return the keys of the tree under these options; no file of the groups changes in a process.
+    """
     return frozenset(key for key, _ in _flat(_compose(conf, list(chosen)).tree))
 
 

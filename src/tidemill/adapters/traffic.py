@@ -89,7 +89,7 @@ class SqliteTraffic:
                 raise
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id, whichever server gave it."""
+        """Return the prediction with this id, whichever server gave it."""
         return self._files.find(id)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class TrafficFiles:
         self._rested: dict[str, tuple[int, float]] = {}
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id and its payload, or None.
+        """Return the prediction with this id and its payload, or None.
 
         Ids of servers and predictions are UUIDv7, which sort by time: the log is most likely that
         of the last server started before the prediction, so a hit mostly reads one file. Files
@@ -127,7 +127,7 @@ class TrafficFiles:
         return None
 
     def servers(self) -> list[str]:
-        """The servers that have a log, the oldest first: their ids sort by time."""
+        """Return the servers that have a log, the oldest first: their ids sort by time."""
         return sorted(path.stem for path in self._root.glob(f"*{SUFFIX}"))
 
     def after(
@@ -181,7 +181,8 @@ class TrafficFiles:
 
 
 def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Prediction]:
-    """The first of them, as many as hold `rows` answers together; one at least, if there is one.
+    """Return the first of them, as many as hold `rows` answers together; one at least, if there is
+    one.
 
     At most one is looked at that is not given.
     """
@@ -199,7 +200,8 @@ def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Predict
 
 
 def _created_at(id: str) -> float:
-    """The seconds since 1970 that a UUIDv7 begins with; for any other text, the beginning."""
+    """Return the seconds since 1970 that a UUIDv7 begins with; for any other text, the beginning.
+    """
     try:
         number = UUID(id)
     except ValueError:
@@ -239,7 +241,8 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
 
 
 def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
-    """The prediction that a row holds; its payload only when asked for, its example always."""
+    """Return the prediction that a row holds; its payload only when asked for, its example always.
+    """
     sequence, id, version, at, kind, content, answers, bins = row
     return Prediction(
         id=id,

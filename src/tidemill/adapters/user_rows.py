@@ -53,7 +53,8 @@ class UserRows:
         self.import_offset = f"{TABLE} of {self._database.public}"
 
     def pages(self, place: str, *, size: int) -> Generator[Sequence[UserRow | LackingRow]]:
-        """The rows from a place on, those of its very time included; from the first when empty.
+        """Yield the rows from a place on, those of its very time included; from the first when
+        empty.
 
         The last page, and no other, has fewer than `size` rows; it may have none. Rows with nothing
         in time have no place and are not among them. Raises Unavailable when the database cannot be
@@ -65,7 +66,7 @@ class UserRows:
                 yield [_row(**row) for row in page.rows]
 
     def undated(self) -> int:
-        """How many rows have nothing in time. Raises what `pages` raises."""
+        """Return how many rows have nothing in time. Raises what `pages` raises."""
         with self._database.connected(UNDATED) as connection:
             return int(connection.execute(text(UNDATED)).scalar_one())
 
@@ -83,7 +84,9 @@ def _row(prompt: Any, label: Any, time: Any) -> UserRow | LackingRow:
 
 
 def _moment(time: Any) -> datetime | None:
-    """The time of a row, aware; one without a zone is UTC, a number counts seconds since 1970."""
+    """Return the time of a row, aware; one without a zone is UTC, a number counts seconds since
+    1970.
+    """
     try:
         if isinstance(time, int | float):
             return datetime.fromtimestamp(time, UTC)

@@ -48,11 +48,11 @@ class Citations:
     links: list[list[str]]
 
     def payload(self) -> bytes:
-        """The canonical payload of the whole graph."""
+        """Return the canonical payload of the whole graph."""
         return write_canonical({"nodes": list(self._objects()), "whole": True})
 
     def examples(self) -> Iterator[tuple[str, bytes]]:
-        """Every node's id and its canonical payload."""
+        """Yield every node's id and its canonical payload."""
         for id, node in zip(self.ids, self._objects(), strict=True):
             yield id, write_canonical({"nodes": [node]})
 
@@ -65,7 +65,7 @@ class Citations:
 
 
 def read_citations(content: bytes, cites: bytes, *, features: int | None = None) -> Citations:
-    """The graph of both files. Raises BadPayload that names the file and the line.
+    """Return the graph of both files. Raises BadPayload that names the file and the line.
 
     With `features` given, lines may have a label or not, all alike. Without, each has one, and
     what the first line holds besides its id and its label are the features.
@@ -103,7 +103,7 @@ def _content(content: bytes, features: int | None) -> Iterator[_Line]:
 
 
 def _tabbed(content: bytes) -> bytes:
-    """The same with every blank a tab. Ordinary files have no other, and are not copied."""
+    """Return the same with every blank a tab. Ordinary files have no other, and are not copied."""
     content = content.removeprefix(_MARK)
     if any(blank in content for blank in (b" ", b"\r", b"\v", b"\f")):
         return content.translate(_TABS)
@@ -139,7 +139,7 @@ def _block(lines: Sequence[tuple[int, bytes]], width: int) -> Iterator[_Line]:
 
 
 def _any_line(number: int, fields: Sequence[bytes], width: int) -> _Line:
-    """A line of any numbers, parted by any blanks. Raises BadPayload."""
+    """Return a line of any numbers, parted by any blanks. Raises BadPayload."""
     if len(fields) not in (width + 1, width + 2):
         raise _fault(
             "content",
@@ -180,7 +180,7 @@ def _line(
 
 
 def _links(cites: bytes, ids: dict[str, int]) -> list[list[str]]:
-    """The ids beside each node, sorted, each once. Raises BadPayload."""
+    """Return the ids beside each node, sorted, each once. Raises BadPayload."""
     places = {id.encode(): place for id, place in ids.items()}
     lines = [line.split() for line in cites.removeprefix(_MARK).split(b"\n")]
     ends = [places.get(end, -1) for end in chain.from_iterable(lines)]

@@ -39,11 +39,11 @@ class Payload(BaseModel, ABC):
     @classmethod
     @abstractmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The JSON form of a raw payload; `to_bytes` gives the very same bytes back."""
+        """Return the JSON form of a raw payload; `to_bytes` gives the very same bytes back."""
 
     @abstractmethod
     def to_bytes(self) -> bytes:
-        """The raw payload. Raises BadPayload when the JSON does not hold one."""
+        """Return the raw payload. Raises BadPayload when the JSON does not hold one."""
 
 
 class Codec(Protocol[Decoded]):
@@ -54,7 +54,7 @@ class Codec(Protocol[Decoded]):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes. Raises UsageError when a value does not fit."""
+        """Return the codec that `config` describes. Raises UsageError when a value does not fit."""
 
     def config(self) -> dict[str, Any]:
         """Plain values that rebuild this codec."""
@@ -66,7 +66,7 @@ class Codec(Protocol[Decoded]):
         """Stack decoded payloads into the model's input arrays, batch first."""
 
     def features(self, decoded: Decoded) -> dict[str, float]:
-        """The drift features of one decoded payload."""
+        """Return the drift features of one decoded payload."""
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
         """What the duplicate checks compare. Raises BadPayload."""
@@ -82,13 +82,15 @@ class ManyCodec(Codec[Decoded], Protocol[Decoded]):
     """
 
     def item_names(self, decoded: Decoded) -> tuple[str, ...]:
-        """The names of a decoded payload's items, in order; never empty, no name comes twice."""
+        """Return the names of a decoded payload's items, in order; never empty, no name comes
+        twice.
+        """
 
     def item_features(self, decoded: Decoded) -> list[dict[str, float]]:
-        """The drift features of each item, in the order of `item_names`."""
+        """Return the drift features of each item, in the order of `item_names`."""
 
     def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """The example of each of these items; the payload is decoded once.
+        """Return the example of each of these items; the payload is decoded once.
 
         Raises BadPayload when the payload cannot be decoded or lacks one of the items.
         """

@@ -39,7 +39,10 @@ class _Column(BaseModel):
         return name
 
     def _lacks(self, value: Cell) -> bool:
-        """True where the value is missing and may be. Raises BadPayload where it must not."""
+        """Return True where the value is missing and may be.
+
+        Raises BadPayload where it must not.
+        """
         if value is None and self.required:
             raise BadPayload(
                 f"The column {shown(self.name)} is missing.", hint="It is needed in every row."
@@ -53,8 +56,11 @@ class NumberColumn(_Column):
     kind: Literal["number"]
 
     def read(self, value: Cell) -> float | None:
-        """The number, None where it is missing. Raises BadPayload, too, for what float32 cannot
-        hold: the model computes in single precision."""
+        """Return the number, None where it is missing.
+
+        Raises BadPayload, too, for what float32 cannot hold: the model computes in single
+        precision.
+        """
         if self._lacks(value):
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -91,7 +97,7 @@ class CategoryColumn(_Column):
         return values
 
     def read(self, value: Cell) -> str | None:
-        """The word, None where it is missing. Raises BadPayload."""
+        """Return the word, None where it is missing. Raises BadPayload."""
         if self._lacks(value):
             return None
         if isinstance(value, int):  # true and false are ints, too
@@ -127,7 +133,7 @@ Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
 
 
 def row_to_json(row: Mapping[str, Cell]) -> bytes:
-    """A row as its payload: compact JSON with sorted keys, in UTF-8. Raises BadPayload."""
+    """Return a row as its payload: compact JSON with sorted keys, in UTF-8. Raises BadPayload."""
     try:
         text = json.dumps(
             dict(row), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -138,7 +144,10 @@ def row_to_json(row: Mapping[str, Cell]) -> bytes:
 
 
 def read_row(payload: bytes) -> dict[str, Any]:
-    """The cells of a payload, canonical or not. Raises BadPayload when it is no JSON object."""
+    """Return the cells of a payload, canonical or not.
+
+    Raises BadPayload when it is no JSON object.
+    """
     try:
         row = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -171,6 +180,6 @@ def _check_text(value: str, name: str) -> None:
 
 
 def shown(value: object) -> str:
-    """A name or a value in a sentence: quoted, on one line, not too long."""
+    """Return a name or a value in a sentence: quoted, on one line, not too long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

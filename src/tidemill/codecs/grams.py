@@ -67,13 +67,13 @@ class Grams:
 
 
 def grams(text: str, settings: GramsConfig) -> tuple[Ids, Weights]:
-    """The ids and weights of a text's grams; see `read_grams`."""
+    """Return the ids and weights of a text's grams; see `read_grams`."""
     result = read_grams(text, settings)
     return result.ids, result.weights
 
 
 def read_grams(text: str, settings: GramsConfig) -> Grams:
-    """The grams of a text, lower-cased, in the order of their first place in it.
+    """Return the grams of a text, lower-cased, in the order of their first place in it.
 
     A weight is 1 + log(how often), divided so that the weights' squares sum to 1 (sublinear term
     frequency and cosine normalisation: Manning, Raghavan and Schuetze, "Introduction to

@@ -78,7 +78,10 @@ class GraphCodec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes; see GraphConfig for the keys. Raises UsageError."""
+        """Return the codec that `config` describes; see GraphConfig for the keys.
+
+        Raises UsageError.
+        """
         return cls(validate(GraphConfig, config))
 
     def config(self) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class GraphCodec:
         return self.settings.model_dump(mode="json")
 
     def storing(self, payload: bytes) -> Self:
-        """The same codec with this whole graph stored, however large it is.
+        """Return the same codec with this whole graph stored, however large it is.
 
         Raises BadPayload when it is no whole graph.
         """
@@ -109,7 +112,7 @@ class GraphCodec:
         return _item(sent.names, part, items, _remarks(joined))
 
     def encode(self, inputs: Sequence[DecodedGraph]) -> Arrays:
-        """The graphs side by side, N nodes in all.
+        """Return the graphs side by side, N nodes in all.
 
         `features` float32 [N, F]; `edges` int64 [E, 2], from and to, in both directions and with
         a self-loop for every node; `query` int64 [q], the rows to answer, in the order of `inputs`.
@@ -133,7 +136,7 @@ class GraphCodec:
         }
 
     def item_names(self, decoded: DecodedGraph) -> tuple[str, ...]:
-        """The ids of the payload's nodes, in its order."""
+        """Return the ids of the payload's nodes, in its order."""
         return decoded.names
 
     def item_features(self, decoded: DecodedGraph) -> list[dict[str, float]]:
@@ -148,7 +151,7 @@ class GraphCodec:
         ]
 
     def features(self, decoded: DecodedGraph) -> dict[str, float]:
-        """The first row of `item_features`."""
+        """Return the first row of `item_features`."""
         return self.item_features(decoded)[0]
 
     def remarks(self, decoded: DecodedGraph) -> tuple[str, ...]:
@@ -156,8 +159,8 @@ class GraphCodec:
         return decoded.remarks
 
     def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """The examples of these nodes: their features, and the links that either end or the stored
-        graph names. Links to unknown nodes are kept.
+        """Return the examples of these nodes: their features, and the links that either end or the
+        stored graph names. Links to unknown nodes are kept.
 
         Raises BadPayload when the payload lacks one of the nodes.
         """
@@ -180,7 +183,7 @@ class GraphCodec:
         return examples
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """The fingerprint of an example: two nodes are the same when their ids are the same.
+        """Return the fingerprint of an example: two nodes are the same when their ids are the same.
 
         `exact` is the sha256 of the id and `near` a part of it, so no two ids are near-duplicates.
         Raises BadPayload, also when the payload is not exactly one node with its features.
@@ -192,11 +195,11 @@ class GraphCodec:
         return Fingerprint(exact=digest.hex(), near=int.from_bytes(digest[:8], "big"))
 
     def _known(self, name: str) -> dict[int, float]:
-        """The features of a stored node. Raises BadPayload."""
+        """Return the features of a stored node. Raises BadPayload."""
         return self._stored.nodes.features(self._stored.place(name))
 
     def _sent(self, payload: bytes) -> SentNodes:
-        """The payload, in its limits of bytes, nodes and links. Raises BadPayload."""
+        """Return the payload, in its limits of bytes, nodes and links. Raises BadPayload."""
         self._bound("bytes", len(payload), self.settings.max_bytes)
         sent = read_payload(payload)
         self._bound("nodes", len(sent.names), self.settings.max_nodes)

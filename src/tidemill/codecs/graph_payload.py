@@ -66,7 +66,7 @@ class GraphPayload(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The nodes. Raises BadPayload; canonical bytes come back as they are."""
+        """Return the nodes. Raises BadPayload; canonical bytes come back as they are."""
         try:
             return cls.model_validate(parse_json(payload))
         except ValidationError as error:
@@ -75,5 +75,5 @@ class GraphPayload(Payload):
             raise BadPayload(f"The graph's {where} does not fit: {first['msg']}.") from error
 
     def to_bytes(self) -> bytes:
-        """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
+        """Return the canonical payload: sorted keys, no spaces. Raises BadPayload."""
         return write_canonical(self.model_dump(exclude=None if self.whole else {"whole"}))

@@ -49,11 +49,11 @@ class ImagePayload(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The image's file in base64."""
+        """Return the image's file in base64."""
         return cls(image=base64.b64encode(payload).decode())
 
     def to_bytes(self) -> bytes:
-        """The file's bytes. Raises BadPayload when `image` is not base64."""
+        """Return the file's bytes. Raises BadPayload when `image` is not base64."""
         try:
             return base64.b64decode(self.image, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -93,7 +93,10 @@ class ImageCodec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes. Raises UsageError; see ImageConfig for the keys."""
+        """Return the codec that `config` describes.
+
+        Raises UsageError; see ImageConfig for the keys.
+        """
         try:
             return cls(ImageConfig.model_validate(dict(config)))
         except ValidationError as error:
@@ -131,7 +134,8 @@ class ImageCodec:
         return visual_features(decoded.pixels[y0:y1, x0:x1]) | {"aspect": width / height}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """The fingerprint of the upright RGB pixels at full resolution, whatever the file format.
+        """Return the fingerprint of the upright RGB pixels at full resolution, whatever the file
+        format.
 
         `exact` is the sha256 of width, height and pixels; `near` a DCT hash. Raises BadPayload.
         """

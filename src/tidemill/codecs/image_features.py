@@ -15,7 +15,7 @@ _SIDE, _KEPT = 32, 8
 
 
 def _cosines() -> npt.NDArray[np.float64]:
-    """The first 8 rows of the orthonormal 32-point DCT-II matrix, `[8, 32]`."""
+    """Return the first 8 rows of the orthonormal 32-point DCT-II matrix, `[8, 32]`."""
     frequency = np.arange(_KEPT)[:, None]
     sample = np.arange(_SIDE)[None, :]
     angle = np.pi * (2 * sample + 1) * frequency / (2 * _SIDE)
@@ -27,7 +27,7 @@ _DCT = _cosines()
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """A 64-bit hash of an RGB image; like images differ in few bits.
+    """Return a 64-bit hash of an RGB image; like images differ in few bits.
 
     The DCT hash of pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, section 3.2.1; phash.org): 32 x 32 luma, DCT, the 8 x 8 lowest frequencies,

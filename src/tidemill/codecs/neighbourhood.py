@@ -56,7 +56,7 @@ class Graph:
         return len(self.links.flat) // 2
 
     def place(self, id: str) -> int:
-        """Where the node is in `nodes`. Raises BadPayload when it is not in the graph."""
+        """Return where the node is in `nodes`. Raises BadPayload when it is not in the graph."""
         if id not in self.places:
             raise BadPayload(
                 f"The node {shown(id)} is not in the stored graph.",
@@ -65,7 +65,7 @@ class Graph:
         return self.places[id]
 
     def neighbours(self, id: str) -> list[str]:
-        """The ids at the other ends; none for a node that is not in the graph."""
+        """Return the ids at the other ends; none for a node that is not in the graph."""
         place = self.places.get(id)
         if place is None:
             return []
@@ -73,7 +73,7 @@ class Graph:
         return [self.nodes.ids[number] for number in self.links.flat[span].tolist()]
 
     def subgraph(self) -> Subgraph:
-        """All of it, the nodes in their order."""
+        """Return all of it, the nodes in their order."""
         every = np.arange(len(self.nodes.ids))
         heads = np.repeat(every, np.diff(self.links.starts))
         rows = np.repeat(every, np.diff(self.nodes.columns.starts))
@@ -113,14 +113,14 @@ class JoinedGraph:
         return len(self._lost)
 
     def lost(self, most: int) -> list[tuple[str, str]]:
-        """The first links to unknown nodes, at most `most`: from, to."""
+        """Return the first links to unknown nodes, at most `most`: from, to."""
         return [
             (self._nodes.ids[owner(self._nodes.link_starts, link)], self._nodes.links[link])
             for link in self._lost[:most].tolist()
         ]
 
     def around(self, names: Sequence[str], hops: int) -> tuple[Subgraph, Ints]:
-        """The nodes at most `hops` links away from a named node, and all links among them.
+        """Return the nodes at most `hops` links away from a named node, and all links among them.
 
         Also returns the positions of the named nodes in the subgraph. Raises BadPayload for an
         unknown name.
@@ -143,7 +143,7 @@ class JoinedGraph:
         return part, np.searchsorted(reached, places)
 
     def _beside(self, nodes: Ints) -> Ints:
-        """The links of these nodes, which ascend: int64 [e, 2]. Some may be there twice."""
+        """Return the links of these nodes, which ascend: int64 [e, 2]. Some may be there twice."""
         old = nodes[: np.searchsorted(nodes, self._base)]
         places, owners = self._stored.links.at(old)
         stored = np.stack([old[owners], self._stored.links.flat[places]], axis=1)
@@ -152,7 +152,9 @@ class JoinedGraph:
         return np.concatenate([stored, self._added[added]])
 
     def _features(self, reached: Ints) -> tuple[Ints, Ints, Floats]:
-        """The rows (counted in `reached`, which ascends), columns and values of their features."""
+        """Return the rows (counted in `reached`, which ascends), columns and values of their
+        features.
+        """
         new = np.flatnonzero(np.isin(self._numbers, reached))
         at_new = np.searchsorted(reached, self._numbers[new])
         at_old = np.setdiff1d(np.arange(np.searchsorted(reached, self._base)), at_new)
@@ -168,14 +170,14 @@ class JoinedGraph:
 
 
 def _both_ways(heads: Ints, tails: Ints) -> Ints:
-    """The pairs in both directions, [2e, 2]; a node beside itself is left out."""
+    """Return the pairs in both directions, [2e, 2]; a node beside itself is left out."""
     apart = heads != tails
     heads, tails = heads[apart], tails[apart]
     return np.stack([np.concatenate([heads, tails]), np.concatenate([tails, heads])], axis=1)
 
 
 def _distinct(pairs: Ints) -> Ints:
-    """Each pair once, sorted."""
+    """Return each pair once, sorted."""
     width = int(pairs.max(initial=0)) + 1
     # One number per pair sorts many times faster than rows of two.
     heads, tails = np.divmod(np.unique(pairs[:, 0] * width + pairs[:, 1]), width)

@@ -36,7 +36,7 @@ class SentNodes:
 
 
 def parse_json(payload: bytes) -> dict[str, Any]:
-    """The JSON object of a payload. Raises BadPayload."""
+    """Return the JSON object of a payload. Raises BadPayload."""
     try:
         content = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -47,7 +47,7 @@ def parse_json(payload: bytes) -> dict[str, Any]:
 
 
 def read_payload(payload: bytes) -> SentNodes:
-    """The nodes of a payload. Raises BadPayload that names the node."""
+    """Return the nodes of a payload. Raises BadPayload that names the node."""
     content = parse_json(payload)
     if strange := sorted(content.keys() - {"nodes", "whole"}):
         raise BadPayload(f"A graph has no {shown(strange[0])}.", hint=_FORM)
@@ -69,7 +69,10 @@ def read_payload(payload: bytes) -> SentNodes:
 
 
 def one_node(payload: bytes) -> dict[str, Any]:
-    """The node of an example's payload. Raises BadPayload when it is not exactly one node."""
+    """Return the node of an example's payload.
+
+    Raises BadPayload when it is not exactly one node.
+    """
     sent = read_payload(payload)
     if len(sent.names) != 1 or not sent.objects:
         raise BadPayload(
@@ -94,7 +97,7 @@ def refuse_duplicate_ids(names: Iterable[str]) -> None:
 def node_payload(
     id: str, features: Iterable[int] | Mapping[int, float], links: Iterable[str]
 ) -> bytes:
-    """The canonical payload of one node: an example of a graph.
+    """Return the canonical payload of one node: an example of a graph.
 
     `features` are the positions that are 1, or position to number. They are written by position,
     links by id; what is twice there, zero or a link to itself is left out. Raises BadPayload for
@@ -176,7 +179,7 @@ def _name(node: object, place: int) -> str:
 
 
 def _checked_id(id: object, place: int) -> str:
-    """The id itself, when it can be one. Raises BadPayload that names the place."""
+    """Return the id itself, when it can be one. Raises BadPayload that names the place."""
     if not isinstance(id, str):
         raise BadPayload(
             f"nodes[{place}] has no id that is text.", hint='Put numbers into quotes: "id": "35".'

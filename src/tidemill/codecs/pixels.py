@@ -81,7 +81,7 @@ class Limits:
 
 
 def decode(payload: bytes, limits: Limits) -> Image.Image:
-    """The image in `payload`: mode RGB, turned upright by its EXIF orientation.
+    """Return the image in `payload`: mode RGB, turned upright by its EXIF orientation.
 
     Of an animation, the first frame. Transparent parts lie on white, as a browser shows them.
     Raises BadPayload; the size is judged from the header, before any pixel is decoded.
@@ -118,7 +118,7 @@ def decode(payload: bytes, limits: Limits) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The same image in mode RGB: 16-bit grey scaled to 8 bits, transparency over white.
+    """Return the same image in mode RGB: 16-bit grey scaled to 8 bits, transparency over white.
 
     Raises ValueError for 32-bit pixels, whose white point no file format fixes.
     """

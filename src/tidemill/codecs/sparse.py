@@ -36,7 +36,7 @@ class SparseRows:
         return cls(starts_of(rows), flat)
 
     def at(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Where these rows lie in `flat`, end to end, and for each place which row it is of.
+        """Return where these rows lie in `flat`, end to end, and for each place which row it is of.
 
         The second counts the given rows: 0 for the first of them.
         """
@@ -83,7 +83,7 @@ class Nodes:
         return {position: value for position, value in pairs if value}
 
     def links_of(self, place: int) -> list[str]:
-        """The ids that one node names."""
+        """Return the ids that one node names."""
         return self.links[slice(*self.link_starts[place : place + 2].tolist())]
 
     def _refuse_link(self) -> NoReturn:
@@ -151,7 +151,7 @@ class Nodes:
 
 
 def starts_of(rows: Sequence[Collection[Any]]) -> Ints:
-    """Where each of these begins when they lie end to end, and where the last ends."""
+    """Return where each of these begins when they lie end to end, and where the last ends."""
     return np.cumsum([0, *map(len, rows)], dtype=np.int64)
 
 
@@ -161,7 +161,9 @@ def owner(starts: Ints, place: int) -> int:
 
 
 def spans(first: Ints, end: Ints) -> tuple[Ints, Ints]:
-    """The places of the ranges from `first` to `end`, end to end, and which range each is of."""
+    """Return the places of the ranges from `first` to `end`, end to end, and which range each is
+    of.
+    """
     counts = end - first
     owners = np.repeat(np.arange(len(counts)), counts)
     shift = first - (np.cumsum(counts) - counts)

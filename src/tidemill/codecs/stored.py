@@ -13,14 +13,17 @@ from tidemill.domain.errors import BadPayload, UsageError
 
 
 def pack_graph(payload: bytes) -> str:
-    """The text that `unpacked` takes. Raises BadPayload when the payload is no whole graph."""
+    """Return the text that `unpacked` takes.
+
+    Raises BadPayload when the payload is no whole graph.
+    """
     if not read_payload(payload).whole:
         raise BadPayload("Only a whole graph can be stored.", hint='Send "whole": true.')
     return base64.b64encode(zlib.compress(write_canonical(parse_json(payload)))).decode()
 
 
 def unpack_graph(stored: str, features: int) -> Graph:
-    """The graph, which has no nodes when `stored` is empty.
+    """Return the graph, which has no nodes when `stored` is empty.
 
     Raises UsageError when it is no whole graph whose nodes have so many features.
     """

@@ -58,7 +58,7 @@ class RowPayload(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The cells. Raises BadPayload; canonical bytes come back as they are."""
+        """Return the cells. Raises BadPayload; canonical bytes come back as they are."""
         try:
             return cls(row=read_row(payload))
         except ValidationError as error:
@@ -66,7 +66,7 @@ class RowPayload(Payload):
             raise BadPayload(f"The column {name} holds no plain value.") from error
 
     def to_bytes(self) -> bytes:
-        """The canonical payload: sorted keys, no spaces. Raises BadPayload."""
+        """Return the canonical payload: sorted keys, no spaces. Raises BadPayload."""
         return row_to_json(self.row)
 
 
@@ -97,7 +97,10 @@ class TableCodec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes. Raises UsageError for a value it cannot take."""
+        """Return the codec that `config` describes.
+
+        Raises UsageError for a value it cannot take.
+        """
         return cls(validate(TableConfig, config))
 
     def config(self) -> dict[str, Any]:
@@ -143,7 +146,7 @@ class TableCodec:
         return arrays
 
     def features(self, decoded: DecodedRow) -> dict[str, float]:
-        """Each column as in the arrays, then 0 or 1 for what is missing or not listed.
+        """Return each column as in the arrays, then 0 or 1 for what is missing or not listed.
 
         `COLUMN` is the number (0 where missing) or the category's position. `missing.COLUMN` is
         added for a column that may be missing, `unknown.COLUMN` for a category. A position is no
@@ -164,7 +167,8 @@ class TableCodec:
         return features | {f"missing.{name}": value for name, value in absent.items()}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """The fingerprint of the values, however they are written (1 or 1.0; null or absent).
+        """Return the fingerprint of the values, however they are written (1 or 1.0; null or
+        absent).
 
         Rows have no perceptual hash. `near` is a part of the digest, so only identical rows are
         near: two others are about 32 bits apart. Raises BadPayload.

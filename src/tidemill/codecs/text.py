@@ -60,11 +60,11 @@ class TextPayload(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The text itself. Raises BadPayload when it is not UTF-8."""
+        """Return the text itself. Raises BadPayload when it is not UTF-8."""
         return cls(text=_decoded(payload))
 
     def to_bytes(self) -> bytes:
-        """The text in UTF-8. Raises BadPayload when half a character stands in it."""
+        """Return the text in UTF-8. Raises BadPayload when half a character stands in it."""
         try:
             return self.text.encode()
         except UnicodeEncodeError as error:
@@ -109,7 +109,7 @@ class TextCodec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes; see GramsForm and WordPieceForm for the keys.
+        """Return the codec that `config` describes; see GramsForm and WordPieceForm for the keys.
 
         Raises UsageError.
         """
@@ -133,7 +133,7 @@ class TextCodec:
         return DecodedText(text, grams.ids, grams.weights, grams.read)
 
     def encode(self, inputs: Sequence[DecodedText]) -> Arrays:
-        """The rows, padded with zeros to the longest of them and to at least one column.
+        """Return the rows, padded with zeros to the longest of them and to at least one column.
 
         Grams: `ids` int64 and `weights` float32; word pieces: `input_ids` and `attention_mask`,
         int64. Both of shape [n, l].
@@ -172,7 +172,8 @@ class TextCodec:
         )
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """The fingerprint of the whole text, with what the model does not read. Raises BadPayload.
+        """Return the fingerprint of the whole text, with what the model does not read. Raises
+        BadPayload.
 
         `exact` is the sha256 of the cleaned text, case kept; `near` a simhash that ignores case
         and punctuation.
@@ -185,7 +186,7 @@ class TextCodec:
         return Fingerprint(exact=exact, near=text_features.similarity_hash(text))
 
     def _plain(self, payload: bytes) -> str:
-        """The text on one line. Raises BadPayload."""
+        """Return the text on one line. Raises BadPayload."""
         if len(payload) > self.settings.max_bytes:
             raise BadPayload(
                 f"The text has {len(payload):,} bytes; the limit is {self.settings.max_bytes:,}.",

@@ -45,7 +45,8 @@ def features(text: str) -> dict[str, float]:
 
 
 def similarity_hash(text: str) -> int:
-    """A 64-bit hash of a text; texts that share most words in the same order differ in few bits.
+    """Return a 64-bit hash of a text; texts that share most words in the same order differ in few
+    bits.
 
     Simhash (M. S. Charikar, "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002,
     section 3) over the lower-cased words and the pairs of neighbours, repetitions counted: each bit
@@ -62,7 +63,10 @@ def similarity_hash(text: str) -> int:
 
 
 def _mixed(values: _Hashes) -> _Hashes:
-    """The finaliser of SplitMix64 (G. L. Steele et al., OOPSLA 2014): every bit moves every bit."""
+    """Return the finaliser of SplitMix64 (G.
+
+    L. Steele et al., OOPSLA 2014): every bit moves every bit.
+    """
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -60,7 +60,7 @@ class WordPieces:
         self._unknown = _unknown(tokenizer, saved)
 
     def read(self, text: str) -> Pieces:
-        """The pieces of a text, at most `max_tokens` of its first 10 characters for each.
+        """Return the pieces of a text, at most `max_tokens` of its first 10 characters for each.
 
         So the cost does not depend on the length of the text.
         """
@@ -78,7 +78,7 @@ class WordPieces:
 
 
 def _unknown(tokenizer: Tokenizer, saved: str) -> int | None:
-    """The id of what the vocabulary cannot spell; none where it can spell everything."""
+    """Return the id of what the vocabulary cannot spell; none where it can spell everything."""
     model = json.loads(saved)["model"]
     number: int | None = model.get("unk_id")
     name: str | None = model.get("unk_token")

@@ -60,7 +60,10 @@ class ArchiveSource:
         """An archive is there already, or its owner is told so when it is read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every example, sorted by origin. Raises DataError, also when a member is damaged."""
+        """Yield every example, sorted by origin.
+
+        Raises DataError, also when a member is damaged.
+        """
         with self._opened() as archive:
             files = self._placed(archive)
             members = {_path(info): info for info in archive.infolist() if not info.is_dir()}
@@ -76,7 +79,10 @@ class ArchiveSource:
                 )
 
     def __len__(self) -> int:
-        """How many examples there are. Raises DataError as `examples` does; reads names only."""
+        """Return how many examples there are.
+
+        Raises DataError as `examples` does; reads names only.
+        """
         with self._opened() as archive:
             return len(self._placed(archive))
 

@@ -24,23 +24,23 @@ class CanonicalRow(NamedTuple):
     source: str
 
     def line(self) -> str:
-        """The row as its line of JSON, without the newline."""
+        """Return the row as its line of JSON, without the newline."""
         fields = [self.id, dict(self.labels), self.split, self.source]
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def canonical(id: str, split: Split | None, labels: Labels, source: str) -> CanonicalRow:
-    """The row of an example with these properties; a missing split is empty."""
+    """Return the row of an example with these properties; a missing split is empty."""
     return CanonicalRow(id, split or "", tuple(sorted(labels.items())), source)
 
 
 def canonical_row(example: Example) -> CanonicalRow:
-    """The part of an example that a snapshot's id depends on."""
+    """Return the part of an example that a snapshot's id depends on."""
     return canonical(example.id, example.split, example.labels, example.source)
 
 
 def snapshot_id(rows: Iterable[CanonicalRow]) -> str:
-    """The sha256 of the rows' lines, in hex; the order of `rows` does not matter."""
+    """Return the sha256 of the rows' lines, in hex; the order of `rows` does not matter."""
     digest = hashlib.sha256()
     for row in sorted(rows):
         digest.update(f"{row.line()}\n".encode())

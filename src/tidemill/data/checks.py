@@ -35,14 +35,14 @@ class Finding:
     files: tuple[str, ...]
 
     def line(self) -> str:
-        """The finding as one line for a person."""
+        """Return the finding as one line for a person."""
         return f"{self.severity}: {self.sentence} [{self.kind}]"
 
 
 def find_faults(
     inspection: Inspection, *, near_distance: int = 6, minimum_per_class: int = 5
 ) -> tuple[Finding, ...]:
-    """Every fault of the examples, errors first; each real fault is exactly one finding.
+    """Return every fault of the examples, errors first; each real fault is exactly one finding.
 
     Examples with identical content are one finding: a conflict when their labels differ, else a
     leak when the given splits differ, else plainly identical. Near-duplicates lie within
@@ -66,7 +66,7 @@ def find_faults(
 def find_small_classes(
     rows: Sequence[InspectedExample], assigned: Mapping[str, Split], *, minimum_per_class: int
 ) -> Iterator[Finding]:
-    """One error per class with fewer than `minimum_per_class` examples in train.
+    """Yield one error per class with fewer than `minimum_per_class` examples in train.
 
     A class is also short when it has none in a val or test that the source gave. A row without
     an assigned split is known, and so is its class, but it does not count.

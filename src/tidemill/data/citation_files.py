@@ -42,11 +42,11 @@ class CitationFiles:
         """A folder is there already, or its owner is told so when it is read."""
 
     def __len__(self) -> int:
-        """How many nodes there are. Raises DataError."""
+        """Return how many nodes there are. Raises DataError."""
         return len(self._read().ids)
 
     def examples(self) -> Iterator[Example]:
-        """Every node. Raises DataError."""
+        """Yield every node. Raises DataError."""
         content, graph = self._file("content"), self._read()
         splits = self._splits(len(graph.ids))
         for at, (id, payload) in enumerate(graph.examples()):

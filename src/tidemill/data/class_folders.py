@@ -26,7 +26,7 @@ def find_class_files(
     where: str,
     splits: Mapping[str, Split] = SPLIT_NAMES,
 ) -> list[ClassFile]:
-    """Each file with its class and split, sorted by path.
+    """Return each file with its class and split, sorted by path.
 
     Class folders lie under `train/`, `val/`, `test/` (the names in `splits`, whatever their case)
     or under none; a folder that everything lies in is looked through first. `folders` are those
@@ -71,7 +71,7 @@ def find_class_files(
 
 
 def _common(files: Sequence[PurePosixPath], splits: Mapping[str, Split]) -> int:
-    """How many folders everything lies in, above those of classes and splits."""
+    """Return how many folders everything lies in, above those of classes and splits."""
     top = 0
     while (
         len({file.parts[: top + 1] for file in files}) == 1

@@ -35,7 +35,7 @@ _Change = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 def corrupt_image(
     payload: bytes, kind: str, strength: int, seed: int = 0, *, limits: Limits = LIMITS
 ) -> bytes:
-    """The image in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.
+    """Return the image in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.
 
     `kind` is one of KINDS, `strength` 0 to 5. The same arguments give the same pixels; another
     image gets other noise from the same seed. What `limits` allow, the file keeps to as well.
@@ -55,7 +55,7 @@ def corrupt_image(
 def variants(
     payload: bytes, seed: int = 0, *, limits: Limits = LIMITS
 ) -> Iterator[tuple[str, int, bytes]]:
-    """Every kind and strength of one image, as `corrupted` makes it; it is decoded once.
+    """Yield every kind and strength of one image, as `corrupted` makes it; it is decoded once.
 
     Raises BadPayload.
     """
@@ -67,7 +67,7 @@ def variants(
 
 
 def _opened(payload: bytes, limits: Limits) -> Image.Image:
-    """The decoded image, scaled to SIDE x SIDE pixels, or to what a file of it may hold."""
+    """Return the decoded image, scaled to SIDE x SIDE pixels, or to what a file of it may hold."""
     image = decode(payload, limits)
     # A BMP needs less than 54 bytes besides its rows, and 4 bytes for a pixel at most.
     area = max(1, min(SIDE * SIDE, limits.pixels, limits.bytes // 4 - 14))

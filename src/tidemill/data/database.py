@@ -35,7 +35,7 @@ class Database:
 
     @contextmanager
     def connected(self, query: str) -> Iterator[Connection]:
-        """A connection whose transactions only read, for a query that an error names.
+        """Yield a connection whose transactions only read, for a query that an error names.
 
         Raises Unavailable when the database is away, locked or needs a driver that is not
         installed, also in the middle; DataError for what it cannot run.
@@ -61,7 +61,7 @@ class Database:
 
 
 def _known(url: URL) -> URL:
-    """The address with the driver that reads it."""
+    """Return the address with the driver that reads it."""
     match url.get_backend_name():
         case "sqlite" if url.database:
             return url

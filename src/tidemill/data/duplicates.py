@@ -18,7 +18,7 @@ class SharedContents:
     contents: int
 
     def line(self) -> str:
-        """The figure as a plain sentence."""
+        """Return the figure as a plain sentence."""
         return f"Different contents in both {' and '.join(self.splits)}: {self.contents}."
 
 
@@ -36,7 +36,7 @@ class Duplicates:
     shared: tuple[SharedContents, ...]
 
     def lines(self) -> tuple[str, ...]:
-        """The figures as plain sentences; none when nothing occurs twice."""
+        """Return the figures as plain sentences; none when nothing occurs twice."""
         if not self.rows:
             return ()
         first = (

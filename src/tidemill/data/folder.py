@@ -68,7 +68,10 @@ class FolderSource:
         """A folder is there already, or its owner is told so when it is read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every example, sorted by origin. Raises DataError, also when a file cannot be read."""
+        """Yield every example, sorted by origin.
+
+        Raises DataError, also when a file cannot be read.
+        """
         for entry in self.entries():
             try:
                 payload = (self.path / entry.origin).read_bytes()
@@ -84,7 +87,7 @@ class FolderSource:
             )
 
     def __len__(self) -> int:
-        """How many examples there are now. Raises DataError as `examples` does."""
+        """Return how many examples there are now. Raises DataError as `examples` does."""
         return len(self.entries())
 
     def entries(self) -> list[Entry]:
@@ -184,7 +187,8 @@ def _placed_entry(origin: Path, depth: int) -> Entry:
 
 
 def _read_index(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The rows of an index with their line numbers, `class` standing for whichever was used."""
+    """Return the rows of an index with their line numbers, `class` standing for whichever was used.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", strict=True)

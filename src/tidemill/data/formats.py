@@ -17,7 +17,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 def open_rows(
     path: Path, *, encoding: Encoding = "utf-8", names: tuple[str, ...] = (), name: str = ""
 ) -> Rows:
-    """The rows of a file whose name ends in one of SUFFIXES, in upper or lower case.
+    """Return the rows of a file whose name ends in one of SUFFIXES, in upper or lower case.
 
     `names` are the columns of a file without a header, which CSV alone may be. Raises DataError
     for another suffix and UsageError for names or an encoding where they mean nothing.

@@ -12,7 +12,7 @@ REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 def hub_url(repository: str, revision: str, path: str, *, host: str = HOST) -> str:
-    """The URL of one file of a data set repository (`google/boolq`) at one commit.
+    """Return the URL of one file of a data set repository (`google/boolq`) at one commit.
 
     Raises UsageError unless the revision is a whole commit id: a branch moves.
     """

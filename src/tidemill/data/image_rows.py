@@ -67,7 +67,7 @@ class ImageRows:
             raise DataError(f"{self.name} cannot be read after row {number}: {error}.") from error
 
     def _holds(self, kind: Any) -> str:
-        """The path of the column, as Parquet calls it, that has the bytes."""
+        """Return the path of the column, as Parquet calls it, that has the bytes."""
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             return self.image
         if pa.types.is_struct(kind) and "bytes" in [field.name for field in kind]:
@@ -78,7 +78,9 @@ class ImageRows:
         )
 
     def _names(self, schema: Any) -> tuple[str, ...]:
-        """The names of the classes by their numbers; none where the column holds them itself."""
+        """Return the names of the classes by their numbers; none where the column holds them
+        itself.
+        """
         if pa.types.is_string(kind := schema.field(self.label).type) or pa.types.is_large_string(
             kind
         ):
@@ -135,7 +137,7 @@ def image_source(
     label: str = "label",
     classes: Sequence[str] = (),
 ) -> RowSource:
-    """The images of Parquet files, those of each split in the order of its files.
+    """Return the images of Parquet files, those of each split in the order of its files.
 
     One batch of rows is held at a time. A row without image or label is an error that names it.
     """

@@ -23,7 +23,7 @@ class JsonRows:
         self.name = name or path.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """All columns of every row. Raises DataError for a line that holds no JSON object."""
+        """Yield all columns of every row. Raises DataError for a line that holds no JSON object."""
         for number, line in enumerate(read_lines(self.path, self.encoding), start=1):
             if not line.strip():
                 continue

@@ -15,7 +15,7 @@ _MARK = "\ufeff"
 
 
 def read_lines(path: Path, encoding: Encoding) -> Iterator[str]:
-    """The lines with their ends, decoded one at a time; a byte order mark is left out.
+    """Yield the lines with their ends, decoded one at a time; a byte order mark is left out.
 
     Raises UsageError for another encoding, DataError when the file cannot be read and for a byte
     that the encoding does not have.

@@ -28,7 +28,7 @@ class Links:
         self._sorted: tuple[Places, Places] | None = None
 
     def __len__(self) -> int:
-        """How many nodes there are."""
+        """Return how many nodes there are."""
         return len(self._ids)
 
     def add(self, one: str, other: str) -> None:
@@ -41,7 +41,7 @@ class Links:
         self._pairs.extend((self._at[one], self._at[other]))
 
     def of(self, id: str) -> list[str]:
-        """The ids of a node's neighbours."""
+        """Return the ids of a node's neighbours."""
         if self._sorted is None:
             self._sorted = self._rows()
         starts, neighbours = self._sorted
@@ -49,7 +49,7 @@ class Links:
         return [self._ids[other] for other in neighbours[starts[at] : starts[at + 1]]]
 
     def _rows(self) -> tuple[Places, Places]:
-        """Where each node's neighbours begin, and the neighbours."""
+        """Return where each node's neighbours begin, and the neighbours."""
         ends = np.frombuffer(self._pairs, np.int64).reshape(-1, 2)
         count = len(self._ids)
         both = np.concatenate([ends, ends[:, ::-1]])

@@ -44,7 +44,7 @@ class Manifest(BaseModel):
     shards: tuple[Shard, ...]
 
     def snapshot(self) -> Snapshot:
-        """The record as the ledger keeps it."""
+        """Return the record as the ledger keeps it."""
         return Snapshot(
             id=self.id,
             recipe=self.recipe,
@@ -58,7 +58,10 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a snapshot's folder. Raises Corrupt when it is not what was written."""
+    """Return the manifest of a snapshot's folder.
+
+    Raises Corrupt when it is not what was written.
+    """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except OSError as error:

@@ -17,7 +17,7 @@ SHOWN = 80
 
 
 def render_markdown(opened: OpenSnapshot) -> str:
-    """Rows per source and split, labels per split, and a few texts of each source.
+    """Return rows per source and split, labels per split, and a few texts of each source.
 
     The same snapshot gives the same text. Nothing that stands in the data can be taken for
     Markdown. A source whose payloads are no text shows none of them. Raises Corrupt.
@@ -52,7 +52,8 @@ def _table(
     *,
     of_all: bool = False,
 ) -> list[str]:
-    """A row for each name: its count in each split, and the share of the split that this is."""
+    """Return a row for each name: its count in each split, and the share of the split that this is.
+    """
     total = sum(sizes.values())
     lines = [_row([first, *splits, "all"]), "|---|" + "---:|" * (len(splits) + 1)]
     for name, row in counts.items():
@@ -73,7 +74,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _texts(opened: OpenSnapshot, sources: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The first texts of each source that has texts, in the snapshot's order."""
+    """Return the first texts of each source that has texts, in the snapshot's order."""
     shown: dict[str, list[str]] = {source: [] for source in sources}
     wanted = {source: min(SAMPLES, count) for source, count in sources.items()}
     for example in opened.rows():
@@ -90,7 +91,7 @@ def _texts(opened: OpenSnapshot, sources: Mapping[str, Any]) -> dict[str, list[s
 
 
 def _text(payload: bytes) -> str | None:
-    """A payload as one line of text, cut where it is long; None when it is none."""
+    """Return a payload as one line of text, cut where it is long; None when it is none."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -106,7 +107,7 @@ def _labelled(example: Example) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span, in which nothing is Markdown, HTML, a mention or a link."""
+    """Return a code span, in which nothing is Markdown, HTML, a mention or a link."""
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence} {text} {fence}"
 

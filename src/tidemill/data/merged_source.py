@@ -48,7 +48,7 @@ class MergedSource:
             raise DataError("The merged sources hold no example.")
 
     def __len__(self) -> int:
-        """How many examples the sources have together. Raises what they raise."""
+        """Return how many examples the sources have together. Raises what they raise."""
         return sum(len(source) for source in self.sources)
 
     def notes(self) -> tuple[str, ...]:

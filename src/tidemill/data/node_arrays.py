@@ -46,11 +46,11 @@ class NodeArrays:
         """The file is there already, or its owner is told so when it is read."""
 
     def __len__(self) -> int:
-        """How many nodes there are. Raises DataError."""
+        """Return how many nodes there are. Raises DataError."""
         return len(self._arrays()["y"])
 
     def examples(self) -> Iterator[Example]:
-        """Every node, by its number. Raises DataError."""
+        """Yield every node, by its number. Raises DataError."""
         arrays = self._arrays()
         links = self._links(arrays)
         splits = self._splits(arrays)

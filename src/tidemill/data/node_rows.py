@@ -75,7 +75,7 @@ class NodeRows:
         """Files are there already, or their owner is told so when they are read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every node, in the table's order. Raises DataError."""
+        """Yield every node, in the table's order. Raises DataError."""
         links = self._links()
         for row in self.nodes.read(self.columns.all):
             try:
@@ -84,7 +84,7 @@ class NodeRows:
                 raise _at(self.nodes, row, error) from error
 
     def __len__(self) -> int:
-        """How many nodes there are now: one more reading of their ids. Raises DataError."""
+        """Return how many nodes there are now: one more reading of their ids. Raises DataError."""
         return sum(1 for _ in self._ids())
 
     def _ids(self) -> Iterator[str]:

@@ -16,5 +16,5 @@ class SourceWithNotes(Protocol):
 
 
 def notes_of(source: Source) -> tuple[str, ...]:
-    """The notes of a source; none when it never has any."""
+    """Return the notes of a source; none when it never has any."""
     return source.notes() if isinstance(source, SourceWithNotes) else ()

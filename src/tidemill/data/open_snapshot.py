@@ -26,11 +26,12 @@ class OpenSnapshot:
         return self.snapshot.classes
 
     def count(self, split: Split | None = None) -> int:
-        """How many rows there are, in all or in one split."""
+        """Return how many rows there are, in all or in one split."""
         return self.snapshot.rows if split is None else self.snapshot.splits.get(split, 0)
 
     def rows(self, split: Split | None = None, *, payloads: bool = True) -> Iterator[Example]:
-        """Every row, or those of one split, always in the same order: by split, then canonical.
+        """Yield every row, or those of one split, always in the same order: by split, then
+        canonical.
 
         Without payloads each example's payload is empty, and none is read from disk. Raises
         Corrupt when a shard cannot be read.
@@ -40,7 +41,7 @@ class OpenSnapshot:
                 yield from read_shard(self.folder / shard.file, payloads=payloads)
 
     def labels_of(self, ids: Collection[str]) -> dict[str, list[Labels]]:
-        """Every labelling of the examples with these ids, in one pass that reads no payload.
+        """Return every labelling of the examples with these ids, in one pass that reads no payload.
 
         An id that has no row is missing; one whose rows disagree (policy `keep`) has several.
         Raises Corrupt.

@@ -20,7 +20,10 @@ class PayloadColumns(Protocol):
         """The columns that are read."""
 
     def payload(self, values: Mapping[str, Any]) -> bytes | None:
-        """The payload, or None when nothing is there. Raises DataError for what cannot be one."""
+        """Return the payload, or None when nothing is there.
+
+        Raises DataError for what cannot be one.
+        """
 
 
 @dataclass(frozen=True)

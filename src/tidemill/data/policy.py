@@ -90,7 +90,7 @@ def refuse_errors(errors: Sequence[Finding]) -> None:
 def _labels_to_keep(
     error: Finding, rows: Sequence[InspectedExample], policy: str
 ) -> dict[str, Labels]:
-    """Which of the files of one error stay, and under which labels."""
+    """Return which of the files of one error stay, and under which labels."""
     if error.kind in ("undecodable", "missing_label"):
         return {}
     if policy == "keep":
@@ -108,7 +108,7 @@ def _exposure(row: InspectedExample) -> int:
 
 
 def _majority(rows: Sequence[InspectedExample]) -> Labels | None:
-    """The labels that more rows bear than any others; None at a tie. No label is no vote."""
+    """Return the labels that more rows bear than any others; None at a tie. No label is no vote."""
     votes = Counter(tuple(sorted(row.labels.items())) for row in rows if row.labels)
     (winner, most), *others = votes.most_common(2)
     return None if others and others[0][1] == most else dict(winner)

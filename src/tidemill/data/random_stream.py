@@ -8,6 +8,6 @@ import numpy as np
 
 
 def stream(*names: object) -> np.random.Generator:
-    """A random stream of its own for each sequence of names."""
+    """Return a random stream of its own for each sequence of names."""
     digest = hashlib.sha256("/".join(str(name) for name in names).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))

@@ -152,7 +152,7 @@ class _Plan:
                 self._joining[entry.example] = entry
 
     def _unknown_label(self, labels: Labels) -> str:
-        """Which label the parent does not have; empty when it has all."""
+        """Return which label the parent does not have; empty when it has all."""
         for target, label in sorted(labels.items()):
             if label not in self.parent.classes.get(target, ()):
                 return f"The snapshot has no class {label!r} of {target!r}."
@@ -238,7 +238,7 @@ class _Plan:
             del self._joining[entry.example]
 
     def rows(self, progress: Callable[[int, int], None]) -> Iterator[Example]:
-        """Every row of the new snapshot, one payload at a time."""
+        """Yield every row of the new snapshot, one payload at a time."""
         done = self._all - self.parent.count() - len(self._joining)
         written: set[tuple[str, Split | None]] = set()
         for row in self.parent.rows():
@@ -275,7 +275,7 @@ def _exact(row: InspectedExample) -> str:
 
 
 def _combine(entries: Sequence[AcceptedLabels]) -> AcceptedLabels:
-    """The entries of one content as one: the first example, with the latest labels."""
+    """Return the entries of one content as one: the first example, with the latest labels."""
     labels: dict[str, str] = {}
     for entry in sorted(entries, key=lambda entry: entry.last):
         labels |= entry.labels

@@ -24,7 +24,10 @@ class LabelColumn:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, values: Mapping[str, Any]) -> str:
-        """The label of a row, empty when nothing is there. Raises DataError for another value."""
+        """Return the label of a row, empty when nothing is there.
+
+        Raises DataError for another value.
+        """
         value = cell_text(values.get(self.column))
         if not value or not self.names:
             return value
@@ -87,7 +90,7 @@ class RowSource:
             raise DataError(f"{self._named()} holds no row{self._condition()}.")
 
     def __len__(self) -> int:
-        """How many examples there are now: one more reading. Raises DataError."""
+        """Return how many examples there are now: one more reading. Raises DataError."""
         return sum(1 for _ in self.examples())
 
     def notes(self) -> tuple[str, ...]:

@@ -25,14 +25,14 @@ class Rows(Protocol):
         """What a person calls the whole of them: the name of a file or table."""
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row, with at least these columns where the row has them.
+        """Return every row, with at least these columns where the row has them.
 
         Raises DataError naming the place when something cannot be read.
         """
 
 
 def cell_text(value: Any) -> str:
-    """A value as text, the same from every format; empty for what is missing.
+    """Return a value as text, the same from every format; empty for what is missing.
 
     A truth value is `true` or `false`, a whole number its digits, and text is stripped.
     """

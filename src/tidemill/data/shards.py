@@ -52,13 +52,13 @@ def write_shard(path: Path, examples: Sequence[Example], compression: Compressio
 
 
 def shard_digest(path: Path) -> str:
-    """The sha256 of a file, in hex. Raises OSError."""
+    """Return the sha256 of a file, in hex. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_shard(path: Path, *, payloads: bool = True) -> Iterator[Example]:
-    """The examples in the order they were written; without payloads each has an empty one.
+    """Yield the examples in the order they were written; without payloads each has an empty one.
 
     Raises Corrupt when the file cannot be read as a shard.
     """

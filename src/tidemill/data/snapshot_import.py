@@ -105,7 +105,7 @@ def _chosen(
     assigned: Mapping[str, Split],
     progress: Callable[[int], None] | None,
 ) -> Iterator[Example]:
-    """The second reading, checked against the first, with the decisions applied."""
+    """Yield the second reading, checked against the first, with the decisions applied."""
     total = len(inspection.rows)
     read = 0
     for read, example in enumerate(source.examples(), start=1):

@@ -77,7 +77,7 @@ class SnapshotStore:
         return self.open(id).snapshot
 
     def known(self, rows: Iterable[CanonicalRow]) -> Snapshot | None:
-        """The record of the snapshot that has exactly these rows; None when there is none.
+        """Return the record of the snapshot that has exactly these rows; None when there is none.
 
         Raises Corrupt when there is one and its manifest does not hold.
         """
@@ -85,7 +85,10 @@ class SnapshotStore:
         return self.open(id).snapshot if (self.root / id).exists() else None
 
     def open(self, id: str) -> OpenSnapshot:
-        """A snapshot, to be read. Raises NotFound, or Corrupt when its manifest does not hold."""
+        """Return a snapshot, to be read.
+
+        Raises NotFound, or Corrupt when its manifest does not hold.
+        """
         folder = self.root / id
         if not ID.fullmatch(id) or not folder.is_dir():
             raise NotFound(
@@ -94,7 +97,7 @@ class SnapshotStore:
         return OpenSnapshot(folder, read_manifest(folder))
 
     def list(self) -> tuple[str, ...]:
-        """The ids of all complete snapshots, sorted."""
+        """Return the ids of all complete snapshots, sorted."""
         if not self.root.is_dir():
             return ()
         return tuple(sorted(path.name for path in self.root.iterdir() if ID.fullmatch(path.name)))
@@ -132,7 +135,7 @@ def _write_shards(
 def _batches(
     rows: Sequence[SpoolEntry], shard_rows: int, shard_bytes: int
 ) -> Iterator[tuple[Split, Sequence[SpoolEntry]]]:
-    """The rows, which are in order, cut where the split changes and where a shard is full."""
+    """Yield the rows, which are in order, cut where the split changes and where a shard is full."""
     for split, members in groupby(rows, key=lambda row: row.split):
         batch: list[SpoolEntry] = []
         size = 0

@@ -32,7 +32,7 @@ JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
 
 
 def assign_splits(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
-    """A split for every origin.
+    """Return a split for every origin.
 
     A given split is respected, with one exception: when the source gives no val, or no test,
     its train examples whose hash says so become it. An example without a split inherits the most
@@ -65,7 +65,7 @@ def assign_splits(inspection: Inspection, *, near_distance: int) -> Mapping[str,
 def group_near_duplicates(
     inspection: Inspection, *, near_distance: int
 ) -> list[Sequence[InspectedExample]]:
-    """Every row in exactly one group of near-duplicates; most groups have one member."""
+    """Return every row in exactly one group of near-duplicates; most groups have one member."""
     readable = [row for row, _ in inspection.readable]
     close_groups = near.group(
         [print_.near for _, print_ in inspection.readable], near_distance
@@ -76,7 +76,7 @@ def group_near_duplicates(
 
 
 def hash_split(exact: str) -> Split:
-    """The split of a group whose first member has this exact fingerprint."""
+    """Return the split of a group whose first member has this exact fingerprint."""
     share = _share(exact)
     if share < TRAIN_SHARE:
         return "train"
@@ -84,7 +84,7 @@ def hash_split(exact: str) -> Split:
 
 
 def assign_joining(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
-    """A split for every origin that has none yet, beside rows that have theirs for good.
+    """Return a split for every origin that has none yet, beside rows that have theirs for good.
 
     A group that touches such rows inherits the most strictly held-back of their splits, test
     included: the caller leaves those out. One that touches train and val or fresh has no split that
@@ -106,7 +106,7 @@ def assign_joining(inspection: Inspection, *, near_distance: int) -> Mapping[str
 
 
 def joining_split(exact: str) -> Split:
-    """The split of a joining group whose first member has this exact fingerprint."""
+    """Return the split of a joining group whose first member has this exact fingerprint."""
     share = _share(exact)
     if share < JOINED_TRAIN_SHARE:
         return "train"
@@ -114,7 +114,7 @@ def joining_split(exact: str) -> Split:
 
 
 def strictest_split(splits: Iterable[Split | None]) -> Split | None:
-    """The most strictly held-back of the splits that were given; None when none was."""
+    """Return the most strictly held-back of the splits that were given; None when none was."""
     present = set(splits)
     return next((split for split in HELD_BACK if split in present), None)
 

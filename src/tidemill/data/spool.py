@@ -21,7 +21,7 @@ class SpoolEntry:
     length: int
 
     def place(self) -> tuple[int, CanonicalRow, str]:
-        """Where the row stands in a snapshot: by split, then in canonical order."""
+        """Return where the row stands in a snapshot: by split, then in canonical order."""
         return SPLITS.index(self.split), self.row, self.origin
 
 
@@ -61,7 +61,7 @@ class Spool:
         self._end += len(example.payload)
 
     def read(self, spooled: SpoolEntry) -> Example:
-        """The example that was parked."""
+        """Return the example that was parked."""
         self._reader.seek(spooled.offset)
         return Example(
             id=spooled.row.id,

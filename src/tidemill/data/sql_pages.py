@@ -66,7 +66,7 @@ class SqlPages:
     def read(
         self, *, after: Place | None = None, since: Place | None = None, until: Place | None = None
     ) -> Generator[Page]:
-        """The rows behind `after`, from `since` and up to `until`, the latter two included.
+        """Yield the rows behind `after`, from `since` and up to `until`, the latter two included.
 
         The last page, and no other, has fewer than `size` rows; it may have none. Each page is a
         transaction of its own: between two of them nobody waits for this reader. Raises what

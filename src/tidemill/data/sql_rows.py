@@ -43,7 +43,7 @@ class SqlRows:
         self._end: tuple[Place | None] | None = None
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """All columns of every row, counted from 1. Raises what `pages` raises."""
+        """Yield all columns of every row, counted from 1. Raises what `pages` raises."""
         if self._end == (self.after,):
             return
         number, end = 0, self.after
@@ -56,8 +56,11 @@ class SqlRows:
         self._end = self._end or (end,)
 
     def pages(self, *, until: Place | None = None) -> Generator[Page]:
-        """The rows up to and including a place. Raises Unavailable when the variable is not set,
-        UsageError when it holds no address, and what `SqlPages.read` raises."""
+        """Return the rows up to and including a place.
+
+        Raises Unavailable when the variable is not set, UsageError when it holds no address, and
+        what `SqlPages.read` raises.
+        """
         address = os.environ.get(self.variable, "")
         if not address:
             raise Unavailable(

@@ -10,7 +10,7 @@ from tidemill.domain.types import SPLITS
 
 
 def describe_snapshot(opened: OpenSnapshot) -> dict[str, Any]:
-    """Rows per split and per label of each target, as plain JSON values; no payload is read.
+    """Return rows per split and per label of each target, as plain JSON values; no payload is read.
 
     `{"id", "recipe", "policy", "rows", "unlabelled", "sources": {source: rows},
     "slices": {source: {split: rows}},

@@ -14,7 +14,7 @@ NAMES = 150
 
 
 def draw_accuracy(rows: Sequence[tuple[str, float, float]], title: str) -> str:
-    """Two bars for each row (name, before, after): shares between 0 and 1."""
+    """Return two bars for each row (name, before, after): shares between 0 and 1."""
     parts, full = [], WIDTH - NAMES - MARGIN - 50
     for number, (name, before, after) in enumerate(rows):
         top = MARGIN + number * 3 * LINE
@@ -30,7 +30,8 @@ def draw_accuracy(rows: Sequence[tuple[str, float, float]], title: str) -> str:
 def draw_replies(
     replies: Sequence[tuple[float, str]], changes: Sequence[tuple[float, str]], title: str
 ) -> str:
-    """A tick for each reply (seconds, version) on its version's line, and a line per change."""
+    """Return a tick for each reply (seconds, version) on its version's line, and a line per change.
+    """
     versions = sorted({version for _, version in replies})
     first, last = min(at for at, _ in replies), max(at for at, _ in replies)
     scale = (PLOT - 40) / ((last - first) or 1.0)
@@ -58,7 +59,8 @@ def draw_replies(
 
 
 def draw_psi(windows: Sequence[tuple[int, float, bool]], threshold: float, title: str) -> str:
-    """The largest PSI of each window: (predictions until its end, PSI, after the change?)."""
+    """Return the largest PSI of each window: (predictions until its end, PSI, after the change?).
+    """
     height, left = 150, MARGIN + 36
     total = max(predictions for predictions, _, _ in windows)
     top_psi = max(threshold * 1.5, *(psi for _, psi, _ in windows))
@@ -86,7 +88,7 @@ def draw_psi(windows: Sequence[tuple[int, float, bool]], threshold: float, title
 
 
 def draw_features(features: Sequence[tuple[str, float, bool]], threshold: float, title: str) -> str:
-    """A bar for each feature's PSI (name, PSI, drifted?), and a line at the threshold."""
+    """Return a bar for each feature's PSI (name, PSI, drifted?), and a line at the threshold."""
     left = NAMES + 20
     full = WIDTH - left - MARGIN - 40
     top_psi = max(threshold, *(psi for _, psi, _ in features))

@@ -90,7 +90,9 @@ class DemoRun:
         return result
 
     def select_new_warnings(self, lines: Iterable[str]) -> list[str]:
-        """The warnings that no earlier training of this demo caused: all train on one sample."""
+        """Return the warnings that no earlier training of this demo caused: all train on one
+        sample.
+        """
         new = [line for line in lines if line not in self._warned]
         self._warned.update(new)
         return new
@@ -115,7 +117,7 @@ class DemoRun:
             self._write_base_note()
 
     def base_code(self) -> dict[str, Any]:
-        """The code that trained the base workspace, as `current_code` saw it then."""
+        """Return the code that trained the base workspace, as `current_code` saw it then."""
         self._train_base()
         code: dict[str, Any] = json.loads(self._base_note.read_bytes())
         return code
@@ -187,12 +189,12 @@ class DemoRun:
             self._source().prepare(stages.step)
 
     def test_payloads(self) -> list[bytes]:
-        """The first payloads of the test split: no model was trained on them."""
+        """Return the first payloads of the test split: no model was trained on them."""
         test = (row for row in self.examples() if row.split == "test")
         return [example.payload for example in islice(test, PAYLOADS)]
 
     def examples(self) -> Iterator[Example]:
-        """Every example of the sample."""
+        """Return every example of the sample."""
         return self._source().examples()
 
     def _source(self) -> Source:
@@ -208,7 +210,8 @@ def _variables(**settings: str) -> dict[str, str]:
 
 
 def current_code(folder: Path) -> dict[str, Any]:
-    """The code that runs now, read from the files and from git, not from the product's records.
+    """Return the code that runs now, read from the files and from git, not from the product's
+    records.
 
     A training that is started in `folder` must record the same.
     """
@@ -216,7 +219,8 @@ def current_code(folder: Path) -> dict[str, Any]:
 
 
 def _commit(folder: Path) -> str:
-    """The commit that is checked out; empty outside a checkout or on a machine without git."""
+    """Return the commit that is checked out; empty outside a checkout or on a machine without git.
+    """
     try:
         completed = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False

@@ -65,7 +65,7 @@ def _pair_answers(
 
 
 def find_difference(actual: Any, right: Any, name: str) -> str:
-    """The first value that differs, as a sentence; empty when none does."""
+    """Return the first value that differs, as a sentence; empty when none does."""
     if isinstance(right, Mapping) and isinstance(actual, Mapping):
         keys = sorted(actual.keys() | right.keys())
         inner = (find_difference(actual.get(key), right.get(key), f"{name}.{key}") for key in keys)

@@ -24,7 +24,7 @@ SHIFT = 0.02
 
 
 def read_bundle_files(workspace: Workspace, version: ModelVersion) -> Files:
-    """Every file of a version's bundle but the manifest."""
+    """Return every file of a version's bundle but the manifest."""
     folder = workspace.bundles.root / version.bundle
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
 

@@ -70,7 +70,7 @@ class DemoReport:
         return all(row.outcome.holds for row in self.judged)
 
     def to_json(self) -> dict[str, Any]:
-        """The report for machines."""
+        """Return the report for machines."""
         return {
             "seconds": round(self.seconds, 3),
             "claims": [
@@ -87,7 +87,7 @@ class DemoReport:
 
 
 def choose_claims(only: str | None) -> tuple[Claim, ...]:
-    """All claims, or the one with that id. Raises UsageError."""
+    """Return all claims, or the one with that id. Raises UsageError."""
     chosen = tuple(claim for claim in CLAIMS if only in (None, claim.id))
     if not chosen:
         ids = ", ".join(claim.id for claim in CLAIMS)
@@ -96,7 +96,7 @@ def choose_claims(only: str | None) -> tuple[Claim, ...]:
 
 
 def find_scenario(recipe: str) -> Scenario:
-    """The scenario of a recipe. Raises UsageError."""
+    """Return the scenario of a recipe. Raises UsageError."""
     if recipe not in SCENARIOS:
         recipes = ", ".join(SCENARIOS)
         raise UsageError(f"{recipe!r} has no demo.", hint=f"Choose one of {recipes}.")

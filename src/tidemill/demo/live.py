@@ -51,7 +51,7 @@ def unchanged_examples(demo: DemoRun, count: int) -> list[Example]:
 
 
 def first_labels(rows: Sequence[Example]) -> list[str]:
-    """The true label of each example for the target that `Reply.label` is about."""
+    """Return the true label of each example for the target that `Reply.label` is about."""
     return [row.labels[min(row.labels)] for row in rows]
 
 
@@ -105,7 +105,7 @@ def predict_all(demo: DemoRun, server: ServerProcess, rows: Sequence[Example]) -
 
 
 def measure_accuracy(demo: DemoRun, server: ServerProcess, rows: Sequence[Example]) -> float:
-    """The share of the examples that the server labels correctly."""
+    """Return the share of the examples that the server labels correctly."""
     replies = predict_all(demo, server, rows)
     correct = [
         reply.label == label for reply, label in zip(replies, first_labels(rows), strict=True)
@@ -172,26 +172,26 @@ def flip_half_of(rows: Sequence[Labels]) -> list[Labels]:
 
 
 def find_ended_cycle(workspace: Workspace) -> Cycle | None:
-    """The latest cycle when it has ended, is watched, or awaits approval; else None."""
+    """Return the latest cycle when it has ended, is watched, or awaits approval; else None."""
     cycle = find_latest_cycle(workspace)
     ended = cycle and (not cycle.open or cycle.state in ("watched", "awaiting_approval"))
     return cycle if ended else None
 
 
 def find_closed_cycle(workspace: Workspace) -> Cycle | None:
-    """The latest cycle when no step of it is left; else None."""
+    """Return the latest cycle when no step of it is left; else None."""
     cycle = find_latest_cycle(workspace)
     return None if cycle is None or cycle.open else cycle
 
 
 def find_latest_cycle(workspace: Workspace) -> Cycle | None:
-    """The latest cycle; None before the first."""
+    """Return the latest cycle; None before the first."""
     with workspace.ledger.begin(write=False) as unit:
         return next(iter(unit.latest(Cycle, limit=1)), None)
 
 
 def list_drift_verdicts(workspace: Workspace) -> list[DriftVerdict]:
-    """The verdicts on the champion's traffic, oldest first."""
+    """Return the verdicts on the champion's traffic, oldest first."""
     champion = workspace.champion().id
     with workspace.ledger.begin(write=False) as unit:
         return unit.drift_verdicts(champion)[::-1]
@@ -210,14 +210,14 @@ def list_psi(
 
 
 def count_promotions(workspace: Workspace, version: str) -> int:
-    """How often a version became champion."""
+    """Return how often a version became champion."""
     with workspace.ledger.begin(write=False) as unit:
         moves = unit.events(subject="champion", limit=1_000)
     return sum(move.detail["version"] == version for move in moves)
 
 
 def is_alive(pid: int) -> bool:
-    """True while a process runs. A zombie does not run."""
+    """Return True while a process runs. A zombie does not run."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -50,7 +50,7 @@ def render_report(report: DemoReport, demo: DemoRun) -> str:
 
 
 def _render_summary(report: DemoReport, scenario: Scenario) -> str:
-    """The first screen: what was shown, how, and the values to remember."""
+    """Return the first screen: what was shown, how, and the values to remember."""
     holding = sum(row.outcome.holds for row in report.judged)
     verdict = f"{holding} of {len(report.judged)} claims hold"
     lead = (
@@ -112,7 +112,7 @@ def _render_claim(row: JudgedClaim, demo: DemoRun) -> str:
 
 
 def _draw_figures(row: JudgedClaim, demo: DemoRun) -> Iterable[tuple[str, str]]:
-    """The figures of a claim, each with its caption."""
+    """Return the figures of a claim, each with its caption."""
     series: Mapping[str, Any] = row.outcome.series
     change = demo.scenario.change
     if "accuracy" in series:
@@ -137,7 +137,7 @@ def _draw_figures(row: JudgedClaim, demo: DemoRun) -> Iterable[tuple[str, str]]:
 
 
 def render_gallery(scenario: Scenario, examples: Iterable[Example]) -> str:
-    """A row of training examples for each class, behind a summary to click on."""
+    """Return a row of training examples for each class, behind a summary to click on."""
     classes: dict[str, list[str]] = defaultdict(list)
     for row in examples:
         rendered = classes[row.labels[min(row.labels)]]  # the first of several targets

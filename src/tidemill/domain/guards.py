@@ -42,7 +42,7 @@ def guard_drain(server: str, predictions: Sequence[Prediction], *, offset: int, 
 
 
 def join_profiles(before: Profile | None, more: Profile) -> Profile:
-    """An open profile with more counts; `before` is None when there is none yet."""
+    """Return an open profile with more counts; `before` is None when there is none yet."""
     if before is None:
         return more
     if len(before.counts) != len(more.counts):
@@ -123,7 +123,7 @@ def guard_taken(
 def grant_lease(
     last: Lease | None, *, name: str, holder: str, now: datetime, ttl: timedelta
 ) -> Lease:
-    """The lease that `holder` gets after `last`, or LeaseLost while somebody else has it.
+    """Return the lease that `holder` gets after `last`, or LeaseLost while somebody else has it.
 
     A lease that a clock ahead of ours made is void, or a workspace might stand still for years. It
     is so only a whole `ttl` beyond what we would get: `now` was read before the writers' queue, in

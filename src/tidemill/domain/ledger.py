@@ -36,7 +36,7 @@ R = TypeVar("R", bound=Record)
 
 
 def missing(kind: type, id: str) -> NotFound:
-    """The error of a look-up that found nothing."""
+    """Return the error of a look-up that found nothing."""
     noun = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
     return NotFound(
         f"There is no {noun} {id!r}.",
@@ -51,14 +51,16 @@ class Records(Protocol):
         """Keep a new record and its event. Raises Conflict when the id is taken."""
 
     def get(self, kind: type[R], id: str) -> R:
-        """The record with this id. Raises NotFound."""
+        """Return the record with this id. Raises NotFound."""
 
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
-        """The latest records of a kind, newest first."""
+        """Return the latest records of a kind, newest first."""
 
     def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
-        """The latest events, newest first; of one subject, when given. A limit of None has no
-        bound."""
+        """Return the latest events, newest first; of one subject, when given.
+
+        A limit of None has no bound.
+        """
 
     def record_event(self, event: Event) -> None:
         """Write an event of its own: somebody decided something that moves no record."""
@@ -68,10 +70,10 @@ class Registry(Protocol):
     """Runs, versions and the names that point at versions."""
 
     def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
-        """The latest verdicts on one version, newest first."""
+        """Return the latest verdicts on one version, newest first."""
 
     def alias(self, name: AliasName) -> Alias | None:
-        """Where an alias points now; None when it was never set or was cleared."""
+        """Return where an alias points now; None when it was never set or was cleared."""
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
         """Point an alias at a version, guarded on where it pointed when that was decided.
@@ -87,20 +89,21 @@ class Registry(Protocol):
         Raises Conflict when it is closed already, and when `run` is running."""
 
     def find_version(self, run: str) -> ModelVersion | None:
-        """The version that a run registered; None when it has not, or not yet."""
+        """Return the version that a run registered; None when it has not, or not yet."""
 
     def next_version(self) -> str:
-        """The name the next registered version gets: `v1`, `v2`, ..."""
+        """Return the name the next registered version gets: `v1`, `v2`, ..."""
 
     def count_test_uses(self, snapshot: str) -> int:
-        """How often this snapshot's test was read: finished runs and verdicts."""
+        """Return how often this snapshot's test was read: finished runs and verdicts."""
 
 
 class Traffic(Protocol):
     """What was drained from the servers' logs, each answer exactly once, and its counts."""
 
     def offset(self, server: str) -> int:
-        """The sequence up to which this server's log has been drained; 0 before the first."""
+        """Return the sequence up to which this server's log has been drained; 0 before the first.
+        """
 
     def drain(
         self,
@@ -119,12 +122,12 @@ class Traffic(Protocol):
         """
 
     def prediction(self, id: str) -> Prediction | None:
-        """A drained prediction, without its payload."""
+        """Return a drained prediction, without its payload."""
 
     def profiles(
         self, version: str, *, kind: str = "live", since: datetime | None = None
     ) -> list[Profile]:
-        """The open profiles of a version, the oldest bucket first.
+        """Return the open profiles of a version, the oldest bucket first.
 
         With `since` only those whose bucket began then or later.
         """
@@ -138,10 +141,10 @@ class Traffic(Protocol):
         """
 
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
-        """The latest drift verdicts on one version, newest first."""
+        """Return the latest drift verdicts on one version, newest first."""
 
     def count_answers(self, version: str) -> int:
-        """How many live answers of a version have been drained."""
+        """Return how many live answers of a version have been drained."""
 
 
 class Reviews(Protocol):
@@ -164,7 +167,8 @@ class Reviews(Protocol):
         """Replace status, reason and settled. Raises Conflict when it is no longer `expected`."""
 
     def count_accepted_feedback(self, moment: datetime | None) -> int:
-        """How many accepted ones were settled after a moment; all of them when it is None."""
+        """Return how many accepted ones were settled after a moment; all of them when it is None.
+        """
 
     def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         """Write down that this snapshot took these, in the place of one that took them before.
@@ -178,7 +182,7 @@ class Cycles(Protocol):
     """Cycles, and who may turn them."""
 
     def cycle(self) -> Cycle | None:
-        """The cycle that is open; None when none is."""
+        """Return the cycle that is open; None when none is."""
 
     def open_cycle(self, cycle: Cycle, event: Event) -> None:
         """Begin a cycle. Raises Conflict while another one is open."""
@@ -210,7 +214,7 @@ class ImportOffsets(Protocol):
     """How far things that come in order have been gone through."""
 
     def import_offset(self, name: str) -> ImportOffset:
-        """The import offset of that name; a fresh one before it was first moved."""
+        """Return the import offset of that name; a fresh one before it was first moved."""
 
     def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
         """Replace an import offset. Raises Conflict when it is no longer `expected`."""

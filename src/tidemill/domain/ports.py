@@ -21,7 +21,7 @@ class TrafficLog(Protocol):
         """Make these durable together. Raises StorageFailed, and then none of them is kept."""
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id, also one that an earlier server process gave."""
+        """Return the prediction with this id, also one that an earlier server process gave."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -31,13 +31,13 @@ class TrafficArchive(Protocol):
     """Every server's log, read by whoever drains them. Reading changes nothing."""
 
     def find(self, id: str) -> Prediction | None:
-        """The prediction with this id and its payload, whichever server gave it.
+        """Return the prediction with this id and its payload, whichever server gave it.
 
         Raises StorageFailed.
         """
 
     def servers(self) -> list[str]:
-        """The servers that have a log, the oldest first."""
+        """Return the servers that have a log, the oldest first."""
 
     def after(
         self, server: str, sequence: int, *, limit: int, rows: int | None = None
@@ -63,7 +63,7 @@ class Blobs(Protocol):
         """
 
     def get(self, id: str) -> bytes:
-        """The bytes. Raises NotFound, and Corrupt when they do not match their id."""
+        """Return the bytes. Raises NotFound, and Corrupt when they do not match their id."""
 
 
 class Runtime(Protocol):
@@ -96,10 +96,10 @@ class Jobs(Protocol):
         """What became of it; `unknown` when this process did not start it."""
 
     def output(self, key: str) -> str:
-        """The last lines that an ended job wrote on stderr; empty for any other."""
+        """Return the last lines that an ended job wrote on stderr; empty for any other."""
 
     def running(self) -> list[str]:
-        """The keys of the jobs that run."""
+        """Return the keys of the jobs that run."""
 
     def stop(self, key: str) -> None:
         """End a job, and wait until it has ended. Does nothing when it does not run."""
@@ -117,10 +117,13 @@ class Source(Protocol):
         """Fetch or make what is missing, once; tells (done, all) while it does."""
 
     def examples(self) -> Iterator[Example]:
-        """Every example, in the same order each time. Raises DataError when there is none."""
+        """Return every example, in the same order each time.
+
+        Raises DataError when there is none.
+        """
 
     def __len__(self) -> int:
-        """How many examples there will be, for progress."""
+        """Return how many examples there will be, for progress."""
 
 
 class Clock(Protocol):

@@ -24,7 +24,7 @@ Classes = Mapping[str, Sequence[str]]
 
 
 def payload_id(payload: bytes) -> str:
-    """The id of an example: the sha256 of its payload's bytes, in hex."""
+    """Return the id of an example: the sha256 of its payload's bytes, in hex."""
     return hashlib.sha256(payload).hexdigest()
 
 

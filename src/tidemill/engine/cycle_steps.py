@@ -192,12 +192,12 @@ class CycleSteps:
 
 
 def outcome(verdict: Verdict) -> str:
-    """A verdict in a few words. Of several targets, each check that failed says of which."""
+    """Return a verdict in a few words. Of several targets, each check that failed says of which."""
     failed = ", ".join(map(verdict.name, verdict.failed))
     return f"refused ({failed})" if failed else "passed"
 
 
 def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
-    """True when the gate did not believe the fresh labels."""
+    """Return True when the gate did not believe the fresh labels."""
     checks = unit.get(Verdict, cycle.verdict).checks
     return any(check.name in UNBELIEVED and not check.passed for check in checks)

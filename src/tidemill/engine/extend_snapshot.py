@@ -31,7 +31,8 @@ class SnapshotExtension:
         self._workspace = workspace
 
     def extend(self, cycle: Cycle) -> RetrainingSet:
-        """The champion's snapshot, extended by the accepted feedback of before the cycle began.
+        """Return the champion's snapshot, extended by the accepted feedback of before the cycle
+        began.
 
         Feedback given before the cycle began belongs to it, also when it was accepted a moment
         later. Later feedback waits for the next cycle. Raises what `BundleStore.open`,

@@ -128,7 +128,10 @@ class FeedbackImport:
 
 
 def target_of(labels: Mapping[str, Sequence[str]]) -> str:
-    """The one target that rows can mean, who name none. Raises UsageError when there are more."""
+    """Return the one target that rows can mean, who name none.
+
+    Raises UsageError when there are more.
+    """
     if len(labels) != 1:
         raise UsageError(
             f"The rows name no target, and the champion has {len(labels)}: {', '.join(labels)}.",
@@ -138,7 +141,7 @@ def target_of(labels: Mapping[str, Sequence[str]]) -> str:
 
 
 def label_of(value: object, names: Sequence[str]) -> str | None:
-    """The label that a database means; None when it means none of the names.
+    """Return the label that a database means; None when it means none of the names.
 
     A name is meant by itself; yes and no also by what databases write for them: true and false, 1
     and 0. Nothing is taken to be true for being there.
@@ -151,7 +154,8 @@ def label_of(value: object, names: Sequence[str]) -> str | None:
 
 
 def _settled(page: ImportPage, now: datetime) -> str:
-    """Where to go on from the next time: before all that may still be joined by other rows."""
+    """Return where to go on from the next time: before all that may still be joined by other rows.
+    """
     dated = [(row.at, row.place) for row in page if row.at]
     old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
     return old[-1][1] if old else ""
@@ -160,7 +164,9 @@ def _settled(page: ImportPage, now: datetime) -> str:
 def _sorted(
     bundle: Bundle, target: str, page: ImportPage
 ) -> tuple[list[tuple[UserRow, str]], list[str]]:
-    """The rows that can be taken, each with its label, and what is wrong with each other one."""
+    """Return the rows that can be taken, each with its label, and what is wrong with each other
+    one.
+    """
     sound: list[tuple[UserRow, str]] = []
     faults: list[str] = []
     for row in page:
@@ -182,7 +188,9 @@ def _sorted(
 
 
 def _unread(page: ImportPage, offset: ImportOffset) -> bool:
-    """True when it holds a row that no import has read; its last row is read again by the next."""
+    """Return True when it holds a row that no import has read; its last row is read again by the
+    next.
+    """
     reached = offset.caught_up_at
     return reached is None or any(row.at > reached for row in page if row.at)
 

@@ -42,7 +42,7 @@ class Leadership:
 
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
-        """A writing unit that another leader's token makes void. Raises LeaseLost."""
+        """Yield a writing unit that another leader's token makes void. Raises LeaseLost."""
         if self._lease is None:
             raise LeaseLost(f"{self.holder} does not lead.")
         with self._ledger.begin() as unit:

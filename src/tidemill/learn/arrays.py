@@ -61,7 +61,7 @@ class EncodedSplit:
         )
 
     def take(self, at: Indices) -> Arrays:
-        """The codec's arrays of these examples, as its `encode` would have made them."""
+        """Return the codec's arrays of these examples, as its `encode` would have made them."""
         return {name: rows.take(at) for name, rows in self.arrays.items()}
 
 
@@ -134,7 +134,7 @@ def _position(example: Example, target: str, known: Mapping[str, int]) -> int:
 
 
 def _decoded(examples: Iterable[Example], codec: Codec[Any]) -> Iterator[tuple[Example, Arrays]]:
-    """Each example with its own arrays [1, ...], in order."""
+    """Yield each example with its own arrays [1, ...], in order."""
     for example, future in _ahead(examples, codec):
         try:
             yield example, future.result()

@@ -49,7 +49,7 @@ class TrainingOutputs:
 
 
 def report_progress(progress: Progress) -> Callable[[FitStep], None]:
-    """A callback that shows the steps of a fit as the progress of a training."""
+    """Return a callback that shows the steps of a fit as the progress of a training."""
 
     def report(step: FitStep) -> None:
         progress.step(step.step, step.steps)

@@ -89,7 +89,7 @@ class AttentionNetwork(Network):
             )
 
     def forward(self, features: Tensor, edges: Tensor, query: Tensor) -> dict[str, Tensor]:
-        """One row per node in `query` int64 [q].
+        """Return one row per node in `query` int64 [q].
 
         `features` is float32 [N, F], in training sparse as well; `edges` int64 [E, 2], from and
         to, with a self-loop for every node. Besides the embedding and the logits: HOMOPHILY [q],

@@ -44,7 +44,7 @@ class Batches:
             yield arrays, labels
 
     def order(self) -> list[Indices]:
-        """Which examples make up each batch of the next iteration."""
+        """Return which examples make up each batch of the next iteration."""
         n, lengths = len(self.split), self.split.lengths
         if self.shuffle is None:
             return self._cut(np.arange(n) if lengths is None else _sorted(np.arange(n), lengths))

@@ -34,7 +34,7 @@ class Reliability:
 
 
 def fit_temperature(logits: Floats, labels: Positions) -> float:
-    """The T > 0 whose softmax(logits / T) gives these labels [n] the least mean NLL.
+    """Return the T > 0 whose softmax(logits / T) gives these labels [n] the least mean NLL.
 
     `logits` [n, k] must be of held-out examples: on training data confidence looks deserved.
     The loss is convex in 1 / T, so a bounded search finds its one minimum. Raises DataError when

@@ -65,7 +65,7 @@ def render_card(description: str, lineage: Mapping[str, Any], evaluation: Mappin
 
 
 def _robustness(examples: int, scores: Mapping[str, Any], target: str) -> list[str]:
-    """The accuracies under corruption, as a table and a figure."""
+    """Return the accuracies under corruption, as a table and a figure."""
     strengths = range(1, 1 + max(len(row) for row in scores["kinds"].values()))
     return [
         f"{examples} validation examples, corrupted in strengths 1 to {len(strengths)}. Without "
@@ -90,7 +90,7 @@ def _ranges(calibrated: int) -> str:
 
 
 def figure_name(kind: str, target: str) -> str:
-    """The file of one of a target's FIGURES, or of its CORRUPTIONS."""
+    """Return the file of one of a target's FIGURES, or of its CORRUPTIONS."""
     return f"{kind}-{target}.png"
 
 

@@ -15,7 +15,8 @@ from tidemill.domain.errors import DataError
 
 
 def load_encoder(path: Path) -> tuple[PreTrainedModel, frozenset[str]]:
-    """The encoder in a folder, without the heads it was saved with, and the weights that it lacks.
+    """Return the encoder in a folder, without the heads it was saved with, and the weights that it
+    lacks.
 
     Those are random. The global generator is left as it was. Raises DataError when the folder
     holds no encoder that can be loaded without running code of its own.

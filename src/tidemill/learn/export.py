@@ -134,7 +134,7 @@ def gap(
     temperatures: Mapping[str, float],
     where: str,
 ) -> float:
-    """The largest difference of a probability between a network's outputs and its file's.
+    """Return the largest difference of a probability between a network's outputs and its file's.
 
     Raises DataError, which says `where`, when that is more than TOLERANCE or not a number, and when
     an output is missing.
@@ -157,7 +157,7 @@ def gap(
 
 
 def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> NetworkOutputs:
-    """All named outputs of the file for the examples of a split, in their order."""
+    """Return all named outputs of the file for the examples of a split, in their order."""
     session = open_graph(path)
     names = [output.name for output in session.get_outputs()]
     order = Batches(split, batch_size).order()
@@ -169,7 +169,8 @@ def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> Netwo
 
 
 def _shown(network: Network, like: EncodedSplit) -> Arrays:
-    """Two examples to trace; ragged ones padded, for a length of 2 or less would be fixed."""
+    """Return two examples to trace; ragged ones padded, for a length of 2 or less would be fixed.
+    """
     shown = like.take(np.arange(min(2, len(like))))
     for name, array in shown.items():
         wider = max(0, TRACED - array.shape[1]) if name in network.ragged else 0

@@ -20,7 +20,8 @@ MAX_POINTS = 2_000
 
 
 def confusion_figure(scores: Scores, title: str) -> bytes:
-    """The confusion matrix: shade is the share of the true label's row, numbers are counts."""
+    """Return the confusion matrix: shade is the share of the true label's row, numbers are counts.
+    """
     counts = np.array(scores.confusion)
     names = [row.label for row in scores.classes]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -84,7 +85,7 @@ def reliability_figure(answers: SplitPredictions, target: str) -> bytes:
 
 
 def roc_figure(answers: SplitPredictions, target: str) -> bytes:
-    """The ROC curve of each label against all others."""
+    """Return the ROC curve of each label against all others."""
     figure = Figure(figsize=(5.6, 5.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for at, row in enumerate(answers.scores[target].classes):
@@ -99,7 +100,7 @@ def roc_figure(answers: SplitPredictions, target: str) -> bytes:
 
 
 def embedding_figure(answers: SplitPredictions, target: str) -> bytes:
-    """The embeddings in the plane in which they vary most, coloured by their true label.
+    """Return the embeddings in the plane in which they vary most, coloured by their true label.
 
     The two axes are the first principal directions (I. T. Jolliffe, "Principal Component
     Analysis", 2002, section 1.1); the figure does not show the rest of the variance.

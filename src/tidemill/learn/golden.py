@@ -51,7 +51,10 @@ def collect(
     probabilities: Mapping[str, Floats],
     classes: Mapping[str, Sequence[str]],
 ) -> list[Golden]:
-    """The samples: `probabilities` [n, k] per target are those of the examples, in their order."""
+    """Return the samples:
+
+    `probabilities` [n, k] per target are those of the examples, in their order.
+    """
     return [
         Golden(
             example.payload,

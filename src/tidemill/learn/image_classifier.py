@@ -58,7 +58,8 @@ class ImageClassifier(ImageNetwork):
         dropout: float = 0.1,
         seed: int = 0,
     ) -> Self:
-        """The encoder of the classifier in a folder; the heads it was saved with are left out.
+        """Return the encoder of the classifier in a folder; the heads it was saved with are left
+        out.
 
         The new heads' first weights depend on `seed` alone. Raises DataError when the folder holds
         no encoder of images or not all of its weights, UsageError for a size that it cannot take.

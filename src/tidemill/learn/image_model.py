@@ -51,11 +51,11 @@ class Pretrained(_Model):
     dropout: float = Field(ge=0, lt=1)
 
     def folder(self) -> Path:
-        """Where its files are; fetches them when need be. Raises what `locate` raises."""
+        """Return where its files are; fetches them when need be. Raises what `locate` raises."""
         return FILES.in_folder(self.path) if self.path else FILES.locate(self._named())
 
     def here(self) -> Path | None:
-        """The same, and None where its files would have to be fetched first."""
+        """Return the same, and None where its files would have to be fetched first."""
         return FILES.in_folder(self.path) if self.path else FILES.here(self._named())
 
     def _named(self) -> str:
@@ -90,7 +90,8 @@ def check_images(config: Mapping[str, Any]) -> None:
 
 
 def image_codec(config: Mapping[str, Any]) -> ImageCodec:
-    """The codec of an experiment; a pretrained model's size, mean and std are its processor's.
+    """Return the codec of an experiment; a pretrained model's size, mean and std are its
+    processor's.
 
     Raises UsageError for a value that it cannot take, DataError for a processor that no codec can
     follow, and what `locate` raises.

@@ -13,7 +13,9 @@ from tidemill.validation import validate
 
 
 def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
-    """A small residual network from scratch, or a pretrained classifier, with a head per target."""
+    """Return a small residual network from scratch, or a pretrained classifier, with a head per
+    target.
+    """
     model = validate(ImageParts, config).model
     targets = {target: len(names) for target, names in classes.items()}
     settings = image_codec(config).settings

@@ -15,7 +15,7 @@ NetworkOutputs = dict[str, npt.NDArray[np.float32]]
 
 
 def infer(network: Network, split: EncodedSplit, *, batch_size: int = 64) -> NetworkOutputs:
-    """All named outputs for the examples of a split, in their order.
+    """Return all named outputs for the examples of a split, in their order.
 
     The network is left in the mode (training or not) it was in.
     """

@@ -31,7 +31,7 @@ class ModelFiles:
     also: tuple[str, ...] = ()
 
     def locate(self, name: str, *, cache: Path | None = None) -> Path:
-        """The folder that holds them all.
+        """Return the folder that holds them all.
 
         `name` is a folder, or a name on the Hugging Face hub with `@` and a whole commit behind it;
         files from there are fetched once into `cache`, by default the hub's own. Raises UsageError
@@ -41,7 +41,7 @@ class ModelFiles:
         return self.here(name, cache=cache) or self._complete(self._fetched(name, cache))
 
     def here(self, name: str, *, cache: Path | None = None) -> Path | None:
-        """The folder that `locate` gives, as far as this machine has it; asks nobody.
+        """Return the folder that `locate` gives, as far as this machine has it; asks nobody.
 
         None where the files would have to be fetched. Raises what `locate` raises of the rest.
         """
@@ -50,7 +50,10 @@ class ModelFiles:
         return self._local_snapshot(name, cache)
 
     def in_folder(self, folder: Path) -> Path:
-        """The folder itself. Raises UsageError when there is none, DataError for a missing file."""
+        """Return the folder itself.
+
+        Raises UsageError when there is none, DataError for a missing file.
+        """
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}.", hint=self.choices)
         return self._complete(folder)

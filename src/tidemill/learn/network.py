@@ -17,7 +17,7 @@ Tensors = dict[str, Tensor]
 
 
 def logits_of(target: str) -> str:
-    """The name of a target's output, in the network as in the exported graph."""
+    """Return the name of a target's output, in the network as in the exported graph."""
     return f"logits_{target}"
 
 
@@ -34,7 +34,7 @@ class Network(nn.Module):
     """The arrays whose second axis differs from batch to batch."""
 
     def varied(self, arrays: Tensors, generator: Generator, plan: TrainPlan) -> Tensors:
-        """A training batch, changed at random in ways that leave its labels true."""
+        """Return a training batch, changed at random in ways that leave its labels true."""
         return arrays
 
 

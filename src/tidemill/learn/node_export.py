@@ -52,7 +52,7 @@ def parity_nodes(
 
 
 def infer_nodes(network: Network, arrays: Arrays) -> NetworkOutputs:
-    """All named outputs of a network in evaluation mode, one row per node asked for."""
+    """Return all named outputs of a network in evaluation mode, one row per node asked for."""
     with torch.inference_mode():
         outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     return {name: output.numpy() for name, output in outputs.items()}

@@ -47,7 +47,8 @@ class NodeGraph:
 
 
 def read_graph(snapshot: OpenSnapshot, codec: GraphCodec) -> NodeGraph:
-    """Every split's nodes, labelled or not, and the links among them; other links are dropped.
+    """Return every split's nodes, labelled or not, and the links among them; other links are
+    dropped.
 
     A node without labels is seen by its neighbours and is in no split. Raises DataError when a
     payload is not one node or two are the same one (the origin is named), when a node has
@@ -104,7 +105,7 @@ def _named(example: Example) -> str:
 
 
 def _positions(example: Example, known: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
-    """The positions of its label names; empty when it has no label at all."""
+    """Return the positions of its label names; empty when it has no label at all."""
     if not example.labels:
         return {}
     if missing := [target for target in known if target not in example.labels]:

@@ -143,7 +143,7 @@ def _golden(
 
 
 def _examples(snapshot: OpenSnapshot, chosen: list[int]) -> list[Example]:
-    """Those of the labelled rows of validation."""
+    """Return those of the labelled rows of validation."""
     wanted = set(chosen)
     labelled = (row for row in snapshot.rows("val") if row.labels)
     return [row for at, row in enumerate(labelled) if at in wanted]

@@ -17,7 +17,9 @@ SHARE = 0.02
 
 
 def parity_graphs(features: int) -> Iterator[tuple[str, Arrays]]:
-    """A name for each, and arrays as `codecs.graph.GraphCodec` makes them, the same every time."""
+    """Yield a name for each, and arrays as `codecs.graph.GraphCodec` makes them, the same every
+    time.
+    """
     for size in SIZES:
         yield f"{size} nodes", graph(size, features, LINKS)
     yield "no edges", graph(20, features, 0)

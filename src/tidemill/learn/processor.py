@@ -69,7 +69,8 @@ class Processor(BaseModel):
 
 
 def images(folder: Path, size: int | None = None) -> dict[str, Any]:
-    """The keys `width`, `height`, `mean` and `std` of an image codec for the model in `folder`.
+    """Return the keys `width`, `height`, `mean` and `std` of an image codec for the model in
+    `folder`.
 
     `size` is the side of a square that is taken instead of the processor's. Raises DataError when
     the file cannot be read, or asks for what no codec does.

@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 def curve(
     probabilities: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]
 ) -> tuple[Floats, Floats] | None:
-    """The ROC curve as (false positive rates, true positive rates), from (0, 0) to (1, 1).
+    """Return the ROC curve as (false positive rates, true positive rates), from (0, 0) to (1, 1).
 
     `probabilities` [n] are of one label, `positive` [n] says whose it is. Equal probabilities are
     one point (T. Fawcett, "An introduction to ROC analysis", 2006, algorithm 1). None when there
@@ -33,6 +33,8 @@ def curve(
 def area(
     probabilities: npt.NDArray[np.floating[Any]], positive: npt.NDArray[np.bool_]
 ) -> float | None:
-    """The area under `curve`: the chance that a positive ranks above a negative, ties halved."""
+    """Return the area under `curve`: the chance that a positive ranks above a negative, ties
+    halved.
+    """
     points = curve(probabilities, positive)
     return None if points is None else float(np.trapezoid(points[1], points[0]))

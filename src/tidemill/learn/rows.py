@@ -23,7 +23,7 @@ class ArrayRows:
 
     @classmethod
     def of(cls, rows: Array) -> Self:
-        """The rows of an array [n, length, ...], which are equally long."""
+        """Return the rows of an array [n, length, ...], which are equally long."""
         n, length = rows.shape[:2]
         return cls(rows.reshape(n * length, *rows.shape[2:]), np.arange(n + 1) * length)
 
@@ -41,7 +41,7 @@ class ArrayRows:
         return bool(self.lengths.size) and bool((self.lengths != self.lengths[0]).any())
 
     def first(self, n: int) -> ArrayRows:
-        """The first n rows."""
+        """Return the first n rows."""
         return ArrayRows(self.values, self.starts[: n + 1])
 
     def take(self, at: Indices) -> Array:

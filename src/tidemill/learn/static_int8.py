@@ -29,7 +29,7 @@ CALIBRATION_BATCH = 16
 
 
 def convolutional(network: nn.Module) -> bool:
-    """True when most weights of the network are those of convolutions."""
+    """Return True when most weights of the network are those of convolutions."""
     parts = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     inside = sum(part.weight.numel() for part in parts)
     return 2 * inside > sum(weight.numel() for weight in network.parameters())

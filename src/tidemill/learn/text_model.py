@@ -40,11 +40,11 @@ class Transformer(_Model):
     pooling: Literal["mean", "first", "pooler"]
 
     def folder(self) -> Path:
-        """Where its files are; fetches them when need be. Raises what `locate` raises."""
+        """Return where its files are; fetches them when need be. Raises what `locate` raises."""
         return locate(self.weights) if self.path is None else FILES.in_folder(self.path)
 
     def here(self) -> Path | None:
-        """The same, and None where its files would have to be fetched first."""
+        """Return the same, and None where its files would have to be fetched first."""
         return here(self.weights) if self.path is None else FILES.in_folder(self.path)
 
 
@@ -68,7 +68,8 @@ def check_text(config: Mapping[str, Any]) -> None:
 
 
 def text_codec(config: Mapping[str, Any]) -> TextCodec:
-    """The codec of an experiment; a pretrained model's tokenizer is the one beside its weights.
+    """Return the codec of an experiment; a pretrained model's tokenizer is the one beside its
+    weights.
 
     Raises UsageError when model and codec do not belong together, or the codec makes what the
     encoder cannot take; and what `locate` raises.

@@ -56,7 +56,7 @@ class TransformerNetwork(Network):
         dropout: float = 0.1,
         seed: int = 0,
     ) -> Self:
-        """The encoder in a directory as transformers keep it: `config.json` and the weights.
+        """Return the encoder in a directory as transformers keep it: `config.json` and the weights.
 
         The heads' first weights depend on `seed` alone. Raises DataError when the directory holds
         no encoder, or one whose weights are not all there; UsageError when it has no pooler and

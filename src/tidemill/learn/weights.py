@@ -51,7 +51,7 @@ class EncoderLimits:
 
 
 def locate(name: str, *, cache: Path | None = None) -> Path:
-    """The folder of a model by its name in PACKAGED, or what `ModelFiles.locate` takes.
+    """Return the folder of a model by its name in PACKAGED, or what `ModelFiles.locate` takes.
 
     Raises what that raises, and Unavailable when a package is not installed.
     """
@@ -59,12 +59,12 @@ def locate(name: str, *, cache: Path | None = None) -> Path:
 
 
 def here(name: str, *, cache: Path | None = None) -> Path | None:
-    """The folder that `locate` gives, as far as this machine has it; asks nobody."""
+    """Return the folder that `locate` gives, as far as this machine has it; asks nobody."""
     return _packaged(name) or FILES.here(name, cache=cache)
 
 
 def tokenizer(folder: Path) -> str:
-    """The JSON text of the tokenizer that belongs to the weights. Raises DataError."""
+    """Return the JSON text of the tokenizer that belongs to the weights. Raises DataError."""
     try:
         return (folder / "tokenizer.json").read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -72,7 +72,7 @@ def tokenizer(folder: Path) -> str:
 
 
 def limits(folder: Path) -> EncoderLimits:
-    """How much the encoder takes, by its `config.json`. Raises DataError."""
+    """Return how much the encoder takes, by its `config.json`. Raises DataError."""
     try:
         config = _Config.model_validate_json((folder / "config.json").read_bytes())
     except OSError as error:
@@ -88,7 +88,7 @@ def limits(folder: Path) -> EncoderLimits:
 
 
 def _packaged(name: str) -> Path | None:
-    """The folder inside an installed package; None for other names. Raises Unavailable."""
+    """Return the folder inside an installed package; None for other names. Raises Unavailable."""
     package = PACKAGED.get(name)
     if package is None:
         return None

@@ -24,7 +24,7 @@ class ChampionAt:
 
 
 def champion_at(events: Sequence[RecordedEvent], at: datetime) -> ChampionAt:
-    """The champion at `at`, by all events of the alias `champion`, newest first.
+    """Return the champion at `at`, by all events of the alias `champion`, newest first.
 
     Promotion and rollback both make the champion before them the previous one, in the same unit
     of work, so its move tells of both. Raises NotFound when there was no champion yet.

@@ -16,7 +16,7 @@ other: half a count, as for log odds (Haldane 1956)."""
 
 
 def psi(reference: Counts, live: Counts) -> float:
-    """The population stability index: the sum over bins of `(q - p) * ln(q / p)`.
+    """Return the population stability index: the sum over bins of `(q - p) * ln(q / p)`.
 
     In nats, 0 for equal counts and without an upper end; p and q are the shares of both sides
     (Siddiqi, Credit Risk Scorecards, 2006). Bins empty on both sides are left out, half a count is
@@ -27,7 +27,7 @@ def psi(reference: Counts, live: Counts) -> float:
 
 
 def js(reference: Counts, live: Counts) -> float:
-    """The Jensen-Shannon distance in base 2: 0 for equal counts, 1 is never exceeded.
+    """Return the Jensen-Shannon distance in base 2: 0 for equal counts, 1 is never exceeded.
 
     The square root of the mean divergence of both sides from the middle between them (Lin,
     Divergence Measures Based on the Shannon Entropy, 1991). The same bins and the same half count

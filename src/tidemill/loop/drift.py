@@ -61,7 +61,7 @@ class Window:
 
 
 def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
-    """How many predictions are there, and how many a verdict still needs."""
+    """Return how many predictions are there, and how many a verdict still needs."""
     n = sum(profile.n for profile in profiles)
     return Window(n, max(0, policy.minimum - n))
 
@@ -69,7 +69,7 @@ def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
 def check(
     reference: Mapping[str, Counts], live: Mapping[str, Counts], policy: DriftPolicy
 ) -> tuple[FeatureDrift, ...]:
-    """Every feature, in the reference's order, judged together.
+    """Return every feature, in the reference's order, judged together.
 
     A feature has drifted when its PSI is at least `policy.psi` and its p survives Holm's
     correction over all of them at `policy.alpha` (S. Holm, "A Simple Sequentially Rejective
@@ -116,7 +116,7 @@ def judge(
     id: str,
     at: datetime,
 ) -> DriftVerdict | None:
-    """The verdict on the open live profiles of one version; None while they are too few.
+    """Return the verdict on the open live profiles of one version; None while they are too few.
 
     `reference` counts `examples` held-out ones by feature, in the order in which the profiles'
     counts lie end to end. Raises Conflict when the profiles are not of one version's live traffic,

@@ -175,7 +175,8 @@ def _answer_split(
 def _uses(
     target: str, test: _SplitOutcomes, proved: Collection[tuple[str, str]]
 ) -> tuple[LabelUse, ...]:
-    """One row per name that the challenger gives to a test example, in alphabetical order."""
+    """Return one row per name that the challenger gives to a test example, in alphabetical order.
+    """
     right = test.challenger[target].correct
     whole = np.logical_and.reduce([outcomes.correct for outcomes in test.challenger.values()])
     names = np.array(
@@ -227,7 +228,7 @@ def _prior(target: str, truths: Sequence[Labels]) -> float:
 def _table_faults(
     bundle: Mapping[str, Sequence[str]], snapshot: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
-    """Where the two label tables differ in more than the order of the names."""
+    """Yield where the two label tables differ in more than the order of the names."""
     for target in sorted({*bundle, *snapshot}):
         named, known = Counter(bundle.get(target, ())), set(snapshot.get(target, ()))
         faults = {

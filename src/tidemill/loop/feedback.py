@@ -80,7 +80,7 @@ def decide_status(
 
 
 def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> list[Feedback]:
-    """The newest feedback first; of one status, the oldest first, as it is decided on."""
+    """Return the newest feedback first; of one status, the oldest first, as it is decided on."""
     if status is None:
         return unit.latest(Feedback, limit=limit)
     return unit.feedback(status=status, limit=limit)
@@ -89,7 +89,7 @@ def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> li
 def beside(
     unit: UnitOfWork, item: Feedback, *, status: FeedbackStatus | None = None
 ) -> list[Feedback]:
-    """The feedback that may be about the same subject, itself included, the oldest first.
+    """Return the feedback that may be about the same subject, itself included, the oldest first.
 
     An item that has a name may have come in other examples as well.
     """
@@ -188,7 +188,7 @@ def review(
 
 
 def _same_subject(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
-    """Those of `others` that are about the very subject, in their order."""
+    """Return those of `others` that are about the very subject, in their order."""
     subject = item.subject
     return [other for other in others if other.subject == subject and other.id != item.id]
 

@@ -44,7 +44,8 @@ class LabelShift:
 def label_shift(
     judged: LabelledOutcomes, known: LabelledOutcomes, *, surprise: float
 ) -> LabelShift | None:
-    """The label to which `judged` leans most, held against labels that are known to be right.
+    """Return the label to which `judged` leans most, held against labels that are known to be
+    right.
 
     They lean when its `p` is below `surprise`.
 
@@ -100,7 +101,7 @@ def surplus(k: int, n: int, known_k: int, known_n: int) -> float:
 
 
 def least_surplus(k: int, n: int, known_k: int, known_n: int) -> float:
-    """The least that `surplus` can be of any table with the margins of this one."""
+    """Return the least that `surplus` can be of any table with the margins of this one."""
     marked = k + known_k
     most = min(marked, n)
     return surplus(most, n, marked - most, known_n)
@@ -111,7 +112,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def _counts(side: LabelledOutcomes) -> dict[str, tuple[int, int]]:
-    """How often each label is borne, and how often it is missed."""
+    """Return how often each label is borne, and how often it is missed."""
     labels = np.asarray(side.labels)
     return {
         str(label): (int(np.sum(labels == label)), int(np.sum(~side.correct[labels == label])))

@@ -86,7 +86,7 @@ def quarantine(
 
 
 def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
-    """A snapshot and all that it grew from."""
+    """Return a snapshot and all that it grew from."""
     ancestors: set[str] = set()
     while snapshot is not None and snapshot not in ancestors:
         ancestors.add(snapshot)
@@ -95,7 +95,7 @@ def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
 
 
 def refusal(verdict: Verdict) -> GateRefused:
-    """The error that tells why a verdict did not pass."""
+    """Return the error that tells why a verdict did not pass."""
     failed = [f"{verdict.name(check)}: {check.reason}" for check in verdict.failed]
     return GateRefused(
         f"{verdict.version} was refused. {'; '.join(failed)}.",

@@ -42,7 +42,8 @@ def next_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
 def due_scheduled_run(
     schedule: Schedule, now: datetime, *seen_to: datetime | None
 ) -> datetime | None:
-    """The latest round if it began after all of `seen_to`, when rounds were seen to; else None.
+    """Return the latest round if it began after all of `seen_to`, when rounds were seen to; else
+    None.
 
     Of several that nobody held, as when no engine ran for weeks, only the latest is due. A date
     that lies more than a round ahead was set by a clock that was ahead once. It counts for nothing,
@@ -57,5 +58,5 @@ def due_scheduled_run(
 
 
 def format_moment(at: datetime) -> str:
-    """A round's name in a sentence."""
+    """Return a round's name in a sentence."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -26,7 +26,7 @@ ROUNDING = 1 - 1e-9
 def p_value(
     reference: Counts, live: Counts, *, tests: int, alpha: float, rng: np.random.Generator
 ) -> float:
-    """How often two samples of one source are at least this far apart.
+    """Return how often two samples of one source are at least this far apart.
 
     The larger one of two p-values, for PSI and for the Jensen-Shannon distance: both must be
     surprising. It is fine enough to be held against `alpha / tests`. The order of bins does not
@@ -55,7 +55,7 @@ def p_value(
 
 
 def chi_square(reference: npt.NDArray[np.int64], live: npt.NDArray[np.int64]) -> float:
-    """The same for large counts, where both distances follow a chi-square distribution.
+    """Return the same for large counts, where both distances follow a chi-square distribution.
 
     With `bins - 1` degrees of freedom these do, both in nats: PSI, and eight times the divergence,
     over `1/n + 1/m`. Many nearly empty bins make it too large, never much too small.

@@ -12,7 +12,7 @@ BUCKET_S = 60
 
 
 def bucket(at: datetime) -> datetime:
-    """The start of the stretch of time that a moment belongs to."""
+    """Return the start of the stretch of time that a moment belongs to."""
     seconds = at.timestamp()
     return datetime.fromtimestamp(seconds - seconds % BUCKET_S, UTC)
 

@@ -38,10 +38,11 @@ class Recipe(Protocol):
         """Look at the parts that only the recipe knows. Raises UsageError naming the key."""
 
     def codec(self, config: Config) -> Codec[Any]:
-        """The codec. Raises UsageError for a value it cannot take."""
+        """Return the codec. Raises UsageError for a value it cannot take."""
 
     def source(self, config: Config, samples: Path) -> Source:
-        """Where examples come from. `samples` is a folder for what is generated once and kept.
+        """Return where examples come from. `samples` is a folder for what is generated once and
+        kept.
 
         Raises DataError when the data is missing or empty.
         """
@@ -60,12 +61,12 @@ class Merging(Protocol):
 
 
 def known_recipes() -> list[str]:
-    """The names of every installed recipe."""
+    """Return the names of every installed recipe."""
     return sorted({point.name for point in entry_points(group="tidemill.recipes")})
 
 
 def open_recipe(name: str) -> Recipe:
-    """The installed recipe of that name. Raises UsageError naming the closest one."""
+    """Return the installed recipe of that name. Raises UsageError naming the closest one."""
     for point in entry_points(group="tidemill.recipes", name=name):
         recipe: Recipe = point.load()()
         return recipe

@@ -122,7 +122,7 @@ class InProcessLoop:
         return recorded
 
     def measure_accuracy(self, examples: Sequence[Example]) -> float:
-        """The share of the labels of these examples that the champion predicts."""
+        """Return the share of the labels of these examples that the champion predicts."""
         predictor = self.workspace.predictor(self.workspace.champion())
         predicted = predictor.predict([predictor.decode(example.payload) for example in examples])
         correct = [
@@ -133,12 +133,12 @@ class InProcessLoop:
         return sum(correct) / len(correct)
 
     def list_cycles(self) -> list[Cycle]:
-        """Every cycle, newest first."""
+        """Return every cycle, newest first."""
         with self.workspace.ledger.begin(write=False) as unit:
             return unit.latest(Cycle)
 
     def count_events(self, kind: str) -> int:
-        """How many events of a kind there are."""
+        """Return how many events of a kind there are."""
         with self.workspace.ledger.begin(write=False) as unit:
             return sum(event.kind == kind for event in unit.events(limit=100_000))
 

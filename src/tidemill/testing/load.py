@@ -14,7 +14,7 @@ from tidemill.testing.load_client import LoadPlan
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 < share <= 1) of all do not exceed.
+    """Return the smallest value that at least `share` (0 < share <= 1) of all do not exceed.
 
     Nearest rank: always a measured value, never one in between. `values` may have any order. Raises
     ValueError without a value, or for another share.

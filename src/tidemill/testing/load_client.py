@@ -117,7 +117,7 @@ def send(connection: HTTPConnection, request: LoadRequest) -> str:
 
 
 def build_requests(plan: LoadPlan) -> list[LoadRequest]:
-    """One request for each image."""
+    """Return one request for each image."""
     if plan.form == "live":
         return [LoadRequest("GET", "/v1/live", {})]
     images = [Path(name).read_bytes() for name in plan.images]

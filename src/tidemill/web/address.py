@@ -10,7 +10,7 @@ from tidemill.domain.errors import Unavailable
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket on this address, not yet listening. Raises Unavailable saying what to try."""
+    """Return a socket on this address, not yet listening. Raises Unavailable saying what to try."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -42,7 +42,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Where a browser on this machine finds the socket."""
+    """Return where a browser on this machine finds the socket."""
     host, port = listening.getsockname()[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

@@ -44,7 +44,7 @@ class CyclePart(WorkspaceParts):
             return move_cycle(unit, cycle, "refused", why, actor=self.actor, at=self.clock.now())
 
     def list_cycles(self, *, limit: int = 100) -> list[Cycle]:
-        """The cycles, newest first."""
+        """Return the cycles, newest first."""
         with self.ledger.begin(write=False) as unit:
             return unit.latest(Cycle, limit=limit)
 

@@ -99,7 +99,7 @@ class DataPart(WorkspaceParts):
         return self._import_snapshot(recipe, experiment, progress)
 
     def list_snapshots(self, *, limit: int = 100) -> list[Snapshot]:
-        """The snapshots, newest first."""
+        """Return the snapshots, newest first."""
         with self.ledger.begin(write=False) as unit:
             return unit.latest(Snapshot, limit=limit)
 
@@ -111,7 +111,10 @@ class DataPart(WorkspaceParts):
         return describe_snapshot(self._open_snapshot(snapshot))
 
     def snapshot_markdown(self, snapshot: str = "") -> str:
-        """The same figures and a few samples, as Markdown for a pull request. Raises NotFound."""
+        """Return the same figures and a few samples, as Markdown for a pull request.
+
+        Raises NotFound.
+        """
         return render_markdown(self._open_snapshot(snapshot))
 
     def _open_snapshot(self, prefix: str) -> OpenSnapshot:

@@ -29,7 +29,10 @@ class DriftPart(WorkspaceParts):
     """The method of a workspace that reports drift."""
 
     def drift(self, *, limit: int = 5) -> DriftReport:
-        """The latest `limit` drift verdicts on the champion. Raises NotFound without a champion."""
+        """Return the latest `limit` drift verdicts on the champion.
+
+        Raises NotFound without a champion.
+        """
         champion = self.champion()
         with self.ledger.begin(write=False) as unit:
             policy = policies(unit.get(Run, champion.run)).drift

@@ -13,7 +13,8 @@ class FeedbackPart(WorkspaceParts):
     def list_feedback(
         self, *, status: FeedbackStatus | None = None, limit: int = 100
     ) -> list[Feedback]:
-        """The newest feedback first; of one status, the oldest first, as it is decided on."""
+        """Return the newest feedback first; of one status, the oldest first, as it is decided on.
+        """
         with self.ledger.begin(write=False) as unit:
             return feedback.listed(unit, status, limit=limit)
 

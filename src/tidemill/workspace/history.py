@@ -57,7 +57,7 @@ class HistoryPart(WorkspaceParts):
     def versions(
         self, *, at: datetime | str | None = None, limit: int = 100
     ) -> list[VersionRecord]:
-        """The registered versions, newest first.
+        """Return the registered versions, newest first.
 
         With `at`, the champion and the previous champion of that time, each with its alias then.
         Raises what `champion_at` raises.
@@ -80,12 +80,12 @@ class HistoryPart(WorkspaceParts):
             ]
 
     def version(self, version: str) -> VersionRecord:
-        """One registered version. Raises NotFound."""
+        """Return one registered version. Raises NotFound."""
         with self.ledger.begin(write=False) as unit:
             return _record(unit, unit.get(ModelVersion, version), _aliases(unit, version))
 
     def champion_at(self, at: datetime | str) -> ChampionAt:
-        """The champion of that time, an ISO date or date-time in UTC, and how it came to be.
+        """Return the champion of that time, an ISO date or date-time in UTC, and how it came to be.
 
         A date stands for its end. Raises UsageError for what is no time or lies in the future, and
         NotFound when there was no champion yet.
@@ -95,7 +95,7 @@ class HistoryPart(WorkspaceParts):
             return champion_at(unit.events(subject="champion", limit=None), moment)
 
     def card(self, version: str) -> Card:
-        """The card of a version. Raises NotFound, Corrupt, and StorageFailed."""
+        """Return the card of a version. Raises NotFound, Corrupt, and StorageFailed."""
         with self.ledger.begin(write=False) as unit:
             bundle = self.bundles.open(unit.get(ModelVersion, version).bundle)
         try:
@@ -105,12 +105,15 @@ class HistoryPart(WorkspaceParts):
         return Card(text, tuple(sorted(bundle.path.glob("*.png"))))
 
     def aliases(self) -> dict[AliasName, str]:
-        """Which version each alias points at; an alias that points at none is missing."""
+        """Return which version each alias points at; an alias that points at none is missing."""
         with self.ledger.begin(write=False) as unit:
             return {name: alias.version for name in ALIASES if (alias := unit.alias(name))}
 
     def prediction(self, id: str) -> Prediction:
-        """A prediction, from the ledger or from a server's log. Raises NotFound, StorageFailed."""
+        """Return a prediction, from the ledger or from a server's log.
+
+        Raises NotFound, StorageFailed.
+        """
         with self.ledger.begin(write=False) as unit:
             return find_prediction(unit, self.traffic, id)[0]
 
@@ -121,7 +124,7 @@ class HistoryPart(WorkspaceParts):
             return trace(unit, find_prediction(unit, self.traffic, id)[0])
 
     def why(self, id: str) -> tuple[str, ...]:
-        """The chain of causes of a version, a cycle or a prediction. Raises NotFound."""
+        """Return the chain of causes of a version, a cycle or a prediction. Raises NotFound."""
         with self.ledger.begin(write=False) as unit:
             return tuple(self._causes(unit, id))
 

@@ -12,7 +12,7 @@ DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}.*")
 
 
 def read_moment(text: str, *, now: datetime) -> datetime:
-    """An ISO date or date-time as a time in UTC.
+    """Return an ISO date or date-time as a time in UTC.
 
     A date stands for its last moment in UTC. A date-time without an offset is in UTC. Raises
     UsageError for anything else, and for what begins after `now`.
@@ -30,7 +30,7 @@ def read_moment(text: str, *, now: datetime) -> datetime:
 
 
 def _bounds(text: str) -> tuple[datetime, datetime]:
-    """The first and the last moment of a date or date-time.
+    """Return the first and the last moment of a date or date-time.
 
     Raises ValueError, and OverflowError when an offset leads out of the calendar.
     """

@@ -114,11 +114,14 @@ class WorkspaceParts:
         self.close()
 
     def plan(self, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
-        """The recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
+        """Return the recipe and its resolved experiment.
+
+        Raises UsageError for whatever cannot work.
+        """
         return plan(self.recipe, overrides)
 
     def experiment(self, *overrides: str) -> dict[str, Any]:
-        """The recipe's experiment with these overrides, resolved, as plain values.
+        """Return the recipe's experiment with these overrides, resolved, as plain values.
 
         Raises UsageError for whatever cannot work.
         """
@@ -136,12 +139,12 @@ class WorkspaceParts:
         return open_recipe(named) if isinstance(named, str) else named
 
     def predictor(self, version: ModelVersion) -> Predictor:
-        """The registered version, verified and loaded. Raises NotFound, Corrupt."""
+        """Return the registered version, verified and loaded. Raises NotFound, Corrupt."""
         bundle = self.bundles.open(version.bundle)
         return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
 
     def champion(self) -> ModelVersion:
-        """The version that is served. Raises NotFound when there is none."""
+        """Return the version that is served. Raises NotFound when there is none."""
         with self.ledger.begin(write=False) as unit:
             alias = unit.alias("champion")
             if alias is None:

@@ -10,7 +10,7 @@ from tidemill.recipes.recipe import Recipe, open_recipe
 
 
 def plan(recipe: str | Recipe, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
-    """The recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
+    """Return the recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
     chosen = open_recipe(recipe) if isinstance(recipe, str) else recipe
     experiment = read_experiment(resolve(chosen.conf, overrides))
     chosen.check(experiment.tree())

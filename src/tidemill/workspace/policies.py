@@ -26,7 +26,7 @@ class Policies(BaseModel):
 
 
 def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
-    """The policies in force. `overrides` are `drift.KEY=VALUE` and `trigger.KEY=VALUE`.
+    """Return the policies in force. `overrides` are `drift.KEY=VALUE` and `trigger.KEY=VALUE`.
 
     Without a run, and where its experiment was older than a policy, the defaults stand. Raises
     UsageError naming what does not fit.
@@ -59,7 +59,7 @@ class PolicyPart(WorkspaceParts):
     """The method of a workspace that tells the policies of its loop."""
 
     def policies(self, *overrides: str) -> Policies:
-        """The policies of the champion's experiment, or the defaults, with these overrides.
+        """Return the policies of the champion's experiment, or the defaults, with these overrides.
 
         Raises UsageError naming what does not fit.
         """

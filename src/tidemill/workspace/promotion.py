@@ -132,7 +132,7 @@ class PromotionPart(WorkspaceParts):
         return version
 
     def _open_champion(self, champion: ModelVersion) -> tuple[Predictor | None, str]:
-        """The champion, or why it cannot answer even the samples that it was served on."""
+        """Return the champion, or why it cannot answer even the samples that it was served on."""
         try:
             predictor = self.predictor(champion)
             predictor.predict(

@@ -58,7 +58,7 @@ def reference_of(
 
 
 def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:
-    """The rows that the traffic is held against."""
+    """Yield the rows that the traffic is held against."""
     held_out = chain.from_iterable(snapshot.rows(split, payloads=False) for split in HELD_OUT)
     only_feedback = sum(row.source == SOURCE for row in held_out) >= ENOUGH
     for row in chain.from_iterable(snapshot.rows(split) for split in HELD_OUT):

@@ -43,7 +43,7 @@ class LoopStatus:
     next: Step
 
     def lines(self) -> Iterator[str]:
-        """The same for people."""
+        """Yield the same for people."""
         yield self.engine
         yield f"Feedback: {', '.join(f'{n} {status}' for status, n in self.feedback.items())}"
         yield f"Drift: {self.drift}"

@@ -11,7 +11,8 @@ from tidemill.learn.training_result import Trainer
 
 
 def open_trainer(recipe: str) -> Trainer:
-    """The training of a recipe. Call it before reading data, so that a missing part is said first.
+    """Return the training of a recipe. Call it before reading data, so that a missing part is said
+    first.
 
     A recipe that brings its own gets that, and torch is loaded only if that does. Raises
     Unavailable when the recipe has no training, or two; when what it names is not there; and,

@@ -30,7 +30,8 @@ MISFIT = re.compile(r"no such (table|column)|already exists")
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """An engine whose writing units begin IMMEDIATE, so that what a unit reads stays true in it.
+    """Return an engine whose writing units begin IMMEDIATE, so that what a unit reads stays true in
+    it.
 
     A few connections are kept open: the write-ahead log lives as long as one of them, and opening
     another costs more than most units do. Beyond those there is no bound, so no unit waits for one.
@@ -69,7 +70,7 @@ class SqlLedger:
 
     @classmethod
     def existing(cls, path: Path, clock: Clock) -> SqlLedger:
-        """The ledger in a SQLite file.
+        """Return the ledger in a SQLite file.
 
         Raises Unavailable when there is none or its schema is another one, Corrupt when the file
         is no ledger, StorageFailed when it cannot be read.
@@ -105,7 +106,7 @@ class SqlLedger:
         self._engine.dispose()
 
     def _revision(self) -> str:
-        """The revision of the schema; empty in a database whose migrations were undone."""
+        """Return the revision of the schema; empty in a database whose migrations were undone."""
         with translated(), self._engine.connect() as connection:
             connection.execution_options(write=False)
             return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")

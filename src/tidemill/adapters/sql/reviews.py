@@ -63,7 +63,7 @@ class ReviewsPart(RecordsPart):
         )
 
     def _statuses(self, ids: Sequence[str]) -> dict[str, FeedbackStatus]:
-        """The statuses of those that there are, by id."""
+        """Return the statuses of those that there are, by id."""
         statuses: dict[str, FeedbackStatus] = {}
         for start in range(0, len(ids), NAMED):
             some = FEEDBACK.c.id.in_(ids[start : start + NAMED])

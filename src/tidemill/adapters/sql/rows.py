@@ -13,7 +13,7 @@ from tidemill.domain.types import Answer, Check, Prediction, Snapshot, Verdict
 
 
 def to_row(record: Record) -> dict[str, Any]:
-    """The record's columns."""
+    """Return the record's columns."""
     values = asdict(record)
     if isinstance(record, DriftVerdict):
         values["answers"] = values.pop("n")  # the column `n` is the row's number
@@ -23,7 +23,7 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
-    """The record that a row holds."""
+    """Return the record that a row holds."""
     values = {field.name: row[field.name] for field in fields(kind)}
     if kind is Snapshot:
         values["classes"] = {target: tuple(names) for target, names in values["classes"].items()}
@@ -38,7 +38,7 @@ def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
 
 
 def prediction_to_row(prediction: Prediction) -> dict[str, Any]:
-    """The columns of a drained prediction; payload and bins are not kept."""
+    """Return the columns of a drained prediction; payload and bins are not kept."""
     return {
         "id": prediction.id,
         "server": prediction.server,
@@ -58,13 +58,13 @@ def _answer_to_json(answer: Answer) -> dict[str, Any]:
 
 
 def prediction_from_row(row: Mapping[str, Any]) -> Prediction:
-    """The prediction that a row holds, without its payload."""
+    """Return the prediction that a row holds, without its payload."""
     values = {name: value for name, value in row.items() if name not in ("n", "answers")}
     answers = tuple(Answer(**answer) for answer in row["answers"])
     return Prediction(**values, payload=b"", answers=answers)
 
 
 def profile_from_row(row: Mapping[str, Any]) -> Profile:
-    """The profile that a row holds."""
+    """Return the profile that a row holds."""
     values = {name: value for name, value in row.items() if name not in ("window", "counts")}
     return Profile(**values, counts=tuple(row["counts"]))

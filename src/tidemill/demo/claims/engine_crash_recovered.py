@@ -44,7 +44,7 @@ def judge(demo: DemoRun) -> Outcome:
 
 
 def _find_trainer(workspace: Workspace) -> int | None:
-    """The process id of the trainer, which is in the name of its scratch folder."""
+    """Return the process id of the trainer, which is in the name of its scratch folder."""
     folder = next(workspace.scratch.glob(".writing-*"), None)
     return int(folder.name.split("-")[1]) if folder else None
 

@@ -116,7 +116,7 @@ def _expect_complete(clients: ClientPool) -> None:
 
 
 def _read_logged_ids(home: Path) -> set[str]:
-    """The predictions in the newest log. Its name is a UUIDv7, which sorts by time."""
+    """Return the predictions in the newest log. Its name is a UUIDv7, which sorts by time."""
     newest = max((home / "traffic").glob("*.sqlite"))
     with closing(sqlite3.connect(newest)) as log:
         return {id for (id,) in log.execute("SELECT id FROM predictions WHERE kind = 'live'")}

@@ -45,7 +45,7 @@ def judge(demo: DemoRun) -> Outcome:
 
 
 def find_contradiction(runs: Mapping[str, WeightDigests]) -> str:
-    """A sentence about two runs of which only the digests or only the graphs are equal."""
+    """Return a sentence about two runs of which only the digests or only the graphs are equal."""
     for (one, a), (other, b) in combinations(runs.items(), 2):
         if (a.digest == b.digest) != (a.graph == b.graph):
             equal, different = "digest", "model.onnx"
@@ -56,7 +56,7 @@ def find_contradiction(runs: Mapping[str, WeightDigests]) -> str:
 
 
 def _read_digests(workspace: Workspace) -> dict[str, WeightDigests]:
-    """The digests of every version of the workspace."""
+    """Return the digests of every version of the workspace."""
     with workspace.ledger.begin(write=False) as unit:
         return {
             version.id: _digest_bundle(

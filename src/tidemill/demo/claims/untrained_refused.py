@@ -43,7 +43,7 @@ def judge(demo: DemoRun) -> Outcome:
 def _predict_golden(
     workspace: Workspace, version: ModelVersion, graph: bytes
 ) -> list[dict[str, Any]]:
-    """The probabilities that another graph gives to a bundle's golden samples."""
+    """Return the probabilities that another graph gives to a bundle's golden samples."""
     bundle = workspace.bundles.open(version.bundle)
     predictor = Predictor(bundle, OnnxRuntime(graph))
     inputs = [predictor.decode(sample.payload) for sample in bundle.golden]

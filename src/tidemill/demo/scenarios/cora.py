@@ -27,7 +27,7 @@ def shifted_examples(seed: int, count: int) -> list[Example]:
 
 
 def read_faulty(folder: Path) -> tuple[str, ...]:
-    """The overrides that read a table of nodes and a list of edges."""
+    """Return the overrides that read a table of nodes and a list of edges."""
     return (
         "data=table",
         f"data.path={folder / NODES}",
@@ -49,7 +49,7 @@ def enlarge(payloads: Sequence[bytes]) -> list[bytes]:
 
 
 def render(payload: bytes) -> str:
-    """The paper's id, and how many words and links it has."""
+    """Return the paper's id, and how many words and links it has."""
     [node] = json.loads(payload)["nodes"]
     size = f"{len(node['features'])} words, {len(node['links'])} links"
     return f"<code>{escape(node['id'])}</code> ({size})<br>"

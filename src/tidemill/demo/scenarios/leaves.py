@@ -48,12 +48,12 @@ def build_scenario(
 
 
 def read_faulty(folder: Path) -> tuple[str, ...]:
-    """The overrides that read a folder of images."""
+    """Return the overrides that read a folder of images."""
     return ("data=folder", f"data.path={folder}")
 
 
 def render(payload: bytes) -> str:
-    """The image as PNG, which every browser knows."""
+    """Return the image as PNG, which every browser knows."""
     png = BytesIO()
     with Image.open(BytesIO(payload)) as image:
         image.save(png, format="png")

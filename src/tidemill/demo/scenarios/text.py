@@ -44,7 +44,7 @@ def build_scenario(
 
 
 def read_faulty(folder: Path) -> tuple[str, ...]:
-    """The overrides that read a folder of CSV files and refuse every fault."""
+    """Return the overrides that read a folder of CSV files and refuse every fault."""
     return ("data=files", f"data.path={folder}", "checks.policy=stop")
 
 
@@ -54,5 +54,5 @@ def enlarge(payloads: Sequence[bytes]) -> list[bytes]:
 
 
 def render(payload: bytes) -> str:
-    """The text, quoted."""
+    """Return the text, quoted."""
     return f"<q>{escape(payload.decode())}</q><br>"

@@ -78,12 +78,12 @@ class Subset:
     short: bool = False
 
     def paths(self, folder: Path) -> list[Path]:
-        """The files of a folder, whether they are there or not."""
+        """Return the files of a folder, whether they are there or not."""
         paths = [folder / name for name in self.files]
         return [_cut(path) if self.short and _cut(path).is_file() else path for path in paths]
 
     def rows(self, path: Path) -> Rows:
-        """The rows of one file that count."""
+        """Return the rows of one file that count."""
         rows = open_rows(path)
         return ShortRows(rows) if self.short and not path.stem.endswith("_short") else rows
 
@@ -149,7 +149,7 @@ SUBSETS: dict[str, Subset] = {
 
 
 def present(folder: Path) -> list[str]:
-    """The subsets whose files are in a folder. Raises DataError for one of which half is."""
+    """Return the subsets whose files are in a folder. Raises DataError for one of which half is."""
     names = []
     for name, subset in SUBSETS.items():
         missing = [path.name for path in subset.paths(folder) if not path.is_file()]
@@ -164,13 +164,13 @@ def present(folder: Path) -> list[str]:
 
 
 def from_folder(name: str, folder: Path) -> BlockSplitSource:
-    """A subset from the CSV files in a folder."""
+    """Return a subset from the CSV files in a folder."""
     subset = SUBSETS[name]
     return BlockSplitSource(_source(name, subset, subset.paths(folder), subset.columns))
 
 
 def from_hub(name: str, cache: Path) -> BlockSplitSource:
-    """A subset from where it was published, fetched once into `cache`."""
+    """Return a subset from where it was published, fetched once into `cache`."""
     subset = SUBSETS[name]
     files = [RemoteFile(one.url, cache, sha256=one.sha256) for one in subset.published]
     paths = [file.path for file in files]

@@ -9,7 +9,8 @@ SEPARATOR = "___"
 
 
 def plant_labels(name: str) -> Labels:
-    """The three labels of a leaf: `Grape___Black_rot` is that class, a grape, and has black rot.
+    """Return the three labels of a leaf: `Grape___Black_rot` is that class, a grape, and has black
+    rot.
 
     The plant stands before the first separator. Raises DataError for a name without both parts.
     """
@@ -23,7 +24,7 @@ def plant_labels(name: str) -> Labels:
 
 
 def merge_plant_labels(known: Labels, feedback: Labels) -> Labels:
-    """The three labels of a leaf that had those of `known` once somebody has said these.
+    """Return the three labels of a leaf that had those of `known` once somebody has said these.
 
     A class that is said decides all three. Otherwise plant and disease decide the class, what is
     said before what was known; while one of them is open, nothing follows. Raises DataError when

@@ -96,7 +96,7 @@ def _labelled(
 
 
 def _parts(data: FilesData) -> list[Part]:
-    """One file without splits, or the files of a folder that are named after theirs."""
+    """Return one file without splits, or the files of a folder that are named after theirs."""
     hint = f"Give one file, or a folder with train.csv and test.csv ({', '.join(SUFFIXES)})."
     if not data.path.exists():
         raise DataError(f"There is no file or folder {data.path}.", hint=hint)

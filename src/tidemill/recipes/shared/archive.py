@@ -38,7 +38,7 @@ class ArchiveData(Choice):
 
 
 def open_archive(data: ArchiveData, labels: str | Callable[[str], Labels], cache: Path) -> Source:
-    """The images; an archive behind a URL is fetched into `cache` by `prepare`.
+    """Return the images; an archive behind a URL is fetched into `cache` by `prepare`.
 
     `labels` is the target that the class folders name, or what makes the labels of such a name.
     Raises UsageError when there is neither path nor URL.

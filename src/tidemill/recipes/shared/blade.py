@@ -101,7 +101,9 @@ class Pose:
         return np.maximum(width, ends) * self.half_width + np.minimum(0.0, ends) * 8.0
 
     def at(self, u: float, v: float) -> tuple[float, float]:
-        """The image place, in units, of `u` along the leaf and `v` across (-1..1: the edges)."""
+        """Return the image place, in units, of `u` along the leaf and `v` across (-1..1: the
+        edges).
+        """
         p = (u - 0.5) * self.length
         half = float(self.outline(np.array([[u]]))[0, 0])
         q = v * half + self.bend * p * p / self.half_width

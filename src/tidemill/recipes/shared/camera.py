@@ -45,7 +45,7 @@ class Camera:
 
 
 def expose(canvas: Canvas, camera: Camera, noise: float) -> Pixels:
-    """The finished image, uint8 `[h, w, 3]`: lens, exposure, sensor noise, eight bits.
+    """Return the finished image, uint8 `[h, w, 3]`: lens, exposure, sensor noise, eight bits.
 
     `noise` is the sensor noise's greatest deviation, in 0..1.
     """

@@ -41,11 +41,11 @@ class Dice:
         return int(self._generator.integers(low, high + 1))
 
     def chance(self, probability: float) -> bool:
-        """True that often."""
+        """Return True that often."""
         return float(self._generator.random()) < probability
 
     def mix(self, one: Colour, other: Colour) -> Colour:
-        """A colour somewhere between the two."""
+        """Return a colour somewhere between the two."""
         return blend(one, other, float(self._generator.random()))
 
 
@@ -88,7 +88,8 @@ class Canvas:
         self.rgb *= factor[..., None]
 
     def cover(self, distance: Field, soft: float = 0.0) -> Field:
-        """How much of each pixel lies inside, given the signed distance in units (inside > 0).
+        """Return how much of each pixel lies inside, given the signed distance in units (inside >
+        0).
 
         `soft` widens the edge, in units.
         """
@@ -118,7 +119,7 @@ class Canvas:
         return depth
 
     def _span(self, centre: float, reach: float, length: int) -> slice:
-        """The rows or columns within `reach` of a centre; empty when it lies outside."""
+        """Return the rows or columns within `reach` of a centre; empty when it lies outside."""
         low = int((centre - reach) * self.unit + length / 2)
         high = int((centre + reach) * self.unit + length / 2) + 1
         return slice(min(max(low, 0), length), min(max(high, 0), length))
@@ -130,13 +131,13 @@ def clip(values: Field) -> Field:
 
 
 def wave(turns: Field) -> Field:
-    """A sine-like wave from -1 to 1 made of parabolas; one period per turn."""
+    """Return a sine-like wave from -1 to 1 made of parabolas; one period per turn."""
     phase = 2.0 * (turns - np.floor(turns)) - 1.0
     return 4.0 * phase * (1.0 - np.abs(phase))
 
 
 def _centres(length: int, unit: float) -> Field:
-    """The pixel centres of one side in units, 0 in the middle."""
+    """Return the pixel centres of one side in units, 0 in the middle."""
     pixels = np.arange(length, dtype=np.float64)
     return (pixels + (0.5 - length / 2)) / unit
 

@@ -47,7 +47,7 @@ STREAMS = {"test": "holdout"}
 
 
 def compose(sample: TextSample, split: str, index: int, label: str) -> tuple[str, str]:
-    """One finished text and its slice; the same for the same arguments on every machine."""
+    """Return one finished text and its slice; the same for the same arguments on every machine."""
     genre = sample.genre
     dice = Dice(stream(genre.name, sample.seed, STREAMS.get(split, split), index, label))
     speaker = Speaker(dice, sample.voice)
@@ -56,7 +56,7 @@ def compose(sample: TextSample, split: str, index: int, label: str) -> tuple[str
 
 
 def examples(sample: TextSample) -> Iterator[Example]:
-    """The texts as examples of the genre's target, split by split, labels in turn.
+    """Yield the texts as examples of the genre's target, split by split, labels in turn.
 
     A text depends only on (seed, split, index) and the voice, so that a longer sample begins,
     split by split, with a shorter one.
@@ -94,7 +94,7 @@ class GeneratedSource:
         """Nothing is missing: a text is written faster than it is read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every text; see `examples`."""
+        """Return every text; see `examples`."""
         return examples(self._sample)
 
     def __len__(self) -> int:

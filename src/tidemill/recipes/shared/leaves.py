@@ -36,7 +36,7 @@ _DEFAULT_CAMERA = Camera()
 def paint(
     label: str, seed: int, *, size: tuple[int, int] = (96, 48), camera: Camera = _DEFAULT_CAMERA
 ) -> Pixels:
-    """One leaf, uint8 `[height, width, 3]`; `size` is (width, height), in 16 to 2048.
+    """Return one leaf, uint8 `[height, width, 3]`; `size` is (width, height), in 16 to 2048.
 
     The same label and seed always give the same scene; the camera only changes how it is seen.
     Raises UsageError for an unknown label or such a size.
@@ -51,7 +51,7 @@ def paint(
 def scene(
     name: str, seed: int, habit: Habit, symptoms: Painter, size: tuple[int, int], camera: Camera
 ) -> Pixels:
-    """A leaf of some plant with some symptoms, seen so. `name` and `seed` fix the scene."""
+    """Return a leaf of some plant with some symptoms, seen so. `name` and `seed` fix the scene."""
     width, height = size
     if not (16 <= width <= 2048 and 16 <= height <= 2048):
         raise UsageError(f"Cannot draw {width} x {height} pixels.", hint="Sides are 16 to 2048.")
@@ -88,7 +88,7 @@ class Sample:
 
 
 def examples(sample: Sample) -> Iterator[Example]:
-    """The drawings as examples of the target `disease`, split by split, classes in turn."""
+    """Return the drawings as examples of the target `disease`, split by split, classes in turn."""
 
     def labels(name: str) -> Labels:
         return {"disease": name}

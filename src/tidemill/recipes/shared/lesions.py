@@ -109,12 +109,12 @@ def _severity(dice: Dice) -> float:
 def _inside(
     dice: Dice, pose: Pose, first: float, last: float, across: float
 ) -> tuple[float, float]:
-    """A place on the leaf that the image shows, between two places along it."""
+    """Return a place on the leaf that the image shows, between two places along it."""
     return _visible_place(dice, pose, (first, last), lambda: dice.between(-across, across))
 
 
 def _edge(dice: Dice, pose: Pose) -> tuple[float, float]:
-    """A place on the leaf's edge that the image shows."""
+    """Return a place on the leaf's edge that the image shows."""
     side = 1 if dice.chance(0.5) else -1
     return _visible_place(dice, pose, (0.15, 0.9), lambda: side * dice.between(0.85, 1.0))
 

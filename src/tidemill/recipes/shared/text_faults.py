@@ -39,7 +39,7 @@ class Layout:
     prefix: str = ""
 
     def origin(self, split: str, number: int) -> str:
-        """Where row `number` of a split stands; the header is line 1."""
+        """Return where row `number` of a split stands; the header is line 1."""
         return f"{self.prefix}{self.files[split]} line {number + 2}"
 
 

@@ -64,7 +64,7 @@ class Speaker:
         self.wordy = dice.chance(voice.wordy)
 
     def pick(self, words: Words) -> str:
-        """One of the words of this sentence's vocabulary."""
+        """Return one of the words of this sentence's vocabulary."""
         return self.one_of(words.slang if self._slang else words.plain)
 
     def one_of(self, words: tuple[str, ...]) -> str:
@@ -72,7 +72,7 @@ class Speaker:
         return words[self.dice.whole(0, len(words) - 1)]
 
     def say(self, sentence: str) -> str:
-        """The sentence as this voice puts it: a capital first, slips, register."""
+        """Return the sentence as this voice puts it: a capital first, slips, register."""
         text = " ".join(self._slip(word) for word in sentence.split())
         text = text[:1].upper() + text[1:]
         if self.dice.chance(self._voice.shout):

@@ -29,7 +29,7 @@ class Pebble(Payload):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """The measurements. Raises BadPayload; canonical bytes come back as they are."""
+        """Return the measurements. Raises BadPayload; canonical bytes come back as they are."""
         try:
             return cls.model_validate_json(payload)
         except ValidationError as error:
@@ -41,7 +41,7 @@ class Pebble(Payload):
             ) from error
 
     def to_bytes(self) -> bytes:
-        """The canonical bytes: sorted keys, no spaces."""
+        """Return the canonical bytes: sorted keys, no spaces."""
         return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -64,7 +64,10 @@ class PebbleCodec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The codec that `config` describes. Raises UsageError for a value it cannot take."""
+        """Return the codec that `config` describes.
+
+        Raises UsageError for a value it cannot take.
+        """
         return cls(validate(PebbleConfig, config))
 
     def config(self) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class PebbleCodec:
         return {"pebble": np.array(rows, np.float32).reshape(len(inputs), len(MEASURED))}
 
     def features(self, decoded: Pebble) -> dict[str, float]:
-        """The measurements themselves."""
+        """Return the measurements themselves."""
         return {name: getattr(decoded, name) for name in MEASURED}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:

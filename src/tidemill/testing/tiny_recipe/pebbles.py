@@ -22,7 +22,7 @@ PLACES: tuple[Split | None, ...] = (None, *get_args(Split))
 
 
 def pebbles(n: int, seed: int, shift: float, *, split: Split | None = None) -> list[Example]:
-    """The first `n` pebbles of a seed and a split, their stones taking turns.
+    """Return the first `n` pebbles of a seed and a split, their stones taking turns.
 
     Each split has pebbles of its own. `shift` moves the measurements and nothing else: with another
     one these are the same pebbles on other instruments.
@@ -67,7 +67,7 @@ class PebbleSource:
         """Nothing to prepare: pebbles are generated when they are read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every pebble, in the same order each time."""
+        """Yield every pebble, in the same order each time."""
         yield from pebbles(self.train, self.seed, self.shift, split="train")
         yield from pebbles(self.val, self.seed, self.shift, split="val")
         yield from pebbles(self.test, self.seed, self.shift, split="test")

@@ -91,13 +91,14 @@ class Paper:
 
 
 def papers(sample: Citations) -> list[Paper]:
-    """Every paper in order, topics in turn."""
+    """Return every paper in order, topics in turn."""
     cited = _shelves(sample.into or sample)
     return [_paper(sample, number, cited) for number in range(sample.total)]
 
 
 def examples(sample: Citations) -> Iterator[Example]:
-    """The papers as examples of the target `topic`, split by split; each tells all its links."""
+    """Yield the papers as examples of the target `topic`, split by split; each tells all its links.
+    """
     written = papers(sample)
     ids = [paper.id for paper in written]
     links = Links(ids)
@@ -160,7 +161,7 @@ def _id(sample: Citations, number: int) -> str:
 
 
 def _shelves(sample: Citations) -> dict[str, list[str]]:
-    """The ids of a graph's papers by topic."""
+    """Return the ids of a graph's papers by topic."""
     shelves: dict[str, list[str]] = {}
     for number in range(sample.total):
         shelves.setdefault(_topic(sample, number), []).append(_id(sample, number))
@@ -179,7 +180,7 @@ class CitationSource:
         """Nothing is missing: a graph is written faster than it is read."""
 
     def examples(self) -> Iterator[Example]:
-        """Every paper; see `examples`."""
+        """Return every paper; see `examples`."""
         return examples(self._sample)
 
     def __len__(self) -> int:

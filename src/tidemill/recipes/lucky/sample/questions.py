@@ -27,7 +27,7 @@ TOGETHER = 0.13
 
 
 def write(speaker: Speaker, label: str) -> tuple[str, str]:
-    """One question with that answer, and its slice."""
+    """Return one question with that answer, and its slice."""
     yes = label == "yes"
     if speaker.dice.chance(0.5):
         question, source = _fact(speaker, yes), "facts"

@@ -61,7 +61,7 @@ _DEFAULT_CAMERA = Camera()
 def paint(
     name: str, seed: int, *, size: tuple[int, int] = (96, 48), camera: Camera = _DEFAULT_CAMERA
 ) -> Pixels:
-    """One leaf of a class, uint8 `[height, width, 3]`; see `leaves.paint`."""
+    """Return one leaf of a class, uint8 `[height, width, 3]`; see `leaves.paint`."""
     if name not in CLASSES:
         raise UsageError(
             f"No leaf is drawn for {name!r}.", hint=f"Known classes: {', '.join(CLASSES)}."
@@ -72,10 +72,11 @@ def paint(
 
 
 def examples(sample: Sample) -> Iterator[Example]:
-    """The drawings as examples of the targets class, disease and plant; see `leaves.drawn`."""
+    """Return the drawings as examples of the targets class, disease and plant; see `leaves.drawn`.
+    """
     return drawn(sample, CLASSES, paint, plant_labels)
 
 
 def plant(folder: Path, *, seed: int = 0, each: int = 12) -> dict[str, tuple[str, ...]]:
-    """A small folder of such leaves with four planted faults; see `image_faults.plant`."""
+    """Return a small folder of such leaves with four planted faults; see `image_faults.plant`."""
     return image_faults.plant(folder, seed=seed, each=each, classes=CLASSES, paint=paint)

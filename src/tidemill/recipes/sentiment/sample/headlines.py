@@ -22,7 +22,7 @@ SOURCE = "sample"
 
 
 def write(speaker: Speaker, label: str) -> tuple[str, str]:
-    """One headline of that sentiment."""
+    """Return one headline of that sentiment."""
     company = f"{speaker.pick(words.FIRST)} {speaker.pick(words.SECOND)}"
     headline = _headline(speaker, company, label)
     if speaker.wordy:
@@ -64,7 +64,7 @@ def _moved(speaker: Speaker, good: bool) -> str:
 
 
 def _contrast(speaker: Speaker, company: str, good: bool) -> str:
-    """Two clauses that disagree. The one behind `although` does not count."""
+    """Return two clauses that disagree. The one behind `although` does not count."""
     main, other = _moved(speaker, good), _moved(speaker, not good)
     if speaker.dice.chance(0.5):
         return f"{company}: {main} {_when(speaker)}, although {other}"
@@ -72,7 +72,7 @@ def _contrast(speaker: Speaker, company: str, good: bool) -> str:
 
 
 def _compared(speaker: Speaker, good: bool) -> str:
-    """Two figures; the reader compares them."""
+    """Return two figures; the reader compares them."""
     wanted = speaker.dice.chance(0.87)
     measure = speaker.pick(words.GOOD if wanted else words.BAD)
     low = speaker.dice.whole(11, 60)
