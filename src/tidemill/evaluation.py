@@ -47,8 +47,7 @@ class Evaluation:
         return cls(targets, body.model_dump())
 
     def split_scores(self, split: Split) -> Mapping[str, SplitScores]:
-        """Return the scores on one split by target; a target that was not scored on it is absent.
-        """
+        """Return the scores on one split by target, without targets that have no score there."""
         return {target: row[split] for target, row in self.targets.items() if split in row}
 
 

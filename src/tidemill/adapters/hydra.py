@@ -165,8 +165,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 @cache
 def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
-    """Return the keys of the tree under these options; no file of the groups changes in a process.
-    """
+    """Return the keys of the tree under these options. Groups stay while a process runs."""
     return frozenset(key for key, _ in _flat(_compose(conf, list(chosen)).tree))
 
 

@@ -70,8 +70,7 @@ class MemoryTraffic:
         """Nothing to let go of."""
 
     def _at(self, row: Prediction) -> tuple[int, bool]:
-        """Return where a prediction belongs in its server's log, and whether its sequence is taken.
-        """
+        """Return the place of a prediction in its server's log, and whether it is taken."""
         log = self._logs.get(row.server, [])
         at = bisect_left(log, row.sequence, key=_sequence)
         return at, at < len(log) and log[at].sequence == row.sequence

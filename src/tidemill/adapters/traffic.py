@@ -200,8 +200,7 @@ def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Predict
 
 
 def _created_at(id: str) -> float:
-    """Return the seconds since 1970 that a UUIDv7 begins with; for any other text, the beginning.
-    """
+    """Return the time in a UUIDv7 as seconds since 1970; 0 for any other text."""
     try:
         number = UUID(id)
     except ValueError:
@@ -241,8 +240,7 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
 
 
 def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
-    """Return the prediction that a row holds; its payload only when asked for, its example always.
-    """
+    """Return the prediction of a row, with its payload on request and always with its example."""
     sequence, id, version, at, kind, content, answers, bins = row
     return Prediction(
         id=id,

@@ -187,8 +187,7 @@ def _placed_entry(origin: Path, depth: int) -> Entry:
 
 
 def _read_index(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of an index with their line numbers, `class` standing for whichever was used.
-    """
+    """Return the rows of an index with their line numbers; `class` may have been called `label`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", strict=True)

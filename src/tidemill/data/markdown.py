@@ -52,8 +52,7 @@ def _table(
     *,
     of_all: bool = False,
 ) -> list[str]:
-    """Return a row for each name: its count in each split, and the share of the split that this is.
-    """
+    """Return a row for each name: its count and its share in each split."""
     total = sum(sizes.values())
     lines = [_row([first, *splits, "all"]), "|---|" + "---:|" * (len(splits) + 1)]
     for name, row in counts.items():

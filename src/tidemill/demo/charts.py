@@ -30,8 +30,7 @@ def draw_accuracy(rows: Sequence[tuple[str, float, float]], title: str) -> str:
 def draw_replies(
     replies: Sequence[tuple[float, str]], changes: Sequence[tuple[float, str]], title: str
 ) -> str:
-    """Return a tick for each reply (seconds, version) on its version's line, and a line per change.
-    """
+    """Return a tick for each reply (seconds, version) and a line for each change of version."""
     versions = sorted({version for _, version in replies})
     first, last = min(at for at, _ in replies), max(at for at, _ in replies)
     scale = (PLOT - 40) / ((last - first) or 1.0)
@@ -59,8 +58,7 @@ def draw_replies(
 
 
 def draw_psi(windows: Sequence[tuple[int, float, bool]], threshold: float, title: str) -> str:
-    """Return the largest PSI of each window: (predictions until its end, PSI, after the change?).
-    """
+    """Return the largest PSI of each window: (predictions until its end, PSI, after the change)."""
     height, left = 150, MARGIN + 36
     total = max(predictions for predictions, _, _ in windows)
     top_psi = max(threshold * 1.5, *(psi for _, psi, _ in windows))

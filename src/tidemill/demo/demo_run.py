@@ -219,8 +219,7 @@ def current_code(folder: Path) -> dict[str, Any]:
 
 
 def _commit(folder: Path) -> str:
-    """Return the commit that is checked out; empty outside a checkout or on a machine without git.
-    """
+    """Return the commit of the checkout; empty outside a checkout or without git."""
     try:
         completed = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False

@@ -102,8 +102,7 @@ class Traffic(Protocol):
     """What was drained from the servers' logs, each answer exactly once, and its counts."""
 
     def offset(self, server: str) -> int:
-        """Return the sequence up to which this server's log has been drained; 0 before the first.
-        """
+        """Return the last sequence that was drained from this server's log; 0 before the first."""
 
     def drain(
         self,
@@ -167,8 +166,7 @@ class Reviews(Protocol):
         """Replace status, reason and settled. Raises Conflict when it is no longer `expected`."""
 
     def count_accepted_feedback(self, moment: datetime | None) -> int:
-        """Return how many accepted ones were settled after a moment; all of them when it is None.
-        """
+        """Return the number of accepted ones that were settled after a moment; None counts all."""
 
     def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
         """Write down that this snapshot took these, in the place of one that took them before.

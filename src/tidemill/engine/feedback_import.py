@@ -154,8 +154,7 @@ def label_of(value: object, names: Sequence[str]) -> str | None:
 
 
 def _settled(page: ImportPage, now: datetime) -> str:
-    """Return where to go on from the next time: before all that may still be joined by other rows.
-    """
+    """Return the place to continue from next time: before rows that others may still join."""
     dated = [(row.at, row.place) for row in page if row.at]
     old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
     return old[-1][1] if old else ""

@@ -169,8 +169,7 @@ def run_graph(path: Path, split: EncodedSplit, *, batch_size: int = 64) -> Netwo
 
 
 def _shown(network: Network, like: EncodedSplit) -> Arrays:
-    """Return two examples to trace; ragged ones padded, for a length of 2 or less would be fixed.
-    """
+    """Return two examples to trace, padded if ragged: a length of 2 or less would be fixed."""
     shown = like.take(np.arange(min(2, len(like))))
     for name, array in shown.items():
         wider = max(0, TRACED - array.shape[1]) if name in network.ragged else 0

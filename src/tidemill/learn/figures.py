@@ -20,8 +20,7 @@ MAX_POINTS = 2_000
 
 
 def confusion_figure(scores: Scores, title: str) -> bytes:
-    """Return the confusion matrix: shade is the share of the true label's row, numbers are counts.
-    """
+    """Return the confusion matrix: numbers are counts, shades are shares of the row's label."""
     counts = np.array(scores.confusion)
     names = [row.label for row in scores.classes]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -175,8 +175,7 @@ def _answer_split(
 def _uses(
     target: str, test: _SplitOutcomes, proved: Collection[tuple[str, str]]
 ) -> tuple[LabelUse, ...]:
-    """Return one row per name that the challenger gives to a test example, in alphabetical order.
-    """
+    """Return one row for each name that the challenger gives to a test example, alphabetically."""
     right = test.challenger[target].correct
     whole = np.logical_and.reduce([outcomes.correct for outcomes in test.challenger.values()])
     names = np.array(

@@ -13,8 +13,7 @@ class FeedbackPart(WorkspaceParts):
     def list_feedback(
         self, *, status: FeedbackStatus | None = None, limit: int = 100
     ) -> list[Feedback]:
-        """Return the newest feedback first; of one status, the oldest first, as it is decided on.
-        """
+        """Return the newest feedback first; for one status the oldest, in the order of review."""
         with self.ledger.begin(write=False) as unit:
             return feedback.listed(unit, status, limit=limit)
 

@@ -17,8 +17,7 @@ from tidemill.domain.types import Run, Snapshot
 
 
 def new_run(recipe: str, tree: Mapping[str, Any], snapshot: str, at: datetime) -> Run:
-    """Return a training that is about to begin, of the code and in the environment of this process.
-    """
+    """Return a new training run with the code and the environment of this process."""
     return Run(
         id=str(uuid7()),
         recipe=recipe,

@@ -121,8 +121,7 @@ def fit_perceptron(
 def _slopes(
     inputs: Floats, truth: Floats, now: list[Floats], decay: float
 ) -> tuple[float, list[Floats]]:
-    """Return the mean loss, with `decay` times half the squared weights, and its slopes at `now`.
-    """
+    """Return the loss with `decay` times half the squared weights, and its slopes at `now`."""
     w1, b1, w2, b2 = now
     raised = np.tanh(inputs @ w1 + b1)
     answered = softmax(raised @ w2 + b2)

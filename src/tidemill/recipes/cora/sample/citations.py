@@ -97,8 +97,7 @@ def papers(sample: Citations) -> list[Paper]:
 
 
 def examples(sample: Citations) -> Iterator[Example]:
-    """Yield the papers as examples of the target `topic`, split by split; each tells all its links.
-    """
+    """Yield the papers as examples of the target `topic`, split by split, each with its links."""
     written = papers(sample)
     ids = [paper.id for paper in written]
     links = Links(ids)

@@ -72,8 +72,7 @@ def paint(
 
 
 def examples(sample: Sample) -> Iterator[Example]:
-    """Return the drawings as examples of the targets class, disease and plant; see `leaves.drawn`.
-    """
+    """Return the drawings as examples of class, disease and plant; see `leaves.drawn`."""
     return drawn(sample, CLASSES, paint, plant_labels)
 
 
