@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from tests.recipes.unasked import Unasked
+from tests.recipes.unused_server import UnusedServer
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import BadPayload, StorageFailed, TidemillError, Unavailable
 from tidemill.domain.feedback import Feedback
@@ -30,7 +30,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Canned(Unasked):
+class Canned(UnusedServer):
     """Returns the same answer for everything, or fails; records payloads and feedback."""
 
     def __init__(self, error: TidemillError | None = None, remarks: tuple[str, ...] = ()) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry
 
-from tests.recipes.unasked import Unasked
+from tests.recipes.unused_server import UnusedServer
 from tidemill.adapters.memory import FixedClock
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
@@ -56,7 +56,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Canned(Unasked):
+class Canned(UnusedServer):
     """Returns the same answer for everything, or fails."""
 
     def __init__(

@@ -12,26 +12,26 @@ from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import DriftState
 
-NOBODY = "Nobody asks for that here."
+UNUSED = "No route of this recipe uses this."
 
 
-class Unasked:
+class UnusedServer:
     """Every method raises."""
 
     def drift_state(self, *, limit: int) -> DriftState:
-        raise Unavailable(NOBODY)
+        raise Unavailable(UNUSED)
 
     def codec(self, request: Request) -> Codec[Any]:
-        raise Unavailable(NOBODY)
+        raise Unavailable(UNUSED)
 
     def golden_samples(self, request: Request) -> Sequence[Golden]:
-        raise Unavailable(NOBODY)
+        raise Unavailable(UNUSED)
 
     def test_scores(self, request: Request) -> Mapping[str, Mapping[str, float]]:
-        raise Unavailable(NOBODY)
+        raise Unavailable(UNUSED)
 
     def refresh(self, request: Request) -> str:
-        raise Unavailable(NOBODY)
+        raise Unavailable(UNUSED)
 
     def is_golden_request(self, request: Request) -> bool:
         return False

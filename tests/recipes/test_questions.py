@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.bayes import accuracy
+from tests.recipes.bayes import accuracy
 from tidemill.codecs.text import TextCodec
 from tidemill.data.near import group
 from tidemill.domain.types import Example
