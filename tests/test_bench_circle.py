@@ -36,7 +36,7 @@ REFUSED = Check("fresh_gain", False, "accuracy moved by at least -0.0100 on 50 f
 
 def verdict(n: int, *features: FeatureDrift) -> DriftVerdict:
     drifted = any(row.drifted for row in features)
-    return DriftVerdict("d", "v1", drifted, n, 250, NOW, NOW, features, NOW)
+    return DriftVerdict("d", "v1", drifted, n, 250, NOW, NOW, features, NOW, 0.2)
 
 
 def compare(lost: int, same: int, gained: int) -> Comparison:

@@ -137,7 +137,7 @@ def test_a_row_of_cycles_that_nobody_wrote_is_named(tmp_path: Path, statement: s
     ledger = SqlLedger.existing(path, FixedClock())
     now = FixedClock().now()
     feature = FeatureDrift("brightness", 0.3, 0.2, 0.5, False)
-    verdict = DriftVerdict("w1", "v1", False, 0, 4, now, now, (feature,), now)
+    verdict = DriftVerdict("w1", "v1", False, 0, 4, now, now, (feature,), now, 0.2)
     given = Prediction("p1", "web", 1, "v1", now, "live", b"", (Answer("disease", "rust", 1, {}),))
     told = SnapshotTaken(actor="test", subject="s1", rows=1)
     with ledger.begin() as unit:

@@ -69,7 +69,7 @@ def check(workspace: Workspace, id: str, n: int, features: tuple[FeatureDrift, .
     """Judge what is open: these features were found."""
     drifted = any(row.drifted for row in features)
     later = NOW + timedelta(minutes=5)
-    verdict = DriftVerdict(id, "v1", drifted, n, 300, NOW, NOW, features, later)
+    verdict = DriftVerdict(id, "v1", drifted, n, 300, NOW, NOW, features, later, 0.2)
     event = DriftChecked(actor="test", subject=id, version="v1", drifted=drifted)
     with workspace.ledger.begin() as unit:
         unit.record_drift_verdict(verdict, event)

@@ -25,7 +25,7 @@ FEATURES = (
     FeatureDrift("brightness", 0.3, 0.2, 1e-6, True),
     FeatureDrift("contrast", 0.4, 0.1, 0.5, False),
 )
-VERDICT = DriftVerdict("w1", "v1", True, 3, 40, NOW, NOW, FEATURES, NOW)
+VERDICT = DriftVerdict("w1", "v1", True, 3, 40, NOW, NOW, FEATURES, NOW, 0.2)
 JUDGED = DriftChecked(actor="test", subject="w1", version="v1", drifted=True)
 
 

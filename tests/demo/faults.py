@@ -207,8 +207,8 @@ FAULTS = {
     "fresh labels are always credible": Fault(
         "label_flipping_refused",
         "loop/gate.py",
-        'Check("fresh_credible", best >= policy.fresh_floor,',
-        'Check("fresh_credible", True,',
+        "passed, needed = best >= policy.fresh_floor,",
+        "passed, needed = True,",
         "it was refused for another reason",
     ),
     "a rollback quarantines nothing": Fault(

@@ -73,7 +73,7 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> ServerP
         unit.add(verdict, decision)
         unit.move_alias(Alias("champion", "v1", verdict.id, now), expected=None, event=moved)
         features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
-        drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, features, now)
+        drift = DriftVerdict("d1", "v1", True, 0, 3, now, now, features, now, 0.2)
         unit.record_drift_verdict(
             drift, DriftChecked(actor="ana", subject="d1", version="v1", drifted=True)
         )

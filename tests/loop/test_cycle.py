@@ -35,7 +35,7 @@ CYCLE = Cycle("c1", "coffee", "drift", "It drifted.", "v1", NOW, changed_at=NOW)
 PASSED = Verdict("d2", "v2", "v1", True, (Check("floor", True, "0.9"),), 1, NOW)
 REFUSED = replace(PASSED, passed=False, checks=(Check("fresh_gain", False, "too little"),))
 DRIFT = DriftVerdict(
-    "w1", "v1", True, 250, 300, NOW, NOW, (FeatureDrift("red", 1.2, 0.4, 1e-6, True),), NOW
+    "w1", "v1", True, 250, 300, NOW, NOW, (FeatureDrift("red", 1.2, 0.4, 1e-6, True),), NOW, 0.2
 )
 POLICY = TriggerPolicy(autonomy="automatic")
 

@@ -321,6 +321,7 @@ def test_profiles_are_summed_and_judged() -> None:
     assert found is not None
     assert (found.id, found.version, found.at, found.drifted) == ("d1", "v1", NOW, True)
     assert (found.n, found.reference) == (300, 300)
+    assert found.threshold == POLICY.psi
     assert (found.since, found.until) == (NOW, NOW + timedelta(minutes=5))
     both = counted(brightness=[10 + count for count in STEEP], label=[150, 99, 51])
     assert found.features == check(REFERENCE, both, POLICY)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from tidemill.bundle import TOLERANCE
 from tidemill.domain.types import Check
 from tidemill.loop.evidence import Evidence, LabelUse, Outcomes, TargetEvidence
 from tidemill.loop.gate import (
@@ -109,6 +110,27 @@ def test_a_better_challenger_passes_everything_on_test_and_fresh() -> None:
     assert all(check.passed for check in checks)
     last = [check.name for check in checks][-4:]
     assert last == ["fresh_enough", "fresh_credible", "fresh_balanced", "fresh_gain"]
+
+
+def test_a_check_records_the_threshold_that_its_value_was_compared_with() -> None:
+    better = against(marks(190, TEST), marks(180, TEST), marks(90, 100), marks(60, 100))
+    thresholds = {check.name: check.threshold for check in judge(evidence(better), POLICY)}
+    assert thresholds.pop("not_untrained") == pytest.approx(0.25 + POLICY.prior_margin)
+    assert thresholds.pop("fresh_balanced") == pytest.approx(1 - POLICY.confidence)
+    assert thresholds == {
+        "label_names": 0,
+        "onnx_parity": TOLERANCE,
+        "floor": POLICY.floor,
+        "non_inferiority": -POLICY.margin,
+        "fresh_enough": POLICY.fresh_minimum,
+        "fresh_credible": POLICY.fresh_floor,
+        "fresh_gain": 0,
+    }
+
+
+def test_a_check_without_a_number_has_no_threshold() -> None:
+    for check in (non_inferiority(target(), POLICY), fresh_gain(target(), POLICY)):
+        assert (check.value, check.threshold) == (None, None)
 
 
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:

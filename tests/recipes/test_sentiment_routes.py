@@ -42,7 +42,7 @@ def verdict(n: int, *, drifted: bool = False, age: int = 0) -> DriftVerdict:
     """Return a verdict on `n` predictions that is `age` minutes old."""
     at = NOW - timedelta(minutes=age)
     features = FEATURES if drifted else CALM
-    return DriftVerdict(f"d{age}", "v1", drifted, n, 400, at, at, features, at)
+    return DriftVerdict(f"d{age}", "v1", drifted, n, 400, at, at, features, at, 0.2)
 
 
 def state(*verdicts: DriftVerdict, waiting: int = 20, needed: int | None = 200) -> DriftState:

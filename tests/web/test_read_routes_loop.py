@@ -68,7 +68,7 @@ def window(unit: UnitOfWork, version: str, at: Any, since: int, n: int) -> None:
 def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) -> None:
     at = workspace.clock.now()
     features = (FeatureDrift("red", 0.4, 0.2, 0.001, True),)
-    verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at)
+    verdict = DriftVerdict("d1", "v1", True, 5, 100, at, at, features, at, 0.2)
     event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
     assert client.request("GET", "/v1/drift").json() == {
         "version": "v1",

@@ -219,7 +219,7 @@ def test_the_drift_state_is_that_of_the_ledger(workspace: Any, start_app: Any) -
     with workspace.ledger.begin() as unit:
         event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.record_drift_verdict(
-            DriftVerdict("d1", "v1", True, 3, 100, at, at, features, at), event
+            DriftVerdict("d1", "v1", True, 3, 100, at, at, features, at, 0.2), event
         )
     drain_predictions(workspace, "v1", [1, 0], since=3)
     state = client.request("GET", "/drift").json()

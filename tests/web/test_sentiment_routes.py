@@ -92,7 +92,7 @@ def test_the_report_is_that_of_the_ledger(client: Any, workspace: Any) -> None:
     with workspace.ledger.begin() as unit:
         event = DriftChecked(actor="engine", subject="d1", version="v1", drifted=True)
         unit.record_drift_verdict(
-            DriftVerdict("d1", "v1", True, 0, 100, at, at, features, at), event
+            DriftVerdict("d1", "v1", True, 0, 100, at, at, features, at, 0.2), event
         )
     body = client.request("GET", "/report/json").json()
     assert [row["id"] for row in body["verdicts"]] == ["d1"]

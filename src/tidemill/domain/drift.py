@@ -52,7 +52,8 @@ class DriftVerdict:
     """What a drift check found in one window: the profiles of one version that it closed.
 
     `n` predictions were compared with `reference` held-out examples; `since` and `until` are the
-    first and the last bucket of the window.
+    first and the last bucket of the window. `threshold` is the PSI that a drifted feature has at
+    least.
     """
 
     id: str
@@ -64,6 +65,7 @@ class DriftVerdict:
     until: datetime
     features: tuple[FeatureDrift, ...]
     at: datetime
+    threshold: float
 
     @property
     def worst(self) -> FeatureDrift:

@@ -138,13 +138,17 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question of the gate and its answer, in a sentence a person can act on."""
+    """One question of the gate and its answer, in a sentence a person can act on.
+
+    `value` is what was measured and `threshold` what it was compared with, where both are numbers.
+    """
 
     name: str
     passed: bool
     reason: str
     value: float | None = None
     target: str = ""
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

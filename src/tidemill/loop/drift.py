@@ -147,6 +147,7 @@ def judge(
         until=max(profile.bucket for profile in profiles),
         features=features,
         at=at,
+        threshold=policy.psi,
     )
 
 

@@ -130,10 +130,10 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
         return Check("label_names", False, "the bundle has no golden samples to prove names with")
     if evidence.class_faults:
         reason = "; ".join(evidence.class_faults)
-        return Check("label_names", False, reason, float(len(evidence.class_faults)))
+        return Check("label_names", False, reason, float(len(evidence.class_faults)), threshold=0.0)
     if wrong := len(evidence.golden_faults):
         reason = f"{wrong} golden answers are wrong: {evidence.golden_faults[0]}"
-        return Check("label_names", False, reason, float(wrong))
+        return Check("label_names", False, reason, float(wrong), threshold=0.0)
     for target in evidence.targets:
         loose = [
             use for use in target.label_uses if not _proved(use, target, evidence.validation_rows)
@@ -142,9 +142,11 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
         if named > policy.margin * n:
             listed = ", ".join(f"{use.label} ({use.answers})" for use in loose)
             reason = f"no golden sample proves names given to {named} of {n} test examples"
-            return Check("label_names", False, f"{reason}: {listed}", float(named), target.target)
+            reason = f"{reason}: {listed}"
+            most = policy.margin * n
+            return Check("label_names", False, reason, float(named), target.target, most)
     reason = f"{evidence.golden_samples} golden samples get the snapshot's names"
-    return Check("label_names", True, reason, 0.0)
+    return Check("label_names", True, reason, 0.0, threshold=0.0)
 
 
 def _proved(use: LabelUse, target: TargetEvidence, validation: int) -> bool:
@@ -157,7 +159,8 @@ def onnx_parity(evidence: Evidence) -> Check:
     """The exported graph reproduces the probabilities that the training framework recorded."""
     gap = evidence.parity_gap
     reason = f"largest distance {gap:.1e}, allowed {TOLERANCE:.0e}"
-    return Check("onnx_parity", evidence.golden_samples > 0 and gap <= TOLERANCE, reason, gap)
+    passed = evidence.golden_samples > 0 and gap <= TOLERANCE
+    return Check("onnx_parity", passed, reason, gap, threshold=TOLERANCE)
 
 
 def champion(fault: str) -> Check:
@@ -170,7 +173,7 @@ def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
     share = float(target.test.correct.mean())
     n = len(target.test.correct)
     reason = f"accuracy {share:.3f} on {n} test examples, at least {policy.floor:.2f} needed"
-    return Check("floor", share >= policy.floor, reason, share, target.target)
+    return Check("floor", share >= policy.floor, reason, share, target.target, policy.floor)
 
 
 def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
@@ -190,7 +193,7 @@ def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
         reason += f"; {needed:.3f} is needed"
     if not decided:
         reason += f"; a confidence of {needed_sure:.3f} is needed"
-    return Check("not_untrained", learned and decided, reason, bound, target.target)
+    return Check("not_untrained", learned and decided, reason, bound, target.target, needed)
 
 
 def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
@@ -204,17 +207,18 @@ def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
         return Check(name, False, f"{reason}{needed - n} more needed", None, target.target)
     bound = paired_lower_bound(target.test.correct, champion.correct, confidence=policy.confidence)
     reason = f"accuracy moved by at least {bound:+.4f} on {n}, {-policy.margin:+.4f} allowed"
-    return Check(name, bound >= -policy.margin, reason, bound, target.target)
+    return Check(name, bound >= -policy.margin, reason, bound, target.target, -policy.margin)
 
 
 def fresh_enough(target: TargetEvidence, policy: GatePolicy) -> Check:
     """Where there are fresh labels at all, they are enough to tell good ones from poison."""
-    n, missing = len(target.fresh.correct), policy.fresh_minimum - len(target.fresh.correct)
+    n, minimum = len(target.fresh.correct), float(policy.fresh_minimum)
+    missing = policy.fresh_minimum - n
     if missing > 0:
         reason = f"{n} fresh examples are too few to judge by: {missing} more needed"
-        return Check("fresh_enough", False, reason, float(n), target.target)
+        return Check("fresh_enough", False, reason, float(n), target.target, minimum)
     reason = f"{n} fresh examples, at least {policy.fresh_minimum} needed"
-    return Check("fresh_enough", True, reason, float(n), target.target)
+    return Check("fresh_enough", True, reason, float(n), target.target, minimum)
 
 
 def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
@@ -225,7 +229,8 @@ def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
         f"a model agrees with {best:.3f} of {len(target.fresh.correct)} fresh labels, "
         f"at least {policy.fresh_floor:.2f} needed to believe them"
     )
-    return Check("fresh_credible", best >= policy.fresh_floor, reason, best, target.target)
+    passed, needed = best >= policy.fresh_floor, policy.fresh_floor
+    return Check("fresh_credible", passed, reason, best, target.target, needed)
 
 
 def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
@@ -254,11 +259,11 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
             f"{shares}, and {missed}: look at these labels, and promote with --override if they"
             " are right"
         )
-        return Check(name, False, reason, shift.p, target.target)
+        return Check(name, False, reason, shift.p, target.target, surprise)
     reason = "fresh labels lean to none against the champion"
     if shift.share_p < surprise:
         reason = f"{shares}, but {missed}"
-    return Check(name, True, reason, shift.p, target.target)
+    return Check(name, True, reason, shift.p, target.target, surprise)
 
 
 def _judged(marks: Outcomes) -> LabelledOutcomes:
@@ -281,7 +286,7 @@ def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = 
     bound = paired_lower_bound(target.fresh.correct, champion.correct, confidence=policy.confidence)
     reason = f"accuracy moved by at least {bound:+.4f} on {n} fresh"
     if bound > 0 or not elsewhere:
-        return Check(name, bound > 0, reason, bound, target.target)
+        return Check(name, bound > 0, reason, bound, target.target, 0.0)
     lost = int(np.sum(champion.correct & ~target.fresh.correct))
     gained = int(np.sum(target.fresh.correct & ~champion.correct))
     p = loss(lost, gained)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -173,6 +174,7 @@ DRIFT_VERDICTS = _table(
     _at("until"),
     _json("features"),
     _at(),
+    Column("threshold", Float, nullable=False),
 )
 Index("drift_verdicts_version", DRIFT_VERDICTS.c.version)
 FEEDBACK = _table(

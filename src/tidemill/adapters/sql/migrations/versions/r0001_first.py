@@ -155,6 +155,7 @@ def _drift() -> None:
         _at("until"),
         _json("features"),
         _at(),
+        sa.Column("threshold", sa.Float, nullable=False),
     )
     op.create_index("drift_verdicts_version", "drift_verdicts", ["version"])
 
