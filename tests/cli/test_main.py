@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+import tidemill
 from tidemill.cli import main as cli
 from tidemill.cli.main import COMMANDS, EXIT_CODES, build, exit_code, main
 from tidemill.domain.errors import DataRefused, TidemillError
@@ -314,6 +316,22 @@ def test_a_whole_process_ends_as_the_table_says(home: Path, leaves: Path, tmp_pa
     assert said.code == 4
     assert said.error["code"] == "storage_failed"
     assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
+
+
+def test_the_command_alone_names_three_commands_to_begin_with(ask: Ask) -> None:
+    said = ask()
+    assert (said.code, said.err) == (0, "")
+    named = re.findall(r"^  tidemill (\w+)", said.out, re.MULTILINE)
+    assert named == ["doctor", "demo", "up"]
+    assert set(named) <= {command.name for command in COMMANDS}
+    assert "tidemill --help lists every command." in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [(), ("models",)])
+def test_the_version_is_that_of_the_package(ask: Ask, words: tuple[str, ...]) -> None:
+    said = ask("--version", *words)
+    assert (said.code, said.out, said.err) == (0, f"tidemill {tidemill.__version__}\n", "")
 
 
 def test_help_loads_nothing_heavy() -> None:

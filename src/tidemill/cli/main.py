@@ -13,12 +13,12 @@ import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from tidemill import errors
-from tidemill.screen import LISTED, SCREEN
+from tidemill import __version__, errors
+from tidemill.screen import LISTED, OUT, SCREEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,17 @@ COMMANDS = (
     Command("doctor", "Check that Tidemill works on this machine."),
 )
 
+BEGINNING = """Tidemill closes the machine-learning loop, and proves that it stays closed.
+
+Begin with one of these:
+  tidemill doctor      checks that Tidemill works on this machine
+  tidemill demo        runs the whole loop on generated data and judges every claim
+  tidemill up coffee   trains a model, serves it, and keeps it current
+
+tidemill --help lists every command.
+"""
+"""What `tidemill` alone prints. It fits 80 columns."""
+
 EXIT_CODES: dict[type[errors.TidemillError], int] = {
     errors.TidemillError: 1,
     errors.Conflict: 1,
@@ -74,7 +85,7 @@ def build(wanted: str | None) -> typer.Typer:
     app = typer.Typer(
         name="tidemill",
         help="Closes the machine-learning loop, and proves that it stays closed.",
-        no_args_is_help=True,
+        invoke_without_command=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
@@ -170,8 +181,25 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _root() -> None:
-    """Called before every command; it has nothing to do, but makes them subcommands."""
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        OUT.print(f"tidemill {__version__}", markup=False)
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Called before every command; without one, it prints where to begin."""
+    if context.invoked_subcommand is None:
+        OUT.print(BEGINNING, end="", markup=False, soft_wrap=True)
 
 
 def _named_only() -> None:
