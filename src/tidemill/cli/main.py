@@ -59,7 +59,7 @@ BEGINNING = """Tidemill closes the machine-learning loop, and proves that it sta
 
 Begin with one of these:
   tidemill doctor      checks that Tidemill works on this machine
-  tidemill demo        runs the whole loop on generated data and judges every claim
+  tidemill demo        runs the whole loop once and judges every claim
   tidemill up coffee   trains a model, serves it, and keeps it current
 
 tidemill --help lists every command.
@@ -190,7 +190,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     *,
-    version: Annotated[  # noqa: ARG001 - its callback prints it
+    version: Annotated[
         bool,
         typer.Option(
             "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
