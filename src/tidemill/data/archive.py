@@ -1,4 +1,4 @@
-"""Examples straight from a zip archive of class folders; nothing is unpacked."""
+"""Read examples from a zip archive of class folders without unpacking it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Labels, Split, payload_id
 
 LIMIT = 64 * 2**20
-"""How many bytes of one member are taken at most."""
+"""The most bytes that are read from one member."""
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""How a member may be packed: these two are taken apart in steps of bounded size."""
+"""The compression methods that are accepted. Both can be unpacked in steps of bounded size."""
 DEPTH = 32
-"""In how many folders a member may lie, one in the other: each costs time and memory."""
+"""The most folders above a member. Each level costs time and memory."""
 SHOWN = 120
-"""How many letters of a faulty name are worth a person's screen."""
+"""The most letters of a faulty name that a message shows."""
 
 
 class ArchiveSource:
-    """The examples of a zip archive, in the order of their paths. Fulfils `domain.ports.Source`.
+    """Yield the examples of a zip archive in the order of their paths. Fulfils
+    `domain.ports.Source`.
 
-    The folders are those of `class_folders.placed`; `labels` is the target whose label is the
-    class folder's name, or what makes the labels of that name. Members are read one at a time, and
-    nothing but their names is held, so an archive may be larger than memory and disk.
+    `class_folders.find_class_files` describes the folders. `labels` is the target whose label is
+    the name of the class folder, or a function from that name to labels. Members are read one at a
+    time. Only names stay in memory, so an archive may be larger than memory and disk.
 
-    An archive is refused as a whole when a name in it is empty, leads out of it, lies in more than
-    `DEPTH` folders, differs from another by case alone, or is that of a link or of both a file and
-    a folder, or when a member is encrypted or larger than `limit` bytes. Every fault raises
-    DataError with the name in question.
+    The whole archive is refused when a name is empty, leads out of the archive or lies in more than
+    `DEPTH` folders. It is refused when two names differ only by case, or when a name is a link or
+    both a file and a folder. It is refused when a member is encrypted or larger than `limit` bytes.
+    Every fault raises DataError, which quotes the name.
     """
 
     name = "archive"
@@ -57,7 +58,7 @@ class ArchiveSource:
         self._labels = labels
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """An archive is there already, or its owner is told so when it is read."""
+        """Do nothing: an archive is a local file. A missing one is reported when it is read."""
 
     def examples(self) -> Iterator[Example]:
         """Yield every example, sorted by origin.
@@ -79,9 +80,9 @@ class ArchiveSource:
                 )
 
     def __len__(self) -> int:
-        """Return how many examples there are.
+        """Return the number of examples from the names alone.
 
-        Raises DataError as `examples` does; reads names only.
+        Raises DataError as `examples` does.
         """
         with self._opened() as archive:
             return len(self._placed(archive))
@@ -140,14 +141,14 @@ class ArchiveSource:
         return f"has {info.file_size:,} bytes; the limit is {self.limit:,}"
 
     def _read(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-        """No more than what the directory announces is unpacked, and its checksum is compared."""
+        """Unpack no more bytes than the directory announces, and compare the checksum."""
         try:
             with archive.open(info) as member:
                 return member.read(self.limit)
         except DAMAGE as error:
             raise self._damaged(info, error) from error
         except OSError as error:
-            # A place before the beginning of the file makes an invalid seek.
+            # An offset before the beginning of the file causes an invalid seek.
             if error.errno not in (None, errno.EINVAL):
                 raise DataError(f"{self.path} cannot be read: {error.strerror}.") from error
             raise self._damaged(info, error) from error
@@ -160,14 +161,14 @@ class ArchiveSource:
 
 
 class _Tree:
-    """Every name of an archive once, part by part, whatever lies below it."""
+    """Every name of an archive once, as a tree of folders."""
 
     def __init__(self, where: str) -> None:
         self.where = where
         self._nodes: dict[tuple[int, str], _Node] = {}
 
     def add(self, path: PurePosixPath, *, folder: bool) -> None:
-        """Raises DataError for a file that is there, or a name that another one rules out."""
+        """Raises DataError for a duplicate file and for a name that conflicts with another."""
         above, last = 0, len(path.parts) - 1
         for at, part in enumerate(path.parts):
             new = _Node(len(self._nodes) + 1, part, folder or at < last)
@@ -193,7 +194,7 @@ class _Tree:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """One part of a name, as it is spelled; `id` stands for it in what lies below."""
+    """One part of a name, as it is spelled. Names below it refer to it by `id`."""
 
     id: int
     name: str
@@ -205,7 +206,7 @@ def _short(name: str) -> str:
 
 
 def _unplaceable(info: zipfile.ZipInfo) -> str:
-    # Counted in the name: a path of so many parts would be slow to make.
+    # The slashes are counted in the name, because a path of so many parts is slow to build.
     if info.filename.count("/") > DEPTH:
         return f"lies in more than {DEPTH} folders"
     return "" if info.filename else "has no name"
@@ -217,7 +218,7 @@ def _path(info: zipfile.ZipInfo) -> PurePosixPath:
 
 def _leads_out(info: zipfile.ZipInfo) -> str:
     windows = PureWindowsPath(info.filename)
-    # zipfile cuts a name at a NUL, and on Windows turns backslashes; the name as it is packed.
+    # zipfile cuts a name at a NUL and replaces backslashes on Windows. This is the original name.
     if "\\" in info.orig_filename or "\0" in info.orig_filename:
         return "has a name with a backslash or NUL"
     outside = ".." in windows.parts or windows.drive or windows.root
@@ -236,7 +237,7 @@ def _strange(info: zipfile.ZipInfo) -> str:
 
 
 def _hidden(path: PurePosixPath) -> bool:
-    # The archiver of macOS packs a shadow of each file into a folder of its own.
+    # The archiver of macOS stores metadata for each file in a folder of its own.
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 

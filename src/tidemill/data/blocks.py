@@ -1,4 +1,4 @@
-"""A drawn validation for a source whose authors wrote variants of a text one below the other."""
+"""Draw a validation split in blocks, for sources with variants of a text in neighbouring rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tidemill.domain.types import Example
 
 
 class BlockSplitSource:
-    """The examples of a source, whole blocks of `size` neighbouring train rows of it in val.
+    """Move whole blocks of `size` neighbouring train rows of a source to val.
 
-    Fulfils `domain.ports.Source`. A hash of single rows would tear variants of one text apart:
-    where they differ in a word and in the label, a model is then validated on the very twins of
-    what it learnt, and the better it learnt them the worse it scores. Which blocks are drawn
-    depends on the source's name and order, about `share` of them; rows of other splits stay.
+    Fulfils `domain.ports.Source`. A hash of single rows would separate variants of one text. Such
+    variants differ in one word and in the label, so validation would punish a model that learnt
+    them. The draw depends on the source's name and order and takes a share of about `share`. Rows
+    of other splits do not move.
     """
 
     def __init__(self, source: Source, *, size: int = 50, share: float = 0.15) -> None:
@@ -30,7 +30,7 @@ class BlockSplitSource:
         self.source.prepare(progress)
 
     def examples(self) -> Iterator[Example]:
-        """Raises what the source raises."""
+        """Yield the examples with their splits. Raises what the source raises."""
         at = 0
         for example in self.source.examples():
             if example.split == "train":
@@ -44,7 +44,7 @@ class BlockSplitSource:
         return len(self.source)
 
     def notes(self) -> tuple[str, ...]:
-        """What the source tells of its last reading."""
+        """Return the notes of the source on its last reading."""
         return notes_of(self.source)
 
     def _drawn(self, block: int) -> bool:

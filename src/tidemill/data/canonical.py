@@ -1,4 +1,4 @@
-"""What a snapshot's id is the digest of: its rows, never its files.
+"""The content that a snapshot's id is a digest of: its rows, not its files.
 
 Each row is the compact JSON `[example id, labels, split, source]`, the labels an object with
 sorted keys, followed by a newline, in UTF-8. Rows are sorted by (id, split, labels, source), so
@@ -16,7 +16,7 @@ from tidemill.domain.types import Example, Labels, Split
 
 
 class CanonicalRow(NamedTuple):
-    """One row, its fields in sorting order."""
+    """One row, with its fields in sorting order."""
 
     id: str
     split: str

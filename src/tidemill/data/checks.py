@@ -1,4 +1,4 @@
-"""The faults of a data set, judged before any compute is spent. Pure: facts in, findings out."""
+"""Find the faults of a data set before any compute is spent. Pure: facts in, findings out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FindingKind = Literal[
     "unlabelled",
 ]
 NAMED = 5
-"""How many files a sentence names before it says how many more there are."""
+"""The number of files that a sentence names before it counts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,11 @@ def find_faults(
     """Return every fault of the examples, errors first; each real fault is exactly one finding.
 
     Examples with identical content are one finding: a conflict when their labels differ, else a
-    leak when the given splits differ, else plainly identical. Near-duplicates lie within
-    `near_distance` bits of each other's perceptual hash without being identical, and are a
-    warning only. So are examples without any label, all in one finding; one that the source holds
-    back, where it would have to judge, is an error. Classes are counted as the source gave them, in
-    the splits that `splits.assign` would choose. Raises UsageError for a distance that is no
-    distance.
+    leak when their splits differ, else `identical`. Near-duplicates lie within `near_distance` bits
+    of each other's perceptual hash without being identical; they are a warning. Examples without
+    labels in train are one warning together. An example without labels in a held-out split is an
+    error, because it cannot judge. Classes are counted as the source labels them, in the splits of
+    `splits.assign_splits`. Raises UsageError for an invalid distance.
     """
     assigned = splits.assign_splits(inspection, near_distance=near_distance)
     findings = [
@@ -68,8 +67,8 @@ def find_small_classes(
 ) -> Iterator[Finding]:
     """Yield one error per class with fewer than `minimum_per_class` examples in train.
 
-    A class is also short when it has none in a val or test that the source gave. A row without
-    an assigned split is known, and so is its class, but it does not count.
+    A class is also too small when a val or test split of the source has none of it. A row without
+    an assigned split makes its class known, but does not count.
     """
     splits_of = {row.split for row in rows}
     held_back = [split for split in splits.HELD_OUT if split in splits_of]

@@ -1,4 +1,4 @@
-"""Nodes from a folder with a `.content` and a `.cites` file, as Cora is published."""
+"""Read nodes from a folder with a `.content` and a `.cites` file, the format of Cora."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ORIGINAL: tuple[tuple[Split, range], ...] = (
     ("val", range(200, 500)),
     ("test", range(500, 1500)),
 )
-"""The nodes of each split by their place in the file, as the original has it."""
+"""The nodes of each split by their position in the file, as the original has it."""
 
 
 class CitationFiles:
-    """The nodes of such a folder, in the file's order. Fulfils `domain.ports.Source`.
+    """Yield the nodes of such a folder in the file's order. Fulfils `domain.ports.Source`.
 
-    With the split `original`, whatever is in none of its ranges is seen as a neighbour and its
-    label is left out; with `hash`, Tidemill parts the nodes. A folder may hold one file of each
-    kind. Raises DataError with the file and the line for whatever does not fit, also when nodes
-    have other than `features` features.
+    With the split `original`, a node outside the ranges is a neighbour without a label. With
+    `hash`, Tidemill assigns the splits. A folder may hold one file of each kind. Raises DataError
+    with the file and the line for every fault, such as a node that does not have `features`
+    features.
     """
 
     name = "files"
@@ -39,10 +39,10 @@ class CitationFiles:
         self.split = split
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """A folder is there already, or its owner is told so when it is read."""
+        """Do nothing: a folder is local. A missing one is reported when it is read."""
 
     def __len__(self) -> int:
-        """Return how many nodes there are. Raises DataError."""
+        """Return the number of nodes. Raises DataError."""
         return len(self._read().ids)
 
     def examples(self) -> Iterator[Example]:
@@ -65,7 +65,7 @@ class CitationFiles:
         try:
             graph = read_citations(content.read_bytes(), cites.read_bytes(), features=self.features)
         except BadPayload as error:
-            # The reader knows which of the two it read, and not how it is called.
+            # The reader knows the kind of the file, but not its name.
             kind, _, rest = error.message.partition(" line ")
             named = {"content": content.name, "cites": cites.name}.get(kind)
             message = f"{named} line {rest}" if named else error.message

@@ -1,4 +1,4 @@
-"""Which label and split a file has by the folders that it lies in."""
+"""Derive the label and split of a file from its folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.domain.types import Split
 
 @dataclass(frozen=True, slots=True)
 class ClassFile:
-    """A file by its path, the name of its class folder, and the split above that, if any."""
+    """A file: its path, the name of its class folder, and its split if there are split folders."""
 
     path: PurePosixPath
     folder: str
@@ -28,11 +28,11 @@ def find_class_files(
 ) -> list[ClassFile]:
     """Return each file with its class and split, sorted by path.
 
-    Class folders lie under `train/`, `val/`, `test/` (the names in `splits`, whatever their case)
-    or under none; a folder that everything lies in is looked through first. `folders` are those
-    that any file lies in, and the empty ones, so that a class without a file is noticed; those
-    above them need not be named. Raises DataError for a file in no class folder, split folders
-    beside others, a class folder without a file, and fewer than two classes.
+    Class folders lie under `train/`, `val/`, `test/` (the names in `splits`, in upper or lower
+    case) or under none. A single folder around everything is skipped. `folders` are the folders of
+    the files and the empty folders, so that a class without files is noticed; their parents may be
+    left out. Raises DataError for a file outside a class folder, for split folders beside other
+    folders, for a class folder without a file, and for fewer than two classes.
     """
     top = _common(files, splits)
     tops = {file.parts[top] for file in files if len(file.parts) > top + 1}
@@ -71,7 +71,7 @@ def find_class_files(
 
 
 def _common(files: Sequence[PurePosixPath], splits: Mapping[str, Split]) -> int:
-    """Return how many folders everything lies in, above those of classes and splits."""
+    """Return the number of folders that contain everything, above those of classes and splits."""
     top = 0
     while (
         len({file.parts[: top + 1] for file in files}) == 1
@@ -83,7 +83,7 @@ def _common(files: Sequence[PurePosixPath], splits: Mapping[str, Split]) -> int:
 
 
 def refuse_index(names: Collection[PurePosixPath], where: str) -> None:
-    """Raises DataError for an index, which would decide about files that it is not asked of."""
+    """Raise DataError for an index file, which would apply to files outside its folder."""
     if any(name.name == INDEX and len(name.parts) <= 2 for name in names):
         raise DataError(
             f"{where} holds an {INDEX}, which is read in a folder only.",

@@ -1,10 +1,10 @@
-"""Images made worse on purpose, in six ways and five strengths: what a model is asked to stand.
+"""Corrupt images in six ways and five strengths, to test how robust a model is.
 
 Noise, blur, JPEG, brightness and contrast have the strengths of ImageNet-C (D. Hendrycks and
 T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
-ICLR 2019); rotation is our own. Those strengths are meant for images of SIDE x SIDE pixels, so
-every image is first scaled to as many: noise on each pixel of a large photograph would be lost
-when a model's codec scales it down, and a strength would mean something else on every camera.
+ICLR 2019); rotation is our own. Those strengths are made for images of SIDE x SIDE pixels, so
+every image is first scaled to that area. Otherwise a model's codec would average the noise of a
+large photograph away, and a strength would depend on the camera.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.types import payload_id
 
 SIDE = 224
-"""An image that is made worse has SIDE x SIDE pixels in all, whatever its shape."""
+"""A corrupted image has SIDE x SIDE pixels in all, whatever its shape."""
 STRENGTHS = (1, 2, 3, 4, 5)
 LIMITS = Limits(bytes=20_000_000, pixels=40_000_000)
-"""What the image codec takes unless it is told otherwise."""
+"""The defaults of the image codec."""
 
 _Change = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
@@ -35,11 +35,11 @@ _Change = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 def corrupt_image(
     payload: bytes, kind: str, strength: int, seed: int = 0, *, limits: Limits = LIMITS
 ) -> bytes:
-    """Return the image in `payload`, made worse, as a BMP file; strength 0 is the payload as it is.
+    """Return the image in `payload`, corrupted, as a BMP file; strength 0 returns the payload.
 
-    `kind` is one of KINDS, `strength` 0 to 5. The same arguments give the same pixels; another
-    image gets other noise from the same seed. What `limits` allow, the file keeps to as well.
-    Raises BadPayload, and UsageError for an unknown kind or strength.
+    `kind` is one of KINDS, `strength` is 0 to 5. The same arguments give the same pixels. The noise
+    depends on the image as well as on the seed. The file stays within `limits`, too. Raises
+    BadPayload, and UsageError for an unknown kind or strength.
     """
     if kind not in KINDS:
         raise UsageError(
@@ -55,7 +55,7 @@ def corrupt_image(
 def variants(
     payload: bytes, seed: int = 0, *, limits: Limits = LIMITS
 ) -> Iterator[tuple[str, int, bytes]]:
-    """Yield every kind and strength of one image, as `corrupted` makes it; it is decoded once.
+    """Yield every kind and strength of one image, as from `corrupt_image`, decoding it once.
 
     Raises BadPayload.
     """
@@ -67,9 +67,9 @@ def variants(
 
 
 def _opened(payload: bytes, limits: Limits) -> Image.Image:
-    """Return the decoded image, scaled to SIDE x SIDE pixels, or to what a file of it may hold."""
+    """Return the decoded image, scaled to SIDE x SIDE pixels or to the most that `limits` allow."""
     image = decode(payload, limits)
-    # A BMP needs less than 54 bytes besides its rows, and 4 bytes for a pixel at most.
+    # A BMP needs less than 54 bytes besides its rows, and at most 4 bytes a pixel.
     area = max(1, min(SIDE * SIDE, limits.pixels, limits.bytes // 4 - 14))
     scale = math.sqrt(area / (image.width * image.height))
     width, height = (min(area, max(1, int(side * scale))) for side in image.size)
@@ -86,39 +86,39 @@ def _changed(image: Image.Image, kind: str, strength: int, dice: np.random.Gener
 
 
 def _noise(image: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
-    """Gaussian, of standard deviation `level` where white is 1."""
+    """Add Gaussian noise of standard deviation `level`, where white is 1."""
     pixels = np.asarray(image, np.float32)
     return _rounded(pixels + dice.standard_normal(pixels.shape, np.float32) * (level * 255))
 
 
 def _blur(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
-    """Gaussian, of `level` pixels."""
+    """Blur with a Gaussian of `level` pixels."""
     return image.filter(ImageFilter.GaussianBlur(level))
 
 
 def _jpeg(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
-    """Written as a JPEG of quality `level`, and read again."""
+    """Write the image as a JPEG of quality `level`, and read it again."""
     file = BytesIO()
     image.save(file, "JPEG", quality=int(level))
     return Image.open(file, formats=["JPEG"]).convert("RGB")
 
 
 def _brightness(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
-    """`level` added to the value, in HSV."""
+    """Add `level` to the value in HSV."""
     hue, saturation, value = image.convert("HSV").split()
     brighter = value.point([min(255, round(at + level * 255)) for at in range(256)])
     return Image.merge("HSV", (hue, saturation, brighter)).convert("RGB")
 
 
 def _contrast(image: Image.Image, level: float, _: np.random.Generator) -> Image.Image:
-    """Each channel drawn to its mean; `level` of its spread is left."""
+    """Move each channel towards its mean; `level` is the remaining share of its spread."""
     pixels = np.asarray(image, np.float32)
     mean = pixels.mean(axis=(0, 1))
     return _rounded((pixels - mean) * np.float32(level) + mean)
 
 
 def _rotation(image: Image.Image, level: float, dice: np.random.Generator) -> Image.Image:
-    """Turned by `level` degrees, one way or the other; what comes in at the corners is grey."""
+    """Rotate by `level` degrees in a random direction; the new corners are grey."""
     degrees = level if dice.random() < 0.5 else -level
     return image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(GREY,) * 3)
 

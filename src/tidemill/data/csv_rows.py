@@ -1,4 +1,4 @@
-"""Rows of a CSV file."""
+"""Read the rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tidemill.data.rows import Row, require
 from tidemill.domain.errors import DataError
 
 FIELD_LIMIT = 2**24
-"""The longest field in characters: a quote that is never closed must not take all memory."""
+"""The longest field in characters. An unclosed quote must not take all memory."""
 
 
 class CsvRows:
-    """The rows of one file, one at a time; every value is text. Fulfils `rows.Rows`.
+    """Yield the rows of one file, one at a time; every value is text. Fulfils `rows.Rows`.
 
-    The first line names the columns, unless `names` does, in the file's order. Fields may be quoted
-    and then hold newlines; empty lines count for nothing. Rows are named by the line they begin on,
-    after `name`, which is the file's unless another is given.
+    The first line names the columns, unless `names` does, in the file's order. Quoted fields may
+    contain newlines. Empty lines are skipped. A row is named by its first line, after `name`, which
+    defaults to the file's name.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class CsvRows:
         self.name = name or path.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Raises DataError, too, for a row with more or fewer fields than there are columns."""
+        """Yield every row. Raises DataError, also for a row with a wrong number of fields."""
         csv.field_size_limit(max(FIELD_LIMIT, csv.field_size_limit()))
         lines = read_lines(self.path, self.encoding)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True)

@@ -1,4 +1,4 @@
-"""Somebody else's database, SQLite or PostgreSQL, which is read and never written."""
+"""Read another system's database, SQLite or PostgreSQL, without writing to it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FORM = "Write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
 
 
 class Database:
-    """The database at an address; `name` says in messages what it holds.
+    """The database at an address. Messages call it by `name`.
 
-    `public` is the address without user and password. No message holds more of it. Raises
-    UsageError for an address that is none.
+    `public` is the address without user and password; messages show nothing else of it. Raises
+    UsageError for an invalid address.
     """
 
     def __init__(self, address: str, name: str) -> None:
@@ -35,10 +35,11 @@ class Database:
 
     @contextmanager
     def connected(self, query: str) -> Iterator[Connection]:
-        """Yield a connection whose transactions only read, for a query that an error names.
+        """Yield a connection whose transactions only read. Errors quote `query`.
 
-        Raises Unavailable when the database is away, locked or needs a driver that is not
-        installed, also in the middle; DataError for what it cannot run.
+        Raises Unavailable when the database cannot be reached, is locked, or needs a driver that is
+        not installed, also in the middle of reading. Raises DataError for a query that it cannot
+        run.
         """
         try:
             with closing(_engine(self._url).connect()) as connection:
@@ -52,7 +53,7 @@ class Database:
             if _away(error):
                 raise Unavailable(
                     f"The database of {self.name} cannot be read: {_reason(error)}.",
-                    hint=f"It was looked for at {self.public}.",
+                    hint=f"Its address is {self.public}.",
                 ) from error
             raise DataError(
                 f"The query of {self.name} cannot be run: {_reason(error)}.",
@@ -73,12 +74,12 @@ def _known(url: URL) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        # Statements are not prepared: a pool in front of the database may give each transaction
-        # another session. Within one, all statements see the same rows.
+        # Statements are not prepared, because a connection pooler may give each transaction another
+        # session. All statements of one transaction see the same rows.
         settings = {"connect_timeout": CONNECT_S, "prepare_threshold": None}
         same = "REPEATABLE READ"
         return create_engine(url, poolclass=NullPool, connect_args=settings, isolation_level=same)
-    # Opened for reading only: a mistyped file would else be made, and be empty.
+    # Read-only mode: otherwise a mistyped file name would create an empty database.
     file = url.database or ""
     query = {"timeout": str(CONNECT_S), **url.query, "mode": "ro", "uri": "true"}
     uri = file if file.startswith("file:") else Path(file).absolute().as_uri()
@@ -86,7 +87,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _away(error: SQLAlchemyError) -> bool:
-    # SQLite calls a table that is missing an operational error, too.
+    # SQLite reports a missing table as an operational error, too.
     named = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
     return isinstance(error, OperationalError) and named != "SQLITE_ERROR"
 

@@ -1,4 +1,4 @@
-"""How often a data set says the same thing again, in figures."""
+"""Count the duplicates of a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.domain.types import SPLITS, Split
 
 @dataclass(frozen=True, slots=True)
 class SharedContents:
-    """How many different contents two splits have in common."""
+    """The number of different contents that two splits have in common."""
 
     splits: tuple[Split, Split]
     contents: int
@@ -26,8 +26,9 @@ class SharedContents:
 class Duplicates:
     """Rows whose content occurred before, in the source's order.
 
-    `same_label` of these bear labels that the content bore before, `other_label` do not; together
-    they are `rows`. `shared` names each pair of given splits that has contents in common.
+    `same_label` of them have labels that the content had before, `other_label` have others.
+    Together they are `rows`. `shared` lists each pair of the source's splits that have contents in
+    common.
     """
 
     rows: int
@@ -36,7 +37,7 @@ class Duplicates:
     shared: tuple[SharedContents, ...]
 
     def lines(self) -> tuple[str, ...]:
-        """Return the figures as plain sentences; none when nothing occurs twice."""
+        """Return the figures as plain sentences; no sentence when nothing occurs twice."""
         if not self.rows:
             return ()
         first = (

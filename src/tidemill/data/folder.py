@@ -1,4 +1,4 @@
-"""Examples from a folder of files: an `index.csv`, or one folder per class."""
+"""Read examples from a folder of files: an `index.csv`, or one folder per class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLIT_NAMES: dict[str, Split] = {
 
 
 Naming = Callable[[str], Labels]
-"""What the name of a class says: a label per target. Raises DataError when it says nothing."""
+"""Maps the name of a class to a label per target. Raises DataError for an invalid name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,17 @@ class Entry:
 
 
 class FolderSource:
-    """The examples of a folder, in the order of their paths. Fulfils `domain.ports.Source`.
+    """Yield the examples of a folder in the order of their paths. Fulfils `domain.ports.Source`.
 
-    Two layouts are understood. An `index.csv` in the root has the columns `file` and `class`
-    (or `label`), may have `split`, and decides alone which files count. Without one, each class
-    has a folder, under `train/`, `val/` (`valid/`, `validation/`) and `test/` folders or under
-    none. `test` becomes the test set. Nothing is remembered between two calls and one payload is
-    held at a time, so a folder may be larger than memory.
+    There are two layouts. An `index.csv` in the root has the columns `file` and `class` (or
+    `label`) and optionally `split`; then only the files that it lists count. Without it each class
+    has a folder, either under `train/`, `val/` (`valid/`, `validation/`) and `test/` or under none.
+    One payload is in memory at a time and nothing is cached, so a folder may be larger than memory.
 
-    A class is the label of `target`, unless `labels` tells from its name what it says of several
-    targets; that function raises DataError for a name it cannot take.
+    A class name is the label of `target`, unless `labels` maps it to labels of several targets.
+    That function raises DataError for an invalid name.
 
-    Every fault of the folder raises DataError with the file or the line in question.
+    Every fault of the folder raises DataError with the file or the line.
     """
 
     name = "folder"
@@ -65,7 +64,7 @@ class FolderSource:
         self.suffixes = frozenset(suffix.lower() for suffix in suffixes)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """A folder is there already, or its owner is told so when it is read."""
+        """Do nothing: a folder is local. A missing one is reported when it is read."""
 
     def examples(self) -> Iterator[Example]:
         """Yield every example, sorted by origin.
@@ -87,11 +86,11 @@ class FolderSource:
             )
 
     def __len__(self) -> int:
-        """Return how many examples there are now. Raises DataError as `examples` does."""
+        """Return the current number of examples. Raises DataError as `examples` does."""
         return len(self.entries())
 
     def entries(self) -> list[Entry]:
-        """What the folder holds now, by name only; no payload is read."""
+        """Return the current entries of the folder by name; no payload is read."""
         if not self.path.is_dir():
             raise DataError(
                 f"No folder at {self.path}.", hint="Give the folder that holds the examples."
@@ -107,7 +106,7 @@ class FolderSource:
                 hint="A model needs at least two classes to tell apart.",
             )
         for name in names:
-            self._labels(name)  # before any payload is read
+            self._labels(name)  # raises before any payload is read
         return sorted(entries, key=lambda entry: entry.origin)
 
     def _indexed(self) -> list[Entry]:
@@ -156,7 +155,7 @@ class FolderSource:
         ]
 
     def _class_folders(self, split_tops: set[str]) -> list[Path]:
-        # A class whose files are all of another kind would vanish without a word otherwise.
+        # A class with files of other kinds only would be missing without a message.
         parents = [self.path / top for top in sorted(split_tops)] or [self.path]
         return [
             folder.relative_to(self.path)

@@ -1,4 +1,4 @@
-"""Which reader a file's name calls for."""
+"""Choose a reader by the suffix of a file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def open_rows(
 ) -> Rows:
     """Return the rows of a file whose name ends in one of SUFFIXES, in upper or lower case.
 
-    `names` are the columns of a file without a header, which CSV alone may be. Raises DataError
-    for another suffix and UsageError for names or an encoding where they mean nothing.
+    `names` are the columns of a CSV file without a header. Raises DataError for another suffix, and
+    UsageError for names or an encoding that the format does not allow.
     """
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):

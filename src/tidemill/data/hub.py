@@ -1,4 +1,4 @@
-"""Where a file of a Hugging Face data set lies."""
+"""Build the URL of a file in a Hugging Face data set."""
 
 from __future__ import annotations
 

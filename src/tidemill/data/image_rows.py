@@ -1,4 +1,4 @@
-"""Images within Parquet files, as the Hugging Face hub keeps them."""
+"""Read images from Parquet files, in the format of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ METADATA = b"huggingface"
 
 
 class ImageRows:
-    """The rows of one file, a few at a time, counted from 1. Fulfils `rows.Rows`.
+    """Yield the rows of one file, a few at a time, counted from 1. Fulfils `rows.Rows`.
 
-    Memory holds BATCH images and one page of the column, however large file and row group are.
-
-    The column `image` is a struct with the field `bytes`, or binary. The value of `label` is given
-    as the name of its class: what the column holds, if that is text, else the name at that place
-    in the list that the file's metadata has (`datasets` calls it ClassLabel) or that is given as
-    `classes`.
+    BATCH images and one page of the column are in memory, however large the file and its row groups
+    are. The column `image` is binary, or a struct with a field `bytes`. The value of `label`
+    becomes the name of its class. A text is that name. A number is a position in the class list of
+    the file's metadata (`ClassLabel` of `datasets`) or in `classes`.
     """
 
     def __init__(self, path: Path, *, image: str, label: str, classes: Sequence[str] = ()) -> None:
@@ -42,12 +40,12 @@ class ImageRows:
         return self.path.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """These columns of every row. Raises DataError with the file, and the row it came to."""
+        """Yield these columns of every row. Raises DataError with the file and the row."""
         wanted = list(dict.fromkeys([*columns, self.image, self.label]))
         number = 0
         try:
-            # Mapped, because a reader of streams holds a whole row group's column: the hub puts
-            # up to a thousand images into one.
+            # The file is memory-mapped, because a stream reader holds the column of a whole row
+            # group. The hub puts up to a thousand images into one.
             with pq.ParquetFile(self.path, memory_map=True) as file:
                 schema = file.schema_arrow
                 require(wanted, schema.names, self.name)
@@ -67,7 +65,7 @@ class ImageRows:
             raise DataError(f"{self.name} cannot be read after row {number}: {error}.") from error
 
     def _holds(self, kind: Any) -> str:
-        """Return the path of the column, as Parquet calls it, that has the bytes."""
+        """Return the Parquet path of the column that contains the bytes."""
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             return self.image
         if pa.types.is_struct(kind) and "bytes" in [field.name for field in kind]:
@@ -78,9 +76,7 @@ class ImageRows:
         )
 
     def _names(self, schema: Any) -> tuple[str, ...]:
-        """Return the names of the classes by their numbers; none where the column holds them
-        itself.
-        """
+        """Return the class names by number; empty when the column contains the names."""
         if pa.types.is_string(kind := schema.field(self.label).type) or pa.types.is_large_string(
             kind
         ):
@@ -103,7 +99,7 @@ class ImageRows:
         if not names or not label:
             return label
         if not label.isdecimal() or int(label) >= len(names):
-            # The hub writes -1 where a label is kept back.
+            # The hub writes -1 for a hidden label.
             raise DataError(
                 f"{self.name} {place}: {self.label!r} is {label}, which is no class.",
                 hint=f"The classes are numbered from 0 to {len(names) - 1}.",
@@ -113,7 +109,7 @@ class ImageRows:
 
 @dataclass(frozen=True)
 class ImageColumn:
-    """A column of image files. The payload is the file's bytes as they are."""
+    """A column of image files. The payload is the file's bytes, unchanged."""
 
     column: str
 
@@ -137,9 +133,10 @@ def image_source(
     label: str = "label",
     classes: Sequence[str] = (),
 ) -> RowSource:
-    """Return the images of Parquet files, those of each split in the order of its files.
+    """Return the images of Parquet files, split by split, in the order of the files.
 
-    One batch of rows is held at a time. A row without image or label is an error that names it.
+    One batch of rows is in memory at a time. A row without image or label is an error that names
+    it.
     """
     parts = [
         Part(ImageRows(path, image=image, label=label, classes=classes), split)
@@ -150,12 +147,15 @@ def image_source(
 
 
 def _class_names(metadata: bytes, column: str) -> tuple[str, ...]:
-    """What `datasets` (2.x and later) writes into a schema: info > features > column > names."""
+    """Return the class names of a schema written by `datasets` 2 or later.
+
+    They stand under info > features > column > names.
+    """
     try:
         feature = json.loads(metadata)["info"]["features"][column]
         names = feature["names"] if feature.get("_type") == "ClassLabel" else []
     except (ValueError, KeyError, TypeError, AttributeError):
-        # Whatever else somebody keeps under that key names no classes.
+        # Other content under that key names no classes.
         return ()
     named = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return tuple(names) if named else ()

@@ -1,4 +1,4 @@
-"""What one pass over a source leaves behind: everything the checks need, and no payload."""
+"""Inspect a source in one pass: everything that the checks need, without payloads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Fingerprints(Protocol):
     """The part of a codec that the checks need."""
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """What the duplicate checks compare. Raises BadPayload."""
+        """Return the fingerprint that the duplicate checks compare. Raises BadPayload."""
 
 
 @dataclass(frozen=True, slots=True)
 class InspectedExample:
     """One example without its payload.
 
-    `fingerprint` is None when the payload could not be read; `fault` then says why.
+    `fingerprint` is None when the payload cannot be decoded; `fault` gives the reason.
     """
 
     id: str
@@ -36,13 +36,13 @@ class InspectedExample:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Every example of a source, in the source's order; no two share an origin."""
+    """Every example of a source, in the source's order, each with its own origin."""
 
     rows: tuple[InspectedExample, ...]
 
     @property
     def readable(self) -> tuple[tuple[InspectedExample, Fingerprint], ...]:
-        """The rows that could be decoded, with their fingerprints."""
+        """Return the rows that could be decoded, with their fingerprints."""
         return tuple((row, row.fingerprint) for row in self.rows if row.fingerprint is not None)
 
 
@@ -52,10 +52,10 @@ def inspect(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Inspection:
-    """Fingerprint every payload; one that cannot be read is recorded, not raised.
+    """Fingerprint every payload; an unreadable one is recorded, not raised.
 
-    `progress` hears after each example how many are done. Raises DataError when an origin comes
-    twice, because findings and exclusions name examples by it.
+    `progress` receives the number of inspected examples after each one. Raises DataError for a
+    duplicate origin, because findings and exclusions name examples by their origin.
     """
     rows: dict[str, InspectedExample] = {}
     for done, example in enumerate(examples, start=1):

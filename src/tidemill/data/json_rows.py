@@ -1,4 +1,4 @@
-"""Rows of a JSON Lines file."""
+"""Read the rows of a JSON Lines file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tidemill.domain.errors import DataError
 
 
 class JsonRows:
-    """The rows of one file, an object per line; empty lines count for nothing.
+    """Yield the rows of one file, one object per line, skipping empty lines.
 
-    Fulfils `rows.Rows`. A column that a row does not have is missing in that row.
+    Fulfils `rows.Rows`. A row may lack columns.
     """
 
     def __init__(self, path: Path, encoding: Encoding = "utf-8", *, name: str = "") -> None:

@@ -1,4 +1,4 @@
-"""A text file line by line, in the encoding that was stated and in no other."""
+"""Read a text file line by line in the stated encoding."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal, get_args
 from tidemill.domain.errors import DataError, UsageError
 
 Encoding = Literal["utf-8", "latin-1", "cp1252"]
-"""The encodings in which a line ends at the byte of a line feed, and files are found."""
+"""The encodings whose lines end at the byte of a line feed; files are split at that byte."""
 
 _MARK = "\ufeff"
 
 
 def read_lines(path: Path, encoding: Encoding) -> Iterator[str]:
-    """Yield the lines with their ends, decoded one at a time; a byte order mark is left out.
+    """Yield the lines with their ends, decoded one at a time, without a byte order mark.
 
-    Raises UsageError for another encoding, DataError when the file cannot be read and for a byte
-    that the encoding does not have.
+    Raises UsageError for an unknown encoding. Raises DataError when the file cannot be read and for
+    a byte that is invalid in the encoding.
     """
     known = get_args(Encoding)
     if encoding not in known:

@@ -1,4 +1,4 @@
-"""The links of a graph while its nodes become examples."""
+"""Collect the links of a graph while its nodes become examples."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Places = npt.NDArray[np.int64]
 
 
 class Links:
-    """Who is linked with whom, both ways, self-links and repeats dropped.
+    """Links in both directions, without self-links and duplicates.
 
-    An example tells all links of its node, so every source has to collect them first. They are
-    kept as pairs of numbers: a million links need some tens of megabytes. The first `of` sorts
-    them, and nothing may be added after it.
+    An example contains all links of its node, so a source collects all links first. They are stored
+    as pairs of numbers: a million links need some tens of megabytes. The first call of `of` sorts
+    them; `add` may not be called after it.
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
@@ -28,11 +28,11 @@ class Links:
         self._sorted: tuple[Places, Places] | None = None
 
     def __len__(self) -> int:
-        """Return how many nodes there are."""
+        """Return the number of nodes."""
         return len(self._ids)
 
     def add(self, one: str, other: str) -> None:
-        """A link. Raises DataError when an end is no node."""
+        """Add a link. Raises DataError when an end is not a node."""
         for end in (one, other):
             if end not in self._at:
                 raise DataError(
@@ -49,7 +49,7 @@ class Links:
         return [self._ids[other] for other in neighbours[starts[at] : starts[at + 1]]]
 
     def _rows(self) -> tuple[Places, Places]:
-        """Return where each node's neighbours begin, and the neighbours."""
+        """Return the start of each node's neighbours, and the neighbours."""
         ends = np.frombuffer(self._pairs, np.int64).reshape(-1, 2)
         count = len(self._ids)
         both = np.concatenate([ends, ends[:, ::-1]])

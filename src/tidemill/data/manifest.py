@@ -1,4 +1,4 @@
-"""`manifest.json` of a snapshot: what its folder holds, checked as it is read."""
+"""`manifest.json` of a snapshot: the contents of its folder, validated when it is read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A snapshot's record and its shards, in the order in which their rows are read."""
+    """A snapshot's record and its shards, in reading order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
     shards: tuple[Shard, ...]
 
     def snapshot(self) -> Snapshot:
-        """Return the record as the ledger keeps it."""
+        """Return the record as the ledger stores it."""
         return Snapshot(
             id=self.id,
             recipe=self.recipe,
@@ -58,10 +58,7 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a snapshot's folder.
-
-    Raises Corrupt when it is not what was written.
-    """
+    """Return the manifest of a snapshot's folder. Raises Corrupt when it was changed."""
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a snapshot holds, as Markdown: the figures that a pull request is judged by."""
+"""Describe a snapshot in Markdown, with the figures that a review of a pull request needs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tidemill.data.statistics import describe_snapshot
 from tidemill.domain.types import Example
 
 SAMPLES = 3
-"""How many texts of each source are shown."""
+"""The number of texts shown of each source."""
 SHOWN = 80
-"""How many characters of a text are shown."""
+"""The number of characters shown of a text."""
 
 
 def render_markdown(opened: OpenSnapshot) -> str:
     """Return rows per source and split, labels per split, and a few texts of each source.
 
-    The same snapshot gives the same text. Nothing that stands in the data can be taken for
-    Markdown. A source whose payloads are no text shows none of them. Raises Corrupt.
+    The same snapshot gives the same text. Content of the data is escaped and cannot act as
+    Markdown. A source whose payloads are not text shows none. Raises Corrupt.
     """
     statistics = describe_snapshot(opened)
     splits = list(statistics["splits"])
@@ -90,7 +90,7 @@ def _texts(opened: OpenSnapshot, sources: Mapping[str, Any]) -> dict[str, list[s
 
 
 def _text(payload: bytes) -> str | None:
-    """Return a payload as one line of text, cut where it is long; None when it is none."""
+    """Return a payload as one line of text, shortened if it is long; None when it is not text."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -106,7 +106,7 @@ def _labelled(example: Example) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a code span, in which nothing is Markdown, HTML, a mention or a link."""
+    """Return a code span, in which Markdown, HTML, mentions and links have no effect."""
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence} {text} {fence}"
 

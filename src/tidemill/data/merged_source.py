@@ -1,4 +1,4 @@
-"""Several sources as one."""
+"""Merge several sources into one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tidemill.domain.types import Example
 
 
 class MergedSource:
-    """The examples of several sources for one task, one source after the other.
+    """Yield the examples of several sources for one task, one source after the other.
 
-    Fulfils `domain.ports.Source`. Each example keeps the name of its own source, so that an
-    evaluation can tell them apart, and has it in front of its origin. Raises UsageError when two
-    sources share a name, and DataError when an example has other targets than the first.
+    Fulfils `domain.ports.Source`. Each example keeps the name of its own source, for evaluation by
+    source, and its origin begins with that name. Raises UsageError when two sources have one name,
+    and DataError when an example has other targets than the first.
     """
 
     def __init__(self, sources: Sequence[Source], *, name: str = "merged") -> None:
@@ -32,7 +32,7 @@ class MergedSource:
             source.prepare(progress)
 
     def examples(self) -> Iterator[Example]:
-        """Raises what the sources raise."""
+        """Yield all examples. Raises what the sources raise."""
         targets: set[str] | None = None
         for source in self.sources:
             for example in source.examples():
@@ -48,11 +48,11 @@ class MergedSource:
             raise DataError("The merged sources hold no example.")
 
     def __len__(self) -> int:
-        """Return how many examples the sources have together. Raises what they raise."""
+        """Return the number of examples of all sources. Raises what they raise."""
         return sum(len(source) for source in self.sources)
 
     def notes(self) -> tuple[str, ...]:
-        """What the sources tell of their last reading."""
+        """Return the notes of the sources on their last reading."""
         return tuple(
             f"{source.name}: {note}" for source in self.sources for note in notes_of(source)
         )

@@ -1,10 +1,10 @@
 """Groups of near-duplicates among 64-bit perceptual hashes, without comparing every pair.
 
-The pigeonhole principle does the work: cut the 64 bits into d + 1 chunks, and two hashes that
-differ in at most d bits agree in at least one whole chunk. So only hashes that share a chunk's
-value are compared, and no pair is missed. With d = 6 a chunk has nine bits, so n spread-out
-hashes cost about 7 * n^2 / 2^10 comparisons in place of n^2 / 2; equal hashes are joined before
-any comparing, so a thousand copies of one image cost nothing. The saving fades as d grows.
+The pigeonhole principle: cut the 64 bits into d + 1 chunks. Two hashes that differ in at most d
+bits agree in at least one whole chunk. So only hashes with an equal chunk are compared, and no pair
+is missed. With d = 6 a chunk has nine bits, so n random hashes cost about 7 * n^2 / 2^10
+comparisons instead of n^2 / 2. Equal hashes are joined first, so a thousand copies of one image
+cost nothing. The saving shrinks as d grows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidemill.domain.errors import UsageError
 
 BITS = 64
 CELLS = 2**21
-"""How many pairs are compared at once: bounds the memory that a large bucket takes."""
+"""The number of pairs compared at once, which limits the memory of a large bucket."""
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.intp]
@@ -28,14 +28,14 @@ Positions = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class NearGroups:
-    """`groups` are positions into the hashes, rising, two or more each; `compared` counts pairs."""
+    """`groups` are ascending positions of hashes, two or more each; `compared` counts pairs."""
 
     groups: tuple[tuple[int, ...], ...]
     compared: int
 
 
 def group(hashes: Sequence[int], distance: int) -> NearGroups:
-    """Join hashes that lie within `distance` bits of each other, chains included.
+    """Join hashes that lie within `distance` bits of each other, transitively.
 
     Groups come in the order of their first members. Raises UsageError when `distance` is not in
     0..63.
@@ -58,7 +58,7 @@ def group(hashes: Sequence[int], distance: int) -> NearGroups:
 
 
 def _buckets(values: Hashes, chunks: int) -> Iterator[Positions]:
-    """Positions that agree in one chunk, for every chunk and value that two or more share."""
+    """Yield the positions that agree in one chunk, for every value that two or more share."""
     edges = [BITS * chunk // chunks for chunk in range(chunks + 1)]
     for low, high in pairwise(edges):
         mask = np.uint64((1 << (high - low)) - 1)
@@ -76,7 +76,7 @@ def _close_pairs(values: Hashes, bucket: Positions, distance: int) -> Iterator[t
     for start in range(0, len(bucket), height):
         block = own[start : start + height]
         apart = np.bitwise_count(block[:, None] ^ own[None, start:])
-        # Row r of the block is column r here: what lies above the diagonal is each pair once.
+        # Row r of the block is column r here: above the diagonal each pair appears once.
         rows, columns = np.nonzero(np.triu(apart <= distance, k=1))
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             yield int(bucket[start + row]), int(bucket[start + column])

@@ -1,4 +1,4 @@
-"""Nodes from one `.npz` file: features in CSR form, edges, classes, and the masks of the splits."""
+"""Read nodes from one `.npz` file: features in CSR form, edges, classes and split masks."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tidemill.profile import BROKEN_ARRAYS
 Whole = npt.NDArray[np.int64]
 MASKS: dict[str, Split] = {"train_idx": "train", "val_idx": "val", "test_idx": "test"}
 WHOLE = ("x_indptr", "x_indices", "x_shape", "y", "edge_index", *MASKS)
-"""Arrays of whole numbers; `x_data` may hold any finite ones."""
+"""The arrays of whole numbers; `x_data` may hold any finite numbers."""
 
 
 class NodeArrays:
-    """The nodes of such a file, named by their numbers. Fulfils `domain.ports.Source`.
+    """Yield the nodes of such a file; a node's id is its number. Fulfils `domain.ports.Source`.
 
-    `x_indptr, x_indices, x_data, x_shape` are the features [nodes, features], `y` [nodes] the
-    class of each node, by its place in `names`; `edge_index` [2, edges] may tell a link once or in
-    both directions; `train_idx`, `val_idx`, `test_idx` list the nodes of each split. A node in
-    none of them is seen as a neighbour and its class is left out, as whoever made the masks meant.
+    `x_indptr, x_indices, x_data, x_shape` are the features [nodes, features]. `y` [nodes] is the
+    class of each node, as a position in `names`. `edge_index` [2, edges] may list a link once or in
+    both directions. `train_idx`, `val_idx`, `test_idx` list the nodes of each split. A node in none
+    of them is a neighbour without a label, as the masks intend.
 
-    Nothing in the file is executed: arrays of Python objects are refused. Raises DataError with
-    the array and the place for whatever does not fit.
+    Nothing in the file is executed: arrays of Python objects are refused. Raises DataError with the
+    array and the position of every fault.
     """
 
     name = "npz"
@@ -43,10 +43,10 @@ class NodeArrays:
         self.features = features
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """The file is there already, or its owner is told so when it is read."""
+        """Do nothing: the file is local. A missing one is reported when it is read."""
 
     def __len__(self) -> int:
-        """Return how many nodes there are. Raises DataError."""
+        """Return the number of nodes. Raises DataError."""
         return len(self._arrays()["y"])
 
     def examples(self) -> Iterator[Example]:

@@ -1,4 +1,4 @@
-"""Nodes from a table of features and a list of edges."""
+"""Read nodes from a table of features and a list of edges."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, slots=True)
 class NodeColumns:
-    """The columns of the table of nodes, `count` features in all.
+    """The columns of the table of nodes, with `count` features in all.
 
-    Features are the columns PREFIX1 to PREFIXcount, one number each; or, where `words` names a
-    column, the positions there that are 1, counted from 0: text with blanks between, or a list,
-    each position once.
-    `split` may be empty, which leaves the choice to Tidemill.
+    Features are the columns PREFIX1 to PREFIXcount, one number each. If `words` names a column, it
+    lists the positions of the features that are 1 instead, counted from 0, each once. It holds text
+    with blanks between the positions, or a list. Without `split`, Tidemill assigns the splits.
     """
 
     count: int
@@ -45,13 +44,12 @@ class NodeColumns:
 
 
 class NodeRows:
-    """One node a row, linked by the rows of another file. Fulfils `domain.ports.Source`.
+    """Yield one node per row, linked by the rows of another file. Fulfils `domain.ports.Source`.
 
-    A node without a label is seen as a neighbour and never learnt from; it belongs to train. Ids
-    and edges are held, and one row. Rows that share an id are given as they are: the checks of
-    the data find them and name both. Raises DataError with the file and the line for a link to no
-    node, an empty id, what is no number or no split, and a position that is not below `count` or
-    is there twice.
+    A node without a label belongs to train as a neighbour and is not learnt from. The ids, the
+    edges and one row are in memory. Rows with one id are not merged: the data check finds and names
+    them. Raises DataError with the file and the line for a link to an unknown node, an empty id, an
+    invalid number or split, and a position that is not below `count` or is listed twice.
     """
 
     name = "table"
@@ -72,7 +70,7 @@ class NodeRows:
         self.ends = ends
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Files are there already, or their owner is told so when they are read."""
+        """Do nothing: the files are local. Missing ones are reported when they are read."""
 
     def examples(self) -> Iterator[Example]:
         """Yield every node, in the table's order. Raises DataError."""
@@ -84,7 +82,7 @@ class NodeRows:
                 raise _at(self.nodes, row, error) from error
 
     def __len__(self) -> int:
-        """Return how many nodes there are now: one more reading of their ids. Raises DataError."""
+        """Return the current number of nodes by reading their ids again. Raises DataError."""
         return sum(1 for _ in self._ids())
 
     def _ids(self) -> Iterator[str]:
@@ -146,7 +144,7 @@ def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
 def _number(kind: Callable[[str], Number], column: str, value: object) -> Number:
     text = cell_text(value)
     try:
-        # Python would take 1_000.
+        # int and float would accept 1_000.
         number = kind("" if "_" in text else text)
     except ValueError as error:
         raise DataError(f"the column {column!r} holds no number but {value!r}") from error

@@ -1,4 +1,4 @@
-"""What a source has to tell beside its examples."""
+"""Notes of a source about what it left out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tidemill.domain.ports import Source
 
 @runtime_checkable
 class SourceWithNotes(Protocol):
-    """A source that may leave something out, and then says so."""
+    """A source that may leave something out and reports it."""
 
     def notes(self) -> tuple[str, ...]:
-        """What the last reading left out, in sentences."""
+        """Return sentences about what the last reading left out."""
 
 
 def notes_of(source: Source) -> tuple[str, ...]:
-    """Return the notes of a source; none when it never has any."""
+    """Return the notes of a source; none when it has no notes."""
     return source.notes() if isinstance(source, SourceWithNotes) else ()

@@ -1,4 +1,4 @@
-"""A snapshot that is being read."""
+"""Read one snapshot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OpenSnapshot:
         return self.snapshot.classes
 
     def count(self, split: Split | None = None) -> int:
-        """Return how many rows there are, in all or in one split."""
+        """Return the number of rows, in all or in one split."""
         return self.snapshot.rows if split is None else self.snapshot.splits.get(split, 0)
 
     def rows(self, split: Split | None = None, *, payloads: bool = True) -> Iterator[Example]:
@@ -43,8 +43,8 @@ class OpenSnapshot:
     def labels_of(self, ids: Collection[str]) -> dict[str, list[Labels]]:
         """Return every labelling of the examples with these ids, in one pass that reads no payload.
 
-        An id that has no row is missing; one whose rows disagree (policy `keep`) has several.
-        Raises Corrupt.
+        An id without a row is missing. An id whose rows disagree (policy `keep`) has several
+        labellings. Raises Corrupt.
         """
         labels: dict[str, list[Labels]] = {}
         for row in self.rows(payloads=False):
@@ -55,7 +55,7 @@ class OpenSnapshot:
     def verify(self) -> None:
         """Read everything again and recompute every digest, the snapshot's id last.
 
-        Raises Corrupt with the shard, and where it can be told the row, that does not match.
+        Raises Corrupt with the shard that does not match, and with the row where it is known.
         """
         rows: list[CanonicalRow] = []
         for shard in self.manifest.shards:

@@ -1,4 +1,4 @@
-"""Rows of a Parquet file."""
+"""Read the rows of a Parquet file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BATCH = 1024
 
 
 class ParquetRows:
-    """The rows of one file, a batch at a time, counted from 1. Fulfils `rows.Rows`."""
+    """Yield the rows of one file in batches, counted from 1. Fulfils `rows.Rows`."""
 
     def __init__(self, path: Path, *, name: str = "") -> None:
         self.path = path
         self.name = name or path.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """These columns of every row, and no others. Raises DataError when one is not there."""
+        """Yield only these columns of every row. Raises DataError when one is missing."""
         wanted = list(dict.fromkeys(columns))
         number = 0
         try:

@@ -1,4 +1,4 @@
-"""How the values of a row become the payload of an example."""
+"""Build the payload of an example from the values of a row."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ from tidemill.domain.errors import DataError
 
 
 class PayloadColumns(Protocol):
-    """Which columns make the payload, and how."""
+    """Builds the payload from some of the columns."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
 
     def payload(self, values: Mapping[str, Any]) -> bytes | None:
-        """Return the payload, or None when nothing is there.
-
-        Raises DataError for what cannot be one.
-        """
+        """Return the payload, or None for an empty one. Raises DataError for invalid values."""
 
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A column of texts. The payload is the text as it stands, in UTF-8."""
+    """A column of texts. The payload is the unchanged text in UTF-8."""
 
     column: str
 
@@ -50,10 +47,10 @@ class TextColumn:
 
 @dataclass(frozen=True)
 class CellColumns:
-    """Columns of a table. The payload is the row's canonical JSON, missing cells left out.
+    """Columns of a table. The payload is the row's canonical JSON without missing cells.
 
-    What stands in `numbers` is read as a number, also when the file holds it as text; what stands
-    in `words` is kept as text.
+    Values in the columns `numbers` are read as numbers, also from text. Values in `words` stay
+    text.
     """
 
     numbers: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What happens to faulty examples. Pure: it says who is left out and who is relabelled, and why."""
+"""Decide which faulty examples are excluded or relabelled. Pure; each decision has a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME = ("identical", "conflict", "leak")
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Origins that are left out, with the reason, and origins that get other labels."""
+    """Excluded origins with their reasons, and origins with new labels."""
 
     excluded: Mapping[str, str] = field(default_factory=dict)
     relabelled: Mapping[str, Labels] = field(default_factory=dict)
@@ -28,21 +28,21 @@ class Resolution:
 def apply_policy(
     inspection: Inspection, findings: Sequence[Finding], policy: str, *, keep_test: bool = False
 ) -> Resolution:
-    """Settle the errors among `findings` as `policy` says; warnings change nothing.
+    """Resolve the errors among `findings` by `policy`; warnings change nothing.
 
     * `stop` refuses any error.
-    * `drop` leaves out what cannot be read, what is held back without a label and every side of a
-      conflict; of identical content it keeps the first file, of a leak the most strictly held-back
-      one.
-    * `majority` does as `drop`, but a conflict keeps one file, the most strictly held back, under
-      the most frequent labels; a tie leaves all of them out.
-    * `keep` leaves out only what cannot be read, and what is held back without a label.
+    * `drop` excludes unreadable examples, held-out examples without a label, and all sides of a
+      conflict. It keeps the first file of identical content, and the most strictly held-out one of
+      a leak.
+    * `majority` works like `drop`, but a conflict keeps one file, the most strictly held-out one,
+      with the most frequent labels. A tie excludes all of them.
+    * `keep` excludes only unreadable examples and held-out examples without a label.
 
-    With `keep_test`, every readable example in a test that the source gave stays as it is,
-    and what has the same content elsewhere is left out: no policy but `stop` says otherwise.
+    With `keep_test`, every readable example in the source's test split stays unchanged, and
+    examples elsewhere with the same content are excluded, under every policy but `stop`.
 
-    Raises DataRefused with a line per error under `stop`, and under every policy when a class
-    has too few examples; UsageError for another policy.
+    Raises DataRefused with a line per error under `stop`, and under every policy when a class has
+    too few examples. Raises UsageError for an unknown policy.
     """
     if policy not in POLICIES:
         raise UsageError(
@@ -90,7 +90,7 @@ def refuse_errors(errors: Sequence[Finding]) -> None:
 def _labels_to_keep(
     error: Finding, rows: Sequence[InspectedExample], policy: str
 ) -> dict[str, Labels]:
-    """Return which of the files of one error stay, and under which labels."""
+    """Return the files of one error that stay, with their labels."""
     if error.kind in ("undecodable", "missing_label"):
         return {}
     if policy == "keep":
@@ -103,12 +103,12 @@ def _labels_to_keep(
 
 
 def _exposure(row: InspectedExample) -> int:
-    # An example without a split is free to go anywhere, so it yields to any that has one.
+    # An example without a split may go to any split, so examples with a split come first.
     return len(HELD_BACK) if row.split is None else HELD_BACK.index(row.split)
 
 
 def _majority(rows: Sequence[InspectedExample]) -> Labels | None:
-    """Return the labels that more rows bear than any others; None at a tie. No label is no vote."""
+    """Return the most frequent labels; None at a tie. Rows without labels have no vote."""
     votes = Counter(tuple(sorted(row.labels.items())) for row in rows if row.labels)
     (winner, most), *others = votes.most_common(2)
     return None if others and others[0][1] == most else dict(winner)

@@ -1,4 +1,4 @@
-"""Files behind URLs, fetched once and checked against their digests."""
+"""Fetch files from URLs once and verify their digests."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tidemill.domain.types import Example
 from tidemill.staging import publish_folder, stage_folder
 
 LIMIT = 4 * 2**30
-"""How many bytes of one file are taken at most, unless its owner says otherwise."""
+"""The default limit on the bytes of one file."""
 OFFLINE = "Without a network use data=sample, or files of your own: data=files data.path=FOLDER."
 RECORD = "fetched.json"
 TIMEOUT_S = 30.0
-"""How long a server may be silent."""
+"""The longest silence of a server, in seconds."""
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -36,18 +36,18 @@ DAMAGE = (
     RuntimeError,
     ValueError,
 )
-"""What zipfile raises for an archive that is damaged, encrypted or packed in another way."""
+"""The errors of zipfile for an archive that is damaged, encrypted or compressed differently."""
 
 DownloadProgress = Callable[[int, int], None]
 
 
 class RemoteFile:
-    """A file behind a URL, or the `member` of a zip archive there, kept below `cache`.
+    """A file behind a URL, or the `member` of a zip archive there, cached below `cache`.
 
-    `sha256` is that of the file which is read, so for a member the member's: archives are packed
-    anew. Without it, the digest of what came first is recorded, and holds from then on. `offline`
-    says to a person without a network what else there is. Of more than `limit` bytes, packed or
-    unpacked, nothing is kept.
+    `sha256` is the digest of the file that is read; for a member it is the member's, because
+    archives are often packed again. Without `sha256` the first digest is recorded and must not
+    change later. `offline` is a hint for people without a network. A file of more than `limit`
+    bytes, packed or unpacked, is not kept.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class RemoteFile:
         self.path = self.folder / name
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Have the file at `path`, whole and with the right digest; nothing is told if it is there.
+        """Fetch the file to `path` and verify its digest; a cached file gives no progress.
 
-        Raises Unavailable when the server cannot be reached, refuses or leads from https to http,
-        DataError when it sends something else than was expected, Corrupt when the kept file was
-        changed, StorageFailed. A file that does not fit its digest is not kept.
+        Raises Unavailable when the server cannot be reached, refuses or redirects from https to
+        http. Raises DataError when it sends an unexpected file, Corrupt when the cached file was
+        changed, and StorageFailed. A file with a wrong digest is not kept.
         """
         if self.folder.is_dir():
             self._verify()
@@ -139,8 +139,8 @@ class RemoteFile:
         except DAMAGE as error:
             raise self._unreadable(str(error) or "it ends too early") from error
         except OSError as error:
-            # Not the disk's fault: damaged bz2 data has no number, and a directory that places its
-            # member before the beginning of the file makes an invalid seek.
+            # The disk is not the cause: an error in bz2 data has no number, and an offset before
+            # the beginning of the file causes an invalid seek.
             if error.errno not in (None, errno.EINVAL):
                 raise
             raise self._unreadable(error.strerror or str(error)) from error
@@ -172,20 +172,20 @@ class RemoteSource:
         self.files = tuple(files)
 
     def prepare(self, progress: DownloadProgress) -> None:
-        """Fetch what is missing; tells the bytes of each file. Raises what `fetch` raises."""
+        """Fetch missing files and report the bytes of each. Raises what `fetch` raises."""
         for file in self.files:
             file.fetch(progress)
         self.source.prepare(progress)
 
     def examples(self) -> Iterator[Example]:
-        """Raises what the source raises, which is DataError for a file that was not fetched."""
+        """Yield the source's examples. Raises its errors: DataError for a file that is missing."""
         return self.source.examples()
 
     def __len__(self) -> int:
         return len(self.source)
 
     def notes(self) -> tuple[str, ...]:
-        """What the source tells of its last reading."""
+        """Return the notes of the source on its last reading."""
         return notes_of(self.source)
 
 
@@ -195,7 +195,7 @@ def _client() -> httpx.Client:
 
 
 def _keep_https(answer: httpx.Response) -> None:
-    """Raises Unavailable for a redirection from https to http: anybody between may answer there."""
+    """Raise Unavailable for a redirection from https to http, which anybody could intercept."""
     if answer.url.scheme == "https" and answer.has_redirect_location:
         to = answer.url.join(answer.headers["location"])
         if to.scheme == "http":

@@ -1,14 +1,13 @@
 """A snapshot that is extended by accepted feedback.
 
-The parent's rows keep their splits for good. A held-out row keeps the label it had, unless that
-label was feedback itself. Near-duplicates of held-out rows are not trained on, and near-duplicates
-of training rows do not judge. A payload whose content the parent has already, such as a text with
-a newline behind it or a node with other links, counts as that row and never as a second one: the
-row keeps its own bytes. A row without labels was only context for other rows, so its first label
-puts it into the split that a new example would get.
+The parent's rows keep their splits. A held-out row keeps its label, unless that label was feedback
+itself. Near-duplicates of held-out rows are not trained on, and near-duplicates of training rows do
+not judge. A payload with the content of a parent's row counts as that row, which keeps its own
+bytes; examples are a text with an added newline, and a node with other links. A row without labels
+was only context, so its first label puts it into the split of a new example.
 
-A label of one target may imply labels of others. A recipe says which in a `Merge`, and the implied
-labels are checked like the given ones.
+A label of one target may imply labels of other targets. A recipe states this in a `Merge`, and the
+implied labels are checked in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SOURCE = "feedback"
 """The source of every row whose label is feedback."""
 
 Merge = Callable[[Labels, Labels], Labels]
-"""The labels of an example that had the first ones (none if it is new) and was given the second.
+"""Merge the known labels of an example (none for a new one) with its feedback.
 
 Raises DataError when they contradict each other.
 """
@@ -44,8 +43,8 @@ def overlay_labels(known: Labels, feedback: Labels) -> Labels:
 class AcceptedLabels:
     """One example and the labels that were accepted for it.
 
-    `feedback` has the id behind each label. `payload` returns the bytes; it is called twice at
-    most, so that one payload is in memory at a time.
+    `feedback` has the id behind each label. `payload` returns the bytes. It is called at most
+    twice, so that one payload is in memory at a time.
     """
 
     feedback: tuple[str, ...]
@@ -90,17 +89,17 @@ def extend_snapshot(
 ) -> RetrainingSet:
     """Add accepted feedback to a snapshot: new rows for new examples, new labels for known ones.
 
-    Each entry of `accepted` is about another example; their order does not matter. A new example
-    joins the split of its near-duplicates, else the split of its hash. Near-duplicates of test rows
-    are omitted, because test is never extended; so are near-duplicates of both a training row and a
-    held-out row. A known example in train gets its new label; one in val or fresh gets it when its
-    row came from feedback. A new example, and a row without labels, need a label of every target,
-    counting those that `merge` adds. Labels that `merge` finds contradictory are omitted. A new
-    example with the content of a known row counts as that row. Examples with the same content
-    become one row with the bytes that came first and the labels that came last.
+    The entries of `accepted` are about different examples, in any order. A new example joins the
+    split of its near-duplicates, else the split of its hash. Near-duplicates of test rows are
+    omitted, because test is never extended. Near-duplicates of both a training row and a held-out
+    row are omitted, too. A known example in train gets its new label. One in val or fresh gets it
+    only when its row came from feedback. A new example, and a row without labels, need a label of
+    every target, including those that `merge` adds. Contradictory labels are omitted. A new example
+    with the content of a known row counts as that row. Examples with the same content become one
+    row with the first bytes and the last labels.
 
-    `progress` gets the number of reads done and of all reads. Raises what `SnapshotStore.write`
-    raises, and Corrupt when the parent cannot be read.
+    `progress` receives the number of finished reads and of all reads. Raises what
+    `SnapshotStore.write` raises, and Corrupt when the parent cannot be read.
     """
     plan = _Plan(parent, sorted(accepted, key=lambda entry: entry.first), merge)
     plan.fingerprint_rows(codec, progress)
@@ -118,7 +117,7 @@ def extend_snapshot(
 
 
 class _Plan:
-    """What happens to each entry. Holds the short texts of the parent's rows, and no payload."""
+    """Decides about each entry. Holds the short texts of the parent's rows, and no payload."""
 
     def __init__(
         self, parent: OpenSnapshot, accepted: Sequence[AcceptedLabels], merge: Merge
@@ -152,14 +151,14 @@ class _Plan:
                 self._joining[entry.example] = entry
 
     def _unknown_label(self, labels: Labels) -> str:
-        """Return which label the parent does not have; empty when it has all."""
+        """Return a sentence about a label that the parent lacks; empty when it has all."""
         for target, label in sorted(labels.items()):
             if label not in self.parent.classes.get(target, ()):
                 return f"The snapshot has no class {label!r} of {target!r}."
         return ""
 
     def _fault(self, entry: AcceptedLabels, rows: Sequence[InspectedExample]) -> str:
-        """Why the entry is omitted; empty when it is not. `rows` are those it is about."""
+        """Return why the entry is omitted, or an empty text. `rows` are its rows in the parent."""
         known: list[Labels] = [row.labels for row in rows] or [{}]
         try:
             merged = [dict(self.merge(labels, entry.labels)) for labels in known]
@@ -193,7 +192,7 @@ class _Plan:
             progress(done, self._all)
 
     def resolve_contents(self) -> Inspection:
-        """Keep one entry for each content. Returns the parent's rows and the new examples."""
+        """Choose one entry for each content. Return the parent's rows and the new examples."""
         contents = self._contents()
         entries_of: dict[str, list[AcceptedLabels]] = defaultdict(list)
         for entry in (*self._known, *self._joining.values()):
@@ -216,9 +215,9 @@ class _Plan:
         return Inspection((*self._rows, *joining) if joining else ())
 
     def _contents(self) -> Mapping[str, str]:
-        """By id, the exact fingerprint of each new example and of the rows that share it.
+        """Return, by id, the exact fingerprint of each new example and of the rows that share it.
 
-        For every other row the id is the content: two ids in the parent stay two contents.
+        For every other row the id is the content: two ids in the parent are two contents.
         """
         contents = {row.id: _exact(row) for row in self._new.values()}
         new = set(contents.values())
@@ -243,7 +242,7 @@ class _Plan:
         written: set[tuple[str, Split | None]] = set()
         for row in self.parent.rows():
             entry = self._relabelled.get(row.id)
-            # One row replaces the several that the parent has of an example with several labels.
+            # One row replaces the several rows of an example with several labels.
             if entry is None:
                 yield row
             elif (row.id, row.split) not in written:
@@ -275,7 +274,7 @@ def _exact(row: InspectedExample) -> str:
 
 
 def _combine(entries: Sequence[AcceptedLabels]) -> AcceptedLabels:
-    """Return the entries of one content as one: the first example, with the latest labels."""
+    """Merge the entries of one content: the first example with the latest labels."""
     labels: dict[str, str] = {}
     for entry in sorted(entries, key=lambda entry: entry.last):
         labels |= entry.labels

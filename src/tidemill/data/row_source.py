@@ -1,4 +1,4 @@
-"""Examples from rows: one column or more make the payload, one column each label."""
+"""Build examples from rows: columns for the payload and one column for each label."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tidemill.domain.types import Example, Split, payload_id
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The column of a label. `names` tells for each value in it which label it stands for.
+    """The column of a label. `names` maps each value in it to a label.
 
-    Values are spelled as text: `true`, `1`, `yes` are three. Without names, the text in the column
-    is the label.
+    Values are compared as text, so `true`, `1` and `yes` differ. Without names, the text is the
+    label.
     """
 
     column: str
     names: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, values: Mapping[str, Any]) -> str:
-        """Return the label of a row, empty when nothing is there.
+        """Return the label of a row; empty for a missing one.
 
-        Raises DataError for another value.
+        Raises DataError for an unknown value.
         """
         value = cell_text(values.get(self.column))
         if not value or not self.names:
@@ -48,12 +48,12 @@ class Part:
 
 
 class RowSource:
-    """The examples of one or more files of rows, in the files' order.
+    """Yield the examples of one or more files of rows, in the files' order.
 
-    Fulfils `domain.ports.Source`. `where` keeps only the rows whose columns have these values. A
-    row without a payload or a label is an error that names it; with `skip_blank` it is left out,
-    and `notes` counts it. One row is held at a time. When no row is left, that is an error, unless
-    the source `may_be_empty`.
+    Fulfils `domain.ports.Source`. `where` selects the rows whose columns have these values. A row
+    without a payload or a label is an error that names it. With `skip_blank` such rows are skipped,
+    and `notes` counts them. One row is in memory at a time. A source without rows is an error,
+    unless it `may_be_empty`.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class RowSource:
         self._skipped: dict[str, int] = {}
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Files are there already, or their owner is told so when they are read."""
+        """Do nothing: the files are local. Missing ones are reported when they are read."""
 
     def examples(self) -> Iterator[Example]:
-        """Raises DataError with the file and the line of what is wrong."""
+        """Yield every example. Raises DataError with the file and the line of a fault."""
         any_row = False
         for part in self.parts:
             for example in self._of(part):
@@ -90,11 +90,11 @@ class RowSource:
             raise DataError(f"{self._named()} holds no row{self._condition()}.")
 
     def __len__(self) -> int:
-        """Return how many examples there are now: one more reading. Raises DataError."""
+        """Return the current number of examples by reading them again. Raises DataError."""
         return sum(1 for _ in self.examples())
 
     def notes(self) -> tuple[str, ...]:
-        """What the last reading left out, a sentence for each file."""
+        """Return a sentence for each file in which the last reading skipped rows."""
         return tuple(
             f"{count} {'row' if count == 1 else 'rows'} of {name} without a text or label left out."
             for name, count in self._skipped.items()

@@ -1,4 +1,4 @@
-"""Rows of named values, whatever file or database they come from."""
+"""Rows of named values from any file or database."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from tidemill.domain.errors import DataError
 
 
 class Row(NamedTuple):
-    """One row: where it stands, for a person to find it ("line 12"), and its values by column."""
+    """One row: its values by column, and its place for messages, such as "line 12"."""
 
     place: str
     values: Mapping[str, Any]
 
 
 class Rows(Protocol):
-    """Rows in an order that does not change."""
+    """Rows in a fixed order."""
 
     @property
     def name(self) -> str:
-        """What a person calls the whole of them: the name of a file or table."""
+        """The name of the file or table, for messages."""
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Return every row, with at least these columns where the row has them.
+        """Yield every row with at least those of these columns that it has.
 
-        Raises DataError naming the place when something cannot be read.
+        Raises DataError with the place of a value that cannot be read.
         """
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as text, the same from every format; empty for what is missing.
+    """Return a value as text, equal for all formats; empty for a missing value.
 
-    A truth value is `true` or `false`, a whole number its digits, and text is stripped.
+    A truth value is `true` or `false`, a whole number has only digits, and text is stripped.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -46,7 +46,7 @@ def cell_text(value: Any) -> str:
 
 
 def require(columns: Sequence[str], present: Sequence[str], where: str) -> None:
-    """Raise DataError when a column is not among those found."""
+    """Raise DataError when a required column is missing."""
     for column in columns:
         if column not in present:
             raise DataError(

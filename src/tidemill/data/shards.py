@@ -1,4 +1,4 @@
-"""One Parquet file of examples, as a snapshot holds them."""
+"""Read and write one Parquet file of a snapshot's examples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_shard(path: Path, examples: Sequence[Example], compression: Compressio
         for example in examples
     ]
     with path.open("wb") as file:
-        # Payloads are mostly compressed already and never repeat: no dictionary for them.
+        # Payloads are mostly compressed and do not repeat, so they get no dictionary.
         pq.write_table(
             pa.Table.from_pylist(rows, schema=SCHEMA),
             file,
@@ -58,9 +58,9 @@ def shard_digest(path: Path) -> str:
 
 
 def read_shard(path: Path, *, payloads: bool = True) -> Iterator[Example]:
-    """Yield the examples in the order they were written; without payloads each has an empty one.
+    """Yield the examples in the order of writing; without `payloads` each payload is empty.
 
-    Raises Corrupt when the file cannot be read as a shard.
+    Raises Corrupt when the file is not a readable shard.
     """
     columns = [name for name in SCHEMA.names if payloads or name != "payload"]
     try:

@@ -1,4 +1,4 @@
-"""From a source to a snapshot: look at everything, decide, then write what was decided."""
+"""Import a source as a snapshot: inspect everything, decide, then write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 @dataclass(frozen=True, slots=True)
 class SnapshotImport:
-    """A snapshot that was taken, and what the checks and the policy made of its source."""
+    """A new snapshot, with the findings of the checks and the decisions of the policy."""
 
     snapshot: Snapshot
     findings: tuple[Finding, ...]
@@ -41,14 +41,13 @@ def import_snapshot(
     parent: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SnapshotImport:
-    """Check a source and keep what its policy lets through as a snapshot.
+    """Check a source and store the examples that its policy accepts as a snapshot.
 
-    The source is read twice and no payload outlives its turn, so it may be larger than memory;
-    `progress` hears how many of `2 * len(source)` readings are done. Where the first reading shows
-    that the store has these very rows, there is no second one and nothing is written. Raises
-    DataRefused when the policy does not waive a fault, also when what it leaves has too few of a
-    class; DataError when the source gives something else the second time; and what
-    `SnapshotStore.write` raises.
+    The source is read twice with one payload in memory, so it may be larger than memory. `progress`
+    receives the number of finished readings out of `2 * len(source)`. If the store has these rows
+    already, the second reading is skipped and nothing is written. Raises DataRefused when the
+    policy does not waive a fault, or leaves too few examples of a class. Raises DataError when the
+    second reading differs, and what `SnapshotStore.write` raises.
     """
     inspection = inspect(source.examples(), codec, progress=progress)
     findings = find_faults(
@@ -105,7 +104,7 @@ def _chosen(
     assigned: Mapping[str, Split],
     progress: Callable[[int], None] | None,
 ) -> Iterator[Example]:
-    """Yield the second reading, checked against the first, with the decisions applied."""
+    """Yield the decided examples from the second reading, compared with the first."""
     total = len(inspection.rows)
     read = 0
     for read, example in enumerate(source.examples(), start=1):

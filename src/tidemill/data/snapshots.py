@@ -1,7 +1,7 @@
 """Snapshots on disk: immutable, named by their content, complete or absent.
 
 A snapshot is a folder `<root>/<id>` of Parquet shards and a `manifest.json`. It is staged beside
-the others and renamed when everything in it is durable, so nobody ever sees half of one.
+the others and renamed when all of it is durable, so no reader ever sees an incomplete one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ID = re.compile(r"[0-9a-f]{64}")
 
 
 class SnapshotStore:
-    """The snapshots below one folder, which is made when the first one is written."""
+    """The snapshots below one folder, which the first write creates."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -43,15 +43,14 @@ class SnapshotStore:
         shard_bytes: int = 64 * 2**20,
         compression: Compression = "zstd",
     ) -> Snapshot:
-        """Keep the rows and return their record; the labels are the rows' own, sorted.
+        """Store the rows and return their record; the classes are the labels of the rows, sorted.
 
-        Rows are taken one at a time and at most one shard of payloads is held; a shard is full
-        at `shard_rows` rows or `shard_bytes` bytes of payloads. The same rows give the same id,
-        and a snapshot that is there already is returned as it was recorded. Raises DataError for
-        a row without a split, one whose id is not its payload's digest, one without a label that
-        is held back, and for no rows at all;
-        StorageFailed for any OSError; what else `rows` raises passes through. No failure leaves
-        anything behind.
+        At most one shard of payloads is in memory; a shard is full at `shard_rows` rows or
+        `shard_bytes` bytes of payloads. The same rows give the same id, and an existing snapshot is
+        returned as it was recorded. Raises DataError for a row without a split, for an id that is
+        not its payload's digest, for a held-out row without a label, and for no rows at all. Raises
+        StorageFailed for any OSError. Errors of `rows` pass through. A failure leaves nothing
+        behind.
         """
         with staging.stage_folder(self.root) as folder:
             with Spool(folder / "spool") as spool:
@@ -77,18 +76,15 @@ class SnapshotStore:
         return self.open(id).snapshot
 
     def known(self, rows: Iterable[CanonicalRow]) -> Snapshot | None:
-        """Return the record of the snapshot that has exactly these rows; None when there is none.
+        """Return the record of the snapshot with exactly these rows; None when there is none.
 
-        Raises Corrupt when there is one and its manifest does not hold.
+        Raises Corrupt when it exists and its manifest is invalid.
         """
         id = snapshot_id(rows)
         return self.open(id).snapshot if (self.root / id).exists() else None
 
     def open(self, id: str) -> OpenSnapshot:
-        """Return a snapshot, to be read.
-
-        Raises NotFound, or Corrupt when its manifest does not hold.
-        """
+        """Return an opened snapshot. Raises NotFound, or Corrupt when its manifest is invalid."""
         folder = self.root / id
         if not ID.fullmatch(id) or not folder.is_dir():
             raise NotFound(
@@ -135,7 +131,7 @@ def _write_shards(
 def _batches(
     rows: Sequence[SpoolEntry], shard_rows: int, shard_bytes: int
 ) -> Iterator[tuple[Split, Sequence[SpoolEntry]]]:
-    """Yield the rows, which are in order, cut where the split changes and where a shard is full."""
+    """Yield batches of the sorted rows; a batch ends with its split or when a shard is full."""
     for split, members in groupby(rows, key=lambda row: row.split):
         batch: list[SpoolEntry] = []
         size = 0

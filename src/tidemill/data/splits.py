@@ -1,13 +1,13 @@
-"""Which split an example belongs to, decided by what it shows and never by its label.
+"""Assign examples to splits by their content, never by their label.
 
-A group of near-duplicates moves as one: the exact fingerprint of its first recorded member,
-hashed, is a number in [0, 1) that says 70 % train, 15 % val, 15 % test. So the answer depends
-neither on the labels nor on the order of the source, but for who came first within a group. An
-test that the source gives is whole: what the hash would add to it is learnt from. What has no
-label cannot judge: it is in train, where it is seen beside others and never learnt from.
+A group of near-duplicates stays together. The hash of the exact fingerprint of its first member is
+a number in [0, 1): 70 % go to train, 15 % to val and 15 % to test. So the splits do not depend on
+the labels, and depend on the order of the source only within a group. A test split of the source is
+complete: examples that the hash would add to it go to train. Examples without a label cannot judge,
+so they go to train as context and are not learnt from.
 
-What joins a snapshot later is hashed into 55 % train, 10 % val and 35 % fresh: a challenger is
-compared with its champion on what neither has learnt, and test never grows.
+Examples that join a snapshot later go to train (55 %), val (10 %) or fresh (35 %) by their hash. A
+challenger is compared with its champion on examples that neither has learnt, and test never grows.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ VAL_SHARE = 0.15
 JOINED_TRAIN_SHARE = 0.55
 JOINED_VAL_SHARE = 0.10
 HELD_OUT: tuple[Split, ...] = ("val", "test")
-"""The splits that every snapshot needs beside train."""
+"""The splits that every snapshot needs besides train."""
 HELD_BACK: tuple[Split, ...] = ("test", "fresh", "val", "train")
-"""The splits, the most strictly held back first."""
+"""All splits, the most strictly held-out first."""
 JUDGING: frozenset[Split] = frozenset({"val", "fresh"})
-"""The splits that are held back and grow."""
+"""The held-out splits that grow."""
 
 
 def assign_splits(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
     """Return a split for every origin.
 
-    A given split is respected, with one exception: when the source gives no val, or no test,
-    its train examples whose hash says so become it. An example without a split inherits the most
-    strictly held-back given split of its group, so that nothing resembling a held-back example
-    is learnt from. Else its hash decides between train, val and, when the source gives none,
-    test. An example without labels is in train, unless the source gives another split.
+    The split of the source stays, with one exception: when the source has no val, or no test, its
+    train examples go there by their hash. An example without a split inherits the most strictly
+    held-out split of its group, so that no near-duplicate of a held-out example is learnt from.
+    Otherwise its hash decides between train, val and, when the source has none, test. An example
+    without labels goes to train, unless the source states another split.
     """
     source_splits = {row.split for row in inspection.rows if row.split is not None}
     missing = set(HELD_OUT) - source_splits
@@ -84,11 +84,11 @@ def hash_split(exact: str) -> Split:
 
 
 def assign_joining(inspection: Inspection, *, near_distance: int) -> Mapping[str, Split]:
-    """Return a split for every origin that has none yet, beside rows that have theirs for good.
+    """Return a split for every origin that has none yet, beside rows with fixed splits.
 
-    A group that touches such rows inherits the most strictly held-back of their splits, test
-    included: the caller leaves those out. One that touches train and val or fresh has no split that
-    it could join without learning what judges, or judging by what is learnt, and gets none.
+    A group that contains such rows inherits their most strictly held-out split, test included; the
+    caller omits those. A group with rows in train and in val or fresh gets no split, because it
+    would learn what judges or judge what was learnt.
     """
     chosen: dict[str, Split] = {}
     for members in group_near_duplicates(inspection, near_distance=near_distance):
@@ -114,7 +114,7 @@ def joining_split(exact: str) -> Split:
 
 
 def strictest_split(splits: Iterable[Split | None]) -> Split | None:
-    """Return the most strictly held-back of the splits that were given; None when none was."""
+    """Return the most strictly held-out of these splits; None without any."""
     present = set(splits)
     return next((split for split in HELD_BACK if split in present), None)
 

@@ -1,4 +1,4 @@
-"""Payloads parked in one file until every row is known, so that they can be written in order."""
+"""Store payloads in one file until all rows are known, to write them in canonical order."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class SpoolEntry:
     length: int
 
     def place(self) -> tuple[int, CanonicalRow, str]:
-        """Return where the row stands in a snapshot: by split, then in canonical order."""
+        """Return the sorting key of the row in a snapshot: by split, then canonical."""
         return SPLITS.index(self.split), self.row, self.origin
 
 
 class Spool:
-    """Append examples in any order, then read them back in a snapshot's order.
+    """Append examples in any order, then read them in a snapshot's order.
 
-    A source comes in its own order and a snapshot is kept in canonical order, because whoever
-    trains from the same rows must meet them in the same order. Only the rows' short texts are
-    held in memory. Raises OSError when the file cannot be written.
+    A source has its own order and a snapshot has the canonical order, because every training on the
+    same rows must read them in the same order. Only the rows' short texts are in memory. Raises
+    OSError when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[SpoolEntry] = []
         self._end = 0
-        # Unbuffered: a failed write is reported by the append that caused it, not by close.
+        # Unbuffered, so that the append that fails reports the error, and not the close.
         self._file = path.open("wb", buffering=0)
         self._reader = path.open("rb")
 
@@ -49,7 +49,7 @@ class Spool:
         self._reader.close()
 
     def append(self, example: Example, split: Split) -> None:
-        """Park one example."""
+        """Append one example."""
         rest = memoryview(example.payload)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -61,7 +61,7 @@ class Spool:
         self._end += len(example.payload)
 
     def read(self, spooled: SpoolEntry) -> Example:
-        """Return the example that was parked."""
+        """Return an example that was appended."""
         self._reader.seek(spooled.offset)
         return Example(
             id=spooled.row.id,

@@ -1,4 +1,4 @@
-"""The rows of a query to a SQL database in the order of their time, a page at a time."""
+"""Read the rows of a query to a SQL database in the order of their time, page by page."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ PAGE = 1000
 BOUNDS: dict[str, Callable[..., Any]] = {"after": gt, "since": ge, "until": le, "below": lt}
 
 Place = tuple[Any, ...]
-"""Where a row stands: its values in the columns of the order, as the database gave them.
+"""The position of a row: its values in the order columns, as the database returned them.
 
-A place to read from or to may be shorter: the time alone stands for every row of that time.
+A bound may be shorter: the time alone stands for every row of that time.
 """
 
 
 class Page(NamedTuple):
-    """Some rows in order, and the place of the last that was read up to here, None before any."""
+    """Some rows in order, and the position of the last row read so far; None before the first."""
 
     rows: tuple[dict[str, Any], ...]
     end: Place | None
 
 
 class SqlPages:
-    """The rows of a query, ordered by the columns of `order`, none of which may be empty.
+    """Reads the rows of a query, ordered by the columns of `order`, which may not be empty.
 
-    `order` begins with the time a row was written. Rows of one place are ordered by what else is in
-    them, so that a page may end between them.
+    `order` begins with the time of writing. Rows of one position are ordered by their other
+    columns, so that a page may end between them.
     """
 
     def __init__(
@@ -59,18 +59,19 @@ class SqlPages:
         self.order = tuple(order)
         self.name = name
         self.size = size
-        # A colon would begin a parameter; the query has none, and casts and times have colons.
+        # A colon would begin a parameter. The query has no parameters, but casts and times have
+        # colons.
         statement = text(re.sub(r"(?<!:):(?!:)", r"\\:", self.query.rstrip(";")) + "\n")
         self._statement = select(text("*")).select_from(statement.columns().subquery("statement"))
 
     def read(
         self, *, after: Place | None = None, since: Place | None = None, until: Place | None = None
     ) -> Generator[Page]:
-        """Yield the rows behind `after`, from `since` and up to `until`, the latter two included.
+        """Yield the rows after `after`, from `since` and up to `until`, the latter two included.
 
-        The last page, and no other, has fewer than `size` rows; it may have none. Each page is a
-        transaction of its own: between two of them nobody waits for this reader. Raises what
-        `Database.connected` raises, and DataError for a row without a place.
+        Only the last page has fewer than `size` rows; it may have none. Each page is its own
+        transaction, so nobody waits for this reader between two pages. Raises what
+        `Database.connected` raises, and DataError for a row without a position.
         """
         end, skip = after or since, 0
         with self.database.connected(self.query) as connection:
@@ -82,13 +83,14 @@ class SqlPages:
                     rows = tuple(dict(row) for row in connection.execute(statement).mappings())
                     if rows:
                         end = tuple(rows[-1][name] for name in self.order)
-                        # Only the database knows which places it takes to be the same.
+                        # Only the database knows which positions are equal.
                         before = connection.execute(self._count(*bounds, *self._within(below=end)))
                         skip = max(0, skip + len(rows) - before.scalar_one())
                 yield Page(rows, end)
                 if len(rows) < self.size:
                     return
-                # The next page begins with this place again, behind those of its rows seen so far.
+                # The next page begins with this position again, after its rows that were read
+                # already.
                 after, since = None, end
 
     def _ordered(self, connection: Connection) -> Select[Any]:
@@ -96,7 +98,7 @@ class SqlPages:
         with connection.begin():
             columns = list(connection.execute(self._statement.limit(0)).keys())
             require(self.order, columns, self.name)
-            # The database would compare nothing with anything, and leave such rows out in silence.
+            # Comparisons with NULL are never true, so the database would skip such rows silently.
             placeless = connection.execute(self._count(empty)).scalar_one()
         if placeless:
             raise DataError(
@@ -104,7 +106,7 @@ class SqlPages:
                 f" {' or '.join(self.order)} would never be read.",
                 hint="Fill it in, or delete them.",
             )
-        # As text, because not everything that a column may hold has an order.
+        # As text, because some types of columns have no order.
         rest = [cast(column(name), Text) for name in columns if name not in self.order]
         return self._statement.order_by(*map(column, self.order), *rest)
 
@@ -112,7 +114,7 @@ class SqlPages:
         return select(func.count()).select_from(self._statement.where(*where).subquery())
 
     def _within(self, **bounds: Place | None) -> list[ColumnElement[bool]]:
-        # Without a type of ours the database compares by its own: a time with a zone keeps it.
+        # Without a type the database compares by its own types: a time with a zone keeps it.
         return [
             BOUNDS[bound](
                 tuple_(*map(column, self.order[: len(place)])),

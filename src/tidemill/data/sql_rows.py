@@ -1,4 +1,4 @@
-"""Rows of a query to a SQL database, as a source reads them."""
+"""Read the rows of a query to a SQL database as a source."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tidemill.domain.errors import Unavailable
 
 
 class SqlRows:
-    """The rows of a query, ordered by the columns of `order`. Fulfils `rows.Rows`.
+    """Yield the rows of a query, ordered by the columns of `order`. Fulfils `rows.Rows`.
 
-    `order` begins with the time a row was written and ends with what tells rows of one time apart;
-    none of its columns may be empty. The connection string is the value of the environment variable
-    `variable`, so that no configuration holds a password. `after` leaves out the rows up to and
-    including that place: what was read before.
+    `order` begins with the time of writing and ends with a column that distinguishes rows of one
+    time; none of its columns may be empty. The environment variable `variable` holds the connection
+    string, so that no configuration contains a password. Rows up to and including the position
+    `after` are skipped, because they were read before.
 
-    A table that grows gives the same rows at every reading: the first one notes where the last row
-    stands, and later ones end there.
+    A growing table gives the same rows at every reading: the first reading records the position of
+    the last row, and later readings end there.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SqlRows:
         self.after = after
         self.page = page
         self.name = name
-        # Where the first reading ended, once there was one.
+        # The position where the first reading ended.
         self._end: tuple[Place | None] | None = None
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What a snapshot holds, counted."""
+"""Count the contents of a snapshot."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def describe_snapshot(opened: OpenSnapshot) -> dict[str, Any]:
 
     `{"id", "recipe", "policy", "rows", "unlabelled", "sources": {source: rows},
     "slices": {source: {split: rows}},
-    "splits": {split: {"rows": n, "labels": {target: {label: n}}}}}`. Every label of the snapshot
-    is listed in every split that has rows, with 0 where it has none. `unlabelled` counts the rows
-    that have no label at all. Raises Corrupt.
+    "splits": {split: {"rows": n, "labels": {target: {label: n}}}}}`. Every label of the snapshot is
+    listed in every split that has rows, also with 0. `unlabelled` counts rows without any label.
+    Raises Corrupt.
     """
     unlabelled = 0
     counts: Counter[tuple[str, str, str]] = Counter()
