@@ -6,6 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from tidemill.figures.charts import Bar, draw_bars
+from tidemill.figures.markup import (
+    build_block,
+    collapse,
+    figure,
+    format_share,
+    number_cell,
+    paragraph,
+    tabulate,
+    word_cell,
+)
+from tidemill.figures.svg import WIDE
+
+MAX_FEATURES = 30
+"""Features that a notebook shows of a verdict."""
+
 RequestKind = Literal["live", "shadow", "golden"]
 """Who sent a request: a client, a copy for the shadow version, or the server itself, with a golden
 sample."""
@@ -80,4 +96,43 @@ class DriftVerdict:
             f"{worst.feature} moved most: PSI {worst.psi:.2f}, {worst.chance}; "
             f"{drifted or 'none'} of {len(self.features)} features drifted, "
             f"{self.n} predictions against {self.reference} held-out examples"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the PSI of each feature as a figure, and every distance, for a notebook."""
+        ordered = sorted(self.features, key=lambda row: (row.drifted, row.psi), reverse=True)
+        shown = ordered[:MAX_FEATURES]
+        bars = [
+            Bar(
+                row.feature,
+                row.psi,
+                f"{row.psi:.2f}, {row.chance}{', drifted' if row.drifted else ''}",
+                row.drifted,
+            )
+            for row in shown
+        ]
+        rows = [
+            (
+                row.feature,
+                word_cell("drifted" if row.drifted else "no drift", good=not row.drifted),
+                number_cell(format_share(row.psi)),
+                number_cell(format_share(row.js)),
+                number_cell(row.chance),
+            )
+            for row in shown
+        ]
+        caption = f"PSI of each feature; a drifted one has at least {self.threshold:g}"
+        rest = len(ordered) - len(shown)
+        return build_block(
+            f"Drift check of {self.version}: {'drift' if self.drifted else 'no drift'}",
+            paragraph(f"{self.summary}." if self.features else "No feature was compared."),
+            paragraph(
+                f"Predictions from {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC."
+            ),
+            figure(draw_bars(bars, caption, threshold=self.threshold, width=WIDE), caption),
+            paragraph(f"{rest} more features moved less." if rest else ""),
+            collapse(
+                "All distances" if not rest else f"The distances of these {len(shown)}",
+                tabulate(("feature", "result", "PSI", "JS distance", "p-value"), rows),
+            ),
         )

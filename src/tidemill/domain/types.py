@@ -14,9 +14,21 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tidemill.domain.drift import RequestKind
+from tidemill.figures.charts import LowerBound, draw_lower_bounds
+from tidemill.figures.markup import (
+    build_block,
+    figure,
+    format_number,
+    number_cell,
+    paragraph,
+    tabulate,
+    word_cell,
+)
 
 Split = Literal["train", "val", "test", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
+GAINS = ("non_inferiority", "fresh_gain")
+"""The checks whose value is the lower bound of a change of accuracy."""
 Labels = Mapping[str, str]
 """Target name to label name: `{"disease": "rust"}`."""
 Classes = Mapping[str, Sequence[str]]
@@ -182,6 +194,37 @@ class Verdict:
         """What a check is called here: where there are several targets, it says of which."""
         several = len({row.target for row in self.checks if row.target}) > 1
         return f"{check.name} of {check.target}" if several and check.target else check.name
+
+    def _repr_html_(self) -> str:
+        """Return the gains as a figure and the checks as a table, for a notebook."""
+        against = f"against {self.champion}" if self.champion else "without a champion"
+        override = f"Promoted by override: {self.override_reason}" if self.override_reason else ""
+        gains = [
+            LowerBound(self.name(check), check.value, check.threshold, check.passed)
+            for check in self.checks
+            if check.name in GAINS and check.value is not None
+        ]
+        rows = [
+            (
+                self.name(check),
+                word_cell("passed" if check.passed else "failed", good=check.passed),
+                number_cell(format_number(check.value)),
+                number_cell(format_number(check.threshold)),
+                check.reason,
+            )
+            for check in self.checks
+        ]
+        caption = "Lower bounds of the change of accuracy; a tick is the threshold"
+        return build_block(
+            f"Verdict on {self.version}, {against}: {'passed' if self.passed else 'refused'}",
+            paragraph(
+                f"{len(self.failed)} of {len(self.checks)} checks failed, at "
+                f"{self.at:%Y-%m-%d %H:%M} UTC. Times that test was read: {self.test_uses}."
+            ),
+            paragraph(override),
+            figure(draw_lower_bounds(gains, caption), caption),
+            tabulate(("check", "result", "value", "threshold", "reason"), rows),
+        )
 
 
 AliasName = Literal["champion", "challenger", "previous"]
