@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Ask
 from tidemill.cli.data import first_lines
@@ -36,6 +37,42 @@ def test_a_check_tells_what_occurs_again(tell: Ask, tmp_path: Path) -> None:
     }
     assert body["notes"] == []
     assert len(body["findings"]) == 4
+
+
+def leaves(folder: Path) -> list[str]:
+    """Words for a folder of two leaves, a note and two hidden files."""
+    for n, name in enumerate(("healthy", "rust")):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (40 + 100 * n, 90, 30)).save(folder / name / "a.png")
+        (folder / name / ".DS_Store").write_bytes(b"")
+    (folder / "rust" / "notes.txt").write_text("wet spring")
+    return ["coffee", "data=folder", f"data.path={folder}", "checks.minimum_per_class=1"]
+
+
+HIDDEN = "2 files ignored (hidden): healthy/.DS_Store, rust/.DS_Store."
+NO_IMAGE = "1 file ignored (no .bmp/.gif/.jpeg/.jpg/.png/.tif/.tiff/.webp file): rust/notes.txt."
+
+
+def test_a_check_names_the_files_that_it_ignored(tell: Ask, tmp_path: Path) -> None:
+    words = leaves(tmp_path / "leaves")
+    said = tell("data", "check", *words)
+    assert HIDDEN in said.err
+    assert NO_IMAGE in said.err
+    body = tell("data", "check", *words, "--json").body
+    assert body["notes"] == [HIDDEN, NO_IMAGE]
+    assert body["ignored_files"][0] == {"path": "healthy/.DS_Store", "reason": "hidden"}
+    assert len(body["ignored_files"]) == 3
+
+
+@pytest.mark.parametrize("command", [("data", "snapshot"), ("train",)])
+def test_a_refused_import_names_the_files_that_it_ignored(
+    tell: Ask, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    *words, _ = leaves(tmp_path / "leaves")
+    said = tell(*command, *words, "checks.minimum_per_class=9")
+    assert said.code == 3
+    assert HIDDEN in said.err.splitlines()
+    assert NO_IMAGE in said.err.splitlines()
 
 
 def test_statistics_come_as_markdown(tell: Ask) -> None:

@@ -12,8 +12,11 @@ import pytest
 from tests.cli.conftest import Ask
 from tidemill.bundle import Bundle, BundleStore
 from tidemill.cli.train import score_lines
+from tidemill.data.ignored_files import IgnoredFile
+from tidemill.data.merged_source import MergedSource
 from tidemill.domain.errors import Corrupt, StorageFailed
 from tidemill.domain.types import ModelVersion, Run
+from tidemill.testing.tiny_recipe.recipe import PebbleRecipe
 from tidemill.workspace.runs import new_run, start_run
 from tidemill.workspace.workspace import Workspace
 
@@ -74,6 +77,23 @@ def test_it_is_either_a_recipe_or_a_run(tell: Ask, beach: Path, run: str, words:
     assert (said.code, said.body["error"]["code"]) == (2, "usage")
     assert "--run ID" in said.body["error"]["hint"]
     assert runs(beach) == before
+
+
+def test_a_training_names_the_files_that_it_ignored(
+    tell: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pebbles are in no file, so a source beside them tells of one."""
+    pebbles = PebbleRecipe.source
+
+    def source(recipe: PebbleRecipe, *words: Any) -> MergedSource:
+        ignored = [IgnoredFile("notes.txt", "no pebble")]
+        return MergedSource([pebbles(recipe, *words)], ignored_files=ignored)
+
+    monkeypatch.setattr(PebbleRecipe, "source", source)
+    said = tell("train", "pebble", "--json")
+    assert said.code == 0
+    assert said.body["ignored_files"] == [{"path": "notes.txt", "reason": "no pebble"}]
+    assert "1 file ignored (no pebble): notes.txt." in said.err.splitlines()
 
 
 FIGURES = {"accuracy": 0.9, "macro_f1": 0.8}

@@ -38,7 +38,8 @@ def check(
     if as_json:
         findings = [asdict(row) for row in report.findings]
         body = {"examples": report.examples, "findings": findings, "counts": report.counts}
-        emit(body | {"duplicates": asdict(report.duplicates), "notes": report.notes})
+        left_out = {"notes": report.notes, "ignored_files": report.ignored_files}
+        emit(body | {"duplicates": asdict(report.duplicates)} | left_out)
     else:
         shown = first_lines((row.kind, row.line()) for row in report.findings)
         for line in (*shown, *report.duplicates.lines(), *report.notes):
@@ -71,9 +72,10 @@ def snapshot(
     with Workspace(home, recipe) as workspace, Stages() as stages:
         imported = workspace.snapshot(*overrides or (), progress=stages.progress())
     if as_json:
-        emit({"snapshot": imported.snapshot, "excluded": dict(imported.excluded)})
+        body = {"snapshot": imported.snapshot, "excluded": dict(imported.excluded)}
+        emit(body | {"notes": imported.notes, "ignored_files": imported.ignored_files})
         return
-    warn([finding.line() for finding in imported.findings])
+    warn([*imported.notes, *(finding.line() for finding in imported.findings)])
     say(f"{imported.snapshot.id} with {imported.snapshot.rows} examples")
 
 

@@ -66,6 +66,7 @@ def train(
                 "metrics": trained.metrics,
                 "champion": promoted,
                 "warnings": trained.warnings,
+                "ignored_files": trained.ignored_files,
                 "seconds": round(seconds, 3),
             }
         )

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tidemill.data.class_folders import ClassFile, find_class_files, refuse_index
 from tidemill.data.folder import IMAGE_SUFFIXES, SPLIT_NAMES
+from tidemill.data.ignored_files import HIDDEN, IgnoredFile, printable
 from tidemill.data.remote import DAMAGE
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Labels, Split, payload_id
@@ -86,6 +87,20 @@ class ArchiveSource:
         """
         with self._opened() as archive:
             return len(self._placed(archive))
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The members that become no example. Raises DataError as `examples` does."""
+        with self._opened() as archive:
+            used = {one.path for one in self._placed(archive)}
+            paths = {_path(info) for info in archive.infolist() if not info.is_dir()}
+        reason = f"no {'/'.join(sorted(self.suffixes))} file"
+        ignored = {
+            IgnoredFile(printable(part), HIDDEN)
+            if (part := _hidden_part(path))
+            else IgnoredFile(printable(str(path)), reason)
+            for path in paths - used
+        }
+        return tuple(sorted(ignored, key=lambda row: row.path))
 
     def _labelled(self, folder: str) -> Labels:
         return {self._labels: folder} if isinstance(self._labels, str) else self._labels(folder)
@@ -239,6 +254,14 @@ def _strange(info: zipfile.ZipInfo) -> str:
 def _hidden(path: PurePosixPath) -> bool:
     # The archiver of macOS stores metadata for each file in a folder of its own.
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _hidden_part(path: PurePosixPath) -> str:
+    """The outermost hidden folder or file of a path, a folder with a / behind; empty for none."""
+    for part in (*reversed(path.parents), path):
+        if _hidden(part):
+            return str(part) if part == path else f"{part}/"
+    return ""
 
 
 def _folded(part: str) -> str:

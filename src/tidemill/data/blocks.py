@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
@@ -46,6 +47,10 @@ class BlockSplitSource:
     def notes(self) -> tuple[str, ...]:
         """Return the notes of the source on its last reading."""
         return notes_of(self.source)
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files that the source ignores."""
+        return ignored_files_of(self.source)
 
     def _drawn(self, block: int) -> bool:
         digest = hashlib.sha256(f"{self.name} block {block}".encode()).digest()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tidemill.codecs.citations import Citations, read_citations
+from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.domain.errors import BadPayload, DataError
 from tidemill.domain.types import Example, Split, payload_id
 
@@ -59,6 +60,11 @@ class CitationFiles:
                 origin=f"{content.name} node {id}",
                 split=None if splits is None else splits.get(at, "train"),
             )
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """What else lies in the folder. Raises DataError as `examples` does."""
+        used = {self._file(suffix).name for suffix in ("content", "cites")}
+        return list_ignored_files(self.path, used, "no .content or .cites file", deep=False)
 
     def _read(self) -> Citations:
         content, cites = self._file("content"), self._file("cites")

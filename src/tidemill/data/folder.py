@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Labels, Split, payload_id
 
@@ -88,6 +89,13 @@ class FolderSource:
     def __len__(self) -> int:
         """Return the current number of examples. Raises DataError as `examples` does."""
         return len(self.entries())
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files that become no example. Raises DataError as `examples` does."""
+        used = {entry.origin for entry in self.entries()}
+        if (self.path / INDEX).is_file():
+            return list_ignored_files(self.path, used | {INDEX}, f"not in {INDEX}")
+        return list_ignored_files(self.path, used, f"no {self._wanted()} file")
 
     def entries(self) -> list[Entry]:
         """Return the current entries of the folder by name; no payload is read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.ports import Source
@@ -15,16 +16,24 @@ class MergedSource:
     """Yield the examples of several sources for one task, one source after the other.
 
     Fulfils `domain.ports.Source`. Each example keeps the name of its own source, for evaluation by
-    source, and its origin begins with that name. Raises UsageError when two sources have one name,
-    and DataError when an example has other targets than the first.
+    source, and its origin begins with that name. `ignored_files` are those that no source reads.
+    Raises UsageError when two sources have one name, and DataError when an example has other
+    targets than the first.
     """
 
-    def __init__(self, sources: Sequence[Source], *, name: str = "merged") -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        name: str = "merged",
+        ignored_files: Sequence[IgnoredFile] = (),
+    ) -> None:
         names = [source.name for source in sources]
         if twice := sorted({one for one in names if names.count(one) > 1}):
             raise UsageError(f"Two sources are called {twice[0]}.")
         self.name = name
         self.sources = tuple(sources)
+        self._ignored_files = tuple(ignored_files)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
         """Prepare each in turn."""
@@ -56,3 +65,8 @@ class MergedSource:
         return tuple(
             f"{source.name}: {note}" for source in self.sources for note in notes_of(source)
         )
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files that no source reads, and those that each source ignores."""
+        ignored = [ignored_files_of(source) for source in self.sources]
+        return (*self._ignored_files, *(row for rows in ignored for row in rows))

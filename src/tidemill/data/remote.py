@@ -15,6 +15,7 @@ from typing import IO
 
 import httpx
 
+from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
 from tidemill.domain.errors import Corrupt, DataError, Unavailable
 from tidemill.domain.ports import Source
@@ -187,6 +188,10 @@ class RemoteSource:
     def notes(self) -> tuple[str, ...]:
         """Return the notes of the source on its last reading."""
         return notes_of(self.source)
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files that the source ignores."""
+        return ignored_files_of(self.source)
 
 
 def _client() -> httpx.Client:

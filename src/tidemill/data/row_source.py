@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidemill.data.ignored_files import IgnoredFile
 from tidemill.data.payloads import PayloadColumns
 from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.domain.errors import DataError
@@ -53,7 +54,7 @@ class RowSource:
     Fulfils `domain.ports.Source`. `where` selects the rows whose columns have these values. A row
     without a payload or a label is an error that names it. With `skip_blank` such rows are skipped,
     and `notes` counts them. One row is in memory at a time. A source without rows is an error,
-    unless it `may_be_empty`.
+    unless it `may_be_empty`. `ignored_files` are the files beside the parts that are not read.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RowSource:
         where: Mapping[str, str] | None = None,
         skip_blank: bool = False,
         may_be_empty: bool = False,
+        ignored_files: Sequence[IgnoredFile] = (),
     ) -> None:
         self.name = name
         self.parts = tuple(parts)
@@ -74,6 +76,7 @@ class RowSource:
         self.where = dict(where or {})
         self.skip_blank = skip_blank
         self.may_be_empty = may_be_empty
+        self._ignored_files = tuple(ignored_files)
         self._skipped: dict[str, int] = {}
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
@@ -100,6 +103,10 @@ class RowSource:
             for name, count in self._skipped.items()
             if count
         )
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files beside the parts that are not read."""
+        return self._ignored_files
 
     def _of(self, part: Part) -> Iterator[Example]:
         columns = [*self.payload.columns, *(label.column for label in self.labels.values())]

@@ -9,6 +9,7 @@ from datetime import datetime
 from tidemill.data import splits
 from tidemill.data.canonical import canonical
 from tidemill.data.checks import Finding, find_faults, find_small_classes
+from tidemill.data.ignored_files import IgnoredFile
 from tidemill.data.inspection import Fingerprints, InspectedExample, Inspection, inspect
 from tidemill.data.policy import Resolution, apply_policy, refuse_errors
 from tidemill.data.snapshots import SnapshotStore
@@ -19,12 +20,17 @@ from tidemill.domain.types import Example, Labels, Snapshot, Split
 
 @dataclass(frozen=True, slots=True)
 class SnapshotImport:
-    """A new snapshot, with the findings of the checks and the decisions of the policy."""
+    """A new snapshot, with the findings of the checks and the decisions of the policy.
+
+    `notes` say in sentences which rows were skipped; `ignored_files` are those that were not read.
+    """
 
     snapshot: Snapshot
     findings: tuple[Finding, ...]
     excluded: Mapping[str, str]
     relabelled: Mapping[str, Labels]
+    notes: tuple[str, ...] = ()
+    ignored_files: tuple[IgnoredFile, ...] = ()
 
 
 def import_snapshot(

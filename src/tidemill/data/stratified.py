@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.inspection import Fingerprints
 from tidemill.data.notes import notes_of
 from tidemill.domain.errors import BadPayload, DataError
@@ -45,6 +46,10 @@ class StratifiedSource:
     def notes(self) -> tuple[str, ...]:
         """What the source tells of its last reading."""
         return notes_of(self.source)
+
+    def ignored_files(self) -> tuple[IgnoredFile, ...]:
+        """The files that the source ignores."""
+        return ignored_files_of(self.source)
 
     def _draw(self) -> set[str]:
         strata: dict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)

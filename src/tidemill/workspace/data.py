@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidemill.data.checks import Finding, find_faults
 from tidemill.data.duplicates import Duplicates, count_duplicates
+from tidemill.data.ignored_files import IgnoredFile, describe_ignored_files, ignored_files_of
 from tidemill.data.inspection import Inspection, inspect
 from tidemill.data.markdown import render_markdown
 from tidemill.data.notes import notes_of
@@ -33,7 +34,7 @@ class DataReport:
     """What a check found in a data set that it left as it was.
 
     `counts` are those of the splits that an import would choose. `notes` say what the source left
-    out, in sentences.
+    out, in sentences: the rows, and of `ignored_files` the first few.
     """
 
     examples: int
@@ -41,6 +42,7 @@ class DataReport:
     duplicates: Duplicates
     counts: ClassCounts
     notes: tuple[str, ...]
+    ignored_files: tuple[IgnoredFile, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -67,6 +69,7 @@ class DataPart(WorkspaceParts):
         source = recipe.source(tree, self.samples)
         progress.stage("prepare")
         source.prepare(progress.step)
+        ignored_files = ignored_files_of(source)
         progress.stage("check")
         total = len(source)
         inspection = inspect(
@@ -85,7 +88,8 @@ class DataPart(WorkspaceParts):
             findings=findings,
             duplicates=count_duplicates(inspection),
             counts=_counts(inspection, near_distance),
-            notes=notes_of(source),
+            notes=(*describe_ignored_files(ignored_files), *notes_of(source)),
+            ignored_files=ignored_files,
         )
 
     def snapshot(self, *overrides: str, progress: Progress = SILENT) -> SnapshotImport:
@@ -134,6 +138,9 @@ class DataPart(WorkspaceParts):
         source = recipe.source(tree, self.samples)
         progress.stage("prepare")
         source.prepare(progress.step)
+        ignored_files = ignored_files_of(source)
+        # Before the check, which may refuse the data for want of what is in these files.
+        progress.warn(describe_ignored_files(ignored_files))
         progress.stage("check")
         readings = 2 * len(source)
         imported = import_snapshot(
@@ -150,7 +157,7 @@ class DataPart(WorkspaceParts):
         )
         with self.ledger.begin() as unit:
             record_snapshot(unit, imported.snapshot, self.actor)
-        return imported
+        return replace(imported, notes=notes_of(source), ignored_files=ignored_files)
 
 
 def _counts(inspection: Inspection, near_distance: int) -> ClassCounts:

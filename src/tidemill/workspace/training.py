@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidemill.bundle import REFERENCE
+from tidemill.data.ignored_files import IgnoredFile
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.events import RunFinished, VersionRegistered
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
@@ -26,13 +27,15 @@ from tidemill.workspace.trainer import open_trainer
 class TrainedVersion:
     """A run that ended well and the version that it registered.
 
-    `warnings` are what the check of the data warns of, a line each; `verdict` is there where the
-    version was promoted at once.
+    `warnings` are the rows that were left out and what the check of the data warns of, a line
+    each; `ignored_files` are those that were not read. `verdict` is there where the version was
+    promoted at once.
     """
 
     run: Run
     version: ModelVersion
     warnings: tuple[str, ...] = ()
+    ignored_files: tuple[IgnoredFile, ...] = ()
     verdict: Verdict | None = None
 
     @property
@@ -65,16 +68,19 @@ class TrainingPart(DataPart, PromotionPart):
         train = trainer or open_trainer(recipe.name)
         self.create()
         warnings: tuple[str, ...] = ()
+        ignored_files: tuple[IgnoredFile, ...] = ()
         if snapshot is None:
             imported = self._import_snapshot(recipe, experiment, progress)
-            warnings = tuple(finding.line() for finding in imported.findings)
+            warnings = (*imported.notes, *(finding.line() for finding in imported.findings))
+            ignored_files = imported.ignored_files
             progress.warn(warnings)
             snapshot = imported.snapshot
         id = snapshot if isinstance(snapshot, str) else snapshot.id
         run = new_run(recipe.name, experiment.tree(), id, self.clock.now())
         with self.ledger.begin() as unit:
             start_run(unit, run, actor=self.actor, reason="")
-        trained = replace(self._finish(recipe, run, train, progress), warnings=warnings)
+        trained = self._finish(recipe, run, train, progress)
+        trained = replace(trained, warnings=warnings, ignored_files=ignored_files)
         if not promote:
             return trained
         return replace(trained, verdict=self.promote(trained.version.id, progress=progress))

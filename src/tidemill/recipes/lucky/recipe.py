@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
+from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.data.merged_source import MergedSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
@@ -64,13 +65,19 @@ class Lucky:
         if isinstance(data, SampleData):
             return GeneratedSource(Questions(**data.model_dump(exclude={"name"})))
         sources: list[Source] = []
+        ignored_files: tuple[IgnoredFile, ...] = ()
         if isinstance(data, HubData):
             sources += [from_hub(name, samples) for name in data.subsets]
         else:
-            sources += [from_folder(name, data.path) for name in data.subsets or _there(data.path)]
+            names = data.subsets or _there(data.path)
+            sources += [from_folder(name, data.path) for name in names]
+            used = {path.name for name in names for path in SUBSETS[name].paths(data.path)}
+            ignored_files = list_ignored_files(
+                data.path, used, "of no subset that is read", deep=False
+            )
         if data.user is not None:
             sources.append(from_users(data.user))
-        return MergedSource(sources)
+        return MergedSource(sources, ignored_files=ignored_files)
 
 
 def _there(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
 from tidemill.data.formats import SUFFIXES, open_rows
+from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.data.lines import Encoding
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
@@ -81,18 +82,40 @@ class Sentiment:
             file = RemoteFile(data.url, samples, sha256=data.sha256, member=data.member)
             rows = [Part(open_rows(file.path))]
             return RemoteSource(_labelled("kaggle", rows, "Sentence", "Sentiment"), [file])
-        source = _labelled("files", _parts(data), data.text, data.label, data.where)
+        parts = _parts(data)
+        ignored_files = _ignored_files(data, parts)
+        source = _labelled("files", parts, data.text, data.label, data.where, ignored_files)
         if data.test is None:
             return source
         return StratifiedSource(source, self.codec(config), share=data.test, seed=data.seed)
 
 
 def _labelled(
-    name: str, parts: list[Part], text: str, label: str, where: Mapping[str, object] | None = None
+    name: str,
+    parts: list[Part],
+    text: str,
+    label: str,
+    where: Mapping[str, object] | None = None,
+    ignored_files: Sequence[IgnoredFile] = (),
 ) -> RowSource:
     conditions = {column: cell_text(value) for column, value in (where or {}).items()}
     labels = {TARGET: LabelColumn(label)}
-    return RowSource(name, parts, TextColumn(text), labels, where=conditions, skip_blank=True)
+    return RowSource(
+        name,
+        parts,
+        TextColumn(text),
+        labels,
+        where=conditions,
+        skip_blank=True,
+        ignored_files=ignored_files,
+    )
+
+
+def _ignored_files(data: FilesData, parts: Sequence[Part]) -> tuple[IgnoredFile, ...]:
+    if not data.path.is_dir():
+        return ()
+    used = {part.rows.name for part in parts}
+    return list_ignored_files(data.path, used, f"no {'/'.join(SUFFIXES)} file", deep=False)
 
 
 def _parts(data: FilesData) -> list[Part]:
