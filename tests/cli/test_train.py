@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Ask
+from tidemill.adapters.memory import MemorySource
 from tidemill.bundle import Bundle, BundleStore
 from tidemill.cli.train import score_lines
 from tidemill.data.ignored_files import IgnoredFile
@@ -86,8 +87,9 @@ def test_a_training_names_the_files_that_it_ignored(
     pebbles = PebbleRecipe.source
 
     def source(recipe: PebbleRecipe, *words: Any) -> MergedSource:
+        read = MemorySource(list(pebbles(recipe, *words).examples()))
         ignored = [IgnoredFile("notes.txt", "no pebble")]
-        return MergedSource([pebbles(recipe, *words)], ignored_files=ignored)
+        return MergedSource([read], ignored_files=ignored)
 
     monkeypatch.setattr(PebbleRecipe, "source", source)
     said = tell("train", "pebble", "--json")
