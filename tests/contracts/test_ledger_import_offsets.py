@@ -45,7 +45,7 @@ def test_a_import_offset_that_was_moved_meanwhile_stays(
 ) -> None:
     with ledger.begin() as unit:
         unit.move_import_offset(FIRST, expected=FRESH, event=PULLED)
-    with pytest.raises(Conflict, match="went on with rows"), ledger.begin() as unit:
+    with pytest.raises(Conflict, match="moved the import offset rows"), ledger.begin() as unit:
         later = ImportOffset("rows", "9", NOW + timedelta(hours=1))
         unit.move_import_offset(later, expected=expected, event=PULLED)
     with ledger.begin(write=False) as unit:

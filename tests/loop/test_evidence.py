@@ -95,7 +95,7 @@ def test_swapped_label_names_are_seen(
     swapped = tiny(SWAPPED, golden=golden_of(TRUE))
     evidence = gather(swapped, None, held(truth))
     assert len(evidence.golden_faults) == 2
-    assert "'healthy' is said where the snapshot has 'miner'" in evidence.golden_faults
+    assert "'healthy' is predicted where the snapshot has 'miner'" in evidence.golden_faults
     assert evidence.parity_gap > 0.9
     assert {"label_names", "onnx_parity", "floor"} <= failed(evidence)
 

@@ -135,10 +135,10 @@ def test_a_check_without_a_number_has_no_threshold() -> None:
 
 def test_one_wrong_golden_name_is_a_refusal_that_quotes_it() -> None:
     assert label_names(evidence(), POLICY).passed
-    faults = ("'rust' is said where 'miner' is true", "more")
+    faults = ("'rust' is predicted where 'miner' is true", "more")
     check = label_names(evidence(golden_faults=faults), POLICY)
     assert not check.passed
-    assert check.reason == "2 golden answers are wrong: 'rust' is said where 'miner' is true"
+    assert check.reason == "2 golden answers are wrong: 'rust' is predicted where 'miner' is true"
     assert check.value == 2
 
 
@@ -181,7 +181,7 @@ def test_a_name_without_a_golden_sample_may_be_given(how: str) -> None:
     assert check.passed is passes
     if not passes:
         assert check.reason.endswith(
-            f"names given to {use.answers} of 200 test examples: spot ({use.answers})"
+            f"labels of {use.answers} of 200 test examples: spot ({use.answers})"
         )
         assert check.target == "disease"
 
@@ -373,7 +373,7 @@ def test_a_shift_of_the_classes_that_the_champion_sees_too_is_believed_and_said(
 def test_a_class_at_which_the_champion_fails_is_believed() -> None:
     check = fresh_balanced(leant(30, 30, 30), POLICY)
     assert check.passed
-    assert check.reason == "fresh labels lean to none against the champion"
+    assert check.reason == "no label of fresh is shifted against the champion"
 
 
 def test_a_surer_policy_needs_more_to_disbelieve() -> None:

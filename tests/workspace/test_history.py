@@ -59,8 +59,8 @@ def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: InProce
         r"^The gate passed v2 against v1, on \d+ checks\.$",
         rf"^Run {cycle.run} trained it with seed 0 on snapshot {cycle.snapshot[:12]}, with the",
         rf"^Snapshot {cycle.snapshot[:12]} has 1400 examples \(.*\d+ fresh.*\)\.$",
-        r"^It grew from \w{12} by 300 feedback labels, most of them by bob \(300\)\.$",
-        rf"^Cycle {cycle.id} had it trained, from v1\. The traffic drifted: .*\.$",
+        r"^It extends \w{12} by 300 feedback labels, most of them by bob \(300\)\.$",
+        rf"^Cycle {cycle.id} trained it, from v1\. The traffic drifted: .*\.$",
         r"^That cycle is settled, because: v2 has answered 3 requests\.$",
     ):
         assert re.search(pattern, said, re.MULTILINE), (pattern, said)
@@ -76,9 +76,9 @@ def test_the_first_version_s_chain_ends_with_its_data(circle: InProcessLoop) -> 
 
 def test_a_refused_version_s_chain_says_what_the_gate_found(circle: InProcessLoop) -> None:
     said = told(circle, "v3")
-    assert said.startswith("v3 bears no alias.\n")
+    assert said.startswith("v3 has no alias.\n")
     assert "The gate refused v3 against v2: fresh_gain: " in said
-    assert f"had it trained, from v2. {WHY}." in said
+    assert f"trained it, from v2. {WHY}." in said
     assert "most of them by mallory (300)." in said
     assert "That cycle is refused, because: The gate refused it." in said
 
@@ -101,14 +101,14 @@ def test_a_prediction_s_chain_begins_with_what_was_said(
     said = told(circle, answered.id)
     answer = answered.answers[0]
     first = f"v2 answered stone {answer.label} ({answer.confidence:.1%}) at {answered.at:%F %T}; "
-    assert said.startswith(first + "a client asked.\nv2 is champion.\n")
+    assert said.startswith(first + "a client sent the request.\nv2 is champion.\n")
     circle.tick()
     assert told(circle, answered.id) == said
 
 
 def test_a_golden_request_is_named_as_one(circle: InProcessLoop) -> None:
     [golden] = circle.predict(pebbles(1, 65, 1.0), "golden")
-    assert "; the server itself asked, as a golden request.\n" in told(circle, golden.id)
+    assert "; it was a golden request of the server.\n" in told(circle, golden.id)
 
 
 def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessLoop) -> None:

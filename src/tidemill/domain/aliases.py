@@ -1,4 +1,4 @@
-"""The one rule of every alias, whichever ledger keeps it."""
+"""The rule of every alias, for all ledgers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tidemill.domain.types import Alias, Verdict
 
 
 def guard_alias(to: Alias, verdict: Verdict, now: Alias | None, expected: str | None) -> None:
-    """Let an alias move only on a verdict that allows it, and from where it was judged.
+    """Let an alias move only with a verdict that allows it, from the version it was judged against.
 
     `now` is where it points in the same unit of work. Raises GateRefused and Conflict.
     """

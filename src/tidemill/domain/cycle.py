@@ -26,7 +26,7 @@ FINAL: frozenset[CycleState] = frozenset({"settled", "refused", "rolled_back", "
 
 
 ENGINE_LEASE = "engine"
-"""The lease whose holder leads."""
+"""The lease of the leading engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Cycle:
 
     `cause` says in a sentence why it began, `reason` why it is in its state. It starts from the
     version `champion` and learns from feedback that was accepted until `at`. `runs` are its
-    trainings; the last one counts. Fields of steps that have not happened yet are empty.
+    trainings; the last one counts. Fields of later steps are empty.
     """
 
     id: str
@@ -54,18 +54,18 @@ class Cycle:
 
     @property
     def open(self) -> bool:
-        """True while it may still move."""
+        """True while the cycle may still move."""
         return self.state not in FINAL
 
     @property
     def run(self) -> str:
-        """The training that counts; empty before there is one."""
+        """The training that counts; empty before the first."""
         return self.runs[-1] if self.runs else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to lead, until a moment. A higher `token` makes every lower one void."""
+    """The right to lead until a moment. A higher `token` makes every lower one void."""
 
     name: str
     holder: str

@@ -1,4 +1,4 @@
-"""What was seen, in counts, and what a drift check found in them."""
+"""Counts of live traffic, and the result of a drift check on them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MAX_FEATURES = 30
 """Features that a notebook shows of a verdict."""
 
 RequestKind = Literal["live", "shadow", "golden"]
-"""Who sent a request: a client, a copy for the shadow version, or the server itself, with a golden
-sample."""
+"""The sender of a request: a client, a copy for the shadow version, or the server's golden check.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Counts of what one version saw in one stretch of time; profiles add up.
+    """Counts of the traffic of one version in one time bucket; profiles can be added.
 
-    `counts` belong to the bins of the reference in the version's bundle, laid end to end.
-    `bucket` is when the stretch began. A profile is open until a drift verdict judged it.
+    `counts` belong to the bins of the reference in the version's bundle, end to end. `bucket` is
+    the start of the time bucket. A profile is open until a drift verdict has judged it.
     """
 
     version: str
@@ -44,10 +44,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class FeatureDrift:
-    """One feature's distance from the reference, and how surprising that is.
+    """One feature's distance from the reference, and its significance.
 
-    `psi` is the population stability index in nats, `js` the Jensen-Shannon distance in base 2
-    (0 to 1). `p` is how often counts of the same source are this far apart, by either measure,
+    `psi` is the population stability index in nats, `js` the Jensen-Shannon distance in base 2 (0
+    to 1). `p` is the probability that counts of one source are this far apart by either measure,
     before the correction over features.
     """
 
@@ -59,17 +59,16 @@ class FeatureDrift:
 
     @property
     def chance(self) -> str:
-        """The p-value in four digits, which is as fine as it is computed."""
+        """The p-value with four digits, its precision."""
         return "p < 0.0001" if self.p < 0.0001 else f"p = {self.p:.4f}"
 
 
 @dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """What a drift check found in one window: the profiles of one version that it closed.
+    """The result of a drift check on one window: the profiles of one version that it closed.
 
-    `n` predictions were compared with `reference` held-out examples; `since` and `until` are the
-    first and the last bucket of the window. `threshold` is the PSI that a drifted feature has at
-    least.
+    `n` predictions were compared with `reference` held-out examples. `since` and `until` are the
+    first and the last bucket of the window. `threshold` is the least PSI of a drifted feature.
     """
 
     id: str
@@ -85,12 +84,12 @@ class DriftVerdict:
 
     @property
     def worst(self) -> FeatureDrift:
-        """The feature that moved most; a drifted one where there is any."""
+        """The feature with the largest PSI, among the drifted ones if there are any."""
         return max(self.features, key=lambda row: (row.drifted, row.psi))
 
     @property
     def summary(self) -> str:
-        """What the verdict says, for people; without a full stop."""
+        """The verdict in words, without a full stop."""
         worst, drifted = self.worst, sum(row.drifted for row in self.features)
         return (
             f"{worst.feature} moved most: PSI {worst.psi:.2f}, {worst.chance}; "

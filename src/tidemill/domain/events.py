@@ -1,4 +1,4 @@
-"""One frozen record per thing that can happen; each is written with the change it tells of."""
+"""One frozen record for each kind of event; it is written together with its change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Who did something, and why. `subject` is the id of what it was done to."""
+    """Who did something, and why. `subject` is the id of the changed object."""
 
     actor: str
     subject: str
@@ -17,11 +17,11 @@ class Event:
 
     @property
     def kind(self) -> str:
-        """The event's name in the ledger: the class's own."""
+        """The event's name in the ledger: the name of its class."""
         return type(self).__name__
 
     def detail(self) -> dict[str, Any]:
-        """What this kind of event adds, as plain values."""
+        """Return the fields of this kind of event, as plain values."""
         shared = {"actor", "subject", "reason"}
         return {key: value for key, value in asdict(self).items() if key not in shared}
 
@@ -97,9 +97,9 @@ class FeedbackStatusChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackImported(Event):
-    """Feedback was read from a database; `subject` is the import offset that was moved.
+    """Feedback was read from a database; `subject` is the import offset that moved.
 
-    `left_out` counts the rows that could not be taken; `reason` tells of the first of them.
+    `left_out` counts the rows that could not be imported; `reason` names the first of them.
     """
 
     rows: int
@@ -133,7 +133,7 @@ class LeaseTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as the ledger keeps it."""
+    """An event as the ledger stores it."""
 
     id: str
     at: datetime

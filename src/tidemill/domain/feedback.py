@@ -1,4 +1,4 @@
-"""What somebody says the right answer was, and what became of that."""
+"""A label that somebody gave as the right answer, and its status."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 FeedbackStatus = Literal["pending", "accepted", "rejected", "superseded", "quarantined"]
 """
 pending      nobody has decided yet
-accepted     the next snapshot takes it, or one has
-rejected     a person or the policy does not believe it
-superseded   its actor has said something else since, or a later accepted label took its place
-quarantined  it taught a version that was refused or rolled back; a person may accept it again
+accepted     the next snapshot includes it, or one has
+rejected     a person or the policy does not trust it
+superseded   its actor gave another label later, or a later accepted label replaced it
+quarantined  a version that was refused or rolled back learnt from it; a person may accept it
 """
 
 
@@ -20,10 +20,10 @@ quarantined  it taught a version that was refused or rolled back; a person may a
 class Feedback:
     """One label that somebody gave to one item of one payload, for one target.
 
-    `prediction` is the prediction that it corrects, `predicted_label` the label of that; both are
-    empty for feedback with a payload of its own. `example` is the payload's id. `item` is the
-    item's name, empty where a payload is one item. `settled_at` is when the status last moved,
-    `reason` why. `snapshot` is the latest snapshot that took it.
+    `prediction` is the corrected prediction and `predicted_label` its label; both are empty for
+    feedback with its own payload. `example` is the payload's id. `item` is the item's name, empty
+    for a payload with one item. `settled_at` is when the status last changed, `reason` why.
+    `snapshot` is the latest snapshot that includes it.
     """
 
     id: str
@@ -42,6 +42,9 @@ class Feedback:
 
     @property
     def subject(self) -> tuple[str, str, str]:
-        """What the label is about: an item that has a name by that name, whatever else its example
-        tells of it, such as a node's links; every other by its example. Target, item, example."""
+        """What the label is about: (target, item, example).
+
+        A named item is identified by its name alone, because its examples may differ in other
+        parts, such as the links of a node. Any other item is identified by its example.
+        """
         return self.target, self.item, "" if self.item else self.example

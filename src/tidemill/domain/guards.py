@@ -1,8 +1,8 @@
-"""The rules by which the ledger's rows move, whichever ledger keeps them.
+"""The rules for changes of the ledger's rows, for all ledgers.
 
-Each is told what stands in the same unit of work, raises Conflict when the move does not fit it
-(NotFound when what should move is not there), and changes nothing itself. The rule of aliases has
-a file of its own: `domain/aliases.py`.
+Each rule receives the current rows of the same unit of work, and changes nothing itself. It raises
+Conflict for a change that does not fit, and NotFound when the changed row is missing. The rule of
+aliases has a file of its own: `domain/aliases.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tidemill.domain.types import Prediction
 
 
 def guard_drain(server: str, predictions: Sequence[Prediction], *, offset: int, since: int) -> None:
-    """Let a server's predictions in only once, in order, and no other server's among them."""
+    """Let a server's predictions in only once and in order, without those of other servers."""
     if offset != since:
         raise Conflict(
             f"The log of server {server} has been drained up to {offset}, not {since}.",
@@ -56,7 +56,7 @@ def join_profiles(before: Profile | None, more: Profile) -> Profile:
 
 
 def guard_drift(verdict: DriftVerdict, profiles: Iterable[Profile]) -> None:
-    """Let a drift verdict close profiles only if it judged them.
+    """Let a drift verdict close only profiles that it judged.
 
     They are the open live ones of its version, from its `since` on.
     """
@@ -70,38 +70,38 @@ def guard_drift(verdict: DriftVerdict, profiles: Iterable[Profile]) -> None:
 
 
 def guard_cycle(to: Cycle, now: Cycle | None) -> None:
-    """Let a cycle be open only while no other one is; `now` is the one that is open."""
+    """Let a cycle open only while no other one is open; `now` is the open one."""
     if now is not None and to.open and now.id != to.id:
         raise Conflict(
             f"Cycle {now.id} is open: it is {now.state}.",
-            hint="One cycle turns at a time: wait until it has ended.",
+            hint="One cycle runs at a time: wait until it has ended.",
         )
 
 
 def guard_state(before: Cycle, expected: CycleState) -> None:
-    """Let a cycle move only from the state in which that was decided."""
+    """Let a cycle move only from the state that the decision was based on."""
     if before.state != expected:
         raise Conflict(
             f"Cycle {before.id} is {before.state}, no longer {expected}.",
-            hint="Look at it again and decide anew.",
+            hint="Read it again before you decide.",
         )
 
 
 def guard_status(before: Feedback, expected: FeedbackStatus) -> None:
-    """Let feedback be settled only from the status in which that was decided."""
+    """Let feedback be settled only from the status that the decision was based on."""
     if before.status != expected:
         raise Conflict(
             f"Feedback {before.id} is {before.status}, no longer {expected}.",
-            hint="Look at it again and decide anew.",
+            hint="Read it again before you decide.",
         )
 
 
 def guard_taken(
     ids: Iterable[str], statuses: Mapping[str, FeedbackStatus], *, snapshot: str
 ) -> None:
-    """Let a snapshot take only feedback that is there and still accepted.
+    """Let a snapshot include only known feedback that is still accepted.
 
-    `statuses` holds what was found of `ids`. Raises NotFound before Conflict.
+    `statuses` has the statuses of the known `ids`. Raises NotFound before Conflict.
     """
     wanted = list(dict.fromkeys(ids))
     unknown = [id for id in wanted if id not in statuses]
@@ -116,18 +116,18 @@ def guard_taken(
         raise Conflict(
             f"Feedback {moved} is {statuses[moved]}, no longer accepted: snapshot {snapshot} "
             "cannot take it.",
-            hint="Grow the snapshot again from what is accepted now.",
+            hint="Extend the snapshot again with the feedback that is accepted now.",
         )
 
 
 def grant_lease(
     last: Lease | None, *, name: str, holder: str, now: datetime, ttl: timedelta
 ) -> Lease:
-    """Return the lease that `holder` gets after `last`, or LeaseLost while somebody else has it.
+    """Return the lease of `holder` after `last`. Raises LeaseLost while somebody else holds it.
 
-    A lease that a clock ahead of ours made is void, or a workspace might stand still for years. It
-    is so only a whole `ttl` beyond what we would get: `now` was read before the writers' queue, in
-    which its holder may have renewed it after that.
+    A lease from a clock that ran ahead is void, or a workspace might stand still for years. It
+    counts as such only beyond twice the `ttl`: `now` was read before waiting for other writers, and
+    the holder may have renewed the lease in that time.
     """
     if last is None:
         return Lease(name, holder, 1, now + ttl)
@@ -152,9 +152,9 @@ def guard_lease(lease: Lease, last: Lease | None) -> None:
 
 
 def guard_import_offset(current: ImportOffset, expected: ImportOffset) -> None:
-    """Let an import offset move only from where it was seen."""
+    """Let an import offset move only from the position that was read."""
     if current != expected:
         raise Conflict(
-            f"Somebody else went on with {expected.name} meanwhile.",
-            hint="Go on from where it is now.",
+            f"Somebody else moved the import offset {expected.name} meanwhile.",
+            hint="Continue from where it is now.",
         )

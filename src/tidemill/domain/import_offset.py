@@ -1,4 +1,4 @@
-"""How far something that comes in order has been gone through."""
+"""How far an ordered stream of rows has been read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class ImportOffset:
-    """Where to go on, in words that only the reader of `name` understands.
+    """Where to continue; only the reader of `name` understands `position`.
 
-    `caught_up_at` is when the end was last reached; None while it never was.
+    `caught_up_at` is when the end was last reached; None before the first time.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The ledger: the record of decisions, and the registry that a running server obeys.
+"""The ledger: the record of decisions, and the registry that a running server follows.
 
-A unit of work is opened on it, and everything done through one is kept together or not at all:
-alias, cycle, verdict, feedback and the events that tell of them move in one transaction. What the
-unit offers is written down here by subject; `UnitOfWork` is all of it.
+All changes of one unit of work are stored together or not at all: alias, cycle, verdict, feedback
+and their events move in one transaction. The protocols below group the methods of a unit by
+subject; `UnitOfWork` combines them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from tidemill.domain.types import (
 )
 
 Record = Snapshot | Run | ModelVersion | Verdict | Feedback | DriftVerdict | Cycle
-"""What the ledger keeps by id. Run, Feedback and Cycle move, by the one function each has below;
-the others never change once added."""
+"""The records that the ledger stores by id.
+
+Run, Feedback and Cycle change, each by its one method below. The others never change.
+"""
 
 R = TypeVar("R", bound=Record)
 
 
 def missing(kind: type, id: str) -> NotFound:
-    """Return the error of a look-up that found nothing."""
+    """Return the error of a look-up without result."""
     noun = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
     return NotFound(
         f"There is no {noun} {id!r}.",
@@ -45,10 +47,10 @@ def missing(kind: type, id: str) -> NotFound:
 
 
 class Records(Protocol):
-    """Records of every kind, and the events that came with them."""
+    """Records of every kind, and their events."""
 
     def add(self, record: Record, event: Event) -> None:
-        """Keep a new record and its event. Raises Conflict when the id is taken."""
+        """Store a new record and its event. Raises Conflict when the id is taken."""
 
     def get(self, kind: type[R], id: str) -> R:
         """Return the record with this id. Raises NotFound."""
@@ -57,17 +59,17 @@ class Records(Protocol):
         """Return the latest records of a kind, newest first."""
 
     def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
-        """Return the latest events, newest first; of one subject, when given.
+        """Return the latest events, newest first, of one subject if it is stated.
 
         A limit of None has no bound.
         """
 
     def record_event(self, event: Event) -> None:
-        """Write an event of its own: somebody decided something that moves no record."""
+        """Record an event that changes no record."""
 
 
 class Registry(Protocol):
-    """Runs, versions and the names that point at versions."""
+    """Runs, versions and aliases."""
 
     def verdicts(self, version: str, *, limit: int = 100) -> list[Verdict]:
         """Return the latest verdicts on one version, newest first."""
@@ -76,30 +78,30 @@ class Registry(Protocol):
         """Return where an alias points now; None when it was never set or was cleared."""
 
     def move_alias(self, to: Alias, *, expected: str | None, event: Event) -> None:
-        """Point an alias at a version, guarded on where it pointed when that was decided.
+        """Point an alias at a version; `expected` is where it pointed at the time of the decision.
 
         Raises Conflict when it no longer points at `expected`, NotFound when the version or the
-        verdict is unknown, GateRefused when the verdict is about another version or does not
+        verdict is unknown, and GateRefused when the verdict is about another version or does not
         allow it.
         """
 
     def close_run(self, run: Run, event: Event) -> None:
-        """Replace a running run by its closed self: finished, failed, interrupted or abandoned.
+        """Replace a running run by its closed state: finished, failed, interrupted or abandoned.
 
         Raises Conflict when it is closed already, and when `run` is running."""
 
     def find_version(self, run: str) -> ModelVersion | None:
-        """Return the version that a run registered; None when it has not, or not yet."""
+        """Return the version that a run registered; None when it has registered none."""
 
     def next_version(self) -> str:
-        """Return the name the next registered version gets: `v1`, `v2`, ..."""
+        """Return the name of the next registered version: `v1`, `v2`, ..."""
 
     def count_test_uses(self, snapshot: str) -> int:
-        """Return how often this snapshot's test was read: finished runs and verdicts."""
+        """Return how often this snapshot's test split was read: finished runs and verdicts."""
 
 
 class Traffic(Protocol):
-    """What was drained from the servers' logs, each answer exactly once, and its counts."""
+    """The predictions drained from the servers' logs, each exactly once, and their counts."""
 
     def offset(self, server: str) -> int:
         """Return the last sequence that was drained from this server's log; 0 before the first."""
@@ -112,12 +114,13 @@ class Traffic(Protocol):
         *,
         since: int,
     ) -> None:
-        """Keep a server's next predictions, add their counts, and move its mark to the last one.
+        """Store a server's next predictions, add their counts, and move its offset to the last one.
 
-        The predictions are of this server, rising in sequence from above `since`; their payloads
-        are not kept. Each profile is added to the open one of the same version, kind and bucket,
-        or begins it. No predictions change nothing. Raises Conflict when the mark is not `since`
-        (somebody drained this already) and when counts have another length than those they join.
+        The predictions are of this server, with ascending sequences above `since`; their payloads
+        are not stored. Each profile is added to the open one of the same version, kind and bucket,
+        or opens it. Without predictions nothing changes. Raises Conflict when the offset is not
+        `since` (somebody drained these already) and when counts do not have the length of the open
+        ones.
         """
 
     def prediction(self, id: str) -> Prediction | None:
@@ -132,22 +135,22 @@ class Traffic(Protocol):
         """
 
     def record_drift_verdict(self, verdict: DriftVerdict, event: Event) -> None:
-        """Keep a drift verdict and close the live profiles of its version that it judged.
+        """Store a drift verdict and close the live profiles of its version that it judged.
 
-        Those are the open ones from `verdict.since` on. What is older stays open and is not asked
-        for: it is from before the version last became champion. Raises Conflict when what is open
-        does not add up to `verdict.n`.
+        Those are the open ones from `verdict.since` on. Older ones stay open and are ignored: they
+        are from before the version last became champion. Raises Conflict when the open ones do not
+        add up to `verdict.n`.
         """
 
     def drift_verdicts(self, version: str, *, limit: int = 100) -> list[DriftVerdict]:
         """Return the latest drift verdicts on one version, newest first."""
 
     def count_answers(self, version: str) -> int:
-        """Return how many live answers of a version have been drained."""
+        """Return the number of drained live answers of a version."""
 
 
 class Reviews(Protocol):
-    """Feedback, from the moment it is given."""
+    """Feedback and its reviews."""
 
     def feedback(
         self,
@@ -157,72 +160,75 @@ class Reviews(Protocol):
         item: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
-        """Feedback in the order in which it came, the oldest first; None has no bound.
+        """Return feedback in the order of arrival, the oldest first; a limit of None has no bound.
 
-        No index leads to an item, so asking for one alone looks at all the feedback that there is.
+        No index leads to an item, so a search for an item alone reads all feedback.
         """
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
-        """Replace status, reason and settled. Raises Conflict when it is no longer `expected`."""
+        """Replace status, reason and time. Raises Conflict when the status is not `expected`."""
 
     def count_accepted_feedback(self, moment: datetime | None) -> int:
-        """Return the number of accepted ones that were settled after a moment; None counts all."""
+        """Return the number of feedback labels accepted after a moment; None counts all."""
 
     def assign_feedback(self, ids: Sequence[str], snapshot: str) -> None:
-        """Write down that this snapshot took these, in the place of one that took them before.
+        """Record that this snapshot includes this feedback, in place of an earlier snapshot.
 
-        Raises NotFound when one is unknown, and Conflict when one is no longer accepted: somebody
-        may have decided anew while the snapshot grew. Then nothing is changed.
+        Raises NotFound when one is unknown, and Conflict when one is no longer accepted, because
+        somebody may have decided again meanwhile. Then nothing changes.
         """
 
 
 class Cycles(Protocol):
-    """Cycles, and who may turn them."""
+    """Cycles, and the lease that a writer of cycles needs."""
 
     def cycle(self) -> Cycle | None:
-        """Return the cycle that is open; None when none is."""
+        """Return the open cycle, or None."""
 
     def open_cycle(self, cycle: Cycle, event: Event) -> None:
         """Begin a cycle. Raises Conflict while another one is open."""
 
     def move_cycle(self, to: Cycle, *, expected: CycleState, event: Event) -> None:
-        """Replace a cycle by its later self. Raises Conflict when it is no longer `expected`."""
+        """Replace a cycle by its later state. Raises Conflict when its state is not `expected`."""
 
     def lease(self, name: str) -> Lease | None:
-        """Who holds a lease, or held it last; None before the first."""
+        """Return the current or last lease of a name; None before the first."""
 
     def take_lease(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> Lease:
         """Take or renew a lease until `now + ttl`, and return it.
 
-        Its holder keeps the token. Anybody else gets the next one, with the event LeaseTaken, once
-        the lease has run out; until then this raises LeaseLost. A lease that ends later than
-        `now + 2 * ttl` was taken under a clock that was ahead: it is void and to be had at once.
-        Everybody who takes a lease asks for the same `ttl`.
+        The holder keeps its token. Anybody else gets the next token, with the event LeaseTaken,
+        after the lease has expired; until then this raises LeaseLost. A lease that ends later than
+        `now + 2 * ttl` comes from a clock that ran ahead: it is void and can be taken at once.
+        Everybody uses the same `ttl`.
         """
 
     def release_lease(self, lease: Lease, *, now: datetime) -> None:
-        """Let a lease run out now. Does nothing when it is no longer this one."""
+        """Let a lease expire now. Does nothing when another lease has replaced it."""
 
     def fence(self, lease: Lease) -> None:
-        """Raise LeaseLost unless this lease's token is the latest. The first thing an engine's
-        every writing unit does: then a leader that was paused and wakes cannot write."""
+        """Raise LeaseLost unless this lease's token is the latest.
+
+        Every writing unit of an engine calls this first, so that a paused former leader cannot
+        write.
+        """
 
 
 class ImportOffsets(Protocol):
-    """How far things that come in order have been gone through."""
+    """How far ordered streams of rows have been read."""
 
     def import_offset(self, name: str) -> ImportOffset:
-        """Return the import offset of that name; a fresh one before it was first moved."""
+        """Return the import offset of that name; a new one before it first moved."""
 
     def move_import_offset(self, to: ImportOffset, *, expected: ImportOffset, event: Event) -> None:
-        """Replace an import offset. Raises Conflict when it is no longer `expected`."""
+        """Replace an import offset. Raises Conflict when it is not `expected`."""
 
 
 class UnitOfWork(Records, Registry, Traffic, Reviews, Cycles, ImportOffsets, Protocol):
-    """Everything done through one of these is kept together, or none of it is.
+    """Everything done in one unit of work is stored together, or nothing is.
 
-    Reading sees what the same unit wrote before. Leaving the block normally commits; leaving it
-    by an exception undoes all.
+    Reads see the earlier writes of the same unit. A normal end of the block commits; an exception
+    rolls everything back.
     """
 
 
@@ -230,7 +236,7 @@ class Ledger(Protocol):
     """Opens units of work."""
 
     def begin(self, *, write: bool = True) -> AbstractContextManager[UnitOfWork]:
-        """Open a unit of work. Writers follow one another; a reader blocks nobody."""
+        """Open a unit of work. Writers wait for one another; a reader blocks nobody."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""

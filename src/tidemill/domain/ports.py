@@ -1,8 +1,8 @@
-"""What the product needs from the outside world. Each contract is run against every adapter.
+"""The contracts for the outside world. Every adapter is tested against its contract.
 
-`adapters/memory.py` holds real in-memory implementations of all but Runtime, which exists for ONNX
-only; `tests/contracts/` holds the suites that every implementation passes. (A clock has nothing to
-check but its zone.) The ledger, the largest, has a file of its own: `domain/ledger.py`.
+`adapters/memory.py` has real in-memory implementations of all but Runtime, which exists for ONNX
+only. `tests/contracts/` has the suites that every implementation passes. (A clock has only its zone
+to check.) The largest contract, the ledger, is in `domain/ledger.py`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from tidemill.domain.types import Example, Prediction
 
 
 class TrafficLog(Protocol):
-    """What one server process answered. A prediction is appended before it is given."""
+    """The predictions of one server process. A prediction is appended before it is returned."""
 
     def append(self, predictions: Sequence[Prediction]) -> None:
-        """Make these durable together. Raises StorageFailed, and then none of them is kept."""
+        """Append these durably together. Raises StorageFailed, and then appends none of them."""
 
     def find(self, id: str) -> Prediction | None:
-        """Return the prediction with this id, also one that an earlier server process gave."""
+        """Return the prediction with this id, also one of an earlier server process."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class TrafficArchive(Protocol):
-    """Every server's log, read by whoever drains them. Reading changes nothing."""
+    """Every server's log, for reading. Reading changes nothing."""
 
     def find(self, id: str) -> Prediction | None:
-        """Return the prediction with this id and its payload, whichever server gave it.
+        """Return the prediction with this id and its payload, from any server.
 
         Raises StorageFailed.
         """
@@ -42,24 +42,23 @@ class TrafficArchive(Protocol):
     def after(
         self, server: str, sequence: int, *, limit: int, rows: int | None = None
     ) -> list[Prediction]:
-        """What a server answered after that sequence, in order, `limit` predictions at most.
+        """Return a server's predictions after that sequence, in order, at most `limit`.
 
-        With `rows` they hold so many answers at most, all together; the first prediction alone is
-        given however many it holds, so that whoever drains gets past it.
-
-        Payloads are left out, so that a thousand large ones do not fill the memory: each is empty,
-        and `example` says which it was. Nothing that is still being written is seen, and nothing
-        that was seen changes. A server without a log answered nothing. Raises StorageFailed.
+        With `rows`, they have at most so many answers together. The first prediction is always
+        included, so that a drain makes progress. Payloads are left out, because a thousand large
+        ones could fill the memory: each payload is empty, and `example` has its id. Incomplete
+        writes are invisible, and returned predictions never change. A server without a log has no
+        predictions. Raises StorageFailed.
         """
 
 
 class Blobs(Protocol):
-    """Contents by their sha256."""
+    """Contents, each stored under its sha256."""
 
     def put(self, content: bytes) -> str:
-        """Keep these bytes, durable before this returns, and return their id.
+        """Store these bytes durably and return their id.
 
-        The same bytes again are kept once. Raises StorageFailed.
+        Equal bytes are stored once. Raises StorageFailed.
         """
 
     def get(self, id: str) -> bytes:
@@ -69,52 +68,52 @@ class Blobs(Protocol):
 class Runtime(Protocol):
     """Runs one exported model.
 
-    `alone` says that what it answers to a payload would depend on those beside it, so that each
-    must be run by itself: a graph in int8 measures its activations over the whole batch.
+    `alone` is true when the answer to a payload would depend on the rest of its batch, so that each
+    payload must run by itself: a graph in int8 measures its activations over the whole batch.
     """
 
     @property
     def alone(self) -> bool: ...
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Named arrays in, named arrays out; the first axis is the batch on both sides."""
+        """Map named arrays to named arrays; the first axis is the batch on both sides."""
 
 
 JobState = Literal["running", "ended", "unknown"]
 
 
 class Jobs(Protocol):
-    """Long work beside the engine, each a command of Tidemill's: `train --run ID`.
+    """Long work beside the engine; each job is a command of Tidemill: `train --run ID`.
 
-    A job ends when whoever started it is gone, however that came.
+    A job ends when the process that started it ends, for whatever reason.
     """
 
     def start(self, key: str, words: Sequence[str]) -> None:
-        """Begin the command `tidemill WORDS`. Raises Conflict while a job of that key runs."""
+        """Start the command `tidemill WORDS`. Raises Conflict while a job of that key runs."""
 
     def state(self, key: str) -> JobState:
-        """What became of it; `unknown` when this process did not start it."""
+        """Return the state of a job; `unknown` when this process did not start it."""
 
     def output(self, key: str) -> str:
-        """Return the last lines that an ended job wrote on stderr; empty for any other."""
+        """Return the last lines of an ended job's stderr; empty for any other job."""
 
     def running(self) -> list[str]:
         """Return the keys of the jobs that run."""
 
     def stop(self, key: str) -> None:
-        """End a job, and wait until it has ended. Does nothing when it does not run."""
+        """End a job, and wait until it has ended. Does nothing for a job that does not run."""
 
     def close(self) -> None:
         """End every job that runs."""
 
 
 class Source(Protocol):
-    """Where examples come from."""
+    """The origin of examples."""
 
     name: str
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Fetch or make what is missing, once; tells (done, all) while it does."""
+        """Fetch or generate missing data once; reports (done, all) meanwhile."""
 
     def examples(self) -> Iterator[Example]:
         """Return every example, in the same order each time.
@@ -123,11 +122,11 @@ class Source(Protocol):
         """
 
     def __len__(self) -> int:
-        """Return how many examples there will be, for progress."""
+        """Return the expected number of examples, for progress."""
 
 
 class Clock(Protocol):
-    """Time is an argument."""
+    """The source of the current time."""
 
     def now(self) -> datetime:
-        """This moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""

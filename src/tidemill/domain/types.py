@@ -1,8 +1,8 @@
-"""The vocabulary: one frozen record per noun. Standard library only.
+"""The terms of the domain: one frozen record per noun. Standard library only.
 
-Times are timezone-aware UTC. Every id is text: a sha256 for things named by their content
-(example, snapshot, bundle), a UUIDv7 for things named by when they happened (run, verdict,
-prediction, event), and `v1`, `v2`, ... for model versions, because people say them aloud.
+Times are timezone-aware UTC. Every id is text: a sha256 for objects named by their content
+(example, snapshot, bundle), a UUIDv7 for objects named by their time (run, verdict, prediction,
+event), and `v1`, `v2`, ... for model versions, because people say them aloud.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 GAINS = ("non_inferiority", "fresh_gain")
 """The checks whose value is the lower bound of a change of accuracy."""
 Labels = Mapping[str, str]
-"""Target name to label name: `{"disease": "rust"}`."""
+"""Maps a target to a label: `{"disease": "rust"}`."""
 Classes = Mapping[str, Sequence[str]]
-"""Target name to all its labels, in the order of the logits."""
+"""Maps a target to all its labels, in the order of the logits."""
 
 
 def payload_id(payload: bytes) -> str:
@@ -42,10 +42,10 @@ def payload_id(payload: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One payload with a label per target, and where it came from.
+    """One payload with a label per target, and its origin.
 
-    `split` is None while the source leaves the choice to Tidemill. `origin` is what a person
-    would look for (a file name); it names faults and is no part of any id.
+    `split` is None if Tidemill assigns the split. `origin` names the example in messages, for
+    example by its file; it is not part of any id.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says about one item of one payload for one target."""
+    """A model's label and probabilities for one item of one payload and one target."""
 
     target: str
     label: str
@@ -69,12 +69,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One recorded response to a payload. A golden request, by the server itself, keeps no payload.
+    """One recorded response to a payload. A golden request of the server keeps no payload.
 
-    `bins` says for each feature of the version's reference, one byte each, into which bin this
-    fell. `example` is the payload's id, empty for a golden request. Reading a log fills it in; the
-    ledger keeps it in place of the payload. `remarks` say how the payload was read (a text that
-    was cut); they follow from it, so nothing keeps them.
+    `bins` has one byte for each feature of the version's reference: the bin of this prediction.
+    `example` is the payload's id, empty for a golden request. Reading a log computes it, and the
+    ledger stores it in place of the payload. `remarks` say how the payload was decoded (a text that
+    was cut). They follow from the payload, so they are not stored.
     """
 
     id: str
@@ -92,7 +92,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An immutable version of the data. `classes` are the names per target, in model order."""
+    """An immutable version of the data. `classes` are the labels per target, in model order."""
 
     id: str
     recipe: str
@@ -109,8 +109,8 @@ RunStatus = Literal["running", "finished", "failed", "interrupted", "abandoned"]
 running      its process trains
 finished     it registered a version
 failed       it ended by an error of its own
-interrupted  its process was told to end, by Ctrl-C or because its engine ended
-abandoned    nobody waits for it any more: its engine is gone, or its cycle ended
+interrupted  its process was interrupted, by Ctrl-C or by the end of its engine
+abandoned    its engine is gone, or its cycle has ended
 """
 
 
@@ -118,7 +118,7 @@ abandoned    nobody waits for it any more: its engine is gone, or its cycle ende
 class Run:
     """One training execution. `config` is the resolved tree, `code` identifies the sources.
 
-    `error` says why it is failed, interrupted or abandoned.
+    `error` gives the reason of a failed, interrupted or abandoned run.
     """
 
     id: str
@@ -137,7 +137,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A registered bundle. A server opens only the bundle id that stands here."""
+    """A registered bundle. A server opens only the bundle with this id."""
 
     id: str
     bundle: str
@@ -150,9 +150,9 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question of the gate and its answer, in a sentence a person can act on.
+    """One criterion of the gate and its result, with a sentence that a person can act on.
 
-    `value` is what was measured and `threshold` what it was compared with, where both are numbers.
+    `value` is the measured number and `threshold` its bound, where both are numbers.
     """
 
     name: str
@@ -167,8 +167,8 @@ class Check:
 class Verdict:
     """A judgement of a version against the champion of that moment.
 
-    `override_reason` holds a person's reason for promoting against the judgement, else is empty.
-    `test_uses` counts how often this snapshot's test had been read, this time included.
+    `override_reason` is a person's reason for promoting against the judgement, else empty.
+    `test_uses` counts the readings of this snapshot's test split, including this one.
     """
 
     id: str
@@ -182,16 +182,16 @@ class Verdict:
 
     @property
     def allows(self) -> bool:
-        """True when the version may reach an alias on this verdict."""
+        """True when the version may get an alias with this verdict."""
         return self.passed or bool(self.override_reason)
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that did not hold."""
+        """The checks that failed."""
         return tuple(check for check in self.checks if not check.passed)
 
     def name(self, check: Check) -> str:
-        """What a check is called here: where there are several targets, it says of which."""
+        """Return the name of a check, with its target if the verdict has several targets."""
         several = len({row.target for row in self.checks if row.target}) > 1
         return f"{check.name} of {check.target}" if several and check.target else check.name
 
@@ -232,7 +232,7 @@ AliasName = Literal["champion", "challenger", "previous"]
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name that points at a version, and the verdict that let it."""
+    """A name that points at a version, and the verdict that allowed it."""
 
     name: AliasName
     version: str

@@ -14,12 +14,12 @@ SEED = 0
 
 
 def paired_lower_bound(challenger: Bools, champion: Bools, *, confidence: float) -> float:
-    """Lower end of the one-sided interval of the difference in accuracy, challenger - champion.
+    """Return the lower end of the one-sided interval of the difference challenger - champion.
 
-    The paired percentile bootstrap (Efron 1979). A pair contributes -1, 0 or 1, so resampling n
-    pairs with replacement is one multinomial draw over three counts: the same distribution at a
-    cost that does not grow with n. Needs at least one pair; the seed is fixed, because the same
-    evidence must give the same verdict.
+    The paired percentile bootstrap of the accuracies (Efron 1979). A pair contributes -1, 0 or 1,
+    so resampling n pairs with replacement is one multinomial draw over three counts. The
+    distribution is the same, and the cost does not grow with n. Needs at least one pair. The seed
+    is fixed, because the same evidence must give the same verdict.
     """
     gained = int(np.sum(challenger & ~champion))
     lost = int(np.sum(champion & ~challenger))
@@ -30,7 +30,7 @@ def paired_lower_bound(challenger: Bools, champion: Bools, *, confidence: float)
 
 
 def accuracy_lower_bound(correct: Bools, *, confidence: float) -> float:
-    """Lower end of the one-sided Wilson score interval of an accuracy (Wilson 1927)."""
+    """Return the lower end of the one-sided Wilson score interval of an accuracy (Wilson 1927)."""
     n, share = len(correct), float(correct.mean())
     z = NormalDist().inv_cdf(confidence)
     centre = share + z * z / (2 * n)

@@ -1,4 +1,4 @@
-"""Tells from the recorded moves of the alias which version was champion at a time."""
+"""Find the champion of a past time in the recorded moves of the alias."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class ChampionAt:
 
 
 def champion_at(events: Sequence[RecordedEvent], at: datetime) -> ChampionAt:
-    """Return the champion at `at`, by all events of the alias `champion`, newest first.
+    """Return the champion at `at`, from all events of the alias `champion`, newest first.
 
-    Promotion and rollback both make the champion before them the previous one, in the same unit
-    of work, so its move tells of both. Raises NotFound when there was no champion yet.
+    Promotion and rollback make the earlier champion the previous one in the same unit of work, so
+    one move records both. Raises NotFound when there was no champion yet.
     """
     moves = [event for event in events if event.kind == "AliasMoved"]
     move = next((event for event in moves if event.at <= at), None)

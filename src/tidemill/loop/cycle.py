@@ -1,4 +1,4 @@
-"""What the loop does next. Pure: a loop state and a policy in, one step with its reason out.
+"""Decide the next step of the loop. Pure: a loop state and a policy in, one step with reason out.
 
     triggered > snapshotted > training > judged > shadowing > canary > promoted > watched > settled
                                          judged > awaiting_approval > promoted
@@ -49,15 +49,15 @@ BEFORE_PROMOTION: tuple[CycleState, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """Everything a decision looks at.
+    """Everything that a decision depends on.
 
-    `cycle` is the open cycle, `last_cycle` the one that ended last, `recent_cycles` counts those of
-    the last 24 hours. `new_feedback` counts the feedback accepted since a cycle last began. `runs`
-    are the open cycle's, in order; `job` is the state of the last run's process. `version` is what
-    the last run registered, `verdict` the gate's judgement of it, and `answers` counts its answers
-    to clients. `predecessor_answers` counts those of the replaced version since the promotion.
-    `last_skip` is when a scheduled run was last skipped. `last_import` is when the database of
-    feedback was last read to its end; None without such a database.
+    `cycle` is the open cycle, `last_cycle` the one that ended last. `recent_cycles` counts the
+    cycles of the last 24 hours, `new_feedback` the feedback accepted since a cycle last began.
+    `runs` are the open cycle's, in order; `job` is the state of the last run's process. `version`
+    is what the last run registered, `verdict` its judgement by the gate, and `answers` counts its
+    answers to clients. `predecessor_answers` counts the answers of the replaced version since the
+    promotion. `last_skip` is the time of the last skipped scheduled run. `last_import` is the time
+    when the feedback database was last read to its end; None without such a database.
     """
 
     now: datetime
@@ -78,7 +78,7 @@ class LoopState:
 
     @property
     def champion_id(self) -> str:
-        """The champion's id, or the word for none."""
+        """The champion's id, or `nothing`."""
         return self.champion.id if self.champion else "nothing"
 
 
@@ -97,7 +97,7 @@ def _decide_idle(state: LoopState, policy: TriggerPolicy) -> Step:
 
 
 def _decide_trigger(state: LoopState, policy: TriggerPolicy) -> Step:
-    """What would begin a cycle if there were no obstacle."""
+    """Return the step that a trigger causes, without regard to obstacles."""
     champion = state.champion
     if champion is None:
         return Wait("There is no champion yet: `tidemill models promote` makes one.")
@@ -116,9 +116,9 @@ def _decide_trigger(state: LoopState, policy: TriggerPolicy) -> Step:
 def _decide_scheduled_run(
     state: LoopState, champion: ModelVersion, policy: TriggerPolicy
 ) -> Step | None:
-    """What the scheduled run that is due does; None when none is due.
+    """Return the step of the scheduled run that is due; None when none is due.
 
-    A cycle that began since, for whatever reason, has done its work.
+    A scheduled run is done when any cycle has begun since its time.
     """
     last = state.last_cycle.at if state.last_cycle else None
     latest = due_scheduled_run(policy.schedule, state.now, champion.at, state.last_skip, last)
@@ -136,12 +136,12 @@ def _decide_scheduled_run(
 
 
 def _find_obstacle(state: LoopState, policy: TriggerPolicy) -> str | None:
-    """Why a cycle with a trigger may not begin; None when it may."""
+    """Return why a triggered cycle may not begin; None when it may."""
     if (n := state.new_feedback) < policy.minimum_new:
         return f"But a cycle needs {policy.minimum_new} new feedback labels, and there are {n}."
     if state.last_cycle and state.last_cycle.changed_at:
         since = state.now - state.last_cycle.changed_at
-        # A clock that was ahead once must not stop the loop.
+        # A clock that once ran ahead must not stop the loop.
         if timedelta(0) <= since < policy.cooldown:
             left = (policy.cooldown - since).total_seconds()
             return f"But the last cycle has just ended: {left:.0f} s of cool-down are left."
@@ -153,9 +153,9 @@ def _find_obstacle(state: LoopState, policy: TriggerPolicy) -> str | None:
 
 
 def _decide_overtaken(state: LoopState, cycle: Cycle) -> CycleStep | None:
-    """What follows when somebody moved the champion before the cycle did.
+    """Return the step after somebody else moved the champion; None when nobody did.
 
-    Another champion than the cycle's own means that it was judged against the wrong one.
+    With another champion than the cycle's own, the version was judged against the wrong one.
     """
     champion = state.champion_id
     if cycle.state not in BEFORE_PROMOTION or champion == cycle.champion:
@@ -208,7 +208,7 @@ def _decide_training(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> S
 
 
 def _decide_running(state: LoopState, cycle: Cycle) -> Step:
-    # A lost process may still be ending. A closed run lets it register nothing.
+    # A lost process may still be ending. It cannot register anything for a closed run.
     match state.job:
         case "running":
             return Wait("The training runs.")
@@ -221,7 +221,7 @@ def _decide_running(state: LoopState, cycle: Cycle) -> Step:
 def count_failures(runs: Sequence[Run]) -> int:
     """Count the trainings that failed by themselves.
 
-    One that was interrupted or abandoned says nothing about the data or the code.
+    An interrupted or abandoned run says nothing about the data or the code.
     """
     return sum(run.status == "failed" for run in runs)
 
@@ -251,6 +251,6 @@ def _decide_watched(state: LoopState, cycle: Cycle, policy: TriggerPolicy) -> St
         if state.predecessor_answers:
             still = f"{cycle.champion} still answers in place of {cycle.version}"
             return Wait(f"{still}: GET /v1/ready of the server says why.")
-        reason = f"Nobody asked {cycle.version} anything within {policy.watch_s:.0f} s."
+        reason = f"No request reached {cycle.version} within {policy.watch_s:.0f} s."
         return MoveCycle(reason, cycle, "settled")
     return Wait(cycle.reason)

@@ -1,4 +1,4 @@
-"""How far apart two sets of counts over the same bins are, whatever was counted."""
+"""Measure the distance of two sets of counts over the same bins."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ import numpy.typing as npt
 Counts = Sequence[int] | npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SMOOTHING = 0.5
-"""Added to every count that is compared, since an empty bin would be infinitely far from any
-other: half a count, as for log odds (Haldane 1956)."""
+"""Half a count is added to every bin, as for log odds (Haldane 1956).
+
+An empty bin would be infinitely far from any other.
+"""
 
 
 def psi(reference: Counts, live: Counts) -> float:
     """Return the population stability index: the sum over bins of `(q - p) * ln(q / p)`.
 
-    In nats, 0 for equal counts and without an upper end; p and q are the shares of both sides
-    (Siddiqi, Credit Risk Scorecards, 2006). Bins empty on both sides are left out, half a count is
-    added to the others. Counts of one source are not 0 apart: about `(bins - 1) * (1/n + 1/m)` for
-    n and m examples (Yurdakul, Statistical Properties of Population Stability Index, 2018).
+    In nats: 0 for equal counts, without an upper limit; p and q are the shares of both sides
+    (Siddiqi, Credit Risk Scorecards, 2006). Bins that are empty on both sides are left out; half a
+    count is added to the others. Two samples of one source have a PSI of about `(bins - 1) * (1/n +
+    1/m)` for n and m examples (Yurdakul, Statistical Properties of Population Stability Index,
+    2018).
     """
     return float(distances(np.asarray(reference), np.asarray(live))[0])
 
 
 def js(reference: Counts, live: Counts) -> float:
-    """Return the Jensen-Shannon distance in base 2: 0 for equal counts, 1 is never exceeded.
+    """Return the Jensen-Shannon distance in base 2: 0 for equal counts, at most 1.
 
-    The square root of the mean divergence of both sides from the middle between them (Lin,
-    Divergence Measures Based on the Shannon Entropy, 1991). The same bins and the same half count
-    as for `psi`.
+    The square root of the mean divergence of both sides from their mean (Lin, Divergence Measures
+    Based on the Shannon Entropy, 1991). Bins and half counts are as for `psi`.
     """
     return math.sqrt(float(distances(np.asarray(reference), np.asarray(live))[1]) / math.log(2))
 
@@ -39,13 +41,13 @@ def js(reference: Counts, live: Counts) -> float:
 def distances(
     reference: npt.NDArray[np.int64], live: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """PSI and Jensen-Shannon divergence, both in nats, along the last axis."""
+    """Return PSI and Jensen-Shannon divergence, both in nats, along the last axis."""
     added = SMOOTHING * (reference + live > 0)
     p, log_p = _shares(reference + added)
     q, log_q = _shares(live + added)
     log_middle = np.log(np.maximum((p + q) / 2, TINY))
     divergence = (p * (log_p - log_middle) + q * (log_q - log_middle)).sum(axis=-1) / 2
-    # Rounding may leave the divergence of equals a hair below nothing.
+    # Rounding may make the divergence of equal counts slightly negative.
     return ((q - p) * (log_q - log_p)).sum(axis=-1), np.maximum(divergence, 0.0)
 
 
@@ -53,6 +55,6 @@ TINY = np.finfo(np.float64).tiny
 
 
 def _shares(smoothed: Floats) -> tuple[Floats, Floats]:
-    """Shares and their logarithms; a bin that is left out has share 0 and adds 0 to any sum."""
+    """Return shares and their logarithms; an omitted bin has share 0 and adds 0 to any sum."""
     shares: Floats = smoothed / smoothed.sum(axis=-1, keepdims=True)
     return shares, np.log(np.maximum(shares, TINY))

@@ -1,7 +1,7 @@
-"""The drift test: does what a model sees still look like the examples it was held to?
+"""The drift test: compare live predictions with the reference on held-out examples.
 
 Pure functions: counts and a policy in, a verdict out. Nothing here reads a clock, a disk or a
-database. Too few predictions are no verdict.
+database. Too few predictions give no verdict.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from tidemill.loop.distance import Counts, js, psi
 from tidemill.loop.significance import p_value
 
 LONGEST_S = 1e9
-"""Seconds that a policy may name: thirty years, far more than are of use and few enough to count
-with."""
+"""The longest time that a policy may state, in seconds: thirty years."""
 SMALLEST_ALPHA = 1e-6
-"""A false alarm in a million windows: rarer ones no count of draws could tell apart."""
+"""One false alarm in a million windows. A finite number of draws cannot resolve rarer ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
-    """When a window of live predictions has drifted. Raises UsageError for what cannot judge.
+    """The rules for a drifted window. Raises UsageError for a value that cannot judge.
 
-    minimum   predictions that a window needs
-    psi       population stability index from which on a feature's drift matters
-    alpha     chance that a window of unchanged traffic has any false alarm; a millionth at least
-    every_s   seconds from one check to the next at least, so that busy traffic costs no more
+    minimum   number of predictions that a window needs
+    psi       population stability index at which the drift of a feature matters
+    alpha     probability of any false alarm in a window of unchanged traffic; at least a millionth
+    every_s   least seconds between two checks, which limits the cost of busy traffic
     """
 
     minimum: int = 200
@@ -54,14 +53,14 @@ class DriftPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An open window: it has `n` predictions, and so many are `missing` for a verdict."""
+    """An open window with `n` predictions; `missing` more are needed for a verdict."""
 
     n: int
     missing: int
 
 
 def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
-    """Return how many predictions are there, and how many a verdict still needs."""
+    """Return the number of predictions, and how many more a verdict needs."""
     n = sum(profile.n for profile in profiles)
     return Window(n, max(0, policy.minimum - n))
 
@@ -69,12 +68,12 @@ def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
 def check(
     reference: Mapping[str, Counts], live: Mapping[str, Counts], policy: DriftPolicy
 ) -> tuple[FeatureDrift, ...]:
-    """Return every feature, in the reference's order, judged together.
+    """Return the drift of every feature, in the reference's order, with a common correction.
 
-    A feature has drifted when its PSI is at least `policy.psi` and its p survives Holm's
-    correction over all of them at `policy.alpha` (S. Holm, "A Simple Sequentially Rejective
-    Multiple Test Procedure", 1979). One that fills a single bin on both sides has PSI 0 and p 1.
-    The same counts give the same answer. Raises DataError when both sides are not counted alike.
+    A feature has drifted when its PSI is at least `policy.psi` and its p-value is significant under
+    Holm's correction over all features at `policy.alpha` (S. Holm, "A Simple Sequentially Rejective
+    Multiple Test Procedure", 1979). A feature in a single bin on both sides has PSI 0 and p 1. The
+    same counts give the same answer. Raises DataError when the two sides have different bins.
     """
     _counted_alike(reference, live)
     chances = {
@@ -97,8 +96,10 @@ def check(
 
 
 def holm(chances: Mapping[str, float], alpha: float) -> frozenset[str]:
-    """Whose p survives: the smallest against alpha / k, the next against alpha / (k - 1), until
-    one fails."""
+    """Return the names of the significant p-values.
+
+    The smallest is compared with alpha / k, the next with alpha / (k - 1), until one fails.
+    """
     surviving: set[str] = set()
     for done, (name, p) in enumerate(sorted(chances.items(), key=lambda row: row[1])):
         if p > alpha / (len(chances) - done):
@@ -118,9 +119,9 @@ def judge(
 ) -> DriftVerdict | None:
     """Return the verdict on the open live profiles of one version; None while they are too few.
 
-    `reference` counts `examples` held-out ones by feature, in the order in which the profiles'
-    counts lie end to end. Raises Conflict when the profiles are not of one version's live traffic,
-    DataError when they were not counted with this reference.
+    `reference` has the counts of `examples` held-out examples by feature. A profile has the counts
+    of all features in the same order, end to end. Raises Conflict when the profiles are not of one
+    version's live traffic, and DataError when they do not fit this reference.
     """
     open_ = window(profiles, policy)
     if open_.missing:
@@ -152,8 +153,10 @@ def judge(
 
 
 def _generator(reference: Counts, live: Counts) -> np.random.Generator:
-    """Seeded by the counts, in whatever order: the same evidence must give the same verdict, and
-    the luck of one window's draws must not be that of the next."""
+    """Return a generator whose seed is the counts in any order.
+
+    The same evidence must give the same verdict, and two windows must not share their draws.
+    """
     return np.random.default_rng([*np.sort(reference).tolist(), *np.sort(live).tolist()])
 
 

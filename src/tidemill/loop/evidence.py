@@ -1,7 +1,7 @@
-"""What the gate judges by: both models' answers to the same held-out examples.
+"""Collect the evidence of the gate: both models' answers to the same held-out examples.
 
-Everything is taken from the challenger's snapshot. True names come from there too, never from the
-bundle that is being judged.
+All examples and true labels come from the challenger's snapshot, never from the bundle that is
+being judged.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """One model's answers to n examples: whether the name was right, and how sure it was.
+    """One model's answers to n examples: whether each is correct, and its confidence.
 
-    `labels` are the names that the snapshot has for them.
+    `labels` are the true labels of the snapshot.
     """
 
     correct: npt.NDArray[np.bool_]
@@ -36,11 +36,11 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class LabelUse:
-    """How the challenger uses one label's name.
+    """How the challenger uses one label on test.
 
-    On test it is `answers` so often, `correct` so often, and `all_correct` counts the right ones of
-    those examples of which every target is named rightly. `golden` says whether a golden sample,
-    whose true name the snapshot tells, gets this name.
+    It gives the label `answers` times, and `correct` times correctly. `all_correct` counts the
+    correct ones among examples with a correct answer for every target. `golden` is true when a
+    golden sample with this true label in the snapshot gets this label.
     """
 
     label: str
@@ -54,8 +54,8 @@ class LabelUse:
 class TargetEvidence:
     """Both models on one target.
 
-    `class_count` counts its names, `prior` is the share of the commonest one, `label_uses` has a
-    row for every name that the challenger gives on test.
+    `class_count` counts its classes, `prior` is the share of the commonest class. `label_uses` has
+    a row for every label that the challenger gives on test.
     """
 
     target: str
@@ -70,13 +70,14 @@ class TargetEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that `gate.judge` looks at.
+    """Everything that `gate.judge` depends on.
 
-    As sentences, `class_faults` say where the bundle's label table is not the snapshot's, and
-    `golden_faults` which golden answers are not the snapshot's names. `parity_gap` is the largest
-    distance from a recorded probability, `golden_samples` counts the samples and `validation_rows`
-    the snapshot's examples from which a training may choose them. `champion_fault` says why the
-    champion cannot be compared with, and is empty when it can or when there is none.
+    `class_faults` are sentences about differences between the classes of the bundle and the
+    snapshot. `golden_faults` are sentences about golden answers that differ from the snapshot's
+    labels. `parity_gap` is the largest distance from a recorded probability. `golden_samples`
+    counts the samples, and `validation_rows` the examples from which a training chooses them.
+    `champion_fault` says why the champion cannot be compared; it is empty when it can, and without
+    a champion.
     """
 
     targets: tuple[TargetEvidence, ...]
@@ -90,11 +91,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How to read the challenger's snapshot.
+    """Access to the challenger's snapshot.
 
-    `classes` are its names per target, `examples` the examples of a split and `validation_rows` how
-    many are in val. `find_labels` finds examples by their ids: every labelling that an example
-    bears there, since a snapshot may keep the same payload under several.
+    `classes` are its classes per target, `examples` returns the examples of a split and
+    `validation_rows` is the size of val. `find_labels` returns every labelling of the examples with
+    these ids, because a snapshot may contain the same payload with several.
     """
 
     classes: Mapping[str, Sequence[str]]
@@ -110,7 +111,7 @@ def gather(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evidence:
-    """Let both models answer. Reads test and fresh once, a batch at a time."""
+    """Let both models predict test and fresh, reading each once, in batches."""
     test = _answer_split(challenger, champion, held_out, "test", progress)
     fresh = _answer_split(challenger, champion, held_out, "fresh", progress)
     golden = _golden(challenger, held_out)
@@ -153,7 +154,7 @@ def _answer_split(
     progress: Callable[[int], None],
 ) -> _SplitOutcomes:
     models = [challenger] if champion is None else [challenger, champion]
-    # What one codec reads, another one may not take: of a graph each keeps its own.
+    # A codec may not accept what another codec decoded: a graph codec stores its own graph.
     alike = [_form(model) == _form(challenger) for model in models]
     answers: list[list[Sequence[Answer]]] = [[] for _ in models]
     truths: list[Labels] = []
@@ -175,7 +176,7 @@ def _answer_split(
 def _uses(
     target: str, test: _SplitOutcomes, proved: Collection[tuple[str, str]]
 ) -> tuple[LabelUse, ...]:
-    """Return one row for each name that the challenger gives to a test example, alphabetically."""
+    """Return a row for each label that the challenger gives on test, alphabetically."""
     right = test.challenger[target].correct
     whole = np.logical_and.reduce([outcomes.correct for outcomes in test.challenger.values()])
     names = np.array(
@@ -211,7 +212,7 @@ def _of(target: str, answers: Sequence[Answer]) -> Answer | None:
 def _outcomes(
     target: str, predictions: Sequence[Sequence[Answer]], truths: Sequence[Labels]
 ) -> Outcomes:
-    # A bundle that lacks the target answers nothing about it, and that is wrong, not an error.
+    # A bundle without the target gives no answer about it, which is wrong, but not an error.
     chosen = [_of(target, answers) for answers in predictions]
     right = [a is not None and a.label == t[target] for a, t in zip(chosen, truths, strict=True)]
     sure = [a.confidence if a else 0.0 for a in chosen]
@@ -227,7 +228,7 @@ def _prior(target: str, truths: Sequence[Labels]) -> float:
 def _table_faults(
     bundle: Mapping[str, Sequence[str]], snapshot: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
-    """Yield where the two label tables differ in more than the order of the names."""
+    """Yield differences of the two class tables other than the order of the classes."""
     for target in sorted({*bundle, *snapshot}):
         named, known = Counter(bundle.get(target, ())), set(snapshot.get(target, ()))
         faults = {
@@ -242,7 +243,7 @@ def _table_faults(
 
 @dataclass(frozen=True, slots=True)
 class _Golden:
-    """`proved` holds (target, name) of every golden answer that the snapshot agrees with."""
+    """`proved` holds (target, label) of every golden answer that agrees with the snapshot."""
 
     faults: tuple[str, ...]
     proved: frozenset[tuple[str, str]]
@@ -263,17 +264,17 @@ def _golden(challenger: Predictor, held_out: HeldOut) -> _Golden:
         faults += wrong
         proved |= {(answer.target, answer.label) for answer in answers if not wrong}
         gaps += [_gap(sample, answer) for answer in answers]
-    # `np.max`, unlike `max`, lets no NaN go unnoticed.
+    # `np.max`, unlike `max`, never hides a NaN.
     return _Golden(tuple(faults), frozenset(proved), float(np.max(gaps)))
 
 
 def _name_faults(truths: Sequence[Labels], answers: Sequence[Answer]) -> list[str]:
-    """What is wrong with a golden sample's answers, by the labelling that fits them best."""
+    """Return the faults of a golden sample's answers against the best fitting labelling."""
     if not truths:
         return ["a golden sample is not in the snapshot"]
     readings = [
         [
-            f"{answer.label!r} is said where the snapshot has {truth.get(answer.target)!r}"
+            f"{answer.label!r} is predicted where the snapshot has {truth.get(answer.target)!r}"
             for answer in answers
             if answer.label != truth.get(answer.target)
         ]

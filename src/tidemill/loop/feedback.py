@@ -1,8 +1,9 @@
-"""What becomes of feedback: judged by itself, then recorded in the caller's unit of work.
+"""Decide on feedback, and record the decision in the caller's unit of work.
 
-Of one subject a named actor has one opinion, the latest, and at most one label is accepted; a
-subject is a target of one item, see `Feedback.subject`. What is decided here is pure; `give`,
-`settle`, `accept`, `reject` and `review` write it down, each change with its event.
+A named actor has one opinion on a subject, the latest, and at most one label of a subject is
+accepted. A subject is a target of one item, see `Feedback.subject`. `suspicions` and
+`decide_status` are pure; `give`, `settle`, `accept`, `reject` and `review` record each change
+with its event.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from tidemill.domain.ledger import UnitOfWork
 
 FeedbackPolicy = Literal["accept", "review", "accept_unless_suspicious"]
 """
-accept                    everything is believed
+accept                    all feedback is accepted
 review                    a person decides on each
-accept_unless_suspicious  what gives no cause for suspicion is believed, the rest is rejected
+accept_unless_suspicious  feedback without suspicions is accepted, the rest is rejected
 """
 ANONYMOUS = "anonymous"
-"""The actor of those who give no name."""
+"""The actor of feedback without a name."""
 USER_DATA = "user_data"
-"""The actor of the rows of another system's database, whichever of its users said them."""
+"""The actor of all rows of another system's database, whoever wrote them."""
 STRANGERS = frozenset({ANONYMOUS, USER_DATA})
-"""Each of these is any number of strangers, so that another label is nobody's change of mind."""
+"""Each stands for many people, so another label of it is not a change of mind."""
 
 
 def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
-    """What speaks against believing `item`, each in a sentence; nothing for most.
+    """Return the reasons not to accept `item`, one sentence each; usually none.
 
-    `others` is what `beside` gives, whatever its status. Two things count, because neither needs
-    a guess about the one who said it:
+    `others` is the result of `beside`, with any status. There are two reasons, and neither depends
+    on guesses about the actor:
 
-    * Somebody else says another label; to a stranger, every other stranger is somebody else. It
-      counts whatever became of that, unless it was superseded: otherwise the one of two that is
-      decided second would find nobody to contradict it.
+    * Another actor gave another label. Every stranger counts as another actor. The status of that
+      label does not matter, unless it is superseded. Otherwise the second of two contradicting
+      labels would be accepted.
     * The same label was rejected or quarantined before.
     """
     same = _same_subject(item, others)
@@ -61,7 +62,7 @@ def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
 def decide_status(
     item: Feedback, others: Sequence[Feedback], policy: FeedbackPolicy
 ) -> tuple[FeedbackStatus, str]:
-    """What becomes of a pending one, and why. Pending means that a person has to say."""
+    """Return the status of pending feedback and why. Pending means that a person must decide."""
     if policy == "review":
         return "pending", ""
     later = [
@@ -89,9 +90,9 @@ def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> li
 def beside(
     unit: UnitOfWork, item: Feedback, *, status: FeedbackStatus | None = None
 ) -> list[Feedback]:
-    """Return the feedback that may be about the same subject, itself included, the oldest first.
+    """Return feedback that may be about the same subject, with `item` itself, the oldest first.
 
-    An item that has a name may have come in other examples as well.
+    A named item may be part of other examples, too.
     """
     if item.item:
         return unit.feedback(status=status, item=item.item, limit=None)
@@ -99,12 +100,12 @@ def beside(
 
 
 def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
-    """Record feedback as pending; return it, and False.
+    """Record feedback as pending; return it, and False for new feedback.
 
-    What the same actor said last about the same, in the same words, is the same feedback: then
-    nothing is recorded, and that one is returned with True. Once it was rejected or superseded it
-    is new again. Another label supersedes what the actor said before and nobody has turned down;
-    of strangers, any may have said the same before, and nothing is superseded.
+    If the actor's last label of the subject is the same, nothing is recorded: the earlier feedback
+    is returned with True. After a rejection or replacement the label counts as new. Another label
+    replaces the actor's earlier one, unless that was quarantined. A stranger's label replaces
+    nothing, and repeats any stranger's equal label.
     """
     own = [
         other
@@ -139,9 +140,9 @@ def settle(
     actor: str,
     at: datetime,
 ) -> Feedback:
-    """Move feedback to a status. Raises Conflict when it moved since it was read.
+    """Move feedback to a status. Raises Conflict when its status changed since it was read.
 
-    One that becomes accepted takes the place of whatever was accepted for the same subject.
+    Accepted feedback replaces the accepted feedback on the same subject.
     """
     settled = replace(item, status=status, reason=reason, settled_at=at)
     if status == "accepted":
@@ -155,7 +156,7 @@ def settle(
 
 
 def accept(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) -> Feedback:
-    """Believe feedback, also one that was rejected or quarantined, because a person says so.
+    """Accept feedback by a person's decision, also after a rejection or quarantine.
 
     Raises NotFound, and Conflict when it is accepted already or was superseded.
     """
@@ -165,7 +166,7 @@ def accept(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) 
 
 
 def reject(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) -> Feedback:
-    """Do not believe feedback, also one that was accepted. What learnt from it stays as it is.
+    """Reject feedback by a person's decision, also accepted one. Trained versions stay unchanged.
 
     Raises NotFound, and Conflict when it is rejected already or was superseded.
     """
@@ -177,7 +178,7 @@ def reject(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) 
 def review(
     unit: UnitOfWork, policy: FeedbackPolicy, *, actor: str, at: datetime, limit: int
 ) -> int:
-    """Decide on the oldest pending ones, `limit` at most, and return on how many."""
+    """Decide on the oldest pending feedback, at most `limit`, and return the number."""
     if policy == "review":
         return 0
     pending = unit.feedback(status="pending", limit=limit)
@@ -188,7 +189,7 @@ def review(
 
 
 def _same_subject(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
-    """Return those of `others` that are about the very subject, in their order."""
+    """Return those of `others` on the same subject, in their order."""
     subject = item.subject
     return [other for other in others if other.subject == subject and other.id != item.id]
 

@@ -1,7 +1,7 @@
-"""Resolves and records feedback labels, for a server's routes and for a workspace at home.
+"""Resolve and record feedback labels, for a server's routes and for a workspace.
 
-The ledger stores an example: a payload with one item. For a payload with several items, the codec
-of the version that answered cuts out the item that a label is about.
+The ledger stores examples: payloads with one item. If a payload has several items, the codec of the
+version that answered extracts the labelled item.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LoadedVersion(Protocol):
 
 
 class IntakeParts(Protocol):
-    """The parts of a server or a workspace that feedback goes through."""
+    """The parts of a server or a workspace that feedback needs."""
 
     @property
     def ledger(self) -> Ledger: ...
@@ -57,7 +57,7 @@ class IntakeParts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelClaim:
-    """One label as it was given. `target` may be empty where the model has one."""
+    """One label as the actor gave it. `target` may be empty if the model has one target."""
 
     target: str
     label: str
@@ -66,9 +66,9 @@ class LabelClaim:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedLabel:
-    """A valid label, of a payload in the request or of an earlier prediction.
+    """A valid label of a payload in the request or of an earlier prediction.
 
-    `many` is the codec that cuts `item` out of the prediction's payload, where it has several.
+    `many` is the codec that extracts `item` from a prediction's payload with several items.
     """
 
     claim: LabelClaim
@@ -101,7 +101,7 @@ def resolve_payload_label(
 
 
 class PredictionLookup:
-    """Finds the predictions that the labels of one request are about, each one once."""
+    """Find the predictions that the labels of one request refer to, each once."""
 
     def __init__(
         self,
@@ -109,18 +109,18 @@ class PredictionLookup:
         champion: LoadedVersion,
         find_loaded: Callable[[str], LoadedVersion | None],
     ) -> None:
-        """`find_loaded` gives the model of a version, or None when it is not loaded."""
+        """Keep `find_loaded`, which returns the model of a version; None when it is not loaded."""
         self._parts = parts
         self._champion = champion
         self._find_loaded = find_loaded
         self._outcomes: dict[str, _PredictionOutcome] = {}
 
     def resolve_label(self, id: str, item: str, claim: LabelClaim) -> ResolvedLabel:
-        """Resolve a label of a prediction. `item` may be empty where the prediction has one item.
+        """Resolve a label of a prediction. `item` may be empty if the prediction has one item.
 
         The classes are those of the version that answered, while it is loaded. Raises NotFound,
-        InvalidRequest and ForeignLabel; and Conflict when the version is not loaded and
-        the prediction has several items, which only that version can tell apart.
+        InvalidRequest and ForeignLabel. Raises Conflict when that version is not loaded and the
+        prediction has several items, because only that version can extract one.
         """
         if id not in self._outcomes:
             self._outcomes[id] = self._find_outcome(id)
@@ -158,7 +158,7 @@ class PredictionLookup:
 
 @dataclass(frozen=True, slots=True)
 class _PredictionOutcome:
-    """What a label needs to know of a prediction, whichever item it is about."""
+    """The facts of a prediction that its labels need."""
 
     version: str
     loaded: LoadedVersion | None
@@ -214,9 +214,9 @@ def _client_prediction(parts: IntakeParts, id: str) -> Prediction:
 
 
 def _store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[str]:
-    """Make every example durable and return their ids, in order.
+    """Store every example durably and return their ids, in order.
 
-    The payload of a prediction is read and cut once, however many labels are about it.
+    The payload of a prediction is read and decoded once for all of its labels.
     """
     items: dict[str, dict[str, ManyCodec[Any] | None]] = {}
     for row in rows:
@@ -234,7 +234,7 @@ def _store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[s
 
 
 def _cut_items(payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None]) -> dict[str, bytes]:
-    """Return the example of each item. One version answered all, so they share its codec."""
+    """Return the example of each item. All items share the codec of the version that answered."""
     many = next(iter(codecs.values()))
     if many is None:
         return dict.fromkeys(codecs, payload)
@@ -243,7 +243,7 @@ def _cut_items(payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None]) -> d
 
 
 def _payload(parts: IntakeParts, prediction: str) -> bytes:
-    """Return the payload of a prediction. The log may have it even after the drain."""
+    """Return the payload of a prediction. The log may have it after the drain, too."""
     logged = parts.traffic.find(prediction)
     if logged is not None:
         return logged.payload

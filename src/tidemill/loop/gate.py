@@ -1,7 +1,7 @@
 """Judge a challenger against the champion.
 
 Pure functions: evidence and a policy in, checks with reasons out. Nothing here reads a clock, a
-disk or a database. A check that lacks data to decide does not pass, and says how much is missing.
+disk or a database. A check with too little data fails, and says how much is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidemill.loop.evidence import Evidence, LabelUse, Outcomes, TargetEvidence
 from tidemill.loop.label_shift import LabelledOutcomes, label_shift
 
 RULE_OF_THREE = 3
-"""What was expected three times and never seen in n trials surprises at 95 % (Hanley 1983)."""
+"""At 95 %, an event that is expected three times occurs at least once (Hanley 1983)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class GatePolicy:
 
     Accuracies and margins are shares between 0 and 1.
 
-    floor            accuracy on test that any champion must have
-    margin           how much worse on test a challenger may be (non-inferiority); also the share
-                     of test that may get names which nothing proves
-    prior_margin     by how much it must beat always naming the commonest class
-    uniform_margin   by how much its mean confidence must exceed that of a uniform guess, as a
-                     share of the way to certainty
-    fresh_minimum    fresh examples without which those that there are judge nothing
-    fresh_floor      accuracy on fresh below which its labels are not believed
+    floor            accuracy on test that any champion needs
+    margin           largest allowed loss of accuracy on test (non-inferiority); also the largest
+                     share of test that may get labels without proof
+    prior_margin     required gain over always answering the commonest class
+    uniform_margin   required gain of mean confidence over a uniform guess, as a share of the
+                     distance to certainty
+    fresh_minimum    number of fresh examples below which fresh judges nothing
+    fresh_floor      accuracy on fresh below which its labels are not trusted
     confidence       of every one-sided bound
     """
 
@@ -64,7 +64,7 @@ class GatePolicy:
 
 
 def stricter(one: GatePolicy, other: GatePolicy) -> GatePolicy:
-    """Of two policies, the harder demand of each kind."""
+    """Return the stricter demand of each kind of two policies."""
     return GatePolicy(
         floor=max(one.floor, other.floor),
         margin=min(one.margin, other.margin),
@@ -77,7 +77,7 @@ def stricter(one: GatePolicy, other: GatePolicy) -> GatePolicy:
 
 
 def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
-    """Every check, in the order in which people want to read them."""
+    """Return every check, in the order of the report."""
     checks = [label_names(evidence, policy), onnx_parity(evidence)]
     if evidence.champion_fault:
         checks.append(champion(evidence.champion_fault))
@@ -92,9 +92,9 @@ def judge(evidence: Evidence, policy: GatePolicy) -> tuple[Check, ...]:
 def _judge_target(
     target: TargetEvidence, policy: GatePolicy, *, comparable: bool, elsewhere: bool
 ) -> Iterator[Check]:
-    """The checks of one target; nothing is `comparable` when the champion cannot be opened.
+    """Yield the checks of one target; `comparable` is false when the champion cannot be opened.
 
-    `elsewhere` says that another target has gained on fresh.
+    `elsewhere` is true when another target has improved on fresh.
     """
     if not len(target.test.correct):
         yield Check("floor", False, "the snapshot has no test", target=target.target)
@@ -117,14 +117,13 @@ def _judge_target(
 
 
 def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
-    """The bundle's names are the snapshot's, each in its place.
+    """Check that the bundle's labels are those of the snapshot, each in its place.
 
-    The label table names the same labels, every golden sample gets the name that the snapshot has
-    for it, and of each target the names that nothing proves are given to at most `margin` of the
-    test. A golden sample proves the name it gets. Where no training could be sure of finding
-    one, test itself may prove a name: more than half of what bears it bears it rightly. That is
-    where fewer than three golden samples are to be expected of val at the rate of test; by the
-    rule of three, to have none is then no surprise.
+    The bundle has the same classes, and every golden sample gets its label of the snapshot. For
+    each target, labels without proof are given to at most `margin` of test. A golden sample proves
+    the label that it gets. Where no training could be sure of a golden sample, test proves a label
+    when more than half of its answers are correct. That is the case when fewer than three golden
+    samples are expected in val at the rate of test. By the rule of three, none is then no surprise.
     """
     if not evidence.golden_samples:
         return Check("label_names", False, "the bundle has no golden samples to prove names with")
@@ -141,7 +140,7 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
         named, n = sum(use.answers for use in loose), len(target.test.correct)
         if named > policy.margin * n:
             listed = ", ".join(f"{use.label} ({use.answers})" for use in loose)
-            reason = f"no golden sample proves names given to {named} of {n} test examples"
+            reason = f"no golden sample proves labels of {named} of {n} test examples"
             reason = f"{reason}: {listed}"
             most = policy.margin * n
             return Check("label_names", False, reason, float(named), target.target, most)
@@ -150,13 +149,13 @@ def label_names(evidence: Evidence, policy: GatePolicy) -> Check:
 
 
 def _proved(use: LabelUse, target: TargetEvidence, validation: int) -> bool:
-    # Of val, as many are expected to be named rightly as of test, in proportion.
+    # Val should contain correct answers in the same proportion as test.
     rare = use.all_correct * validation < RULE_OF_THREE * len(target.test.correct)
     return use.golden or (rare and 2 * use.correct > use.answers)
 
 
 def onnx_parity(evidence: Evidence) -> Check:
-    """The exported graph reproduces the probabilities that the training framework recorded."""
+    """Check that the exported graph reproduces the recorded probabilities of the training."""
     gap = evidence.parity_gap
     reason = f"largest distance {gap:.1e}, allowed {TOLERANCE:.0e}"
     passed = evidence.golden_samples > 0 and gap <= TOLERANCE
@@ -164,12 +163,12 @@ def onnx_parity(evidence: Evidence) -> Check:
 
 
 def champion(fault: str) -> Check:
-    """There is a champion that cannot be opened; one that can, or none, needs no check."""
+    """Fail for a champion that cannot be opened. Any other champion, or none, needs no check."""
     return Check("champion", False, f"cannot be opened: {fault.rstrip('.')}")
 
 
 def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """The challenger is good enough at all."""
+    """Check that the challenger has a minimum accuracy on test."""
     share = float(target.test.correct.mean())
     n = len(target.test.correct)
     reason = f"accuracy {share:.3f} on {n} test examples, at least {policy.floor:.2f} needed"
@@ -177,9 +176,9 @@ def floor(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """It has learned something: better than the commonest class, surer than a uniform guess."""
+    """Check that it is better than the commonest class and surer than a uniform guess."""
     bound = accuracy_lower_bound(target.test.correct, confidence=policy.confidence)
-    # Where one class is nearly everything, half of what is left is all that can be asked.
+    # If one class is nearly everything, half of the remaining share is the most to demand.
     needed = target.prior + min(policy.prior_margin, (1 - target.prior) / 2)
     sure = float(target.test.confidence.mean())
     uniform = 1 / target.class_count
@@ -197,7 +196,7 @@ def not_untrained(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """On test the challenger is not worse than the champion by more than the margin."""
+    """Check that the challenger loses at most the margin against the champion on test."""
     name, champion = "non_inferiority", target.test_champion
     if champion is None:
         return Check(name, True, "there is no champion yet", None, target.target)
@@ -211,7 +210,7 @@ def non_inferiority(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def fresh_enough(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """Where there are fresh labels at all, they are enough to tell good ones from poison."""
+    """Check that there are enough fresh labels, if any, to distinguish good ones from poison."""
     n, minimum = len(target.fresh.correct), float(policy.fresh_minimum)
     missing = policy.fresh_minimum - n
     if missing > 0:
@@ -222,7 +221,7 @@ def fresh_enough(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """Fresh labels deserve belief: one of the two models agrees with them often enough."""
+    """Check that at least one of the two models agrees with enough of the fresh labels."""
     models = [target.fresh, target.fresh_champion or target.fresh]
     best = max(float(marks.correct.mean()) for marks in models)
     reason = (
@@ -234,10 +233,10 @@ def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """Fresh labels do not lean to one label against what the champion says of their examples.
+    """Check that fresh labels do not shift to one label against the champion's answers.
 
-    More of a label alone is believed, when the champion sees it, too; and so are labels that the
-    champion misses, when they have the shares that they have on test.
+    A larger share of a label passes when the champion predicts it, too. Labels that the champion
+    misses pass when they have the same shares as on test.
     """
     name, champion, test = "fresh_balanced", target.fresh_champion, target.test_champion
     if champion is None or test is None:
@@ -260,7 +259,7 @@ def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
             " are right"
         )
         return Check(name, False, reason, shift.p, target.target, surprise)
-    reason = "fresh labels lean to none against the champion"
+    reason = "no label of fresh is shifted against the champion"
     if shift.share_p < surprise:
         reason = f"{shares}, but {missed}"
     return Check(name, True, reason, shift.p, target.target, surprise)
@@ -271,11 +270,11 @@ def _judged(marks: Outcomes) -> LabelledOutcomes:
 
 
 def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = False) -> Check:
-    """On fresh the challenger is better than the champion.
+    """Check that the challenger is better than the champion on fresh.
 
-    Of several targets one must gain. Where it is another one, this one may only not be surely
-    worse: a target that was right before has nothing to gain, and fresh is too small to prove that
-    it lost nothing, which is what test is asked.
+    At least one target must improve. If another target does, this one must only not be surely
+    worse. A target that was correct before cannot improve, and fresh is too small to prove that it
+    lost nothing; test proves that.
     """
     name, champion = "fresh_gain", target.fresh_champion
     if champion is None:
@@ -299,11 +298,11 @@ def fresh_gain(target: TargetEvidence, policy: GatePolicy, *, elsewhere: bool = 
 
 
 def loss(lost: int, gained: int) -> float:
-    """How surprising it is that so many pairs were lost, if each could as well have been gained.
+    """Return the p-value of this many losses, if each pair could as well have been gained.
 
     The one-sided p-value of McNemar's test, in its exact binomial form (Q. McNemar, "Note on the
     Sampling Error of the Difference Between Correlated Proportions or Percentages", Psychometrika
-    12, 1947). A bootstrap is too sure of a few pairs that all point one way.
+    12, 1947). A bootstrap is overconfident for a few pairs of one direction.
     """
     n = lost + gained
     whole = math.lgamma(n + 1) - n * math.log(2)

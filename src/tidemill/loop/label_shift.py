@@ -1,7 +1,7 @@
-"""Whether labels lean to one side, against what a model says of the same examples.
+"""Test whether labels shift to one class against a model's answers to the same examples.
 
-Labels that are all turned one way agree with a model that learnt them, so no share of agreement
-tells them from good ones. Their direction does.
+A model that learnt labels flipped to one class agrees with them, so its accuracy cannot tell them
+from good labels. The direction of the disagreement can.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class LabelledOutcomes:
-    """The labels that n examples bear, and whether the model named each of them."""
+    """The labels of n examples, and whether the model predicts each of them."""
 
     labels: Sequence[str]
     correct: npt.NDArray[np.bool_]
@@ -24,12 +24,12 @@ class LabelledOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class LabelShift:
-    """How much the labels lean to one of them, in shares between 0 and 1.
+    """The shift of the labels to one of them, in shares between 0 and 1.
 
-    `share` of the labels are this one and `error_rate` of those the model named otherwise;
-    `reference_share` and `reference_error_rate` say the same of the labels that are known to be
-    right. `share_p` is the p-value of the former alone, `p` that of the whole, corrected for the
-    number of labels.
+    `share` is the share of this label, and `error_rate` the share of it that the model predicts
+    otherwise. `reference_share` and `reference_error_rate` are the same for labels that are known
+    to be right. `share_p` is the p-value of the share alone, `p` that of the whole test, corrected
+    for the number of labels.
     """
 
     label: str
@@ -44,19 +44,18 @@ class LabelShift:
 def label_shift(
     judged: LabelledOutcomes, known: LabelledOutcomes, *, surprise: float
 ) -> LabelShift | None:
-    """Return the label to which `judged` leans most, held against labels that are known to be
-    right.
+    """Return the label with the strongest shift of `judged` against labels known to be right.
 
-    They lean when its `p` is below `surprise`.
+    The shift is significant when its `p` is below `surprise`.
 
-    Three things must hold of it at once, each of which happens to honest labels by itself: it is
-    given more often than it should be, the model misses more of it, and it makes up more of all
-    that the model misses. An intersection-union test (R. L. Berger, "Multiparameter Hypothesis
-    Testing and Acceptance Sampling", Technometrics 24, 1982): its p-value is the largest of the
-    three, each of which is Fisher's exact one, and is multiplied by the number of labels
-    (Bonferroni). The third is not asked where it would say no whatever it saw, because the model
-    missed too little that is known, or this label nearly alone: where even the least p-value that
-    the margins of its table allow is no surprise. None without examples on either side.
+    Three conditions must hold at once; each alone occurs with honest labels, too. The label is more
+    frequent than in `known`. The model misses a larger share of it. It makes up a larger share of
+    all that the model misses. This is an intersection-union test (R. L. Berger, "Multiparameter
+    Hypothesis Testing and Acceptance Sampling", Technometrics 24, 1982): its p-value is the largest
+    of the three. Each is Fisher's exact one, multiplied by the number of labels (Bonferroni). The
+    third condition is skipped when it could never be significant: even the least p-value with the
+    margins of its table is too large. That happens when the model misses too few known labels, or
+    almost only this one. Returns None without examples on either side.
     """
     if not len(judged.labels) or not len(known.labels):
         return None
@@ -85,10 +84,10 @@ def label_shift(
 
 
 def surplus(k: int, n: int, known_k: int, known_n: int) -> float:
-    """How surprising it is that k of n is no smaller a share than it is, beside known_k of known_n.
+    """Return the p-value of a share k of n that is larger than known_k of known_n.
 
     The one-sided p-value of Fisher's exact test (R. A. Fisher, "The Logic of Inductive Inference",
-    JRSS 98, 1935); 1 where one side is empty.
+    JRSS 98, 1935); 1 when one side is empty.
     """
     total, marked = n + known_n, k + known_k
     least, most = max(k, n + marked - total), min(marked, n)
@@ -101,7 +100,7 @@ def surplus(k: int, n: int, known_k: int, known_n: int) -> float:
 
 
 def least_surplus(k: int, n: int, known_k: int, known_n: int) -> float:
-    """Return the least that `surplus` can be of any table with the margins of this one."""
+    """Return the least `surplus` of any table with the same margins."""
     marked = k + known_k
     most = min(marked, n)
     return surplus(most, n, marked - most, known_n)
@@ -112,7 +111,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def _counts(side: LabelledOutcomes) -> dict[str, tuple[int, int]]:
-    """Return how often each label is borne, and how often it is missed."""
+    """Return how often each label occurs, and how often the model misses it."""
     labels = np.asarray(side.labels)
     return {
         str(label): (int(np.sum(labels == label)), int(np.sum(~side.correct[labels == label])))

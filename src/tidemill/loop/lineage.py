@@ -1,4 +1,4 @@
-"""Traces a prediction back to its version, its run and its data."""
+"""Trace a prediction back to its version, its run and its data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lineage:
         return self.prediction.example
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the payload is named by its example id."""
+        """Return plain values; the example id stands for the payload."""
         prediction = asdict(self.prediction)
         del prediction["payload"], prediction["bins"], prediction["remarks"]
         return {
@@ -43,7 +43,7 @@ class Lineage:
 def find_prediction(
     unit: UnitOfWork, traffic: TrafficLog | TrafficArchive, id: str
 ) -> tuple[Prediction, bool]:
-    """Find a prediction of this workspace, and say whether the engine has drained it.
+    """Find a prediction of this workspace; True when the engine has drained it.
 
     Looks in the ledger, then in the traffic logs. Raises NotFound, and StorageFailed when a log
     cannot be read.

@@ -1,4 +1,4 @@
-"""Moving the champion: the only code that does, inside the caller's unit of work."""
+"""Move the champion. Only this module does, inside the caller's unit of work."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def promote(
 ) -> str | None:
     """Make the judged version champion and its predecessor previous; return the predecessor.
 
-    Raises GateRefused when the verdict does not allow it, Conflict when the champion is no longer
-    the one it was judged against.
+    Raises GateRefused when the verdict does not allow it, and Conflict when the champion has
+    changed since the judgement.
     """
     if not verdict.allows:
         raise refusal(verdict)
@@ -38,7 +38,7 @@ def promote(
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The version that is served again, the one taken back, and the feedback quarantined by it."""
+    """The restored version, the withdrawn version, and the feedback quarantined with it."""
 
     champion: str
     previous: str
@@ -46,7 +46,7 @@ class Rollback:
 
 
 def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Rollback:
-    """Swap champion and previous, and quarantine the feedback that only the one taken back learnt.
+    """Swap champion and previous, and quarantine the feedback that only the withdrawn one learnt.
 
     Raises NotFound when there is no previous champion.
     """
@@ -66,7 +66,7 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Roll
     )
     cycle = unit.cycle()
     if cycle is not None and cycle.version == champion.version:
-        # Or its engine, which may not have looked since, would take this for what it has to do.
+        # Otherwise the engine, which may not have read it since, would roll back again.
         move_cycle(unit, cycle, "rolled_back", reason, actor=actor, at=at)
     why = f"It taught {champion.version}, which was taken back: {reason}"
     quarantined = quarantine(unit, taken_back - served, actor=actor, reason=why, at=at)
@@ -76,7 +76,7 @@ def rollback(unit: UnitOfWork, *, actor: str, reason: str, at: datetime) -> Roll
 def quarantine(
     unit: UnitOfWork, snapshots: Collection[str], *, actor: str, reason: str, at: datetime
 ) -> tuple[str, ...]:
-    """Put aside the accepted feedback that went into these snapshots last; return its ids."""
+    """Quarantine the accepted feedback that these snapshots added; return its ids."""
     suspects = [
         item for item in unit.feedback(status="accepted", limit=None) if item.snapshot in snapshots
     ]
@@ -86,7 +86,7 @@ def quarantine(
 
 
 def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
-    """Return a snapshot and all that it grew from."""
+    """Return a snapshot and all of its ancestors."""
     ancestors: set[str] = set()
     while snapshot is not None and snapshot not in ancestors:
         ancestors.add(snapshot)
@@ -95,7 +95,7 @@ def ancestry(unit: UnitOfWork, snapshot: str | None) -> set[str]:
 
 
 def refusal(verdict: Verdict) -> GateRefused:
-    """Return the error that tells why a verdict did not pass."""
+    """Return the error with the reasons of a verdict that did not pass."""
     failed = [f"{verdict.name(check)}: {check.reason}" for check in verdict.failed]
     return GateRefused(
         f"{verdict.version} was refused. {'; '.join(failed)}.",

@@ -1,7 +1,7 @@
-"""Rounds by the calendar: when one begins, and whether it is still to be held. Pure.
+"""Scheduled runs: their times, and whether one is due. Pure.
 
-Rounds begin at fixed moments in UTC, counted from one Monday at midnight: an engine that comes late
-holds its round late, and the next one is no later for it.
+They have fixed times in UTC, counted from a Monday at midnight. An engine that starts late does its
+run late, and the next one has its usual time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 def latest_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
-    """When the latest round began, at this moment or before it; None without a schedule."""
+    """Return the time of the latest scheduled run up to this moment; None without a schedule."""
     if schedule == "never":
         return None
     period = PERIODS[schedule]
@@ -34,7 +34,7 @@ def latest_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
 
 
 def next_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
-    """When the next round begins, after this moment; None without a schedule."""
+    """Return the time of the next scheduled run after this moment; None without a schedule."""
     latest = latest_scheduled_run(schedule, now)
     return latest + PERIODS[schedule] if latest else None
 
@@ -42,12 +42,11 @@ def next_scheduled_run(schedule: Schedule, now: datetime) -> datetime | None:
 def due_scheduled_run(
     schedule: Schedule, now: datetime, *seen_to: datetime | None
 ) -> datetime | None:
-    """Return the latest round if it began after all of `seen_to`, when rounds were seen to; else
-    None.
+    """Return the time of the latest scheduled run, unless one of `seen_to` is later; else None.
 
-    Of several that nobody held, as when no engine ran for weeks, only the latest is due. A date
-    that lies more than a round ahead was set by a clock that was ahead once. It counts for nothing,
-    and the others still do.
+    `seen_to` are the times at which runs were last handled. If several runs were missed, because no
+    engine ran for weeks, only the latest is due. A time more than one period ahead comes from a
+    clock that once ran ahead, and is ignored.
     """
     latest = latest_scheduled_run(schedule, now)
     if latest is None:
@@ -58,5 +57,5 @@ def due_scheduled_run(
 
 
 def format_moment(at: datetime) -> str:
-    """Return a round's name in a sentence."""
+    """Return the time of a scheduled run for a sentence."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""How surprising a distance between two sets of counts is."""
+"""Compute the p-value of a distance between two sets of counts."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from scipy.special import gammaincc
 from tidemill.loop.distance import Counts, distances
 
 EXCEEDANCES = 20
-"""As many resamples at least as far apart tell a p-value to about a fifth of itself."""
+"""Resamples at least as far apart that determine a p-value to about a fifth of itself."""
 CELLS = 500_000
-"""Bins times resamples that one feature may cost: 0.1 s, at the 0.2 microseconds of a cell."""
+"""The most bins times resamples for one feature: 0.1 s, at 0.2 microseconds a cell."""
 CERTAIN = 1e-3
-"""As small a part of `alpha / tests` is the chi-square tail, which errs to the large side, where
-drawing is spared."""
+"""Draws are skipped when the chi-square tail is below this share of `alpha / tests`.
+
+The tail errs towards larger p-values.
+"""
 CHUNK = 20_000
-"""Cells that are drawn at once: half a megabyte."""
+"""The number of cells drawn at once: half a megabyte."""
 ROUNDING = 1 - 1e-9
-"""Resamples as far apart as the observed counts count as such, in whatever order bins are added."""
+"""Tolerance for rounding: resamples as far apart as the observed counts count as such."""
 
 
 def p_value(
     reference: Counts, live: Counts, *, tests: int, alpha: float, rng: np.random.Generator
 ) -> float:
-    """Return how often two samples of one source are at least this far apart.
+    """Return the probability that two samples of one source are at least this far apart.
 
-    The larger one of two p-values, for PSI and for the Jensen-Shannon distance: both must be
-    surprising. It is fine enough to be held against `alpha / tests`. The order of bins does not
-    matter.
+    The larger of two p-values, for PSI and for the Jensen-Shannon distance, so both must be
+    significant. It is precise enough for a comparison with `alpha / tests`. The order of bins does
+    not matter.
 
-    A parametric bootstrap. Both sides are drawn anew, each in its own number, from their pooled
-    shares, until 20 resamples were at least as far apart (sequential Monte Carlo p-values: Besag
-    and Clifford 1991) or `20 * tests / alpha` were drawn. Drawing costs the same for any number of
-    examples, and grows with bins and tests; where the bins allow fewer draws than those, fewer are
-    made. Where they do not even allow `tests / alpha`, and where it is below a thousandth of
-    `alpha / tests` and so leaves no doubt, p is the tail of a chi-square distribution.
+    A parametric bootstrap. Both sides are drawn from their pooled shares, each with its own size,
+    until 20 resamples are at least as far apart (sequential Monte Carlo p-values: Besag and
+    Clifford 1991) or `20 * tests / alpha` are drawn. The cost does not depend on the number of
+    examples, and grows with bins and tests. CELLS limits the draws for many bins. If it allows
+    fewer than `tests / alpha`, p is the tail of a chi-square distribution. So it is when that tail
+    is below a thousandth of `alpha / tests`, which leaves no doubt.
     """
     known, observed = np.asarray(reference, np.int64), np.asarray(live, np.int64)
     filled = known + observed > 0
     known, observed = known[filled], observed[filled]
-    # Sums are rounded by their order, so the bins get one of their own.
+    # Rounding of sums depends on their order, so the bins are sorted.
     order = np.lexsort((observed, known))
     known, observed = known[order], observed[order]
     if len(known) < 2:
@@ -57,8 +59,8 @@ def p_value(
 def chi_square(reference: npt.NDArray[np.int64], live: npt.NDArray[np.int64]) -> float:
     """Return the same for large counts, where both distances follow a chi-square distribution.
 
-    With `bins - 1` degrees of freedom these do, both in nats: PSI, and eight times the divergence,
-    over `1/n + 1/m`. Many nearly empty bins make it too large, never much too small.
+    PSI, and eight times the divergence, both in nats and over `1/n + 1/m`, have `bins - 1` degrees
+    of freedom. With many nearly empty bins the p-value is too large, never much too small.
     """
     index, divergence = distances(reference, live)
     scale = 1 / reference.sum() + 1 / live.sum()
@@ -72,7 +74,7 @@ def _bootstrap(
     draws: int,
     rng: np.random.Generator,
 ) -> float:
-    # The fullest bin first: then neither draw nor result depends on the order of bins.
+    # The fullest bin comes first, so that neither draws nor result depend on the order of bins.
     pooled = np.sort(reference + live)[::-1]
     shares = pooled / pooled.sum()
     n, m = int(reference.sum()), int(live.sum())
@@ -91,7 +93,7 @@ def _bootstrap(
                 ends.append(done + int(hits[wanted - 1]) + 1)
             exceeded[which] += len(hits)
         if ends:
-            # The measure that got there first has the larger p-value of the two.
+            # The measure that reaches the number first has the larger p-value.
             return EXCEEDANCES / min(ends)
         done, rows = done + rows, 2 * rows
     return (1 + max(exceeded)) / (1 + draws)

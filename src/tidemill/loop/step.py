@@ -1,4 +1,4 @@
-"""The steps of the loop: one class per kind, each with the reason and with what it acts on."""
+"""The steps of the loop: one class per kind, with its reason and its records."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ StepKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class _Reasoned:
-    """What every step has: its kind, and the reason in words."""
+    """The parts of every step: its kind, and the reason in words."""
 
     kind: ClassVar[StepKind]
     reason: str
 
     @property
     def title(self) -> str:
-        """The step in a word or two, for people."""
+        """The step in one or two words, for people."""
         return self.kind.replace("_", " ")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, without the records that the step acts on."""
+        """Return plain values, without the records."""
         return {"kind": self.kind, "reason": self.reason}
 
 
@@ -82,7 +82,7 @@ class StartTraining(_Reasoned):
 
 @dataclass(frozen=True, slots=True)
 class CloseTraining(_Reasoned):
-    """Close the cycle's run, whose process ended without closing it, or has lost its engine."""
+    """Close the cycle's run after its process ended without a result, or its engine was lost."""
 
     kind: ClassVar[StepKind] = "close_training"
     cycle: Cycle
@@ -107,7 +107,7 @@ class PromoteVersion(_Reasoned):
 
 @dataclass(frozen=True, slots=True)
 class MoveCycle(_Reasoned):
-    """Move the cycle to `state`; nothing else has to be done."""
+    """Move the cycle to `state`, without other work."""
 
     kind: ClassVar[StepKind] = "move_cycle"
     cycle: Cycle

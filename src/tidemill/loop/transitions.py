@@ -1,6 +1,6 @@
-"""A cycle's way from state to state: the only code that moves one, in the caller's unit of work.
+"""Move a cycle from state to state. Only this module does, in the caller's unit of work.
 
-A round of the schedule that begins no cycle is let go by here, too.
+It also skips scheduled runs that begin no cycle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Run
 
 SCHEDULE = "schedule"
-"""The import offset of the rounds, and the subject of the events that tell of them."""
+"""The import offset of the scheduled runs, and the subject of their events."""
 
 
 def open_cycle(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
@@ -42,10 +42,10 @@ def open_cycle(unit: UnitOfWork, cycle: Cycle, *, actor: str) -> None:
 def move_cycle(
     unit: UnitOfWork, cycle: Cycle, state: CycleState, reason: str, *, actor: str, at: datetime
 ) -> Cycle:
-    """Move a cycle on from the state it was seen in, and return it.
+    """Move a cycle from the state in which it was read, and return it.
 
-    A cycle that ends takes its training with it: the run is closed, so that its process can
-    register nothing any more. Raises Conflict when the cycle has moved since it was seen.
+    A cycle that ends closes its training run, so that the process cannot register anything. Raises
+    Conflict when the cycle has moved since it was read.
     """
     to = replace(cycle, state=state, reason=reason, changed_at=at)
     if not to.open and cycle.run and unit.get(Run, cycle.run).status == "running":
@@ -58,14 +58,14 @@ def move_cycle(
 
 
 def skip_scheduled_run(unit: UnitOfWork, reason: str, *, actor: str, at: datetime) -> None:
-    """Let the round of the schedule that has begun go by without a cycle."""
+    """Skip the scheduled run that is due."""
     passed = ImportOffset(SCHEDULE, caught_up_at=at)
     event = ScheduledRunSkipped(actor=actor, subject=SCHEDULE, reason=reason)
     unit.move_import_offset(passed, expected=unit.import_offset(SCHEDULE), event=event)
 
 
 RunOutcome = Literal["failed", "interrupted", "abandoned"]
-"""How a run ends that registered nothing."""
+"""The outcome of a run that registered nothing."""
 
 _EVENTS: Mapping[RunOutcome, type[RunFailed | RunInterrupted | RunAbandoned]] = {
     "failed": RunFailed,

@@ -1,4 +1,4 @@
-"""When a cycle may begin, and how far it may go without a person."""
+"""The policy for the beginning of a cycle, and for what it may do without a person."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tidemill.loop.schedule import Schedule
 
 Autonomy = Literal["observe", "propose", "automatic"]
 MOST_BUDGET = 100
-"""Cycles that an engine looks back upon; a larger budget would never be found spent."""
+"""The number of recent cycles that an engine reads, so a larger budget could not be enforced."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerPolicy:
-    """What begins a cycle, and what holds it back. Raises UsageError for a value that cannot work.
+    """What begins and delays a cycle. Raises UsageError for a value that cannot work.
 
     autonomy         observe begins nothing; propose waits for a person before it promotes;
                      automatic promotes what passed the gate
-    feedback_policy  what becomes of feedback that nobody has decided on
+    feedback_policy  decides on feedback that no person has decided on
     feedback         accepted feedback that begins a cycle by itself
-    schedule         rounds by the calendar, each beginning a cycle if minimum_new is there
-    minimum_new      accepted feedback without which no cycle begins, drift or not
-    cooldown_s       seconds from the end of a cycle to the next beginning
+    schedule         scheduled runs, each of which begins a cycle if minimum_new is there
+    minimum_new      accepted feedback that every cycle needs, also after drift
+    cooldown_s       seconds between the end of a cycle and the next beginning
     budget           cycles that may begin within 24 hours
-    attempts         trainings that may fail by themselves before their cycle does
-    watch_s          seconds within which a promoted version should have answered somebody
+    attempts         trainings that may fail by themselves before their cycle fails
+    watch_s          seconds in which a promoted version should answer a first request
 
-    About a third of the feedback is held back in fresh, and the gate judges nothing by fewer than
-    40 of those: 150 labels give about 52, and hardly ever too few. A person's own trigger passes
-    over minimum_new, cooldown_s and budget.
+    About a third of the feedback goes to fresh, and the gate needs at least 40 of those: 150 labels
+    give about 52, which is rarely too few. A trigger by a person skips minimum_new, cooldown_s and
+    budget.
     """
 
     autonomy: Autonomy = "propose"

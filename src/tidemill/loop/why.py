@@ -1,4 +1,4 @@
-"""The causal chain of a version or a cycle, in plain sentences, from what the ledger recorded."""
+"""Explain a prediction, a version or a cycle in plain sentences, from the ledger's records."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run, Snap
 
 ALIASES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
 LOOKED_AT = 1_000
-"""Cycles and moves of the champion that are searched, the latest first."""
+"""The number of latest cycles and moves of the champion that are searched."""
 
 
 def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
-    """Why an answer was given: who gave it, and where that version came from."""
+    """Yield why an answer was given: the version that gave it, and its origin."""
     answers = ", ".join(
         f"{answer.target} {answer.label} ({answer.confidence:.1%})" for answer in prediction.answers
     )
     sender = (
-        "the server itself asked, as a golden request"
+        "it was a golden request of the server"
         if prediction.kind == "golden"
-        else "a client asked"
+        else "a client sent the request"
     )
     yield f"{prediction.version} answered {answers} at {_when(prediction)}; {sender}."
     for item in unit.feedback(example=prediction.example) if prediction.example else ():
@@ -32,11 +32,11 @@ def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
 
 
 def why_version(unit: UnitOfWork, version: ModelVersion) -> Iterator[str]:
-    """Why a version is what it is: its aliases, its verdicts, its training and its data."""
+    """Yield the history of a version: its aliases, its verdicts, its training and its data."""
     names = [
         name for name in ALIASES if (alias := unit.alias(name)) and alias.version == version.id
     ]
-    standing = f"is {' and '.join(names)}" if names else "bears no alias"
+    standing = f"is {' and '.join(names)}" if names else "has no alias"
     yield f"{version.id} {standing}."
     for event in reversed(unit.events(subject="champion", limit=LOOKED_AT)):
         if version.id in (event.detail.get("version"), event.detail.get("before")):
@@ -56,12 +56,12 @@ def why_version(unit: UnitOfWork, version: ModelVersion) -> Iterator[str]:
     yield from _snapshot(unit, version.snapshot)
     for cycle in unit.latest(Cycle, limit=LOOKED_AT):
         if cycle.version == version.id:
-            yield f"Cycle {cycle.id} had it trained, from {cycle.champion}. {_ended(cycle.cause)}"
+            yield f"Cycle {cycle.id} trained it, from {cycle.champion}. {_ended(cycle.cause)}"
             yield f"That cycle is {_worded(cycle.state)}{_because(cycle.reason)}."
 
 
 def why_cycle(unit: UnitOfWork, cycle: Cycle) -> Iterator[str]:
-    """Why a cycle began, each state it went through, and what came of it."""
+    """Yield why a cycle began, each of its states, and its result."""
     cause = _ended(cycle.cause)
     yield f"Cycle {cycle.id} began at {cycle.at:%F %T}, from {cycle.champion}. {cause}"
     for event in reversed(unit.events(subject=cycle.id, limit=LOOKED_AT)):
@@ -94,7 +94,7 @@ def _snapshot(unit: UnitOfWork, id: str) -> Iterator[str]:
     yield f"Snapshot {id[:12]} has {snapshot.rows} examples ({splits})."
     if snapshot.parent:
         taught = [item for item in unit.feedback(limit=None) if item.snapshot == id]
-        yield f"It grew from {snapshot.parent[:12]} by {len(taught)} feedback labels{_by(taught)}."
+        yield f"It extends {snapshot.parent[:12]} by {len(taught)} feedback labels{_by(taught)}."
 
 
 def _by(items: list[Feedback]) -> str:
@@ -109,7 +109,7 @@ def _worded(state: str) -> str:
 
 
 def _ended(cause: str) -> str:
-    """A person's own words may lack the full stop."""
+    """Return the cause with a full stop, which people's own words may lack."""
     return f"{cause.rstrip('.')}."
 
 

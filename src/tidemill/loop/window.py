@@ -1,4 +1,4 @@
-"""The open window of a champion: what the next drift check judges, whoever asks for it."""
+"""The open window of a champion, which the next drift check judges."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ BUCKET_S = 60
 
 
 def bucket(at: datetime) -> datetime:
-    """Return the start of the stretch of time that a moment belongs to."""
+    """Return the start of the time bucket of a moment."""
     seconds = at.timestamp()
     return datetime.fromtimestamp(seconds - seconds % BUCKET_S, UTC)
 
 
 def open_profiles(unit: UnitOfWork, champion: Alias) -> list[Profile]:
-    """What the champion saw of clients since it became champion, and no check has judged.
+    """Return the champion's live profiles since it became champion that no check has judged.
 
-    What it saw before it was champion this time is another window, and an old one.
+    Profiles from an earlier time as champion belong to an older window.
     """
     return unit.profiles(champion.version, since=bucket(champion.at))
