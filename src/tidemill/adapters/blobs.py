@@ -1,4 +1,4 @@
-"""Contents by their sha256, one file each: `<first two hex digits>/<id>`."""
+"""Store contents under their sha256, one file each: `<first two hex digits>/<id>`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tidemill.domain.ports import Blobs
 from tidemill.staging import stage_folder, sync
 
 ID = re.compile(r"[0-9a-f]{64}")
-"""Anything else is no id, and never becomes part of a path."""
+"""No other text is an id, or becomes part of a path."""
 
 
 class FileBlobs:
-    """A folder. A blob appears whole or not at all, and is on the disk before `put` returns."""
+    """A folder of blobs. A blob appears as a whole, and is on the disk before `put` returns."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, content: bytes) -> str:
-        """Keep these bytes. A file of that name that holds other ones was damaged: it is mended."""
+        """Store these bytes. A damaged file of that id is replaced."""
         id = hashlib.sha256(content).hexdigest()
         final = self._path(id)
         with stage_folder(self.root) as folder:
@@ -31,7 +31,7 @@ class FileBlobs:
                 sync(written)
                 final.parent.mkdir(exist_ok=True)
                 written.replace(final)
-            # Also when it was there: whoever wrote it may not have come as far as this.
+            # Also for an existing file: its writer may have stopped before this point.
             for parent in (final.parent, self.root):
                 sync(parent)
         return id
@@ -68,5 +68,5 @@ def _missing(id: str) -> NotFound:
 
 
 def _proof(blobs: FileBlobs) -> Blobs:
-    """Lets mypy prove that this meets the contract."""
+    """Let mypy prove that this meets the contract."""
     return blobs

@@ -1,4 +1,4 @@
-"""Child processes of a command: each is another `tidemill` of the same installation.
+"""Child processes of a command: each runs `tidemill` of the same installation.
 
 They are started `--with-parent`, so that none of them outlives the command that started it.
 """
@@ -17,25 +17,25 @@ from typing import IO, Any, Self
 import httpx
 
 PATIENCE = 30.0
-"""Seconds that a process may take to end once it was asked to."""
+"""The longest time from the request to end to the end of a process, in seconds."""
 
 
 def argv(*words: str) -> list[str]:
-    """Return the command line of another `tidemill`."""
+    """Return the command line of `tidemill` with these words."""
     return [sys.executable, "-m", "tidemill", *words]
 
 
 def child_environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with another workspace.
+    """Return this process's environment with another workspace.
 
-    With `settings`, the child gets these settings only; without, it gets this process's.
+    With `settings`, the child gets only these settings; without, it gets those of this process.
     """
     own = {k: v for k, v in os.environ.items() if settings is None or not k.startswith("TIDEMILL_")}
     return {**own, "TIDEMILL_HOME": str(home), **(settings or {})}
 
 
 class Ended(Exception):
-    """A child process ended by itself. It has said why, on its own stderr."""
+    """A child process ended by itself, and reported the reason on its own stderr."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"A process of Tidemill's ended with exit code {exit_code}.")
@@ -45,7 +45,7 @@ class Ended(Exception):
 def run_child(*words: str, home: Path) -> int:
     """Run a command that knows `--with-parent` to its end, and return its exit code.
 
-    It ends with this process, however that ends. What interrupts the waiting ends it, too.
+    The command ends with this process in any case. An exception during the wait ends it, too.
     """
     with subprocess.Popen(
         argv(*words, "--with-parent"), env=child_environment(home), stdin=subprocess.PIPE
@@ -58,7 +58,7 @@ def run_child(*words: str, home: Path) -> int:
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    """Ask a child started `--with-parent` to end, and make sure that it does."""
+    """Ask a child that was started `--with-parent` to end, and kill it after PATIENCE."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -69,9 +69,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 
 class Child:
-    """A running command that says on stdout, in one JSON object, when it is up.
+    """A running command that reports its start on stdout as one JSON object.
 
-    It is ended with the block, and with this process, however that ends.
+    It ends with the block, and with this process in any case.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Child:
         settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it is up. Raises Ended when it ends before.
+        """Start the command and wait until it is up. Raises Ended when it ends before.
 
-        What it says on stderr goes to `log`, or to this process's own stderr.
+        Its stderr goes to `log`, or to this process's stderr.
         """
         self._process = subprocess.Popen(
             argv(*words, "--json", "--with-parent"),
@@ -112,16 +112,16 @@ class Child:
         return self._process.pid
 
     def wait(self) -> int:
-        """Wait for its end and return the exit code."""
+        """Wait for the end of the process and return its exit code."""
         return self._process.wait()
 
     def kill(self) -> None:
-        """End it as a crash would: no clean-up of any kind (SIGKILL)."""
+        """Kill the process without any clean-up, as a crash would (SIGKILL)."""
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end, and make sure that it does."""
+        """Ask the process to end, and kill it after PATIENCE."""
         _end(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -139,7 +139,7 @@ class Child:
 
 
 class ServerProcess(Child):
-    """A running `tidemill serve`; `url` is where it listens."""
+    """A running `tidemill serve` at `url`."""
 
     def __init__(
         self,
@@ -149,12 +149,12 @@ class ServerProcess(Child):
         settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it accepts connections. Raises Ended."""
+        """Start the server and wait until it accepts connections. Raises Ended."""
         super().__init__("serve", "--port", str(port), home=home, settings=settings, log=log)
         self.url = str(self.announced["url"])
 
     def ready(self) -> httpx.Response:
-        """What `/v1/ready` says now."""
+        """Return the current response of `/v1/ready`."""
         return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE)
 
 
@@ -168,5 +168,5 @@ class EngineProcess(Child):
         settings: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
-        """Start it and wait until it turns. Raises Ended."""
+        """Start the engine and wait until it runs. Raises Ended."""
         super().__init__("loop", "run", *policies, home=home, settings=settings, log=log)

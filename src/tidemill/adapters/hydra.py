@@ -1,4 +1,4 @@
-"""Composing an experiment with Hydra: a recipe's groups and a person's overrides.
+"""Compose an experiment with Hydra from a recipe's groups and overrides.
 
 Used in command and trainer processes only, because Hydra's state is global to a process.
 """
@@ -24,10 +24,10 @@ from tidemill.domain.errors import UsageError
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the resolved tree as plain values.
 
-    An option says in `needs` which options of other groups it is for: `needs: {train: {model:
-    bert}}` in a plan means that it is one for this model; the key itself is left out of the tree.
-    Raises UsageError that names the key and the closest known one, the value that does not fit,
-    what is missing, or two options that do not belong together.
+    An option may list in `needs` the options of other groups that it requires: `needs: {train:
+    {model: bert}}` in a plan restricts it to this model. The key itself is left out of the tree.
+    Raises UsageError that names the key and the closest known one, the invalid value, the missing
+    value, or two options that do not fit together.
     """
     pairs = [_split(override) for override in overrides]
     groups = set(options(conf))
@@ -46,10 +46,9 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def options(conf: Path) -> dict[str, list[str]]:
-    """Return the groups of a recipe, its own and those that it takes from elsewhere, with their
-    options.
+    """Return the groups of a recipe, its own and those it uses from elsewhere, with their options.
 
-    Groups and options are in the order of the alphabet.
+    Groups and options are in alphabetical order.
     """
     value: dict[str, set[str]] = {}
     for root in _roots(conf):
@@ -59,9 +58,9 @@ def options(conf: Path) -> dict[str, list[str]]:
 
 
 def quote(key: str, value: str) -> str:
-    """Return a path as Hydra must see it: whatever characters it has, it is one text.
+    """Return a path quoted for Hydra, so that any characters form one text.
 
-    An empty one is missing: it would else stand for the folder one happens to be in.
+    An empty path is missing. Otherwise it would mean the current folder.
     """
     if key.rpartition(".")[2] != "path":
         return value
@@ -85,7 +84,7 @@ def _split(override: str) -> tuple[str, str]:
 
 
 class _Composed(NamedTuple):
-    """`chosen` names the option of every group, `needs` what the chosen ones say they are for."""
+    """`chosen` has the option of every group, `needs` the requirements of the chosen options."""
 
     tree: dict[str, Any]
     needs: Mapping[str, Mapping[str, str]]
@@ -101,14 +100,14 @@ def _compose(conf: Path, overrides: list[str]) -> _Composed:
                 needs: Any = OmegaConf.to_container(composed.pop("needs", OmegaConf.create()))
             tree = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        # A ValueError is what Hydra says to a group that is set to null.
+        # Hydra raises ValueError for a group that is set to null.
         raise _explained(error, overrides) from error
     assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
     return _Composed({str(key): value for key, value in tree.items()}, needs, chosen)
 
 
 def _must_agree(composed: _Composed) -> None:
-    """Raises UsageError where an option was chosen without one that it needs."""
+    """Raise UsageError for an option without another option that it needs."""
     for group, others in composed.needs.items():
         for other, option in others.items():
             value = composed.chosen.get(other)

@@ -1,4 +1,4 @@
-"""Jobs as child processes. Each ends with the process that started it, however that ends."""
+"""Jobs as child processes. Each ends with the process that started it in any case."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tidemill.domain.errors import Conflict, StorageFailed
 from tidemill.domain.ports import Jobs, JobState
 
 PATIENCE = 30.0
-"""Seconds that a job may take to end once it was asked to."""
+"""The longest time from the request to end to the end of a job, in seconds."""
 TAIL = 2_000
-"""Bytes of an ended job's stderr that are worth keeping."""
+"""The number of bytes kept of an ended job's stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class _Job:
 class LocalJobs:
     """Commands of this installation, with `environment` for their settings.
 
-    A job holds the other end of a pipe that this process keeps open: the operating system closes it
-    when this process dies, and a command started `--with-parent` ends then.
+    A job reads a pipe that this process keeps open. The operating system closes it when this
+    process dies, and a command that was started `--with-parent` then ends.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -38,7 +38,7 @@ class LocalJobs:
         self._jobs: dict[str, _Job] = {}
 
     def start(self, key: str, words: Sequence[str]) -> None:
-        """Begin `tidemill WORDS`. Raises Conflict while that job runs, StorageFailed."""
+        """Start `tidemill WORDS`. Raises Conflict while that job runs, and StorageFailed."""
         if self.state(key) == "running":
             raise Conflict(f"The job {key} runs already.")
         self._forget(key)
@@ -97,5 +97,5 @@ class LocalJobs:
 
 
 def _proof(jobs: LocalJobs) -> Jobs:
-    """Lets mypy prove that this meets the contract."""
+    """Let mypy prove that this meets the contract."""
     return jobs

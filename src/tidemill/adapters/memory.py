@@ -1,4 +1,4 @@
-"""Ports in memory, without a disk. Real implementations: they pass the contracts of the others."""
+"""Ports in memory. Real implementations: they pass the same contracts as the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tidemill.domain.types import Example, Prediction, payload_id
 
 
 class FixedClock:
-    """A clock that a test moves."""
+    """A clock that tests move."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
@@ -29,7 +29,7 @@ class FixedClock:
 
 
 class MemoryTraffic:
-    """Predictions by id, and for each server in order: every log, and the archive of them."""
+    """Every server's log in memory, with the archive of all logs."""
 
     def __init__(self) -> None:
         self._predictions: dict[str, Prediction] = {}
@@ -67,7 +67,7 @@ class MemoryTraffic:
             return bounded(predictions, rows)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no file."""
 
     def _at(self, row: Prediction) -> tuple[int, bool]:
         """Return the place of a prediction in its server's log, and whether it is taken."""
@@ -106,7 +106,7 @@ class MemorySource:
         self._examples = tuple(examples)
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Everything is there already."""
+        """Do nothing: all examples are in memory."""
 
     def examples(self) -> Iterator[Example]:
         if not self._examples:
@@ -120,5 +120,5 @@ class MemorySource:
 def _proof(
     traffic: MemoryTraffic, blobs: MemoryBlobs, source: MemorySource, clock: FixedClock
 ) -> tuple[TrafficLog, TrafficArchive, Blobs, Source, Clock]:
-    """Lets mypy prove that these meet their contracts."""
+    """Let mypy prove that these meet their contracts."""
     return traffic, traffic, blobs, source, clock

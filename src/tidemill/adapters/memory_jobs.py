@@ -1,4 +1,4 @@
-"""Jobs that are done where they are started, at once."""
+"""Jobs that run in this process, inside `start`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tidemill.domain.ports import Jobs, JobState
 
 
 class MemoryJobs:
-    """Each job is `work(words)`, which has returned or failed before `start` returns.
+    """Each job is `work(words)`, which returns or fails before `start` returns.
 
-    What it raises is what it said, as with a process that prints its error and ends.
+    The text of its exception is its output, as with a process that prints its error and ends.
     """
 
     def __init__(self, work: Callable[[Sequence[str]], object]) -> None:
@@ -34,12 +34,12 @@ class MemoryJobs:
         return []
 
     def stop(self, key: str) -> None:
-        """Nothing runs."""
+        """Do nothing: no job runs."""
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no job runs."""
 
 
 def _proof(jobs: MemoryJobs) -> Jobs:
-    """Lets mypy prove that this meets the contract."""
+    """Let mypy prove that this meets the contract."""
     return jobs

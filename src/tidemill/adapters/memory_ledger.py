@@ -1,4 +1,4 @@
-"""The ledger in memory. A real implementation: it passes the contract of the others."""
+"""The ledger in memory. A real implementation: it passes the same contract as the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MemoryUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffse
 
 
 class MemoryLedger:
-    """A unit works on a copy, which replaces the state when the unit ends well."""
+    """A unit works on a copy, which replaces the state when the unit succeeds."""
 
     def __init__(self, clock: FixedClock | None = None) -> None:
         self._clock = clock or FixedClock()
@@ -37,9 +37,9 @@ class MemoryLedger:
                 self._state = state
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no file."""
 
 
 def _proof(ledger: MemoryLedger) -> Ledger:
-    """Lets mypy prove that this meets the contract."""
+    """Let mypy prove that this meets the contract."""
     return ledger

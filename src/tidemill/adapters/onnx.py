@@ -1,4 +1,4 @@
-"""Running an exported model with ONNX Runtime."""
+"""Run an exported model with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tidemill.domain.errors import Corrupt
 
 
 class OnnxRuntime:
-    """One loaded graph, whole in `model`'s bytes. `threads` bounds what one call may use."""
+    """One loaded graph; `model` contains it completely. `threads` limits one call."""
 
     def __init__(self, model: bytes, *, threads: int = 1) -> None:
-        """Raises Corrupt when the graph cannot be loaded, also when it refers to other files."""
+        """Load the graph. Raises Corrupt when that fails, and when it refers to other files."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Spinning threads would take the processor from the decoding of the next request.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Weights in a file beside the graph have no digest that anyone verified, and would be
-        # looked for in the folder one happens to be in. Below a device no file can be.
+        # Nobody verifies the digest of weights in a separate file, and ONNX Runtime would search
+        # for it in the current folder. A device cannot contain a file.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", os.devnull
         )
@@ -39,9 +39,9 @@ class OnnxRuntime:
         self.alone = metadata.get("single") == "true"
 
     def run(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """Named arrays in, named arrays out; the first axis is the batch on both sides.
+        """Map named arrays to named arrays; the first axis is the batch on both sides.
 
-        Raises Corrupt when the graph does not take such arrays.
+        Raises Corrupt when the graph does not accept these arrays.
         """
         try:
             results = self._session.run(self._outputs, dict(arrays))

@@ -1,7 +1,7 @@
-"""A child process that ends with its parent, however the parent ends.
+"""End a child process together with its parent in any case.
 
-The parent starts the child with a pipe as its stdin and keeps the other end, which the operating
-system closes when the parent dies. So an end of input means that nobody is there any more.
+The parent starts the child with a pipe as its stdin and keeps the other end open. The operating
+system closes it when the parent dies, so the end of the input means that the parent is gone.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from collections.abc import Callable
 from types import FrameType
 
 PATIENCE = 30.0
-"""Seconds that a child may take to clean up once its parent is gone."""
+"""The longest time for a child to clean up after its parent is gone, in seconds."""
 
 
 def watch(gone: Callable[[], None]) -> None:
-    """Call `gone`, on a thread of its own, when stdin is closed. What comes in is ignored."""
+    """Call `gone` on a separate thread when stdin is closed. Input is ignored."""
     threading.Thread(target=_wait, args=(gone,), name="tidemill-parent", daemon=True).start()
 
 
 def interrupt_when_gone() -> None:
     """Raise KeyboardInterrupt on the main thread, as Ctrl-C does, when the parent is gone.
 
-    One interruption at most is raised, so that a second one does not cut off what the first one
-    has cleaned up; a process that does not end by it within PATIENCE is ended hard.
+    It is raised at most once, so that a second one does not interrupt the clean-up of the first. A
+    process that has not ended after PATIENCE is killed.
     """
-    # A shell starts background processes with this signal ignored; then nothing could interrupt.
+    # A shell starts background processes with this signal ignored, so interrupts would be lost.
     signal.signal(signal.SIGINT, _once)
     watch(_interrupt)
 
 
 def _wait(gone: Callable[[], None]) -> None:
-    # The descriptor, not `sys.stdin`: a thread that waits in there keeps Python from ending.
+    # The descriptor, not `sys.stdin`: a thread that waits in `sys.stdin` blocks Python's exit.
     while os.read(0, 4096):
         pass
     gone()
@@ -45,7 +45,7 @@ def _interrupt() -> None:
     if sys.platform == "win32":
         _thread.interrupt_main()
     else:
-        # A real signal, sent to the main thread, also wakes it where it waits for a lock.
+        # A real signal to the main thread also wakes it while it waits for a lock.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     threading.Event().wait(PATIENCE)
     os._exit(130)

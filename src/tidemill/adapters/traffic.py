@@ -1,7 +1,7 @@
 """The traffic log: one SQLite file per server process, one writer, write-ahead logging.
 
-An appended batch is one transaction. With durability `process` it survives `kill -9` (the operating
-system holds the pages); with `host` every commit reaches the disk before `append` returns.
+An appended batch is one transaction. With durability `process` it survives `kill -9`, because the
+operating system holds the pages. With `host` every commit reaches the disk before `append` returns.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ BUSY_MS = 5_000
 _MEBIBYTE = 1 << 20
 
 SLACK_SECONDS = 60.0
-"""How far the clocks of ids and of the file system may be apart."""
+"""The largest assumed difference between the clock of ids and that of the file system."""
 
 
 class SqliteTraffic:
-    """The log of one server. `find` also reads what earlier servers left in the folder."""
+    """The log of one server. `find` also reads the logs of earlier servers in the folder."""
 
     def __init__(
         self,
@@ -66,7 +66,8 @@ class SqliteTraffic:
             self._db.execute("PRAGMA journal_mode=WAL")
             synchronous = "FULL" if durability == "host" else "NORMAL"
             self._db.execute(f"PRAGMA synchronous={synchronous}")
-            # macOS answers an ordinary sync before the disk has the bytes; elsewhere this is idle.
+            # macOS confirms an ordinary sync before the disk has the bytes; elsewhere this has no
+            # effect.
             self._db.execute(f"PRAGMA fullfsync={int(durability == 'host')}")
             if max_mb:
                 page = self._db.execute("PRAGMA page_size").fetchone()[0]
@@ -75,7 +76,7 @@ class SqliteTraffic:
         self._files = TrafficFiles(root)
 
     def append(self, predictions: Sequence[Prediction]) -> None:
-        """Keep these together. Raises StorageFailed, and then none of them is kept."""
+        """Append these together. Raises StorageFailed, and then appends none of them."""
         rows = [_to_row(prediction) for prediction in predictions]
         with self._writing, _translated(self._name):
             self._db.execute("BEGIN IMMEDIATE")
@@ -83,17 +84,17 @@ class SqliteTraffic:
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
             except sqlite3.Error:
-                # A full disk has often rolled back by itself already.
+                # A full disk has often caused a rollback already.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
     def find(self, id: str) -> Prediction | None:
-        """Return the prediction with this id, whichever server gave it."""
+        """Return the prediction with this id, from any server."""
         return self._files.find(id)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
 
@@ -107,11 +108,11 @@ class TrafficFiles:
     def find(self, id: str) -> Prediction | None:
         """Return the prediction with this id and its payload, or None.
 
-        Ids of servers and predictions are UUIDv7, which sort by time: the log is most likely that
-        of the last server started before the prediction, so a hit mostly reads one file. Files
-        that were last written before the prediction was made are not opened; a miss opens every
-        other one. A log that was never begun holds nothing. A damaged one does not hide what the
-        others hold, but raises StorageFailed where nothing is found, because it may be in there.
+        Ids of servers and predictions are UUIDv7, which sort by time. The prediction is most likely
+        in the log of the last server that started before it, so a hit mostly reads one file. Files
+        that were last written before the prediction are not opened; a miss opens all others. A log
+        without a table is empty. A damaged log does not hide the others. It raises StorageFailed
+        when no other log has the prediction, because it may contain it.
         """
         damage: StorageFailed | None = None
         for server in self._candidates(id):
@@ -133,11 +134,12 @@ class TrafficFiles:
     def after(
         self, server: str, sequence: int, *, limit: int, rows: int | None = None
     ) -> list[Prediction]:
-        """What a server answered after that sequence, in order, `limit` at most; no payloads.
+        """Return a server's predictions after that sequence, in order, at most `limit`, no
+        payloads.
 
-        With `rows` they hold so many answers at most, unless the first alone holds more. Nothing
-        that is still being written is seen, and nothing that was seen changes. A server without a
-        log answered nothing. Raises StorageFailed, naming the log that is damaged.
+        With `rows`, they have at most so many answers together, except that the first is always
+        included. Incomplete writes are invisible, and returned predictions never change. A server
+        without a log has no predictions. Raises StorageFailed with the name of a damaged log.
         """
         if not (self._root / f"{server}{SUFFIX}").exists():
             return []
@@ -147,7 +149,8 @@ class TrafficFiles:
         which = "WHERE sequence > ? ORDER BY sequence LIMIT ?"
         predictions = self._read(server, which, sequence, limit, payloads=False, most=rows)
         if not predictions and time.time() - written > SLACK_SECONDS:
-            # A server that is gone costs a look at its file's date from now on, and no opening.
+            # From now on a stopped server costs one look at its file's date, and its file stays
+            # closed.
             self._rested[server] = (sequence, written)
         return predictions
 
@@ -158,7 +161,7 @@ class TrafficFiles:
                 yield server
 
     def _written_at(self, server: str) -> float:
-        """When a log was last changed; its write-ahead log may be the newer part."""
+        """Return when a log last changed; its write-ahead log may be newer than the file."""
         times = [0.0]
         for suffix in (SUFFIX, f"{SUFFIX}-wal"):
             name = f"{server}{suffix}"
@@ -175,16 +178,16 @@ class TrafficFiles:
                 return []  # The server stopped before it had created its table.
             # The text consists of constants; the caller's values are bound.
             rows = db.execute(f"SELECT {COLUMNS} FROM predictions {which}", values)  # noqa: S608
-            # One row at a time: a payload that is not kept is freed before the next row, and rows
-            # beyond `most` answers are not read.
+            # One row at a time: an unused payload is freed before the next row, and rows beyond
+            # `most` answers are not read.
             return bounded((_from_row(server, row, payload=payloads) for row in rows), most)
 
 
 def bounded(predictions: Iterable[Prediction], rows: int | None) -> list[Prediction]:
-    """Return the first of them, as many as hold `rows` answers together; one at least, if there is
+    """Return the first predictions, up to `rows` answers together, and at least one if there is
     one.
 
-    At most one is looked at that is not given.
+    At most one more prediction is read.
     """
     if rows is None:
         return list(predictions)
@@ -209,7 +212,7 @@ def _created_at(id: str) -> float:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    # `rw`, not `ro`: what a killed server left in its write-ahead log is recovered by opening it.
+    # `rw`, not `ro`: opening recovers the write-ahead log of a killed server.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     return db
@@ -257,5 +260,5 @@ def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
 
 
 def _proof(log: SqliteTraffic, files: TrafficFiles) -> tuple[TrafficLog, TrafficArchive]:
-    """Lets mypy prove that these meet their contracts."""
+    """Let mypy prove that these meet their contracts."""
     return log, files

@@ -18,12 +18,12 @@ from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, Prediction
 
 OpenProfile = tuple[str, str, datetime]
-"""Version, kind and bucket: there is one open profile of each."""
+"""Version, kind and bucket, the key of an open profile."""
 
 
 @dataclass
 class State:
-    """Everything that a ledger holds."""
+    """The content of a ledger."""
 
     records: dict[type, dict[str, Record]] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class State:
     import_offsets: dict[str, ImportOffset] = field(default_factory=dict)
 
     def copy(self) -> State:
-        """Another state that holds the same."""
+        """Return a copy of this state."""
         return State(
             {kind: dict(rows) for kind, rows in self.records.items()},
             dict(self.aliases),
@@ -51,7 +51,7 @@ class State:
 
 
 class RecordsPart:
-    """What the other parts stand on."""
+    """The base of the other parts."""
 
     def __init__(self, state: State, clock: Clock, *, write: bool) -> None:
         self._state = state
@@ -99,5 +99,5 @@ class RecordsPart:
         return cast("dict[str, R]", self._state.records.get(kind, {}))
 
     def _keep(self, record: Record) -> None:
-        """Put a record in the place of its earlier self, or at the end."""
+        """Store a record in the place of its earlier state, or at the end."""
         self._state.records.setdefault(type(record), {})[record.id] = record

@@ -15,7 +15,7 @@ from tidemill.domain.types import Prediction
 
 
 class TrafficPart(RecordsPart):
-    """Implements `Traffic`. Of closed profiles only the number of answers is kept."""
+    """Implements `Traffic`. Closed profiles leave only their number of answers."""
 
     def offset(self, server: str) -> int:
         return self._state.offsets.get(server, 0)

@@ -23,18 +23,18 @@ from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
 
 BUSY_MS = 10_000
-"""How long a writer waits for another one. A unit of work takes milliseconds."""
+"""How long a writer waits for other writers. A unit of work takes milliseconds."""
 
 MISFIT = re.compile(r"no such (table|column)|already exists")
-"""What SQLite calls an operational error, and is a file that holds other tables than it should."""
+"""SQLite reports these as operational errors, but the file has other tables than a ledger."""
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """Return an engine whose writing units begin IMMEDIATE, so that what a unit reads stays true in
-    it.
+    """Return an engine whose writing units begin IMMEDIATE, so that their reads stay true.
 
-    A few connections are kept open: the write-ahead log lives as long as one of them, and opening
-    another costs more than most units do. Beyond those there is no bound, so no unit waits for one.
+    A few connections stay open: the write-ahead log exists as long as one of them, and opening one
+    costs more than most units. The number of further connections has no limit, so no unit waits for
+    one.
     """
     engine = create_engine(URL.create("sqlite", database=str(path)), max_overflow=-1)
 
@@ -72,8 +72,8 @@ class SqlLedger:
     def existing(cls, path: Path, clock: Clock) -> SqlLedger:
         """Return the ledger in a SQLite file.
 
-        Raises Unavailable when there is none or its schema is another one, Corrupt when the file
-        is no ledger, StorageFailed when it cannot be read.
+        Raises Unavailable when it is missing or has another schema, Corrupt when the file is not a
+        ledger, and StorageFailed when it cannot be read.
         """
         if not path.is_file():
             raise Unavailable(
@@ -114,7 +114,7 @@ class SqlLedger:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into ours; a full or read-only disk is an OperationalError."""
+    """Translate the driver's errors; a full or read-only disk is an OperationalError."""
     try:
         yield
     except IntegrityError as error:
@@ -133,5 +133,5 @@ def translated() -> Iterator[None]:
 
 
 def _proof(ledger: SqlLedger) -> Ledger:
-    """Lets mypy prove that this meets the contract."""
+    """Let mypy prove that this meets the contract."""
     return ledger

@@ -1,4 +1,4 @@
-"""Records and events in SQL, and what every part of a unit of work stands on."""
+"""Records and events in SQL, and the base of the parts of a unit of work."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tidemill.domain.ports import Clock
 
 
 def damaged(cause: object) -> Corrupt:
-    """The error of a ledger that holds what nobody wrote."""
+    """Return the error of a damaged ledger."""
     return Corrupt(f"The ledger is damaged: {cause}.", hint="Restore it from a copy.")
 
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """A row whose values cannot be what was written is Corrupt."""
+    """Raise Corrupt for a row with values that Tidemill never writes."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -32,7 +32,7 @@ def as_written() -> Iterator[None]:
 
 
 class RecordsPart:
-    """What the other parts stand on. Each works on the connection of its unit."""
+    """The base of the other parts. Each works on the connection of its unit."""
 
     def __init__(self, connection: Connection, clock: Clock, *, write: bool) -> None:
         self._connection = connection

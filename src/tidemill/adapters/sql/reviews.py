@@ -14,7 +14,7 @@ from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.guards import guard_status, guard_taken
 
 NAMED = 500
-"""Ids that one statement asks for; a database bounds how many values it may name."""
+"""The number of ids in one statement; databases limit the number of parameters."""
 
 
 class ReviewsPart(RecordsPart):
@@ -63,7 +63,7 @@ class ReviewsPart(RecordsPart):
         )
 
     def _statuses(self, ids: Sequence[str]) -> dict[str, FeedbackStatus]:
-        """Return the statuses of those that there are, by id."""
+        """Return the statuses of the existing ones, by id."""
         statuses: dict[str, FeedbackStatus] = {}
         for start in range(0, len(ids), NAMED):
             some = FEEDBACK.c.id.in_(ids[start : start + NAMED])

@@ -1,4 +1,4 @@
-"""How a record becomes a row of its table, and back."""
+"""Convert a record into a row of its table, and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
-    """Return the record that a row holds."""
+    """Return the record of a row."""
     values = {field.name: row[field.name] for field in fields(kind)}
     if kind is Snapshot:
         values["classes"] = {target: tuple(names) for target, names in values["classes"].items()}
@@ -38,7 +38,7 @@ def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
 
 
 def prediction_to_row(prediction: Prediction) -> dict[str, Any]:
-    """Return the columns of a drained prediction; payload and bins are not kept."""
+    """Return the columns of a drained prediction, without payload and bins."""
     return {
         "id": prediction.id,
         "server": prediction.server,
@@ -52,19 +52,19 @@ def prediction_to_row(prediction: Prediction) -> dict[str, Any]:
 
 
 def _answer_to_json(answer: Answer) -> dict[str, Any]:
-    # Not asdict, which copies deeply and would cost a drain more than its writing does.
+    # Not asdict: its deep copies would cost a drain more than the writes.
     values = {name: getattr(answer, name) for name in Answer.__slots__}
     return {**values, "probabilities": dict(answer.probabilities)}
 
 
 def prediction_from_row(row: Mapping[str, Any]) -> Prediction:
-    """Return the prediction that a row holds, without its payload."""
+    """Return the prediction of a row, without its payload."""
     values = {name: value for name, value in row.items() if name not in ("n", "answers")}
     answers = tuple(Answer(**answer) for answer in row["answers"])
     return Prediction(**values, payload=b"", answers=answers)
 
 
 def profile_from_row(row: Mapping[str, Any]) -> Profile:
-    """Return the profile that a row holds."""
+    """Return the profile of a row."""
     values = {name: value for name, value in row.items() if name not in ("window", "counts")}
     return Profile(**values, counts=tuple(row["counts"]))

@@ -1,6 +1,6 @@
-"""The ledger's tables. `rows.py` says how a record becomes a row and back.
+"""The ledger's tables. `rows.py` converts records and rows.
 
-`n` orders rows by when they were written; `id` is what the rest of the product knows.
+`n` orders rows by their time of writing; the rest of the product uses `id`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
 SCHEMA_REVISION = "0001"
-"""The migration that this code is written against. The server refuses any other."""
+"""The migration that this code expects. The server refuses any other."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps no zone, so it is put back on reading."""
+    """An aware UTC time. SQLite stores no zone, so reading adds it."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -161,8 +161,10 @@ PROFILES = Table(
     _whole("n"),
     _json("counts"),
 )
-"""`window` is the drift verdict that closed a profile, empty while it is open. It stands before the
-bucket in the key, so that what is open is found without reading what is closed."""
+"""`window` is the drift verdict that closed a profile, empty while it is open.
+
+It precedes the bucket in the key, so that open profiles are found without reading closed ones.
+"""
 
 DRIFT_VERDICTS = _table(
     "drift_verdicts",
@@ -211,8 +213,10 @@ CYCLES = _table(
     _text("verdict"),
     Column("open", Boolean),
 )
-"""`open` is true or nothing at all, never false: of nothing there may be many in a unique index, so
-that the database itself lets one cycle be open at most."""
+"""`open` is true or null, never false.
+
+A unique index allows any number of nulls, so the database itself allows only one open cycle.
+"""
 
 Index("cycles_open", CYCLES.c.open, unique=True)
 LEASES = Table(

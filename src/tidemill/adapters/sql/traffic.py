@@ -16,10 +16,10 @@ from tidemill.domain.guards import guard_drain, guard_drift, join_profiles
 from tidemill.domain.types import Prediction
 
 OPEN = ""
-"""The window of a profile that no drift verdict has judged."""
+"""The window of a profile without a drift verdict."""
 
 OpenProfile = tuple[str, RequestKind, datetime]
-"""Version, kind and bucket: there is one open profile of each."""
+"""Version, kind and bucket, the key of an open profile."""
 
 
 class TrafficPart(RecordsPart):
@@ -57,7 +57,7 @@ class TrafficPart(RecordsPart):
             self._connection.execute(insert(TRAFFIC_OFFSETS).values(server=server, sequence=last))
 
     def _join(self, profiles: Iterable[Profile]) -> None:
-        """Add counts to the open profiles. All are added up before any is written."""
+        """Add counts to the open profiles. All sums are computed before the first write."""
         before: dict[OpenProfile, Profile | None] = {}
         after: dict[OpenProfile, Profile] = {}
         for more in profiles:
@@ -114,7 +114,7 @@ class TrafficPart(RecordsPart):
 
 
 def _open(version: str, kind: str, *bucket: datetime) -> ColumnElement[bool]:
-    """What is open of a version and a kind; in one bucket, when given."""
+    """Return the condition for open profiles of a version and kind, or for one of their buckets."""
     return and_(
         PROFILES.c.version == version,
         PROFILES.c.kind == kind,

@@ -1,4 +1,4 @@
-"""Bringing a ledger's schema up to date. The only file that imports Alembic."""
+"""Upgrade a ledger's schema. The only file that imports Alembic."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tidemill.domain.errors import StorageFailed, Unavailable
 
 
 def upgrade(path: Path) -> None:
-    """Create the SQLite ledger at `path`, or run the migrations it lacks.
+    """Create the SQLite ledger at `path`, or run its missing migrations.
 
-    Raises StorageFailed when the file cannot be written, Corrupt when it is no ledger, and
+    Raises StorageFailed when the file cannot be written, Corrupt when it is not a ledger, and
     Unavailable when a newer Tidemill wrote it.
     """
     try:
@@ -41,7 +41,7 @@ def upgrade(path: Path) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Run every migration that the database lacks, in one transaction."""
+    """Run all missing migrations in one transaction."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
