@@ -335,7 +335,7 @@ def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
     cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed_at=NOW)
     seen = LoopState(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
     assert state_of(decide(seen, POLICY)) == "settled"
-    assert "Nobody asked v2" in decide(seen, POLICY).reason
+    assert "No request reached v2" in decide(seen, POLICY).reason
 
 
 @pytest.mark.parametrize(
