@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.commands import started, until
+from tests.cli.conftest import Ask, Said
 from tidemill.cli import doctor
 from tidemill.cli.main import main
 from tidemill.web.address import bind
@@ -60,6 +65,67 @@ def test_a_port_in_use(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 4
     assert "is in use" in found["port"][1]
     assert found["ledger"][0]
+
+
+def test_the_port_of_the_workspaces_own_server(
+    beach: Path, tmp_path: Path, tell: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started("serve", "--port", "0", home=beach) as server:
+        port = until(server, r"listens on http://127\.0\.0\.1:(\d+)").group(1)
+        monkeypatch.setenv("TIDEMILL_PORT", port)
+        own = tell("doctor", "--json")
+        other = tell("doctor", "--home", str(tmp_path / "other"), "--json")
+    assert (own.code, sentence_on_port(own)) == (
+        0,
+        f"127.0.0.1:{port} is taken by the server of this workspace",
+    )
+    assert other.code == 4
+    assert "is taken by a Tidemill server of another workspace" in sentence_on_port(other)
+
+
+def sentence_on_port(said: Said) -> str:
+    [sentence] = [row["sentence"] for row in said.body["findings"] if row["name"] == "port"]
+    return str(sentence)
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"no JSON", b'{"server": "s"}'])
+def test_the_port_of_another_web_server(
+    look: Any, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("TIDEMILL_PORT", str(server.server_port))
+        code, found = look()
+        server.shutdown()
+    assert code == 4
+    assert "is in use" in found["port"][1]
+
+
+def test_the_error_stands_on_a_line_of_its_own(home: Path) -> None:
+    """Where stdout and stderr are one file, as on a terminal."""
+    with bind("127.0.0.1", 0) as taken:
+        said = subprocess.run(
+            [sys.executable, "-m", "tidemill", "doctor", "--home", str(home)],
+            env={**os.environ, "TIDEMILL_PORT": str(taken.getsockname()[1]), "COLUMNS": "30"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    *findings, error, hint = said.stdout.splitlines()
+    assert [line.split()[:2] for line in findings] == [
+        *(["ok", f"{name}:"] for name in ("python", "serving", "training", "workspace", "ledger")),
+        ["bad", "port:"],
+    ]
+    assert (error, hint) == ("error: Not in order: port.", "hint: The lines above say why.")
 
 
 def test_an_old_schema_and_its_upgrade(look: Any, home: Path) -> None:

@@ -21,7 +21,7 @@ from tidemill import errors
 from tidemill.cli.main import EXIT_CODES
 from tidemill.screen import OUT, Home, Json, emit
 from tidemill.settings import Settings, read_settings
-from tidemill.web.address import bind
+from tidemill.web.address import bind, read_server_id
 
 SPACE_MB = 500
 OLDEST_PYTHON = (3, 11)
@@ -166,7 +166,21 @@ def _ledger(settings: Settings) -> Iterator[str]:
 
 
 def _port(settings: Settings) -> Iterator[str]:
-    bind(settings.host, settings.port).close()
+    try:
+        bind(settings.host, settings.port).close()
+    except errors.Unavailable as refusal:
+        server = read_server_id(settings.host, settings.port)
+        if not server:
+            raise
+        with tidemill.Workspace(settings.home) as workspace:
+            if not workspace.has_server(server):
+                raise errors.Unavailable(
+                    f"Port {settings.port} of {settings.host} is taken by a Tidemill server of"
+                    " another workspace.",
+                    hint="Stop it, or choose another port with TIDEMILL_PORT.",
+                ) from refusal
+        yield f"{settings.host}:{settings.port} is taken by the server of this workspace"
+        return
     yield f"{settings.host}:{settings.port} is free"
 
 

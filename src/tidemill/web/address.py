@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import errno
+import http.client
+import json
 import os
 import socket
 
 from tidemill.domain.errors import Unavailable
+
+PATIENCE_S = 3.0
+"""How long somebody who asks what answers at an address waits for it."""
+INFO_BYTES = 1 << 20
+"""How much of that answer is read; of some thousand classes it is less."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -44,5 +51,26 @@ def bind(host: str, port: int) -> socket.socket:
 def url_of(listening: socket.socket) -> str:
     """Return where a browser on this machine finds the socket."""
     host, port = listening.getsockname()[:2]
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    local = _local(host)
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
+
+
+def read_server_id(host: str, port: int) -> str:
+    """Return the id of the Tidemill server that answers at an address; empty when none does.
+
+    It needs no more than the standard library, for an installation of which half is missing.
+    """
+    connection = http.client.HTTPConnection(_local(host), port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", "/v1/info")
+        body = json.loads(connection.getresponse().read(INFO_BYTES))
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
+    known = isinstance(body, dict) and "tidemill" in body
+    return str(body.get("server", "")) if known else ""
+
+
+def _local(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

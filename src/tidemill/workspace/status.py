@@ -59,7 +59,11 @@ class LoopStatus:
 
 
 class StatusPart(WorkspaceParts):
-    """The method of a workspace that tells how its loop stands."""
+    """The methods of a workspace that tell how its loop and its servers stand."""
+
+    def has_server(self, id: str) -> bool:
+        """True when this server, running or not, logs its predictions in this workspace."""
+        return id in self.traffic.servers()
 
     def status(self, *overrides: str) -> LoopStatus:
         """How the loop stands, under the champion's policies and these overrides of them.
