@@ -24,7 +24,7 @@ from tidemill.bundle import EVALUATION
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.domain.types import Example
-from tidemill.evaluation import Evaluation
+from tidemill.evaluation.evaluation import Evaluation
 from tidemill.screen import say
 
 QUIET = 1

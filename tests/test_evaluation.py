@@ -10,7 +10,7 @@ import pytest
 
 from tidemill.bundle import Bundle, BundleStore
 from tidemill.domain.errors import Corrupt, StorageFailed
-from tidemill.evaluation import Evaluation
+from tidemill.evaluation.evaluation import Evaluation
 
 SCORES = {"accuracy": 0.75, "macro_f1": 0.5, "nll": 1.0}
 

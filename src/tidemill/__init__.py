@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidemill.domain.feedback import Feedback
     from tidemill.domain.types import Answer, Example, Prediction, Verdict
     from tidemill.engine.engine import Engine
-    from tidemill.evaluation import Evaluation
+    from tidemill.evaluation.evaluation import Evaluation
     from tidemill.recipes.recipe import Recipe
     from tidemill.workspace.workspace import Workspace
 
@@ -53,7 +53,7 @@ _MODULES = {
     "Codec": "tidemill.codecs.codec",
     "DriftVerdict": "tidemill.domain.drift",
     "Engine": "tidemill.engine.engine",
-    "Evaluation": "tidemill.evaluation",
+    "Evaluation": "tidemill.evaluation.evaluation",
     "Example": "tidemill.domain.types",
     "Feedback": "tidemill.domain.feedback",
     "GraphCodec": "tidemill.codecs.graph",

@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 from tidemill.codecs.codec import Codec, open_codec
 from tidemill.domain.errors import Corrupt, DataError, NotFound, StorageFailed, UsageError
 from tidemill.domain.types import Labels
-from tidemill.evaluation import Evaluation
+from tidemill.evaluation.evaluation import Evaluation
 from tidemill.profile import Reference
 from tidemill.staging import publish_folder, stage_folder
 

@@ -84,18 +84,33 @@ def word_cell(word: str, *, good: bool) -> Markup:
 
 
 def tabulate(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup:
-    """Return a table, or nothing without rows. A cell that is no `td` or `th` yet becomes one."""
-    body = join_markup(element("tr", *map(_cell, row)) for row in rows)
+    """Return a table, or nothing without rows. A cell that is no `td` or `th` yet becomes one.
+
+    The head of a column is aligned as the column's first cell is.
+    """
+    body = [[_cell(value) for value in row] for row in rows]
     if not body:
         return Markup()
-    head = element("tr", *(element("th", name or Markup("&#160;")) for name in columns))
-    return element("table", element("thead", head), element("tbody", body))
+    heads = [
+        element("th", name, class_=_class(cell))
+        for name, cell in zip(columns, body[0], strict=True)
+    ]
+    return element(
+        "table",
+        element("thead", element("tr", *heads)),
+        element("tbody", *(element("tr", *row) for row in body)),
+    )
 
 
 def _cell(value: object) -> Markup:
     if isinstance(value, Markup) and value.startswith(("<td", "<th")):
         return value
     return element("td", value if str(value) else Markup("&#160;"))
+
+
+def _class(cell: Markup) -> str:
+    match = re.match(r'<td class="(\w+)"', cell)
+    return match[1] if match else ""
 
 
 def paragraph(*parts: object) -> Markup:

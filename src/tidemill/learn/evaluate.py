@@ -10,24 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.domain.errors import DataError
+from tidemill.evaluation.scores import ClassScore
 from tidemill.learn.calibrate import expected_calibration_error, negative_log_likelihood
 from tidemill.learn.roc import area
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One label's row. A figure whose denominator is zero is 0, as usual for F1.
-
-    `auc` is the area under its ROC curve against all other labels; None where it has no example,
-    or all of them.
-    """
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-    auc: float | None
 
 
 @dataclass(frozen=True, slots=True)

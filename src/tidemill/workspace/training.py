@@ -11,7 +11,7 @@ from tidemill.data.ignored_files import IgnoredFile
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.events import RunFinished, VersionRegistered
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
-from tidemill.evaluation import Evaluation
+from tidemill.evaluation.evaluation import Evaluation
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.learn.training_result import Trainer
 from tidemill.loop.transitions import RunOutcome, close_run
