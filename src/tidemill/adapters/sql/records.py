@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Insert, Select, Table, bindparam, insert, select
 from uuid_utils import uuid7
 
 from tidemill.adapters.sql.rows import from_row, to_row
@@ -31,6 +32,23 @@ def as_written() -> Iterator[None]:
         raise damaged(f"a row holds what was never written: {error}") from error
 
 
+# SQLAlchemy takes longer to build a statement than SQLite to run it, so each is built once.
+@cache
+def insert_into(table: Table) -> Insert:
+    """Return the statement that adds a row to a table."""
+    return insert(table)
+
+
+@cache
+def _taken_in(table: Table) -> Select[Any]:
+    return select(table.c.n).where(table.c.id == bindparam("id"))
+
+
+@cache
+def _by_id(table: Table) -> Select[Any]:
+    return select(table).where(table.c.id == bindparam("id"))
+
+
 class RecordsPart:
     """The base of the other parts. Each works on the connection of its unit."""
 
@@ -41,15 +59,13 @@ class RecordsPart:
 
     def add(self, record: Record, event: Event) -> None:
         table = TABLES[type(record)]
-        taken = select(table.c.n).where(table.c.id == record.id)
-        if self._connection.execute(taken).first():
+        if self._connection.execute(_taken_in(table), {"id": record.id}).first():
             raise Conflict(f"{type(record).__name__} {record.id} exists already.")
         self.record_event(event)
-        self._connection.execute(insert(table).values(to_row(record)))
+        self._connection.execute(insert_into(table), to_row(record))
 
     def get(self, kind: type[R], id: str) -> R:
-        table = TABLES[kind]
-        records = self._records(kind, select(table).where(table.c.id == id))
+        records = self._records(kind, _by_id(TABLES[kind]), {"id": id})
         if not records:
             raise missing(kind, id)
         return records[0]
@@ -69,22 +85,25 @@ class RecordsPart:
     def record_event(self, event: Event) -> None:
         self._require_write()
         self._connection.execute(
-            insert(EVENTS).values(
-                id=str(uuid7()),
-                at=self._clock.now(),
-                kind=event.kind,
-                actor=event.actor,
-                subject=event.subject,
-                reason=event.reason,
-                detail=event.detail(),
-            )
+            insert_into(EVENTS),
+            {
+                "id": str(uuid7()),
+                "at": self._clock.now(),
+                "kind": event.kind,
+                "actor": event.actor,
+                "subject": event.subject,
+                "reason": event.reason,
+                "detail": event.detail(),
+            },
         )
 
     def _require_write(self) -> None:
         if not self._write:
             raise Conflict("This unit of work was opened for reading.")
 
-    def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
+    def _records(
+        self, kind: type[R], query: Select[Any], values: Mapping[str, Any] | None = None
+    ) -> list[R]:
         with as_written():
-            rows = self._connection.execute(query).mappings()
+            rows = self._connection.execute(query, values).mappings()
             return [from_row(kind, dict(row)) for row in rows]

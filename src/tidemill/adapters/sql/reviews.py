@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Integer, Select, bindparam, func, select, update
 
 from tidemill.adapters.sql.records import RecordsPart
 from tidemill.adapters.sql.tables import FEEDBACK
@@ -15,6 +17,17 @@ from tidemill.domain.guards import guard_status, guard_taken
 
 NAMED = 500
 """The number of ids in one statement; databases limit the number of parameters."""
+
+_SETTLE = update(FEEDBACK).where(FEEDBACK.c.id == bindparam("settled"))
+
+
+@cache
+def _feedback_by(columns: tuple[str, ...], *, limited: bool) -> Select[Any]:
+    """Return the query for the oldest rows that have given values in these columns."""
+    query = select(FEEDBACK).order_by(FEEDBACK.c.n)
+    if limited:
+        query = query.limit(bindparam("limit", type_=Integer))
+    return query.where(*(FEEDBACK.c[name] == bindparam(name) for name in columns))
 
 
 class ReviewsPart(RecordsPart):
@@ -28,22 +41,22 @@ class ReviewsPart(RecordsPart):
         item: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
-        query = select(FEEDBACK).order_by(FEEDBACK.c.n).limit(limit)
-        if status is not None:
-            query = query.where(FEEDBACK.c.status == status)
-        if example is not None:
-            query = query.where(FEEDBACK.c.example == example)
-        if item is not None:
-            query = query.where(FEEDBACK.c.item == item)
-        return self._records(Feedback, query)
+        wanted = {"status": status, "example": example, "item": item}
+        values = {name: value for name, value in wanted.items() if value is not None}
+        query = _feedback_by(tuple(values), limited=limit is not None)
+        return self._records(Feedback, query, {**values, "limit": limit})
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:
         guard_status(self.get(Feedback, to.id), expected)
         self.record_event(event)
         self._connection.execute(
-            update(FEEDBACK)
-            .where(FEEDBACK.c.id == to.id)
-            .values(status=to.status, reason=to.reason, settled_at=to.settled_at)
+            _SETTLE,
+            {
+                "settled": to.id,
+                "status": to.status,
+                "reason": to.reason,
+                "settled_at": to.settled_at,
+            },
         )
 
     def count_accepted_feedback(self, moment: datetime | None) -> int:
