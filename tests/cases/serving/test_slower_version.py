@@ -20,7 +20,7 @@ def test_the_proof_of_a_slower_version_is_not_noticed(serve: Serve) -> None:
         version = promote_copy(server.home, slower(PRODUCTS))
         with Pulse(server, "/v1/predict", TEXT, every=EVERY_S) as busy:
             began = time.monotonic()
-            wait_until_served(server, version, patience=60)
+            wait_until_served(server, version, patience=180)
             proved = time.monotonic() - began
         after = server.ask("/v1/predict", TEXT).seconds
     assert all(answer.status == 200 for answer in busy.answers), busy.answers[-1]
