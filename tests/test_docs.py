@@ -101,7 +101,7 @@ def assert_parses(words: list[str]) -> None:
     used = 2 if isinstance(command(words[0]), TyperGroup) else 1
     chosen = command(*words[:used])
     parameters = chosen.make_context(" ".join(words[:used]), words[used:]).params
-    if words[0] in ("loop", "up"):
+    if words[0] in ("feedback", "loop", "up"):
         policies(None, parameters.get("overrides") or [])
     elif parameters.get("overrides"):
         read_experiment(resolve(open_recipe(parameters["recipe"]).conf, parameters["overrides"]))

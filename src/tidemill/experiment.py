@@ -15,6 +15,7 @@ from tidemill.learn.evaluate_plan import EvaluatePlan
 from tidemill.learn.node_plan import AnyPlan
 from tidemill.learn.plan import ExportPlan
 from tidemill.loop.drift import DriftPolicy
+from tidemill.loop.feedback_columns import FeedbackColumns
 from tidemill.loop.gate import GatePolicy
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.validation import validate
@@ -47,6 +48,7 @@ class Experiment(BaseModel):
     gate: GatePolicy
     drift: DriftPolicy = DriftPolicy()
     trigger: TriggerPolicy = TriggerPolicy()
+    feedback: FeedbackColumns = FeedbackColumns()
 
     def tree(self) -> dict[str, Any]:
         """Return the plain values, as they are kept with the run."""

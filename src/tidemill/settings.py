@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         None, description="Who brings it may have a recipe's route make the server look at once."
     )
     feedback_database: SecretStr | None = Field(
-        None, description="A database whose table user_data(prompt, label, time) holds feedback."
+        None, description="The database of another system that holds labels, for feedback import."
     )
 
     @field_validator("refresh_token", "feedback_database")

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tidemill.adapters.hydra import options, quote, resolve
+from tidemill.adapters.hydra import options, parse_mapping, quote, resolve
 from tidemill.domain.errors import UsageError
 from tidemill.experiment import read_experiment
 from tidemill.learn.weights import locate
@@ -41,6 +41,20 @@ def test_a_group_brings_its_companions_and_a_key_still_wins() -> None:
     tree = resolve(CONF, ["train.epochs=2", "data=folder", "data.path=leaves"])
     assert tree["data"] == {"name": "folder", "path": str(Path("leaves").absolute())}
     assert (tree["train"]["epochs"], tree["gate"]["margin"]) == (2, 0.06)
+
+
+def test_a_key_may_take_a_mapping() -> None:
+    written = "{class:kind,disease: 'ill or not'}"
+    tree = resolve(open_recipe("plants").conf, [f"feedback.label={written}"])
+    assert tree["feedback"]["label"] == {"class": "kind", "disease": "ill or not"}
+    assert parse_mapping(written) == tree["feedback"]["label"]
+    assert read_experiment(tree).feedback.label == tree["feedback"]["label"]
+
+
+@pytest.mark.parametrize("text", ["{a:", "[a]", "a", "{a}b"])
+def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_mapping(text)
 
 
 @pytest.mark.parametrize(

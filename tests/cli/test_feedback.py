@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Ask as Tell
-from tests.engine import user_data
+from tests.engine import feedback_rows
 from tidemill.cli.main import main
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import give
+from tidemill.loop.feedback_columns import FeedbackColumns
 from tidemill.screen import OUT
 from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace.workspace import Workspace
@@ -156,44 +157,59 @@ def test_one_that_cannot_be_settled_keeps_all_as_they_were(ask: Ask, act: list[s
 def test_pulling_takes_in_what_is_new_and_says_so(
     tell: Tell, beach: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user_data.created(tmp_path)
-    user_data.write(tmp_path, user_data.said(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1)))
-    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    feedback_rows.create_table(tmp_path)
+    feedback_rows.write_rows(
+        tmp_path, feedback_rows.right_rows(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1))
+    )
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
     body = {"rows": 5, "new": 5, "left_out": 0, "reasons": []}
     assert tell("feedback", "pull", "--json").body == body
-    assert tell("feedback", "pull").err == "1 rows read, 0 of them new feedback\n"
+    assert tell("feedback", "pull").err == "1 rows read, 0 new labels\n"
     listed = tell("feedback", "list", "--json").body["feedback"]
-    assert {(row["actor"], row["status"]) for row in listed} == {("user_data", "pending")}
+    assert {(row["actor"], row["status"]) for row in listed} == {("feedback_table", "pending")}
     workspace = Workspace(beach)
-    assert workspace.rows is not None
+    table = workspace.feedback_table(FeedbackColumns())
+    assert table is not None
     with workspace.ledger.begin(write=False) as unit:
-        assert {row.actor for row in unit.events(subject=workspace.rows.import_offset)} == {"eve"}
+        assert {row.actor for row in unit.events(subject=table.import_offset)} == {"eve"}
     workspace.close()
 
 
 def test_what_a_pull_leaves_out_is_said(
     tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = user_data.said(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1))
+    lines = feedback_rows.right_rows(pebbles(5, 61, 0.0), NOW, apart=timedelta(hours=1))
     lines[2] = (lines[2][0], "maybe", lines[2][2])
-    user_data.created(tmp_path)
-    user_data.write(tmp_path, lines)
-    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    feedback_rows.create_table(tmp_path)
+    feedback_rows.write_rows(tmp_path, lines)
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
     said = tell("feedback", "pull").err.splitlines()
-    assert said[0] == "5 rows read, 4 of them new feedback, 1 left out"
+    assert said[0] == "5 rows read, 4 new labels, 1 left out"
     assert said[1:] == [
-        f"The row of user_data of {lines[2][2]} has the label 'maybe', which is none."
+        f"The row of feedback of {lines[2][2]} cannot be imported: 'maybe' is no label of stone."
     ]
-    user_data.write(tmp_path, lines[2:3])
+    feedback_rows.write_rows(tmp_path, lines[2:3])
     assert tell("feedback", "pull", "--json").body["left_out"] == 0
+
+
+def test_a_pull_takes_the_names_of_another_table(
+    tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feedback_rows.create_table(tmp_path)
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
+    result = tell("feedback", "pull", "feedback.table=corrections", "--json")
+    assert (result.code, result.body["error"]["code"]) == (3, "data")
+    assert result.body["error"]["hint"] == "It has: feedback. Set feedback.table."
+    assert tell("feedback", "pull", "feedback.tabel=corrections").code == 2
+    assert tell("feedback", "pull", "feedback.payload=label").err == "0 rows read, 0 new labels\n"
 
 
 def test_rows_none_of_which_can_be_taken_are_an_error_of_the_data(
     tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user_data.created(tmp_path)
-    user_data.write(tmp_path, [(pebbles(1, 61, 0.0)[0].payload.decode(), "maybe", NOW)])
-    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    feedback_rows.create_table(tmp_path)
+    feedback_rows.write_rows(tmp_path, [(pebbles(1, 61, 0.0)[0].payload.decode(), "maybe", NOW)])
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
     said = tell("feedback", "pull", "--json")
     assert (said.code, said.body["error"]["code"]) == (3, "data")
     assert "'maybe'" in said.body["error"]["message"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import user_data
-from tidemill.adapters.user_rows import UserRows
+from tests.engine import feedback_rows
+from tidemill.adapters.feedback_table import FeedbackTable
 from tidemill.domain.errors import DataError
 from tidemill.domain.events import RecordedEvent
 from tidemill.domain.feedback import Feedback
@@ -29,11 +29,11 @@ def circle(begin: OpenLoop) -> InProcessLoop:
 
 
 @pytest.fixture
-def rows(circle: InProcessLoop, tmp_path: Path) -> UserRows:
-    return user_data.created(tmp_path)
+def rows(circle: InProcessLoop, tmp_path: Path) -> FeedbackTable:
+    return feedback_rows.create_table(tmp_path)
 
 
-def take(circle: InProcessLoop, rows: UserRows) -> ImportedFeedback:
+def take(circle: InProcessLoop, rows: FeedbackTable) -> ImportedFeedback:
     unit = circle.workspace.ledger.begin
     return FeedbackImport(circle.workspace, rows).run(unit, actor="eve", size=PAGE)
 
@@ -43,12 +43,12 @@ def given(circle: InProcessLoop) -> list[Feedback]:
         return unit.feedback(limit=None)
 
 
-def mark(circle: InProcessLoop, rows: UserRows) -> ImportOffset:
+def mark(circle: InProcessLoop, rows: FeedbackTable) -> ImportOffset:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.import_offset(rows.import_offset)
 
 
-def pages_told(circle: InProcessLoop, rows: UserRows) -> list[RecordedEvent]:
+def pages_told(circle: InProcessLoop, rows: FeedbackTable) -> list[RecordedEvent]:
     """The events of the pages, the oldest first."""
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.events(subject=rows.import_offset)[::-1]
@@ -57,19 +57,24 @@ def pages_told(circle: InProcessLoop, rows: UserRows) -> list[RecordedEvent]:
 @pytest.mark.parametrize(
     ("at", "prompt", "label", "says"),
     [
-        (1, None, "marble", "has the label 'marble', which is none."),
-        (1, None, None, "has the label None, which is none."),
-        (1, None, 1, "has the label 1, which is none."),
-        (1, None, "x" * 999, "has the label 'xxxxxxxxxxxx...xxxxxxxxxxxxx', which is none."),
-        (1, "", "flint", "cannot be read: This is no pebble: "),
-        (1, "no pebble", "flint", "cannot be read: This is no pebble: "),
-        (PAGE + 1, None, "marble", "has the label 'marble', which is none."),
-        (len(STONES) - 1, None, "marble", "has the label 'marble', which is none."),
+        (1, None, "marble", "cannot be imported: 'marble' is no label of stone."),
+        (1, None, None, "cannot be imported: None is no label of stone."),
+        (1, None, 1, "cannot be imported: 1 is no label of stone."),
+        (
+            1,
+            None,
+            "x" * 999,
+            "cannot be imported: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is no label of stone.",
+        ),
+        (1, "", "flint", "cannot be imported: This is no pebble: "),
+        (1, "no pebble", "flint", "cannot be imported: This is no pebble: "),
+        (PAGE + 1, None, "marble", "cannot be imported: 'marble' is no label of stone."),
+        (len(STONES) - 1, None, "marble", "cannot be imported: 'marble' is no label of stone."),
     ],
 )
 def test_a_row_that_cannot_be_taken_is_named_and_left_out(
     circle: InProcessLoop,
-    rows: UserRows,
+    rows: FeedbackTable,
     tmp_path: Path,
     at: int,
     prompt: str | None,
@@ -77,10 +82,10 @@ def test_a_row_that_cannot_be_taken_is_named_and_left_out(
     says: str,
 ) -> None:
     begun, n = circle.clock.now() - HOUR, len(STONES)
-    lines = user_data.said(STONES, begun, apart=SECOND)
+    lines = feedback_rows.right_rows(STONES, begun, apart=SECOND)
     lines[at] = (lines[at][0] if prompt is None else prompt, label, lines[at][2])
-    user_data.write(tmp_path, lines)
-    reason = f"The row of user_data of {begun + at * SECOND} {says}"
+    feedback_rows.write_rows(tmp_path, lines)
+    reason = f"The row of feedback of {begun + at * SECOND} {says}"
     pulled = take(circle, rows)
     assert (pulled.rows, pulled.new, pulled.left_out) == (n, n - 1, 1)
     [told] = pulled.reasons
@@ -96,13 +101,13 @@ def test_a_row_that_cannot_be_taken_is_named_and_left_out(
 
 
 def test_of_many_that_are_left_out_the_first_are_told(
-    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path
 ) -> None:
-    lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
+    lines = feedback_rows.right_rows(STONES, circle.clock.now() - HOUR, apart=SECOND)
     bad = [*range(2, 7), *range(PAGE, PAGE + 4), len(STONES) - 1]
     for at in bad:
         lines[at] = (lines[at][0], f"stone {at}", lines[at][2])
-    user_data.write(tmp_path, lines)
+    feedback_rows.write_rows(tmp_path, lines)
     pulled = take(circle, rows)
     assert (pulled.new, pulled.left_out) == (len(STONES) - 10, 10)
     assert [reason.split("'")[1] for reason in pulled.reasons] == ["stone 2", "stone 3", "stone 4"]
@@ -115,47 +120,49 @@ def test_of_many_that_are_left_out_the_first_are_told(
 @pytest.mark.parametrize("sound", [0, PAGE], ids=["the first page", "a later page"])
 @pytest.mark.parametrize("said", ["marble", None])
 def test_a_page_of_which_nothing_can_be_taken_is_an_error(
-    circle: InProcessLoop, rows: UserRows, tmp_path: Path, sound: int, said: object
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path, sound: int, said: object
 ) -> None:
     begun = circle.clock.now() - HOUR
-    lines = user_data.said(pebbles(4 * PAGE, 71, 0.0), begun, apart=SECOND)
+    lines = feedback_rows.right_rows(pebbles(4 * PAGE, 71, 0.0), begun, apart=SECOND)
     wrong = [(prompt, said, at) for prompt, _, at in lines[sound:]]
-    user_data.write(tmp_path, [*lines[:sound], *wrong])
+    feedback_rows.write_rows(tmp_path, [*lines[:sound], *wrong])
     for _ in range(3):
-        with pytest.raises(DataError, match=f"None of {PAGE} rows of user_data can be") as caught:
+        with pytest.raises(DataError, match=f"None of {PAGE} rows of feedback can be") as caught:
             take(circle, rows)
-        assert f"has the label {said!r}, which is none." in caught.value.message
+        assert f"{said!r} is no label of stone." in caught.value.message
         assert "flint" in caught.value.hint
         assert (len(given(circle)), mark(circle, rows).caught_up_at) == (sound, None)
 
 
 def test_where_a_page_ends_decides_nothing_about_its_last_rows(
-    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path
 ) -> None:
-    lines = user_data.said(STONES, circle.clock.now() - HOUR, apart=SECOND)
+    lines = feedback_rows.right_rows(STONES, circle.clock.now() - HOUR, apart=SECOND)
     lines[2 * PAGE :] = [(prompt, "marble", at) for prompt, _, at in lines[2 * PAGE :]]
-    user_data.write(tmp_path, lines)
+    feedback_rows.write_rows(tmp_path, lines)
     pulled = take(circle, rows)
     assert (pulled.rows, pulled.new, pulled.left_out) == (len(STONES), 2 * PAGE, 5)
 
 
 def test_rows_none_of_which_can_be_taken_are_an_error_until_one_can(
-    circle: InProcessLoop, rows: UserRows, tmp_path: Path
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path
 ) -> None:
     now = circle.clock.now()
-    user_data.write(tmp_path, user_data.said(STONES[:2], now - HOUR, apart=SECOND))
+    feedback_rows.write_rows(
+        tmp_path, feedback_rows.right_rows(STONES[:2], now - HOUR, apart=SECOND)
+    )
     take(circle, rows)
     circle.clock.advance(HOUR)
     prompt = STONES[2].payload.decode()
-    user_data.write(tmp_path, [(prompt, "marble", now)])
+    feedback_rows.write_rows(tmp_path, [(prompt, "marble", now)])
     assert take(circle, rows).left_out == 1, "the row before it is read again, and is a good one"
     circle.clock.advance(HOUR)
     again = take(circle, rows)
     assert (again.rows, again.left_out) == (1, 1), "it was left out before: there is nothing new"
     circle.clock.advance(SECOND)
-    user_data.write(tmp_path, [(prompt, "onyx", circle.clock.now())])
+    feedback_rows.write_rows(tmp_path, [(prompt, "onyx", circle.clock.now())])
     with pytest.raises(DataError, match="None of 2 rows"):
         take(circle, rows)
-    user_data.write(tmp_path, user_data.said(STONES[3:4], circle.clock.now()))
+    feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES[3:4], circle.clock.now()))
     pulled = take(circle, rows)
     assert (pulled.rows, pulled.new, pulled.left_out) == (3, 1, 2)

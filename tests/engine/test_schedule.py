@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import user_data
+from tests.engine import feedback_rows
 from tidemill.adapters.memory import FixedClock
 from tidemill.engine.schedule import AGAIN
 from tidemill.loop.schedule import next_scheduled_run
@@ -25,8 +25,8 @@ DATABASE = "TIDEMILL_FEEDBACK_DATABASE"
 @pytest.fixture
 def weekly(begin: OpenLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLoop:
     """`weekly(*policies)`: a circle with a schedule and an empty database of feedback."""
-    user_data.created(tmp_path)
-    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / user_data.FILE}")
+    feedback_rows.create_table(tmp_path)
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
     return partial(begin, *WEEKLY)
 
 
@@ -52,7 +52,9 @@ def test_new_user_rows_become_a_cycle_that_waits_for_approval(
     circle = weekly()
     begins = monday(circle)
     stones = pebbles(300, 61, 1.0)
-    user_data.write(tmp_path, user_data.said(stones, circle.clock.now(), apart=SECOND))
+    feedback_rows.write_rows(
+        tmp_path, feedback_rows.right_rows(stones, circle.clock.now(), apart=SECOND)
+    )
     at(circle, begins - HOUR)
     assert (circle.tick().imported, circle.list_cycles()) == (0, [])
     at(circle, begins)
@@ -88,11 +90,15 @@ def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: OpenLoop, tmp_path
 def test_too_few_rows_wait_for_the_next_round(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly("trigger.minimum_new=20")
     begins = monday(circle)
-    user_data.write(tmp_path, user_data.said(pebbles(12, 61, 1.0), begins - HOUR))
+    feedback_rows.write_rows(
+        tmp_path, feedback_rows.right_rows(pebbles(12, 61, 1.0), begins - HOUR)
+    )
     at(circle, begins)
     circle.settle()
     assert "has 12 of 20 new feedback labels; they wait" in status(circle)
-    user_data.write(tmp_path, user_data.said(pebbles(12, 62, 1.0), begins + HOUR))
+    feedback_rows.write_rows(
+        tmp_path, feedback_rows.right_rows(pebbles(12, 62, 1.0), begins + HOUR)
+    )
     at(circle, begins + WEEK - HOUR)
     assert [turned.imported for turned in circle.settle()] == [0]
     at(circle, begins + WEEK)
@@ -120,8 +126,8 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
 ) -> None:
     circle = weekly("trigger.minimum_new=3")
     begins = monday(circle)
-    user_data.write(tmp_path, user_data.said(pebbles(9, 61, 1.0), begins - HOUR))
-    file, hidden = tmp_path / user_data.FILE, tmp_path / "hidden"
+    feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(pebbles(9, 61, 1.0), begins - HOUR))
+    file, hidden = tmp_path / feedback_rows.FILE, tmp_path / "hidden"
     file.rename(hidden)
     at(circle, begins)
     circle.predict(pebbles(20, 60, 0.0))
@@ -141,14 +147,14 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
 def test_a_row_that_cannot_be_taken_holds_no_round_up(weekly: OpenLoop, tmp_path: Path) -> None:
     circle = weekly("trigger.minimum_new=3")
     begins = monday(circle)
-    rows = user_data.said(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
+    rows = feedback_rows.right_rows(pebbles(9, 61, 1.0), begins - HOUR, apart=SECOND)
     lacking = [("", "flint", begins - SECOND), (None, "flint", begins), ("a stone", "flint", None)]
-    user_data.write(tmp_path, [*rows, *lacking])
+    feedback_rows.write_rows(tmp_path, [*rows, *lacking])
     at(circle, begins)
     turned = circle.tick()
     assert (turned.imported, turned.fault) == (9, "")
-    assert "The last reading left 3 rows out: The row of user_data of" in status(circle)
-    assert "Rows of user_data without a time: 1." in status(circle)
+    assert "The last import left 3 rows out: The row of feedback of" in status(circle)
+    assert "Rows of feedback without a time: 1." in status(circle)
     circle.settle()
     assert circle.list_cycles()[0].trigger == "schedule"
 
@@ -158,10 +164,10 @@ def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
 ) -> None:
     circle = weekly()
     begins = monday(circle)
-    user_data.write(tmp_path, [("no pebble", "flint", begins - HOUR)])
+    feedback_rows.write_rows(tmp_path, [("no pebble", "flint", begins - HOUR)])
     at(circle, begins)
     turned = circle.tick()
-    assert "None of 1 rows of user_data can be taken" in turned.fault
+    assert "None of 1 rows of feedback can be imported" in turned.fault
     assert turned.step is not None
     assert turned.step.reason.endswith("waits until the database of feedback has been read.")
 

@@ -20,8 +20,8 @@ from tidemill.domain.ledger import Ledger
 from tidemill.domain.types import payload_id
 from tidemill.loop.feedback import (
     ANONYMOUS,
+    FEEDBACK_TABLE,
     STRANGERS,
-    USER_DATA,
     FeedbackPolicy,
     accept,
     decide_status,
@@ -106,7 +106,7 @@ def test_another_actors_other_label_is_suspicious() -> None:
 
 
 def test_strangers_are_those_without_a_name_and_the_users_of_another_system() -> None:
-    assert {ANONYMOUS, USER_DATA} == STRANGERS
+    assert {ANONYMOUS, FEEDBACK_TABLE} == STRANGERS
 
 
 @pytest.mark.parametrize("actor", sorted(STRANGERS))

@@ -11,6 +11,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Run
 from tidemill.loop.drift import DriftPolicy
+from tidemill.loop.feedback_columns import FeedbackColumns
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.workspace.policies import Policies, policies
 
@@ -48,6 +49,13 @@ def test_words_become_numbers_and_names() -> None:
     assert policies(None, ["trigger.schedule=weekly"]).trigger.schedule == "weekly"
 
 
+def test_a_mapping_is_written_in_braces() -> None:
+    names = policies(run({"feedback": {"table": "users"}}), ["feedback.label={plant:a,ill: 'b c'}"])
+    assert names.feedback == FeedbackColumns(table="users", label={"plant": "a", "ill": "b c"})
+    with pytest.raises(UsageError, match="Cannot read"):
+        policies(None, ["feedback.label={plant"])
+
+
 @pytest.mark.parametrize(
     "word",
     ["trigger", "trigger=3", "trigger.=3", "feedback=3", "gate.floor=0.5", "=", "", "drift."],
@@ -73,6 +81,10 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
         ("trigger.cooldown_s=1e30", r"cannot use cooldown_s=1e\+30"),
         ("drift.every_s=1e30", r"cannot use every_s=1e\+30"),
         ("drift.alpha=1", "cannot use alpha=1"),
+        ("feedback.table=", "needs feedback.table"),
+        ("feedback.payload=", "needs feedback.payload or feedback.prediction"),
+        ("feedback.tabel=users", "feedback.tabel does not fit"),
+        ("feedback.table={a:b}", "feedback.table does not fit"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_its_name(word: str, said: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -55,6 +56,17 @@ def options(conf: Path) -> dict[str, list[str]]:
         for file in root.glob("*/*.yaml"):
             value.setdefault(file.parent.name, set()).add(file.stem)
     return {group: sorted(value[group]) for group in sorted(value)}
+
+
+def parse_mapping(text: str) -> dict[str, Any]:
+    """Return the mapping that an override such as `{plant:species}` writes. Raises UsageError."""
+    try:
+        value = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException as error:
+        raise _explained(error, [text]) from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{text!r} is no mapping.", hint="Write {KEY:VALUE,KEY:VALUE}.")
+    return {str(key): cell for key, cell in value.items()}
 
 
 def quote(key: str, value: str) -> str:

@@ -19,6 +19,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of the table and its columns, as feedback.KEY=NAME."),
+]
 Status = Literal["pending", "accepted", "rejected", "superseded", "quarantined"]
 
 
@@ -96,18 +100,18 @@ def reject(
 
 
 @app.command()
-def pull(*, home: Home = None, as_json: Json = False) -> None:
+def pull(overrides: Names = None, *, home: Home = None, as_json: Json = False) -> None:
     """Take in what came to the database of feedback since the last time.
 
-    Example: tidemill feedback pull
+    Example: tidemill feedback pull feedback.table=corrections
     """
-    with Workspace(home) as workspace, Engine(workspace) as engine:
+    with Workspace(home) as workspace, Engine(workspace, *overrides or ()) as engine:
         imported = engine.import_feedback()
     if as_json:
         emit(imported)
         return
     left_out = f", {imported.left_out} left out" if imported.left_out else ""
-    say(f"{imported.rows} rows read, {imported.new} of them new feedback{left_out}")
+    say(f"{imported.rows} rows read, {imported.new} new labels{left_out}")
     for reason in imported.reasons:
         say(reason)
 

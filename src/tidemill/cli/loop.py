@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Policies, drift.KEY=VALUE or trigger.KEY=VALUE.")
+    list[str] | None, typer.Argument(help="Policies, such as trigger.feedback=300.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; it stands in the events.")]
 

@@ -24,7 +24,7 @@ def up(
     recipe: Annotated[str, typer.Argument(help="The recipe to train when needed.")] = "coffee",
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(help="Policies of the loop, drift.KEY=VALUE or trigger.KEY=VALUE."),
+        typer.Argument(help="Policies of the loop, such as trigger.feedback=300."),
     ] = None,
     *,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,

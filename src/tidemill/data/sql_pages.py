@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
+    TextClause,
     cast,
     column,
     func,
@@ -47,22 +48,27 @@ class Page(NamedTuple):
 class SqlPages:
     """Reads the rows of a query, ordered by the columns of `order`, which may not be empty.
 
-    `order` begins with the time of writing. Rows of one position are ordered by their other
-    columns, so that a page may end between them.
+    A query is a text, or a statement of SQLAlchemy, which quotes names. `order` begins with the
+    time of writing. Rows of one position are ordered by their other columns, so that a page may end
+    between them.
     """
 
     def __init__(
-        self, database: Database, query: str, order: Sequence[str], *, name: str, size: int = PAGE
+        self,
+        database: Database,
+        query: str | Select[Any],
+        order: Sequence[str],
+        *,
+        name: str,
+        size: int = PAGE,
     ) -> None:
         self.database = database
-        self.query = query.strip()
+        self.query = str(query).strip()
         self.order = tuple(order)
         self.name = name
         self.size = size
-        # A colon would begin a parameter. The query has no parameters, but casts and times have
-        # colons.
-        statement = text(re.sub(r"(?<!:):(?!:)", r"\\:", self.query.rstrip(";")) + "\n")
-        self._statement = select(text("*")).select_from(statement.columns().subquery("statement"))
+        rows = _parse(self.query).columns() if isinstance(query, str) else query
+        self._statement = select(text("*")).select_from(rows.subquery("statement"))
 
     def read(
         self, *, after: Place | None = None, since: Place | None = None, until: Place | None = None
@@ -123,3 +129,8 @@ class SqlPages:
             for bound, place in bounds.items()
             if place is not None
         ]
+
+
+def _parse(query: str) -> TextClause:
+    # A colon would begin a parameter. The query has no parameters, but casts and times have colons.
+    return text(re.sub(r"(?<!:):(?!:)", r"\\:", query.rstrip(";")) + "\n")

@@ -168,13 +168,14 @@ class Engine:
         Raises UsageError when no database is named, and what `FeedbackImport.run` raises.
         """
         workspace = self._workspace
-        if workspace.rows is None:
+        table = workspace.feedback_table(workspace.policies(*self._overrides).feedback)
+        if table is None:
             raise UsageError(
                 "No database of feedback is named.",
                 hint=f"Set TIDEMILL_FEEDBACK_DATABASE. {FORM}",
             )
-        rows = FeedbackImport(workspace, workspace.rows)
-        return rows.run(workspace.ledger.begin, actor=workspace.actor)
+        feedback_import = FeedbackImport(workspace, table)
+        return feedback_import.run(workspace.ledger.begin, actor=workspace.actor)
 
     def close(self, now: datetime | None = None) -> None:
         """End the trainings that run, and let another engine lead at once."""
@@ -190,11 +191,13 @@ class Engine:
     def _work(self, now: datetime) -> Tick:
         rules = self._workspace.policies(*self._overrides)
         drained = self._drain.step(self._leadership.unit)
-        imported = self._import.step(rules.trigger.schedule, now)
+        table = self._workspace.feedback_table(rules.feedback)
+        imported = self._import.step(table, rules.trigger.schedule, now)
         reviewed = self._review.step(rules.trigger.feedback_policy, now)
         verdict = self._drift.step(rules.drift, now)
         with self._workspace.ledger.begin(write=False) as unit:
-            state = loop_state(unit, now, self._jobs, self._workspace.rows)
+            import_offset = table.import_offset if table else ""
+            state = loop_state(unit, now, self._jobs, import_offset=import_offset)
         self._end_strays(state)
         step = decide(state, rules.trigger)
         if not isinstance(step, Wait):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tidemill.adapters.feedback_table import FeedbackTable
 from tidemill.domain.errors import Conflict, TidemillError
 from tidemill.domain.types import ModelVersion
 from tidemill.engine.feedback_import import FeedbackImport
 from tidemill.engine.leadership import ACTOR, Leadership
 from tidemill.loop.schedule import Schedule, due_scheduled_run
-from tidemill.workspace.state import last_pull
+from tidemill.workspace.state import last_import
 from tidemill.workspace.workspace import Workspace
 
 AGAIN = timedelta(minutes=1)
@@ -28,20 +29,19 @@ class ScheduledImport:
         self._failed: datetime | None = None
         self.fault = ""
 
-    def step(self, schedule: Schedule, now: datetime) -> int:
-        """Read it if the schedule wants that, and return how many rows said something new.
+    def step(self, table: FeedbackTable | None, schedule: Schedule, now: datetime) -> int:
+        """Read the table if a scheduled run is due, and return how many labels are new.
 
         Raises Conflict when somebody else reads it as well, LeaseLost.
         """
-        rows = self._workspace.rows
-        if rows is None or not self._due(schedule, now):
+        if table is None or not self._due(table, schedule, now):
             self.fault = ""
             return 0
         if self._failed and timedelta(0) <= now - self._failed < AGAIN:
             return 0
         try:
             with self._leadership.renewal():
-                imported = FeedbackImport(self._workspace, rows).run(
+                imported = FeedbackImport(self._workspace, table).run(
                     self._leadership.unit, actor=ACTOR
                 )
         except Conflict:
@@ -53,12 +53,11 @@ class ScheduledImport:
         self._failed, self.fault = None, ""
         return imported.new
 
-    def _due(self, schedule: Schedule, now: datetime) -> bool:
-        rows = self._workspace.rows
+    def _due(self, table: FeedbackTable, schedule: Schedule, now: datetime) -> bool:
         with self._workspace.ledger.begin(write=False) as unit:
             alias = unit.alias("champion")
-            if rows is None or alias is None:
+            if alias is None:
                 return False
             champion = unit.get(ModelVersion, alias.version)
-            since = last_pull(unit, rows, champion)
+            since = last_import(unit, table.import_offset, champion)
         return due_scheduled_run(schedule, now, since) is not None

@@ -26,9 +26,9 @@ accept_unless_suspicious  feedback without suspicions is accepted, the rest is r
 """
 ANONYMOUS = "anonymous"
 """The actor of feedback without a name."""
-USER_DATA = "user_data"
-"""The actor of all rows of another system's database, whoever wrote them."""
-STRANGERS = frozenset({ANONYMOUS, USER_DATA})
+FEEDBACK_TABLE = "feedback_table"
+"""The actor of the rows of another system's table that name none."""
+STRANGERS = frozenset({ANONYMOUS, FEEDBACK_TABLE})
 """Each stands for many people, so another label of it is not a change of mind."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from uuid_utils import uuid7
@@ -176,10 +177,10 @@ def record_labels(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[tup
 
     All payloads are durable before any label is. Raises PayloadGone and StorageFailed.
     """
-    examples = _store_examples(parts, rows)
+    examples = store_examples(parts, rows)
     with parts.ledger.begin() as unit:
         return [
-            give(unit, _feedback(parts, row, example))
+            give(unit, label_feedback(row, example, at=parts.clock.now()))
             for row, example in zip(rows, examples, strict=True)
         ]
 
@@ -213,7 +214,7 @@ def _client_prediction(parts: IntakeParts, id: str) -> Prediction:
     return prediction
 
 
-def _store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[str]:
+def store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[str]:
     """Store every example durably and return their ids, in order.
 
     The payload of a prediction is read and decoded once for all of its labels.
@@ -258,7 +259,8 @@ def _payload(parts: IntakeParts, prediction: str) -> bytes:
         ) from error
 
 
-def _feedback(parts: IntakeParts, row: ResolvedLabel, example: str) -> Feedback:
+def label_feedback(row: ResolvedLabel, example: str, *, at: datetime) -> Feedback:
+    """Return the record of a label, as it was given at `at`."""
     return Feedback(
         id=str(uuid7()),
         prediction=row.prediction,
@@ -268,5 +270,5 @@ def _feedback(parts: IntakeParts, row: ResolvedLabel, example: str) -> Feedback:
         label=row.claim.label,
         predicted_label=row.predicted,
         actor=row.claim.actor,
-        at=parts.clock.now(),
+        at=at,
     )

@@ -18,8 +18,8 @@ from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.adapters.traffic import TrafficFiles
-from tidemill.adapters.user_rows import UserRows
 from tidemill.bundle import BundleStore
+from tidemill.data.database import Database
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import NotFound, UsageError
 from tidemill.domain.ledger import Ledger
@@ -39,7 +39,7 @@ class WorkspaceParts:
     """The parts over one workspace.
 
     `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
-    runs, and nothing else. `rows` is a database of feedback, where one is named.
+    runs, and nothing else. `feedback_database` is another system's, where one is set.
     """
 
     def __init__(
@@ -68,7 +68,9 @@ class WorkspaceParts:
         self.traffic: TrafficArchive = TrafficFiles(self.home / "traffic")
         self.blobs: Blobs = FileBlobs(self.home / "blobs")
         address = self.settings.feedback_database
-        self.rows = UserRows(address.get_secret_value()) if address else None
+        self.feedback_database = (
+            Database(address.get_secret_value(), "feedback") if address else None
+        )
         self._recipe = recipe
         self._created = False
 

@@ -8,25 +8,29 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tidemill.adapters.feedback_table import FeedbackTable
+from tidemill.adapters.hydra import parse_mapping
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop.drift import DriftPolicy
+from tidemill.loop.feedback_columns import FeedbackColumns
 from tidemill.loop.trigger import TriggerPolicy
 from tidemill.validation import validate
 from tidemill.workspace.parts import WorkspaceParts
 
 
 class Policies(BaseModel):
-    """What is judged as drift, and what begins a cycle."""
+    """What is judged as drift, what begins a cycle, and where feedback is imported from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drift: DriftPolicy = DriftPolicy()
     trigger: TriggerPolicy = TriggerPolicy()
+    feedback: FeedbackColumns = FeedbackColumns()
 
 
 def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
-    """Return the policies in force. `overrides` are `drift.KEY=VALUE` and `trigger.KEY=VALUE`.
+    """Return the policies in force. `overrides` are GROUP.KEY=VALUE, such as `drift.psi=0.3`.
 
     Without a run, and where its experiment was older than a policy, the defaults stand. Raises
     UsageError naming what does not fit.
@@ -41,9 +45,9 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
         if not equals or not key or group not in tree:
             raise UsageError(
                 f"{override!r} is no policy of the loop.",
-                hint="Write drift.KEY=VALUE or trigger.KEY=VALUE, such as trigger.feedback=300.",
+                hint=f"Write KEY=VALUE for {', '.join(tree)}, such as trigger.feedback=300.",
             )
-        tree[group][key] = value
+        tree[group][key] = parse_mapping(value) if value.startswith("{") else value
     try:
         return validate(Policies, tree)
     except UsageError as error:
@@ -56,7 +60,7 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
 
 
 class PolicyPart(WorkspaceParts):
-    """The method of a workspace that tells the policies of its loop."""
+    """The methods of a workspace that tell the policies of its loop."""
 
     def policies(self, *overrides: str) -> Policies:
         """Return the policies of the champion's experiment, or the defaults, with these overrides.
@@ -69,3 +73,8 @@ class PolicyPart(WorkspaceParts):
                 if alias := unit.alias("champion"):
                     run = unit.get(Run, unit.get(ModelVersion, alias.version).run)
         return policies(run, overrides)
+
+    def feedback_table(self, columns: FeedbackColumns) -> FeedbackTable | None:
+        """Return the table that feedback is imported from; None when no database is set."""
+        database = self.feedback_database
+        return FeedbackTable(database, columns) if database else None

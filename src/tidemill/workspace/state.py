@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
@@ -18,9 +17,9 @@ RECENT = 100
 
 
 def loop_state(
-    unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, rows: UserRows | None = None
+    unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, *, import_offset: str = ""
 ) -> LoopState:
-    """What a decision at this moment looks at; `rows` is the database of feedback, if there is one.
+    """What a decision at this moment looks at; `import_offset` is that of the feedback import.
 
     Without `jobs`, as for whoever only looks on, the process of a running training is taken to run.
     """
@@ -44,14 +43,16 @@ def loop_state(
         answers=unit.count_answers(version.id) if version else 0,
         predecessor_answers=_outlived(unit, cycle),
         last_skip=unit.import_offset(SCHEDULE).caught_up_at,
-        last_import=last_pull(unit, rows, champion) if rows and champion else None,
+        last_import=last_import(unit, import_offset, champion)
+        if import_offset and champion
+        else None,
     )
 
 
-def last_pull(unit: UnitOfWork, rows: UserRows, champion: ModelVersion) -> datetime:
+def last_import(unit: UnitOfWork, import_offset: str, champion: ModelVersion) -> datetime:
     """When the database of feedback was last read to its end; a champion starts with nothing to
     catch up on."""
-    return unit.import_offset(rows.import_offset).caught_up_at or champion.at
+    return unit.import_offset(import_offset).caught_up_at or champion.at
 
 
 def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:

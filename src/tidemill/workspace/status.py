@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
-from tidemill.adapters.user_rows import UserRows
 from tidemill.domain.cycle import ENGINE_LEASE, Cycle, Lease
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
-from tidemill.domain.types import Run
+from tidemill.domain.types import ModelVersion, Run
 from tidemill.loop.cycle import decide
 from tidemill.loop.schedule import Schedule, format_moment, next_scheduled_run
 from tidemill.loop.step import Step
 from tidemill.loop.transitions import SCHEDULE
 from tidemill.loop.window import open_profiles
-from tidemill.workspace.parts import WorkspaceParts
-from tidemill.workspace.policies import Policies, policies
+from tidemill.workspace.policies import Policies, PolicyPart, policies
 from tidemill.workspace.state import loop_state
 
 SHOWN = 10
@@ -58,7 +56,7 @@ class LoopStatus:
         yield f"Next: {self.next.title}. {self.next.reason}"
 
 
-class StatusPart(WorkspaceParts):
+class StatusPart(PolicyPart):
     """The methods of a workspace that tell how its loop and its servers stand."""
 
     def has_server(self, id: str) -> bool:
@@ -72,10 +70,12 @@ class StatusPart(WorkspaceParts):
         """
         now = self.clock.now()
         with self.ledger.begin(write=False) as unit:
-            state = loop_state(unit, now, rows=self.rows)
-            champion = state.champion
-            rules = policies(unit.get(Run, champion.run) if champion else None, overrides)
             alias = unit.alias("champion")
+            version = unit.get(ModelVersion, alias.version) if alias else None
+            rules = policies(unit.get(Run, version.run) if version else None, overrides)
+            table = self.feedback_table(rules.feedback)
+            import_offset = table.import_offset if table else ""
+            state = loop_state(unit, now, import_offset=import_offset)
             window = sum(row.n for row in open_profiles(unit, alias)) if alias else 0
             lease = unit.lease(ENGINE_LEASE)
             return LoopStatus(
@@ -87,7 +87,7 @@ class StatusPart(WorkspaceParts):
                 drift=_drift(state.drift, window, rules),
                 verdict=state.drift,
                 window=window,
-                schedule=_schedule(unit, self.rows, rules.trigger.schedule, now),
+                schedule=_schedule(unit, import_offset, rules.trigger.schedule, now),
                 cycles=tuple(unit.latest(Cycle, limit=SHOWN)),
                 next=decide(state, rules.trigger),
             )
@@ -101,14 +101,14 @@ def _leader(lease: Lease | None, *, leading: bool) -> str:
     return f"{lease.holder} leads."
 
 
-def _schedule(unit: UnitOfWork, rows: UserRows | None, schedule: Schedule, now: datetime) -> str:
+def _schedule(unit: UnitOfWork, import_offset: str, schedule: Schedule, now: datetime) -> str:
     after = next_scheduled_run(schedule, now)
     if after is None:
         return ""
     sentences = [event.reason for event in unit.events(subject=SCHEDULE, limit=1)]
-    for event in unit.events(subject=rows.import_offset, limit=1) if rows else ():
+    for event in unit.events(subject=import_offset, limit=1) if import_offset else ():
         if left_out := event.detail.get("left_out"):
-            sentences.append(f"The last reading left {left_out} rows out: {event.reason}")
+            sentences.append(f"The last import left {left_out} rows out: {event.reason}")
     return " ".join(
         [f"{schedule}; the next scheduled run is due at {format_moment(after)}.", *sentences]
     )

@@ -18,12 +18,14 @@ from tidemill.data.remote import RemoteFile, RemoteSource
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.data.sql_rows import SqlRows
-from tidemill.data.truth import MEANT
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Split
 
 TARGET = "answer"
 SPLITS: tuple[Split, Split] = ("train", "test")
+
+YES_OR_NO = {"yes": "yes", "true": "yes", "1": "yes", "no": "no", "false": "no", "0": "no"}
+"""What files and databases write for the two answers."""
 
 WRONG_IS_ONE = {"0": "yes", "1": "no"}
 """ETHICS asks of an act whether it is wrong; Lucky is asked whether it is all right."""
@@ -92,7 +94,7 @@ SUBSETS: dict[str, Subset] = {
     "boolq": Subset(
         ("boolq_train.csv", "boolq_test.csv"),
         ("input", "label"),
-        MEANT,
+        YES_OR_NO,
         (
             Published(
                 hub_url(*_BOOLQ, "data/train-00000-of-00001.parquet"),
@@ -108,7 +110,7 @@ SUBSETS: dict[str, Subset] = {
     "strategyqa": Subset(
         ("strategyqa_train.csv", "strategyqa_test.csv"),
         ("input", "label"),
-        MEANT,
+        YES_OR_NO,
         (
             Published(
                 hub_url(*_STRATEGYQA, "data/train-00000-of-00001-506370352f622815.parquet"),
@@ -132,7 +134,7 @@ SUBSETS: dict[str, Subset] = {
     "justice": Subset(
         ("justice_train.csv", "justice_test.csv"),
         ("scenario", "label"),
-        MEANT,
+        YES_OR_NO,
         (
             Published(
                 f"{_ETHICS}justice/justice_train.csv",
@@ -183,7 +185,7 @@ def from_users(variable: str) -> RowSource:
     """What the original's users said: its table, at the address in an environment variable."""
     query = "SELECT prompt, label, time FROM user_data"
     rows = SqlRows(variable, query, ("time", "prompt", "label"), name="user_data")
-    labels = {TARGET: LabelColumn("label", MEANT)}
+    labels = {TARGET: LabelColumn("label", YES_OR_NO)}
     # Anonymous rows must not judge: without a split, some would join the published tests.
     part = Part(rows, "train")
     # Nobody has said anything on the first day.

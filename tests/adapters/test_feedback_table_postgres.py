@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.postgres import PASSWORD, Postgres, running
-from tidemill.adapters.user_rows import LackingRow, UserRow, UserRows
+from tidemill.adapters.feedback_table import FaultyRow, FeedbackTable, LabelRow
+from tidemill.data.database import Database
 from tidemill.domain.errors import DataError, TidemillError, Unavailable
+from tidemill.loop.feedback_columns import FeedbackColumns
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+USERS = FeedbackColumns(table="user_data", payload="prompt")
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +35,21 @@ def postgres(server: Postgres) -> Postgres:
     return server
 
 
+def open_table(address: str, columns: FeedbackColumns = USERS) -> FeedbackTable:
+    return FeedbackTable(Database(address, "feedback"), columns)
+
+
 def insert(postgres: Postgres, *rows: tuple[object, ...]) -> None:
     postgres.run("INSERT INTO user_data VALUES (%s, %s, %s)", *rows)
 
 
-def read(postgres: Postgres, place: str = "", size: int = 3) -> list[list[UserRow]]:
-    pages = UserRows(postgres.address()).pages(place, size=size)
-    return [[row for row in page if isinstance(row, UserRow)] for page in pages]
+def read(postgres: Postgres, place: str = "", size: int = 3) -> list[list[LabelRow]]:
+    pages = open_table(postgres.address()).pages(place, size=size)
+    return [[row for row in page if isinstance(row, LabelRow)] for page in pages]
 
 
-def said(pages: list[list[UserRow]]) -> list[tuple[str, object]]:
-    return [(row.payload.decode(), row.label) for page in pages for row in page]
+def texts_and_labels(pages: list[list[LabelRow]]) -> list[tuple[str, object]]:
+    return [((row.payload or b"").decode(), row.labels["label"]) for page in pages for row in page]
 
 
 @pytest.mark.parametrize("kind", ["timestamptz", "timestamp"])
@@ -67,10 +75,10 @@ def test_labels_and_times_are_read_in_every_common_type(
     insert(postgres, *rows[::-1])
     pages = read(postgres)
     assert [len(page) for page in pages] == [3, 3, 1]
-    assert said(pages) == [(prompt, value) for prompt, value, _ in rows]
+    assert texts_and_labels(pages) == [(prompt, value) for prompt, value, _ in rows]
     assert [row.at for page in pages for row in page] == [NOON + n // 2 * MINUTE for n in range(7)]
-    assert said(read(postgres, pages[0][2].place)) == said(pages)[2:]
-    assert said(read(postgres, pages[1][0].place)) == said(pages)[2:]
+    assert texts_and_labels(read(postgres, pages[0][2].place)) == texts_and_labels(pages)[2:]
+    assert texts_and_labels(read(postgres, pages[1][0].place)) == texts_and_labels(pages)[2:]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8])
@@ -80,7 +88,7 @@ def test_no_row_of_one_time_is_lost_at_a_cut(postgres: Postgres, size: int) -> N
     insert(postgres, *((*row, NOON) for row in rows), ("a", "no", late), ("z", "yes", early))
     pages = read(postgres, size=size)
     assert [len(page) for page in pages] == [size] * (8 // size) + [8 % size]
-    found = said(pages)
+    found = texts_and_labels(pages)
     assert (found[0], found[-1]) == (("z", "yes"), ("a", "no"))
     assert sorted(map(str, found[1:-1])) == sorted(map(str, rows))
 
@@ -93,12 +101,12 @@ def test_an_hour_that_comes_twice_is_read_once(postgres: Postgres, size: int) ->
     pages = read(postgres, size=size)
     assert [row.at for page in pages for row in page] == times
     places = [row.place for page in pages for row in page]
-    assert [len(said(read(postgres, place))) for place in places] == [6, 5, 4, 3, 2, 1]
+    assert [len(texts_and_labels(read(postgres, place))) for place in places] == [6, 5, 4, 3, 2, 1]
 
 
 def test_between_two_pages_no_transaction_is_open(postgres: Postgres) -> None:
     insert(postgres, *((f"q{n}", "yes", NOON) for n in range(9)))
-    with closing(UserRows(postgres.address()).pages("", size=3)) as pages:
+    with closing(open_table(postgres.address()).pages("", size=3)) as pages:
         next(pages)
         others = "SELECT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename > ''"
         assert postgres.ask(f"{others} AND backend_type = 'client backend'") == [("idle",)]
@@ -106,7 +114,7 @@ def test_between_two_pages_no_transaction_is_open(postgres: Postgres) -> None:
 
 def test_a_connection_that_breaks_off_is_said(postgres: Postgres) -> None:
     insert(postgres, *((f"q{n}", "yes", NOON) for n in range(9)))
-    with closing(UserRows(postgres.address()).pages("", size=3)) as pages:
+    with closing(open_table(postgres.address()).pages("", size=3)) as pages:
         next(pages)
         postgres.ask(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -135,18 +143,51 @@ def test_a_time_that_is_none_of_a_calendar_is_said(postgres: Postgres, time: str
 
 def test_a_row_without_time_or_prompt_is_said(postgres: Postgres) -> None:
     insert(postgres, (None, "yes", NOON), ("q", "yes", None))
-    rows = UserRows(postgres.address())
+    rows = open_table(postgres.address())
     [[row]] = rows.pages("", size=3)
-    assert isinstance(row, LackingRow)
-    assert row.fault == "The row of user_data of 2026-01-01 13:00:00+01:00 has no prompt."
-    assert rows.undated() == 1
+    assert isinstance(row, FaultyRow)
+    assert row.fault == "The row of user_data of 2026-01-01 13:00:00+01:00 has no payload."
+    assert rows.count_undated() == 1
 
 
-def test_another_table_is_said(postgres: Postgres) -> None:
-    postgres.run("ALTER TABLE user_data RENAME prompt TO question")
-    with pytest.raises(DataError, match='cannot be run: column "prompt" does not exist') as caught:
-        read(postgres)
-    assert "prompt, label, time FROM user_data" in caught.value.hint
+def test_a_table_under_any_names_is_read(postgres: Postgres) -> None:
+    postgres.run('CREATE SCHEMA "Field"')
+    postgres.run(
+        'CREATE TABLE "Field"."user" ("Kind%" text, "order" timestamptz, "free:text" bytea,'
+        ' facts jsonb, "Who" text, id uuid)'
+    )
+    prediction = "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"
+    postgres.run(
+        'INSERT INTO "Field"."user" VALUES (%s, %s, %s, %s, %s, %s)',
+        ("rust", NOON, b"\x00\xff", '{"b": 1, "a": [2]}', "ana", None),
+        ("rust", NOON + MINUTE, None, None, None, prediction),
+    )
+    columns = FeedbackColumns("Field", "user", "Kind%", "order", "free:text", "id", "", "Who")
+    [[first, second], []] = open_table(postgres.address(), columns).pages("", size=2)
+    assert isinstance(first, LabelRow)
+    assert isinstance(second, LabelRow)
+    assert (first.payload, first.labels, first.actor) == (b"\x00\xff", {"Kind%": "rust"}, "ana")
+    assert (second.payload, second.prediction, second.at) == (None, prediction, NOON + MINUTE)
+    facts = replace(columns, payload="facts", prediction="")
+    [[first, lacking]] = open_table(postgres.address(), facts).pages("", size=3)
+    assert isinstance(first, LabelRow)
+    assert first.payload == b'{"a":[2],"b":1}'
+    assert isinstance(lacking, FaultyRow)
+
+
+def test_unknown_names_are_refused_with_those_that_exist(postgres: Postgres) -> None:
+    postgres.run("CREATE MATERIALIZED VIEW labels AS SELECT * FROM user_data")
+    refused = {
+        "has no table 'User_Data'": (replace(USERS, table="User_Data"), "user_data"),
+        "has no schema 'field'": (replace(USERS, schema="field"), "public"),
+        "user_data has no column 'Prompt'": (replace(USERS, payload="Prompt"), "prompt, label"),
+        "labels has no column 'x'": (replace(USERS, table="labels", time="x"), "prompt, label"),
+    }
+    for message, (columns, hint) in refused.items():
+        with pytest.raises(DataError, match=message) as caught:
+            list(open_table(postgres.address(), columns).pages("", size=3))
+        assert hint in caught.value.hint
+    assert list(open_table(postgres.address(), replace(USERS, table="labels")).pages("", size=3))
 
 
 def test_no_message_holds_a_password(postgres: Postgres) -> None:
@@ -154,7 +195,7 @@ def test_no_message_holds_a_password(postgres: Postgres) -> None:
     faults: list[TidemillError] = []
     for address in (postgres.address(wrong), f"postgresql://ann:{wrong}@127.0.0.1:1/base"):
         with pytest.raises(Unavailable, match="The database of feedback cannot be read") as caught:
-            list(UserRows(address).pages("", size=3))
+            list(open_table(address).pages("", size=3))
         faults.append(caught.value)
     assert "password authentication failed" in faults[0].message
     assert "127.0.0.1:1/base" in faults[1].hint
@@ -169,5 +210,5 @@ def test_no_message_holds_a_password(postgres: Postgres) -> None:
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(Unavailable, match="feedback needs psycopg") as caught:
-        list(UserRows("postgresql://host/base").pages("", size=3))
+        list(open_table("postgresql://host/base").pages("", size=3))
     assert caught.value.hint == "pip install 'tidemill[postgres]'"

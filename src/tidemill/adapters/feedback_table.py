@@ -1,0 +1,198 @@
+"""Reads a table in which another system stores labels. The names of its columns are configured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from reprlib import repr as shortened
+from typing import Any
+
+from sqlalchemy import ColumnClause, Connection, Select, column, func, inspect, select, table
+from sqlalchemy.sql import quoted_name
+
+from tidemill.data.database import Database
+from tidemill.data.rows import cell_text, require
+from tidemill.data.sql_pages import SqlPages
+from tidemill.domain.errors import DataError
+from tidemill.loop.feedback_columns import FeedbackColumns
+
+MOMENT = "moment"
+SHOWN_TABLES = 20
+"""Tables that an error lists at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One row of the table.
+
+    `labels` has the value of each label column as the database gives it. `prediction`, `item` and
+    `actor` are empty where the row has none; one of `payload` and `prediction` is not. The time of
+    the row begins at `place`.
+    """
+
+    labels: Mapping[str, object]
+    at: datetime
+    place: str
+    payload: bytes | None = None
+    prediction: str = ""
+    item: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyRow:
+    """A row without payload and prediction, or without a valid time: then `at` is None."""
+
+    at: datetime | None
+    place: str
+    fault: str
+
+
+class FeedbackTable:
+    """The table of one database. A connection is open only while rows are read.
+
+    `import_offset` names the table and the database, without user and password.
+    """
+
+    def __init__(self, database: Database, columns: FeedbackColumns) -> None:
+        self.columns = columns
+        self.name = ".".join(filter(None, [columns.schema, columns.table]))
+        self.import_offset = f"{self.name} of {database.public}"
+        self._database = database
+
+    def pages(self, place: str, *, size: int) -> Generator[Sequence[LabelRow | FaultyRow]]:
+        """Return the rows from a place on, with all rows of its time; all rows when it is empty.
+
+        The last page, and no other, has fewer than `size` rows; it may have none. Rows without a
+        time have no place and are not read. Raises Unavailable when the database cannot be read,
+        and DataError when it has no such table or column.
+        """
+        query = self._select(*self._selected()).where(self._time.is_not(None))
+        self._check_names()
+        pages = SqlPages(self._database, query, ("time",), name=self.name, size=size)
+        with closing(pages.read(since=(_value(place),) if place else None)) as read:
+            for page in read:
+                yield [self._row(row) for row in page.rows]
+
+    def count_undated(self) -> int:
+        """Return the number of rows without a time. Raises what `pages` raises."""
+        query = self._select(func.count()).where(self._time.is_(None))
+        self._check_names()
+        with self._database.connected(str(query)) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _check_names(self) -> None:
+        """Raise DataError when the database has no such table or column, listing those it has.
+
+        SQLite would read an unknown column as a text.
+        """
+        what = f"the columns of {self.name}"
+        with self._database.connected(what) as connection, connection.begin():
+            require(self.columns.columns, self._present_columns(connection), self.name)
+
+    def _present_columns(self, connection: Connection) -> list[str]:
+        name, schema = self.columns.table, self.columns.schema or None
+        inspector = inspect(connection)
+        if schema and schema not in (schemas := inspector.get_schema_names()):
+            raise DataError(
+                f"The database of feedback has no schema {schema!r}.",
+                hint=f"It has: {', '.join(schemas)}. Set feedback.schema.",
+            )
+        tables = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
+        if name not in tables and not inspector.has_table(name, schema):
+            shown = [*sorted(tables)[:SHOWN_TABLES], *["..."][: len(tables) > SHOWN_TABLES]]
+            raise DataError(
+                f"The database of feedback has no table {self.name!r}.",
+                hint=f"It has: {', '.join(shown) or 'none'}. Set feedback.table.",
+            )
+        return [each["name"] for each in inspector.get_columns(name, schema)]
+
+    def _select(self, *columns: Any) -> Select[Any]:
+        schema = self.columns.schema
+        name = quoted_name(self.columns.table, quote=True)
+        return select(*columns).select_from(
+            table(name, schema=quoted_name(schema, quote=True) if schema else None)
+        )
+
+    def _selected(self) -> list[Any]:
+        """Return the configured columns under our own names, which need no quotes."""
+        names = self.columns
+        single = {
+            name: getattr(names, name)
+            for name in ("time", "payload", "prediction", "item", "actor")
+            if getattr(names, name)
+        }
+        return [
+            _column(name).label(label)
+            for label, name in {**single, **self._label_columns()}.items()
+        ]
+
+    def _label_columns(self) -> dict[str, str]:
+        label = self.columns.label
+        names = label.values() if isinstance(label, Mapping) else (label,)
+        return {f"label_{at}": name for at, name in enumerate(dict.fromkeys(names))}
+
+    @property
+    def _time(self) -> ColumnClause[Any]:
+        return _column(self.columns.time)
+
+    def _row(self, values: Mapping[str, Any]) -> LabelRow | FaultyRow:
+        time = values["time"]
+        place, at = _place(time), _moment(time)
+        if at is None:
+            fault = f"A row of {self.name} has the time {shortened(time)}, which is none."
+            return FaultyRow(None, place, fault)
+        prediction = cell_text(values.get("prediction"))
+        payload = None if prediction else _payload(values.get("payload"))
+        if payload is None and not prediction:
+            lacking = " and no ".join(
+                name for name in ("payload", "prediction") if getattr(self.columns, name)
+            )
+            return FaultyRow(at, place, f"The row of {self.name} of {time} has no {lacking}.")
+        return LabelRow(
+            labels={name: values[label] for label, name in self._label_columns().items()},
+            at=at,
+            place=place,
+            payload=payload,
+            prediction=prediction,
+            item=cell_text(values.get("item")),
+            actor=cell_text(values.get("actor")),
+        )
+
+
+def _column(name: str) -> ColumnClause[Any]:
+    return column(quoted_name(name, quote=True))
+
+
+def _payload(value: Any) -> bytes | None:
+    """Return the payload in a cell: bytes, a text, or a JSON value that the driver has parsed."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict | list):
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return value if isinstance(value, bytes) else None
+
+
+def _moment(time: Any) -> datetime | None:
+    """Return the time of a row. Without a zone it is UTC; a number is seconds since 1970."""
+    try:
+        if isinstance(time, int | float):
+            return datetime.fromtimestamp(time, UTC)
+        at = time if isinstance(time, datetime) else datetime.fromisoformat(time)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+
+
+def _place(time: Any) -> str:
+    if isinstance(time, bytes):
+        return ""  # it is no time either
+    return json.dumps({MOMENT: time.isoformat()} if isinstance(time, datetime) else time)
+
+
+def _value(place: str) -> Any:
+    value = json.loads(place)
+    return datetime.fromisoformat(value[MOMENT]) if isinstance(value, dict) else value
