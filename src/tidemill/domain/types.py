@@ -14,13 +14,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tidemill.domain.drift import RequestKind
-from tidemill.figures.charts import LowerBound, draw_lower_bounds
+from tidemill.figures.charts import Bar, LowerBound, draw_bars, draw_lower_bounds
 from tidemill.figures.markup import (
     build_block,
     figure,
     format_number,
+    format_share,
     number_cell,
     paragraph,
+    shorten,
     tabulate,
     word_cell,
 )
@@ -29,6 +31,8 @@ Split = Literal["train", "val", "test", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 GAINS = ("non_inferiority", "fresh_gain")
 """The checks whose value is the lower bound of a change of accuracy."""
+MAX_ANSWERS, MAX_LABELS = 20, 5
+"""Answers of a prediction, and labels of an answer, that a notebook shows."""
 Labels = Mapping[str, str]
 """Maps a target to a label: `{"disease": "rust"}`."""
 Classes = Mapping[str, Sequence[str]]
@@ -88,6 +92,36 @@ class Prediction:
     bins: bytes = field(default=b"", repr=False)
     example: str = ""
     remarks: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Return the answers as a table, and the probabilities of a single one, for a notebook."""
+        shown, several = self.answers[:MAX_ANSWERS], any(row.item for row in self.answers)
+        rows = [
+            (
+                shorten(row.target),
+                *([shorten(row.item)] if several else []),
+                shorten(row.label),
+                number_cell(format_share(row.confidence)),
+            )
+            for row in shown
+        ]
+        columns = ("target", *(["item"] if several else []), "label", "confidence")
+        rest = len(self.answers) - len(shown)
+        ranked = sorted(
+            self.answers[0].probabilities.items() if len(self.answers) == 1 else (),
+            key=lambda row: row[1],
+            reverse=True,
+        )
+        bars = [Bar(label, share, format_share(share)) for label, share in ranked[:MAX_LABELS]]
+        caption = "The most probable labels"
+        return build_block(
+            f"Prediction of {self.version}, {self.at:%Y-%m-%d %H:%M:%S} UTC",
+            paragraph(f"Id {self.id}"),
+            tabulate(columns, rows),
+            paragraph(f"{rest} more answers are in `answers`." if rest else ""),
+            figure(draw_bars(bars, caption, most=1), caption),
+            *map(paragraph, self.remarks),
+        )
 
 
 @dataclass(frozen=True, slots=True)

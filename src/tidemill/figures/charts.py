@@ -91,6 +91,13 @@ class Scale:
     form: str = ".1f"
 
 
+def scale_around(values: Sequence[float], low: float, high: float) -> Scale:
+    """Return a scale on which finite values differ visibly, within these limits."""
+    finite = _finite(values) or [low]
+    room = max(0.15 * (max(finite) - min(finite)), 0.005)
+    return Scale(max(low, min(finite) - room), min(high, max(finite) + room), ".3f")
+
+
 def draw_trend(
     points: Sequence[Point],
     title: str,

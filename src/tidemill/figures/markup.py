@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -100,6 +100,16 @@ def tabulate(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> Mar
         element("thead", element("tr", *heads)),
         element("tbody", *(element("tr", *row) for row in body)),
     )
+
+
+def tabulate_facts(facts: Mapping[str, object]) -> Markup:
+    """Return a table with a row for each fact that has a value, or nothing without any."""
+    rows = [
+        element("tr", element("th", name), element("td", value))
+        for name, value in facts.items()
+        if str(value)
+    ]
+    return element("table", element("tbody", *rows)) if rows else Markup()
 
 
 def _cell(value: object) -> Markup:

@@ -10,6 +10,7 @@ from tidemill.domain.errors import Corrupt, NotFound
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import TrafficArchive, TrafficLog
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot
+from tidemill.figures.markup import Markup, build_block, tabulate_facts
 
 PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -27,6 +28,19 @@ class Lineage:
     def example(self) -> str:
         """The id of the payload; empty for a golden request, whose payload is not logged."""
         return self.prediction.example
+
+    def _repr_html_(self) -> str:
+        """Return the prediction, and the facts of its version, run and snapshot, for a notebook."""
+        facts = {
+            "version": f"{self.version.id}, registered {self.version.at:%Y-%m-%d %H:%M} UTC",
+            "bundle": self.version.bundle,
+            "run": f"{self.run.id}, seed {self.run.seed}",
+            "code": str(self.run.code.get("revision") or ""),
+            "snapshot": f"{self.snapshot.id}, {self.snapshot.rows} rows",
+            "example": self.example,
+        }
+        prediction = Markup(self.prediction._repr_html_())
+        return build_block("Lineage", prediction, tabulate_facts(facts))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; the example id stands for the payload."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Run
+from tidemill.figures.charts import Point, Scale, draw_trend
+from tidemill.figures.markup import Markup, build_block, figure, paragraph
 from tidemill.loop.drift import DriftPolicy, Window, window
 from tidemill.loop.window import open_profiles
 from tidemill.workspace.parts import WorkspaceParts
@@ -23,6 +26,33 @@ class DriftReport:
     policy: DriftPolicy
     window: Window
     verdicts: tuple[DriftVerdict, ...]
+
+    def _repr_html_(self) -> str:
+        """Return the PSI over the checks as a figure, and the latest verdict, for a notebook."""
+        missing, n = self.window.missing, self.window.n
+        waiting = f"{n} predictions wait for the next check"
+        rows = [row for row in reversed(self.verdicts) if row.features]
+        points = [
+            Point(at, row.worst.psi, f"{row.at:%H:%M:%S}", row.drifted)
+            for at, row in enumerate(rows)
+        ]
+        caption = "The largest PSI of each check; one that drifted is red"
+        top = max([1.5 * self.policy.psi, *(point.y for point in points if isfinite(point.y))])
+        trend = draw_trend(
+            points if len(points) > 1 else [],
+            caption,
+            Scale(0, top, ".2f"),
+            height=90,
+            threshold=self.policy.psi,
+            threshold_text=f"drift from PSI {self.policy.psi:g}",
+        )
+        return build_block(
+            f"Drift of {self.version}",
+            paragraph("" if self.verdicts else "No drift check yet."),
+            paragraph(f"{waiting}; it needs {missing} more." if missing else f"{waiting}."),
+            figure(trend, caption),
+            *(Markup(verdict._repr_html_()) for verdict in self.verdicts[:1]),
+        )
 
 
 class DriftPart(WorkspaceParts):

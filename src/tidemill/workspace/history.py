@@ -11,36 +11,15 @@ from pathlib import Path
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.errors import NotFound, StorageFailed
 from tidemill.domain.ledger import UnitOfWork
-from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run, Verdict
+from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run
 from tidemill.loop.champion_history import ChampionAt, champion_at
 from tidemill.loop.lineage import Lineage, find_prediction, trace
 from tidemill.loop.why import ALIASES, why_cycle, why_prediction, why_version
 from tidemill.workspace.moment import read_moment
 from tidemill.workspace.parts import WorkspaceParts
+from tidemill.workspace.versions import VersionRecord, Versions
 
 VERSION = re.compile(r"v\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
-    """A registered version with its run, its aliases and its verdicts, the newest verdict first."""
-
-    version: ModelVersion
-    run: Run
-    aliases: tuple[AliasName, ...]
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def id(self) -> str:
-        """The version's name, such as v2."""
-        return self.version.id
-
-    @property
-    def accuracy(self) -> float | None:
-        """The accuracy on test, or on val where there is no test; None where neither is known."""
-        metrics = self.run.metrics
-        accuracy: float | None = metrics.get("test", metrics.get("val", {})).get("accuracy")
-        return accuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +33,7 @@ class Card:
 class HistoryPart(WorkspaceParts):
     """The methods of a workspace that look things up."""
 
-    def versions(
-        self, *, at: datetime | str | None = None, limit: int = 100
-    ) -> list[VersionRecord]:
+    def versions(self, *, at: datetime | str | None = None, limit: int = 100) -> Versions:
         """Return the registered versions, newest first.
 
         With `at`, the champion and the previous champion of that time, each with its alias then.
@@ -65,19 +42,19 @@ class HistoryPart(WorkspaceParts):
         then = self.champion_at(at) if at else None
         with self.ledger.begin(write=False) as unit:
             if then is None:
-                return [
+                return Versions(
                     _record(unit, version, _aliases(unit, version.id))
                     for version in unit.latest(ModelVersion, limit=limit)
-                ]
+                )
             names: list[tuple[str | None, AliasName]] = [
                 (then.champion, "champion"),
                 (then.previous, "previous"),
             ]
-            return [
+            return Versions(
                 _record(unit, unit.get(ModelVersion, name), (alias,))
                 for name, alias in names
                 if name
-            ]
+            )
 
     def version(self, version: str) -> VersionRecord:
         """Return one registered version. Raises NotFound."""

@@ -12,6 +12,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run
+from tidemill.figures.markup import build_block, tabulate, tabulate_facts
 from tidemill.loop.cycle import decide
 from tidemill.loop.schedule import Schedule, format_moment, next_scheduled_run
 from tidemill.loop.step import Step
@@ -54,6 +55,29 @@ class LoopStatus:
             yield " ".join(filter(None, facts))
             yield f"  {cycle.reason or cycle.cause}"
         yield f"Next: {self.next.title}. {self.next.reason}"
+
+    def _repr_html_(self) -> str:
+        """Return the same as tables, for a notebook."""
+        facts = {
+            "engine": self.engine,
+            "feedback": ", ".join(f"{n} {status}" for status, n in self.feedback.items()),
+            "drift": self.drift,
+            "schedule": self.schedule,
+            "next": f"{self.next.title}. {self.next.reason}",
+        }
+        rows = [
+            (
+                cycle.id,
+                cycle.state,
+                f"{cycle.changed_at:%Y-%m-%d %H:%M}" if cycle.changed_at else "",
+                cycle.trigger,
+                cycle.version,
+                cycle.reason or cycle.cause,
+            )
+            for cycle in self.cycles
+        ]
+        columns = ("cycle", "state", "since", "trigger", "version", "reason")
+        return build_block("Loop", tabulate_facts(facts), tabulate(columns, rows))
 
 
 class StatusPart(PolicyPart):
