@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.data.folder import INDEX, FolderSource
-from tidemill.data.formats import open_rows
 from tidemill.data.payloads import TextColumn
+from tidemill.data.row_files import open_rows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Example

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.row import Row, Shift
-from tidemill.data.formats import open_rows
+from tidemill.data.row_files import open_rows
 from tidemill.data.rows import cell_text
 
 

@@ -19,10 +19,10 @@ from tidemill.codecs.columns import UNKNOWN, row_to_json
 from tidemill.codecs.table import TableCodec
 from tidemill.codecs.text import TextCodec
 from tidemill.data.checks import Finding, find_faults
-from tidemill.data.formats import open_rows
 from tidemill.data.inspection import InspectedExample, Inspection, inspect
 from tidemill.data.payloads import CellColumns
 from tidemill.data.policy import apply_policy
+from tidemill.data.row_files import open_rows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.splits import assign_splits
 from tidemill.data.splits import hash_split as split_of_digest_alone

@@ -14,10 +14,10 @@ from tidemill.adapters.memory import MemorySource
 from tidemill.codecs.codec import Fingerprint
 from tidemill.data.blocks import BlockSplitSource
 from tidemill.data.folder import FolderSource
-from tidemill.data.formats import open_rows
 from tidemill.data.merged_source import MergedSource
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteSource
+from tidemill.data.row_files import open_rows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.sql_rows import SqlRows
 from tidemill.data.stratified import StratifiedSource

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidemill.codecs.graph import GraphCodec
-from tidemill.data.formats import open_rows
 from tidemill.data.node_rows import NodeColumns, NodeRows
+from tidemill.data.row_files import open_rows
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, payload_id
 

@@ -13,12 +13,12 @@ import pytest
 
 from tidemill.codecs.text import TextCodec
 from tidemill.data.checks import find_faults
-from tidemill.data.csv_rows import CsvRows
 from tidemill.data.duplicates import Duplicates, SharedContents, count_duplicates
 from tidemill.data.inspection import Inspection, inspect
 from tidemill.data.merged_source import MergedSource
 from tidemill.data.near import group
 from tidemill.data.payloads import TextColumn
+from tidemill.data.row_files import CsvRows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source

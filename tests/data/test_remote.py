@@ -18,10 +18,10 @@ from typing import ClassVar
 import pytest
 
 from tidemill.data import remote
-from tidemill.data.csv_rows import CsvRows
 from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
+from tidemill.data.row_files import CsvRows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import Corrupt, DataError, StorageFailed, Unavailable, UsageError
 from tidemill.recipes.shared import archive

@@ -11,11 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tidemill.data import csv_rows
-from tidemill.data.csv_rows import CsvRows
-from tidemill.data.formats import open_rows
-from tidemill.data.json_rows import JsonRows
-from tidemill.data.parquet_rows import BATCH, ParquetRows
+from tidemill.data import row_files
+from tidemill.data.row_files import BATCH, CsvRows, JsonRows, ParquetRows, open_rows
 from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.domain.errors import DataError, UsageError
 
@@ -112,7 +109,7 @@ def test_a_field_may_be_a_megabyte_and_has_a_limit(
     file = written(tmp_path / "a.csv", f"text\n{'x' * 2**20}\n")
     assert len(read(CsvRows(file), "text")[0].values["text"]) == 2**20
     limit = csv.field_size_limit(1000)
-    monkeypatch.setattr(csv_rows, "FIELD_LIMIT", 1000)
+    monkeypatch.setattr(row_files, "FIELD_LIMIT", 1000)
     with pytest.raises(DataError, match=r"line 2 is no CSV: field larger than"):
         read(CsvRows(file), "text")
     csv.field_size_limit(limit)

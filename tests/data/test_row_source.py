@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tidemill.data.csv_rows import CsvRows
-from tidemill.data.json_rows import JsonRows
 from tidemill.data.payloads import CellColumns, TextColumn
+from tidemill.data.row_files import CsvRows, JsonRows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import payload_id

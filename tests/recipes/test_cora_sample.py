@@ -12,10 +12,10 @@ import pytest
 
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.checks import find_faults
-from tidemill.data.formats import open_rows
 from tidemill.data.inspection import inspect
 from tidemill.data.links import Links
 from tidemill.data.node_rows import NodeColumns, NodeRows
+from tidemill.data.row_files import open_rows
 from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Example
 from tidemill.recipes.cora.sample.citations import (

@@ -14,7 +14,7 @@ from tidemill.adapters.memory import FixedClock
 from tidemill.bundle import REFERENCE
 from tidemill.domain.types import Answer, Prediction
 from tidemill.recipes.plants import routes as plants
-from tidemill.recipes.plants import shown_leaves
+from tidemill.recipes.plants.routes import leaf_name
 
 NAMES = {
     "class": ("Bean___healthy", "Bean___rust", "Vine___healthy", "Vine___mildew", "Vine___rust"),
@@ -123,7 +123,7 @@ def test_a_random_leaf_is_one_of_the_validation_data(served: Any, target: str) -
 def test_the_image_of_a_sample_is_that_sample(served: Any, paint: Any, tiny_colours: Any) -> None:
     client = served()
     for colour in tiny_colours[:3]:
-        content = client.request("GET", f"/demo/{shown_leaves.leaf_name(paint(colour))}").content
+        content = client.request("GET", f"/demo/{leaf_name(paint(colour))}").content
         with Image.open(io.BytesIO(content)) as image:
             assert (image.format, image.getpixel((3, 3))) == ("PNG", colour)
 

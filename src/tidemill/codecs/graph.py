@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -14,10 +17,16 @@ from tidemill.codecs.codec import Arrays, Fingerprint, Payload
 from tidemill.codecs.columns import shown
 from tidemill.codecs.graph_payload import GraphPayload
 from tidemill.codecs.neighbourhood import Graph, JoinedGraph, Subgraph
-from tidemill.codecs.nodes import SentNodes, node_payload, one_node, read_payload
+from tidemill.codecs.nodes import (
+    SentNodes,
+    node_payload,
+    one_node,
+    parse_json,
+    read_payload,
+    write_canonical,
+)
 from tidemill.codecs.sparse import Ints, Nodes, owner
-from tidemill.codecs.stored import pack_graph, unpack_graph
-from tidemill.domain.errors import BadPayload
+from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.validation import validate
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
@@ -74,7 +83,7 @@ class GraphCodec:
     def __init__(self, settings: GraphConfig) -> None:
         """Raises UsageError when `stored` holds no whole graph of so many features."""
         self.settings = settings
-        self._stored = unpack_graph(settings.stored, settings.features)
+        self._stored = _unpack_graph(settings.stored, settings.features)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -93,7 +102,7 @@ class GraphCodec:
 
         Raises BadPayload when it is no whole graph.
         """
-        stored = pack_graph(payload)
+        stored = _pack_graph(payload)
         Nodes(read_payload(payload).objects, self.settings.features)
         return type(self)(self.settings.model_copy(update={"stored": stored}))
 
@@ -233,3 +242,30 @@ def _remarks(joined: JoinedGraph) -> tuple[str, ...]:
         f"Links to nodes that neither the payload nor the stored graph has were left out:"
         f" {lost:,} ({examples}{more}).",
     )
+
+
+def _pack_graph(payload: bytes) -> str:
+    """Return the stored form of a whole graph: its canonical JSON, by zlib, in base64.
+
+    Raises BadPayload when the payload is no whole graph.
+    """
+    if not read_payload(payload).whole:
+        raise BadPayload("Only a whole graph can be stored.", hint='Send "whole": true.')
+    return base64.b64encode(zlib.compress(write_canonical(parse_json(payload)))).decode()
+
+
+def _unpack_graph(stored: str, features: int) -> Graph:
+    """Return the graph of a stored form; it has no nodes when `stored` is empty.
+
+    Raises UsageError when it is no whole graph whose nodes have so many features.
+    """
+    if not stored:
+        return Graph(Nodes([], features))
+    try:
+        sent = read_payload(zlib.decompress(base64.b64decode(stored, validate=True)))
+        graph = Graph(Nodes(sent.objects, features))
+    except (binascii.Error, ValueError, zlib.error, BadPayload) as error:
+        raise UsageError(f"stored does not fit: {error}") from error
+    if not sent.whole:
+        raise UsageError("stored does not fit: it is no whole graph.")
+    return graph

@@ -23,9 +23,10 @@ from tidemill.engine.drain import Drain
 from tidemill.engine.drift_check import DriftCheck
 from tidemill.engine.feedback_import import FeedbackImport, ImportedFeedback
 from tidemill.engine.leadership import ACTOR, Leadership
-from tidemill.engine.review import Review
 from tidemill.engine.schedule import ScheduledImport
+from tidemill.loop import feedback
 from tidemill.loop.cycle import LoopState, decide
+from tidemill.loop.feedback import FeedbackPolicy
 from tidemill.loop.step import Step, Wait
 from tidemill.workspace.policies import policies
 from tidemill.workspace.state import loop_state
@@ -34,6 +35,8 @@ from tidemill.workspace.workspace import Workspace
 FOLLOWS = "another engine leads"
 SLOWEST_S = 30.0
 """Seconds between attempts at what fails again and again."""
+REVIEWS = 500
+"""Feedback that is decided on within one unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,6 @@ class Engine:
         unit = self._leadership.unit
         self._drain = Drain(workspace)
         self._import = ScheduledImport(workspace, self._leadership)
-        self._review = Review(workspace, unit)
         self._drift = DriftCheck(workspace, self._drain, unit)
         self._steps = CycleSteps(workspace, self._jobs, unit)
 
@@ -193,7 +195,7 @@ class Engine:
         drained = self._drain.step(self._leadership.unit)
         table = self._workspace.feedback_table(rules.feedback)
         imported = self._import.step(table, rules.trigger.schedule, now)
-        reviewed = self._review.step(rules.trigger.feedback_policy, now)
+        reviewed = self._review(rules.trigger.feedback_policy, now)
         verdict = self._drift.step(rules.drift, now)
         with self._workspace.ledger.begin(write=False) as unit:
             import_offset = table.import_offset if table else ""
@@ -205,6 +207,19 @@ class Engine:
                 self._steps.do(step, now)
         faults = " ".join(filter(None, [*drained.faults, self._import.fault]))
         return Tick(True, drained.answers, reviewed, verdict, step, faults, imported)
+
+    def _review(self, policy: FeedbackPolicy, now: datetime) -> int:
+        """Decide on all pending feedback and return on how much. Raises Conflict, LeaseLost."""
+        with self._workspace.ledger.begin(write=False) as unit:
+            if not unit.feedback(status="pending", limit=1):
+                return 0
+        reviewed = 0
+        while True:
+            with self._leadership.unit() as unit:
+                count = feedback.review(unit, policy, actor=ACTOR, at=now, limit=REVIEWS)
+            reviewed += count
+            if count < REVIEWS:
+                return reviewed
 
     def _report(self, tick: Tick, report: Callable[[str], None]) -> None:
         for line in tick.lines():

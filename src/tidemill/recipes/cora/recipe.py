@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from tidemill.codecs.graph import GraphCodec
 from tidemill.data.citation_files import CitationFiles
-from tidemill.data.formats import open_rows
 from tidemill.data.node_arrays import NodeArrays
 from tidemill.data.node_rows import NodeColumns, NodeRows
+from tidemill.data.row_files import open_rows
 from tidemill.domain.ports import Source
 from tidemill.recipes.cora.sample.citations import Citations, CitationSource
 from tidemill.recipes.recipe import Config

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.data.blocks import BlockSplitSource
-from tidemill.data.formats import open_rows
 from tidemill.data.hub import hub_url
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
+from tidemill.data.row_files import open_rows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import Row, Rows, cell_text
 from tidemill.data.sql_rows import SqlRows

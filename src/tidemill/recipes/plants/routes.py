@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
+from PIL import Image
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from tidemill.domain.types import Prediction
-from tidemill.recipes.plants.shown_leaves import encode_png, find_leaf, leaf_name
+from tidemill.bundle import Golden
+from tidemill.codecs.pixels import Pixels
+from tidemill.domain.errors import NotFound
+from tidemill.domain.types import Prediction, payload_id
 from tidemill.recipes.routes import (
     GoldenRequest,
     Routes,
@@ -27,6 +31,7 @@ from tidemill.recipes.routes import (
 TARGETS = ("class", "disease", "plant")
 TargetName = Literal["class", "disease", "plant"]
 TOP_COUNT = 5
+NAME_DIGITS = 16
 PAGE_PATH = Path(__file__).with_name("page.html")
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
 CONTENT_POLICY += "img-src 'self' blob:; connect-src 'self'"
@@ -126,7 +131,7 @@ def build(server: Server) -> Routes:
     ) -> RandomLeafResponse:
         samples = server.golden_samples(request)
         name = sample or leaf_name(random.choice(samples).payload)
-        leaf = find_leaf(samples, name)
+        leaf = _find_leaf(samples, name)
         [prediction] = await server.predict(request, [leaf.payload])
         metrics = await run_in_threadpool(server.test_scores, request)
         response.headers.update(prediction_headers(prediction))
@@ -136,9 +141,9 @@ def build(server: Server) -> Routes:
 
     @router.get("/demo/{filename}", summary="Show the image of such a leaf.")
     def demo(request: Request, filename: str) -> Response:
-        leaf = find_leaf(server.golden_samples(request), filename)
+        leaf = _find_leaf(server.golden_samples(request), filename)
         image = server.codec(request).decode(leaf.payload)
-        return Response(encode_png(image.pixels), media_type="image/png")
+        return Response(_encode_png(image.pixels), media_type="image/png")
 
     @router.post("/refresh", summary="Read the ledger now and serve its champion.")
     def refresh(request: Request) -> RefreshResponse:
@@ -182,3 +187,26 @@ def _read_random(target: str, body: Mapping[str, Any]) -> Sequence[ShownAnswer]:
 def _shown_answer(target: str, guesses: Sequence[Mapping[str, Any]]) -> ShownAnswer:
     shown = tuple((guess["label"], guess["probability"]) for guess in guesses)
     return target, shown[0][0], TopLabels(shown, TOP_COUNT)
+
+
+def leaf_name(payload: bytes) -> str:
+    """Return the file name of a leaf, which is the same on every server."""
+    return f"{payload_id(payload)[:NAME_DIGITS]}.png"
+
+
+def _find_leaf(samples: Sequence[Golden], name: str) -> Golden:
+    """Return the sample with that name. Raises NotFound."""
+    for sample in samples:
+        if leaf_name(sample.payload) == name:
+            return sample
+    raise NotFound(
+        f"The served model has no sample {name!r}.",
+        hint="POST /predict-random names one; a new champion has other samples.",
+    )
+
+
+def _encode_png(pixels: Pixels) -> bytes:
+    """Return the model's view of an image as a PNG file."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from tidemill.codecs.text import TextCodec
-from tidemill.data.formats import SUFFIXES, open_rows
 from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.data.lines import Encoding
 from tidemill.data.payloads import TextColumn
 from tidemill.data.remote import RemoteFile, RemoteSource
+from tidemill.data.row_files import SUFFIXES, open_rows
 from tidemill.data.row_source import LabelColumn, Part, RowSource
 from tidemill.data.rows import cell_text
 from tidemill.data.stratified import StratifiedSource
