@@ -408,7 +408,7 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
         with ledger.begin() as unit:
             yield unit
 
-    with pytest.raises(Conflict, match="went on"):
+    with pytest.raises(Conflict, match="moved the import offset"):
         FeedbackImport(circle.workspace, rows).run(overtaken, actor="eve", size=PAGE)
     assert inner == [ImportedFeedback(9, 9)]
     assert len(given(circle)) == 9
