@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.figures.page import classes_of, parse, text_of
+from tidemill.figures.calibration import SIDE, draw_calibration
 from tidemill.figures.charts import (
     Bar,
     LowerBound,
@@ -18,7 +19,7 @@ from tidemill.figures.charts import (
     draw_trend,
 )
 from tidemill.figures.markup import Markup
-from tidemill.figures.svg import WIDE, WIDTH, fit_text, measure_text
+from tidemill.figures.svg import MARGIN, WIDE, WIDTH, fit_text, measure_text
 
 NAN, INF = math.nan, math.inf
 
@@ -100,6 +101,19 @@ def test_a_lower_bound_is_an_interval_without_an_end() -> None:
     ]
     assert "nan" not in ElementTree.tostring(root, "unicode")
     parse(draw_lower_bounds([LowerBound("zero", 0.0, None, passed=True)], "title"))
+
+
+def test_a_bin_of_confidence_is_a_disc_as_large_as_its_examples() -> None:
+    bins = [(0.5, 0.5, 25), (0.9, 0.6, 100), (0.7, 0.7, 0), (NAN, 0.5, 3), (0.8, INF, 3)]
+    root = parse(draw_calibration(bins, "title"))
+    small, large = places(root, "r")
+    assert large == 2 * small
+    (x, far), (y, high) = places(root, "cx"), places(root, "cy")
+    assert far > x
+    assert y > high
+    # A disc on the dashed line: as far from the left as from the bottom.
+    assert x - MARGIN - 30 == MARGIN + SIDE - y
+    assert draw_calibration(bins[2:], "title") == Markup()
 
 
 def test_a_chart_of_nothing_is_empty() -> None:

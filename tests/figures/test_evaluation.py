@@ -31,6 +31,7 @@ FULL = scores(
     ece_unscaled=0.068,
     classes=[class_score(SCRIPT, 1, 2), class_score("rust", 2, 2), class_score("miner", 0, 0)],
     confusion=[[1, 1, 0], [0, 2, 0], [0, 0, 0]],
+    reliability=[{"examples": 4, "confidence": 0.8, "accuracy": 0.75}],
     sources={"field": {"examples": 1, "accuracy": 1.0}, "list": {"examples": 3, "accuracy": 0.5}},
 )
 CORRUPTIONS = {
@@ -58,6 +59,7 @@ def test_every_score_of_the_file_is_typed() -> None:
     assert (row.classes[1].label, row.classes[1].recall, row.classes[1].auc) == ("rust", 1, None)
     assert row.confusion[0] == [1, 1, 0]
     assert row.sources["list"].examples == 3
+    assert (row.reliability[0].confidence, row.reliability[0].accuracy) == (0.8, 0.75)
     assert row.figures == FULL
     assert parsed.robustness["disease"].kinds == {"noise": [0.5, 0.25], "blur": [0.75]}
     assert parsed.figures == body
@@ -101,6 +103,7 @@ def test_the_scores_of_each_split_and_the_classes_of_test() -> None:
     ]
     assert "Recall of each class on test" in text_of(root)
     assert "0.500 of 2" in text_of(root)
+    assert "Accuracy by confidence on test" in text_of(root)
     assert "1 of 3 classes have no example in test." in text_of(root)
 
 
@@ -145,7 +148,8 @@ def test_the_classes_of_many_targets_are_not_all_shown() -> None:
     html = evaluation(body)._repr_html_()
     root = parse(html)
     assert len(table_of(root)) == 61
-    assert len([*root.iter("svg")]) == MAX_TARGETS
+    # The recall and the reliability of each.
+    assert len([*root.iter("svg")]) == 2 * MAX_TARGETS
     assert f"The classes of {60 - MAX_TARGETS} more targets are in `targets`." in text_of(root)
 
 

@@ -63,3 +63,12 @@ def test_sources_and_the_error_before_scaling_are_told(answers: SplitPredictions
         "theirs": {"examples": 40, "accuracy": right[20:].mean()},
     }
     assert body["ece_unscaled"] != body["ece"]
+
+
+def test_the_bins_of_confidence_give_the_calibration_error(answers: SplitPredictions) -> None:
+    body = answers.to_json("stress")
+    bins = body["reliability"]
+    assert sum(row["examples"] for row in bins) == 60
+    assert [row["confidence"] for row in bins] == sorted(row["confidence"] for row in bins)
+    gaps = (row["examples"] * abs(row["accuracy"] - row["confidence"]) for row in bins)
+    assert sum(gaps) / 60 == pytest.approx(body["ece"])

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from tidemill.domain.types import SPLITS, Split
 from tidemill.evaluation.notebook import render_evaluation
-from tidemill.evaluation.scores import ClassScore, SourceScore, SplitScores, TargetRobustness
+from tidemill.evaluation.scores import (
+    ClassScore,
+    ConfidenceBin,
+    SourceScore,
+    SplitScores,
+    TargetRobustness,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class _SplitScores(BaseModel):
     ece_unscaled: float | None = None
     classes: list[ClassScore] = []
     confusion: list[list[int]] = []
+    reliability: list[ConfidenceBin] = []
     sources: dict[str, SourceScore] = {}
 
     @model_validator(mode="after")

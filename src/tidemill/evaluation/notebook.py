@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tidemill.domain.types import Split
 from tidemill.evaluation.scores import ClassScore, SplitScores, TargetRobustness
+from tidemill.figures.calibration import draw_calibration
 from tidemill.figures.charts import Bar, draw_bars
 from tidemill.figures.confusion import MAX_CLASSES, shade_cell, tabulate_confusion
 from tidemill.figures.markup import (
@@ -85,6 +86,7 @@ def _render_target(
     parts = [
         *_render_classes(scores.classes, split),
         *_render_confusion(scores, split),
+        _draw_reliability(scores, split),
         _tabulate_sources(scores, split),
         _tabulate_robustness(robustness),
     ]
@@ -123,6 +125,12 @@ def _render_confusion(scores: SplitScores, split: Split) -> Iterator[Markup]:
     many = len(scores.classes) > MAX_CLASSES
     yield paragraph(f"{'The commonest confusions' if many else 'Confusion matrix'} on {split}:")
     yield tabulate_confusion([row.label for row in scores.classes], scores.confusion)
+
+
+def _draw_reliability(scores: SplitScores, split: Split) -> Markup:
+    bins = [(row.confidence, row.accuracy, row.examples) for row in scores.reliability]
+    caption = f"Accuracy by confidence on {split}; on the dashed line both are equal"
+    return figure(draw_calibration(bins, caption), caption)
 
 
 def _tabulate_sources(scores: SplitScores, split: Split) -> Markup:

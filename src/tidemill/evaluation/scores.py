@@ -32,11 +32,21 @@ class SourceScore:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """The examples whose confidence is in one range: their mean confidence and their accuracy."""
+
+    examples: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class SplitScores:
     """The scores of one target on one split. `figures` are all that the file has of them.
 
     None and empty values were not measured. `nll` is the mean negative log-likelihood in nats,
     `ece` the expected calibration error, `ece_unscaled` that error before temperature scaling.
+    `reliability` holds the bins of confidence that have examples, in rising order.
     `confusion[i][j]` counts examples of class i that were predicted as class j.
     """
 
@@ -49,6 +59,7 @@ class SplitScores:
     ece_unscaled: float | None = None
     classes: Sequence[ClassScore] = ()
     confusion: Sequence[Sequence[int]] = ()
+    reliability: Sequence[ConfidenceBin] = ()
     sources: Mapping[str, SourceScore] = field(default_factory=dict)
 
 

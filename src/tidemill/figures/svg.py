@@ -77,6 +77,6 @@ def draw_path(path: str, kind: str, *, dashed: bool = False) -> Markup:
     )
 
 
-def draw_point(x: float, y: float, kind: str) -> Markup:
+def draw_point(x: float, y: float, kind: str, radius: float = 5) -> Markup:
     """Return a small disc."""
-    return element("circle", class_=kind, cx=f"{x:.1f}", cy=f"{y:.1f}", r=5)
+    return element("circle", class_=kind, cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{radius:g}")

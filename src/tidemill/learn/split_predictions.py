@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidemill.domain.types import Classes
 from tidemill.learn.arrays import Indices
-from tidemill.learn.calibrate import expected_calibration_error
+from tidemill.learn.calibrate import expected_calibration_error, reliability
 from tidemill.learn.evaluate import Scores, evaluate
 from tidemill.learn.network import EMBEDDING, logits_of
 from tidemill.predictor import softmax
@@ -71,11 +71,22 @@ class SplitPredictions:
         )
 
     def to_json(self, target: str) -> dict[str, Any]:
-        """Return a target's scores, calibration error before scaling, and accuracy by source."""
+        """Return a target's scores, its calibration, and its accuracy by source."""
         truth = self.truth[target]
+        table = reliability(self.probabilities[target], truth)
+        bins = zip(table.counts, table.confidence, table.accuracy, strict=True)
         right = self.probabilities[target].argmax(axis=1) == truth
         return self.scores[target].to_json() | {
             "ece_unscaled": expected_calibration_error(self.unscaled[target], truth),
+            "reliability": [
+                {
+                    "examples": int(count),
+                    "confidence": float(confidence),
+                    "accuracy": float(accuracy),
+                }
+                for count, confidence, accuracy in bins
+                if count
+            ],
             "sources": {
                 str(source): {
                     "examples": int((at := self.sources == source).sum()),
