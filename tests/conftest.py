@@ -78,8 +78,8 @@ def _model(targets: Mapping[str, int], side: int) -> bytes:
             for name, row in weights.items()
         ],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    content: bytes = made.SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    content: bytes = model.SerializeToString()
     return content
 
 
@@ -182,8 +182,8 @@ def bundles(tmp_path: Path) -> BundleStore:
 def tiny(bundles: BundleStore) -> Callable[..., Predictor]:
     """A loaded tiny model; takes what `tiny_files` takes."""
 
-    def load(*given: Any, **choices: Any) -> Predictor:
-        bundle = bundles.open(bundles.write("coffee", tiny_bundle_files(*given, **choices)))
+    def load(*arguments: Any, **choices: Any) -> Predictor:
+        bundle = bundles.open(bundles.write("coffee", tiny_bundle_files(*arguments, **choices)))
         return Predictor(bundle, OnnxRuntime(bundle.model))
 
     return load

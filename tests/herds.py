@@ -62,8 +62,10 @@ def model(labels: int = len(LABELS)) -> bytes:
         ],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    content: bytes = made.SerializeToString()
+    graph_model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9
+    )
+    content: bytes = graph_model.SerializeToString()
     return content
 
 
@@ -81,7 +83,7 @@ def files(
 ) -> tuple[Mapping[str, bytes], Sequence[bytes]]:
     """The files of a bundle but for its reference, and held-out herds of one to make that of."""
     judged = golden() if samples is None else samples
-    made = {
+    contents = {
         "model.onnx": model(),
         "codec.json": encode({"kind": "herd", "config": {"year": year}}),
         "classes.json": encode({TARGET: list(LABELS)}),
@@ -90,4 +92,4 @@ def files(
         "lineage.json": b"{}",
         "card.md": b"herd",
     }
-    return made, [sample.payload for sample in golden()]
+    return contents, [sample.payload for sample in golden()]

@@ -86,8 +86,8 @@ def running() -> Iterator[Postgres]:
         with subprocess.Popen([*words, *chosen], stderr=subprocess.PIPE, text=True, **owner) as one:
             try:
                 assert one.stderr is not None
-                said = next((line for line in one.stderr if "ready to accept" in line), "")
-                assert said, "the server ended before it was ready"
+                notice = next((line for line in one.stderr if "ready to accept" in line), "")
+                assert notice, "the server ended before it was ready"
                 yield Postgres(folder, one)
             finally:
                 one.send_signal(signal.SIGQUIT)

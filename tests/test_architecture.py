@@ -41,15 +41,15 @@ def parsed(path: Path) -> ast.Module:
 
 def imported(tree: ast.AST) -> set[str]:
     """Every module that is imported below a node, by its full name."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add("." * node.level + (node.module or ""))
+            names.add("." * node.level + (node.module or ""))
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found.add(ast.unparse(node.args[0]).strip("f'\""))
-    return found
+            names.add(ast.unparse(node.args[0]).strip("f'\""))
+    return names
 
 
 def inside_functions(tree: ast.AST) -> set[str]:
@@ -175,8 +175,8 @@ def picklers(path: Path) -> Iterator[str]:
 
 
 def test_nothing_is_pickled() -> None:
-    found = {name_of(path): list(picklers(path)) for path in SOURCES}
-    assert {name: what for name, what in found.items() if what} == {}
+    calls = {name_of(path): list(picklers(path)) for path in SOURCES}
+    assert {name: what for name, what in calls.items() if what} == {}
 
 
 def test_an_init_file_defines_at_most_how_its_names_are_loaded() -> None:

@@ -152,14 +152,14 @@ MALFORMED: list[tuple[str, object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "told"), MALFORMED)
+@pytest.mark.parametrize(("name", "body", "message"), MALFORMED)
 def test_a_malformed_file_is_corrupt_however_well_it_is_signed(
-    bundles: BundleStore, tiny_files: TinyFiles, name: str, body: object, told: str
+    bundles: BundleStore, tiny_files: TinyFiles, name: str, body: object, message: str
 ) -> None:
     content = body if isinstance(body, bytes) else encode(body)
     with pytest.raises(Corrupt, match=f"^{name} of bundle") as caught:
         bundles.open(bundles.write("coffee", tiny_files() | {name: content}))
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_right_answer_has_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "probabilities", "said"),
+    ("label", "probabilities", "message"),
     [
         ("healthy", {"rust": 0.75, "healthy": 0.25}, "'healthy' was answered where 'rust'"),
         ("rust", {"rust": 0.75, "miner": 0.25}, "other label names than recorded (rust, miner)"),
@@ -275,11 +275,11 @@ def test_the_right_answer_has_no_fault() -> None:
     ],
 )
 def test_a_wrong_answer_has_its_fault_said(
-    label: str, probabilities: dict[str, float], said: str
+    label: str, probabilities: dict[str, float], message: str
 ) -> None:
     fault = SAMPLE.fault("disease", label, probabilities)
     assert fault.startswith("disease: ")
-    assert said in fault
+    assert message in fault
 
 
 def test_each_target_is_looked_at_by_itself() -> None:

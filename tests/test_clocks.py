@@ -15,18 +15,18 @@ MEASURE_TIME = (TESTS / "chaos", TESTS / "cases")
 
 
 def durations(source: str) -> list[str]:
-    return [found.text for found in find_durations(ast.parse(source))]
+    return [duration.text for duration in find_durations(ast.parse(source))]
 
 
 def test_no_test_asserts_speed() -> None:
     sources = [path for path in TESTS.rglob("*.py") if not set(MEASURE_TIME) & set(path.parents)]
-    found = {
+    faults = {
         f"{path.relative_to(TESTS)}:{place.line}": place.text
         for path in sources
         for place in find_durations(ast.parse(path.read_text(encoding="utf-8")))
     }
     assert sources
-    assert found == {}, "count calls or bytes (tests/work.py), or measure a ratio in bench/"
+    assert faults == {}, "count calls or bytes (tests/work.py), or measure a ratio in bench/"
 
 
 @pytest.mark.parametrize(

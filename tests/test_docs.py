@@ -61,9 +61,9 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def section(text: str, title: str) -> str:
     """What stands below a heading, up to the next one of the same rank."""
-    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^\1 |\Z)", text, re.M | re.S)
-    assert found, title
-    return found[2]
+    match = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^\1 |\Z)", text, re.M | re.S)
+    assert match, title
+    return match[2]
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -81,11 +81,11 @@ def prose(text: str) -> str:
 @cache
 def command(*words: str) -> Any:
     """The command of these words, as the command line builds it."""
-    found: Any = typer.main.get_command(build(words[0]))
+    node: Any = typer.main.get_command(build(words[0]))
     for word in words:
-        assert word in found.commands, f"There is no command {' '.join(words)!r}."
-        found = found.commands[word]
-    return found
+        assert word in node.commands, f"There is no command {' '.join(words)!r}."
+        node = node.commands[word]
+    return node
 
 
 def every_command() -> Iterator[tuple[str, ...]]:
@@ -207,14 +207,14 @@ def test_python_and_console_blocks_run(
         elif language == "console":
             terminal.console(content)
     assert terminal.code == 0
-    for made in tmp_path.glob("*.png"):
-        assert_same_image(made, page.parent / made.name)
+    for image in tmp_path.glob("*.png"):
+        assert_same_image(image, page.parent / image.name)
 
 
-def assert_same_image(made: Path, shown: Path) -> None:
+def assert_same_image(actual: Path, shown: Path) -> None:
     """The image on the page is the one its block makes; a palette may be chosen otherwise."""
     assert shown.stat().st_size < 150_000
-    pixels = [np.asarray(Image.open(path).convert("RGB"), np.int16) for path in (made, shown)]
+    pixels = [np.asarray(Image.open(path).convert("RGB"), np.int16) for path in (actual, shown)]
     assert pixels[0].shape == pixels[1].shape
     assert np.abs(pixels[0] - pixels[1]).mean() < 6
 
@@ -250,9 +250,9 @@ def test_every_setting_has_a_row_with_its_default() -> None:
     table = rows(section(text_of("serving.md"), "Settings"))
     for name, field in Settings.model_fields.items():
         default, _ = table[f"TIDEMILL_{name.upper()}"]
-        given = field.get_default(call_default_factory=False)
-        if field.default_factory is None and given is not None:
-            assert default == str(given), name
+        value = field.get_default(call_default_factory=False)
+        if field.default_factory is None and value is not None:
+            assert default == str(value), name
 
 
 def test_every_policy_of_the_loop_has_a_row_with_its_default() -> None:
@@ -280,9 +280,9 @@ def test_every_gate_check_has_a_heading_and_every_value_its_default() -> None:
     page = text_of("gate.md")
     checks = {
         name
-        for name, found in vars(gate).items()
-        if getattr(found, "__module__", "") == gate.__name__
-        and getattr(found, "__annotations__", {}).get("return") == "Check"
+        for name, function in vars(gate).items()
+        if getattr(function, "__module__", "") == gate.__name__
+        and getattr(function, "__annotations__", {}).get("return") == "Check"
     }
     assert len(checks) >= 7
     assert set(re.findall(r"^### `(\w+)`$", page, re.M)) == checks
@@ -307,9 +307,9 @@ def test_every_error_has_a_row_with_its_status_and_exit_code() -> None:
     assert {INTERNAL["error"]["code"], GONE["error"]["code"]} < set(edge)
     for kind in tree(errors.TidemillError):
         edge[kind.code] = (str(STATUS[kind]), str(exit_code(kind("x"))))
-    found = {code: (row[0], row[1]) for code, row in table.items()}
-    assert {code: found[code] for code in edge} == edge
-    assert set(found) - set(edge) == {"code", "---"}
+    rows_of = {code: (row[0], row[1]) for code, row in table.items()}
+    assert {code: rows_of[code] for code in edge} == edge
+    assert set(rows_of) - set(edge) == {"code", "---"}
 
 
 def test_every_finding_has_a_row_with_its_severity() -> None:
@@ -324,16 +324,16 @@ def test_every_finding_has_a_row_with_its_severity() -> None:
 def test_every_direct_dependency_has_a_row_and_no_other_has() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     parts = {"Core": project["dependencies"], **project["optional-dependencies"]}
-    found: dict[str, set[str]] = {}
+    packages: dict[str, set[str]] = {}
     for title, body in re.findall(
         r"^## `?(\w+)`?:.*?$(.*?)(?=^## |\Z)", text_of("dependencies.md"), re.M | re.S
     ):
-        found[title] = set(rows(body)) - {"library", "---"}
+        packages[title] = set(rows(body)) - {"library", "---"}
     named = {
         part: {re.split(r"[^\w-]", line)[0] for line in lines} - {"tidemill"}
         for part, lines in parts.items()
     }
-    assert found == named
+    assert packages == named
 
 
 def test_the_readme_is_short() -> None:
@@ -344,10 +344,10 @@ def test_the_readme_is_short() -> None:
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", prose(page.read_text(encoding="utf-8"))):
         path, _, test = target.partition("#")
-        found = (page.parent / path) if path else page
-        assert found.exists(), target
+        destination = (page.parent / path) if path else page
+        assert destination.exists(), target
         if test:
-            titles = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.M)
+            titles = re.findall(r"^#+ (.+)$", destination.read_text(encoding="utf-8"), re.M)
             slugs = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
             assert test in slugs, target
 

@@ -109,26 +109,26 @@ class Reader:
             text=True,
         )
         assert self._server.stdout
-        seen = ""
+        text = ""
         for line in self._server.stdout:
-            seen += line
+            text += line
             if "ready: " in line:
                 break
-        found = re.search(r"listens on (\S+)", seen)
-        assert found, seen
-        self.url = found[1]
+        match = re.search(r"listens on (\S+)", text)
+        assert match, text
+        self.url = match[1]
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Who has followed the page to its end; the server is still there."""
-    made = Reader(tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("site"))
+    instance = Reader(tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("site"))
     try:
         for block in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-            made.follow(*block)
-        yield made
+            instance.follow(*block)
+        yield instance
     finally:
-        made.close()
+        instance.close()
 
 
 @dataclass(frozen=True)
@@ -172,15 +172,15 @@ def test_the_page_is_true_and_its_files_are_those_of_the_example(reader: Reader)
     if tracked.returncode == 0:
         assert files == set(tracked.stdout.split()) - {"README.md"}
     for name in files:
-        shown, kept = (path / name for path in (reader.folder, EXAMPLE))
-        assert shown.read_text(encoding="utf-8") == kept.read_text(encoding="utf-8"), name
+        shown, example = (path / name for path in (reader.folder, EXAMPLE))
+        assert shown.read_text(encoding="utf-8") == example.read_text(encoding="utf-8"), name
 
 
 def test_it_is_right_about_rows_it_never_saw(reader: Reader, tumours: list[Tumour]) -> None:
-    given = in_parts(reader, [tumour.row for tumour in tumours])
+    probabilities = in_parts(reader, [tumour.row for tumour in tumours])
     right = [
         (share > 0.5) == (tumour.label == "malignant")
-        for share, tumour in zip(given, tumours, strict=True)
+        for share, tumour in zip(probabilities, tumours, strict=True)
     ]
     assert len(right) > 60
     assert sum(right) / len(right) > 0.93

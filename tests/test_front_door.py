@@ -65,12 +65,12 @@ def imports_for_types() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_the_documented_object_of_its_module(name: str) -> None:
-    found = getattr(tidemill, name)
+    value = getattr(tidemill, name)
     home = import_module(imports_for_types()[name])
-    assert found is getattr(home, name)
-    assert isinstance(found, ModuleType) or found.__module__ == home.__name__
-    assert "__doc__" in vars(found)
-    assert (found.__doc__ or "").split("\n\n")[0].strip()
+    assert value is getattr(home, name)
+    assert isinstance(value, ModuleType) or value.__module__ == home.__name__
+    assert "__doc__" in vars(value)
+    assert (value.__doc__ or "").split("\n\n")[0].strip()
     assert name in dir(tidemill)
 
 

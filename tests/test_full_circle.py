@@ -76,11 +76,11 @@ def test_what_a_cycle_has_learnt_is_no_drift_any_more(begin: OpenLoop) -> None:
     circle.give_feedback(pebbles(450, 61, SHIFT))
     circle.settle()
     assert [(cycle.trigger, cycle.version) for cycle in circle.list_cycles()] == [("drift", "v2")]
-    found = []
+    verdicts = []
     for window in range(5):
         circle.predict(pebbles(250, 70 + window, SHIFT))
-        found += [row.drift for row in circle.settle() if row.drift]
-    assert [(row.version, row.n, row.drifted) for row in found] == [("v2", 250, False)] * 5
+        verdicts += [row.drift for row in circle.settle() if row.drift]
+    assert [(row.version, row.n, row.drifted) for row in verdicts] == [("v2", 250, False)] * 5
     circle.predict(pebbles(250, 80, 0.0))
     assert any(row.drift and row.drift.drifted for row in circle.settle())
 
@@ -91,8 +91,8 @@ def test_each_state_of_a_cycle_stands_in_the_events(begin: OpenLoop) -> None:
     circle.settle()
     [cycle] = circle.list_cycles()
     with circle.workspace.ledger.begin(write=False) as unit:
-        told = unit.events(subject=cycle.id)[::-1]
-    assert [event.detail.get("state", event.kind) for event in told] == [
+        events = unit.events(subject=cycle.id)[::-1]
+    assert [event.detail.get("state", event.kind) for event in events] == [
         "CycleOpened",
         "snapshotted",
         "training",
@@ -102,7 +102,7 @@ def test_each_state_of_a_cycle_stands_in_the_events(begin: OpenLoop) -> None:
         "promoted",
         "watched",
     ]
-    assert all(event.reason for event in told)
+    assert all(event.reason for event in events)
 
 
 def test_poisoned_feedback_is_refused_and_put_aside(begin: OpenLoop) -> None:
@@ -173,6 +173,8 @@ def test_what_a_version_saw_before_it_was_champion_again_is_in_no_window(begin: 
     circle.predict(pebbles(199, 50, SHIFT))
     circle.settle()
     with circle.workspace.ledger.begin() as unit:
-        seen = open_profiles(unit, replace(unit.alias("champion") or pytest.fail("none"), at=LATER))
-        kept = open_profiles(unit, unit.alias("champion") or pytest.fail("none"))
-    assert (seen, sum(row.n for row in kept)) == ([], 199)
+        earlier = open_profiles(
+            unit, replace(unit.alias("champion") or pytest.fail("none"), at=LATER)
+        )
+        profiles = open_profiles(unit, unit.alias("champion") or pytest.fail("none"))
+    assert (earlier, sum(row.n for row in profiles)) == ([], 199)

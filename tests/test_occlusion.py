@@ -37,9 +37,9 @@ PLACES = [(y, x) for y in (10, 24, 38) for x in (14, 34, 58, 80)]
 def spotted(pixels: Pixels, y: int, x: int) -> Pixels:
     """The same leaf with a dark spot."""
     down, across = np.ogrid[: SIZE[0], : SIZE[1]]
-    made = pixels.copy()
-    made[(down - y) ** 2 + (across - x) ** 2 <= 36] = (60, 25, 15)
-    return made
+    copy = pixels.copy()
+    copy[(down - y) ** 2 + (across - x) ** 2 <= 36] = (60, 25, 15)
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,10 @@ def test_covering_the_spot_matters_and_covering_anything_else_does_not(
     model: Model, seed: int, place: tuple[int, int]
 ) -> None:
     y, x = place
-    found = explain(model, encode_bitmap(spotted(paint("healthy", seed), y, x)))
-    assert found.label == "spotted"
-    rows, columns = found.drops.shape
-    row, column = found.strongest
+    explanation = explain(model, encode_bitmap(spotted(paint("healthy", seed), y, x)))
+    assert explanation.label == "spotted"
+    rows, columns = explanation.drops.shape
+    row, column = explanation.strongest
     # Within one cell of the spot's middle, which the patch spans with its neighbour.
     assert abs((row + 0.5) * SIZE[0] / rows - y) <= 1.5 * SIZE[0] / rows + 3
     assert abs((column + 0.5) * SIZE[1] / columns - x) <= 1.5 * SIZE[1] / columns + 3
@@ -79,7 +79,7 @@ def test_covering_the_spot_matters_and_covering_anything_else_does_not(
         (np.arange(columns) + 0.5) * SIZE[1] / columns,
     )
     near[np.hypot(ys[:, None] - y, xs[None, :] - x) <= 10] = True
-    assert found.drops[near].mean() > 5 * np.abs(found.drops[~near]).mean()
+    assert explanation.drops[near].mean() > 5 * np.abs(explanation.drops[~near]).mean()
 
 
 def halves(left: Sequence[int], right: Sequence[int], size: tuple[int, int] = (8, 8)) -> bytes:
@@ -97,7 +97,7 @@ Tiny = Callable[..., Predictor]
 def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> None:
     model = tiny()
     payload = halves((250, 20, 20), (20, 250, 20))
-    found = explain(model, payload, label="miner", grid=(1, 4))
+    explanation = explain(model, payload, label="miner", grid=(1, 4))
     pixels = np.asarray(Image.open(BytesIO(payload)))
     mean = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
 
@@ -108,23 +108,23 @@ def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> 
         return answer.probabilities["miner"]
 
     whole = probability(0, 0)
-    assert found.probability == pytest.approx(whole)
+    assert explanation.probability == pytest.approx(whole)
     drops = [whole - probability(start, start + 4) for start in (0, 2, 4)]
     wanted = [drops[0], (drops[0] + drops[1]) / 2, (drops[1] + drops[2]) / 2, drops[2]]
-    np.testing.assert_allclose(found.drops, [wanted], atol=1e-6)
+    np.testing.assert_allclose(explanation.drops, [wanted], atol=1e-6)
     assert drops[0] > 0 > drops[2]  # red speaks for miner, green against
     np.testing.assert_array_equal(
-        found.drops, occlusion_map(model, payload, "disease", "miner", (1, 4))
+        explanation.drops, occlusion_map(model, payload, "disease", "miner", (1, 4))
     )
 
 
 def test_a_image_of_one_colour_has_nothing_to_cover(
     tiny: Tiny, paint: Callable[[Sequence[int]], bytes]
 ) -> None:
-    found = explain(tiny(), paint((20, 250, 20)))
-    assert found.label == "healthy"
-    assert found.drops.shape == (8, 8)
-    assert not found.drops.any()
+    explanation = explain(tiny(), paint((20, 250, 20)))
+    assert explanation.label == "healthy"
+    assert explanation.drops.shape == (8, 8)
+    assert not explanation.drops.any()
 
 
 class Watched:
@@ -133,11 +133,11 @@ class Watched:
     alone = False
 
     def __init__(self, model: bytes) -> None:
-        self._inner, self.sizes, self.seen = OnnxRuntime(model), list[int](), list[Pixels]()
+        self._inner, self.sizes, self.batches = OnnxRuntime(model), list[int](), list[Pixels]()
 
     def run(self, arrays: Any) -> dict[str, Any]:
         self.sizes.append(len(arrays["image"]))
-        self.seen.append(arrays["image"])
+        self.batches.append(arrays["image"])
         return self._inner.run(arrays)
 
 
@@ -145,15 +145,15 @@ def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None
     bundle = tiny(side=32).bundle
     runtime = Watched(bundle.model)
     model = Model(bundle.codec, bundle.classes, runtime)
-    found = explain(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
-    assert found.pixels.shape == (16, 32, 3)
+    explanation = explain(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
+    assert explanation.pixels.shape == (16, 32, 3)
     assert max(runtime.sizes) == BATCH
-    rows, columns = found.drops.shape
+    rows, columns = explanation.drops.shape
     assert (rows, columns) == (12, 24)
     assert sum(runtime.sizes) == 1 + (rows - 1) * (columns - 1)
-    asked = np.concatenate(runtime.seen)
-    assert (asked[:, :8] == GREY).all()
-    assert (asked[:, 24:] == GREY).all()
+    inputs = np.concatenate(runtime.batches)
+    assert (inputs[:, :8] == GREY).all()
+    assert (inputs[:, 24:] == GREY).all()
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None
 def test_cells_are_no_smaller_than_a_pixel(
     tiny: Tiny, size: tuple[int, int], shape: tuple[int, int]
 ) -> None:
-    found = explain(tiny(), halves((250, 20, 20), (20, 250, 20), size))
-    assert found.drops.shape == shape
+    explanation = explain(tiny(), halves((250, 20, 20), (20, 250, 20), size))
+    assert explanation.drops.shape == shape
 
 
 def test_any_target_may_be_asked_about(tiny: Tiny) -> None:
     model = tiny({"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")})
     payload = halves((250, 20, 20), (20, 250, 20))
     assert explain(model, payload).target == "disease"
-    found = explain(model, payload, target="sort", label="green")
-    assert (found.target, found.label) == ("sort", "green")
-    assert found.drops.max() > 0 > found.drops.min()
+    explanation = explain(model, payload, target="sort", label="green")
+    assert (explanation.target, explanation.label) == ("sort", "green")
+    assert explanation.drops.max() > 0 > explanation.drops.min()
 
 
 def test_what_cannot_be_explained_is_said(tiny: Tiny) -> None:
@@ -200,8 +200,8 @@ def test_only_images_are_explained(tiny: Tiny) -> None:
 
 def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:
     pixels = np.full((*size, 3), 100, np.uint8)
-    found = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
-    with Image.open(BytesIO(draw_heat_map(found))) as opened:
+    explanation = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
+    with Image.open(BytesIO(draw_heat_map(explanation))) as opened:
         assert opened.format == "PNG"
         return np.asarray(opened, np.int16)
 

@@ -93,7 +93,7 @@ def test_a_batch_is_answered_as_its_members_are(tiny: Tiny, paint: Paint) -> Non
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         ({"disease": ["miner", "healthy"]}, r"\(1, 3\); it must be \(1, 2\)"),
         ({"disease": ["miner", "healthy", "phoma", "rust"]}, r"\(1, 3\); it must be \(1, 4\)"),
@@ -106,14 +106,14 @@ def test_a_graph_that_answers_other_labels_than_the_bundle_names_is_corrupt(
     paint: Paint,
     tiny_colours: Colours,
     labels: dict[str, list[str]],
-    told: str,
+    message: str,
 ) -> None:
     bundle = bundles.open(bundles.write("coffee", tiny_files(labels)))
     sound = bundles.open(bundles.write("coffee", tiny_files()))
     predictor = Predictor(bundle, OnnxRuntime(sound.model))
-    with pytest.raises(Corrupt, match=told):
+    with pytest.raises(Corrupt, match=message):
         predictor.predict([predictor.decode(paint(tiny_colours[0]))])
-    with pytest.raises(Corrupt, match=told):
+    with pytest.raises(Corrupt, match=message):
         predictor.predict_with_bins([predictor.preprocess(paint(tiny_colours[0]))])
 
 
@@ -128,10 +128,10 @@ class Overflowing:
         self.value = value
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = dict(self.inner.run(arrays))
-        given["logits_disease"] = given["logits_disease"].copy()
-        given["logits_disease"][self.at, 1] = self.value
-        return given
+        outputs = dict(self.inner.run(arrays))
+        outputs["logits_disease"] = outputs["logits_disease"].copy()
+        outputs["logits_disease"][self.at, 1] = self.value
+        return outputs
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -142,11 +142,11 @@ def test_what_is_no_finite_answer_is_none(
     runtime = Overflowing(OnnxRuntime(sound.bundle.model), 2, value)
     predictor = Predictor(sound.bundle, runtime)
     preprocessed = [predictor.preprocess(paint(colour)) for colour in tiny_colours]
-    told = "The model's output for this payload is not a finite number"
-    with pytest.raises(BadPayload, match=told) as caught:
+    message = "The model's output for this payload is not a finite number"
+    with pytest.raises(BadPayload, match=message) as caught:
         predictor.predict_with_bins(preprocessed)
     assert (caught.value.index, "smaller numbers" in caught.value.hint) == (2, True)
-    with pytest.raises(BadPayload, match=told):
+    with pytest.raises(BadPayload, match=message):
         predictor.profile_rows(preprocessed)
 
 
@@ -173,8 +173,8 @@ class Counting:
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         self.runs += 1
-        given = self.inner.run(arrays)
-        return {name: rows for name, rows in given.items() if name != self.without}
+        outputs = self.inner.run(arrays)
+        return {name: rows for name, rows in outputs.items() if name != self.without}
 
 
 def test_a_look_is_the_item_and_its_measures(
@@ -203,11 +203,11 @@ def test_what_is_observed_is_the_answer_and_its_bins_in_one_run(
     )
     reference = bundle.reference
     # The reference of the tiny model was made of these very colours.
-    counts = reference.count([seen for _, seen in observed])
+    counts = reference.count([bins for _, bins in observed])
     np.testing.assert_array_equal(counts, reference.counts)
     place = reference.names.index("prediction.disease")
-    for (answer, _), seen in observed:
-        assert tiny_names[seen[place]] == answer.label
+    for (answer, _), bins in observed:
+        assert tiny_names[bins[place]] == answer.label
 
 
 def test_a_model_needs_no_bundle_and_no_embedding(

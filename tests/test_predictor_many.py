@@ -26,8 +26,8 @@ HERDS = (herd(150, 50, 101, 99), herd(20), herd(99, 300, first=7))
 
 @pytest.fixture
 def predictor(bundles: BundleStore, reference_for: ReferenceFor) -> Predictor:
-    made, held_out = files()
-    content = {**made, REFERENCE: reference_for(made, held_out)}
+    contents, held_out = files()
+    content = {**contents, REFERENCE: reference_for(contents, held_out)}
     bundle = bundles.open(bundles.write("herd", content))
     return Predictor(bundle, OnnxRuntime(bundle.model))
 
@@ -60,8 +60,8 @@ def test_only_codecs_that_name_their_items_are_such(predictor: Predictor) -> Non
 
 def test_every_item_is_answered_by_name_in_the_payloads_order(predictor: Predictor) -> None:
     answers = predictor.predict([predictor.decode(payload) for payload in HERDS])
-    said = [[(answer.item, answer.label) for answer in given] for given in answers]
-    assert said == [
+    labels = [[(answer.item, answer.label) for answer in row] for row in answers]
+    assert labels == [
         [("a0", "ox"), ("a1", "sheep"), ("a2", "ox"), ("a3", "sheep")],
         [("a0", "sheep")],
         [("a7", "sheep"), ("a8", "ox")],
@@ -89,11 +89,11 @@ def test_the_targets_of_an_item_stand_together() -> None:
 
 def test_payloads_run_one_at_a_time_and_answer_as_together(predictor: Predictor) -> None:
     runtime = Changed(OnnxRuntime(predictor.bundle.model))
-    asked = Model(predictor.codec, predictor.classes, runtime)
-    inputs = [asked.decode(payload) for payload in HERDS]
-    assert asked.predict(inputs) == [predictor.predict([decoded])[0] for decoded in inputs]
+    model = Model(predictor.codec, predictor.classes, runtime)
+    inputs = [model.decode(payload) for payload in HERDS]
+    assert model.predict(inputs) == [predictor.predict([decoded])[0] for decoded in inputs]
     assert runtime.runs == len(HERDS)
-    probabilities, embedding = asked.predict_with_embedding(inputs)
+    probabilities, embedding = model.predict_with_embedding(inputs)
     assert (probabilities[TARGET].shape, embedding.shape) == ((7, 2), (7, 2))
 
 
@@ -105,11 +105,11 @@ def test_what_is_seen_has_a_row_of_bins_per_item_end_to_end(predictor: Predictor
         [each.decoded for each in preprocessed]
     )
     width = len(reference.names)
-    assert [len(seen) for _, seen in observed] == [4 * width, width, 2 * width]
-    counts = reference.count([seen for _, seen in observed])
+    assert [len(bins) for _, bins in observed] == [4 * width, width, 2 * width]
+    counts = reference.count([bins for _, bins in observed])
     assert {part.sum() for part in reference.split(counts).values()} == {7}
     alone = [predictor.preprocess(herd(weight)) for weight in (150, 50, 101, 99)]
-    assert observed[0][1] == b"".join(seen for _, seen in predictor.predict_with_bins(alone))
+    assert observed[0][1] == b"".join(bins for _, bins in predictor.predict_with_bins(alone))
 
 
 def test_what_the_graph_measures_is_a_feature(predictor: Predictor) -> None:
@@ -119,12 +119,12 @@ def test_what_the_graph_measures_is_a_feature(predictor: Predictor) -> None:
     assert [row["bulk"] for row in features] == pytest.approx(
         [row["weight"] * row["height"] for row in features], rel=1e-6
     )
-    made = Reference.build(*predictor.profile_rows(preprocessed), {TARGET: LABELS})
-    assert (made.n, made.names[:3]) == (7, ("weight", "height", "bulk"))
+    reference = Reference.build(*predictor.profile_rows(preprocessed), {TARGET: LABELS})
+    assert (reference.n, reference.names[:3]) == (7, ("weight", "height", "bulk"))
 
 
 @pytest.mark.parametrize(
-    ("outputs", "told"),
+    ("outputs", "message"),
     [
         ({"measure_bulk": np.zeros((2, 1))}, r"measures 'bulk' of 2 items as \(2, 1\)"),
         ({"measure_bulk": np.zeros(3)}, r"measures 'bulk' of 2 items as \(3,\)"),
@@ -134,23 +134,24 @@ def test_what_the_graph_measures_is_a_feature(predictor: Predictor) -> None:
     ],
 )
 def test_a_graph_that_does_not_answer_every_item_is_corrupt(
-    outputs: dict[str, npt.NDArray[Any]], told: str
+    outputs: dict[str, npt.NDArray[Any]], message: str
 ) -> None:
-    asked = changed(**outputs)
-    with pytest.raises(Corrupt, match=told):
-        asked.profile_rows([asked.preprocess(herd(150, 50))])
+    model_under_test = changed(**outputs)
+    with pytest.raises(Corrupt, match=message):
+        model_under_test.profile_rows([model_under_test.preprocess(herd(150, 50))])
 
 
 def test_a_payload_whose_answer_is_not_finite_is_named_with_its_item() -> None:
-    asked = Model(HerdCodec(1), {TARGET: LABELS}, OnnxRuntime(model()))
+    model_under_test = Model(HerdCodec(1), {TARGET: LABELS}, OnnxRuntime(model()))
     preprocessed = [
-        asked.preprocess(herd(*weights, first=4)) for weights in ((150, 50), (20, 1), (99,))
+        model_under_test.preprocess(herd(*weights, first=4))
+        for weights in ((150, 50), (20, 1), (99,))
     ]
     preprocessed[1].decoded.rows[1] = np.inf
     with pytest.raises(BadPayload, match="the item 'a5' of this payload is not a finite") as caught:
-        asked.profile_rows(preprocessed)
+        model_under_test.profile_rows(preprocessed)
     assert caught.value.index == 1
-    assert len(asked.predict([preprocessed[0].decoded, preprocessed[2].decoded])) == 2
+    assert len(model_under_test.predict([preprocessed[0].decoded, preprocessed[2].decoded])) == 2
 
 
 def test_a_codec_that_measures_fewer_items_than_it_names_is_corrupt() -> None:
@@ -158,20 +159,20 @@ def test_a_codec_that_measures_fewer_items_than_it_names_is_corrupt() -> None:
         def item_features(self, decoded: Any) -> list[dict[str, float]]:
             return super().item_features(decoded)[1:]
 
-    asked = Model(Short(1), {TARGET: LABELS}, OnnxRuntime(model()))
+    model_under_test = Model(Short(1), {TARGET: LABELS}, OnnxRuntime(model()))
     with pytest.raises(Corrupt, match="measures 1 items of a payload that has 2"):
-        asked.profile_rows([asked.preprocess(herd(150, 50))])
+        model_under_test.profile_rows([model_under_test.preprocess(herd(150, 50))])
 
 
 def test_a_hundred_thousand_items_are_one_answer(predictor: Predictor) -> None:
     rows = np.random.default_rng(5).uniform(50, 150, (100_000, 2)).astype(np.float32)
     decoded = DecodedHerd(tuple(f"a{at}" for at in range(len(rows))), rows)
-    [(answers, seen)] = predictor.predict_with_bins(
+    [(answers, bins)] = predictor.predict_with_bins(
         [Preprocessed(decoded, HerdCodec(1).item_features(decoded))]
     )
     assert [answer.item for answer in answers] == list(decoded.names)
     assert [answer.label == "ox" for answer in answers] == (rows[:, 0] >= MIDDLE).tolist()
-    assert len(seen) == len(rows) * len(predictor.bundle.reference.names)
+    assert len(bins) == len(rows) * len(predictor.bundle.reference.names)
 
 
 def test_the_part_of_a_herd_is_answered_as_it_was(predictor: Predictor) -> None:

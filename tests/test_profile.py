@@ -49,8 +49,8 @@ def seen_of(reference: Reference, values: Sequence[float]) -> list[int]:
     rows = reference.bin_rows(
         [{"x": value} for value in values], {"y": np.ones((n, 1))}, np.empty((n, 0))
     )
-    found: list[int] = rows[:, 0].tolist()
-    return found
+    bins: list[int] = rows[:, 0].tolist()
+    return bins
 
 
 def test_the_features_come_in_their_order(reference: Reference) -> None:
@@ -89,18 +89,18 @@ def test_a_prediction_has_a_bin_for_each_label(reference: Reference) -> None:
 
 
 def test_what_was_held_out_is_seen_as_it_was_counted(reference: Reference) -> None:
-    seen = reference.bin_rows(*answers(N))
-    assert seen.shape == (N, len(reference.names))
-    assert seen.dtype == np.uint8
-    np.testing.assert_array_equal(reference.count(seen), reference.counts)
-    np.testing.assert_array_equal(reference.count([bytes(row) for row in seen]), reference.counts)
+    bins = reference.bin_rows(*answers(N))
+    assert bins.shape == (N, len(reference.names))
+    assert bins.dtype == np.uint8
+    np.testing.assert_array_equal(reference.count(bins), reference.counts)
+    np.testing.assert_array_equal(reference.count([bytes(row) for row in bins]), reference.counts)
 
 
 def test_a_batch_is_seen_as_its_members_are(reference: Reference) -> None:
     features, probabilities, embedding = answers(9, seed=4)
     together = reference.bin_rows(features, probabilities, embedding)
     for at in range(9):
-        rows = {target: given[at : at + 1] for target, given in probabilities.items()}
+        rows = {target: values[at : at + 1] for target, values in probabilities.items()}
         alone = reference.bin_rows(features[at : at + 1], rows, embedding[at : at + 1])
         assert bytes(alone[0]) == bytes(together[at])
 
@@ -118,7 +118,8 @@ def test_a_confidence_that_is_one_but_for_rounding_is_one() -> None:
     reference = Reference.build(rows, {"y": sure}, np.empty((30, 0)), {"y": ["a", "b"]})
     nearly = np.array([[1 - 2e-16, 2e-16]])
     [one], [other] = (
-        reference.bin_rows(rows[:1], {"y": given}, np.empty((1, 0))) for given in (sure[:1], nearly)
+        reference.bin_rows(rows[:1], {"y": values}, np.empty((1, 0)))
+        for values in (sure[:1], nearly)
     )
     assert bytes(one) == bytes(other)
 
@@ -128,9 +129,9 @@ NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 
 @given(st.lists(NUMBERS, min_size=1, max_size=60), st.lists(NUMBERS, min_size=1, max_size=20))
 def test_every_value_falls_into_exactly_the_bin_that_holds_it(
-    held: list[float], later: list[float]
+    reference_values: list[float], later: list[float]
 ) -> None:
-    reference = of_numbers(held)
+    reference = of_numbers(reference_values)
     [edges, *_] = reference.edges
     for value, at in zip(later, seen_of(reference, later), strict=True):
         if not math.isfinite(value):
@@ -138,8 +139,8 @@ def test_every_value_falls_into_exactly_the_bin_that_holds_it(
         else:
             assert at == int((edges <= value).sum()) <= reference.sizes[0] - 2
     counts = reference.split(reference.counts)["x"]
-    assert counts.sum() == len(held)
-    assert counts[-1] == sum(not math.isfinite(value) for value in held)
+    assert counts.sum() == len(reference_values)
+    assert counts[-1] == sum(not math.isfinite(value) for value in reference_values)
 
 
 @given(st.lists(NUMBERS, max_size=200))
@@ -157,9 +158,9 @@ def test_counts_of_two_parts_add_up_to_those_of_the_whole(
 ) -> None:
     reference = Reference.build(*answers(N), LABELS)
     n = sum(sizes)
-    seen = reference.bin_rows(*answers(n, seed=7))
+    bins = reference.bin_rows(*answers(n, seed=7))
     cut = data.draw(st.integers(0, n))
-    rows = [bytes(row) for row in seen]
+    rows = [bytes(row) for row in bins]
     whole = reference.count(rows)
     np.testing.assert_array_equal(reference.count(rows[:cut]) + reference.count(rows[cut:]), whole)
     assert all(part.sum() == n for part in reference.split(whole).values())
@@ -174,14 +175,14 @@ def test_answers_that_are_not_finite_have_a_bin(reference: Reference) -> None:
     features[0]["red"] = -math.inf
     probabilities["part"][1] = math.nan
     embedding[2, 0], embedding[2, 1] = math.inf, -math.inf
-    seen = reference.bin_rows(features, probabilities, embedding)
+    bins = reference.bin_rows(features, probabilities, embedding)
     last = dict(zip(reference.names, (size - 1 for size in reference.sizes), strict=True))
-    rows = [dict(zip(reference.names, row, strict=True)) for row in seen.tolist()]
+    rows = [dict(zip(reference.names, row, strict=True)) for row in bins.tolist()]
     assert rows[0]["red"] == last["red"]
     assert rows[1]["confidence.part"] == last["confidence.part"]
     assert rows[2]["embedding.0"] == last["embedding.0"]
     assert rows[0]["embedding.0"] != last["embedding.0"]
-    assert reference.count(seen).sum() == 3 * len(reference.names)
+    assert reference.count(bins).sum() == 3 * len(reference.names)
 
 
 def test_a_model_without_an_embedding_has_no_features_of_one() -> None:
@@ -234,10 +235,10 @@ UNFIT: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("told", UNFIT)
-def test_answers_of_another_model_or_codec_are_refused(reference: Reference, told: str) -> None:
-    with pytest.raises(Corrupt, match=told):
-        reference.bin_rows(*UNFIT[told](*answers(4)))
+@pytest.mark.parametrize("message", UNFIT)
+def test_answers_of_another_model_or_codec_are_refused(reference: Reference, message: str) -> None:
+    with pytest.raises(Corrupt, match=message):
+        reference.bin_rows(*UNFIT[message](*answers(4)))
 
 
 def test_a_reference_needs_examples_finite_embeddings_and_few_classes() -> None:
@@ -255,17 +256,17 @@ def test_a_reference_needs_examples_finite_embeddings_and_few_classes() -> None:
 
 @pytest.mark.parametrize("dimensions", [0, 6])
 def test_the_same_content_has_the_same_bytes_and_comes_back(dimensions: int) -> None:
-    made = Reference.build(*answers(N, dimensions=dimensions), LABELS)
-    content = made.to_bytes()
+    built = Reference.build(*answers(N, dimensions=dimensions), LABELS)
+    content = built.to_bytes()
     assert Reference.build(*answers(N, dimensions=dimensions), LABELS).to_bytes() == content
     back = Reference.from_bytes(content)
     assert back.to_bytes() == content
-    assert (back.names, back.sizes, back.n) == (made.names, made.sizes, made.n)
+    assert (back.names, back.sizes, back.n) == (built.names, built.sizes, built.n)
     assert [back.describe_bins(name) for name in back.names] == [
-        made.describe_bins(n) for n in made.names
+        built.describe_bins(n) for n in built.names
     ]
     later = answers(50, seed=3, dimensions=dimensions)
-    np.testing.assert_array_equal(back.bin_rows(*later), made.bin_rows(*later))
+    np.testing.assert_array_equal(back.bin_rows(*later), built.bin_rows(*later))
 
 
 def arrays_of(reference: Reference) -> dict[str, npt.NDArray[Any]]:
@@ -311,10 +312,10 @@ MALFORMED: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "change"), MALFORMED)
-def test_a_malformed_reference_is_refused(reference: Reference, told: str, change: Any) -> None:
+@pytest.mark.parametrize(("message", "change"), MALFORMED)
+def test_a_malformed_reference_is_refused(reference: Reference, message: str, change: Any) -> None:
     arrays = arrays_of(reference)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         Reference.from_bytes(archive(arrays | change(arrays)))
 
 

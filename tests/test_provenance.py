@@ -27,9 +27,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_a_clean_checkout_has_a_revision_and_no_change(checkout: Path) -> None:
     (checkout / "notes").write_text("not a source")
-    told = provenance.code(checkout)
-    assert len(told["revision"]) == 40
-    assert told["changed"] is False
+    code = provenance.code(checkout)
+    assert len(code["revision"]) == 40
+    assert code["changed"] is False
 
 
 def test_a_changed_file_is_a_change(checkout: Path) -> None:
@@ -49,15 +49,15 @@ def test_a_source_that_git_does_not_track_is_a_change(
 
 
 def test_outside_a_checkout_nobody_knows(tmp_path: Path) -> None:
-    told = provenance.code(tmp_path)
-    assert (told["revision"], told["changed"]) == ("", None)
+    code = provenance.code(tmp_path)
+    assert (code["revision"], code["changed"]) == ("", None)
 
 
 def test_without_git_nobody_knows(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
-    told = provenance.code(checkout)
-    assert (told["revision"], told["changed"]) == ("", None)
-    assert len(told["package"]) == 64
+    code = provenance.code(checkout)
+    assert (code["revision"], code["changed"]) == ("", None)
+    assert len(code["package"]) == 64
 
 
 def test_a_checkout_that_git_cannot_read_is_not_called_unchanged(checkout: Path) -> None:

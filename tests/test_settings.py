@@ -68,8 +68,8 @@ def test_a_blank_secret_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> 
 
 def test_every_secret_is_looked_at() -> None:
     """A new one belongs into the test above, and into the rule that it is about."""
-    kept = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
-    assert kept == {"refresh_token", "feedback_database"}
+    secrets = {name for name, field in Settings.model_fields.items() if "Secret" in str(field)}
+    assert secrets == {"refresh_token", "feedback_database"}
 
 
 def test_a_given_value_that_does_not_fit_is_refused_too() -> None:

@@ -11,9 +11,9 @@ from tests.work import count_calls, measure_work
 
 
 def spend(calls: int, size: int = 0) -> None:
-    held = bytes(size)
+    buffer = bytes(size)
     for _ in range(calls):
-        len(held)
+        len(buffer)
 
 
 def test_calls_are_counted_by_name() -> None:

@@ -88,9 +88,9 @@ def test_no_row_of_one_time_is_lost_at_a_cut(postgres: Postgres, size: int) -> N
     insert(postgres, *((*row, NOON) for row in rows), ("a", "no", late), ("z", "yes", early))
     pages = read(postgres, size=size)
     assert [len(page) for page in pages] == [size] * (8 // size) + [8 % size]
-    found = texts_and_labels(pages)
-    assert (found[0], found[-1]) == (("z", "yes"), ("a", "no"))
-    assert sorted(map(str, found[1:-1])) == sorted(map(str, rows))
+    rows_read = texts_and_labels(pages)
+    assert (rows_read[0], rows_read[-1]) == (("z", "yes"), ("a", "no"))
+    assert sorted(map(str, rows_read[1:-1])) == sorted(map(str, rows))
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])
@@ -203,8 +203,8 @@ def test_no_message_holds_a_password(postgres: Postgres) -> None:
     with pytest.raises(DataError) as refused:
         read(postgres)
     faults.append(refused.value)
-    told = " ".join(f"{fault.message} {fault.hint}" for fault in faults)
-    assert not any(secret in told for secret in (wrong, PASSWORD))
+    messages = " ".join(f"{fault.message} {fault.hint}" for fault in faults)
+    assert not any(secret in messages for secret in (wrong, PASSWORD))
 
 
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

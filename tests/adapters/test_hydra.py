@@ -98,11 +98,11 @@ def test_an_empty_path_is_missing_and_not_the_current_folder(value: str) -> None
 
 
 def test_the_groups_of_a_recipe_are_its_own_and_those_of_its_search_path() -> None:
-    found = options(open_recipe("sentiment").conf)
-    assert found["model"] == ["bert", "minilm", "ngram"]
-    assert found["train"] == ["finetune", "ngram", "original"]
-    assert found["checks"] == ["default"]
-    assert not {"text", "conf"} & set(found)
+    groups = options(open_recipe("sentiment").conf)
+    assert groups["model"] == ["bert", "minilm", "ngram"]
+    assert groups["train"] == ["finetune", "ngram", "original"]
+    assert groups["checks"] == ["default"]
+    assert not {"text", "conf"} & set(groups)
 
 
 def recipe_with_needs(folder: Path) -> Path:
@@ -174,7 +174,7 @@ OWN = {"data", "model", "train"}
 
 def shipped() -> list[tuple[str, tuple[str, ...]]]:
     """Every combination of the options of every shipped recipe."""
-    found = []
+    rows = []
     for name in known_recipes():
         groups = {
             group: known for group, known in options(open_recipe(name).conf).items() if group in OWN
@@ -182,8 +182,8 @@ def shipped() -> list[tuple[str, tuple[str, ...]]]:
         combined = itertools.product(
             *([f"{group}={option}" for option in known] for group, known in groups.items())
         )
-        found += [(name, choice) for choice in combined]
-    return found
+        rows += [(name, choice) for choice in combined]
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +214,8 @@ def test_every_shipped_choice_is_an_experiment(
     }
     chosen = open_recipe(recipe)
     # Only lucky's data=hub has nothing left to say.
-    told = [option for option in choice if (recipe, option) != ("lucky", "data=hub")]
-    overrides = [*choice, *(more for option in told for more in needed.get(option, []))]
+    usable_options = [option for option in choice if (recipe, option) != ("lucky", "data=hub")]
+    overrides = [*choice, *(more for option in usable_options for more in needed.get(option, []))]
     of_texts = "bert" in options(chosen.conf)["model"]
     if of_texts and "train=original" in choice and "model=bert" not in choice:
         with pytest.raises(UsageError, match="train=original is for model=bert, not for"):

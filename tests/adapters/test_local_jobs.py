@@ -45,19 +45,19 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def jobs(home: Path) -> Iterator[LocalJobs]:
-    made = LocalJobs({"TIDEMILL_HOME": str(home)})
-    yield made
-    made.close()
+    local_jobs = LocalJobs({"TIDEMILL_HOME": str(home)})
+    yield local_jobs
+    local_jobs.close()
 
 
 def running(home: Path, *, wanted: int) -> list[int]:
     """Wait until so many processes work on this workspace, and return their ids."""
     looking = Event()
     for _ in range(int(SECONDS / 0.01)):
-        if len(found := processes.naming(home)) == wanted:
-            return found
+        if len(own_processes := processes.naming(home)) == wanted:
+            return own_processes
         looking.wait(0.01)
-    pytest.fail(f"{len(found)} processes work on {home}, not {wanted}.")
+    pytest.fail(f"{len(own_processes)} processes work on {home}, not {wanted}.")
 
 
 def until_up(home: Path) -> None:

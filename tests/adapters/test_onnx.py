@@ -25,15 +25,15 @@ def scaling(weights: onnx.TensorProto) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1000])],
         [weights],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    content: bytes = made.SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    content: bytes = model.SerializeToString()
     return content
 
 
 def test_a_whole_graph_runs() -> None:
     weights = numpy_helper.from_array(np.full(1000, 2, np.float32), "w")
-    given = np.ones((3, 1000), np.float32)
-    np.testing.assert_array_equal(OnnxRuntime(scaling(weights)).run({"x": given})["y"], 2 * given)
+    ones = np.ones((3, 1000), np.float32)
+    np.testing.assert_array_equal(OnnxRuntime(scaling(weights)).run({"x": ones})["y"], 2 * ones)
 
 
 @pytest.mark.parametrize("place", ["weights.bin", "../here/weights.bin", "{folder}/weights.bin"])

@@ -36,9 +36,9 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     upgrade(tmp_path / "ledger.sqlite")
-    made = sqlite_engine(tmp_path / "ledger.sqlite")
-    yield made
-    made.dispose()
+    ledger_engine = sqlite_engine(tmp_path / "ledger.sqlite")
+    yield ledger_engine
+    ledger_engine.dispose()
 
 
 def plans(engine: Engine, ask: Callable[[UnitOfWork], object]) -> list[str]:

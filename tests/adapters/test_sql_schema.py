@@ -37,9 +37,9 @@ def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
     upgrade(path)
     engine = sqlite_engine(path)
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), METADATA)
+        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
     engine.dispose()
-    assert found == []
+    assert differences == []
 
 
 def test_upgrading_twice_changes_nothing(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_a_row_that_nobody_wrote_is_said_so(tmp_path: Path, statement: str) -> N
     upgrade(path)
     ledger = SqlLedger.existing(path, FixedClock())
     now = FixedClock().now()
-    kept = Snapshot("s1", "coffee", 1, {"train": 1}, {"disease": ("rust",)}, "stop", None, now)
+    snapshot = Snapshot("s1", "coffee", 1, {"train": 1}, {"disease": ("rust",)}, "stop", None, now)
     with ledger.begin() as unit:
-        unit.add(kept, SnapshotTaken(actor="test", subject="s1", rows=1))
+        unit.add(snapshot, SnapshotTaken(actor="test", subject="s1", rows=1))
     engine = sqlite_engine(path)
     with engine.begin() as connection:
         connection.execute(text(statement))
@@ -138,15 +138,17 @@ def test_a_row_of_cycles_that_nobody_wrote_is_named(tmp_path: Path, statement: s
     now = FixedClock().now()
     feature = FeatureDrift("brightness", 0.3, 0.2, 0.5, False)
     verdict = DriftVerdict("w1", "v1", False, 0, 4, now, now, (feature,), now, 0.2)
-    given = Prediction("p1", "web", 1, "v1", now, "live", b"", (Answer("disease", "rust", 1, {}),))
-    told = SnapshotTaken(actor="test", subject="s1", rows=1)
+    prediction = Prediction(
+        "p1", "web", 1, "v1", now, "live", b"", (Answer("disease", "rust", 1, {}),)
+    )
+    event = SnapshotTaken(actor="test", subject="s1", rows=1)
     with ledger.begin() as unit:
-        unit.add(Snapshot("s1", "coffee", 1, {}, {}, "stop", None, now), told)
-        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, now), told)
-        unit.add(ModelVersion("v1", "b", "r1", "s1", "coffee", None, now), told)
-        unit.record_drift_verdict(verdict, told)
-        unit.drain("web", [given], [Profile("v1", "live", now, 1, (1,))], since=0)
-        unit.open_cycle(Cycle("c1", "coffee", "drift", "", "v1", now), told)
+        unit.add(Snapshot("s1", "coffee", 1, {}, {}, "stop", None, now), event)
+        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, now), event)
+        unit.add(ModelVersion("v1", "b", "r1", "s1", "coffee", None, now), event)
+        unit.record_drift_verdict(verdict, event)
+        unit.drain("web", [prediction], [Profile("v1", "live", now, 1, (1,))], since=0)
+        unit.open_cycle(Cycle("c1", "coffee", "drift", "", "v1", now), event)
         unit.take_lease("engine", "a", now=now, ttl=timedelta(seconds=30))
     engine = sqlite_engine(path)
     with engine.begin() as connection:
@@ -165,15 +167,15 @@ def test_the_database_itself_lets_one_cycle_be_open(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     upgrade(path)
     ledger = SqlLedger.existing(path, FixedClock())
-    told = SnapshotTaken(actor="test", subject="s1", rows=1)
+    event = SnapshotTaken(actor="test", subject="s1", rows=1)
     cycle = Cycle("c1", "coffee", "drift", "", "v1", FixedClock().now())
     with ledger.begin() as unit:
         for id in ("c0", "c00"):
-            unit.add(replace(cycle, id=id, state="settled"), told)
-        unit.add(cycle, told)
+            unit.add(replace(cycle, id=id, state="settled"), event)
+        unit.add(cycle, event)
     # As a plain record, past the guard of `open_cycle`.
     with pytest.raises(Conflict, match="refused a row"), ledger.begin() as unit:
-        unit.add(replace(cycle, id="c2", state="training"), told)
+        unit.add(replace(cycle, id="c2", state="training"), event)
     ledger.close()
 
 

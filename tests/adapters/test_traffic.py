@@ -42,14 +42,14 @@ def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_log_at_its_bound_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
     log = SqliteTraffic(tmp_path, str(uuid7()), max_mb=1)
-    kept = []
+    stored = []
     with pytest.raises(StorageFailed, match="full"):
         for sequence in range(1, 100):
             one = prediction(sequence, b"x" * 50_000)
             log.append([one])
-            kept.append(one)
-    assert 5 < len(kept) < 25
-    assert all(log.find(one.id) for one in kept)
+            stored.append(one)
+    assert 5 < len(stored) < 25
+    assert all(log.find(one.id) for one in stored)
     small = prediction(200)
     log.append([small])
     assert log.find(small.id) is not None
@@ -95,10 +95,10 @@ def test_what_was_acknowledged_survives_a_kill_and_a_full_disk(tmp_path: Path, l
         text=True,
         check=False,
     )
-    said = done.stdout.split()
-    acknowledged = [word for word in said if word != "refused"]
+    lines = done.stdout.split()
+    acknowledged = [word for word in lines if word != "refused"]
     assert done.returncode == -9, done.stderr
-    assert ("refused" in said) == bool(limit)
+    assert ("refused" in lines) == bool(limit)
     assert len(acknowledged) >= 40
     [killed] = TrafficFiles(tmp_path).servers()
     assert (tmp_path / f"{killed}.sqlite-wal").stat().st_size > 0
@@ -122,9 +122,9 @@ def test_a_look_up_reads_the_log_of_the_time_not_every_log(tmp_path: Path) -> No
     later = sorted(tmp_path.glob("*.sqlite"))[1:]
     for path in later:
         path.write_bytes(b"not a database, and must not be looked at")
-    found = TrafficFiles(tmp_path).find(one.id)
-    assert found is not None
-    assert found.answers == (ANSWER,)
+    match = TrafficFiles(tmp_path).find(one.id)
+    assert match is not None
+    assert match.answers == (ANSWER,)
 
 
 def test_a_log_that_was_never_begun_holds_nothing(tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_damaged_log_does_not_hide_what_an_older_one_holds(tmp_path: Path) -> 
     one = prediction(1)
     log.append([one])
     log.close()
-    found = TrafficFiles(tmp_path).find(one.id)
-    assert found is not None
-    assert found.answers == one.answers
+    match = TrafficFiles(tmp_path).find(one.id)
+    assert match is not None
+    assert match.answers == one.answers
     with pytest.raises(StorageFailed, match=f"{damaged.name} could not be used: .*not a database"):
         TrafficFiles(tmp_path).find(str(uuid7()))
 
@@ -233,8 +233,8 @@ def test_a_hosts_loss_is_survived_by_full_syncs(
     tmp_path: Path, durability: Literal["host", "process"], synced: tuple[int, int]
 ) -> None:
     log = SqliteTraffic(tmp_path, str(uuid7()), durability=durability)
-    asked = ("PRAGMA synchronous", "PRAGMA fullfsync")
-    assert tuple(log._db.execute(pragma).fetchone()[0] for pragma in asked) == synced
+    pragmas = ("PRAGMA synchronous", "PRAGMA fullfsync")
+    assert tuple(log._db.execute(pragma).fetchone()[0] for pragma in pragmas) == synced
     log.close()
 
 

@@ -17,18 +17,18 @@ from tidemill.testing.tiny_recipe.entry_points import PLUGINS
 SECONDS = 60
 
 
-def surroundings(home: Path, **given: str) -> dict[str, str]:
+def surroundings(home: Path, **settings: str) -> dict[str, str]:
     """The environment of a command: a workspace, and the tiny recipe."""
     path = os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "TIDEMILL_HOME": str(home), **given}
+    return {**os.environ, "PYTHONPATH": path, "TIDEMILL_HOME": str(home), **settings}
 
 
 @contextmanager
-def started(*words: str, home: Path, **given: str) -> Iterator[subprocess.Popen[str]]:
+def started(*words: str, home: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """A command that is running; its children have its stderr, too."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tidemill", *words],
-        env=surroundings(home, **given),
+        env=surroundings(home, **settings),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -42,12 +42,12 @@ def started(*words: str, home: Path, **given: str) -> Iterator[subprocess.Popen[
 def until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     """The first line on stderr that has the pattern."""
     assert process.stderr
-    seen = ""
+    text = ""
     for line in process.stderr:
-        seen += line
-        if found := re.search(pattern, line):
-            return found
-    pytest.fail(f"{pattern!r} was not said: {seen}")
+        text += line
+        if match := re.search(pattern, line):
+            return match
+    pytest.fail(f"{pattern!r} was not said: {text}")
 
 
 def rest(process: subprocess.Popen[str]) -> str:
@@ -55,9 +55,9 @@ def rest(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=SECONDS)[1]
 
 
-def ended(*words: str, home: Path, **given: str) -> tuple[int, str]:
+def ended(*words: str, home: Path, **settings: str) -> tuple[int, str]:
     """A command that was waited for: its exit code, and what it said on stderr."""
-    with started(*words, home=home, **given) as process:
-        said = rest(process)
-        assert "Traceback" not in said
-        return process.returncode, said
+    with started(*words, home=home, **settings) as process:
+        output = rest(process)
+        assert "Traceback" not in output
+        return process.returncode, output

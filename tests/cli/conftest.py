@@ -49,8 +49,8 @@ def tell(beach: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return Said(int(left.value.code or 0), said.out, said.err)
+        output = capsys.readouterr()
+        assert "Traceback" not in output.out + output.err
+        return Said(int(left.value.code or 0), output.out, output.err)
 
     return run

@@ -23,11 +23,11 @@ def test_a_kind_with_many_findings_is_counted_after_the_first() -> None:
 def test_a_check_tells_what_occurs_again(tell: Ask, tmp_path: Path) -> None:
     plant(tmp_path / "leaves")
     words = ("data", "check", "coffee", "data=folder", f"data.path={tmp_path / 'leaves'}")
-    said = tell(*words)
-    assert said.code == 3
+    result = tell(*words)
+    assert result.code == 3
     repeated = "Rows whose content occurred before: 3, 2 with the same label and 1 with another."
-    assert repeated in said.err
-    assert "Different contents in both train and test: 1." in said.err
+    assert repeated in result.err
+    assert "Different contents in both train and test: 1." in result.err
     body = tell(*words, "--json").body
     assert body["duplicates"] == {
         "rows": 3,
@@ -55,9 +55,9 @@ NO_IMAGE = "1 file ignored (no .bmp/.gif/.jpeg/.jpg/.png/.tif/.tiff/.webp file):
 
 def test_a_check_names_the_files_that_it_ignored(tell: Ask, tmp_path: Path) -> None:
     words = leaves(tmp_path / "leaves")
-    said = tell("data", "check", *words)
-    assert HIDDEN in said.err
-    assert NO_IMAGE in said.err
+    result = tell("data", "check", *words)
+    assert HIDDEN in result.err
+    assert NO_IMAGE in result.err
     body = tell("data", "check", *words, "--json").body
     assert body["notes"] == [HIDDEN, NO_IMAGE]
     assert body["ignored_files"][0] == {"path": "healthy/.DS_Store", "reason": "hidden"}
@@ -69,22 +69,22 @@ def test_a_refused_import_names_the_files_that_it_ignored(
     tell: Ask, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     *words, _ = leaves(tmp_path / "leaves")
-    said = tell(*command, *words, "checks.minimum_per_class=9")
-    assert said.code == 3
-    assert HIDDEN in said.err.splitlines()
-    assert NO_IMAGE in said.err.splitlines()
+    result = tell(*command, *words, "checks.minimum_per_class=9")
+    assert result.code == 3
+    assert HIDDEN in result.err.splitlines()
+    assert NO_IMAGE in result.err.splitlines()
 
 
 def test_statistics_come_as_markdown(tell: Ask) -> None:
-    said = tell("data", "stats", "--markdown")
-    assert said.code == 0
-    assert said.out.startswith("# Data of ")
-    assert said.out == tell("data", "stats", "--markdown").out
-    assert "| source | train |" in said.out
+    result = tell("data", "stats", "--markdown")
+    assert result.code == 0
+    assert result.out.startswith("# Data of ")
+    assert result.out == tell("data", "stats", "--markdown").out
+    assert "| source | train |" in result.out
 
 
 @pytest.mark.parametrize("value", ["maybe", "2"])
 def test_whether_a_test_is_kept_is_yes_or_no(tell: Ask, value: str) -> None:
-    said = tell("data", "check", "coffee", f"checks.keep_test={value}")
-    assert said.code == 2
-    assert "keep_test" in said.err
+    result = tell("data", "check", "coffee", f"checks.keep_test={value}")
+    assert result.code == 2
+    assert "keep_test" in result.err

@@ -43,28 +43,28 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         monkeypatch.setattr(sys, "argv", line)
         with pytest.raises(SystemExit) as left:
             main()
-        found = json.loads(capsys.readouterr().out)["findings"]
+        findings = json.loads(capsys.readouterr().out)["findings"]
         code = left.value.code or 0
         assert isinstance(code, int)
-        return code, {row["name"]: (row["fine"], row["sentence"]) for row in found}
+        return code, {row["name"]: (row["fine"], row["sentence"]) for row in findings}
 
     monkeypatch.setenv("TIDEMILL_PORT", "0")
     return run
 
 
 def test_all_is_well(look: Any) -> None:
-    code, found = look()
-    assert (code, [name for name, (fine, _) in found.items() if not fine]) == (0, [])
-    assert found["ledger"][1] == "schema is current. There is no champion yet."
+    code, findings = look()
+    assert (code, [name for name, (fine, _) in findings.items() if not fine]) == (0, [])
+    assert findings["ledger"][1] == "schema is current. There is no champion yet."
 
 
 def test_a_port_in_use(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with bind("127.0.0.1", 0) as taken:
         monkeypatch.setenv("TIDEMILL_PORT", str(taken.getsockname()[1]))
-        code, found = look()
+        code, findings = look()
     assert code == 4
-    assert "is in use" in found["port"][1]
-    assert found["ledger"][0]
+    assert "is in use" in findings["port"][1]
+    assert findings["ledger"][0]
 
 
 def test_the_port_of_the_workspaces_own_server(
@@ -83,8 +83,8 @@ def test_the_port_of_the_workspaces_own_server(
     assert "is taken by a Tidemill server of another workspace" in sentence_on_port(other)
 
 
-def sentence_on_port(said: Said) -> str:
-    [sentence] = [row["sentence"] for row in said.body["findings"] if row["name"] == "port"]
+def sentence_on_port(result: Said) -> str:
+    [sentence] = [row["sentence"] for row in result.body["findings"] if row["name"] == "port"]
     return str(sentence)
 
 
@@ -103,16 +103,16 @@ def test_the_port_of_another_web_server(
     with HTTPServer(("127.0.0.1", 0), Stranger) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("TIDEMILL_PORT", str(server.server_port))
-        code, found = look()
+        code, findings = look()
         server.shutdown()
     assert code == 4
-    assert "is in use" in found["port"][1]
+    assert "is in use" in findings["port"][1]
 
 
 def test_the_error_stands_on_a_line_of_its_own(home: Path) -> None:
     """Where stdout and stderr are one file, as on a terminal."""
     with bind("127.0.0.1", 0) as taken:
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "tidemill", "doctor", "--home", str(home)],
             env={**os.environ, "TIDEMILL_PORT": str(taken.getsockname()[1]), "COLUMNS": "30"},
             stdout=subprocess.PIPE,
@@ -120,7 +120,7 @@ def test_the_error_stands_on_a_line_of_its_own(home: Path) -> None:
             text=True,
             check=False,
         )
-    *findings, error, hint = said.stdout.splitlines()
+    *findings, error, hint = result.stdout.splitlines()
     assert [line.split()[:2] for line in findings] == [
         *(["ok", f"{name}:"] for name in ("python", "serving", "training", "workspace", "ledger")),
         ["bad", "port:"],
@@ -132,9 +132,9 @@ def test_an_old_schema_and_its_upgrade(look: Any, home: Path) -> None:
     with sqlite3.connect(home / "ledger.sqlite") as db:
         [[current]] = db.execute("SELECT version_num FROM alembic_version").fetchall()
         db.execute("UPDATE alembic_version SET version_num = 'older'")
-    code, found = look()
-    assert (code, found["ledger"][0]) == (4, False)
-    assert "has schema older" in found["ledger"][1]
+    code, findings = look()
+    assert (code, findings["ledger"][0]) == (4, False)
+    assert "has schema older" in findings["ledger"][1]
     with sqlite3.connect(home / "ledger.sqlite") as db:
         db.execute("UPDATE alembic_version SET version_num = ?", [current])
     db.close()
@@ -156,11 +156,11 @@ def lacking(package: str, *words: str) -> subprocess.CompletedProcess[str]:
     ("package", "part"), [("alembic", "training"), ("torch", "training"), ("fastapi", "serving")]
 )
 def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None:
-    said = lacking(package, "doctor", "--home", str(home), "--json")
-    found = {row["name"]: row for row in json.loads(said.stdout)["findings"]}
-    assert (said.returncode, found[part]["fine"], found["workspace"]["fine"]) == (4, False, True)
-    assert f"{package} not installed. pip install 'tidemill[" in found[part]["sentence"]
-    assert found["ledger"]["sentence"] == f"Nobody can look without {package}."
+    result = lacking(package, "doctor", "--home", str(home), "--json")
+    rows = {row["name"]: row for row in json.loads(result.stdout)["findings"]}
+    assert (result.returncode, rows[part]["fine"], rows["workspace"]["fine"]) == (4, False, True)
+    assert f"{package} not installed. pip install 'tidemill[" in rows[part]["sentence"]
+    assert rows["ledger"]["sentence"] == f"Nobody can look without {package}."
     shown = lacking(package, "doctor", "--home", str(home))
     assert shown.returncode == 4
     assert f"{package} not installed" in shown.stdout
@@ -179,13 +179,13 @@ def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None
     ],
 )
 def test_a_command_says_what_it_lacks(home: Path, package: str, words: list[str]) -> None:
-    said = lacking(package, *words, "--home", str(home), "--json")
-    assert said.returncode == 4, said.stderr
-    error = json.loads(said.stdout)["error"]
+    result = lacking(package, *words, "--home", str(home), "--json")
+    assert result.returncode == 4, result.stderr
+    error = json.loads(result.stdout)["error"]
     assert error["code"] == "unavailable"
     assert package in error["message"]
     assert error["hint"] == "pip install 'tidemill[train]'"
-    assert "Traceback" not in said.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_every_package_of_an_extra_is_looked_for() -> None:

@@ -94,9 +94,9 @@ def ask(
 
 
 def test_without_a_champion_there_is_nothing_to_show(workspace: Workspace, ask: Any) -> None:
-    code, said = ask("--json")
+    code, output = ask("--json")
     assert code == 3
-    assert json.loads(said)["error"]["message"] == "There is no champion yet."
+    assert json.loads(output)["error"]["message"] == "There is no champion yet."
 
 
 def test_before_the_first_check_it_says_how_far_the_window_is(
@@ -123,18 +123,18 @@ def test_every_feature_has_a_row_the_drifted_ones_first(workspace: Workspace, as
     see(workspace, 250)
     check(workspace, "c1", 250, FEATURES)
     see(workspace, 12, since=250)
-    code, said = ask()
+    code, output = ask()
     assert code == 0
-    rows = [line.split() for line in said.splitlines() if " yes " in line or " no " in line]
+    rows = [line.split() for line in output.splitlines() if " yes " in line or " no " in line]
     assert [row[1] for row in rows[-3:]] == ["brightness", "[confidence]", "contrast"]
-    assert f"v1, drift at {NOW + timedelta(minutes=5):%Y-%m-%d %H:%M:%S} UTC" in said
-    assert "1.420" in said
-    assert "< 0.0001" in said
+    assert f"v1, drift at {NOW + timedelta(minutes=5):%Y-%m-%d %H:%M:%S} UTC" in output
+    assert "1.420" in output
+    assert "< 0.0001" in output
     assert (
         "brightness moved most: PSI 1.42, p < 0.0001; 1 of 3 features drifted, "
         "250 predictions against 300 held-out examples.\n"
-    ) in said
-    assert said.endswith("Since then: 12 of 200 predictions for the next check.\n")
+    ) in output
+    assert output.endswith("Since then: 12 of 200 predictions for the next check.\n")
 
 
 def test_earlier_checks_have_a_line_each(workspace: Workspace, ask: Any) -> None:
@@ -144,15 +144,15 @@ def test_earlier_checks_have_a_line_each(workspace: Workspace, ask: Any) -> None
         see(workspace, 200, since=200 * number)
         check(workspace, f"c{number}", 200, features)
     see(workspace, 300, since=600)
-    said = ask()[1]
-    assert said.count("moved most") == 3
-    assert said.endswith("Since then: 300 predictions, which the next check judges.\n")
+    output = ask()[1]
+    assert output.count("moved most") == 3
+    assert output.endswith("Since then: 300 predictions, which the next check judges.\n")
     assert ask("--limit", "1")[1].count("moved most") == 1
-    found = json.loads(ask("--json", "--limit", "2")[1])
-    assert [verdict["id"] for verdict in found["verdicts"]] == ["c2", "c1"]
-    assert found["window"] == {"n": 300, "missing": 0}
-    assert found["version"] == "v1"
-    assert found["verdicts"][0]["features"][0]["psi"] == 0.071
+    verdicts = json.loads(ask("--json", "--limit", "2")[1])
+    assert [verdict["id"] for verdict in verdicts["verdicts"]] == ["c2", "c1"]
+    assert verdicts["window"] == {"n": 300, "missing": 0}
+    assert verdicts["version"] == "v1"
+    assert verdicts["verdicts"][0]["features"][0]["psi"] == 0.071
 
 
 @pytest.mark.parametrize(

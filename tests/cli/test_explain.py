@@ -62,9 +62,9 @@ def red(tmp_path: Path, paint: Callable[[Sequence[int]], bytes]) -> Path:
 
 def test_a_image_and_what_it_is_of(look: Ask, red: Path, tmp_path: Path) -> None:
     out = tmp_path / "heat.png"
-    said = look("explain", str(red), "--out", str(out), "--json")
-    assert said.code == 0, said.err
-    body = said.body
+    result = look("explain", str(red), "--out", str(out), "--json")
+    assert result.code == 0, result.err
+    body = result.body
     assert (body["version"], body["target"], body["label"]) == ("v1", "disease", "miner")
     assert body["probability"] > 0.9
     assert len(body["drops"]) == 8
@@ -76,11 +76,11 @@ def test_a_image_and_what_it_is_of(look: Ask, red: Path, tmp_path: Path) -> None
 def test_another_target_and_label_and_a_sentence(look: Ask, red: Path, tmp_path: Path) -> None:
     out = tmp_path / "heat.png"
     words = ("--target", "sort", "--label", "green")
-    said = look("explain", str(red), "--out", str(out), *words)
-    assert said.code == 0, said.err
-    assert "sort: green" in said.out
-    assert "answered by v1" in said.out
-    assert "of 8, column" in said.out
+    result = look("explain", str(red), "--out", str(out), *words)
+    assert result.code == 0, result.err
+    assert "sort: green" in result.out
+    assert "answered by v1" in result.out
+    assert "of 8, column" in result.out
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_another_target_and_label_and_a_sentence(look: Ask, red: Path, tmp_path:
 def test_a_name_that_the_model_does_not_have(
     look: Ask, red: Path, tmp_path: Path, words: Sequence[str], code: int, message: str
 ) -> None:
-    said = look("explain", str(red), "--out", str(tmp_path / "heat.png"), *words)
-    assert said.code == code
-    assert message in said.err
+    result = look("explain", str(red), "--out", str(tmp_path / "heat.png"), *words)
+    assert result.code == code
+    assert message in result.err
     assert not (tmp_path / "heat.png").exists()
 
 
@@ -104,16 +104,16 @@ def test_files_that_cannot_be_read_or_written(look: Ask, red: Path, tmp_path: Pa
     text = tmp_path / "text.png"
     text.write_text("no image")
     for file, message in ((tmp_path / "none.png", "cannot be read"), (text, "is not an image")):
-        said = look("explain", str(file), "--out", out)
-        assert said.code == 3
-        assert file.name in said.err
-        assert message in " ".join(said.err.split())
-    said = look("explain", str(red), "--out", str(tmp_path / "nowhere" / "heat.png"))
-    assert said.code == 3
-    assert "cannot be written" in " ".join(said.err.split())
+        result = look("explain", str(file), "--out", out)
+        assert result.code == 3
+        assert file.name in result.err
+        assert message in " ".join(result.err.split())
+    result = look("explain", str(red), "--out", str(tmp_path / "nowhere" / "heat.png"))
+    assert result.code == 3
+    assert "cannot be written" in " ".join(result.err.split())
 
 
 def test_pebbles_are_not_explained(tell: Ask, red: Path, tmp_path: Path) -> None:
-    said = tell("explain", str(red), "--out", str(tmp_path / "heat.png"))
-    assert said.code == 2
-    assert "takes pebble" in said.err
+    result = tell("explain", str(red), "--out", str(tmp_path / "heat.png"))
+    assert result.code == 2
+    assert "takes pebble" in result.err

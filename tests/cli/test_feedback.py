@@ -52,14 +52,14 @@ def ask(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return int(left.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        assert "Traceback" not in output.out + output.err
+        return int(left.value.code or 0), output.out, output.err
 
     return run
 
 
-def told(ask: Ask, *words: str) -> list[dict[str, Any]]:
+def listed_feedback(ask: Ask, *words: str) -> list[dict[str, Any]]:
     code, out, _ = ask(*words, "--json")
     assert code == 0, out
     rows: list[dict[str, Any]] = json.loads(out)["feedback"]
@@ -67,14 +67,14 @@ def told(ask: Ask, *words: str) -> list[dict[str, Any]]:
 
 
 def statuses(ask: Ask) -> dict[str, str]:
-    return {row["id"]: row["status"] for row in told(ask, "list")}
+    return {row["id"]: row["status"] for row in listed_feedback(ask, "list")}
 
 
 def test_listing_is_newest_first_and_of_a_status_oldest_first(ask: Ask) -> None:
-    assert [row["id"] for row in told(ask, "list")] == ["f3", "f2", "f1", "f0"]
-    pending = told(ask, "list", "--status", "pending", "--limit", "2")
+    assert [row["id"] for row in listed_feedback(ask, "list")] == ["f3", "f2", "f1", "f0"]
+    pending = listed_feedback(ask, "list", "--status", "pending", "--limit", "2")
     assert [row["id"] for row in pending] == ["f0", "f1"]
-    assert told(ask, "list", "--status", "accepted") == []
+    assert listed_feedback(ask, "list", "--status", "accepted") == []
     code, out, _ = ask("list")
     assert code == 0
     assert "rust" in out
@@ -113,7 +113,7 @@ def test_brackets_are_no_markup_in_any_cell(
 
 
 def test_accepting_and_rejecting_by_id(ask: Ask, home: Path) -> None:
-    [row] = told(ask, "accept", "f2", "--reason", "seen")
+    [row] = listed_feedback(ask, "accept", "f2", "--reason", "seen")
     assert (row["id"], row["status"], row["reason"]) == ("f2", "accepted", "seen")
     code, _, err = ask("reject", "f0", "f1", "--reason", "blurred")
     assert (code, err.strip()) == (0, "2 rejected")
@@ -183,9 +183,9 @@ def test_what_a_pull_leaves_out_is_said(
     feedback_rows.create_table(tmp_path)
     feedback_rows.write_rows(tmp_path, lines)
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
-    said = tell("feedback", "pull").err.splitlines()
-    assert said[0] == "5 rows read, 4 new labels, 1 left out"
-    assert said[1:] == [
+    errors = tell("feedback", "pull").err.splitlines()
+    assert errors[0] == "5 rows read, 4 new labels, 1 left out"
+    assert errors[1:] == [
         f"The row of feedback of {lines[2][2]} cannot be imported: 'maybe' is no label of stone."
     ]
     feedback_rows.write_rows(tmp_path, lines[2:3])
@@ -210,17 +210,17 @@ def test_rows_none_of_which_can_be_taken_are_an_error_of_the_data(
     feedback_rows.create_table(tmp_path)
     feedback_rows.write_rows(tmp_path, [(pebbles(1, 61, 0.0)[0].payload.decode(), "maybe", NOW)])
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / feedback_rows.FILE}")
-    said = tell("feedback", "pull", "--json")
-    assert (said.code, said.body["error"]["code"]) == (3, "data")
-    assert "'maybe'" in said.body["error"]["message"]
+    result = tell("feedback", "pull", "--json")
+    assert (result.code, result.body["error"]["code"]) == (3, "data")
+    assert "'maybe'" in result.body["error"]["message"]
 
 
 def test_pulling_needs_a_database_that_is_there(
     tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = tell("feedback", "pull", "--json")
-    assert (said.code, said.body["error"]["code"]) == (2, "usage")
-    assert DATABASE in said.body["error"]["hint"]
+    result = tell("feedback", "pull", "--json")
+    assert (result.code, result.body["error"]["code"]) == (2, "usage")
+    assert DATABASE in result.body["error"]["hint"]
     monkeypatch.setenv(DATABASE, "somewhere")
     assert tell("feedback", "pull").code == 2
     monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'nowhere'}")

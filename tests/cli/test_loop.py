@@ -84,12 +84,14 @@ def another_leads(home: Path) -> Iterator[None]:
 
 def test_the_status_says_who_leads_what_waits_and_what_comes_next(tell: Ask, beach: Path) -> None:
     teach(beach)
-    said = tell("loop", "status")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("No engine has ever led this workspace; ")
-    assert "Feedback: 300 pending, 0 accepted, 0 rejected, 0 superseded, 0 quarantined" in said.out
-    assert "Drift: not checked yet; 0 of 200 predictions for the next check." in said.out
-    assert said.out.endswith("Next: wait. No drift so far, and 0 of 150 new feedback labels.\n")
+    result = tell("loop", "status")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("No engine has ever led this workspace; ")
+    assert (
+        "Feedback: 300 pending, 0 accepted, 0 rejected, 0 superseded, 0 quarantined" in result.out
+    )
+    assert "Drift: not checked yet; 0 of 200 predictions for the next check." in result.out
+    assert result.out.endswith("Next: wait. No drift so far, and 0 of 150 new feedback labels.\n")
 
 
 def test_the_status_as_json_and_by_other_policies(tell: Ask, beach: Path) -> None:
@@ -109,10 +111,10 @@ def test_the_status_as_json_and_by_other_policies(tell: Ask, beach: Path) -> Non
 
 def test_the_status_says_when_the_next_round_begins(tell: Ask, beach: Path) -> None:
     assert "Schedule" not in tell("loop", "status").out
-    said = tell("loop", "status", "trigger.schedule=weekly")
+    result = tell("loop", "status", "trigger.schedule=weekly")
     assert re.search(
         r"^Schedule: weekly; the next scheduled run is due at \d{4}-\d\d-\d\d 00:00 UTC\.$",
-        said.out,
+        result.out,
         re.M,
     )
     assert tell("loop", "status", "--json").body["schedule"] == ""
@@ -129,9 +131,9 @@ def test_a_person_begins_a_cycle_and_another_one_has_to_wait(tell: Ask, beach: P
 
 def test_a_person_refuses_what_awaits_approval(tell: Ask, beach: Path) -> None:
     cycle = brought_to(beach, "awaiting_approval")
-    said = tell("loop", "refuse", "--reason", WHY)
-    assert (said.code, said.out) == (0, "")
-    assert said.err == f"Cycle {cycle.id} is refused; v1 stays champion.\n"
+    result = tell("loop", "refuse", "--reason", WHY)
+    assert (result.code, result.out) == (0, "")
+    assert result.err == f"Cycle {cycle.id} is refused; v1 stays champion.\n"
     [refused] = cycles(beach)
     assert (refused.state, refused.reason) == ("refused", WHY)
     shown = tell("loop", "status")
@@ -145,9 +147,9 @@ def test_a_person_refuses_what_awaits_approval(tell: Ask, beach: Path) -> None:
 @pytest.mark.parametrize("command", ["trigger", "refuse"])
 @pytest.mark.parametrize("words", [[], ["--reason", " "]])
 def test_a_reason_is_needed(tell: Ask, beach: Path, command: str, words: list[str]) -> None:
-    said = tell("loop", command, *words, "--json")
-    assert (said.code, said.body["error"]["code"]) == (2, "usage")
-    assert "reason" in said.body["error"]["message"]
+    result = tell("loop", command, *words, "--json")
+    assert (result.code, result.body["error"]["code"]) == (2, "usage")
+    assert "reason" in result.body["error"]["message"]
     assert cycles(beach) == []
 
 
@@ -156,9 +158,9 @@ def test_a_wrong_policy_is_usage_before_anything_is_done(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     home = tmp_path / "elsewhere"
-    code, said = ended(*words, "trigger.fedback=3", home=home)
-    assert (code, said.count("error:")) == (2, 1)
-    assert "trigger.fedback does not fit" in said
+    code, output = ended(*words, "trigger.fedback=3", home=home)
+    assert (code, output.count("error:")) == (2, 1)
+    assert "trigger.fedback does not fit" in output
     assert not home.exists()
 
 
@@ -182,8 +184,8 @@ def test_an_engine_that_is_stopped_while_it_trains_is_followed_by_a_tick(beach: 
     with started("loop", "run", *LEARN, home=beach, **FAST) as process:
         until(process, "^start training: the first attempt$")
         process.send_signal(signal.SIGTERM)
-        said = rest(process)
-    assert (process.returncode, "Traceback" in said) == (0, False)
+        output = rest(process)
+    assert (process.returncode, "Traceback" in output) == (0, False)
     [cycle] = cycles(beach)
     assert cycle.state == "training"
     done = subprocess.run(
@@ -211,16 +213,16 @@ def test_a_tick_beside_another_engine_does_nothing_and_says_so(
 ) -> None:
     cycle = brought_to(beach, state)
     with another_leads(beach):
-        code, said = ended("loop", "tick", home=beach, **LONG)
-    assert (code, said.count("another holds the lease")) == (1, 1)
+        code, output = ended("loop", "tick", home=beach, **LONG)
+    assert (code, output.count("another holds the lease")) == (1, 1)
     assert cycles(beach) == [cycle]
 
 
 def test_a_damaged_log_does_not_keep_a_tick_from_its_training(beach: Path) -> None:
     teach(beach)
     (beach / "traffic" / "damaged.sqlite").write_bytes(b"no log" * 1_000)
-    code, said = ended("loop", "tick", *LEARN, home=beach, **FAST)
-    assert (code, said.count("damaged.sqlite")) == (1, 1)
+    code, output = ended("loop", "tick", *LEARN, home=beach, **FAST)
+    assert (code, output.count("damaged.sqlite")) == (1, 1)
     assert cycles(beach)[0].state == "awaiting_approval"
 
 
@@ -231,8 +233,8 @@ def test_an_engine_that_is_told_to_end_lets_another_one_lead_at_once(
     with started("loop", "run", home=beach, **LONG) as process:
         until(process, f"^The engine runs over {re.escape(str(beach))}. Ctrl-C stops it.$")
         process.send_signal(name)
-        said = rest(process)
-    assert (process.returncode, said) == (0, "")
+        output = rest(process)
+    assert (process.returncode, output) == (0, "")
     assert " leads.\n" not in tell("loop", "status").out
 
 
@@ -251,6 +253,6 @@ def test_a_second_engine_says_once_that_another_one_leads(beach: Path) -> None:
     ):
         until(process, "^another holds the lease")
         process.send_signal(signal.SIGTERM)
-        said = rest(process)
-    assert (process.returncode, said) == (0, "")
+        output = rest(process)
+    assert (process.returncode, output) == (0, "")
     assert cycles(beach) == []

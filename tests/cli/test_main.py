@@ -70,11 +70,11 @@ def ask(
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
+        output = capsys.readouterr()
+        assert "Traceback" not in output.out + output.err
         code = left.value.code or 0
         assert isinstance(code, int)
-        return Said(code, said.out, said.err)
+        return Said(code, output.out, output.err)
 
     yield run
     assert not list(home.rglob(".writing-*"))
@@ -116,9 +116,9 @@ def child(
 
 
 def test_a_good_folder_becomes_a_snapshot(ask: Ask, leaves: Path, home: Path) -> None:
-    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
-    assert said.code == 0
-    snapshot = json.loads(said.out)["snapshot"]
+    result = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert result.code == 0
+    snapshot = json.loads(result.out)["snapshot"]
     assert snapshot["rows"] == 12
     assert [path.name for path in (home / "snapshots").iterdir()] == [snapshot["id"]]
     assert ask("data", "list").code == 0
@@ -144,12 +144,12 @@ def test_a_good_folder_becomes_a_snapshot(ask: Ask, leaves: Path, home: Path) ->
 def test_a_wrong_command_is_usage_and_names_what_is_close(
     ask: Ask, home: Path, words: list[str], message: str, hint: str
 ) -> None:
-    said = ask(*words, "--json")
-    assert said.code == 2
-    assert said.error["code"] == "usage"
-    assert message in said.error["message"]
-    assert hint in said.error["hint"]
-    assert f"error: {said.error['message']}" in said.err
+    result = ask(*words, "--json")
+    assert result.code == 2
+    assert result.error["code"] == "usage"
+    assert message in result.error["message"]
+    assert hint in result.error["hint"]
+    assert f"error: {result.error['message']}" in result.err
     assert not home.exists()
 
 
@@ -157,41 +157,41 @@ def test_a_wrong_command_is_usage_and_names_what_is_close(
     "words", [["nothing"], ["data"], ["data", "nothing"], ["models", "show"], ["config", "--port"]]
 )
 def test_a_word_that_is_no_command_is_usage(ask: Ask, words: list[str]) -> None:
-    said = ask(*words)
-    assert said.code == 2
-    assert "Usage" in said.err + said.out
+    result = ask(*words)
+    assert result.code == 2
+    assert "Usage" in result.err + result.out
 
 
 def test_a_line_that_cannot_be_parsed_is_an_error_object_too(ask: Ask) -> None:
     for words in (["serve", "--prot", "1"], ["nothing"], ["models", "show"], ["data", "nothing"]):
-        said = ask(*words, "--json")
-        assert (said.code, said.error["code"]) == (2, "usage"), words
-        assert said.error["message"], words
-        assert said.error["hint"].startswith("Usage: tidemill"), words
+        result = ask(*words, "--json")
+        assert (result.code, result.error["code"]) == (2, "usage"), words
+        assert result.error["message"], words
+        assert result.error["hint"].startswith("Usage: tidemill"), words
 
 
 def test_an_interrupted_command_says_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both while it works and while its modules are loaded."""
-    said = child(
+    result = child(
         *("-m", "tidemill", "train", "coffee", "--with-parent", "--json"), stdin=subprocess.DEVNULL
     )
-    assert (said.code, said.error["code"]) == (130, "interrupted")
-    assert "error: Interrupted." in said.err
+    assert (result.code, result.error["code"]) == (130, "interrupted")
+    assert "error: Interrupted." in result.err
 
     def interrupted(_: str) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "part", interrupted)
-    said = ask("config", "--json")
-    assert (said.code, said.error["code"]) == (130, "interrupted")
+    result = ask("config", "--json")
+    assert (result.code, result.error["code"]) == (130, "interrupted")
 
 
 def test_a_reader_that_left_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    said = child("-m", "tidemill", "config", "--json", stdout=writer)
+    result = child("-m", "tidemill", "config", "--json", stdout=writer)
     os.close(writer)
-    assert (said.code, said.err) == (141, "")
+    assert (result.code, result.err) == (141, "")
 
 
 def test_our_own_modules_are_never_called_missing(
@@ -207,49 +207,49 @@ def test_a_package_that_cannot_be_imported_is_not_called_absent(
     (tmp_path / "halved.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(cli, "part", lambda _: exec("from halved import whole"))  # noqa: S102
-    said = ask("config", "--json")
-    assert (said.code, said.error["code"]) == (4, "unavailable")
-    assert "halved, which cannot be imported (cannot import name 'whole'" in said.error["message"]
+    result = ask("config", "--json")
+    assert (result.code, result.error["code"]) == (4, "unavailable")
+    assert "halved, which cannot be imported (cannot import name 'whole'" in result.error["message"]
 
 
 def test_a_setting_that_does_not_fit_is_usage(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_PORT", "eight")
-    said = ask("config", "--json")
-    assert said.code == 2
-    assert "TIDEMILL_PORT" in said.error["message"]
+    result = ask("config", "--json")
+    assert result.code == 2
+    assert "TIDEMILL_PORT" in result.error["message"]
 
 
 def test_a_missing_folder_is_data(ask: Ask, tmp_path: Path) -> None:
-    said = ask("data", "check", "coffee", *data(tmp_path / "no [where]"), "--json")
-    assert (said.code, said.error["code"]) == (3, "data")
-    assert "no [where]" in said.error["message"]
-    assert "no [where]" in said.err
+    result = ask("data", "check", "coffee", *data(tmp_path / "no [where]"), "--json")
+    assert (result.code, result.error["code"]) == (3, "data")
+    assert "no [where]" in result.error["message"]
+    assert "no [where]" in result.err
 
 
 def test_an_empty_folder_is_data(ask: Ask, tmp_path: Path, home: Path) -> None:
     (tmp_path / "empty").mkdir()
-    said = ask("data", "snapshot", "coffee", *data(tmp_path / "empty"), "--json")
-    assert (said.code, said.error["code"]) == (3, "data")
-    assert "holds no" in said.error["message"]
+    result = ask("data", "snapshot", "coffee", *data(tmp_path / "empty"), "--json")
+    assert (result.code, result.error["code"]) == (3, "data")
+    assert "holds no" in result.error["message"]
     assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
 
 
 def test_one_class_only_is_data(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "one" / "rust").mkdir(parents=True)
     Image.new("RGB", (40, 20)).save(tmp_path / "one" / "rust" / "1.png")
-    said = ask("data", "snapshot", "coffee", *data(tmp_path / "one"), "--json")
-    assert said.code == 3
-    assert "one class only: rust" in said.error["message"]
+    result = ask("data", "snapshot", "coffee", *data(tmp_path / "one"), "--json")
+    assert result.code == 3
+    assert "one class only: rust" in result.error["message"]
 
 
 def test_a_corrupt_image_among_good_ones_is_named_and_nothing_is_kept(
     ask: Ask, leaves: Path, home: Path
 ) -> None:
     (leaves / "train" / "rust" / "broken [1].png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
-    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
-    assert (said.code, said.error["code"]) == (3, "data_refused")
-    assert any("train/rust/broken [1].png" in line for line in said.error["lines"])
-    assert "broken [1].png" in said.err
+    result = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (result.code, result.error["code"]) == (3, "data_refused")
+    assert any("train/rust/broken [1].png" in line for line in result.error["lines"])
+    assert "broken [1].png" in result.err
     assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
     check = ask("data", "check", "coffee", *data(leaves))
     assert check.code == 3
@@ -267,27 +267,27 @@ def test_an_unknown_version_prediction_or_snapshot_is_data(ask: Ask, workspace: 
         ["data", "stats"],
         ["predict", "leaf.png"],
     ):
-        said = ask(*words)
-        assert said.code == 3, words
-        assert said.err.startswith("error: "), words
+        result = ask(*words)
+        assert result.code == 3, words
+        assert result.err.startswith("error: "), words
     assert ask("models", "show", "v9", "--json").error["code"] == "not_found"
     assert workspace.is_dir()
 
 
 def test_without_a_workspace_everything_says_so(ask: Ask, home: Path) -> None:
     for words in (["models", "list"], ["data", "list"], ["lineage", "x"], ["predict", "x.png"]):
-        said = ask(*words, "--json")
-        assert (said.code, said.error["code"]) == (4, "unavailable"), words
-        assert "no workspace" in said.error["message"]
-        assert said.error["hint"]
+        result = ask(*words, "--json")
+        assert (result.code, result.error["code"]) == (4, "unavailable"), words
+        assert "no workspace" in result.error["message"]
+        assert result.error["hint"]
     assert not home.exists()
 
 
 def test_a_workspace_that_cannot_be_made_is_unavailable(ask: Ask, home: Path, leaves: Path) -> None:
     home.write_text("in the way")
-    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
-    assert (said.code, said.error["code"]) == (4, "storage_failed")
-    assert str(home) in said.error["message"]
+    result = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (result.code, result.error["code"]) == (4, "storage_failed")
+    assert str(home) in result.error["message"]
     assert home.read_text() == "in the way"
 
 
@@ -295,8 +295,8 @@ def test_snapshots_that_cannot_be_written_are_unavailable(
     ask: Ask, workspace: Path, leaves: Path
 ) -> None:
     (workspace / "snapshots").write_text("in the way")
-    said = ask("data", "snapshot", "coffee", *data(leaves), "--json")
-    assert (said.code, said.error["code"]) == (4, "storage_failed")
+    result = ask("data", "snapshot", "coffee", *data(leaves), "--json")
+    assert (result.code, result.error["code"]) == (4, "storage_failed")
 
 
 def test_a_damaged_ledger_is_said_so(ask: Ask, workspace: Path) -> None:
@@ -308,30 +308,30 @@ def test_a_damaged_ledger_is_said_so(ask: Ask, workspace: Path) -> None:
 def test_a_whole_process_ends_as_the_table_says(home: Path, leaves: Path, tmp_path: Path) -> None:
     (leaves / "val" / "rust" / "0.png").write_bytes(b"broken")
     words = ("-m", "tidemill", "data", "snapshot", "coffee", *data(leaves), "--json")
-    said = child(*words, TIDEMILL_HOME=str(home))
-    assert said.code == 3
-    assert any("val/rust/0.png" in line for line in said.error["lines"])
+    result = child(*words, TIDEMILL_HOME=str(home))
+    assert result.code == 3
+    assert any("val/rust/0.png" in line for line in result.error["lines"])
     (tmp_path / "file").write_text("in the way")
-    said = child(*words, TIDEMILL_HOME=str(tmp_path / "file" / "home"))
-    assert said.code == 4
-    assert said.error["code"] == "storage_failed"
+    result = child(*words, TIDEMILL_HOME=str(tmp_path / "file" / "home"))
+    assert result.code == 4
+    assert result.error["code"] == "storage_failed"
     assert not (home / "snapshots").exists() or not list((home / "snapshots").iterdir())
 
 
 def test_the_command_alone_names_three_commands_to_begin_with(ask: Ask) -> None:
-    said = ask()
-    assert (said.code, said.err) == (0, "")
-    named = re.findall(r"^  tidemill (\w+)", said.out, re.MULTILINE)
+    result = ask()
+    assert (result.code, result.err) == (0, "")
+    named = re.findall(r"^  tidemill (\w+)", result.out, re.MULTILINE)
     assert named == ["doctor", "demo", "up"]
     assert set(named) <= {command.name for command in COMMANDS}
-    assert "tidemill --help lists every command." in said.out
-    assert max(map(len, said.out.splitlines())) <= 80
+    assert "tidemill --help lists every command." in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("words", [(), ("models",)])
 def test_the_version_is_that_of_the_package(ask: Ask, words: tuple[str, ...]) -> None:
-    said = ask("--version", *words)
-    assert (said.code, said.out, said.err) == (0, f"tidemill {tidemill.__version__}\n", "")
+    result = ask("--version", *words)
+    assert (result.code, result.out, result.err) == (0, f"tidemill {tidemill.__version__}\n", "")
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -341,10 +341,10 @@ def test_help_loads_nothing_heavy() -> None:
         "try:\n    cli.main()\nexcept SystemExit as left:\n    assert not left.code\n"
         "print(json.dumps([before, sorted(sys.modules)]), file=sys.stderr)\n"
     )
-    said = child("-c", script)
-    assert said.code == 0
-    assert "tidemill" in said.out
-    for loaded in json.loads(said.err.splitlines()[-1]):
+    result = child("-c", script)
+    assert result.code == 0
+    assert "tidemill" in result.out
+    for loaded in json.loads(result.err.splitlines()[-1]):
         assert HEAVY & set(loaded) == set()
         assert "typer" in loaded
 

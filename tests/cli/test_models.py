@@ -34,9 +34,9 @@ def judged(home: Path, *checks: Check) -> None:
     workspace.close()
 
 
-def cells(said: str, check: str) -> list[list[str]]:
+def cells(text: str, check: str) -> list[list[str]]:
     """What stands in the rows of that check, cell by cell."""
-    rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in said.splitlines()]
+    rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in text.splitlines()]
     return [row for row in rows if row[0] == check]
 
 
@@ -44,20 +44,20 @@ def test_of_several_targets_each_check_says_of_which(tell: Ask, beach: Path) -> 
     gain = Check("fresh_gain", True, "better by [some]", target="plant")
     lost = replace(gain, passed=False, reason="no sure gain", target="disease")
     judged(beach, Check("onnx_parity", True, "the same"), gain, lost)
-    said = tell("models", "show", "v1")
-    assert said.code == 0
-    assert cells(said.out, "onnx_parity")[0] == ["onnx_parity", "", "yes", "the same"]
-    assert cells(said.out, "fresh_gain") == [
+    result = tell("models", "show", "v1")
+    assert result.code == 0
+    assert cells(result.out, "onnx_parity")[0] == ["onnx_parity", "", "yes", "the same"]
+    assert cells(result.out, "fresh_gain") == [
         ["fresh_gain", "plant", "yes", "better by [some]"],
         ["fresh_gain", "disease", "no", "no sure gain"],
     ]
 
 
 def test_of_one_target_nobody_needs_to_be_told_which(tell: Ask) -> None:
-    said = tell("models", "show", "v1")
-    assert said.code == 0
-    assert "target" not in said.out
-    [floor] = cells(said.out, "floor")
+    result = tell("models", "show", "v1")
+    assert result.code == 0
+    assert "target" not in result.out
+    [floor] = cells(result.out, "floor")
     assert floor[:2] == ["floor", "yes"]
 
 

@@ -36,8 +36,8 @@ def test_every_item_has_its_line(
     files = ["two.json", "one.json"]
     Path("two.json").write_bytes(herds.herd(150, 50))
     Path("one.json").write_bytes(herds.herd(20, first=8))
-    said = tell("predict", *files, "--home", str(herded))
-    cells = [line.split() for line in said.out.splitlines() if ".json" in line]
+    result = tell("predict", *files, "--home", str(herded))
+    cells = [line.split() for line in result.out.splitlines() if ".json" in line]
     assert [row[3:8:2] for row in cells] == [
         ["a0", "kind", "ox"],
         ["a1", "kind", "sheep"],
@@ -57,14 +57,14 @@ def test_a_name_is_shown_as_it_is(tell: Ask, herded: Path, tmp_path: Path) -> No
 def test_a_payload_that_is_one_item_has_no_name_for_it(tell: Ask, tmp_path: Path) -> None:
     file = tmp_path / "pebble.json"
     file.write_text('{"gloss":40.0,"length":50.0,"weight":100.0}')
-    said = tell("predict", str(file))
-    assert "target" in said.out
-    assert "item" not in said.out
+    result = tell("predict", str(file))
+    assert "target" in result.out
+    assert "item" not in result.out
 
 
 def test_a_file_that_is_no_herd_is_named(tell: Ask, herded: Path, tmp_path: Path) -> None:
     file = tmp_path / "none.json"
     file.write_text("{}")
-    said = tell("predict", str(file), "--home", str(herded))
-    assert said.code
-    assert "none.json" in said.err.replace("\n", "")
+    result = tell("predict", str(file), "--home", str(herded))
+    assert result.code
+    assert "none.json" in result.err.replace("\n", "")

@@ -31,24 +31,24 @@ def run(beach: Path) -> str:
     champion = workspace.champion()
     with workspace.ledger.begin() as unit:
         like = unit.get(Run, champion.run)
-        made = new_run("pebble", {**like.config, "seed": 7}, champion.snapshot, like.at)
-        start_run(unit, made, actor="engine", reason="the first attempt")
+        record = new_run("pebble", {**like.config, "seed": 7}, champion.snapshot, like.at)
+        start_run(unit, record, actor="engine", reason="the first attempt")
     workspace.close()
-    return made.id
+    return record.id
 
 
 def runs(home: Path) -> tuple[list[Run], list[ModelVersion]]:
     workspace = Workspace(home)
     with workspace.ledger.begin(write=False) as unit:
-        found = unit.latest(Run), unit.latest(ModelVersion)
+        records = unit.latest(Run), unit.latest(ModelVersion)
     workspace.close()
-    return found
+    return records
 
 
 def test_a_run_is_done_as_it_stands_in_the_ledger(tell: Ask, beach: Path, run: str) -> None:
-    said = tell("train", "--run", run, "--json")
-    assert said.code == 0
-    body = said.body
+    result = tell("train", "--run", run, "--json")
+    assert result.code == 0
+    body = result.body
     assert (body["version"], body["run"], body["champion"]) == ("v2", run, False)
     done, versions = runs(beach)
     assert (done[0].id, done[0].status, done[0].seed) == (run, "finished", 7)
@@ -57,26 +57,26 @@ def test_a_run_is_done_as_it_stands_in_the_ledger(tell: Ask, beach: Path, run: s
 
 def test_a_run_is_done_once(tell: Ask, beach: Path, run: str) -> None:
     assert tell("train", "--run", run).code == 0
-    said = tell("train", "--run", run, "--json")
-    assert (said.code, said.body["error"]["code"]) == (1, "conflict")
-    assert said.body["error"]["message"] == f"Run {run} is finished already."
+    result = tell("train", "--run", run, "--json")
+    assert (result.code, result.body["error"]["code"]) == (1, "conflict")
+    assert result.body["error"]["message"] == f"Run {run} is finished already."
     assert len(runs(beach)[1]) == 2
 
 
 def test_an_unknown_run_is_not_found(tell: Ask, beach: Path) -> None:
     before = runs(beach)
-    said = tell("train", "--run", "nobody", "--json")
-    assert (said.code, said.body["error"]["code"]) == (3, "not_found")
-    assert said.body["error"]["message"] == "There is no run 'nobody'."
+    result = tell("train", "--run", "nobody", "--json")
+    assert (result.code, result.body["error"]["code"]) == (3, "not_found")
+    assert result.body["error"]["message"] == "There is no run 'nobody'."
     assert runs(beach) == before
 
 
 @pytest.mark.parametrize("words", [[], ["pebble", "--run", "ID"], ["seed=3", "--run", "ID"]])
 def test_it_is_either_a_recipe_or_a_run(tell: Ask, beach: Path, run: str, words: list[str]) -> None:
     before = runs(beach)
-    said = tell("train", *(run if word == "ID" else word for word in words), "--json")
-    assert (said.code, said.body["error"]["code"]) == (2, "usage")
-    assert "--run ID" in said.body["error"]["hint"]
+    result = tell("train", *(run if word == "ID" else word for word in words), "--json")
+    assert (result.code, result.body["error"]["code"]) == (2, "usage")
+    assert "--run ID" in result.body["error"]["hint"]
     assert runs(beach) == before
 
 
@@ -92,10 +92,10 @@ def test_a_training_names_the_files_that_it_ignored(
         return MergedSource([read], ignored_files=ignored)
 
     monkeypatch.setattr(PebbleRecipe, "source", source)
-    said = tell("train", "pebble", "--json")
-    assert said.code == 0
-    assert said.body["ignored_files"] == [{"path": "notes.txt", "reason": "no pebble"}]
-    assert "1 file ignored (no pebble): notes.txt." in said.err.splitlines()
+    result = tell("train", "pebble", "--json")
+    assert result.code == 0
+    assert result.body["ignored_files"] == [{"path": "notes.txt", "reason": "no pebble"}]
+    assert "1 file ignored (no pebble): notes.txt." in result.err.splitlines()
 
 
 FIGURES = {"accuracy": 0.9, "macro_f1": 0.8}
@@ -118,10 +118,10 @@ def evaluated(bundles: BundleStore, tiny_files: Any) -> Evaluated:
 
 
 def test_a_training_of_one_target_says_one_accuracy(tell: Ask, run: str) -> None:
-    said = tell("train", "--run", run)
-    lines = [line for line in said.err.splitlines() if "macro-F1" in line]
+    result = tell("train", "--run", run)
+    lines = [line for line in result.err.splitlines() if "macro-F1" in line]
     assert [line.split(":")[0] for line in lines] == ["  val", "  test"]
-    assert "mean" not in said.err
+    assert "mean" not in result.err
 
 
 def test_of_several_targets_the_mean_and_each_is_said(evaluated: Evaluated) -> None:

@@ -91,9 +91,9 @@ def test_up_that_is_told_to_end_stops_its_server(keep: Keep) -> None:
     with started("up", "--port", "0", home=keep()) as process:
         until(process, "listens on")
         process.send_signal(signal.SIGTERM)
-        said = rest(process)
-    assert (process.returncode, "Traceback" in said) == (0, False)
-    assert "Stopping.\n" in said
+        output = rest(process)
+    assert (process.returncode, "Traceback" in output) == (0, False)
+    assert "Stopping.\n" in output
 
 
 def test_a_refused_champion_is_said(keep: Keep) -> None:
@@ -108,8 +108,8 @@ def test_up_that_is_told_to_end_while_it_trains_ends_the_training(tmp_path: Path
     with started("up", "--port", "0", home=tmp_path / "home") as process:
         until(process, "No champion in .*: training one")
         process.send_signal(signal.SIGTERM)
-        said = rest(process)
-    assert (process.returncode, "Traceback" in said) == (130, False)
+        output = rest(process)
+    assert (process.returncode, "Traceback" in output) == (130, False)
 
 
 def test_a_training_ends_when_up_is_killed(tmp_path: Path) -> None:
@@ -123,23 +123,23 @@ def test_a_port_in_use_is_said_before_the_training(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        code, said = ended("up", "--port", str(port), home=home)
-    assert (code, said.count("error:")) == (4, 1)
-    assert f"Port {port} of 127.0.0.1 is in use" in said
-    assert "hint: Take a free one: --port 0" in said
+        code, output = ended("up", "--port", str(port), home=home)
+    assert (code, output.count("error:")) == (4, 1)
+    assert f"Port {port} of 127.0.0.1 is in use" in output
+    assert "hint: Take a free one: --port 0" in output
     assert not home.exists()
 
 
 def test_a_server_that_cannot_start_says_why_once(keep: Keep) -> None:
-    code, said = ended("up", "--port", "0", home=keep("tea"))
-    assert (code, said.count("error:")) == (4, 1)
-    assert "The routes of recipe 'tea' are not installed" in said
+    code, output = ended("up", "--port", "0", home=keep("tea"))
+    assert (code, output.count("error:")) == (4, 1)
+    assert "The routes of recipe 'tea' are not installed" in output
 
 
 def test_a_training_that_cannot_start_says_why_once(tmp_path: Path) -> None:
-    code, said = ended("up", "cofee", "--port", "0", home=tmp_path / "home")
-    assert (code, said.count("error:")) == (2, 1)
-    assert "There is no recipe 'cofee'" in said
+    code, output = ended("up", "cofee", "--port", "0", home=tmp_path / "home")
+    assert (code, output.count("error:")) == (2, 1)
+    assert "There is no recipe 'cofee'" in output
 
 
 def test_a_ledger_that_cannot_be_read_is_no_reason_to_train(keep: Keep) -> None:
@@ -147,10 +147,10 @@ def test_a_ledger_that_cannot_be_read_is_no_reason_to_train(keep: Keep) -> None:
     with sqlite3.connect(home / "ledger.sqlite") as db:
         db.execute("UPDATE alembic_version SET version_num = 'older'")
     db.close()
-    code, said = ended("up", "--port", "0", home=home)
-    assert (code, said.count("error:")) == (4, 1)
-    assert "doctor --upgrade" in said
-    assert "training" not in said
+    code, output = ended("up", "--port", "0", home=home)
+    assert (code, output.count("error:")) == (4, 1)
+    assert "doctor --upgrade" in output
+    assert "training" not in output
 
 
 def test_a_server_that_was_killed_is_said() -> None:
@@ -170,9 +170,9 @@ def test_a_server_whose_reader_left_ends_without_a_trace(keep: Keep) -> None:
     assert process.stdout
     process.stdout.close()
     assert process.stderr
-    said = process.stderr.read()
+    output = process.stderr.read()
     assert process.wait(SECONDS) == 141
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     process.stderr.close()
     assert process.stdin
     process.stdin.close()
@@ -273,9 +273,9 @@ def test_an_engine_that_is_killed_ends_up_and_the_server(keep: Keep) -> None:
     with started("up", "--port", "0", home=home) as process:
         url = until(process, r"listens on (\S+) ")[1]
         os.kill(leader(home), signal.SIGKILL)
-        said = rest(process)
-    assert (process.returncode, said.count("error:"), "Traceback" in said) == (4, 1, False)
-    assert "The engine was killed by signal 9." in said
+        output = rest(process)
+    assert (process.returncode, output.count("error:"), "Traceback" in output) == (4, 1, False)
+    assert "The engine was killed by signal 9." in output
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/v1/live")
 
@@ -285,9 +285,9 @@ def test_an_engine_that_ends_by_itself_is_said_with_its_exit_code(keep: Keep) ->
     with started("up", "--port", "0", home=home) as process:
         until(process, "listens on")
         os.kill(leader(home), signal.SIGTERM)
-        said = rest(process)
+        output = rest(process)
     assert process.returncode == 0
-    assert "The engine ended with exit code 0, so the rest is stopped, too." in said
+    assert "The engine ended with exit code 0, so the rest is stopped, too." in output
 
 
 def test_what_dies_is_started_again_when_up_was_told_so(keep: Keep) -> None:
@@ -302,13 +302,13 @@ def test_what_dies_is_started_again_when_up_was_told_so(keep: Keep) -> None:
             leader(home, other_than=engine)
         assert httpx.get(f"{url}/v1/live").status_code == 200
         process.send_signal(signal.SIGTERM)
-        said = rest(process)
-    assert (process.returncode, "Traceback" in said) == (0, False)
+        output = rest(process)
+    assert (process.returncode, "Traceback" in output) == (0, False)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/v1/live")
 
 
 def test_a_policy_in_the_recipe_s_place_is_usage(keep: Keep) -> None:
-    code, said = ended("up", "trigger.autonomy=automatic", "--port", "0", home=keep())
-    assert (code, said.count("error:")) == (2, 1)
-    assert "tidemill up coffee trigger.autonomy=automatic" in said
+    code, output = ended("up", "trigger.autonomy=automatic", "--port", "0", home=keep())
+    assert (code, output.count("error:")) == (2, 1)
+    assert "tidemill up coffee trigger.autonomy=automatic" in output

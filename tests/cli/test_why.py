@@ -13,9 +13,9 @@ pytestmark = pytest.mark.xdist_group("pebble commands")
 
 
 def test_a_version_is_explained_in_a_sentence_a_line(tell: Ask) -> None:
-    said = tell("why", "v1")
-    assert (said.code, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = tell("why", "v1")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == "v1 is champion."
     assert all(line.endswith(".") for line in lines)
     assert tell("why", "v1", "--json").body == {"id": "v1", "why": lines}
@@ -25,16 +25,16 @@ def test_a_person_s_words_are_printed_as_they_are(tell: Ask, beach: Path) -> Non
     workspace = Workspace(beach)
     cycle = workspace.trigger_cycle(reason="the [north] field, [/b]")
     workspace.close()
-    said = tell("why", cycle.id)
-    assert said.code == 0
-    assert "the [north] field, [/b].\n" in said.out
+    result = tell("why", cycle.id)
+    assert result.code == 0
+    assert "the [north] field, [/b].\n" in result.out
 
 
 @pytest.mark.parametrize("id", ["v9", "01a1fb4b-8215-74df-a5f3-d6fc45fa526e"])
 def test_an_unknown_id_is_not_found_with_a_hint(tell: Ask, id: str) -> None:
-    said = tell("why", id, "--json")
-    assert said.code == 3
-    assert said.body["error"]["code"] == "not_found"
-    assert id in said.body["error"]["message"]
-    assert "tidemill models list" in said.body["error"]["hint"]
-    assert said.err.count("error:") == 1
+    result = tell("why", id, "--json")
+    assert result.code == 3
+    assert result.body["error"]["code"] == "not_found"
+    assert id in result.body["error"]["message"]
+    assert "tidemill models list" in result.body["error"]["hint"]
+    assert result.err.count("error:") == 1

@@ -89,9 +89,9 @@ def test_labels_may_be_absent() -> None:
 def test_other_ways_to_write_the_same(content: bytes) -> None:
     expected = read_citations(CONTENT, CITES)
     for width in (None, 4):
-        found = read_citations(content, CITES.replace(b"\n", b"\r\n\n"), features=width)
-        assert found.labels == expected.labels
-        assert found.payload() == expected.payload()
+        citations = read_citations(content, CITES.replace(b"\n", b"\r\n\n"), features=width)
+        assert citations.labels == expected.labels
+        assert citations.payload() == expected.payload()
 
 
 def test_words_may_be_any_number() -> None:
@@ -192,8 +192,8 @@ def test_the_short_way_and_the_long_way_agree(
     content = ("\n".join(lines) + data.draw(st.sampled_from(["", "\n"]))).encode()
     graph = read_citations(content, b"", features=width)
     codec = GraphCodec.from_config({"features": width, "normalise": False})
-    found = codec.encode([codec.decode(graph.payload())])["features"]
-    assert np.array_equal(found, np.array(expected, np.float32))
+    features = codec.encode([codec.decode(graph.payload())])["features"]
+    assert np.array_equal(features, np.array(expected, np.float32))
     assert list(graph.labels.values()) == ["label"] * len(lines) * labelled
 
 
@@ -202,5 +202,5 @@ def test_more_lines_than_are_taken_together() -> None:
     content = "".join(
         f"n{number}\t" + "\t".join(map(str, row)) + "\tx\n" for number, row in enumerate(rows)
     )
-    found = [node["features"] for node in nodes(content.encode())]
-    assert found == [np.flatnonzero(row).tolist() for row in rows]
+    features = [node["features"] for node in nodes(content.encode())]
+    assert features == [np.flatnonzero(row).tolist() for row in rows]

@@ -43,8 +43,8 @@ def test_what_is_in_it(cora: Citations) -> None:
 def test_it_is_what_the_long_way_reads(files: tuple[bytes, bytes], cora: Citations) -> None:
     lines = [line.split() for line in files[0].decode().splitlines()[::100]]
     words = np.array([fields[1:-1] for fields in lines], np.float32)
-    found = [np.isin(np.arange(1433), list(row)) for row in cora.features[::100]]
-    assert np.array_equal(words, np.array(found, np.float32))
+    rows = [np.isin(np.arange(1433), list(row)) for row in cora.features[::100]]
+    assert np.array_equal(words, np.array(rows, np.float32))
     assert [fields[0] for fields in lines] == cora.ids[::100]
     assert [fields[-1] for fields in lines] == list(cora.labels.values())[::100]
 

@@ -92,8 +92,8 @@ def test_what_makes_one(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_a_text_without_a_word_has_no_grams(text: str) -> None:
-    found = read_grams(text, config())
-    assert (len(found.ids), len(found.weights), found.read) == (0, 0, len(text))
+    grams = read_grams(text, config())
+    assert (len(grams.ids), len(grams.weights), grams.read) == (0, 0, len(text))
 
 
 def test_any_script_is_read() -> None:
@@ -108,8 +108,8 @@ def test_a_word_that_was_never_seen_shares_pieces() -> None:
 def test_a_long_text_is_cut_where_a_word_begins() -> None:
     settings = config(word_max=1, char_max=0, max_grams=3)
     for text, read in (("a b c", 5), ("a b c ", 6), ("a b c dd e", 6)):
-        found = read_grams(text, settings)
-        assert (len(found.ids), found.read) == (3, read)
+        grams = read_grams(text, settings)
+        assert (len(grams.ids), grams.read) == (3, read)
     assert read_grams("abcdef", config(max_grams=2)).read == 0
 
 
@@ -130,7 +130,7 @@ def test_a_megabyte_costs_no_more_than_half_of_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"buckets": 1}, "buckets"),
         ({"word_max": 0}, "word_max"),
@@ -141,6 +141,6 @@ def test_a_megabyte_costs_no_more_than_half_of_it(text: str) -> None:
         ({"words": 1}, "words"),
     ],
 )
-def test_a_value_that_cannot_work_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_value_that_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         config(**changes)

@@ -38,10 +38,10 @@ def edges(codec: GraphCodec, payload: bytes) -> list[tuple[int, int]]:
 
 
 def test_the_entry_point_finds_it(codec: GraphCodec) -> None:
-    found = open_codec("graph", codec.config())
-    assert isinstance(found, GraphCodec)
-    assert (found.kind, found.payload) == ("graph", GraphPayload)
-    assert isinstance(found, ManyCodec)
+    opened = open_codec("graph", codec.config())
+    assert isinstance(opened, GraphCodec)
+    assert (opened.kind, opened.payload) == ("graph", GraphPayload)
+    assert isinstance(opened, ManyCodec)
 
 
 def test_config_round_trip(codec: GraphCodec) -> None:
@@ -93,9 +93,9 @@ def test_several_payloads_lie_side_by_side(codec: GraphCodec) -> None:
         for start, one in zip(starts, apart, strict=True)
         for a, b in one["edges"].tolist()
     }
-    found = arrays["edges"].tolist()
-    assert {(a, b) for a, b in found} == expected
-    assert len(found) == len(expected)
+    edges = arrays["edges"].tolist()
+    assert {(a, b) for a, b in edges} == expected
+    assert len(edges) == len(expected)
     assert np.array_equal(arrays["features"], np.concatenate([one["features"] for one in apart]))
 
 
@@ -253,7 +253,7 @@ def test_links_that_repeat_an_edge_have_a_limit_too(whole: bool) -> None:
     twice, thrice = (A | {"links": ["b"] * times} for times in (2, 3))
     codec = GraphCodec.from_config(CONFIG | {"max_edges": 1})
     payload = sent(thrice, B | {"links": []}, whole=whole)
-    for ask in (codec.decode, lambda given: codec.item_payloads(given, ["a"])):
+    for ask in (codec.decode, lambda content: codec.item_payloads(content, ["a"])):
         with pytest.raises(BadPayload, match="has 3 links; the limit is 2") as caught:
             ask(payload)
         assert caught.value.hint == "Send a smaller graph."

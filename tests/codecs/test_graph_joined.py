@@ -178,11 +178,13 @@ def test_a_neighbourhood_is_that_of_the_whole_graph(
     links: list[tuple[str, str]], new: list[tuple[str, str]], fresh: set[str], hops: int
 ) -> None:
     """Joined and then cut is the same as put together first and cut by a plain search."""
-    kept = [id for id in IDS if id not in fresh or id < "n4"]  # some that are sent are stored, too
+    stored_ids = [
+        id for id in IDS if id not in fresh or id < "n4"
+    ]  # some that are sent are stored, too
     codec = stored(
         *[
-            node(id, *(b for a, b in links if a == id and b in kept), features=[len(id)])
-            for id in kept
+            node(id, *(b for a, b in links if a == id and b in stored_ids), features=[len(id)])
+            for id in stored_ids
         ],
         hops=hops,
     )
@@ -191,8 +193,8 @@ def test_a_neighbourhood_is_that_of_the_whole_graph(
     pairs = {
         frozenset(pair)
         for pair in [
-            *(pair for pair in links if set(pair) <= set(kept)),
-            *(pair for pair in new if pair[0] in fresh and pair[1] in {*kept, *fresh}),
+            *(pair for pair in links if set(pair) <= set(stored_ids)),
+            *(pair for pair in new if pair[0] in fresh and pair[1] in {*stored_ids, *fresh}),
         ]
         if pair[0] != pair[1]
     }

@@ -79,11 +79,11 @@ def test_a_number_that_is_nought_is_there(codec: TableCodec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "names"), [(slice(0, 2), {"numbers", "present"}), (slice(2, 4), {"categories"})]
+    ("columns", "names"), [(slice(0, 2), {"numbers", "present"}), (slice(2, 4), {"categories"})]
 )
-def test_a_table_of_one_kind_has_no_arrays_of_the_other(kept: slice, names: set[str]) -> None:
-    codec = TableCodec.from_config({"columns": CONFIG["columns"][kept]})
-    row = {column["name"]: ROW[column["name"]] for column in CONFIG["columns"][kept]}
+def test_a_table_of_one_kind_has_no_arrays_of_the_other(columns: slice, names: set[str]) -> None:
+    codec = TableCodec.from_config({"columns": CONFIG["columns"][columns]})
+    row = {column["name"]: ROW[column["name"]] for column in CONFIG["columns"][columns]}
     assert codec.encode([codec.decode(row_to_json(row))]).keys() == names
 
 

@@ -45,20 +45,20 @@ def test_texts_that_occurred_before(codec: TextCodec) -> None:
     labels: dict[str, set[str]] = {}
     same = other = 0
     for payload, label in rows("data.csv", "Sentence", "Sentiment"):
-        seen = labels.setdefault(codec.fingerprint(payload).exact, set())
-        same += label in seen
-        other += bool(seen) and label not in seen
-        seen.add(label)
+        known = labels.setdefault(codec.fingerprint(payload).exact, set())
+        same += label in known
+        other += bool(known) and label not in known
+        known.add(label)
     assert (same, other) == (6, 514)
 
 
 def test_texts_in_more_than_one_split(codec: TextCodec) -> None:
-    train, test, held = (
+    train, test, judged = (
         {codec.fingerprint(payload).exact for payload, _ in rows(f"seed_splits/{name}.csv", *own)}
         for name in ("train", "test", "eval")
         for own in (("text", "label"),)
     )
-    assert (len(train & test), len(train & held), len(test & held)) == (92, 78, 14)
+    assert (len(train & test), len(train & judged), len(test & judged)) == (92, 78, 14)
 
 
 def test_few_are_near_and_these_share_their_words(codec: TextCodec) -> None:

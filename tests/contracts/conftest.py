@@ -17,9 +17,9 @@ Race = Callable[[Callable[[UnitOfWork, str], object]], list[str]]
 
 @pytest.fixture(params=LEDGERS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made = LEDGERS[request.param](tmp_path)
-    yield made
-    made.close()
+    implementation = LEDGERS[request.param](tmp_path)
+    yield implementation
+    implementation.close()
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def test_another_store_on_the_same_folder_finds_it(files: FileBlobs) -> None:
 def test_one_file_is_left_and_nothing_else(files: FileBlobs) -> None:
     for _ in range(2):
         files.put(b"leaf")
-    found = [path for path in files.root.rglob("*") if path.is_file()]
-    assert found == [files.root / ID[:2] / ID]
+    files_left = [path for path in files.root.rglob("*") if path.is_file()]
+    assert files_left == [files.root / ID[:2] / ID]
     assert [path.name for path in files.root.iterdir()] == [ID[:2]]
 
 

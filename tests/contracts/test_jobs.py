@@ -30,9 +30,9 @@ JOBS: dict[str, Callable[[], Jobs]] = {"memory": lambda: MemoryJobs(work), "loca
 
 @pytest.fixture(params=JOBS)
 def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
-    made = JOBS[request.param]()
-    yield made
-    made.close()
+    implementation = JOBS[request.param]()
+    yield implementation
+    implementation.close()
 
 
 def ended(jobs: Jobs, key: str) -> None:

@@ -133,12 +133,12 @@ def test_a_holder_renews_without_a_word(ledger: Ledger, seconds: int) -> None:
 
 
 def test_a_held_lease_is_not_to_be_had(ledger: Ledger) -> None:
-    held = take(ledger, "a")
+    lease = take(ledger, "a")
     with pytest.raises(LeaseLost, match="a holds the lease 'engine' until 2026-01-01 00:00:30 UTC"):
         take(ledger, "b", 29.9)
     with ledger.begin(write=False) as unit:
-        assert unit.lease("engine") == held
-        unit.fence(held)
+        assert unit.lease("engine") == lease
+        unit.fence(lease)
 
 
 def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_token(ledger: Ledger) -> None:
@@ -172,11 +172,11 @@ def test_a_lease_renewed_while_another_waited_to_write_is_held(
 ) -> None:
     """The other one read its clock first, and found the lease a little longer than its own."""
     take(ledger, "a")
-    held = take(ledger, "a", seconds)
+    lease = take(ledger, "a", seconds)
     with pytest.raises(LeaseLost, match="a holds the lease"):
         take(ledger, "b")
     with ledger.begin(write=False) as unit:
-        unit.fence(held)
+        unit.fence(lease)
 
 
 def test_a_holder_whose_clock_was_ahead_renews_to_what_is_right(ledger: Ledger) -> None:
@@ -187,10 +187,10 @@ def test_a_holder_whose_clock_was_ahead_renews_to_what_is_right(ledger: Ledger) 
 
 
 def test_a_fence_looks_at_the_token_alone(ledger: Ledger) -> None:
-    held = take(ledger, "a")
+    lease = take(ledger, "a")
     take(ledger, "a", 3600)
     with ledger.begin(write=False) as unit:
-        unit.fence(held)
+        unit.fence(lease)
 
 
 def test_a_lease_that_was_never_taken_stops_at_the_fence(ledger: Ledger) -> None:
@@ -206,10 +206,10 @@ def test_leases_of_different_names_have_nothing_to_do_with_each_other(ledger: Le
 
 
 def test_a_lease_that_was_given_back_is_to_be_had_at_once(ledger: Ledger) -> None:
-    held = take(ledger, "a")
+    lease = take(ledger, "a")
     with ledger.begin() as unit:
-        unit.release_lease(held, now=NOW)
-        assert unit.lease("engine") == replace(held, until=NOW)
+        unit.release_lease(lease, now=NOW)
+        assert unit.lease("engine") == replace(lease, until=NOW)
     assert take(ledger, "b").token == 2
 
 
@@ -245,12 +245,12 @@ def test_a_reading_unit_refuses_to_write(turning: Ledger, name: str) -> None:
     ended = replace(CYCLE, state="failed")
     with turning.begin() as unit:
         unit.move_cycle(ended, expected="triggered", event=MOVED)
-    held = take(turning, "a")
+    lease = take(turning, "a")
     with turning.begin(write=False) as unit:
         before = unit.events()
         with pytest.raises(Conflict, match="for reading"):
             WRITES[name](unit)
     with turning.begin(write=False) as unit:
         assert unit.latest(Cycle) == [ended]
-        assert (unit.lease("engine"), unit.lease("other")) == (held, None)
+        assert (unit.lease("engine"), unit.lease("other")) == (lease, None)
         assert unit.events() == before

@@ -42,12 +42,12 @@ def predictions(first: int, last: int, server: str = "web") -> list[Prediction]:
 @pytest.fixture
 def served(ledger: Ledger) -> Ledger:
     """Two versions, and three answers of the first."""
-    told = SnapshotTaken(actor="test", subject="s1", rows=1)
+    event = SnapshotTaken(actor="test", subject="s1", rows=1)
     with ledger.begin() as unit:
-        unit.add(Snapshot("s1", "coffee", 1, {"train": 1}, {}, "stop", None, NOW), told)
-        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, NOW), told)
+        unit.add(Snapshot("s1", "coffee", 1, {"train": 1}, {}, "stop", None, NOW), event)
+        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, NOW), event)
         for id in ("v1", "v2"):
-            unit.add(ModelVersion(id, id * 32, "r1", "s1", "coffee", None, NOW), told)
+            unit.add(ModelVersion(id, id * 32, "r1", "s1", "coffee", None, NOW), event)
         unit.drain("web", predictions(1, 3), [PROFILE], since=0)
     return ledger
 
@@ -62,9 +62,9 @@ def test_nothing_was_drained_before_the_first(ledger: Ledger) -> None:
 
 
 def test_drained_predictions_come_back_without_what_is_not_kept(served: Ledger) -> None:
-    (given,) = predictions(2, 2)
+    (drained,) = predictions(2, 2)
     with served.begin(write=False) as unit:
-        assert unit.prediction("web-2") == replace(given, payload=b"", bins=b"")
+        assert unit.prediction("web-2") == replace(drained, payload=b"", bins=b"")
         assert unit.offset("web") == 3
 
 

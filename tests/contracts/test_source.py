@@ -60,8 +60,8 @@ def filed(root: Path, count: int = 6, *, name: str = "rows") -> Source:
 def queried(root: Path, count: int = 6) -> Source:
     with closing(sqlite3.connect(root / "rows.db")) as database, database:
         database.execute("CREATE TABLE said (text TEXT, kind TEXT, time INTEGER)")
-        said = [(f"{n}", "ab"[n % 2], n) for n in range(count)]
-        database.executemany("INSERT INTO said VALUES (?, ?, ?)", said)
+        table = [(f"{n}", "ab"[n % 2], n) for n in range(count)]
+        database.executemany("INSERT INTO said VALUES (?, ?, ?)", table)
     rows = SqlRows("CONTRACT_DATABASE", "SELECT * FROM said", ("time", "text"), page=4)
     return RowSource("said", [Part(rows)], TextColumn("text"), {"disease": LabelColumn("kind")})
 
@@ -104,9 +104,9 @@ EMPTY: dict[str, Callable[[Path], Source]] = {
 
 @pytest.fixture(params=SOURCES)
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    made = SOURCES[request.param](tmp_path)
-    made.prepare(lambda _done, _all: None)
-    return made
+    implementation = SOURCES[request.param](tmp_path)
+    implementation.prepare(lambda _done, _all: None)
+    return implementation
 
 
 def test_every_reading_gives_the_same_in_the_same_order(source: Source) -> None:
@@ -116,21 +116,21 @@ def test_every_reading_gives_the_same_in_the_same_order(source: Source) -> None:
 
 
 def test_every_example_is_whole(source: Source) -> None:
-    given = list(source.examples())
+    rows = list(source.examples())
     names = {one.name for one in getattr(source, "sources", [source])}
-    assert {example.source for example in given} == names
-    for example in given:
+    assert {example.source for example in rows} == names
+    for example in rows:
         assert example.id == payload_id(example.payload)
         assert set(example.labels) == {"disease"}
         assert example.split in (None, *SPLITS)
-    assert len({example.origin for example in given}) == len(given)
+    assert len({example.origin for example in rows}) == len(rows)
 
 
 def test_to_prepare_again_changes_nothing(source: Source) -> None:
     before = list(source.examples())
-    told: list[tuple[int, int]] = []
-    source.prepare(lambda done, everything: told.append((done, everything)))
-    assert told == []
+    steps: list[tuple[int, int]] = []
+    source.prepare(lambda done, everything: steps.append((done, everything)))
+    assert steps == []
     assert list(source.examples()) == before
 
 

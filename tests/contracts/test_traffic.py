@@ -26,9 +26,9 @@ LOGS: dict[str, Callable[[Path], TrafficLog]] = {
 
 @pytest.fixture(params=LOGS)
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TrafficLog]:
-    made = LOGS[request.param](tmp_path)
-    yield made
-    made.close()
+    implementation = LOGS[request.param](tmp_path)
+    yield implementation
+    implementation.close()
 
 
 class Logs:
@@ -64,9 +64,9 @@ ARCHIVES = {"memory": in_memory, "sqlite": in_files}
 
 @pytest.fixture(params=ARCHIVES)
 def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Logs]:
-    made = ARCHIVES[request.param](tmp_path)
-    yield made
-    made.close()
+    implementation = ARCHIVES[request.param](tmp_path)
+    yield implementation
+    implementation.close()
 
 
 def prediction(
@@ -74,26 +74,26 @@ def prediction(
 ) -> Prediction:
     answer = Answer("disease", "rust", 0.7, {"rust": 0.7, "healthy": 1 / 3})
     now = FixedClock().now()
-    seen = bytes([sequence % 256, 0, 255])
+    content = bytes([sequence % 256, 0, 255])
     return Prediction(
-        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), bins=seen
+        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), bins=content
     )
 
 
-def read_back(given: Prediction) -> Prediction:
+def read_back(row: Prediction) -> Prediction:
     """A live prediction as a log gives it."""
-    return replace(given, example=payload_id(given.payload))
+    return replace(row, example=payload_id(row.payload))
 
 
-def drained(given: Prediction) -> Prediction:
+def drained(row: Prediction) -> Prediction:
     """A live prediction as an archive gives it to whoever drains."""
-    return replace(read_back(given), payload=b"")
+    return replace(read_back(row), payload=b"")
 
 
 def test_what_was_appended_is_found_as_it_was_with_its_payloads_id(log: TrafficLog) -> None:
-    given = [prediction(n) for n in range(1, 6)]
-    log.append(given)
-    assert [log.find(one.id) for one in given] == [read_back(one) for one in given]
+    appended = [prediction(n) for n in range(1, 6)]
+    log.append(appended)
+    assert [log.find(one.id) for one in appended] == [read_back(one) for one in appended]
 
 
 def test_a_golden_request_is_about_no_example(log: TrafficLog) -> None:
@@ -134,16 +134,16 @@ def test_the_servers_come_the_oldest_first(logs: Logs) -> None:
 
 
 def test_a_log_is_read_in_order_in_bounded_parts_and_nothing_twice(logs: Logs) -> None:
-    given = [prediction(n, payload=b"%d" % n) for n in range(1, 12)]
-    for part in (given[:1], given[1:8], given[8:]):
+    appended = [prediction(n, payload=b"%d" % n) for n in range(1, 12)]
+    for part in (appended[:1], appended[1:8], appended[8:]):
         logs.of(SERVER).append(part)
-    found: list[Prediction] = []
+    rows_read: list[Prediction] = []
     sizes = []
-    while rows := logs.archive.after(SERVER, found[-1].sequence if found else 0, limit=4):
+    while rows := logs.archive.after(SERVER, rows_read[-1].sequence if rows_read else 0, limit=4):
         sizes.append(len(rows))
-        found += rows
+        rows_read += rows
     assert sizes == [4, 4, 3]
-    assert found == [drained(one) for one in given]
+    assert rows_read == [drained(one) for one in appended]
 
 
 def of_rows(sequence: int, count: int) -> Prediction:
@@ -155,28 +155,28 @@ def of_rows(sequence: int, count: int) -> Prediction:
 
 def test_a_reading_is_bounded_by_answers_as_well(logs: Logs) -> None:
     sizes = [1, 2, 3, 4, 12, 10, 1, 9, 2, 0, 0, 8]
-    given = [of_rows(sequence, count) for sequence, count in enumerate(sizes, start=1)]
-    logs.of(SERVER).append(given)
-    found: list[Prediction] = []
+    appended = [of_rows(sequence, count) for sequence, count in enumerate(sizes, start=1)]
+    logs.of(SERVER).append(appended)
+    rows_read: list[Prediction] = []
     parts = []
-    while rows := logs.archive.after(SERVER, len(found), limit=10, rows=10):
+    while rows := logs.archive.after(SERVER, len(rows_read), limit=10, rows=10):
         parts.append([len(row.answers) for row in rows])
-        found += rows
+        rows_read += rows
     assert parts == [[1, 2, 3, 4], [12], [10], [1, 9], [2, 0, 0, 8]]
-    assert found == [drained(one) for one in given]
-    assert logs.archive.after(SERVER, 0, limit=3, rows=10) == found[:3]
-    assert logs.archive.after(SERVER, 0, limit=100) == found
+    assert rows_read == [drained(one) for one in appended]
+    assert logs.archive.after(SERVER, 0, limit=3, rows=10) == rows_read[:3]
+    assert logs.archive.after(SERVER, 0, limit=100) == rows_read
 
 
 def test_payloads_are_found_and_not_drained(logs: Logs) -> None:
     """A drain of a thousand large ones would hold them all."""
-    given = [prediction(n, payload=bytes([n]) * 1_000) for n in range(1, 4)]
+    appended = [prediction(n, payload=bytes([n]) * 1_000) for n in range(1, 4)]
     golden = prediction(4, payload=b"", kind="golden")
-    logs.of(SERVER).append([*given, golden])
+    logs.of(SERVER).append([*appended, golden])
     rows = logs.archive.after(SERVER, 0, limit=10)
     assert {row.payload for row in rows} == {b""}
-    assert [row.example for row in rows] == [*(payload_id(one.payload) for one in given), ""]
-    assert [logs.archive.find(one.id) for one in given] == [read_back(one) for one in given]
+    assert [row.example for row in rows] == [*(payload_id(one.payload) for one in appended), ""]
+    assert [logs.archive.find(one.id) for one in appended] == [read_back(one) for one in appended]
 
 
 def test_what_comes_later_follows_what_was_read(logs: Logs) -> None:

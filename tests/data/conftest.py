@@ -40,13 +40,13 @@ class ListSource:
     name = "list"
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        self.given = examples
+        self.rows = examples
 
     def examples(self) -> Iterator[Example]:
-        return iter(self.given)
+        return iter(self.rows)
 
     def __len__(self) -> int:
-        return len(self.given)
+        return len(self.rows)
 
 
 def make_example(
@@ -116,8 +116,8 @@ def extend(store: SnapshotStore, codec: Any, write: Any, crowd: list[Example]) -
 
     def result(items: Sequence[AcceptedLabels], parent: str = "", **choices: Any) -> RetrainingSet:
         opened = store.open(parent or write().id)
-        given: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
-        return extend_snapshot(opened, items, codec, store, **given)
+        arguments: Any = {"recipe": "leaves", "near_distance": DISTANCE, "at": AT} | choices
+        return extend_snapshot(opened, items, codec, store, **arguments)
 
     return result
 

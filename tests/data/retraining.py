@@ -16,7 +16,9 @@ DISTANCE = 6
 AT = datetime(2026, 4, 1, tzinfo=UTC)
 
 
-def said(payload: str | bytes, label: str = "rust", id: str = "", **more: str) -> AcceptedLabels:
+def accept_label(
+    payload: str | bytes, label: str = "rust", id: str = "", **more: str
+) -> AcceptedLabels:
     data = payload.encode() if isinstance(payload, str) else payload
     labels = {"disease": label} | more
     return AcceptedLabels((id or f"f-{payload!r}",), payload_id(data), labels, lambda: data)

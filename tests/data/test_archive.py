@@ -117,13 +117,13 @@ def test_a_faulty_archive_is_refused(
         assert caught.value.hint or "twice" in sentence
 
 
-@pytest.mark.parametrize(("kind", "said"), [(stat.S_IFLNK, "a link"), (stat.S_IFIFO, "neither")])
-def test_a_link_is_refused(tmp_path: Path, kind: int, said: str) -> None:
+@pytest.mark.parametrize(("kind", "message"), [(stat.S_IFLNK, "a link"), (stat.S_IFIFO, "neither")])
+def test_a_link_is_refused(tmp_path: Path, kind: int, message: str) -> None:
     with zipfile.ZipFile(pack(tmp_path / "x.zip", LEAVES), "a") as archive:
         info = zipfile.ZipInfo("b/passwd.jpg")
         info.external_attr = (kind | 0o644) << 16
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(DataError, match=rf"'b/passwd\.jpg' in x\.zip is {said}"):
+    with pytest.raises(DataError, match=rf"'b/passwd\.jpg' in x\.zip is {message}"):
         len(ArchiveSource(tmp_path / "x.zip"))
 
 

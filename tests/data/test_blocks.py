@@ -23,19 +23,19 @@ def drawn(rows: Sequence[Example], size: int = 10) -> list[Example]:
 
 
 def test_whole_blocks_of_neighbours_are_held_back(rows: list[Example]) -> None:
-    given = drawn(rows)
-    assert [row.origin for row in given] == [row.origin for row in rows]
+    drawn_rows = drawn(rows)
+    assert [row.origin for row in drawn_rows] == [row.origin for row in rows]
     for start in range(0, 1000, 10):
-        assert len({row.split for row in given[start : start + 10]}) == 1
-    held = sum(row.split == "val" for row in given)
-    assert 90 <= held <= 210
+        assert len({row.split for row in drawn_rows[start : start + 10]}) == 1
+    held_out = sum(row.split == "val" for row in drawn_rows)
+    assert 90 <= held_out <= 210
     # Not all at one place.
-    assert len([split for split, _ in groupby(given, key=lambda row: row.split)]) > 10
+    assert len([split for split, _ in groupby(drawn_rows, key=lambda row: row.split)]) > 10
 
 
 def test_the_test_stays_as_it_came(rows: list[Example]) -> None:
-    given = drawn(rows)
-    assert [row.split for row in given[1000:]] == ["test"] * 100
+    drawn_rows = drawn(rows)
+    assert [row.split for row in drawn_rows[1000:]] == ["test"] * 100
 
 
 def test_the_same_rows_are_drawn_again(rows: list[Example]) -> None:

@@ -48,12 +48,12 @@ def test_a_copy_within_a_split_is_one_error(judge: Judge, example: Make) -> None
 
 
 def test_a_copy_without_splits_is_identical(judge: Judge, example: Make) -> None:
-    found = judge(
+    findings = judge(
         *(example(f"{label} {n}", label) for label in ("a", "b") for n in range(20)),
         example("a 3 ", "a", origin="copy.txt"),
         base=(),
     )
-    assert [finding.kind for finding in found] == ["identical"]
+    assert [finding.kind for finding in findings] == ["identical"]
 
 
 def test_a_copy_across_splits_is_one_leak(judge: Judge, example: Make) -> None:
@@ -137,12 +137,12 @@ def test_a_broken_file_does_not_make_its_class_small_as_well(
 
 
 def test_errors_come_before_warnings(judge: Judge, example: Make) -> None:
-    found = judge(
+    findings = judge(
         example("leaf a|f0", "rust", split="train"),
         example("leaf b|f1", "rust", split="train"),
         example(b"\xff", "rust", split="train"),
     )
-    assert [finding.severity for finding in found] == ["error", "warning"]
+    assert [finding.severity for finding in findings] == ["error", "warning"]
 
 
 def test_inspecting_keeps_no_payload_and_tells_progress(codec: Any, crowd: list[Example]) -> None:

@@ -40,9 +40,9 @@ def test_strength_0_is_the_payload_itself(leaf: bytes) -> None:
 def test_the_same_arguments_give_the_same_bytes_and_each_strength_others(
     leaf: bytes, kind: str
 ) -> None:
-    made = [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
-    assert made == [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
-    assert len(set(made)) == len(STRENGTHS)
+    files = [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
+    assert files == [corrupt_image(leaf, kind, strength, 3) for strength in STRENGTHS]
+    assert len(set(files)) == len(STRENGTHS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,11 +64,11 @@ def test_noise_depends_on_the_seed_and_on_the_image(leaf: bytes) -> None:
 
 
 def test_all_variants_are_what_each_is_by_itself(leaf: bytes) -> None:
-    made = list(variants(leaf, 7))
-    assert [(kind, strength) for kind, strength, _ in made] == [
+    corrupted = list(variants(leaf, 7))
+    assert [(kind, strength) for kind, strength, _ in corrupted] == [
         (kind, strength) for kind in KINDS for strength in STRENGTHS
     ]
-    assert all(file == corrupt_image(leaf, kind, strength, 7) for kind, strength, file in made)
+    assert all(file == corrupt_image(leaf, kind, strength, 7) for kind, strength, file in corrupted)
 
 
 @pytest.mark.parametrize("size", [(2048, 1024), (30, 20), (1, 5000), (3000, 1)])

@@ -19,9 +19,9 @@ def count(codec: Any) -> Count:
 
 
 def test_nothing_twice_is_nothing_to_tell(count: Count, crowd: list[Example]) -> None:
-    found = count(*crowd)
-    assert found == Duplicates(0, 0, 0, ())
-    assert found.lines() == ()
+    duplicates = count(*crowd)
+    assert duplicates == Duplicates(0, 0, 0, ())
+    assert duplicates.lines() == ()
 
 
 def test_each_row_after_the_first_counts_once(count: Count, example: Make) -> None:
@@ -42,13 +42,13 @@ def test_pairs_of_splits_count_contents_and_not_rows(count: Count, example: Make
         example("stem", origin="6"),
         example("stem ", split="train", origin="7"),
     ]
-    found = count(*rows)
-    assert found.rows == 5
-    assert found.shared == (
+    duplicates = count(*rows)
+    assert duplicates.rows == 5
+    assert duplicates.shared == (
         SharedContents(("train", "test"), 1),
         SharedContents(("val", "test"), 1),
     )
-    assert found.lines() == (
+    assert duplicates.lines() == (
         "Rows whose content occurred before: 5, 5 with the same label and 0 with another.",
         "Different contents in both train and test: 1.",
         "Different contents in both val and test: 1.",

@@ -16,9 +16,9 @@ def test_the_figures_of_a_snapshot(
 ) -> None:
     other = replace(example("a * b", "rust", split="train"), source="user_rows")
     snapshot = write([*crowd, other])
-    found = render_markdown(store.open(snapshot.id))
-    assert render_markdown(store.open(snapshot.id)) == found
-    head, samples = found.split("## Samples of list\n\n")
+    page = render_markdown(store.open(snapshot.id))
+    assert render_markdown(store.open(snapshot.id)) == page
+    head, samples = page.split("## Samples of list\n\n")
     assert head == (
         "# Data of leaves\n\n"
         f"Snapshot `{snapshot.id[:12]}`, 33 examples, policy stop.\n\n"
@@ -63,6 +63,6 @@ def test_what_is_no_text_is_not_shown(
         replace(example(payload, split="train", origin=f"{n}"), source="folder")
         for n, payload in enumerate(images)
     ]
-    found = render_markdown(store.open(write([*rows, *crowd]).id))
-    assert "Samples of list" in found
-    assert "Samples of folder" not in found
+    page = render_markdown(store.open(write([*rows, *crowd]).id))
+    assert "Samples of list" in page
+    assert "Samples of folder" not in page

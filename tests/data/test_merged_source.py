@@ -18,8 +18,8 @@ Make = Callable[..., Example]
 class Named(MemorySource):
     """A memory source with a name, and something to tell."""
 
-    def __init__(self, name: str, given: Sequence[Example]) -> None:
-        super().__init__([replace(example, source=name) for example in given])
+    def __init__(self, name: str, rows: Sequence[Example]) -> None:
+        super().__init__([replace(example, source=name) for example in rows])
         self.name = name
         self.prepared: list[str] = []
 
@@ -35,11 +35,11 @@ def test_every_example_says_where_it_came_from(example: Make) -> None:
     one = Named("boolq", [example("a", origin="x.csv line 2")])
     two = Named("justice", [example("b", origin="x.csv line 2"), example("c")])
     merged = MergedSource([one, two])
-    told: list[Any] = []
-    merged.prepare(lambda done, everything: told.append((done, everything)))
-    assert (one.prepared, two.prepared, told) == (["boolq"], ["justice"], [(1, 1), (1, 1)])
-    given = list(merged.examples())
-    assert [(row.source, row.origin) for row in given] == [
+    steps: list[Any] = []
+    merged.prepare(lambda done, everything: steps.append((done, everything)))
+    assert (one.prepared, two.prepared, steps) == (["boolq"], ["justice"], [(1, 1), (1, 1)])
+    rows = list(merged.examples())
+    assert [(row.source, row.origin) for row in rows] == [
         ("boolq", "boolq/x.csv line 2"),
         ("justice", "justice/x.csv line 2"),
         ("justice", "justice/c.txt"),

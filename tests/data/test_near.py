@@ -46,17 +46,17 @@ def test_twenty_thousand_hashes_take_few_comparisons() -> None:
     hashes = [random_.getrandbits(64) for _ in range(20_000)]
     hashes[19_999] = hashes[3] ^ 0b111111
 
-    found = near.group(hashes, 6)
+    groups = near.group(hashes, 6)
 
-    assert found.groups == ((3, 19_999),)
+    assert groups.groups == ((3, 19_999),)
     everything = 20_000 * 19_999 // 2
-    assert found.compared < everything / 70
+    assert groups.compared < everything / 70
 
 
 def test_copies_cost_no_comparison() -> None:
-    found = near.group([5] * 3_000 + [2**63], 6)
-    assert found.compared <= 7
-    assert [len(group) for group in found.groups] == [3_001]
+    groups = near.group([5] * 3_000 + [2**63], 6)
+    assert groups.compared <= 7
+    assert [len(group) for group in groups.groups] == [3_001]
 
 
 def test_a_bucket_larger_than_a_block_loses_no_pair() -> None:
@@ -65,8 +65,8 @@ def test_a_bucket_larger_than_a_block_loses_no_pair() -> None:
     centres = [random_.getrandbits(40) << 24 for _ in range(1_100)]
     partners = [centre ^ (1 << 30) for centre in centres]
     assert (2 * len(centres)) ** 2 > 2 * near.CELLS
-    found = near.group(centres + partners, 2)
-    assert found.groups == tuple((n, n + 1_100) for n in range(1_100))
+    groups = near.group(centres + partners, 2)
+    assert groups.groups == tuple((n, n + 1_100) for n in range(1_100))
 
 
 def test_a_chain_is_one_group() -> None:

@@ -35,26 +35,26 @@ def source(folder: Path, **changed: Any) -> NodeArrays:
 
 
 def test_every_node_is_an_example_with_its_mask(tmp_path: Path) -> None:
-    given = source(tmp_path)
-    found = list(given.examples())
-    assert len(given) == len(found) == 4
-    assert [row.payload for row in found] == [
+    nodes = source(tmp_path)
+    rows = list(nodes.examples())
+    assert len(nodes) == len(rows) == 4
+    assert [row.payload for row in rows] == [
         b'{"nodes":[{"features":[0,2],"id":"0","links":["1","2"]}]}',
         b'{"nodes":[{"features":[],"id":"1","links":["0"]}]}',
         b'{"nodes":[{"features":{"1":0.5},"id":"2","links":["0"]}]}',
         b'{"nodes":[{"features":[1],"id":"3","links":[]}]}',
     ]
-    assert [(row.split, dict(row.labels)) for row in found] == [
+    assert [(row.split, dict(row.labels)) for row in rows] == [
         ("train", {"topic": "mills"}),
         ("val", {"topic": "rivers"}),
         ("test", {"topic": "rivers"}),
         ("train", {}),
     ]
-    assert found[3].origin == "g.npz node 3"
+    assert rows[3].origin == "g.npz node 3"
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"x_shape": [4, 5]}, "g.npz has 5 features where 3 are expected."),
         ({"x_shape": [4]}, "g.npz: x_shape is no count of nodes and features."),
@@ -78,10 +78,10 @@ def test_every_node_is_an_example_with_its_mask(tmp_path: Path) -> None:
         ({"val_idx": [1, 1]}, "g.npz: node 1 of val_idx is in val already."),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_what_does_not_fit_is_named(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as raised:
         list(source(tmp_path, **changed).examples())
-    assert raised.value.message.startswith(said)
+    assert raised.value.message.startswith(message)
 
 
 def test_an_array_of_objects_is_refused_and_never_loaded(tmp_path: Path) -> None:

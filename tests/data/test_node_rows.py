@@ -29,13 +29,13 @@ def source(folder: Path, nodes: str = NODES, edges: str = EDGES, **columns: Any)
 
 
 def node(example: Example) -> dict[str, Any]:
-    [given] = json.loads(example.payload)["nodes"]
-    return dict(given)
+    [fields] = json.loads(example.payload)["nodes"]
+    return dict(fields)
 
 
-def refused(given: NodeRows) -> str:
+def refused(nodes: NodeRows) -> str:
     with pytest.raises(DataError) as raised:
-        list(given.examples())
+        list(nodes.examples())
     return raised.value.message
 
 
@@ -74,8 +74,8 @@ def test_parquet_may_hold_lists_and_numbers_as_ids(tmp_path: Path) -> None:
 
 def test_given_splits_are_kept_and_a_node_without_label_is_context(tmp_path: Path) -> None:
     nodes = "id,label,words,part\na,x,1,train\nb,y,1,test\nc,x,1,\nd,,1,test\n"
-    found = source(tmp_path, nodes, "source,target\n", words="words", split="part").examples()
-    assert [(row.split, dict(row.labels)) for row in found] == [
+    rows = source(tmp_path, nodes, "source,target\n", words="words", split="part").examples()
+    assert [(row.split, dict(row.labels)) for row in rows] == [
         ("train", {"topic": "x"}),
         ("test", {"topic": "y"}),
         (None, {"topic": "x"}),
@@ -93,7 +93,7 @@ def test_rows_that_share_an_id_are_left_to_the_checks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "edges", "columns", "said"),
+    ("nodes", "edges", "columns", "message"),
     [
         (NODES, "source,target\na,b\na,z\n", {}, "edges.csv line 3: there is no node 'z'."),
         (NODES, "source,target\n,b\n", {}, "edges.csv line 2: there is no node ''."),
@@ -151,6 +151,6 @@ def test_rows_that_share_an_id_are_left_to_the_checks(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(
-    tmp_path: Path, nodes: str, edges: str, columns: dict[str, Any], said: str
+    tmp_path: Path, nodes: str, edges: str, columns: dict[str, Any], message: str
 ) -> None:
-    assert refused(source(tmp_path, nodes, edges, **columns)) == said
+    assert refused(source(tmp_path, nodes, edges, **columns)) == message

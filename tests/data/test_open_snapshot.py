@@ -58,11 +58,11 @@ def test_labels_are_found_by_ids_in_one_pass(
     disputed = replace(crowd[0], labels={"disease": "phoma"}, origin="again.txt")
     twin = replace(crowd[1], origin="twin.txt")
     opened = store.open(write([*crowd, disputed, twin], shard_rows=3).id)
-    asked = {one.id for one in crowd[:3]} | {"0" * 64}
-    found = opened.labels_of(asked)
-    assert set(found) == {one.id for one in crowd[:3]}
-    assert sorted(row["disease"] for row in found[crowd[0].id]) == ["healthy", "phoma"]
-    assert found[crowd[1].id] == [crowd[1].labels]
+    ids = {one.id for one in crowd[:3]} | {"0" * 64}
+    labels = opened.labels_of(ids)
+    assert set(labels) == {one.id for one in crowd[:3]}
+    assert sorted(row["disease"] for row in labels[crowd[0].id]) == ["healthy", "phoma"]
+    assert labels[crowd[1].id] == [crowd[1].labels]
 
 
 def test_what_was_never_written_is_not_found(store: SnapshotStore, write: Write) -> None:

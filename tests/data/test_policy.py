@@ -60,16 +60,16 @@ def test_stop_refuses_with_a_line_per_error(settle: Settle, faults: list[Example
 
 
 def test_drop_keeps_the_first_and_the_held_back(settle: Settle, faults: list[Example]) -> None:
-    found = settle("drop", *faults)
-    assert set(found.excluded) == {
+    resolution = settle("drop", *faults)
+    assert set(resolution.excluded) == {
         "broken.txt",
         "copy.txt",
         "leaked.txt",
         "disputed.txt",
         "rust train 2.txt",
     }
-    assert found.relabelled == {}
-    assert found.excluded["broken.txt"] == "broken.txt cannot be read: This is not UTF-8 text."
+    assert resolution.relabelled == {}
+    assert resolution.excluded["broken.txt"] == "broken.txt cannot be read: This is not UTF-8 text."
 
 
 def test_keep_leaves_out_only_what_cannot_be_read(settle: Settle, faults: list[Example]) -> None:
@@ -84,29 +84,29 @@ def test_a_leak_keeps_test_over_val_over_train(settle: Settle, example: Make) ->
 
 
 def test_a_majority_keeps_one_file_under_the_commonest_label(settle: Settle, example: Make) -> None:
-    found = settle(
+    resolution = settle(
         "majority",
         example("leaf", "rust", split="train", origin="1.txt"),
         example("leaf ", "healthy", split="train", origin="2.txt"),
         example("leaf  ", "healthy", split="train", origin="3.txt"),
     )
-    assert set(found.excluded) == {"2.txt", "3.txt"}
-    assert found.relabelled == {"1.txt": {"disease": "healthy"}}
+    assert set(resolution.excluded) == {"2.txt", "3.txt"}
+    assert resolution.relabelled == {"1.txt": {"disease": "healthy"}}
 
 
 def test_a_majority_keeps_what_was_held_back(settle: Settle, example: Make) -> None:
-    found = settle(
+    resolution = settle(
         "majority",
         example("leaf", "rust", split="train", origin="1.txt"),
         example("leaf ", "rust", split="train", origin="2.txt"),
         example("leaf  ", "healthy", split="test", origin="3.txt"),
     )
-    assert set(found.excluded) == {"1.txt", "2.txt"}
-    assert found.relabelled == {"3.txt": {"disease": "rust"}}
+    assert set(resolution.excluded) == {"1.txt", "2.txt"}
+    assert resolution.relabelled == {"3.txt": {"disease": "rust"}}
 
 
 def test_a_tie_leaves_out_all(settle: Settle, example: Make) -> None:
-    found = settle(
+    resolution = settle(
         "majority",
         *(
             example("leaf" + " " * n, label, split="train", origin=f"{n}.txt")
@@ -114,8 +114,8 @@ def test_a_tie_leaves_out_all(settle: Settle, example: Make) -> None:
             if label != "phoma"
         ),
     )
-    assert set(found.excluded) == {"0.txt", "1.txt", "2.txt", "3.txt"}
-    assert found.relabelled == {}
+    assert set(resolution.excluded) == {"0.txt", "1.txt", "2.txt", "3.txt"}
+    assert resolution.relabelled == {}
 
 
 @pytest.mark.parametrize("policy", ["stop", "drop", "majority", "keep"])
@@ -146,22 +146,22 @@ def tested(example: Make) -> list[Example]:
 
 @pytest.mark.parametrize("policy", ["drop", "majority", "keep"])
 def test_a_given_test_stays_as_it_is(settle: Settle, tested: list[Example], policy: str) -> None:
-    found = settle(policy, *tested, keep_test=True)
+    resolution = settle(policy, *tested, keep_test=True)
     elsewhere = {
         "drop": {"9.txt", "10.txt", "11.txt"},
         "majority": {"10.txt", "11.txt"},
         "keep": set(),
     }
-    assert set(found.excluded) == {"3.txt", "4.txt", "8.txt"} | elsewhere[policy]
-    assert set(found.relabelled) == ({"9.txt"} if policy == "majority" else set())
+    assert set(resolution.excluded) == {"3.txt", "4.txt", "8.txt"} | elsewhere[policy]
+    assert set(resolution.relabelled) == ({"9.txt"} if policy == "majority" else set())
 
 
 def test_without_being_kept_a_test_is_settled_as_the_rest(
     settle: Settle, tested: list[Example]
 ) -> None:
-    found = settle("majority", *tested)
-    assert found.relabelled["1.txt"] == {"disease": "healthy"}
-    assert {"2.txt", "6.txt"} < set(found.excluded)
+    resolution = settle("majority", *tested)
+    assert resolution.relabelled["1.txt"] == {"disease": "healthy"}
+    assert {"2.txt", "6.txt"} < set(resolution.excluded)
 
 
 def test_a_kept_test_is_no_pardon(settle: Settle, tested: list[Example], example: Make) -> None:
@@ -188,20 +188,20 @@ def test_another_policy_is_a_usage_error(settle: Settle) -> None:
 def test_what_is_settled_stays_settled(
     codec: Any, example: Make, leaves: list[Any], policy: str
 ) -> None:
-    given = [
+    examples = [
         example(content + " " * number, label, split=split, origin=str(number))
         for number, (content, label, split) in enumerate(leaves)
     ]
-    inspection = inspect(given, codec)
+    inspection = inspect(examples, codec)
     faults = [one for one in find_faults(inspection) if one.kind != "too_few"]
-    found = apply_policy(inspection, faults, policy)
+    resolution = apply_policy(inspection, faults, policy)
     left = [
-        replace(one, labels=found.relabelled.get(one.origin, one.labels))
-        for one in given
-        if one.origin not in found.excluded
+        replace(one, labels=resolution.relabelled.get(one.origin, one.labels))
+        for one in examples
+        if one.origin not in resolution.excluded
     ]
     again = find_faults(inspect(left, codec))
     assert {one.kind for one in again} <= {"too_few", "near_duplicate"}
-    held_back = {one.payload.strip() for one in given if one.split == "test"}
+    held_back = {one.payload.strip() for one in examples if one.split == "test"}
     learnt = {one.payload.strip() for one in left if one.split in ("val", "train")}
     assert not held_back & learnt

@@ -68,5 +68,5 @@ def test_each_planted_fault_is_one_error(tmp_path: Path, at: datetime) -> None:
         "[leak]",
         "[undecodable]",
     ]
-    kept = import_source(folder, tmp_path / "a", at, "drop").snapshot
-    assert kept.splits == {"train": 1178, "val": 253, "test": 253}
+    snapshot = import_source(folder, tmp_path / "a", at, "drop").snapshot
+    assert snapshot.splits == {"train": 1178, "val": 253, "test": 253}

@@ -50,8 +50,8 @@ def import_source(source: Source, root: Path, at: datetime) -> SnapshotImport:
     )
 
 
-def edges(found: Iterable[Example]) -> int:
-    nodes = [node for row in found for node in json.loads(row.payload)["nodes"]]
+def edges(rows: Iterable[Example]) -> int:
+    nodes = [node for row in rows for node in json.loads(row.payload)["nodes"]]
     return sum(len(node["links"]) for node in nodes) // 2
 
 
@@ -60,30 +60,30 @@ def test_the_published_files_become_a_snapshot(
     tmp_path: Path, at: datetime, split: Parting
 ) -> None:
     source = CitationFiles(CORA, "topic", features=1433, split=split)
-    found = list(source.examples())
-    assert (len(source), len(found), edges(found)) == (2708, 2708, 5278)
-    counts = Counter(label for row in found for label in row.labels.values())
+    rows = list(source.examples())
+    assert (len(source), len(rows), edges(rows)) == (2708, 2708, 5278)
+    counts = Counter(label for row in rows for label in row.labels.values())
     if split == "hash":
         assert counts == dict(zip(NAMES, COUNTS, strict=True))
     taken = import_source(source, tmp_path, at)
     assert taken.snapshot.rows == 2708
     assert set(taken.snapshot.classes["topic"]) == set(NAMES)
     if split == "original":
-        labelled = Counter(row.split for row in found if row.labels)
+        labelled = Counter(row.split for row in rows if row.labels)
         assert labelled == {"train": 140, "val": 300, "test": 1000}
         assert taken.snapshot.splits == {"train": 1408, "val": 300, "test": 1000}
 
 
 def test_the_planetoid_arrays_become_a_snapshot(tmp_path: Path, at: datetime) -> None:
     source = NodeArrays(CORA / "cora_planetoid.npz", "topic", NAMES, features=1433)
-    found = list(source.examples())
-    assert (len(source), edges(found)) == (2708, 5278)
-    assert Counter(row.split for row in found if row.labels) == {
+    rows = list(source.examples())
+    assert (len(source), edges(rows)) == (2708, 5278)
+    assert Counter(row.split for row in rows if row.labels) == {
         "train": 140,
         "val": 500,
         "test": 1000,
     }
     # Twenty of each class is how the Planetoid split was made: the names are not turned round.
-    assert set(Counter(row.labels["topic"] for row in found[:140]).values()) == {20}
+    assert set(Counter(row.labels["topic"] for row in rows[:140]).values()) == {20}
     taken = import_source(source, tmp_path, at)
     assert taken.snapshot.splits == {"train": 1208, "val": 500, "test": 1000}

@@ -104,7 +104,7 @@ def test_the_merged_questions_are_checked_without_comparing_every_pair() -> None
         ]
     )
     inspection = looked_at(merged)
-    found = find_faults(inspection, near_distance=3)
+    findings = find_faults(inspection, near_distance=3)
     near = group([print_.near for _, print_ in inspection.readable], 3)
     assert near.compared < len(inspection.rows) ** 2 / 2 / 1000
     assert Counter(row.source for row in inspection.rows) == {
@@ -115,5 +115,5 @@ def test_the_merged_questions_are_checked_without_comparing_every_pair() -> None
         "justice": 24_495,
     }
     # One justice and one strategyqa text of train are in the test; ten repeats within justice.
-    kinds = Counter(finding.kind for finding in found)
+    kinds = Counter(finding.kind for finding in findings)
     assert kinds["leak"] + kinds["conflict"] == 2

@@ -35,10 +35,10 @@ class Shelf(BaseHTTPRequestHandler):
 
     files: ClassVar[dict[str, bytes]] = {}
     leads: ClassVar[dict[str, str]] = {}
-    asked: ClassVar[list[str]] = []
+    requests: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requests.append(self.path)
         if self.path in self.leads:
             self.send_response(302)
             self.send_header("Location", self.leads[self.path])
@@ -62,7 +62,7 @@ def shelf() -> Iterator[str]:
         archive.writestr("inner/data.csv", ROWS)
     Shelf.files = {"/rows.csv": ROWS, "/cut": ROWS, "/all.zip": packed.getvalue(), "/": ROWS}
     Shelf.leads = {"/old": "/rows.csv"}
-    Shelf.asked = []
+    Shelf.requests = []
     with served(ThreadingHTTPServer(("127.0.0.1", 0), Shelf)) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -85,9 +85,9 @@ def safe(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         pytest.skip("openssl makes the certificate, and is not installed")
     folder = tmp_path / "tls"
     folder.mkdir()
-    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     named = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    words = f"{made} {named} -keyout key.pem -out cert.pem".split()
+    words = f"{options} {named} -keyout key.pem -out cert.pem".split()
     subprocess.run([openssl, *words], cwd=folder, check=True, capture_output=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "cert.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -99,9 +99,9 @@ def safe(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def fetched(file: RemoteFile) -> list[tuple[int, int]]:
-    told: list[tuple[int, int]] = []
-    file.fetch(lambda done, everything: told.append((done, everything)))
-    return told
+    steps: list[tuple[int, int]] = []
+    file.fetch(lambda done, everything: steps.append((done, everything)))
+    return steps
 
 
 def left(folder: Path) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_file_is_fetched_once_and_checked(shelf: str, tmp_path: Path) -> None:
     assert file.path.name == "rows.csv"
     assert file.path.read_bytes() == ROWS
     assert fetched(file) == []
-    assert len(Shelf.asked) == 1
+    assert len(Shelf.requests) == 1
 
 
 def test_a_redirection_is_followed(shelf: str, tmp_path: Path) -> None:
@@ -124,18 +124,18 @@ def test_a_redirection_is_followed(shelf: str, tmp_path: Path) -> None:
 
 
 def test_a_redirection_stays_encrypted(shelf: str, safe: str, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    folder = tmp_path / "kept"
     Shelf.leads |= {"/away": f"{shelf}/rows.csv", "/on": "/away", "/up": f"{safe}/old"}
-    fetched(RemoteFile(f"{safe}/old", kept))
-    fetched(RemoteFile(f"{shelf}/up", kept))
-    before = left(kept)
+    fetched(RemoteFile(f"{safe}/old", folder))
+    fetched(RemoteFile(f"{shelf}/up", folder))
+    before = left(folder)
     for path in ("/away", "/on"):
-        Shelf.asked.clear()
+        Shelf.requests.clear()
         with pytest.raises(Unavailable, match=r"leads to http://.*, without encryption") as raised:
-            fetched(RemoteFile(f"{safe}{path}", kept))
+            fetched(RemoteFile(f"{safe}{path}", folder))
         assert "data=sample" in raised.value.hint
-        assert "/rows.csv" not in Shelf.asked
-    assert left(kept) == before
+        assert "/rows.csv" not in Shelf.requests
+    assert left(folder) == before
 
 
 def test_a_url_without_a_name_has_a_file(shelf: str, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def announcing(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("archive", "said"),
+    ("archive", "message"),
     [
         (damaged(zipfile.ZIP_STORED), "CRC"),
         (damaged(zipfile.ZIP_DEFLATED), "decompressing"),
@@ -214,10 +214,10 @@ def announcing(size: int) -> bytes:
     ids=["stored", "deflated", "bzip2", "lzma", "short"],
 )
 def test_a_damaged_archive_is_said_to_be_one(
-    shelf: str, tmp_path: Path, archive: bytes, said: str
+    shelf: str, tmp_path: Path, archive: bytes, message: str
 ) -> None:
     Shelf.files["/all.zip"] = archive
-    with pytest.raises(DataError, match=f"is no zip archive to read: .*{said}"):
+    with pytest.raises(DataError, match=f"is no zip archive to read: .*{message}"):
         fetched(RemoteFile(f"{shelf}/all.zip", tmp_path, member="rows"))
     assert left(tmp_path) == []
 

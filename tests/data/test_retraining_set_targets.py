@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.retraining import Extend, Make, Named, rows, said
+from tests.data.retraining import Extend, Make, Named, accept_label, rows
 from tidemill.data.retraining_set import AcceptedLabels, RetrainingSet
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.types import Example, Snapshot
@@ -31,7 +31,7 @@ def parent(write: Any, example: Make) -> Snapshot:
 def test_a_leaf_of_which_every_target_is_named_becomes_an_example(
     parent: Snapshot, extend: Extend, store: SnapshotStore, named: Named
 ) -> None:
-    result = extend([said(named("train"), **RUST)], parent.id)
+    result = extend([accept_label(named("train"), **RUST)], parent.id)
     assert len(result.feedback) == 1
     row = rows(store, result.snapshot.id)[named("train")]
     assert (row.labels, row.split) == (RUST, "train")
@@ -50,13 +50,13 @@ def taught(parent: Snapshot, extend: Extend) -> Extend:
 def about(payload: str, id: str = "f1", **labels: str) -> AcceptedLabels:
     """What was said of one leaf, `kind` being its class."""
     named = {"class" if target == "kind" else target: label for target, label in labels.items()}
-    return replace(said(payload, id=id), labels=named)
+    return replace(accept_label(payload, id=id), labels=named)
 
 
 def test_each_target_is_for_itself_where_a_recipe_says_nothing(
     parent: Snapshot, extend: Extend, named: Named
 ) -> None:
-    item = replace(said(named("train")), labels={"class": "Vine___rust"})
+    item = replace(accept_label(named("train")), labels={"class": "Vine___rust"})
     assert set(extend([item], parent.id).omissions.values()) == {
         "It has no label of disease, plant."
     }

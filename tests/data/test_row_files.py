@@ -78,7 +78,7 @@ def test_an_encoding_nobody_knows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "a.csv is empty, or begins with an empty line"),
         ("\ntext\n", "a.csv is empty, or begins with an empty line"),
@@ -91,10 +91,10 @@ def test_an_encoding_nobody_knows_is_refused(tmp_path: Path) -> None:
         ('text\n"a" b\n', "a.csv line 2 is no CSV"),
     ],
 )
-def test_a_csv_that_is_wrong_says_where(tmp_path: Path, content: str, said: str) -> None:
+def test_a_csv_that_is_wrong_says_where(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError) as raised:
         read(CsvRows(written(tmp_path / "a.csv", content)), "text")
-    assert raised.value.message.startswith(said)
+    assert raised.value.message.startswith(message)
 
 
 def test_a_missing_column_is_told_beside_those_there_are(tmp_path: Path) -> None:
@@ -124,10 +124,11 @@ def test_json_lines_are_objects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("[1]", "is no JSON object"), ("{", "is no JSON: "), ("[" * 10**5, "is no")]
+    ("line", "message"),
+    [("[1]", "is no JSON object"), ("{", "is no JSON: "), ("[" * 10**5, "is no")],
 )
-def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str, said: str) -> None:
-    with pytest.raises(DataError, match=rf"a\.jsonl line 2 {said}"):
+def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(DataError, match=rf"a\.jsonl line 2 {message}"):
         read(JsonRows(written(tmp_path / "a.jsonl", f'{{"text": "x"}}\n{line}\n')), "text")
 
 

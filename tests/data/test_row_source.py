@@ -39,17 +39,17 @@ def test_a_row_becomes_an_example(tmp_path: Path) -> None:
 def test_several_targets_and_files_keep_their_order(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text(f"text,kind,mood\n{name},k,m\n", encoding="utf-8")
-    given = RowSource(
+    row_source = RowSource(
         "two",
         [Part(CsvRows(tmp_path / "b.csv"), "test"), Part(CsvRows(tmp_path / "a.csv"))],
         TextColumn("text"),
         {"kind": LabelColumn("kind"), "mood": LabelColumn("mood")},
     )
-    first, second = given.examples()
+    first, second = row_source.examples()
     assert (first.payload, first.split) == (b"b", "test")
     assert (second.payload, second.split) == (b"a", None)
     assert second.labels == {"kind": "k", "mood": "m"}
-    assert len(given) == 2
+    assert len(row_source) == 2
 
 
 def test_a_value_that_stands_for_no_label_is_an_error(tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_a_row_with_nothing_in_it_is_named_or_counted(
 
 def test_only_the_rows_that_were_asked_for_count(tmp_path: Path) -> None:
     content = "label,text,is_short\n0,a,True\nbad,b,False\n1,c,True\n"
-    given = source(tmp_path / "a.csv", content, where={"is_short": "True"})
-    assert [example.origin for example in given.examples()] == ["a.csv line 2", "a.csv line 4"]
+    row_source = source(tmp_path / "a.csv", content, where={"is_short": "True"})
+    assert [example.origin for example in row_source.examples()] == ["a.csv line 2", "a.csv line 4"]
 
     none = source(tmp_path / "a.csv", content, where={"is_short": "yes"})
     assert refused(none).message == "a.csv holds no row where is_short is yes."
@@ -101,27 +101,27 @@ def test_a_text_that_is_none_is_named(tmp_path: Path) -> None:
 def test_truth_values_are_mapped_by_their_spelling(tmp_path: Path) -> None:
     label = LabelColumn("label", {"true": "yes", "false": "no"})
     lines = '{"label": true, "text": "a"}\n{"label": false, "text": "b"}\n'
-    given = source(tmp_path / "a.jsonl", lines, label)
-    assert [example.labels["answer"] for example in given.examples()] == ["yes", "no"]
+    row_source = source(tmp_path / "a.jsonl", lines, label)
+    assert [example.labels["answer"] for example in row_source.examples()] == ["yes", "no"]
 
 
 def test_columns_of_a_table_become_canonical_json(tmp_path: Path) -> None:
     cells = CellColumns(numbers=("radius", "area"), words=("site",))
     content = "site,area,radius,label\nleft,,17.50,0\n,3,4,1\n,,,1\n"
-    given = source(tmp_path / "a.csv", content, payload=cells, skip_blank=True)
-    payloads = [example.payload for example in given.examples()]
+    row_source = source(tmp_path / "a.csv", content, payload=cells, skip_blank=True)
+    payloads = [example.payload for example in row_source.examples()]
     assert payloads == [b'{"radius":17.5,"site":"left"}', b'{"area":3.0,"radius":4.0}']
     assert [json.loads(payload) for payload in payloads]
-    assert given.notes()
+    assert row_source.notes()
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("wide", "holds no number but 'wide'"), ("inf", "is not finite")]
+    ("cell", "message"), [("wide", "holds no number but 'wide'"), ("inf", "is not finite")]
 )
-def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str, said: str) -> None:
-    given = source(
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str, message: str) -> None:
+    row_source = source(
         tmp_path / "a.csv", f"label,radius\n0,{cell}\n", payload=CellColumns(numbers=("radius",))
     )
-    error = refused(given)
+    error = refused(row_source)
     assert error.message.startswith("a.csv line 2: the ")
-    assert error.message.endswith(f"{said}.")
+    assert error.message.endswith(f"{message}.")

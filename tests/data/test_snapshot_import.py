@@ -94,14 +94,14 @@ def test_a_class_that_the_policy_empties_is_refused(
     import_source: Import, source: Listed, crowd: list[Example], example: Make
 ) -> None:
     """Five disputed leaves are enough to count, and none of them survives being dropped."""
-    held = [example(f"{split} p", "phoma", split=split) for split in ("val", "test")]
+    held_out = [example(f"{split} p", "phoma", split=split) for split in ("val", "test")]
     sides = [
         example(f"leaf {n}" + " " * blank, label, split="train", origin=f"{n}-{label}.txt")
         for n in range(5)
         for blank, label in enumerate(["phoma", "healthy"])
     ]
     with pytest.raises(DataRefused) as raised:
-        import_source(source([*crowd, *held, *sides]), policy="drop")
+        import_source(source([*crowd, *held_out, *sides]), policy="drop")
     (line,) = raised.value.lines
     assert "phoma of disease has 0 in train where 5 are needed" in line
 
@@ -216,7 +216,9 @@ def test_a_kept_test_is_in_the_snapshot_as_the_source_gave_it(
     twice = example("rust test 1 ", "healthy", split="test", origin="twice.txt")
     learnt = example("rust test 1  ", "healthy", split="train", origin="learnt.txt")
     rows = [*crowd, twice, learnt]
-    kept = import_source(source(rows), policy="majority", keep_test=True)
-    assert set(kept.excluded) == {"learnt.txt"}
-    held = {(row.id, row.labels["disease"]) for row in store.open(kept.snapshot.id).rows("test")}
-    assert held == {(row.id, row.labels["disease"]) for row in rows if row.split == "test"}
+    imported = import_source(source(rows), policy="majority", keep_test=True)
+    assert set(imported.excluded) == {"learnt.txt"}
+    test_labels = {
+        (row.id, row.labels["disease"]) for row in store.open(imported.snapshot.id).rows("test")
+    }
+    assert test_labels == {(row.id, row.labels["disease"]) for row in rows if row.split == "test"}

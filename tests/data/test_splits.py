@@ -30,8 +30,8 @@ def shares(assigned: Mapping[str, Split]) -> dict[str, float]:
 
 
 def test_the_hash_gives_seventy_fifteen_fifteen(assigned: Assign, many: list[Example]) -> None:
-    found = shares(assigned(many))
-    assert found == pytest.approx({"train": 0.70, "val": 0.15, "test": 0.15}, abs=0.035)
+    splits_of = shares(assigned(many))
+    assert splits_of == pytest.approx({"train": 0.70, "val": 0.15, "test": 0.15}, abs=0.035)
 
 
 def test_the_hash_is_fixed_for_ever() -> None:
@@ -74,42 +74,42 @@ def test_given_splits_are_respected(assigned: Assign, crowd: list[Example]) -> N
 def test_a_missing_val_is_hashed_out_of_train(
     assigned: Assign, many: list[Example], example: Make
 ) -> None:
-    given = [
+    examples = [
         example(one.payload, split="test" if number % 5 == 0 else "train")
         for number, one in enumerate(many)
     ]
-    found = assigned(given)
-    assert all(found[one.origin] == "test" for one in given if one.split == "test")
-    out_of_train = Counter(found[one.origin] for one in given if one.split == "train")
+    splits_of = assigned(examples)
+    assert all(splits_of[one.origin] == "test" for one in examples if one.split == "test")
+    out_of_train = Counter(splits_of[one.origin] for one in examples if one.split == "train")
     assert set(out_of_train) == {"train", "val"}
     assert out_of_train["val"] / 800 == pytest.approx(0.15, abs=0.035)
     unsplit = assigned(many)
-    assert all(unsplit[origin] == "val" for origin, split in found.items() if split == "val")
+    assert all(unsplit[origin] == "val" for origin, split in splits_of.items() if split == "val")
 
 
 def test_val_is_hashed_out_in_whole_groups(assigned: Assign, example: Make) -> None:
-    held = example("held", split="test")
+    held_out = example("held", split="test")
     for number in range(40):
         pair = [example(f"{number} {n}|{n:x}", split="train") for n in range(2)]
-        found = assigned([held, *pair])
-        assert len({found[one.origin] for one in pair}) == 1
+        splits_of = assigned([held_out, *pair])
+        assert len({splits_of[one.origin] for one in pair}) == 1
 
 
 def test_an_unsplit_example_goes_where_its_group_in_train_goes(
     assigned: Assign, example: Make
 ) -> None:
-    seen = set()
+    new_splits = set()
     for number in range(40):
-        found = assigned(
+        splits_of = assigned(
             [
                 example(f"given {number}|1", split="train", origin="given"),
                 example(f"new {number}|3", origin="new"),
                 example("far away|ffff", split="test"),
             ]
         )
-        assert found["new"] == found["given"]
-        seen.add(found["new"])
-    assert seen == {"train", "val"}
+        assert splits_of["new"] == splits_of["given"]
+        new_splits.add(splits_of["new"])
+    assert new_splits == {"train", "val"}
 
 
 def test_train_alone_is_split_as_if_nothing_was_given(
@@ -123,10 +123,10 @@ def test_a_given_test_gets_nothing_by_its_hash(
 ) -> None:
     alone = assigned(many)
     for more in ([], [example("looked at", split="val")]):
-        found = dict(assigned([*many, example("judged", split="test"), *more]))
-        assert found.pop("judged.txt") == "test"
-        found = {origin: split for origin, split in found.items() if origin in alone}
-        assert found == {
+        splits_of = dict(assigned([*many, example("judged", split="test"), *more]))
+        assert splits_of.pop("judged.txt") == "test"
+        splits_of = {origin: split for origin, split in splits_of.items() if origin in alone}
+        assert splits_of == {
             origin: "train" if split == "test" else split for origin, split in alone.items()
         }
 
@@ -134,14 +134,14 @@ def test_a_given_test_gets_nothing_by_its_hash(
 def test_a_given_val_leaves_the_hash_its_test(
     assigned: Assign, many: list[Example], example: Make
 ) -> None:
-    found = dict(assigned([*many, example("looked at", split="val")]))
-    assert found.pop("looked at.txt") == "val"
-    assert found == assigned(many)
+    splits_of = dict(assigned([*many, example("looked at", split="val")]))
+    assert splits_of.pop("looked at.txt") == "val"
+    assert splits_of == assigned(many)
 
 
 def test_touching_a_held_back_group_bars_train(assigned: Assign, example: Make) -> None:
     for number in range(20):
-        found = assigned(
+        splits_of = assigned(
             [
                 example(f"new {number}|1", origin="new"),
                 example("val|3", split="val", origin="val"),
@@ -149,8 +149,8 @@ def test_touching_a_held_back_group_bars_train(assigned: Assign, example: Make) 
                 example("test|0", split="test", origin="test"),
             ]
         )
-        assert found["new"] == "test"
-        assert found["train"] == "train"
+        assert splits_of["new"] == "test"
+        assert splits_of["train"] == "train"
 
 
 def test_what_cannot_be_read_has_a_split_too(assigned: Assign, example: Make) -> None:

@@ -48,32 +48,32 @@ def users(rows: SqlRows, **choices: Any) -> list[Example]:
 
 def many(count: int, day: int = 1) -> list[Row]:
     """Rows in no order, three of each minute."""
-    said = [(f"{n:03}?", ("yes", "no")[n % 2], f"2026-01-0{day} 12:{n // 3:02}") for n in range(99)]
-    return said[:count][::-1]
+    rows = [(f"{n:03}?", ("yes", "no")[n % 2], f"2026-01-0{day} 12:{n // 3:02}") for n in range(99)]
+    return rows[:count][::-1]
 
 
 def test_rows_come_in_the_order_of_their_time(fill: Fill) -> None:
     fill(*many(20))
-    given = users(rows_of())
-    assert [example.payload.decode() for example in given] == [f"{n:03}?" for n in range(20)]
-    assert given[4].origin == "user_data row 5 (2026-01-01 12:01)"
-    assert [example.labels["answer"] for example in given[:2]] == ["yes", "no"]
+    rows = users(rows_of())
+    assert [example.payload.decode() for example in rows] == [f"{n:03}?" for n in range(20)]
+    assert rows[4].origin == "user_data row 5 (2026-01-01 12:01)"
+    assert [example.labels["answer"] for example in rows[:2]] == ["yes", "no"]
 
 
 @pytest.mark.parametrize("page", [2, 3, 4, 7, 20, 1000])
 def test_no_row_is_lost_or_doubled_between_pages(fill: Fill, page: int) -> None:
     fill(*many(20), ("007?", "yes", "2026-01-01 12:02"))
-    given = [example.payload for example in users(rows_of(page=page))]
-    assert sorted(given) == sorted([f"{n:03}?".encode() for n in range(20)] + [b"007?"])
+    payloads = [example.payload for example in users(rows_of(page=page))]
+    assert sorted(payloads) == sorted([f"{n:03}?".encode() for n in range(20)] + [b"007?"])
 
 
 @pytest.mark.parametrize("count", [3, 4, 8])
 def test_more_rows_of_one_place_than_a_page_holds_are_all_read(fill: Fill, count: int) -> None:
-    said = ["yes", "no", "true"]
-    rows = [("why?", said[n % 3], "2026-01-01 12:00") for n in range(count)]
+    labels = ["yes", "no", "true"]
+    rows = [("why?", labels[n % 3], "2026-01-01 12:00") for n in range(count)]
     fill(*rows, ("when?", "no", "2026-01-01 12:00"), ("who?", "no", "2026-01-01 12:01"))
-    found = [row.values["label"] for row in rows_of().read(["label"])]
-    assert found == ["no", *sorted(label for _, label, _ in rows), "no"]
+    labels_read = [row.values["label"] for row in rows_of().read(["label"])]
+    assert labels_read == ["no", *sorted(label for _, label, _ in rows), "no"]
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 9])
@@ -85,8 +85,8 @@ def test_places_that_the_database_takes_to_be_the_same_are_read_once(
         database.execute("CREATE TABLE user_data (prompt TEXT COLLATE NOCASE, label, time)")
     words = ["why", "WHY", "Why", "who", "WHO"]
     fill(*((word, "yes", "2026-01-01 12:00") for word in words))
-    found = [payload.payload.decode() for payload in users(rows_of(page=page))]
-    assert sorted(found) == sorted(words)
+    payloads = [payload.payload.decode() for payload in users(rows_of(page=page))]
+    assert sorted(payloads) == sorted(words)
 
 
 def test_only_what_came_after_a_place_is_read(fill: Fill) -> None:
@@ -182,7 +182,7 @@ def test_the_connection_string_comes_from_the_environment(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         "nonsense secret",
         "nosuch://me:secret@host/db",
@@ -190,8 +190,10 @@ def test_the_connection_string_comes_from_the_environment(monkeypatch: pytest.Mo
         "postgresql://me:secret@host:port/db",
     ],
 )
-def test_a_connection_string_is_never_repeated(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    monkeypatch.setenv("ROWS_DATABASE", given)
+def test_a_connection_string_is_never_repeated(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("ROWS_DATABASE", address)
     with pytest.raises(UsageError, match=r"\(ROWS_DATABASE\) has no address") as raised:
         users(rows_of())
     assert "secret" not in f"{raised.value.message} {raised.value.hint}"

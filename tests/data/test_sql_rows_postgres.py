@@ -53,15 +53,15 @@ def rows_of(query: str = QUERY, order: str = "time prompt", **choices: Any) -> S
 
 def users(rows: SqlRows) -> list[tuple[str, str]]:
     labels = {"answer": LabelColumn("label", SAID)}
-    found = RowSource("user", [Part(rows)], TextColumn("prompt"), labels).examples()
-    return [(row.payload.decode(), row.labels["answer"]) for row in found]
+    examples = RowSource("user", [Part(rows)], TextColumn("prompt"), labels).examples()
+    return [(row.payload.decode(), row.labels["answer"]) for row in examples]
 
 
 @pytest.mark.parametrize("order", ["time prompt", "time", "time mood", "time id", "time label"])
 def test_rows_come_whole_and_in_the_order_of_their_time(postgres: Postgres, order: str) -> None:
-    found = users(rows_of("SELECT * FROM user_data", order))
-    assert sorted(found) == [(f"{n:03}?", ("yes", "no")[n % 2]) for n in range(10)]
-    assert [int(prompt[:3]) // 3 for prompt, _ in found] == [0] * 3 + [1] * 3 + [2] * 3 + [3]
+    rows = users(rows_of("SELECT * FROM user_data", order))
+    assert sorted(rows) == [(f"{n:03}?", ("yes", "no")[n % 2]) for n in range(10)]
+    assert [int(prompt[:3]) // 3 for prompt, _ in rows] == [0] * 3 + [1] * 3 + [2] * 3 + [3]
 
 
 def test_places_that_only_the_database_takes_to_be_the_same_are_read_once(

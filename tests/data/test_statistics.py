@@ -15,9 +15,9 @@ def test_statistics_count_every_label_in_every_split(
     store: SnapshotStore, write: Write, crowd: list[Example], example: Make
 ) -> None:
     snapshot = write([*crowd, example("phoma", "phoma", split="train")])
-    found = describe_snapshot(store.open(snapshot.id))
-    assert json.loads(json.dumps(found)) == found
-    assert found == {
+    statistics = describe_snapshot(store.open(snapshot.id))
+    assert json.loads(json.dumps(statistics)) == statistics
+    assert statistics == {
         "id": snapshot.id,
         "recipe": "leaves",
         "policy": "stop",

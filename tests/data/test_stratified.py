@@ -34,9 +34,9 @@ def held_back(rows: Sequence[Example]) -> set[str]:
 
 
 def test_every_label_has_its_share_in_the_test(draw: Draw, rows: list[Example]) -> None:
-    given = draw(rows)
-    assert [row.origin for row in given] == [row.origin for row in rows]
-    counts = Counter((row.labels["disease"], row.split) for row in given)
+    drawn_rows = draw(rows)
+    assert [row.origin for row in drawn_rows] == [row.origin for row in rows]
+    counts = Counter((row.labels["disease"], row.split) for row in drawn_rows)
     assert counts == {
         ("rust", "train"): 80,
         ("rust", "test"): 20,
@@ -67,8 +67,8 @@ def test_copies_stay_together_whatever_their_labels(
 def test_what_cannot_be_read_is_passed_on_for_the_checks(
     draw: Draw, rows: list[Example], example: Make
 ) -> None:
-    given = draw([*rows, example(b"\xff", origin="broken.txt")])
-    assert given[-1].origin == "broken.txt"
+    drawn_rows = draw([*rows, example(b"\xff", origin="broken.txt")])
+    assert drawn_rows[-1].origin == "broken.txt"
 
 
 def test_a_source_with_splits_needs_no_draw(draw: Draw, example: Make) -> None:

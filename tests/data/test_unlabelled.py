@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.retraining import AT, DISTANCE, Extend, Make, rows, said
+from tests.data.retraining import AT, DISTANCE, Extend, Make, accept_label, rows
 from tidemill.data import policy, splits
 from tidemill.data.checks import Finding, find_faults
 from tidemill.data.inspection import Inspection, inspect
@@ -28,10 +28,10 @@ Import = Callable[..., SnapshotImport]
 def bare(example: Make) -> Bare:
     """Makes an example without labels."""
 
-    def made(payload: str, *, split: Split | None = None, origin: str = "") -> Example:
+    def bare_example(payload: str, *, split: Split | None = None, origin: str = "") -> Example:
         return replace(example(payload, split=split, origin=origin), labels={})
 
-    return made
+    return bare_example
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_they_are_one_warning_that_counts_them(
 
 
 def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bare: Bare) -> None:
-    held = [bare("leaf 0", split="val"), bare("leaf 1", split="test")]
-    findings = judged(inspect([*crowd, *held], codec))
+    held_out = [bare("leaf 0", split="val"), bare("leaf 1", split="test")]
+    findings = judged(inspect([*crowd, *held_out], codec))
     assert [(row.kind, row.severity, row.files) for row in findings] == [
         ("missing_label", "error", ("leaf 0.txt",)),
         ("missing_label", "error", ("leaf 1.txt",)),
@@ -137,8 +137,12 @@ def test_a_snapshot_keeps_and_counts_them(
     snapshot = import_examples([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
     assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert rows(store, snapshot.id)["leaf 0"].labels == {}
-    found = describe_snapshot(store.open(snapshot.id))
-    assert (found["rows"], found["unlabelled"], found["splits"]["train"]["rows"]) == (34, 2, 22)
+    statistics = describe_snapshot(store.open(snapshot.id))
+    assert (
+        statistics["rows"],
+        statistics["unlabelled"],
+        statistics["splits"]["train"]["rows"],
+    ) == (34, 2, 22)
 
 
 @pytest.mark.parametrize("written", ["{}", "{}\n"])
@@ -153,14 +157,14 @@ def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
     """The bytes that the snapshot has stay; the ones of the feedback may be others."""
     texts = [f"leaf {n}" for n in range(40)]
     parent = write([*crowd, *(bare(text, split="train") for text in texts)])
-    items = [said(written.format(text), "healthy", f"f{text}") for text in texts]
+    items = [accept_label(written.format(text), "healthy", f"f{text}") for text in texts]
     result = extend(items, parent.id)
     assert len(result.feedback) == len(texts)
     assert result.snapshot.rows == parent.rows
     assert result.snapshot.splits["fresh"] > 0
-    found = rows(store, result.snapshot.id)
+    table = rows(store, result.snapshot.id)
     for text in texts:
-        row = found[text]
+        row = table[text]
         assert row.labels == {"disease": "healthy"}
         assert row.split == joining_split(payload_id(text.encode()))
         assert (row.source, row.origin) == ("feedback", f"feedback/f{text}")
@@ -174,10 +178,10 @@ def test_the_first_labels_of_one_are_those_of_every_target(
 ) -> None:
     older = [replace(row, labels={**row.labels, "age": "old"}) for row in crowd]
     parent = write([*older, bare("leaf", split="train")])
-    result = extend([said("leaf", "rust", "f1")], parent.id)
+    result = extend([accept_label("leaf", "rust", "f1")], parent.id)
     assert result.feedback == ()
     assert result.omissions == {"f1": "It has no label of age."}
-    result = extend([said("leaf", "rust", "f1", age="old")], parent.id)
+    result = extend([accept_label("leaf", "rust", "f1", age="old")], parent.id)
     assert rows(store, result.snapshot.id)["leaf"].labels == {"age": "old", "disease": "rust"}
 
 
@@ -185,6 +189,6 @@ def test_what_nobody_labels_stays_without(
     extend: Extend, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
 ) -> None:
     parent = write([*crowd, bare("leaf", split="train")])
-    result = extend([said("stem", "rust", "f1")], parent.id)
+    result = extend([accept_label("stem", "rust", "f1")], parent.id)
     row = rows(store, result.snapshot.id)["leaf"]
     assert (row.labels, row.split) == ({}, "train")

@@ -77,8 +77,8 @@ def failing(words: Sequence[str]) -> None:
 def until(circle: InProcessLoop, state: CycleState) -> Cycle:
     """Turns until the cycle is in a state."""
     for _ in range(30):
-        if (found := circle.list_cycles()) and found[0].state == state:
-            return found[0]
+        if (cycles := circle.list_cycles()) and cycles[0].state == state:
+            return cycles[0]
         circle.tick()
     raise AssertionError(circle.list_cycles())
 
@@ -111,9 +111,9 @@ def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: O
     circle = begin(jobs=MemoryJobs(failing))
     circle.give_feedback(TAUGHT)
     cycle = until(circle, "failed")
-    said = "Its process ended without a result. no memory to train"
-    assert cycle.reason == f"3 trainings failed: {said}"
-    assert [(row.status, row.error) for row in runs(circle)] == [("failed", said)] * 3
+    reason = "Its process ended without a result. no memory to train"
+    assert cycle.reason == f"3 trainings failed: {reason}"
+    assert [(row.status, row.error) for row in runs(circle)] == [("failed", reason)] * 3
     assert len(set(cycle.runs)) == circle.count_events("RunFailed") == 3
     assert circle.workspace.champion().id == "v1"
     with circle.workspace.ledger.begin(write=False) as unit:
@@ -122,7 +122,7 @@ def test_a_training_that_fails_each_time_ends_its_cycle_with_the_reason(begin: O
             for event in unit.events(subject=cycle.id)
             if event.detail.get("state") == "training"
         ]
-    assert reasons == [f"again, because the last one failed: {said}"] * 2 + ["the first attempt"]
+    assert reasons == [f"again, because the last one failed: {reason}"] * 2 + ["the first attempt"]
 
 
 def test_how_often_a_training_may_fail_is_a_policy(begin: OpenLoop) -> None:
@@ -185,14 +185,14 @@ def test_feedback_that_cannot_be_read_is_left_out_and_the_rest_is_learnt(begin: 
     damaged.write_bytes(b"other bytes")
     cycle = until(circle, "watched")
     with workspace.ledger.begin(write=False) as unit:
-        [said] = [
+        [omission] = [
             event.reason
             for event in unit.events(subject=cycle.id)
             if event.detail.get("state") == "snapshotted"
         ]
         left = [row for row in unit.feedback(limit=None) if not row.snapshot]
-    assert ": 299 labels used. 3 labels were omitted. 1: The blob" in said
-    assert "This is no pebble" in said
+    assert ": 299 labels used. 3 labels were omitted. 1: The blob" in omission
+    assert "This is no pebble" in omission
     assert len(left) == 3
 
 
@@ -245,8 +245,8 @@ def test_a_verdict_in_a_few_words_names_the_target_where_there_are_several(begin
     alone = replace(verdict, checks=(*fails("onnx_parity"), one))
     assert outcome(alone) == "refused (onnx_parity, fresh_gain)"
     both = replace(verdict, checks=(*alone.checks, replace(one, target="disease")))
-    told = "refused (onnx_parity, fresh_gain of plant, fresh_gain of disease)"
-    assert outcome(both) == told
+    summary = "refused (onnx_parity, fresh_gain of plant, fresh_gain of disease)"
+    assert outcome(both) == summary
 
 
 def test_a_champion_that_is_replaced_meanwhile_ends_the_cycle_as_refused(begin: OpenLoop) -> None:
@@ -268,14 +268,14 @@ def test_a_step_that_comes_too_late_changes_nothing(begin: OpenLoop, state: Cycl
     until(circle, state)
     workspace = circle.workspace
     with workspace.ledger.begin(write=False) as unit:
-        seen = loop_state(unit, circle.clock.now(), circle.jobs)
-    step = decide(seen, TriggerPolicy(autonomy="automatic"))
+        loop = loop_state(unit, circle.clock.now(), circle.jobs)
+    step = decide(loop, TriggerPolicy(autonomy="automatic"))
     circle.tick()
     kinds = (Run, Snapshot, Verdict, Cycle)
     with workspace.ledger.begin(write=False) as unit:
         before = [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)]
     with pytest.raises(Conflict):
-        CycleSteps(workspace, circle.jobs, workspace.ledger.begin).do(step, seen.now)
+        CycleSteps(workspace, circle.jobs, workspace.ledger.begin).do(step, loop.now)
     with workspace.ledger.begin(write=False) as unit:
         assert [len(unit.events(limit=10_000)), *(unit.latest(kind) for kind in kinds)] == before
 

@@ -50,18 +50,18 @@ def counted(workspace: Workspace, kind: str = "live") -> tuple[int, list[int]]:
     return sum(row.n for row in rows), counts
 
 
-def expected(workspace: Workspace, given: list[Prediction]) -> tuple[int, list[int]]:
+def expected(workspace: Workspace, predictions: list[Prediction]) -> tuple[int, list[int]]:
     """What the bundle's own reference counts in these."""
     reference = Drain(workspace).reference("v1")
-    return len(given), reference.count([row.bins for row in given]).tolist()
+    return len(predictions), reference.count([row.bins for row in predictions]).tolist()
 
 
-def kept(workspace: Workspace, given: list[Prediction]) -> int:
+def count_drained(workspace: Workspace, predictions: list[Prediction]) -> int:
     """How many of these the ledger has, without their payloads."""
     with workspace.ledger.begin(write=False) as unit:
-        found = [unit.prediction(row.id) for row in given]
-    assert not any(row.payload for row in found if row)
-    return sum(row is not None for row in found)
+        rows = [unit.prediction(row.id) for row in predictions]
+    assert not any(row.payload for row in rows if row)
+    return sum(row is not None for row in rows)
 
 
 def mark(workspace: Workspace, server: str) -> int:
@@ -69,46 +69,50 @@ def mark(workspace: Workspace, server: str) -> int:
         return unit.offset(server)
 
 
-def logged(workspace: Workspace, given: list[Prediction]) -> str:
+def logged(workspace: Workspace, predictions: list[Prediction]) -> str:
     """These answers again, as the log of another server; returns its id."""
     server = str(uuid7())
-    rows = [replace(row, id=str(uuid7()), server=server) for row in given]
+    rows = [replace(row, id=str(uuid7()), server=server) for row in predictions]
     with closing(SqliteTraffic(workspace.home / "traffic", server)) as log:
         log.append(rows)
     return server
 
 
-def gathered(given: Sequence[Prediction]) -> Prediction:
+def gathered(predictions: Sequence[Prediction]) -> Prediction:
     """One answer that says and saw what all of these did."""
     answers = [
-        replace(answer, item=f"a{at}") for at, row in enumerate(given) for answer in row.answers
+        replace(answer, item=f"a{at}")
+        for at, row in enumerate(predictions)
+        for answer in row.answers
     ]
-    return replace(given[0], answers=tuple(answers), bins=b"".join(row.bins for row in given))
+    return replace(
+        predictions[0], answers=tuple(answers), bins=b"".join(row.bins for row in predictions)
+    )
 
 
 def test_the_counts_are_those_of_the_reference_and_the_mark_is_the_last(
     circle: InProcessLoop,
 ) -> None:
-    given = circle.predict(pebbles(120, 5, 0.5))
+    predictions = circle.predict(pebbles(120, 5, 0.5))
     assert step(circle.workspace) == 120
-    assert counted(circle.workspace) == expected(circle.workspace, given)
-    assert kept(circle.workspace, given) == 120
-    assert mark(circle.workspace, given[0].server) == 120
+    assert counted(circle.workspace) == expected(circle.workspace, predictions)
+    assert count_drained(circle.workspace, predictions) == 120
+    assert mark(circle.workspace, predictions[0].server) == 120
 
 
 def test_draining_again_drains_nothing(circle: InProcessLoop) -> None:
-    given = circle.predict(pebbles(30, 5, 0.0))
+    predictions = circle.predict(pebbles(30, 5, 0.0))
     assert [step(circle.workspace) for _ in range(3)] == [30, 0, 0]
-    given += circle.predict(pebbles(7, 6, 0.0))
+    predictions += circle.predict(pebbles(7, 6, 0.0))
     assert [step(circle.workspace) for _ in range(2)] == [7, 0]
-    assert counted(circle.workspace) == expected(circle.workspace, given)
+    assert counted(circle.workspace) == expected(circle.workspace, predictions)
 
 
 def test_of_two_drains_at_once_the_second_is_refused_and_nothing_is_doubled(
     circle: InProcessLoop,
 ) -> None:
     workspace = circle.workspace
-    given = circle.predict(pebbles(30, 5, 0.0))
+    predictions = circle.predict(pebbles(30, 5, 0.0))
 
     @contextmanager
     def after_another() -> Iterator[UnitOfWork]:
@@ -120,40 +124,43 @@ def test_of_two_drains_at_once_the_second_is_refused_and_nothing_is_doubled(
     with pytest.raises(Conflict, match="drained"):
         Drain(workspace).step(after_another)
     assert step(workspace) == 0
-    assert counted(workspace) == expected(workspace, given)
+    assert counted(workspace) == expected(workspace, predictions)
 
 
 def test_servers_are_drained_each_from_its_own_mark(begin: OpenLoop) -> None:
     older, newer = begin(), begin()
     workspace = older.workspace
-    given = newer.predict(pebbles(20, 5, 0.0))
+    predictions = newer.predict(pebbles(20, 5, 0.0))
     assert step(workspace) == 20
-    given += older.predict(pebbles(10, 6, 0.0))
-    given += newer.predict(pebbles(5, 7, 0.0))
+    predictions += older.predict(pebbles(10, 6, 0.0))
+    predictions += newer.predict(pebbles(5, 7, 0.0))
     assert step(workspace) == 15
-    assert counted(workspace) == expected(workspace, given)
-    assert (mark(workspace, given[0].server), mark(workspace, given[20].server)) == (25, 10)
+    assert counted(workspace) == expected(workspace, predictions)
+    assert (mark(workspace, predictions[0].server), mark(workspace, predictions[20].server)) == (
+        25,
+        10,
+    )
 
 
 def test_a_step_takes_one_batch_of_each_server(circle: InProcessLoop) -> None:
-    given = circle.predict(pebbles(BATCH + 5, 5, 0.0))
-    logged(circle.workspace, given[:3])
+    predictions = circle.predict(pebbles(BATCH + 5, 5, 0.0))
+    logged(circle.workspace, predictions[:3])
     drain = Drain(circle.workspace)
     done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(3)]
     assert done == [BATCH + 3, 5, 0]
-    assert counted(circle.workspace) == expected(circle.workspace, given + given[:3])
+    assert counted(circle.workspace) == expected(circle.workspace, predictions + predictions[:3])
 
 
 def test_an_answer_about_many_items_counts_as_many_rows(circle: InProcessLoop) -> None:
-    given = circle.predict(pebbles(30, 5, 0.0))
+    predictions = circle.predict(pebbles(30, 5, 0.0))
     width = len(Drain(circle.workspace).reference("v1").names)
-    assert {len(row.bins) for row in given} == {width}
-    together = [gathered(given[:20]), gathered(given[20:25])]
+    assert {len(row.bins) for row in predictions} == {width}
+    together = [gathered(predictions[:20]), gathered(predictions[20:25])]
     logged(circle.workspace, together)
     assert step(circle.workspace) == 30 + 2
     rows, counts = counted(circle.workspace)
     assert rows == 30 + 25
-    assert counts == expected(circle.workspace, given + given[:25])[1]
+    assert counts == expected(circle.workspace, predictions + predictions[:25])[1]
     with circle.workspace.ledger.begin(write=False) as unit:
         assert unit.count_answers("v1") == 55
 
@@ -171,10 +178,16 @@ def test_answers_about_many_items_are_taken_in_a_few_at_a_time(circle: InProcess
 
 def test_small_answers_before_large_ones_do_not_make_a_batch_large(circle: InProcessLoop) -> None:
     """Nor does one that is larger than a batch may be stay behind."""
-    given = circle.predict(pebbles(100, 5, 0.0))
-    large = gathered(given)
+    predictions = circle.predict(pebbles(100, 5, 0.0))
+    large = gathered(predictions)
     half = replace(large, answers=large.answers * (ROWS // 200))
-    rows = [*given[:50], half, half, replace(large, answers=half.answers * 2 + large.answers), half]
+    rows = [
+        *predictions[:50],
+        half,
+        half,
+        replace(large, answers=half.answers * 2 + large.answers),
+        half,
+    ]
     logged(circle.workspace, [replace(row, sequence=1 + at) for at, row in enumerate(rows)])
     drain = Drain(circle.workspace)
     done = [drain.step(circle.workspace.ledger.begin).answers for _ in range(6)]
@@ -208,7 +221,7 @@ def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(
     circle: InProcessLoop,
 ) -> None:
     workspace = circle.workspace
-    given = circle.predict(pebbles(20, 5, 0.0))
+    predictions = circle.predict(pebbles(20, 5, 0.0))
 
     @contextmanager
     def dying() -> Iterator[UnitOfWork]:
@@ -218,16 +231,16 @@ def test_what_dies_between_reading_and_writing_leaves_the_mark_where_it_was(
 
     with pytest.raises(Died):
         Drain(workspace).step(dying)
-    assert mark(workspace, given[0].server) == 0
-    assert (counted(workspace), kept(workspace, given)) == ((0, []), 0)
+    assert mark(workspace, predictions[0].server) == 0
+    assert (counted(workspace), count_drained(workspace, predictions)) == ((0, []), 0)
     assert step(workspace) == 20
-    assert counted(workspace) == expected(workspace, given)
+    assert counted(workspace) == expected(workspace, predictions)
 
 
 def test_what_dies_between_two_servers_keeps_the_first(circle: InProcessLoop) -> None:
     workspace = circle.workspace
-    given = circle.predict(pebbles(20, 5, 0.0))
-    other = logged(workspace, given[:4])
+    predictions = circle.predict(pebbles(20, 5, 0.0))
+    other = logged(workspace, predictions[:4])
 
     def once(begin: Callable[[], AbstractContextManager[UnitOfWork]]) -> Iterator[UnitOfWork]:
         with begin() as unit:
@@ -236,9 +249,9 @@ def test_what_dies_between_two_servers_keeps_the_first(circle: InProcessLoop) ->
 
     with pytest.raises(Died):
         Drain(workspace).step(partial(contextmanager(once), workspace.ledger.begin))
-    assert (mark(workspace, given[0].server), mark(workspace, other)) == (20, 0)
+    assert (mark(workspace, predictions[0].server), mark(workspace, other)) == (20, 0)
     assert step(workspace) == 4
-    assert counted(workspace) == expected(workspace, given + given[:4])
+    assert counted(workspace) == expected(workspace, predictions + predictions[:4])
 
 
 def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
@@ -246,9 +259,9 @@ def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
 ) -> None:
     """A kill leaves the database, its write-ahead log, and maybe half a transaction in that."""
     workspace = circle.workspace
-    given = circle.predict(pebbles(20, 5, 0.0))
+    predictions = circle.predict(pebbles(20, 5, 0.0))
     server, folder = str(uuid7()), workspace.home / "traffic"
-    rows = [replace(row, id=str(uuid7()), server=server) for row in given]
+    rows = [replace(row, id=str(uuid7()), server=server) for row in predictions]
     with closing(SqliteTraffic(tmp_path / "alive", server)) as log:
         log.append(rows[:12])
         wal = tmp_path / "alive" / f"{server}.sqlite-wal"
@@ -258,18 +271,18 @@ def test_a_killed_server_s_log_gives_what_was_answered_and_nothing_half_written(
         torn = wal.read_bytes()[: (answered + wal.stat().st_size) // 2]
         (folder / wal.name).write_bytes(torn)
     assert step(workspace) == 20 + 12
-    assert (kept(workspace, rows[:12]), kept(workspace, rows[12:])) == (12, 0)
-    assert counted(workspace) == expected(workspace, given + rows[:12])
+    assert (count_drained(workspace, rows[:12]), count_drained(workspace, rows[12:])) == (12, 0)
+    assert counted(workspace) == expected(workspace, predictions + rows[:12])
     assert step(workspace) == 0
 
 
 def test_a_damaged_log_is_said_and_named_and_holds_up_no_other(begin: OpenLoop) -> None:
     circle, newer = begin(), begin()
     server = logged(circle.workspace, circle.predict(pebbles(3, 5, 0.0)))
-    given = newer.predict(pebbles(8, 6, 0.0))
+    predictions = newer.predict(pebbles(8, 6, 0.0))
     (circle.workspace.home / "traffic" / f"{server}.sqlite").write_bytes(b"no log" * 1_000)
     drained = Drain(circle.workspace).step(circle.workspace.ledger.begin)
     [fault] = drained.faults
     assert (drained.answers, server in fault) == (3 + 8, True)
-    assert kept(circle.workspace, given) == 8
+    assert count_drained(circle.workspace, predictions) == 8
     assert server in circle.tick().fault

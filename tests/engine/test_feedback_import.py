@@ -50,7 +50,7 @@ def take(circle: InProcessLoop, rows: FeedbackTable) -> ImportedFeedback:
     return FeedbackImport(circle.workspace, rows).run(unit, actor="eve", size=PAGE)
 
 
-def given(circle: InProcessLoop, status: FeedbackStatus | None = None) -> list[Feedback]:
+def imported(circle: InProcessLoop, status: FeedbackStatus | None = None) -> list[Feedback]:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(status=status, limit=None)
 
@@ -71,15 +71,15 @@ def test_rows_become_feedback_of_the_table(
     at = circle.clock.now() - HOUR
     feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES[:3], at, apart=SECOND))
     assert take(circle, rows) == ImportedFeedback(3, 3)
-    found = given(circle)
-    assert [(row.example, row.label) for row in found] == [
+    feedback = imported(circle)
+    assert [(row.example, row.label) for row in feedback] == [
         (stone.id, *stone.labels.values()) for stone in STONES[:3]
     ]
-    assert [row.at for row in found] == [at + n * SECOND for n in range(3)]
-    assert {(row.actor, row.status, row.prediction) for row in found} == {
+    assert [row.at for row in feedback] == [at + n * SECOND for n in range(3)]
+    assert {(row.actor, row.status, row.prediction) for row in feedback} == {
         ("feedback_table", "pending", "")
     }
-    assert [circle.workspace.blobs.get(row.example) for row in found] == [
+    assert [circle.workspace.blobs.get(row.example) for row in feedback] == [
         stone.payload for stone in STONES[:3]
     ]
     with circle.workspace.ledger.begin(write=False) as unit:
@@ -97,7 +97,7 @@ def test_pulling_again_does_nothing_new(
     assert take(circle, rows) == ImportedFeedback(len(STONES), len(STONES))
     assert mark(circle, rows).caught_up_at == circle.clock.now()
     assert take(circle, rows) == ImportedFeedback(1, 0), "the last row's time is read again"
-    assert len(given(circle)) == len(STONES)
+    assert len(imported(circle)) == len(STONES)
     feedback_rows.write_rows(
         tmp_path, feedback_rows.right_rows(pebbles(5, 72, 0.0), circle.clock.now() - SECOND)
     )
@@ -114,7 +114,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
     lines = [(stone, mind, at + n // 2 * SECOND) for n, mind in enumerate(minds)]
     feedback_rows.write_rows(tmp_path, lines)
     assert take(circle, rows) == ImportedFeedback(len(minds), 2)
-    assert [(row.label, row.status) for row in given(circle)] == [
+    assert [(row.label, row.status) for row in imported(circle)] == [
         (label, "pending"),
         (other, "pending"),
     ]
@@ -122,7 +122,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
     for policy in policies:
         if policy:
             review(circle, policy)
-        before = given(circle)
+        before = imported(circle)
         with circle.workspace.ledger.begin() as unit:
             lost = ImportOffset(rows.import_offset)
             event = FeedbackImported(actor="ada", subject=rows.import_offset, rows=0, new=0)
@@ -130,7 +130,7 @@ def test_a_import_offset_that_is_lost_doubles_nothing(
                 lost, expected=unit.import_offset(rows.import_offset), event=event
             )
         assert take(circle, rows) == ImportedFeedback(len(minds), 0)
-        assert given(circle) == before
+        assert imported(circle) == before
 
 
 OPINIONS = FeedbackColumns(
@@ -156,7 +156,7 @@ def write_opinions(folder: Path, *rows: tuple[str, str, datetime]) -> FeedbackTa
 
 
 def opinions(circle: InProcessLoop) -> list[tuple[str, str, str]]:
-    return [(row.actor, row.label, row.status) for row in given(circle)]
+    return [(row.actor, row.label, row.status) for row in imported(circle)]
 
 
 def test_a_row_with_an_actor_is_the_opinion_of_that_actor(
@@ -177,13 +177,13 @@ def test_a_row_with_an_actor_is_the_opinion_of_that_actor(
         ("bob", "granite", "pending"),
         ("feedback_table", "flint", "pending"),
     ]
-    before = given(circle)
+    before = imported(circle)
     with circle.workspace.ledger.begin() as unit:
         lost = ImportOffset(table.import_offset)
         event = FeedbackImported(actor="ada", subject=table.import_offset, rows=0, new=0)
         unit.move_import_offset(lost, expected=unit.import_offset(lost.name), event=event)
     assert take(circle, table) == ImportedFeedback(4, 0), "every row was read before"
-    assert given(circle) == before
+    assert imported(circle) == before
 
 
 def test_an_older_row_of_an_actor_that_appears_late_changes_no_mind(
@@ -208,7 +208,7 @@ def test_names_that_fit_no_table_change_nothing(
     with pytest.raises(DataError, match="feedback has no column 'prompt'") as caught:
         take(circle, feedback_rows.open_table(tmp_path, wrong))
     assert caught.value.hint == "Its columns are: payload, label, time."
-    assert (given(circle), mark(circle, rows).caught_up_at) == ([], None)
+    assert (imported(circle), mark(circle, rows).caught_up_at) == ([], None)
 
 
 def test_the_names_of_the_table_are_policies_of_the_engine(
@@ -233,7 +233,7 @@ def test_rows_of_the_same_moment_are_one_opinion(
     at = circle.clock.now() - HOUR
     feedback_rows.write_rows(tmp_path, feedback_rows.right_rows([STONES[0]] * (PAGE + 3), at))
     assert take(circle, rows).new == 1
-    assert len(given(circle)) == 1
+    assert len(imported(circle)) == 1
 
 
 def opposed(at: datetime, apart: timedelta) -> list[tuple[object, object, datetime]]:
@@ -249,7 +249,7 @@ def test_opposed_rows_are_suspicious_both(
     feedback_rows.write_rows(tmp_path, lines)
     assert take(circle, rows).new == 2
     review(circle)
-    assert [(row.label, row.status, row.reason) for row in given(circle)] == [
+    assert [(row.label, row.status, row.reason) for row in imported(circle)] == [
         (lines[0][1], "rejected", f"feedback_table says {lines[1][1]!r}."),
         (lines[1][1], "rejected", f"feedback_table says {lines[0][1]!r}."),
     ]
@@ -267,7 +267,7 @@ def test_a_row_against_one_that_was_accepted_is_suspicious(
     feedback_rows.write_rows(tmp_path, [second])
     assert take(circle, rows).new == 1
     review(circle)
-    came = {row.label: row.status for row in given(circle)}
+    came = {row.label: row.status for row in imported(circle)}
     # A policy lets an older label give way without a look at what speaks against it.
     assert came == {first[1]: "accepted", second[1]: "rejected" if apart > SECOND else "superseded"}
 
@@ -281,13 +281,13 @@ def test_what_is_said_again_after_it_was_turned_down_is_new(
     assert take(circle, rows) == ImportedFeedback(3, 1)
     with circle.workspace.ledger.begin() as unit:
         now = circle.clock.now()
-        feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
+        feedback.reject(unit, imported(circle)[0].id, actor="ada", reason="no", at=now)
     assert take(circle, rows) == ImportedFeedback(1, 0), "a repeat stays a repeat"
     circle.clock.advance(HOUR)
     feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES[:1], circle.clock.now()))
     assert take(circle, rows) == ImportedFeedback(2, 1)
     assert take(circle, rows) == ImportedFeedback(2, 0)
-    assert [row.status for row in given(circle)] == ["rejected", "pending"]
+    assert [row.status for row in imported(circle)] == ["rejected", "pending"]
 
 
 def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
@@ -297,9 +297,9 @@ def test_what_a_person_rejected_stays_rejected_when_its_row_is_read_again(
     feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES[:1], now))
     take(circle, rows)
     with circle.workspace.ledger.begin() as unit:
-        feedback.reject(unit, given(circle)[0].id, actor="ada", reason="no", at=now)
+        feedback.reject(unit, imported(circle)[0].id, actor="ada", reason="no", at=now)
     assert take(circle, rows) == ImportedFeedback(1, 0)
-    assert [row.status for row in given(circle)] == ["rejected"]
+    assert [row.status for row in imported(circle)] == ["rejected"]
 
 
 def test_a_row_that_is_committed_late_is_not_lost(
@@ -336,10 +336,10 @@ def test_a_pull_that_is_cut_off_loses_and_doubles_nothing(
 
     with pytest.raises(Killed):
         FeedbackImport(circle.workspace, rows).run(mortal, actor="eve", size=PAGE)
-    assert len(given(circle)) == PAGE, "the second page went with its import offset"
+    assert len(imported(circle)) == PAGE, "the second page went with its import offset"
     assert mark(circle, rows).caught_up_at is None
     assert take(circle, rows) == ImportedFeedback(len(STONES) - PAGE + 1, len(STONES) - PAGE)
-    assert len({row.example for row in given(circle)}) == len(given(circle)) == len(STONES)
+    assert len({row.example for row in imported(circle)}) == len(imported(circle)) == len(STONES)
 
 
 LACKING: dict[str, tuple[tuple[object, object, datetime | str | None], str]] = {
@@ -357,12 +357,12 @@ def test_a_row_that_lacks_something_is_left_out_and_said(
     feedback_rows.write_rows(
         tmp_path, [row, *feedback_rows.right_rows(STONES[:3], circle.clock.now() - HOUR)]
     )
-    found = take(circle, rows)
-    assert (found.new, found.left_out, len(found.reasons)) == (3, 1, 1)
-    assert fault in found.reasons[0]
+    outcome = take(circle, rows)
+    assert (outcome.new, outcome.left_out, len(outcome.reasons)) == (3, 1, 1)
+    assert fault in outcome.reasons[0]
     with circle.workspace.ledger.begin(write=False) as unit:
         [event] = unit.events(subject=rows.import_offset)
-    assert (event.reason, event.detail["left_out"]) == (found.reasons[0], 1)
+    assert (event.reason, event.detail["left_out"]) == (outcome.reasons[0], 1)
 
 
 @pytest.mark.parametrize("lacks", LACKING)
@@ -411,7 +411,7 @@ def test_two_that_pull_at_once_do_not_both_take_a_page(
     with pytest.raises(Conflict, match="moved the import offset"):
         FeedbackImport(circle.workspace, rows).run(overtaken, actor="eve", size=PAGE)
     assert inner == [ImportedFeedback(9, 9)]
-    assert len(given(circle)) == 9
+    assert len(imported(circle)) == 9
 
 
 def test_a_database_that_is_not_there_changes_nothing(
@@ -419,4 +419,4 @@ def test_a_database_that_is_not_there_changes_nothing(
 ) -> None:
     with pytest.raises(Unavailable):
         take(circle, feedback_rows.open_table(tmp_path / "nowhere"))
-    assert given(circle) == []
+    assert imported(circle) == []

@@ -38,7 +38,7 @@ def take(circle: InProcessLoop, rows: FeedbackTable) -> ImportedFeedback:
     return FeedbackImport(circle.workspace, rows).run(unit, actor="eve", size=PAGE)
 
 
-def given(circle: InProcessLoop) -> list[Feedback]:
+def imported(circle: InProcessLoop) -> list[Feedback]:
     with circle.workspace.ledger.begin(write=False) as unit:
         return unit.feedback(limit=None)
 
@@ -88,15 +88,15 @@ def test_a_row_that_cannot_be_taken_is_named_and_left_out(
     reason = f"The row of feedback of {begun + at * SECOND} {says}"
     pulled = take(circle, rows)
     assert (pulled.rows, pulled.new, pulled.left_out) == (n, n - 1, 1)
-    [told] = pulled.reasons
-    assert told.startswith(reason)
+    [sentence] = pulled.reasons
+    assert sentence.startswith(reason)
     others = [stone.id for stone in (*STONES[:at], *STONES[at + 1 :])]
-    assert [row.example for row in given(circle)] == others
+    assert [row.example for row in imported(circle)] == others
     events = pages_told(circle, rows)
     assert [event.detail["left_out"] for event in events] == [
         int(page == at // PAGE) for page in range(3)
     ]
-    assert [event.reason for event in events if event.reason] == [told]
+    assert [event.reason for event in events if event.reason] == [sentence]
     assert take(circle, rows).new == 0, "a last row that was left out holds nothing up"
 
 
@@ -118,20 +118,20 @@ def test_of_many_that_are_left_out_the_first_are_told(
 
 
 @pytest.mark.parametrize("sound", [0, PAGE], ids=["the first page", "a later page"])
-@pytest.mark.parametrize("said", ["marble", None])
+@pytest.mark.parametrize("value", ["marble", None])
 def test_a_page_of_which_nothing_can_be_taken_is_an_error(
-    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path, sound: int, said: object
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path, sound: int, value: object
 ) -> None:
     begun = circle.clock.now() - HOUR
     lines = feedback_rows.right_rows(pebbles(4 * PAGE, 71, 0.0), begun, apart=SECOND)
-    wrong = [(prompt, said, at) for prompt, _, at in lines[sound:]]
+    wrong = [(prompt, value, at) for prompt, _, at in lines[sound:]]
     feedback_rows.write_rows(tmp_path, [*lines[:sound], *wrong])
     for _ in range(3):
         with pytest.raises(DataError, match=f"None of {PAGE} rows of feedback can be") as caught:
             take(circle, rows)
-        assert f"{said!r} is no label of stone." in caught.value.message
+        assert f"{value!r} is no label of stone." in caught.value.message
         assert "flint" in caught.value.hint
-        assert (len(given(circle)), mark(circle, rows).caught_up_at) == (sound, None)
+        assert (len(imported(circle)), mark(circle, rows).caught_up_at) == (sound, None)
 
 
 def test_where_a_page_ends_decides_nothing_about_its_last_rows(

@@ -26,15 +26,15 @@ class AskedClock(FixedClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = threading.Semaphore(0)
+        self.requests = threading.Semaphore(0)
 
     def now(self) -> datetime:
-        self.asked.release()
+        self.requests.release()
         return super().now()
 
     def wait(self, times: int) -> None:
         for _ in range(times):
-            assert self.asked.acquire(timeout=SECONDS)
+            assert self.requests.acquire(timeout=SECONDS)
 
 
 @pytest.fixture

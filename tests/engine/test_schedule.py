@@ -32,9 +32,9 @@ def weekly(begin: OpenLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def monday(circle: InProcessLoop) -> datetime:
     """When the next round begins."""
-    found = next_scheduled_run("weekly", circle.clock.now())
-    assert found
-    return found
+    begins = next_scheduled_run("weekly", circle.clock.now())
+    assert begins
+    return begins
 
 
 def at(circle: InProcessLoop, moment: datetime) -> None:
@@ -81,9 +81,9 @@ def test_a_round_with_nothing_new_goes_by_and_is_said(weekly: OpenLoop, tmp_path
         "skip_scheduled_run",
         "wait",
     ]
-    said = f"The weekly scheduled run of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
+    reason = f"The weekly scheduled run of {begins:%Y-%m-%d} 00:00 UTC has no new feedback label."
     after = f"weekly; the next scheduled run is due at {begins + WEEK:%Y-%m-%d} 00:00 UTC."
-    assert status(circle) == f"{after} {said}"
+    assert status(circle) == f"{after} {reason}"
     assert (circle.list_cycles(), circle.count_events("ScheduledRunSkipped")) == ([], 1)
 
 

@@ -54,7 +54,7 @@ def papers(n: int = 120) -> list[Example]:
     return rows
 
 
-def kept(folder: Path, rows: Sequence[Example]) -> OpenSnapshot:
+def take_snapshot(folder: Path, rows: Sequence[Example]) -> OpenSnapshot:
     store = SnapshotStore(folder)
     taken = store.write(rows, recipe="cora", policy="stop", parent=None, at=AT)
     return store.open(taken.id)

@@ -38,15 +38,15 @@ def store(tmp_path: Path) -> Path:
 def test_order_and_pixels_are_those_given(
     codec: ImageCodec, leaves: list[Example], store: Path
 ) -> None:
-    told: list[int] = []
-    split = encode_split(leaves, codec, LABELS, store, progress=told.append)
+    steps: list[int] = []
+    split = encode_split(leaves, codec, LABELS, store, progress=steps.append)
     direct = codec.encode([codec.decode(example.payload) for example in leaves])["image"]
     np.testing.assert_array_equal(_pixels(split), direct)
     assert split.lengths is None
     assert set(split.sources) == {"sample"}
     names = [CLASSES[at] for at in split.labels["disease"]]
     assert names == [example.labels["disease"] for example in leaves]
-    assert told == list(range(1, 46))
+    assert steps == list(range(1, 46))
 
 
 def _pixels(split: EncodedSplit) -> npt.NDArray[np.uint8]:

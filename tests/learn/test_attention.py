@@ -25,11 +25,11 @@ TEMPERATURES = {"keys": 1.7, "topic": 0.6}
 
 
 def network(kind: Kind = "gat", seed: int = 0) -> AttentionNetwork:
-    made = AttentionNetwork(TARGETS, features=FEATURES, kind=kind, heads=2, width=4, seed=seed)
-    return made.eval()
+    net = AttentionNetwork(TARGETS, features=FEATURES, kind=kind, heads=2, width=4, seed=seed)
+    return net.eval()
 
 
-def asked(network: AttentionNetwork, edges: list[list[int]], nodes: int) -> dict[str, Tensor]:
+def query_all(network: AttentionNetwork, edges: list[list[int]], nodes: int) -> dict[str, Tensor]:
     """The answers to all nodes of a graph with these edges in one direction."""
     loops = [[at, at] for at in range(nodes)]
     features = torch.from_numpy(graph(nodes, FEATURES, 0)["features"])
@@ -41,15 +41,15 @@ def asked(network: AttentionNetwork, edges: list[list[int]], nodes: int) -> dict
 
 @pytest.mark.parametrize("kind", ["gat", "gatv2"])
 def test_one_row_for_each_node_that_is_asked_for_in_that_order(kind: Kind) -> None:
-    made, arrays = network(kind), graph(20, FEATURES, 2)
-    outputs = infer_nodes(made, arrays | {"query": np.array([7, 3, 7])})
+    net, arrays = network(kind), graph(20, FEATURES, 2)
+    outputs = infer_nodes(net, arrays | {"query": np.array([7, 3, 7])})
     assert {name: rows.shape for name, rows in outputs.items()} == {
         "embedding": (3, 8),
         "logits_keys": (3, 3),
         "logits_topic": (3, 2),
         HOMOPHILY: (3,),
     }
-    whole = infer_nodes(made, arrays | {"query": np.arange(20)})
+    whole = infer_nodes(net, arrays | {"query": np.arange(20)})
     for name, rows in outputs.items():
         np.testing.assert_array_equal(rows, whole[name][[7, 3, 7]])
 
@@ -68,16 +68,16 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else() -> None:
 
 
 def test_a_link_counts_and_one_three_steps_away_does_not() -> None:
-    made = network()
-    chain = asked(made, [[0, 1], [1, 2], [2, 3]], 5)
-    longer = asked(made, [[0, 1], [1, 2], [2, 3], [3, 4]], 5)
-    shorter = asked(made, [[0, 1], [2, 3]], 5)
+    net = network()
+    chain = query_all(net, [[0, 1], [1, 2], [2, 3]], 5)
+    longer = query_all(net, [[0, 1], [1, 2], [2, 3], [3, 4]], 5)
+    shorter = query_all(net, [[0, 1], [2, 3]], 5)
     torch.testing.assert_close(chain["logits_keys"][0], longer["logits_keys"][0])
     assert not torch.allclose(chain["logits_keys"][0], shorter["logits_keys"][0])
 
 
 def test_homophily_is_the_mean_over_neighbours_without_the_node_itself() -> None:
-    outputs = asked(network(), [[0, 1], [0, 2]], 4)
+    outputs = query_all(network(), [[0, 1], [0, 2]], 4)
     chances = [outputs[f"logits_{name}"].softmax(dim=1) for name in TARGETS]
     for node, others in {0: [1, 2], 1: [0], 2: [0], 3: [3]}.items():
         alike = [float(row[node] @ row[other]) for row in chances for other in others]
@@ -85,36 +85,38 @@ def test_homophily_is_the_mean_over_neighbours_without_the_node_itself() -> None
 
 
 def test_sparse_features_are_answered_as_dense_ones_and_forgotten_as_often() -> None:
-    made, arrays = network(), graph(400, FEATURES, 2)
+    net, arrays = network(), graph(400, FEATURES, 2)
     features, edges = torch.from_numpy(arrays["features"]), torch.from_numpy(arrays["edges"])
     sparse, every = features.to_sparse().coalesce(), torch.arange(400)
-    dense = made(features, edges, every)
-    torch.testing.assert_close(made(sparse, edges, every), dense)
-    made.train()
+    dense = net(features, edges, every)
+    torch.testing.assert_close(net(sparse, edges, every), dense)
+    net.train()
     torch.manual_seed(0)
-    kept = made._dropped(sparse).to_dense()
+    sparse_kept = net._dropped(sparse).to_dense()
     there = features > 0
-    assert (kept[~there] == 0).all()
-    torch.testing.assert_close(kept[kept > 0], (features / (1 - made.dropout))[kept > 0])
-    share = float((kept[there] > 0).float().mean())
-    assert share == pytest.approx(1 - made.dropout, abs=4 * math.sqrt(0.24 / int(there.sum())))
+    assert (sparse_kept[~there] == 0).all()
+    torch.testing.assert_close(
+        sparse_kept[sparse_kept > 0], (features / (1 - net.dropout))[sparse_kept > 0]
+    )
+    share = float((sparse_kept[there] > 0).float().mean())
+    assert share == pytest.approx(1 - net.dropout, abs=4 * math.sqrt(0.24 / int(there.sum())))
 
 
 @pytest.fixture(scope="module", params=["gat", "gatv2"])
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[AttentionNetwork, Path]:
-    made, path = network(request.param), tmp_path_factory.mktemp(request.param) / "model.onnx"
-    export_nodes(made, TEMPERATURES, path, FEATURES)
-    return made, path
+    net, path = network(request.param), tmp_path_factory.mktemp(request.param) / "model.onnx"
+    export_nodes(net, TEMPERATURES, path, FEATURES)
+    return net, path
 
 
 def test_the_file_answers_as_the_network_on_every_strange_graph(
     exported: tuple[AttentionNetwork, Path],
 ) -> None:
-    made, path = exported
+    net, path = exported
     graphs = dict(parity_graphs(FEATURES))
-    proved = parity_nodes(made, TEMPERATURES, path, graphs.items())
+    proved = parity_nodes(net, TEMPERATURES, path, graphs.items())
     assert proved.difference < 1e-5
     assert proved.batches[: len(SIZES)] == SIZES
     # They are what their names say.
@@ -132,16 +134,16 @@ def test_the_file_answers_alike_each_time_and_in_any_number_of_threads(
 ) -> None:
     _, path = exported
     arrays = graph(1_000, FEATURES, 5)
-    told = []
+    runs = []
     for threads in (1, 2, 4):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        told += [session.run(None, arrays) for _ in range(15)]
-    for outputs in told[1:]:
-        for one, other in zip(told[0], outputs, strict=True):
+        runs += [session.run(None, arrays) for _ in range(15)]
+    for outputs in runs[1:]:
+        for one, other in zip(runs[0], outputs, strict=True):
             # Products of matrices round otherwise in several threads; nothing else may differ.
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
@@ -149,7 +151,7 @@ def test_the_file_answers_alike_each_time_and_in_any_number_of_threads(
 def test_every_output_and_axis_of_the_file_has_its_name(
     exported: tuple[AttentionNetwork, Path],
 ) -> None:
-    made, path = exported
+    net, path = exported
     session, arrays = open_graph(path), graph(11, FEATURES, 2)
     assert {one.name: one.shape for one in session.get_inputs()} == {
         "features": ["nodes", FEATURES],
@@ -159,7 +161,7 @@ def test_every_output_and_axis_of_the_file_has_its_name(
     answered = dict(
         zip([one.name for one in session.get_outputs()], session.run(None, arrays), strict=True)
     )
-    expected = infer_nodes(made, arrays)
+    expected = infer_nodes(net, arrays)
     assert set(answered) == set(expected)
     for target, temperature in TEMPERATURES.items():
         answered[f"logits_{target}"] *= temperature
@@ -170,11 +172,11 @@ def test_every_output_and_axis_of_the_file_has_its_name(
 def test_a_file_of_other_weights_is_refused_by_the_name_of_the_graph(
     exported: tuple[AttentionNetwork, Path], tmp_path: Path
 ) -> None:
-    made, path = exported
+    net, path = exported
     loaded = onnx.load(path)
     bias = next(t for t in loaded.graph.initializer if t.name.endswith("heads.1.bias"))
     planted = onnx.numpy_helper.to_array(bias) + np.array([0.05, 0.0], np.float32)
     bias.CopyFrom(onnx.numpy_helper.from_array(planted, bias.name))
     onnx.save(loaded, tmp_path / "planted.onnx")
     with pytest.raises(DataError, match="'topic' on 1 nodes"):
-        parity_nodes(made, TEMPERATURES, tmp_path / "planted.onnx", parity_graphs(FEATURES))
+        parity_nodes(net, TEMPERATURES, tmp_path / "planted.onnx", parity_graphs(FEATURES))

@@ -67,7 +67,7 @@ def robustness(graph: Path, leaves: list[Example], batch_size: int = 64) -> Corr
 
 
 def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Example]) -> None:
-    found = robustness(graph, leaves)
+    accuracies = robustness(graph, leaves)
     model = Model(CODEC, LABELS, OnnxRuntime(graph.read_bytes()))
     for kind, strength in (("noise", 0), ("noise", 1), ("jpeg", 4), ("rotation", 5)):
         files = [corrupt_image(leaf.payload, kind, strength, 5) for leaf in leaves]
@@ -76,10 +76,10 @@ def test_each_rung_is_the_accuracy_on_those_files(graph: Path, leaves: list[Exam
             answer.label == leaf.labels["disease"]
             for (answer,), leaf in zip(answers, leaves, strict=True)
         ]
-        row = (found.untouched["disease"], *found.kinds["disease"][kind])
+        row = (accuracies.untouched["disease"], *accuracies.kinds["disease"][kind])
         assert row[strength] == pytest.approx(np.mean(right))
-    assert found.examples == len(leaves)
-    assert set(found.kinds["disease"]) == set(KINDS)
+    assert accuracies.examples == len(leaves)
+    assert set(accuracies.kinds["disease"]) == set(KINDS)
 
 
 def test_the_size_of_a_batch_changes_nothing(graph: Path, leaves: list[Example]) -> None:
@@ -97,22 +97,22 @@ def test_several_targets_are_counted_apart(graph: Path, leaves: list[Example]) -
         for leaf in leaves
     ]
     labels = LABELS | {"state": ("False", "True")}
-    found = measure_robustness(
+    accuracies = measure_robustness(
         path, CODEC, named, labels, seed=0, batch_size=64, progress=Progress()
     )
-    body = found.to_json()["targets"]
+    body = accuracies.to_json()["targets"]
     assert set(body) == {"disease", "state"}
     assert body["disease"] != body["state"]
     assert all(len(row) == len(STRENGTHS) for row in body["state"]["kinds"].values())
 
 
 def test_a_image_of_the_curves(graph: Path, leaves: list[Example]) -> None:
-    found = robustness(graph, leaves)
-    drawn = corruptions_figure(found, "disease")
+    accuracies = robustness(graph, leaves)
+    drawn = corruptions_figure(accuracies, "disease")
     with Image.open(BytesIO(drawn)) as opened:
         opened.load()
         assert min(opened.size) > 300
-    assert drawn == corruptions_figure(found, "disease")
+    assert drawn == corruptions_figure(accuracies, "disease")
 
 
 def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_a_bundle_tells_of_it(tmp_path: Path) -> None:
     finally:
         workspace.close()
     assert "corrupt" in stages
-    told = json.loads((bundle / "evaluation.json").read_bytes())
-    assert told["corruptions"]["examples"] == 9
-    assert set(told["corruptions"]["targets"]["disease"]["kinds"]) == set(KINDS)
-    assert told["int8"]["calibrated"] == 60
+    evaluation = json.loads((bundle / "evaluation.json").read_bytes())
+    assert evaluation["corruptions"]["examples"] == 9
+    assert set(evaluation["corruptions"]["targets"]["disease"]["kinds"]) == set(KINDS)
+    assert evaluation["int8"]["calibrated"] == 60
     card = (bundle / "card.md").read_text()
     assert "9 validation examples, corrupted" in card
     assert "| rotation |" in card

@@ -44,17 +44,21 @@ def model(
 def test_the_file_answers_as_the_network_at_every_batch_size(
     network: ResidualCNN, model: Path, images: EncodedSplit
 ) -> None:
-    found = parity(network, TEMPERATURES, model, images)
-    assert found.difference < 1e-5
-    assert (found.examples, found.batches) == (64, (1, 2, 7, 64))
+    gap = parity(network, TEMPERATURES, model, images)
+    assert gap.difference < 1e-5
+    assert (gap.examples, gap.batches) == (64, (1, 2, 7, 64))
 
 
 def test_names_types_and_temperatures(
     network: ResidualCNN, model: Path, images: EncodedSplit
 ) -> None:
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    assert (given.name, given.type, given.shape) == ("image", "tensor(uint8)", ["batch", 32, 48, 3])
+    (graph_input,) = session.get_inputs()
+    assert (graph_input.name, graph_input.type, graph_input.shape) == (
+        "image",
+        "tensor(uint8)",
+        ["batch", 32, 48, 3],
+    )
     outputs = {output.name: output.shape for output in session.get_outputs()}
     assert outputs == {
         "logits_disease": ["batch", 5],

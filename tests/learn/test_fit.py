@@ -76,13 +76,13 @@ def test_what_is_plain_to_see_is_learned(
 def test_progress_counts_every_step_and_epoch(
     network: ResidualCNN, split: MakeSplit, plan: TrainPlan
 ) -> None:
-    told: list[FitStep] = []
-    fit(network, split(40, 0), split(12, 1), plan, seed=0, progress=told.append)
-    steps = [step for step in told if step.scores is None]
+    reports: list[FitStep] = []
+    fit(network, split(40, 0), split(12, 1), plan, seed=0, progress=reports.append)
+    steps = [step for step in reports if step.scores is None]
     assert [step.step for step in steps] == list(range(1, 10))
-    assert {step.steps for step in told} == {9}
-    assert [step.epoch for step in told if step.scores] == [1, 2, 3]
-    assert [step.scores.epoch for step in told if step.scores] == [1, 2, 3]
+    assert {step.steps for step in reports} == {9}
+    assert [step.epoch for step in reports if step.scores] == [1, 2, 3]
+    assert [step.scores.epoch for step in reports if step.scores] == [1, 2, 3]
 
 
 def test_global_state_and_the_folder_are_left_alone(

@@ -92,9 +92,9 @@ def network(path: Path, size: tuple[int, int] = (32, 32), **choices: bool) -> Im
     return ImageClassifier.pretrained(path, TARGETS, MEAN, STD, size=size, seed=1, **choices)
 
 
-def fitted(given: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> FitResult:
+def fitted(model: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> FitResult:
     plan = TrainPlan(epochs=epochs, batch_size=20, learning_rate=1e-2, averaging=0.5, threads=1)
-    return fit(given, split, split, plan, seed=0)
+    return fit(model, split, split, plan, seed=0)
 
 
 @pytest.mark.parametrize("name", ["resnet", "convnext", "vit", "vit-pooler"])
@@ -104,8 +104,8 @@ def test_it_is_trained_and_exported_with_a_head_per_target(
     trained = fitted(network(saved[name]), leaves).network
     temperatures = {"plant": 1.3, "disease": 0.7}
     export(trained, temperatures, tmp_path / "model.onnx", leaves)
-    found = parity(trained, temperatures, tmp_path / "model.onnx", leaves)
-    assert found.difference < 1e-5
+    gap = parity(trained, temperatures, tmp_path / "model.onnx", leaves)
+    assert gap.difference < 1e-5
     with torch.inference_mode():
         outputs = trained(torch.from_numpy(leaves.take(np.arange(3))["image"]))
     shapes = {key: tuple(value.shape) for key, value in outputs.items()}
@@ -121,9 +121,9 @@ def test_it_learns(saved: dict[str, Path], leaves: EncodedSplit) -> None:
 def test_a_frozen_encoder_stays_as_it_is(
     saved: dict[str, Path], leaves: EncodedSplit, name: str
 ) -> None:
-    def digests(given: torch.nn.Module) -> tuple[str, str]:
-        assert isinstance(given, ImageClassifier)
-        return weights_digest(given.encoder.state_dict()), weights_digest(given.heads.state_dict())
+    def digests(model: torch.nn.Module) -> tuple[str, str]:
+        assert isinstance(model, ImageClassifier)
+        return weights_digest(model.encoder.state_dict()), weights_digest(model.heads.state_dict())
 
     fresh = network(saved[name], frozen=True)
     encoder, heads = digests(fresh)
@@ -138,16 +138,16 @@ def test_a_frozen_encoder_stays_as_it_is(
 def test_training_varies_images_and_nothing_else_does(
     saved: dict[str, Path], leaves: EncodedSplit
 ) -> None:
-    given = network(saved["resnet"]).eval()
+    model = network(saved["resnet"]).eval()
     arrays = {"image": torch.from_numpy(leaves.take(np.arange(8))["image"])}
     plan = TrainPlan(epochs=1, jitter=0.2, warp=0.2)
-    varied = given.varied(arrays, torch.Generator().manual_seed(0), plan)
+    varied = model.varied(arrays, torch.Generator().manual_seed(0), plan)
     assert not torch.equal(varied["image"], arrays["image"])
     still = TrainPlan(epochs=1, jitter=0, warp=0, flip=False)
-    same = given.varied(arrays, torch.Generator().manual_seed(0), still)
+    same = model.varied(arrays, torch.Generator().manual_seed(0), still)
     assert torch.equal(same["image"], arrays["image"])
     with torch.inference_mode():
-        assert torch.equal(given(**arrays)["embedding"], given(**arrays)["embedding"])
+        assert torch.equal(model(**arrays)["embedding"], model(**arrays)["embedding"])
 
 
 class Watched(ImageClassifier):
@@ -166,10 +166,10 @@ def test_validation_and_evaluation_see_images_as_they_are(saved: dict[str, Path]
         labels = {target: np.arange(n) % size for target, size in TARGETS.items()}
         return EncodedSplit({"image": ArrayRows.of(pixels)}, labels)
 
-    given = Watched.pretrained(saved["resnet"], TARGETS, MEAN, STD, size=(32, 32), dropout=0.0)
+    watched = Watched.pretrained(saved["resnet"], TARGETS, MEAN, STD, size=(32, 32), dropout=0.0)
     train, val = split(50, 40), split(200, 12)
     plan = TrainPlan(epochs=2, batch_size=20, averaging=0.0, jitter=0.9, warp=0.9, threads=1)
-    done = fit(given, train, val, plan, seed=0)
+    done = fit(watched, train, val, plan, seed=0)
     infer(done.network, val)
     assert Watched.varied_values == [{50}] * 4
 
@@ -178,7 +178,7 @@ def test_the_seed_decides_the_heads_alone(saved: dict[str, Path]) -> None:
     state = torch.get_rng_state()
     one, same = network(saved["vit"]), network(saved["vit"])
     other = ImageClassifier.pretrained(saved["vit"], TARGETS, MEAN, STD, size=(32, 32), seed=2)
-    digests = [weights_digest(given.state_dict()) for given in (one, same, other)]
+    digests = [weights_digest(model.state_dict()) for model in (one, same, other)]
     assert digests[0] == digests[1] != digests[2]
     assert weights_digest(one.encoder.state_dict()) == weights_digest(other.encoder.state_dict())
     assert torch.equal(torch.get_rng_state(), state)
@@ -216,7 +216,7 @@ def test_code_beside_the_weights_is_never_run(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_all_there_are_refused(saved: dict[str, Path], tmp_path: Path) -> None:
     model = ViTForImageClassification.from_pretrained(saved["vit"])
-    kept = {k: v for k, v in model.state_dict().items() if "patch_embeddings" not in k}
-    model.save_pretrained(tmp_path, state_dict=kept)
+    weights = {k: v for k, v in model.state_dict().items() if "patch_embeddings" not in k}
+    model.save_pretrained(tmp_path, state_dict=weights)
     with pytest.raises(DataError, match=r"lack .*patch_embeddings"):
         network(tmp_path)

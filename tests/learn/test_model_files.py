@@ -22,7 +22,7 @@ def fill(folder: Path, *files: str) -> Path:
     return folder
 
 
-def kept(cache: Path, *files: str) -> Path:
+def fill_cache(cache: Path, *files: str) -> Path:
     """A model as the hub's cache keeps it, at one commit."""
     return fill(cache / "models--acme--tiny" / "snapshots" / REVISION, *files)
 
@@ -49,7 +49,7 @@ def test_a_folder_that_lacks_a_file_or_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_what_was_fetched_once_needs_no_network(tmp_path: Path) -> None:
-    folder = kept(tmp_path)
+    folder = fill_cache(tmp_path)
     assert FILES.locate(PINNED, cache=tmp_path) == folder
     assert FILES.here(PINNED, cache=tmp_path) == folder
 
@@ -60,7 +60,7 @@ def test_what_was_not_fetched_is_not_here_and_cannot_be_had(
     tmp_path: Path, files: tuple[str, ...]
 ) -> None:
     if files:
-        kept(tmp_path, *files)
+        fill_cache(tmp_path, *files)
     assert FILES.here(PINNED, cache=tmp_path) is None
     with pytest.raises(Unavailable, match=f"{PINNED} cannot be had") as caught:
         FILES.locate(PINNED, cache=tmp_path)

@@ -38,11 +38,11 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else() -> None:
 
 def test_pixels_are_normalised_inside() -> None:
     network = ResidualCNN({"a": 2}, MEAN, STD, width=8)
-    seen: list[torch.Tensor] = []
-    network.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images_read: list[torch.Tensor] = []
+    network.stem.register_forward_pre_hook(lambda _, inputs: images_read.append(inputs[0]))
     network(torch.full((2, 32, 32, 3), 255, dtype=torch.uint8))
     expected = torch.tensor([(1 - m) / s for m, s in zip(MEAN, STD, strict=True)])
-    torch.testing.assert_close(seen[0][0, :, 4, 4], expected)
+    torch.testing.assert_close(images_read[0][0, :, 4, 4], expected)
 
 
 def test_the_digest_sees_names_shapes_and_every_bit() -> None:

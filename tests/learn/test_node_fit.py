@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.learn.node_graphs import FEATURES, codec, kept, papers
+from tests.learn.node_graphs import FEATURES, codec, papers, take_snapshot
 from tidemill.domain.errors import UsageError
 from tidemill.learn.attention import AttentionNetwork
 from tidemill.learn.calibrate import fit_temperature
@@ -26,7 +26,7 @@ PLAN = NodePlan(epochs=30, learning_rate=0.02, threads=1)
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> NodeGraph:
-    return read_graph(kept(tmp_path_factory.mktemp("nodes"), papers()), codec())
+    return read_graph(take_snapshot(tmp_path_factory.mktemp("nodes"), papers()), codec())
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ def test_it_ends_when_the_time_is_up(network: AttentionNetwork, graph: NodeGraph
 def test_progress_hears_of_every_epoch_and_of_some_scores(
     network: AttentionNetwork, graph: NodeGraph
 ) -> None:
-    told: list[FitStep] = []
+    steps: list[FitStep] = []
     plan = replace(PLAN, epochs=TOLD + 3, patience=100)
-    fit_nodes(network, graph, plan, seed=0, progress=told.append)
-    assert [step.step for step in told] == list(range(1, TOLD + 4))
-    assert {step.steps for step in told} == {TOLD + 3}
-    assert [step.epoch for step in told if step.scores] == [TOLD, TOLD + 3]
+    fit_nodes(network, graph, plan, seed=0, progress=steps.append)
+    assert [step.step for step in steps] == list(range(1, TOLD + 4))
+    assert {step.steps for step in steps} == {TOLD + 3}
+    assert [step.epoch for step in steps if step.scores] == [TOLD, TOLD + 3]
 
 
 def test_divergence_is_said(network: AttentionNetwork, graph: NodeGraph) -> None:

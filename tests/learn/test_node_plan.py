@@ -45,7 +45,7 @@ def test_patience_tells_the_two_apart(plan: NodePlan | TrainPlan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "said"),
+    ("tree", "message"),
     [
         ({"epochs": 3, "patience": 2, "batch_size": 4}, "train.batch_size does not fit"),
         ({"epochs": 3, "batch_size": 1}, "batch_size=1"),
@@ -53,6 +53,6 @@ def test_patience_tells_the_two_apart(plan: NodePlan | TrainPlan) -> None:
         ({"patience": 3}, "train.epochs does not fit"),
     ],
 )
-def test_what_does_not_fit_is_named_by_its_key(tree: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_does_not_fit_is_named_by_its_key(tree: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         validate(Group, {"train": tree})

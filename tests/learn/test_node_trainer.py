@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.learn.node_graphs import TOPICS, codec, kept, papers, run
+from tests.learn.node_graphs import TOPICS, codec, papers, run, take_snapshot
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import TOLERANCE, Golden
 from tidemill.codecs.codec import open_codec
@@ -29,7 +29,7 @@ PROGRESS = Progress()
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> OpenSnapshot:
-    return kept(tmp_path_factory.mktemp("snapshots"), papers())
+    return take_snapshot(tmp_path_factory.mktemp("snapshots"), papers())
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,8 @@ def test_every_node_is_answered_from_its_neighbourhood_as_from_the_whole_graph(
     _, chances, embedding = model.profile_rows([model.preprocess(whole_payload(payloads))])
     by_id = b'{"nodes":' + json.dumps(list(model.item_names(whole))).encode() + b"}"
     for one in (payloads, [by_id]):
-        _, found, places = model.profile_rows([model.preprocess(payload) for payload in one])
-        assert np.abs(found["topic"] - chances["topic"]).max() < TOLERANCE
+        _, features, places = model.profile_rows([model.preprocess(payload) for payload in one])
+        assert np.abs(features["topic"] - chances["topic"]).max() < TOLERANCE
         assert np.abs(places - embedding).max() < TOLERANCE
     measured, *_ = model.profile_rows([model.preprocess(payloads[0])])
     assert measured[0].keys() == {"degree", "density", "homophily"}
@@ -107,20 +107,20 @@ class Watched(OpenSnapshot):
     """Notes the splits whose rows were asked for by name."""
 
     def rows(self, split: Split | None = None, *, payloads: bool = True) -> Iterator[Example]:
-        said.append(split)
+        splits_read.append(split)
         return super().rows(split, payloads=payloads)
 
 
-said: list[Split | None] = []
+splits_read: list[Split | None] = []
 
 
 def test_the_same_run_gives_the_same_files_and_reads_the_snapshot_once(
     teach: Callable[..., TrainingResult], trained: TrainingResult, snapshot: OpenSnapshot
 ) -> None:
-    said.clear()
+    splits_read.clear()
     again = teach(Watched(snapshot.folder, snapshot.manifest))
     # Validation a second time, for the payloads of the golden samples.
-    assert said == [None, "val"]
+    assert splits_read == [None, "val"]
     assert again.weights == trained.weights
     assert again.files == trained.files
 

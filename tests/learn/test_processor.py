@@ -18,13 +18,13 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def written(folder: Path, **said: Any) -> Path:
-    (folder / "preprocessor_config.json").write_text(json.dumps(PLAIN | said))
+def written(folder: Path, **settings: Any) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(PLAIN | settings))
     return folder
 
 
 @pytest.mark.parametrize(
-    ("said", "sides"),
+    ("settings", "sides"),
     [
         ({}, (192, 224)),
         ({"size": 160}, (160, 160)),
@@ -34,20 +34,20 @@ def written(folder: Path, **said: Any) -> Path:
         ({"do_center_crop": False, "crop_size": 64}, (192, 224)),
     ],
 )
-def test_the_size(tmp_path: Path, said: dict[str, Any], sides: tuple[int, int]) -> None:
-    found = images(written(tmp_path, **said))
-    assert (found["width"], found["height"]) == sides
-    assert (found["mean"], found["std"]) == (PLAIN["image_mean"], PLAIN["image_std"])
-    assert images(written(tmp_path, **said), 48)["width"] == 48
+def test_the_size(tmp_path: Path, settings: dict[str, Any], sides: tuple[int, int]) -> None:
+    size = images(written(tmp_path, **settings))
+    assert (size["width"], size["height"]) == sides
+    assert (size["mean"], size["std"]) == (PLAIN["image_mean"], PLAIN["image_std"])
+    assert images(written(tmp_path, **settings), 48)["width"] == 48
 
 
 def test_images_that_are_not_normalised(tmp_path: Path) -> None:
-    found = images(written(tmp_path, do_normalize=False, image_mean=None, image_std=None))
-    assert (found["mean"], found["std"]) == ([0.0] * 3, [1.0] * 3)
+    size = images(written(tmp_path, do_normalize=False, image_mean=None, image_std=None))
+    assert (size["mean"], size["std"]) == ([0.0] * 3, [1.0] * 3)
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("settings", "sentence"),
     [
         ({"do_rescale": False}, "another range"),
         ({"rescale_factor": 1 / 127.5}, "another range"),
@@ -59,9 +59,9 @@ def test_images_that_are_not_normalised(tmp_path: Path) -> None:
         ({"image_mean": [0.5]}, "cannot be read"),
     ],
 )
-def test_what_no_codec_does(tmp_path: Path, said: dict[str, Any], sentence: str) -> None:
+def test_what_no_codec_does(tmp_path: Path, settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        images(written(tmp_path, **said))
+        images(written(tmp_path, **settings))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

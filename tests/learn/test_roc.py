@@ -16,10 +16,10 @@ def test_the_area_is_the_chance_that_a_positive_ranks_above_a_negative() -> None
 
 
 def test_the_curve_goes_from_corner_to_corner() -> None:
-    found = curve(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, False, True, False]))
-    assert found is not None
-    np.testing.assert_allclose(found[0], [0, 0, 0.5, 1])
-    np.testing.assert_allclose(found[1], [0, 0.5, 1, 1])
+    points = curve(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, False, True, False]))
+    assert points is not None
+    np.testing.assert_allclose(points[0], [0, 0, 0.5, 1])
+    np.testing.assert_allclose(points[1], [0, 0.5, 1, 1])
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])

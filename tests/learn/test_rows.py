@@ -71,13 +71,13 @@ def test_labels_stay_with_their_texts_and_the_remainder_is_anyones() -> None:
     batches = Batches(split, 3, shuffle=torch.Generator().manual_seed(1))
     left_out: set[int] = set()
     for _ in range(20):
-        seen = []
+        batch_rows = []
         for arrays, labels in batches:
             firsts = arrays["ids"][:, 0].tolist()
             assert firsts == [100 * at + 1 for at in labels["answer"].tolist()]
-            seen += labels["answer"].tolist()
-        assert len(seen) == 6
-        left_out |= set(range(7)) - set(seen)
+            batch_rows += labels["answer"].tolist()
+        assert len(batch_rows) == 6
+        left_out |= set(range(7)) - set(batch_rows)
     assert len(left_out) > 3
 
 

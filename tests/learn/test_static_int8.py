@@ -42,11 +42,11 @@ def test_it_costs_little_and_saves_much(
 ) -> None:
     fitted = fit(network, split(60, 0), split(30, 1), plan, seed=0).network
     graph = exported(fitted, split, tmp_path)
-    made = quantise(fitted, graph, split(60, 0), split(30, 1))
-    assert made.bytes_after == graph.stat().st_size < 0.5 * made.bytes_before
-    assert made.agreement >= 0.9
-    assert made.difference < 0.2
-    assert (made.calibrated, made.batch_size) == (60, 64)
+    quantised = quantise(fitted, graph, split(60, 0), split(30, 1))
+    assert quantised.bytes_after == graph.stat().st_size < 0.5 * quantised.bytes_before
+    assert quantised.agreement >= 0.9
+    assert quantised.difference < 0.2
+    assert (quantised.calibrated, quantised.batch_size) == (60, 64)
 
 
 def test_an_answer_does_not_depend_on_the_batch(
@@ -76,8 +76,8 @@ def test_images_go_in_as_they_are_and_logits_come_out_unrounded(
 ) -> None:
     quantise(network, graph, split(60, 0), split(30, 1))
     model = onnx.load(graph)
-    (given,) = model.graph.input
-    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    (graph_input,) = model.graph.input
+    assert graph_input.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     kinds = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4}
     assert kinds == {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT}  # the normalisation is float
     made_by = {name: node.op_type for node in model.graph.node for name in node.output}
@@ -118,9 +118,9 @@ def test_a_network_of_matrices_is_quantised_as_its_activations_come(
     assert not convolutional(network)
     path = tmp_path / "model.onnx"
     export(network, {"shade": 1.0}, path, split(8, 0))
-    made = quantise(network, path, split(8, 0), split(8, 1))
-    assert (made.calibrated, made.batch_size) == (0, 1)
-    assert made.bytes_after < made.bytes_before
+    quantised = quantise(network, path, split(8, 0), split(8, 1))
+    assert (quantised.calibrated, quantised.batch_size) == (0, 1)
+    assert quantised.bytes_after < quantised.bytes_before
     assert OnnxRuntime(path.read_bytes()).alone
 
 

@@ -50,7 +50,7 @@ def table(n: int, seed: int) -> EncodedSplit:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "categories", "given"),
+    ("numbers", "categories", "names"),
     [
         (2, [3, 40], ("numbers", "present", "categories")),
         (2, [], ("numbers", "present")),
@@ -58,7 +58,7 @@ def table(n: int, seed: int) -> EncodedSplit:
     ],
 )
 def test_it_takes_the_arrays_that_there_are(
-    numbers: int, categories: list[int], given: tuple[str, ...]
+    numbers: int, categories: list[int], names: tuple[str, ...]
 ) -> None:
     network = TableNetwork(TARGETS, numbers=numbers, categories=categories, width=8)
     arrays = {
@@ -66,7 +66,7 @@ def test_it_takes_the_arrays_that_there_are(
         "present": torch.ones(5, 2),
         "categories": torch.full((5, 2), 4),
     }
-    outputs = network(**{name: arrays[name] for name in given})
+    outputs = network(**{name: arrays[name] for name in names})
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         "embedding": (5, 8),
         "logits_keys": (5, 3),

@@ -23,7 +23,7 @@ def encoder(folder: Path, family: str, *, known: int = PIECES) -> Path:
     """A tiny one of random weights, whose tokenizer knows six words."""
     config, model, positions = FAMILIES[family]
     with torch.random.fork_rng(devices=[]):
-        made = config(
+        configuration = config(
             vocab_size=known,
             hidden_size=8,
             num_hidden_layers=1,
@@ -31,7 +31,7 @@ def encoder(folder: Path, family: str, *, known: int = PIECES) -> Path:
             intermediate_size=8,
             max_position_embeddings=positions,
         )
-        model(made).save_pretrained(folder)
+        model(configuration).save_pretrained(folder)
     words = {word: number for number, word in enumerate(["[UNK]", "up", "down", "a", "b"])}
     # Ids need not follow each other.
     tokenizer = Tokenizer(models.WordLevel(words | {"profit": PIECES - 1}, unk_token="[UNK]"))

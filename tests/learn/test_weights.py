@@ -30,7 +30,7 @@ def fill(folder: Path, *files: str) -> Path:
     return folder
 
 
-def kept(cache: Path, *files: str) -> Path:
+def fill_cache(cache: Path, *files: str) -> Path:
     """A model as the hub's cache keeps it, at one commit."""
     return fill(cache / "models--acme--tiny" / "snapshots" / REVISION, *files)
 
@@ -46,10 +46,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 class EmptyHub(http.server.BaseHTTPRequestHandler):
     """Holds nothing, and notes what it was asked."""
 
-    asked: ClassVar[list[str]] = []
+    requests: ClassVar[list[str]] = []
 
     def do_HEAD(self) -> None:
-        self.asked.append(self.path)
+        self.requests.append(self.path)
         self.send_response(404)
         self.end_headers()
 
@@ -64,13 +64,13 @@ class EmptyHub(http.server.BaseHTTPRequestHandler):
 def empty_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A hub that has no model. Gives the paths that it was asked for."""
     pytest.importorskip("huggingface_hub")
-    EmptyHub.asked.clear()
+    EmptyHub.requests.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyHub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         address = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        yield EmptyHub.asked
+        yield EmptyHub.requests
         server.shutdown()
 
 
@@ -143,13 +143,13 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.usefixtures("no_network")
 def test_what_was_fetched_once_needs_no_network(tmp_path: Path) -> None:
-    folder = kept(tmp_path)
+    folder = fill_cache(tmp_path)
     assert locate(PINNED, cache=tmp_path) == folder
 
 
 @pytest.mark.parametrize("commit", ["", "@", "@main", "@0123456", f"@{REVISION}0"])
 def test_a_name_on_the_hub_needs_a_whole_commit(tmp_path: Path, commit: str) -> None:
-    kept(tmp_path)
+    fill_cache(tmp_path)
     with pytest.raises(UsageError, match="names no commit") as caught:
         locate(f"acme/tiny{commit}", cache=tmp_path)
     assert "acme/tiny@COMMIT" in caught.value.hint
@@ -192,9 +192,9 @@ def test_a_hub_that_does_not_have_it(tmp_path: Path, empty_hub: list[str]) -> No
 
 def test_to_look_on_this_machine_asks_nobody(tmp_path: Path, empty_hub: list[str]) -> None:
     assert here(PINNED, cache=tmp_path) is None
-    kept(tmp_path, "config.json")
+    fill_cache(tmp_path, "config.json")
     assert here(PINNED, cache=tmp_path) is None, "half a model has to be fetched, too"
-    folder = kept(tmp_path)
+    folder = fill_cache(tmp_path)
     assert here(PINNED, cache=tmp_path) == folder
     assert here(str(folder)) == folder
     assert empty_hub == []
@@ -202,7 +202,7 @@ def test_to_look_on_this_machine_asks_nobody(tmp_path: Path, empty_hub: list[str
 
 @pytest.mark.usefixtures("no_network")
 def test_half_a_model_is_none(tmp_path: Path) -> None:
-    kept(tmp_path, "config.json")
+    fill_cache(tmp_path, "config.json")
     with pytest.raises(DataError, match=r"holds no tokenizer\.json and no model\.safetensors"):
         locate(PINNED, cache=tmp_path)
 

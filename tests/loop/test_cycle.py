@@ -50,14 +50,14 @@ def state_of(step: Step) -> CycleState | None:
     return step.state if isinstance(step, MoveCycle) else None
 
 
-def idle(policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
-    return decide(LoopState(NOW, V1, **seen), policy)
+def idle(policy: TriggerPolicy = POLICY, **fields: Any) -> Step:
+    return decide(LoopState(NOW, V1, **fields), policy)
 
 
-def turn(state: CycleState, policy: TriggerPolicy = POLICY, **seen: Any) -> Step:
+def turn(state: CycleState, policy: TriggerPolicy = POLICY, **changes: Any) -> Step:
     cycle = replace(CYCLE, state=state, runs=("r2",), version="v2", verdict="d2")
-    given: dict[str, Any] = {"champion": V1, "runs": (RUN,), "version": V2, **seen}
-    return decide(LoopState(now=NOW, cycle=cycle, **given), policy)
+    fields: dict[str, Any] = {"champion": V1, "runs": (RUN,), "version": V2, **changes}
+    return decide(LoopState(now=NOW, cycle=cycle, **fields), policy)
 
 
 def test_nothing_begins_without_a_champion_a_trigger_or_data() -> None:
@@ -87,7 +87,7 @@ def test_one_drift_verdict_begins_one_cycle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "seen", "says"),
+    ("policy", "fields", "says"),
     [
         ({}, {"last_cycle": replace(CYCLE, state="settled")}, "3600 s of cool-down are left"),
         ({"budget": 2}, {"recent_cycles": 2}, "2 cycles began within 24 hours, 2 may"),
@@ -96,9 +96,9 @@ def test_one_drift_verdict_begins_one_cycle() -> None:
     ],
 )
 def test_what_holds_a_cycle_back_is_said(
-    policy: dict[str, Any], seen: dict[str, Any], says: str
+    policy: dict[str, Any], fields: dict[str, Any], says: str
 ) -> None:
-    step = idle(replace(POLICY, **policy), new_feedback=150, **seen)
+    step = idle(replace(POLICY, **policy), new_feedback=150, **fields)
     assert step.kind == "wait"
     assert "150 new feedback labels were accepted" in step.reason
     assert says in step.reason
@@ -115,8 +115,8 @@ WEEKLY = replace(POLICY, schedule="weekly", feedback=500)
 NAME = "The weekly scheduled run of 2026-01-05 00:00 UTC"
 
 
-def round_at(now: datetime, policy: TriggerPolicy = WEEKLY, **seen: Any) -> Step:
-    return decide(LoopState(now, V1, **{"new_feedback": 150, **seen}), policy)
+def round_at(now: datetime, policy: TriggerPolicy = WEEKLY, **fields: Any) -> Step:
+    return decide(LoopState(now, V1, **{"new_feedback": 150, **fields}), policy)
 
 
 def test_a_round_with_enough_to_learn_begins_a_cycle() -> None:
@@ -160,15 +160,15 @@ def test_a_clock_that_was_far_ahead_lets_a_round_go_by_once(late: str) -> None:
     ahead = MONDAY + 30 * timedelta(days=1)
     champion = V1 if late == "last" else replace(V1, at=ahead)
     cycle = replace(CYCLE, state="settled", at=ahead, changed_at=ahead)
-    seen = LoopState(MONDAY + HOUR, champion, last_cycle=None if late == "champion" else cycle)
-    first = decide(replace(seen, new_feedback=3), WEEKLY)
+    state = LoopState(MONDAY + HOUR, champion, last_cycle=None if late == "champion" else cycle)
+    first = decide(replace(state, new_feedback=3), WEEKLY)
     assert (first.kind, first.reason[: len(NAME)]) == ("skip_scheduled_run", NAME)
-    for now in (seen.now, seen.now + HOUR, seen.now - 2 * HOUR):
+    for now in (state.now, state.now + HOUR, state.now - 2 * HOUR):
         assert (
-            decide(replace(seen, now=now, new_feedback=3, last_skip=seen.now), WEEKLY).kind
+            decide(replace(state, now=now, new_feedback=3, last_skip=state.now), WEEKLY).kind
             == "wait"
         )
-    later = replace(seen, now=MONDAY + WEEK, new_feedback=3, last_skip=seen.now)
+    later = replace(state, now=MONDAY + WEEK, new_feedback=3, last_skip=state.now)
     assert decide(later, WEEKLY).kind == "skip_scheduled_run"
 
 
@@ -199,7 +199,7 @@ def test_labels_that_come_after_their_round_wait_for_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "seen", "says"),
+    ("policy", "fields", "says"),
     [
         (
             {},
@@ -211,12 +211,14 @@ def test_labels_that_come_after_their_round_wait_for_the_next() -> None:
     ],
 )
 def test_a_round_that_is_held_back_waits_and_is_not_lost(
-    policy: dict[str, Any], seen: dict[str, Any], says: str
+    policy: dict[str, Any], fields: dict[str, Any], says: str
 ) -> None:
-    step = round_at(MONDAY, replace(WEEKLY, **policy), **seen)
+    step = round_at(MONDAY, replace(WEEKLY, **policy), **fields)
     assert step.kind == "wait"
     assert says in step.reason
-    assert round_at(MONDAY + 2 * HOUR, WEEKLY, **{**seen, "recent_cycles": 1}).kind == "open_cycle"
+    assert (
+        round_at(MONDAY + 2 * HOUR, WEEKLY, **{**fields, "recent_cycles": 1}).kind == "open_cycle"
+    )
 
 
 def test_a_round_begins_only_after_the_database_was_read() -> None:
@@ -268,11 +270,11 @@ NEXT: list[tuple[CycleState, dict[str, Any], StepKind, CycleState | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("state", "seen", "kind", "to"), NEXT)
+@pytest.mark.parametrize(("state", "fields", "kind", "to"), NEXT)
 def test_every_state_has_its_next_step(
-    state: CycleState, seen: dict[str, Any], kind: StepKind, to: CycleState | None
+    state: CycleState, fields: dict[str, Any], kind: StepKind, to: CycleState | None
 ) -> None:
-    step = turn(state, **seen)
+    step = turn(state, **fields)
     assert (step.kind, state_of(step)) == (kind, to)
 
 
@@ -333,9 +335,9 @@ def test_every_kind_of_step_belongs_to_one_class() -> None:
 
 def test_a_version_that_nobody_asks_settles_in_the_end() -> None:
     cycle = replace(CYCLE, state="watched", version="v2", runs=("r2",), changed_at=NOW)
-    seen = LoopState(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
-    assert state_of(decide(seen, POLICY)) == "settled"
-    assert "No request reached v2" in decide(seen, POLICY).reason
+    state = LoopState(NOW + timedelta(seconds=61), V2, cycle=cycle, runs=(RUN,), version=V2)
+    assert state_of(decide(state, POLICY)) == "settled"
+    assert "No request reached v2" in decide(state, POLICY).reason
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_the_order_of_bins_does_not_matter(pair: Pair, random: Any) -> None:
     assert psi(*turned) == pytest.approx(psi(reference, live), abs=1e-12)
     assert js(*turned) == pytest.approx(js(reference, live), abs=1e-9)
     assert p_of(*turned) == p_of(reference, live)
-    found = [check({"x": one}, {"x": other}, POLICY)[0].p for one, other in (pair, turned)]
-    assert found[0] == found[1]
+    values = [check({"x": one}, {"x": other}, POLICY)[0].p for one, other in (pair, turned)]
+    assert values[0] == values[1]
 
 
 @quick
@@ -99,9 +99,9 @@ def test_the_distances_are_those_of_their_formulas() -> None:
 def test_the_further_a_share_moves_the_larger_every_figure() -> None:
     moved = [[100 - by, 100 + by] for by in range(0, 100, 9)]
     for distance in (psi, js):
-        found = [distance([100, 100], live) for live in moved]
-        assert found == sorted(found)
-        assert found[0] < found[-1]
+        distances = [distance([100, 100], live) for live in moved]
+        assert distances == sorted(distances)
+        assert distances[0] < distances[-1]
     chances = [p_of([100, 100], live, tests=14) for live in moved]
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.9
@@ -111,16 +111,16 @@ def test_the_further_a_share_moves_the_larger_every_figure() -> None:
 def test_without_drift_p_is_as_often_below_a_level_as_the_level_says() -> None:
     rng = np.random.default_rng(0)
     shares = np.arange(1, 11) / 55
-    found = np.array(
+    values = np.array(
         [
             p_of(rng.multinomial(300, shares).tolist(), rng.multinomial(200, shares).tolist())
             for _ in range(2_000)
         ]
     )
     for level in (0.02, 0.1, 0.5, 0.9):
-        noise = 4 * math.sqrt(level * (1 - level) / len(found))
+        noise = 4 * math.sqrt(level * (1 - level) / len(values))
         # Both measures must be surprising, so p may lie a little higher than evenly.
-        assert level - noise - 0.02 <= float((found <= level).mean()) <= level + noise
+        assert level - noise - 0.02 <= float((values <= level).mean()) <= level + noise
 
 
 def test_p_is_that_of_the_chi_square_distribution_when_counts_are_large() -> None:
@@ -158,11 +158,11 @@ def test_nothing_is_drawn_where_no_draw_could_change_the_decision(
     rng = np.random.default_rng(n)
     reference = rng.multinomial(300, np.array(shares) / sum(shares))
     live = rng.multinomial(n, np.array(shares[::-1]) / sum(shares))
-    kept = reference + live > 0
-    reference, live = reference[kept], live[kept]
-    found = p_of(reference.tolist(), live.tolist(), tests=14)
+    filled = reference + live > 0
+    reference, live = reference[filled], live[filled]
+    p = p_of(reference.tolist(), live.tolist(), tests=14)
     tail = chi_square(reference, live)
-    assert (found == pytest.approx(tail)) == (tail < CERTAIN * 0.01 / 14)
+    assert (p == pytest.approx(tail)) == (tail < CERTAIN * 0.01 / 14)
 
 
 def test_where_draws_cannot_show_enough_the_tail_is_computed() -> None:
@@ -177,12 +177,12 @@ def test_the_tail_does_not_cry_wolf(bins: int) -> None:
     rng = np.random.default_rng(bins)
     shares = 1 / np.arange(1, bins + 1)
     shares /= shares.sum()
-    found = []
+    values = []
     for _ in range(2_000):
         both = rng.multinomial(300, shares), rng.multinomial(200, shares)
-        kept = both[0] + both[1] > 0
-        found.append(chi_square(both[0][kept], both[1][kept]))
-    assert float((np.array(found) <= 0.05).mean()) <= 0.05
+        filled = both[0] + both[1] > 0
+        values.append(chi_square(both[0][filled], both[1][filled]))
+    assert float((np.array(values) <= 0.05).mean()) <= 0.05
 
 
 def test_a_million_examples_are_judged_as_few_are() -> None:
@@ -245,7 +245,7 @@ def test_what_is_large_but_may_be_chance_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chances", "kept"),
+    ("chances", "names"),
     [
         ({"a": 0.01, "b": 0.02, "c": 0.04}, "abc"),
         ({"c": 0.04, "a": 0.01, "b": 0.03}, "a"),
@@ -254,13 +254,13 @@ def test_what_is_large_but_may_be_chance_is_not_believed() -> None:
         ({"a": 1.0}, ""),
     ],
 )
-def test_holms_correction(chances: dict[str, float], kept: str) -> None:
+def test_holms_correction(chances: dict[str, float], names: str) -> None:
     """Worked by hand at 0.05: three are held against 0.0167, 0.025 and 0.05, in rising order."""
-    assert holm(chances, 0.05) == frozenset(kept)
+    assert holm(chances, 0.05) == frozenset(names)
 
 
 @pytest.mark.parametrize(
-    ("reference", "live", "said"),
+    ("reference", "live", "message"),
     [
         (counted(a=EVEN), counted(b=EVEN), "The features b are not those of the reference."),
         ({}, {}, "are not those"),
@@ -270,9 +270,9 @@ def test_holms_correction(chances: dict[str, float], kept: str) -> None:
     ],
 )
 def test_counts_of_another_kind_are_refused(
-    reference: dict[str, list[int]], live: dict[str, list[int]], said: str
+    reference: dict[str, list[int]], live: dict[str, list[int]], message: str
 ) -> None:
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         check(reference, live, POLICY)
 
 
@@ -306,8 +306,8 @@ def test_the_smallest_alpha_still_finds_what_is_plain() -> None:
 REFERENCE = counted(brightness=EVEN, label=[150, 100, 50])
 
 
-def profile(minutes: int, brightness: list[int], label: list[int], **given: Any) -> Profile:
-    about: dict[str, Any] = {"version": "v1", "kind": "live"} | given
+def profile(minutes: int, brightness: list[int], label: list[int], **changes: Any) -> Profile:
+    about: dict[str, Any] = {"version": "v1", "kind": "live"} | changes
     bucket = NOW + timedelta(minutes=minutes)
     return Profile(bucket=bucket, n=sum(label), counts=(*brightness, *label), **about)
 
@@ -317,15 +317,15 @@ STIRRED = profile(5, STEEP, [100, 66, 34])
 
 
 def test_profiles_are_summed_and_judged() -> None:
-    found = judge(REFERENCE, 300, [STIRRED, CALM], POLICY, id="d1", at=NOW)
-    assert found is not None
-    assert (found.id, found.version, found.at, found.drifted) == ("d1", "v1", NOW, True)
-    assert (found.n, found.reference) == (300, 300)
-    assert found.threshold == POLICY.psi
-    assert (found.since, found.until) == (NOW, NOW + timedelta(minutes=5))
+    verdict = judge(REFERENCE, 300, [STIRRED, CALM], POLICY, id="d1", at=NOW)
+    assert verdict is not None
+    assert (verdict.id, verdict.version, verdict.at, verdict.drifted) == ("d1", "v1", NOW, True)
+    assert (verdict.n, verdict.reference) == (300, 300)
+    assert verdict.threshold == POLICY.psi
+    assert (verdict.since, verdict.until) == (NOW, NOW + timedelta(minutes=5))
     both = counted(brightness=[10 + count for count in STEEP], label=[150, 99, 51])
-    assert found.features == check(REFERENCE, both, POLICY)
-    assert found.worst.feature == "brightness"
+    assert verdict.features == check(REFERENCE, both, POLICY)
+    assert verdict.worst.feature == "brightness"
 
 
 def test_too_few_predictions_are_no_verdict() -> None:
@@ -361,9 +361,9 @@ def test_counts_in_other_bins_are_refused() -> None:
 
 
 def test_a_verdict_in_a_sentence() -> None:
-    found = judge(REFERENCE, 300, [STIRRED], POLICY, id="d1", at=NOW)
-    assert found is not None
-    assert found.summary == (
+    verdict = judge(REFERENCE, 300, [STIRRED], POLICY, id="d1", at=NOW)
+    assert verdict is not None
+    assert verdict.summary == (
         "brightness moved most: PSI 1.07, p < 0.0001; 1 of 2 features drifted, "
         "200 predictions against 300 held-out examples"
     )
@@ -373,14 +373,14 @@ def test_a_verdict_in_a_sentence() -> None:
 
 
 def test_a_drifted_feature_is_named_before_a_larger_one_by_chance() -> None:
-    found = judge(REFERENCE, 300, [STIRRED], POLICY, id="d1", at=NOW)
-    assert found is not None
-    assert found.features[0] == FeatureDrift(
-        "brightness", psi(EVEN, STEEP), js(EVEN, STEEP), found.features[0].p, True
+    verdict = judge(REFERENCE, 300, [STIRRED], POLICY, id="d1", at=NOW)
+    assert verdict is not None
+    assert verdict.features[0] == FeatureDrift(
+        "brightness", psi(EVEN, STEEP), js(EVEN, STEEP), verdict.features[0].p, True
     )
-    assert found.worst == found.features[0]
+    assert verdict.worst == verdict.features[0]
 
 
-@pytest.mark.parametrize(("p", "said"), [(1.0, "p = 1.0000"), (0.00009, "p < 0.0001")])
-def test_a_chance_in_words(p: float, said: str) -> None:
-    assert FeatureDrift("brightness", 0.0, 0.0, p, False).chance == said
+@pytest.mark.parametrize(("p", "message"), [(1.0, "p = 1.0000"), (0.00009, "p < 0.0001")])
+def test_a_chance_in_words(p: float, message: str) -> None:
+    assert FeatureDrift("brightness", 0.0, 0.0, p, False).chance == message

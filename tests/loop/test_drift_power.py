@@ -30,11 +30,11 @@ STEPS = {"deviations": (0.1, 0.3, 0.5, 0.7, 1.0), "share": (0.05, 0.15, 0.25, 0.
 
 def test_what_is_simulated_is_counted_as_traffic_is() -> None:
     rng = np.random.default_rng(0)
-    held = Held.draw(rng)
-    same, moved = held.window(rng, 5_000), held.window(rng, 5_000, Shift(1.0, 0.3))
-    assert tuple(held.counts) == tuple(same) == NAMES
+    reference = Held.draw(rng)
+    same, moved = reference.window(rng, 5_000), reference.window(rng, 5_000, Shift(1.0, 0.3))
+    assert tuple(reference.counts) == tuple(same) == NAMES
     assert len(NAMES) == 14
-    assert {int(counts.sum()) for counts in held.counts.values()} == {EXAMPLES}
+    assert {int(counts.sum()) for counts in reference.counts.values()} == {EXAMPLES}
     assert {int(counts.sum()) for counts in same.values()} == {5_000}
     assert moved[NAMES[0]][0] < same[NAMES[0]][0] / 4
     assert moved["prediction.disease"][0] > 1.8 * same["prediction.disease"][0]
@@ -63,7 +63,7 @@ def test_where_nothing_changed_hardly_any_window_has_an_alarm(n: int) -> None:
 @pytest.mark.parametrize("kind", list(STEPS))
 @pytest.mark.parametrize("n", [200, 1000])
 def test_the_larger_a_shift_the_surer_it_is_found(kind: str, n: int) -> None:
-    found = curve(POLICY, kind, STEPS[kind], n, 60)
-    assert all(before <= after for before, after in pairwise(found.values()))
-    assert found[STEPS[kind][0]] <= 0.1
-    assert found[ENOUGH[kind]] >= SURE
+    rates = curve(POLICY, kind, STEPS[kind], n, 60)
+    assert all(before <= after for before, after in pairwise(rates.values()))
+    assert rates[STEPS[kind][0]] <= 0.1
+    assert rates[ENOUGH[kind]] >= SURE

@@ -46,16 +46,16 @@ def example(payload: bytes, labels: Labels, split: Split) -> Example:
     return Example(payload_id(payload), payload, labels, "test", "", split)
 
 
-def held(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldOut:
+def hold_out(rows: Sequence[Example], labels: Mapping[str, Sequence[str]] = TRUE) -> HeldOut:
     def of_split(split: Split) -> list[Example]:
         return [row for row in rows if row.split == split]
 
     def labels_of(ids: Collection[str]) -> dict[str, list[Labels]]:
-        found: dict[str, list[Labels]] = {}
+        labels_by_id: dict[str, list[Labels]] = {}
         for row in rows:
             if row.id in ids:
-                found.setdefault(row.id, []).append(row.labels)
-        return found
+                labels_by_id.setdefault(row.id, []).append(row.labels)
+        return labels_by_id
 
     return HeldOut(labels, len(of_split("val")), of_split, labels_of)
 
@@ -73,8 +73,8 @@ def failed(evidence: Evidence) -> set[str]:
 
 
 def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> None:
-    told: list[int] = []
-    evidence = gather(tiny(), None, held(truth), progress=told.append)
+    steps: list[int] = []
+    evidence = gather(tiny(), None, hold_out(truth), progress=steps.append)
     (target,) = evidence.targets
     assert (target.target, target.class_count) == ("disease", 3)
     assert target.prior == pytest.approx(24 / 70)
@@ -85,7 +85,7 @@ def test_a_right_model_is_right_everywhere(tiny: Tiny, truth: list[Example]) -> 
     assert target.fresh_champion is None
     assert (evidence.golden_samples, evidence.golden_faults) == (3, ())
     assert evidence.parity_gap < 1e-5
-    assert sum(told) == 75
+    assert sum(steps) == 75
     assert failed(evidence) == set()
 
 
@@ -93,7 +93,7 @@ def test_swapped_label_names_are_seen(
     tiny: Tiny, truth: list[Example], golden_of: GoldenOf
 ) -> None:
     swapped = tiny(SWAPPED, golden=golden_of(TRUE))
-    evidence = gather(swapped, None, held(truth))
+    evidence = gather(swapped, None, hold_out(truth))
     assert len(evidence.golden_faults) == 2
     assert "'healthy' is predicted where the snapshot has 'miner'" in evidence.golden_faults
     assert evidence.parity_gap > 0.9
@@ -107,7 +107,7 @@ def test_swapped_label_names_are_seen_when_the_golden_samples_agree_with_them(
     for sample in swapped.bundle.golden:  # the forgery is perfect: the bundle believes itself
         [(answer,)] = swapped.predict([swapped.decode(sample.payload)])
         assert sample.fault("disease", answer.label, answer.probabilities) == ""
-    evidence = gather(swapped, None, held(truth))
+    evidence = gather(swapped, None, hold_out(truth))
     assert len(evidence.golden_faults) == 2
     assert evidence.parity_gap < 1e-5
     assert "label_names" in failed(evidence)
@@ -117,7 +117,7 @@ def test_a_golden_sample_that_is_not_in_the_snapshot_is_a_fault(
     tiny: Tiny, truth: list[Example]
 ) -> None:
     known = [row for row in truth if row.split != "val"]
-    evidence = gather(tiny(), None, held(known))
+    evidence = gather(tiny(), None, hold_out(known))
     assert evidence.golden_faults == ("a golden sample is not in the snapshot",) * 3
     assert failed(evidence) == {"label_names"}
 
@@ -127,7 +127,7 @@ def test_swapped_label_names_are_seen_when_their_golden_samples_were_taken_out(
 ) -> None:
     """All that is left proves `phoma`, and nothing in the bundle contradicts itself."""
     golden = [sample for sample in golden_of(SWAPPED) if sample.labels["disease"] == "phoma"]
-    evidence = gather(tiny(SWAPPED, golden=golden), None, held(truth))
+    evidence = gather(tiny(SWAPPED, golden=golden), None, hold_out(truth))
     assert (len(golden), evidence.golden_faults, evidence.class_faults) == (1, (), ())
     assert evidence.parity_gap < 1e-5
     assert "label_names" in failed(evidence)
@@ -140,7 +140,7 @@ def test_a_class_that_is_never_met_needs_no_proof(
 ) -> None:
     golden = [sample for sample in golden_of(TRUE) if sample.labels["disease"] != "phoma"]
     rows = [row for row in truth if row.labels["disease"] != "phoma" or row.split == "val"]
-    evidence = gather(tiny(golden=golden), None, held(rows))
+    evidence = gather(tiny(golden=golden), None, hold_out(rows))
     assert [use.label for use in evidence.targets[0].label_uses] == ["healthy", "miner"]
     assert failed(evidence) == set()
 
@@ -153,7 +153,7 @@ def test_how_names_are_used_is_counted(
     rows = [
         replace(row, labels={**row.labels, "part": part[row.labels["disease"]]}) for row in truth
     ]
-    evidence = gather(tiny(both, golden=golden_of(both)[:1]), None, held(rows, both))
+    evidence = gather(tiny(both, golden=golden_of(both)[:1]), None, hold_out(rows, both))
     assert evidence.validation_rows == 3
     disease, other = evidence.targets
     assert disease.label_uses == (
@@ -165,7 +165,7 @@ def test_how_names_are_used_is_counted(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "faults"),
     [
         (("miner", "healthy", "plague"), ("lacks phoma", "invents plague")),
         (("miner", "healthy", "miner"), ("names twice miner", "lacks phoma")),
@@ -178,12 +178,12 @@ def test_the_label_table_must_name_what_the_snapshot_names(
     truth: list[Example],
     golden_of: GoldenOf,
     names: tuple[str, ...],
-    told: tuple[str, ...],
+    faults: tuple[str, ...],
 ) -> None:
-    given = {"disease": names}
-    evidence = gather(tiny(given, golden=golden_of(given)[:1]), None, held(truth))
-    assert evidence.class_faults == tuple(f"for disease the bundle {fault}" for fault in told)
-    assert not told or "label_names" in failed(evidence)
+    classes = {"disease": names}
+    evidence = gather(tiny(classes, golden=golden_of(classes)[:1]), None, hold_out(truth))
+    assert evidence.class_faults == tuple(f"for disease the bundle {fault}" for fault in faults)
+    assert not faults or "label_names" in failed(evidence)
 
 
 def test_a_payload_that_the_snapshot_keeps_under_two_labels_may_bear_either(
@@ -195,14 +195,14 @@ def test_a_payload_that_the_snapshot_keeps_under_two_labels_may_bear_either(
         if row.split == "val"
         for other in TRUE["disease"]
     ]
-    assert failed(gather(tiny(), None, held([*disputed, *truth]))) == set()
+    assert failed(gather(tiny(), None, hold_out([*disputed, *truth]))) == set()
     never = [replace(row, labels={"disease": "rust"}) for row in disputed]
     rows = [row for row in truth if row.split != "val"] + never
-    assert len(gather(tiny(), None, held(rows)).golden_faults) == 3
+    assert len(gather(tiny(), None, hold_out(rows)).golden_faults) == 3
 
 
 def test_a_bundle_without_golden_samples_proves_nothing(tiny: Tiny, truth: list[Example]) -> None:
-    evidence = gather(tiny(golden=[]), None, held(truth))
+    evidence = gather(tiny(golden=[]), None, hold_out(truth))
     assert evidence.golden_samples == 0
     assert failed(evidence) == {"label_names", "onnx_parity"}
 
@@ -214,7 +214,7 @@ def test_a_recorded_probability_that_is_not_reproduced_is_measured(
     row = first.probabilities["disease"]
     changed = {**row, "phoma": row["phoma"] + 0.01}
     golden = [replace(first, probabilities={"disease": changed}), *others]
-    evidence = gather(tiny(golden=golden), None, held(truth))
+    evidence = gather(tiny(golden=golden), None, hold_out(truth))
     assert evidence.parity_gap == pytest.approx(0.01, abs=1e-5)
     assert failed(evidence) == {"onnx_parity"}
 
@@ -225,7 +225,7 @@ def test_a_missing_or_strange_record_is_no_parity(
 ) -> None:
     first, *others = golden_of(TRUE)
     strange = with_golden(tiny(), [*others, replace(first, probabilities=recorded)])
-    evidence = gather(strange, None, held(truth))
+    evidence = gather(strange, None, hold_out(truth))
     assert evidence.parity_gap >= 1
     assert "onnx_parity" in failed(evidence)
 
@@ -246,7 +246,7 @@ def test_a_model_that_gives_no_numbers_does_not_pass_parity(
     tiny: Tiny, truth: list[Example]
 ) -> None:
     dazed = Predictor(tiny().bundle, Dazed(3))
-    evidence = gather(dazed, None, held(truth))
+    evidence = gather(dazed, None, hold_out(truth))
     assert not evidence.parity_gap <= 1
     assert {"onnx_parity", "not_untrained"} <= failed(evidence)
 
@@ -254,7 +254,7 @@ def test_a_model_that_gives_no_numbers_does_not_pass_parity(
 def test_both_models_answer_the_same_examples_in_the_same_order(
     tiny: Tiny, truth: list[Example]
 ) -> None:
-    evidence = gather(tiny(), tiny(SWAPPED), held(truth))
+    evidence = gather(tiny(), tiny(SWAPPED), hold_out(truth))
     (target,) = evidence.targets
     assert target.test_champion is not None
     assert target.fresh_champion is not None
@@ -266,7 +266,7 @@ def test_both_models_answer_the_same_examples_in_the_same_order(
 
 
 def test_a_champion_of_another_codec_decodes_for_itself(tiny: Tiny, truth: list[Example]) -> None:
-    evidence = gather(tiny(), tiny(side=4), held(truth))
+    evidence = gather(tiny(), tiny(side=4), hold_out(truth))
     (target,) = evidence.targets
     assert target.test_champion is not None
     assert target.test_champion.correct.all()
@@ -280,7 +280,7 @@ def test_a_model_without_a_target_is_wrong_about_it(
     rows = [
         replace(row, labels={**row.labels, "part": part[row.labels["disease"]]}) for row in truth
     ]
-    evidence = gather(tiny(both), tiny(), held(rows, both))
+    evidence = gather(tiny(both), tiny(), hold_out(rows, both))
     disease, other = evidence.targets
     assert disease.test_champion is not None
     assert disease.test_champion.correct.all()
@@ -288,7 +288,7 @@ def test_a_model_without_a_target_is_wrong_about_it(
     assert other.test_champion is not None
     assert not other.test_champion.correct.any()
     assert not other.test_champion.confidence.any()
-    lacking = gather(tiny(), None, held(rows, both))
+    lacking = gather(tiny(), None, hold_out(rows, both))
     assert not lacking.targets[1].test.correct.any()
     assert "floor" in failed(lacking)
 
@@ -296,7 +296,7 @@ def test_a_model_without_a_target_is_wrong_about_it(
 def test_a_model_with_a_target_that_the_snapshot_lacks_is_at_fault(
     tiny: Tiny, truth: list[Example]
 ) -> None:
-    evidence = gather(tiny({**TRUE, "part": ("leaf", "stem", "fruit")}), None, held(truth))
+    evidence = gather(tiny({**TRUE, "part": ("leaf", "stem", "fruit")}), None, hold_out(truth))
     assert len(evidence.golden_faults) == 3
     assert "has None" in evidence.golden_faults[0]
 
@@ -305,7 +305,7 @@ def test_a_snapshot_without_held_back_examples_gives_empty_evidence(
     tiny: Tiny, truth: list[Example]
 ) -> None:
     rows = [row for row in truth if row.split == "val"]
-    evidence = gather(tiny(), tiny(), held(rows))
+    evidence = gather(tiny(), tiny(), hold_out(rows))
     (target,) = evidence.targets
     assert (len(target.test.correct), len(target.fresh.correct), target.prior) == (0, 0, 0.0)
     assert failed(evidence) == {"floor"}
@@ -317,8 +317,8 @@ def test_each_model_reads_what_was_asked_with_its_own_codec(
     """Codecs of two configurations are two codecs, and an example is one item to either."""
 
     def opened(year: int) -> Predictor:
-        made, held_out = herds.files(year=year)
-        content = {**made, REFERENCE: reference_for(made, held_out)}
+        contents, held_out = herds.files(year=year)
+        content = {**contents, REFERENCE: reference_for(contents, held_out)}
         bundle = bundles.open(bundles.write("herd", content))
         return Predictor(bundle, OnnxRuntime(bundle.model))
 
@@ -329,14 +329,14 @@ def test_each_model_reads_what_was_asked_with_its_own_codec(
     ]
     labels = {herds.TARGET: herds.LABELS}
     challenger, same, other = opened(1), opened(1), opened(2)
-    evidence = gather(challenger, other, held(rows, labels))
+    evidence = gather(challenger, other, hold_out(rows, labels))
     (target,) = evidence.targets
     assert target.test.correct.all()
     assert target.fresh_champion is not None
     assert target.fresh_champion.correct.all()
     assert (evidence.golden_faults, evidence.parity_gap < 1e-5) == ((), True)
     assert readings(other) == 12
-    gather(challenger, same, held(rows, labels))
+    gather(challenger, same, hold_out(rows, labels))
     assert readings(same) == 0
 
 

@@ -38,9 +38,9 @@ ONE = Feedback("f1", "", "e" * 64, "disease", "", "rust", "", "ana", NOW)
 
 @pytest.fixture(params=LEDGERS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made = LEDGERS[request.param](tmp_path)
-    yield made
-    made.close()
+    implementation = LEDGERS[request.param](tmp_path)
+    yield implementation
+    implementation.close()
 
 
 class Desk:
@@ -54,8 +54,8 @@ class Desk:
         self.count += 1
         item = replace(ONE, id=f"f{self.count}", label=label, actor=actor, at=self.now, **more)
         with self.ledger.begin() as unit:
-            given, repeated = give(unit, item)
-        return given.id, repeated
+            recorded, repeated = give(unit, item)
+        return recorded.id, repeated
 
     def settle(self, id: str, status: FeedbackStatus) -> None:
         self.count += 1
@@ -84,8 +84,8 @@ class Desk:
     def events(self, id: str) -> list[tuple[str, str, str]]:
         """Kind, actor and status of an item's events, the oldest first."""
         with self.ledger.begin(write=False) as unit:
-            told = unit.events(subject=id)
-        return [(row.kind, row.actor, row.detail.get("status", "")) for row in reversed(told)]
+            events = unit.events(subject=id)
+        return [(row.kind, row.actor, row.detail.get("status", "")) for row in reversed(events)]
 
 
 @pytest.fixture
@@ -279,11 +279,11 @@ def examples_of_one_node() -> list[str]:
     """As it is stored and asked for by its id, and as it is uploaded with another link."""
     stored = whole_payload([node_payload(id, [0], ["35"]) for id in ("35", "36", "37")])
     codec = GraphCodec(GraphConfig(features=2)).storing(stored)
-    made = []
+    examples = []
     for payload in (b'{"nodes":["35"]}', node_payload("35", [0], ["99"])):
         assert codec.item_names(codec.decode(payload)) == ("35",)
-        made += codec.item_payloads(payload, ["35"])
-    return [payload_id(example) for example in made]
+        examples += codec.item_payloads(payload, ["35"])
+    return [payload_id(example) for example in examples]
 
 
 def test_strangers_who_contradict_each_other_about_one_node_are_both_rejected(

@@ -49,7 +49,7 @@ def named(n: int) -> list[str]:
 NOTHING = marks(0, 0)
 
 
-def target(**given: Any) -> TargetEvidence:
+def target(**fields: Any) -> TargetEvidence:
     """A good challenger without a champion, but for what is given."""
     base = TargetEvidence(
         target="disease",
@@ -64,7 +64,7 @@ def target(**given: Any) -> TargetEvidence:
         fresh=NOTHING,
         fresh_champion=None,
     )
-    return replace(base, **given)
+    return replace(base, **fields)
 
 
 def against(
@@ -76,7 +76,7 @@ def against(
     return target(test=test, test_champion=champion, fresh=fresh, fresh_champion=fresh_champion)
 
 
-def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
+def evidence(*targets: TargetEvidence, **fields: Any) -> Evidence:
     base = Evidence(
         targets=targets or (target(),),
         golden_samples=16,
@@ -85,7 +85,7 @@ def evidence(*targets: TargetEvidence, **given: Any) -> Evidence:
         golden_faults=(),
         parity_gap=1e-6,
     )
-    return replace(base, **given)
+    return replace(base, **fields)
 
 
 def verdicts(checks: tuple[Check, ...]) -> dict[str, bool]:
@@ -322,8 +322,8 @@ def test_without_any_fresh_example_nothing_fresh_is_asked() -> None:
 @pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (50, 0)])
 def test_fresh_labels_are_believed_when_either_model_agrees(challenger: int, champion: int) -> None:
     same = marks(180, TEST)
-    given = against(same, same, marks(challenger, 100), marks(champion, 100))
-    assert fresh_credible(given, POLICY).passed
+    evidence_row = against(same, same, marks(challenger, 100), marks(champion, 100))
+    assert fresh_credible(evidence_row, POLICY).passed
 
 
 def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
@@ -412,12 +412,12 @@ def test_the_first_model_has_nothing_to_gain_over() -> None:
     assert fresh_balanced(target(fresh=marks(90, 100)), POLICY).passed
 
 
-def moved(lost: int, gained: int, n: int = 52, **given: Any) -> TargetEvidence:
+def moved(lost: int, gained: int, n: int = 52, **fields: Any) -> TargetEvidence:
     """A target of which the challenger lost and gained so many fresh examples."""
     same, at = marks(180, TEST), np.arange(n)
     challenger = Outcomes(at >= lost, np.full(n, 0.9), named(n))
     champion = Outcomes((at < lost) | (at >= lost + gained), np.full(n, 0.9), named(n))
-    return replace(against(same, same, challenger, champion), **given)
+    return replace(against(same, same, challenger, champion), **fields)
 
 
 def gains(checks: tuple[Check, ...]) -> dict[str, bool]:

@@ -95,12 +95,12 @@ HONEST: dict[str, Callable[[np.random.Generator, Task], LabelledOutcomes]] = {
 
 def rate(task: Task, fresh: Callable[[np.random.Generator, Task], LabelledOutcomes]) -> float:
     """In what share of the seeds the labels are said to lean, at 0.05."""
-    found = 0
+    alarms = 0
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
         row = label_shift(fresh(rng, task), drawn(rng, TEST, task), surprise=0.05)
-        found += row is not None and row.p < 0.05
-    return found / SEEDS
+        alarms += row is not None and row.p < 0.05
+    return alarms / SEEDS
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -110,9 +110,9 @@ def test_honest_labels_are_rarely_taken_for_label_shift(task: str, how: str) -> 
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize(("share", "seen"), [(1.0, 0.99), (0.5, 0.85)])
-def test_labels_turned_one_way_are_seen(task: str, share: float, seen: float) -> None:
-    assert rate(TASKS[task], turned_one_way(share)) >= seen
+@pytest.mark.parametrize(("share", "rate_seen"), [(1.0, 0.99), (0.5, 0.85)])
+def test_labels_turned_one_way_are_seen(task: str, share: float, rate_seen: float) -> None:
+    assert rate(TASKS[task], turned_one_way(share)) >= rate_seen
 
 
 @pytest.mark.parametrize("how", [how for how in HONEST if how != "corrections alone"])
@@ -127,16 +127,18 @@ def test_a_champion_that_misses_one_label_alone_hides_no_poison() -> None:
     assert rate(LOPSIDED, HONEST["corrections alone"]) >= 0.9
 
 
-def held(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> LabelledOutcomes:
+def outcomes(a: int, missed_a: int, b: int = 0, missed_b: int = 0) -> LabelledOutcomes:
     """So many labels of A and of B, of which the model missed so many."""
     wrong = [*(np.arange(a) < missed_a), *(np.arange(b) < missed_b)]
     return LabelledOutcomes(["A"] * a + ["B"] * b, ~np.array(wrong, np.bool_))
 
 
-def said(judged: LabelledOutcomes, known: LabelledOutcomes, surprise: float = 0.05) -> LabelShift:
-    found = label_shift(judged, known, surprise=surprise)
-    assert found is not None
-    return found
+def shift_of(
+    judged: LabelledOutcomes, known: LabelledOutcomes, surprise: float = 0.05
+) -> LabelShift:
+    shift = label_shift(judged, known, surprise=surprise)
+    assert shift is not None
+    return shift
 
 
 def test_one_label_said_of_everything_is_seen() -> None:
@@ -150,10 +152,10 @@ def test_one_label_said_of_everything_is_seen() -> None:
 
 def test_the_label_they_lean_to_is_described() -> None:
     known = LabelledOutcomes(["no", "yes"] * 50, np.arange(100) >= 20)
-    found = said(LabelledOutcomes(["yes"] * 30 + ["no"] * 10, np.arange(40) >= 24), known)
-    assert (found.label, found.share, found.reference_share) == ("yes", 0.75, 0.5)
-    assert (found.error_rate, found.reference_error_rate) == (0.8, 0.2)
-    assert found.share_p <= found.p < 0.02
+    shift = shift_of(LabelledOutcomes(["yes"] * 30 + ["no"] * 10, np.arange(40) >= 24), known)
+    assert (shift.label, shift.share, shift.reference_share) == ("yes", 0.75, 0.5)
+    assert (shift.error_rate, shift.reference_error_rate) == (0.8, 0.2)
+    assert shift.share_p <= shift.p < 0.02
 
 
 @pytest.mark.parametrize(
@@ -163,22 +165,24 @@ def test_the_label_they_lean_to_is_described() -> None:
 def test_what_the_champion_missed_on_test_hides_no_poison(
     missed_a: int, missed_b: int, missed: int
 ) -> None:
-    found = said(held(60, missed), held(500, missed_a, 500, missed_b))
-    assert found.label == "A"
-    assert found.p < 0.05
+    shift = shift_of(outcomes(60, missed), outcomes(500, missed_a, 500, missed_b))
+    assert shift.label == "A"
+    assert shift.p < 0.05
 
 
 @pytest.mark.parametrize(("missed_a", "missed_b"), [(0, 2), (1, 1), (10, 10)])
 def test_half_of_each_label_missed_leans_to_none(missed_a: int, missed_b: int) -> None:
-    assert said(held(26, 13, 26, 13), held(500, missed_a, 500, missed_b)).p == 1
+    assert shift_of(outcomes(26, 13, 26, 13), outcomes(500, missed_a, 500, missed_b)).p == 1
 
 
 def test_errors_that_are_spread_as_on_test_are_asked_about_where_that_can_be_told() -> None:
     """Corrections alone of a champion that misses more of A: it is the third test that speaks."""
-    fresh, known = held(47, 47, 5, 5), held(500, 180, 500, 20)
+    fresh, known = outcomes(47, 47, 5, 5), outcomes(500, 180, 500, 20)
     assert least_surplus(47, 52, 180, 200) * 2 < 0.05
-    assert said(fresh, known).p > 0.05
-    assert said(fresh, known, surprise=1e-9).p < 1e-6, "what no margins could prove is not asked"
+    assert shift_of(fresh, known).p > 0.05
+    assert shift_of(fresh, known, surprise=1e-9).p < 1e-6, (
+        "what no margins could prove is not asked"
+    )
 
 
 def test_without_examples_there_is_nothing_to_say() -> None:
@@ -209,7 +213,7 @@ def test_the_order_of_examples_decides_nothing(
 ) -> None:
     order = np.random.default_rng(len(known[0])).permutation(len(fresh[0]))
     other = LabelledOutcomes([fresh[0][at] for at in order], np.array(fresh[1], np.bool_)[order])
-    assert said(judged(fresh), judged(known)) == said(other, judged(known))
+    assert shift_of(judged(fresh), judged(known)) == shift_of(other, judged(known))
 
 
 @settings(deadline=None, max_examples=60)
@@ -218,7 +222,7 @@ def test_labels_that_the_champion_says_too_never_lean(
     fresh: tuple[list[str], list[bool]], known: tuple[list[str], list[bool]]
 ) -> None:
     agreed = LabelledOutcomes(fresh[0], np.ones(len(fresh[0]), np.bool_))
-    assert said(agreed, judged(known)).p == 1
+    assert shift_of(agreed, judged(known)).p == 1
 
 
 @settings(deadline=None, max_examples=100)

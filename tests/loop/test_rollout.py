@@ -24,31 +24,33 @@ NAMES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
 @pytest.fixture(params=LEDGERS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """Three versions, nothing judged."""
-    made = LEDGERS[request.param](tmp_path)
-    told = VerdictRecorded(actor="test", subject="set-up", version="v1", passed=True)
+    implementation = LEDGERS[request.param](tmp_path)
+    event = VerdictRecorded(actor="test", subject="set-up", version="v1", passed=True)
     names = {"disease": ("healthy", "rust")}
-    with made.begin() as unit:
-        unit.add(Snapshot("s1", "coffee", 2, {"test": 2}, names, "stop", None, NOW), told)
-        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, NOW), told)
+    with implementation.begin() as unit:
+        unit.add(Snapshot("s1", "coffee", 2, {"test": 2}, names, "stop", None, NOW), event)
+        unit.add(Run("r1", "coffee", "s1", 0, {}, {}, {}, NOW), event)
         for id in ("v1", "v2", "v3"):
-            unit.add(ModelVersion(id, id * 32, "r1", "s1", "coffee", None, NOW), told)
-    yield made
-    made.close()
+            unit.add(ModelVersion(id, id * 32, "r1", "s1", "coffee", None, NOW), event)
+    yield implementation
+    implementation.close()
 
 
-def judged(unit: UnitOfWork, version: str, champion: str | None, **given: object) -> Verdict:
+def judged(unit: UnitOfWork, version: str, champion: str | None, **fields: object) -> Verdict:
     """A verdict in the ledger, passing but for what is given."""
     count = len(unit.latest(Verdict))
     verdict = replace(PASSED, id=f"d{count + 1}", version=version, champion=champion)
-    verdict = replace(verdict, **given)  # type: ignore[arg-type]
-    told = VerdictRecorded(actor="test", subject=verdict.id, version=version, passed=verdict.passed)
-    unit.add(verdict, told)
+    verdict = replace(verdict, **fields)  # type: ignore[arg-type]
+    event = VerdictRecorded(
+        actor="test", subject=verdict.id, version=version, passed=verdict.passed
+    )
+    unit.add(verdict, event)
     return verdict
 
 
-def move(ledger: Ledger, version: str, champion: str | None, **given: object) -> str | None:
+def move(ledger: Ledger, version: str, champion: str | None, **fields: object) -> str | None:
     with ledger.begin() as unit:
-        verdict = judged(unit, version, champion, **given)
+        verdict = judged(unit, version, champion, **fields)
     with ledger.begin() as unit:
         return promote(unit, verdict, actor="ada", reason="better", at=NOW)
 
@@ -61,18 +63,18 @@ def back(ledger: Ledger) -> tuple[str, str]:
 
 def aliases(ledger: Ledger) -> dict[str, str]:
     with ledger.begin(write=False) as unit:
-        found = {name: unit.alias(name) for name in NAMES}
-    return {name: alias.version for name, alias in found.items() if alias}
+        rows = {name: unit.alias(name) for name in NAMES}
+    return {name: alias.version for name, alias in rows.items() if alias}
 
 
 def moves(ledger: Ledger) -> list[tuple[str, str, str | None, str]]:
     """Alias, version, where it was before and on which verdict, in the order of events."""
     with ledger.begin(write=False) as unit:
-        told = [event for event in unit.events() if event.kind == "AliasMoved"]
-    assert all(event.actor == "ada" and event.reason for event in told)
+        events = [event for event in unit.events() if event.kind == "AliasMoved"]
+    assert all(event.actor == "ada" and event.reason for event in events)
     return [
         (row.subject, row.detail["version"], row.detail["before"], row.detail["verdict"])
-        for row in reversed(told)
+        for row in reversed(events)
     ]
 
 
@@ -148,8 +150,8 @@ def test_a_refusal_names_the_checks_that_failed_and_only_those(ledger: Ledger) -
 
 def test_a_person_may_override_a_refusal(ledger: Ledger) -> None:
     move(ledger, "v1", None)
-    given = {"passed": False, "checks": REFUSING, "override_reason": "I looked at every leaf"}
-    assert move(ledger, "v2", "v1", **given) == "v1"
+    fields = {"passed": False, "checks": REFUSING, "override_reason": "I looked at every leaf"}
+    assert move(ledger, "v2", "v1", **fields) == "v1"
     assert aliases(ledger)["champion"] == "v2"
 
 

@@ -73,10 +73,10 @@ def test_a_late_engine_does_not_shift_the_next_round() -> None:
 
 
 def test_a_clock_that_is_set_back_holds_no_round_twice() -> None:
-    held = MONDAY + timedelta(minutes=5)
-    assert due_scheduled_run("weekly", MONDAY - timedelta(hours=1), held) is None
-    assert due_scheduled_run("weekly", MONDAY, held) is None
-    assert due_scheduled_run("weekly", MONDAY + WEEK, held) == MONDAY + WEEK
+    handled = MONDAY + timedelta(minutes=5)
+    assert due_scheduled_run("weekly", MONDAY - timedelta(hours=1), handled) is None
+    assert due_scheduled_run("weekly", MONDAY, handled) is None
+    assert due_scheduled_run("weekly", MONDAY + WEEK, handled) == MONDAY + WEEK
 
 
 def test_a_clock_that_was_far_ahead_once_does_not_end_all_rounds() -> None:
@@ -84,8 +84,8 @@ def test_a_clock_that_was_far_ahead_once_does_not_end_all_rounds() -> None:
 
 
 def test_a_date_that_lies_far_ahead_hides_no_other() -> None:
-    far, held = MONDAY + 60 * WEEK, MONDAY + timedelta(minutes=5)
-    for seen_to in ((far, held), (held, far), (None, far, held)):
+    far, handled = MONDAY + 60 * WEEK, MONDAY + timedelta(minutes=5)
+    for seen_to in ((far, handled), (handled, far), (None, far, handled)):
         assert due_scheduled_run("weekly", MONDAY + DAY, *seen_to) is None
         assert due_scheduled_run("weekly", MONDAY - timedelta(hours=1), *seen_to) is None, (
             "set back a little"

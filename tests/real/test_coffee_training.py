@@ -28,7 +28,7 @@ def test_real_leaves_are_learned(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     # The target of the recipe; bench/leaves.py measures three seeds and the time they take.
-    assert said["metrics"]["test"]["accuracy"] >= 0.87
-    assert len(said["bundle"]) == 64
+    assert result["metrics"]["test"]["accuracy"] >= 0.87
+    assert len(result["bundle"]) == 64

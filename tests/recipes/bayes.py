@@ -16,11 +16,11 @@ def accuracy(learnt: Sequence[Example], judged: Sequence[Example]) -> float:
     for example in learnt:
         counts[label_of(example)].update(_grams(example))
     vocabulary = set().union(*counts.values())
-    totals = {label: sum(seen.values()) + len(vocabulary) for label, seen in counts.items()}
+    totals = {label: sum(count.values()) + len(vocabulary) for label, count in counts.items()}
 
     def weight(label: str, grams: list[str]) -> float:
-        seen = counts[label]
-        return sum(math.log((seen[gram] + 1) / totals[label]) for gram in grams)
+        count = counts[label]
+        return sum(math.log((count[gram] + 1) / totals[label]) for gram in grams)
 
     right = 0
     for example in judged:

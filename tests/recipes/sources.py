@@ -33,8 +33,8 @@ class Shelf(http.server.BaseHTTPRequestHandler):
 
 
 def opened(recipe: str, samples: Path, *overrides: str) -> Source:
-    found, experiment = plan(recipe, overrides)
-    return found.source(experiment.tree(), samples)
+    definition, experiment = plan(recipe, overrides)
+    return definition.source(experiment.tree(), samples)
 
 
 def rows(source: Source) -> list[Row]:

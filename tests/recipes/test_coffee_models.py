@@ -50,32 +50,39 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_data_brings_a_model_and_the_model_its_size_and_plan() -> None:
-    def seen(*words: str) -> tuple[int, int, int, int]:
+    def sizes(*words: str) -> tuple[int, int, int, int]:
         tree = resolved("coffee", *words)
         size = tree["codec"]
         return size["width"], size["height"], tree["model"]["width"], tree["train"]["epochs"]
 
-    assert seen() == (96, 48, 16, 5)
-    assert seen("data=folder", "data.path=leaves") == (224, 112, 24, 32)
-    assert seen("data=archive", "data.path=leaves.zip") == (224, 112, 24, 32)
-    assert seen("data=folder", "data.path=leaves", "train.epochs=3")[3] == 3
-    assert seen("data=folder", "data.path=leaves", "model=original") == (128, 128, 24, 5)
+    assert sizes() == (96, 48, 16, 5)
+    assert sizes("data=folder", "data.path=leaves") == (224, 112, 24, 32)
+    assert sizes("data=archive", "data.path=leaves.zip") == (224, 112, 24, 32)
+    assert sizes("data=folder", "data.path=leaves", "train.epochs=3")[3] == 3
+    assert sizes("data=folder", "data.path=leaves", "model=original") == (128, 128, 24, 5)
     assert resolved("coffee", "data=folder", "data.path=x")["gate"]["margin"] == 0.06
 
 
 def test_the_originals_plan_may_be_had_alone() -> None:
     plain = resolved("coffee", "data=folder", "data.path=x", "train=original")
     assert (plain["codec"]["width"], plain["train"]["epochs"]) == (224, 5)
-    given = {"learning_rate": 1e-3, "batch_size": 32, "weight_decay": 0.0, "schedule": "constant"}
-    assert (given | {"flip": False, "jitter": 0.0, "warp": 0.0}).items() <= plain["train"].items()
+    settings = {
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+    }
+    assert (settings | {"flip": False, "jitter": 0.0, "warp": 0.0}).items() <= plain[
+        "train"
+    ].items()
 
 
 @pytest.mark.parametrize("data", ["sample", "folder"])
 def test_a_pretrained_model_brings_its_images(resnet: Path, data: str, tmp_path: Path) -> None:
     words = [f"data={data}", *([f"data.path={tmp_path}"] if data == "folder" else [])]
-    found, experiment = plan("coffee", [*words, "model=pretrained", f"model.path={resnet}"])
+    definition, experiment = plan("coffee", [*words, "model=pretrained", f"model.path={resnet}"])
     assert (experiment.train.learning_rate, experiment.train.epochs) == (3e-4, 8)
-    codec = found.codec(experiment.tree())
+    codec = definition.codec(experiment.tree())
     shown = {key: codec.config()[key] for key in ("width", "height", "mean", "std")}
     assert shown == {"width": 48, "height": 32, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.2]}
 
@@ -126,11 +133,11 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
 def test_a_hub_that_nobody_runs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    found, experiment = plan("coffee", ["model=pretrained", f"model.weights={PINNED}"])
+    definition, experiment = plan("coffee", ["model=pretrained", f"model.weights={PINNED}"])
 
     def ask() -> None:
         with pytest.raises(Unavailable, match="cannot be had from the Hugging Face hub") as caught:
-            found.codec(experiment.tree())
+            definition.codec(experiment.tree())
         for choice in ("model=residual_cnn", "model.path=DIR"):
             assert choice in caught.value.hint
 
@@ -162,10 +169,10 @@ def test_a_size_beside_the_models_own_is_refused(resnet: Path) -> None:
     words = ("model=pretrained", f"model.path={resnet}")
     with pytest.raises(UsageError, match=r"no setting 'codec\.width'"):
         plan("coffee", [*words, "codec.width=64"])
-    found, experiment = plan("coffee", words)
+    definition, experiment = plan("coffee", words)
     tree = experiment.tree()
     with pytest.raises(UsageError, match=r"brings its own codec\.width"):
-        found.codec({**tree, "codec": {**tree["codec"], "width": 64}})
+        definition.codec({**tree, "codec": {**tree["codec"], "width": 64}})
 
 
 @pytest.mark.parametrize("missing", ["preprocessor_config.json", "model.safetensors"])

@@ -79,8 +79,8 @@ def test_the_hubs_files_are_fetched_once_at_one_commit(published: str, tmp_path:
 
 def test_what_was_fetched_holds(published: str, tmp_path: Path) -> None:
     images(opened("coffee", tmp_path, *hub(published)))
-    [kept] = tmp_path.glob("*/train-1.parquet")
-    kept.write_bytes(kept.read_bytes() + b" ")
+    [file] = tmp_path.glob("*/train-1.parquet")
+    file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(Corrupt, match=r"train-1\.parquet is not what was fetched"):
         images(opened("coffee", tmp_path, *hub(published)))
 
@@ -114,8 +114,8 @@ def zipped(path: Path) -> Path:
 
 def test_an_archive_is_read_where_it_is(tmp_path: Path) -> None:
     path = zipped(tmp_path / "my leaves.zip")
-    found = images(opened("coffee", tmp_path, "data=archive", f"data.path={path}"))
-    assert [row[1:] for row in found] == [
+    labels = images(opened("coffee", tmp_path, "data=archive", f"data.path={path}"))
+    assert [row[1:] for row in labels] == [
         ("miner", "leaves/train/miner/2.jpg", "train"),
         ("rust", "leaves/train/rust/1.jpg", "train"),
         ("rust", "leaves/val/rust/3.jpg", "val"),

@@ -56,11 +56,11 @@ def test() -> list[Example]:
 
 
 def node(row: Example) -> dict[str, Any]:
-    [found] = json.loads(row.payload)["nodes"]
-    return dict(found)
+    [fields] = json.loads(row.payload)["nodes"]
+    return dict(fields)
 
 
-def said(client: AppClient, body: dict[str, Any]) -> list[dict[str, Any]]:
+def answers_of(client: AppClient, body: dict[str, Any]) -> list[dict[str, Any]]:
     response = client.request("POST", "/v1/predict", json=body)
     assert response.status_code == 200, response.text
     rows: list[dict[str, Any]] = response.json()["predictions"]
@@ -77,18 +77,18 @@ def test_papers_are_answered_by_id_and_by_what_they_say_alike(
 ) -> None:
     rows = test[:50]
     ids = [node(row)["id"] for row in rows]
-    by_id = said(client, {"nodes": ids})
+    by_id = answers_of(client, {"nodes": ids})
     assert [row["item"] for row in by_id] == ids
     assert set(by_id[0]["probabilities"]) == set(TOPICS)
     assert len({row["id"] for row in by_id}) == 1
     for row, known in zip(rows[:10], by_id, strict=False):
-        [sent] = said(client, {"nodes": [node(row)]})
+        [sent] = answers_of(client, {"nodes": [node(row)]})
         assert sent["label"] == known["label"]
         assert sent["probabilities"] == pytest.approx(known["probabilities"], abs=1e-4)
 
 
 def test_papers_are_named_far_better_than_by_chance(client: AppClient, test: list[Example]) -> None:
-    answers = said(client, {"nodes": [node(row)["id"] for row in test]})
+    answers = answers_of(client, {"nodes": [node(row)["id"] for row in test]})
     right = [row["label"] == true.labels[TARGET] for row, true in zip(answers, test, strict=True)]
     assert 0.6 < sum(right) / len(right) < 1
 
@@ -96,9 +96,9 @@ def test_papers_are_named_far_better_than_by_chance(client: AppClient, test: lis
 def test_a_new_paper_is_answered_by_those_it_cites(client: AppClient, test: list[Example]) -> None:
     for topic in TOPICS:
         cited = [node(row)["id"] for row in test if row.labels[TARGET] == topic][:6]
-        [answer] = said(client, {"nodes": [{"id": "new", "links": cited}]})
+        [answer] = answers_of(client, {"nodes": [{"id": "new", "links": cited}]})
         assert (answer["item"], answer["label"]) == ("new", topic)
-    [answer] = said(client, {"nodes": [{"id": "new", "links": ["nobody"]}]})
+    [answer] = answers_of(client, {"nodes": [{"id": "new", "links": ["nobody"]}]})
     assert "'nobody'" in answer["remarks"][0]
 
 
@@ -119,13 +119,13 @@ def test_an_upload_gives_what_the_same_graph_as_a_payload_gives(
     rows = test[:120]
     known = {node(row)["id"] for row in rows}
     nodes = [{**(n := node(row)), "links": [x for x in n["links"] if x in known]} for row in rows]
-    whole = said(client, {"nodes": nodes, "whole": True})
+    whole = answers_of(client, {"nodes": nodes, "whole": True})
     response = client.request("POST", "/test/", **upload(rows))
     assert response.status_code == 200, response.text
     names = sorted(TOPICS)
     assert [names[number] for number in response.json()] == [row["label"] for row in whole]
-    kept = client.request("GET", f"/v1/predictions/{response.headers['X-Prediction-Id']}").json()
-    assert len(kept["answers"]) == len(rows)
+    stored = client.request("GET", f"/v1/predictions/{response.headers['X-Prediction-Id']}").json()
+    assert len(stored["answers"]) == len(rows)
 
 
 def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_links(
@@ -133,7 +133,7 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
 ) -> None:
     cited = sorted(node(row)["id"] for row in test[:3])
     new = [{"id": name, "features": [1, 2], "links": cited} for name in ("mine", "other")]
-    answers = said(client, {"nodes": new})
+    answers = answers_of(client, {"nodes": new})
     body = {"prediction": answers[0]["id"], "item": "mine", "label": TOPICS[2], "actor": "bob"}
     response = client.request("POST", "/v1/feedback", json=body)
     assert response.status_code == 200, response.text
@@ -160,13 +160,13 @@ def test_a_paper_that_was_taught_joins_the_next_snapshot_and_model_with_its_link
             at=heard.at,
         )
         assert extended.feedback == (heard.id,)
-        [kept] = [
+        [new_row] = [
             row
             for row in workspace.snapshots.open(extended.snapshot.id).rows()
             if b'"mine"' in row.payload
         ]
-        assert node(kept) == {"features": [1, 2], "id": "mine", "links": cited}
-        assert dict(kept.labels) == {TARGET: TOPICS[2]}
+        assert node(new_row) == {"features": [1, 2], "id": "mine", "links": cited}
+        assert dict(new_row.labels) == {TARGET: TOPICS[2]}
         with workspace.ledger.begin() as unit:
             taken = SnapshotTaken(
                 actor="ada", subject=extended.snapshot.id, rows=extended.snapshot.rows

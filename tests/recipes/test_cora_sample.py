@@ -36,8 +36,8 @@ from tidemill.recipes.cora.sample.node_faults import EDGES, NODES, plant
 SMALL = Citations(3, train=100, val=40, test=60)
 
 
-def nodes(found: list[Example]) -> dict[str, dict[str, Any]]:
-    return {node["id"]: node for row in found for node in json.loads(row.payload)["nodes"]}
+def nodes(rows: list[Example]) -> dict[str, dict[str, Any]]:
+    return {node["id"]: node for row in rows for node in json.loads(row.payload)["nodes"]}
 
 
 def words_of(sample: Citations) -> list[tuple[str, int]]:
@@ -45,24 +45,24 @@ def words_of(sample: Citations) -> list[tuple[str, int]]:
 
 
 def test_the_sample_is_the_same_on_every_machine() -> None:
-    told = "".join(row.id for row in examples(SMALL))
-    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "d05a9ab72742321e"
+    ids = "".join(row.id for row in examples(SMALL))
+    assert hashlib.sha256(ids.encode()).hexdigest()[:16] == "d05a9ab72742321e"
 
 
 def test_papers_come_split_by_split_and_topics_in_turn() -> None:
-    found = list(examples(SMALL))
-    assert Counter(row.split for row in found) == {"train": 100, "val": 40, "test": 60}
-    assert [row.labels["topic"] for row in found[:5]] == list(TOPICS)
-    assert len({row.origin for row in found}) == len(CitationSource(SMALL)) == len(found)
-    assert found == list(CitationSource(SMALL).examples())
+    rows = list(examples(SMALL))
+    assert Counter(row.split for row in rows) == {"train": 100, "val": 40, "test": 60}
+    assert [row.labels["topic"] for row in rows[:5]] == list(TOPICS)
+    assert len({row.origin for row in rows}) == len(CitationSource(SMALL)) == len(rows)
+    assert rows == list(CitationSource(SMALL).examples())
 
 
 def test_links_stand_at_both_ends_and_lead_mostly_to_papers_of_the_topic() -> None:
-    found = list(examples(SMALL))
-    given = nodes(found)
-    topic = {row.origin.rpartition("/")[2]: row.labels["topic"] for row in found}
-    pairs = [(id, link) for id, node in given.items() for link in node["links"]]
-    assert all(id in given[link]["links"] and id != link for id, link in pairs)
+    rows = list(examples(SMALL))
+    fields = nodes(rows)
+    topic = {row.origin.rpartition("/")[2]: row.labels["topic"] for row in rows}
+    pairs = [(id, link) for id, node in fields.items() for link in node["links"]]
+    assert all(id in fields[link]["links"] and id != link for id, link in pairs)
     assert sum(topic[one] == topic[other] for one, other in pairs) > 0.5 * len(pairs)
 
 
@@ -80,8 +80,8 @@ def test_eras_differ_by_their_knob_alone() -> None:
     plain = papers(SMALL)
     lost = papers(Citations(3, 100, 40, 60, Era(lost=0.5)))
     assert [paper.words for paper in lost] == [paper.words for paper in plain]
-    kept, before = (sum(len(paper.links) for paper in those) for those in (lost, plain))
-    assert 0.4 * before < kept < 0.6 * before
+    links_left, before = (sum(len(paper.links) for paper in those) for those in (lost, plain))
+    assert 0.4 * before < links_left < 0.6 * before
     assert all(set(less.links) <= set(more.links) for less, more in zip(lost, plain, strict=True))
 
     reworded = papers(Citations(3, 100, 40, 60, Era(reworded=1)))
@@ -105,9 +105,9 @@ def test_a_new_community_has_its_own_words_and_cites_itself() -> None:
 def test_later_papers_cite_those_of_the_graph_and_not_one_another() -> None:
     later = list(examples(Citations(21, 0, 0, 30, into=SMALL)))
     known = set(nodes(list(examples(SMALL))))
-    given = nodes(later)
-    assert all(set(node["links"]) <= known for node in given.values())
-    assert not known & set(given)
+    fields = nodes(later)
+    assert all(set(node["links"]) <= known for node in fields.values())
+    assert not known & set(fields)
     newcomers = Citations(21, 0, 0, 30, Era(arrived=1), into=SMALL)
     assert {row.labels["topic"] for row in examples(newcomers)} == {NEWCOMER}
 
@@ -124,8 +124,8 @@ def test_the_planted_faults_are_found_and_nothing_else(tmp_path: Path) -> None:
     rows = open_rows(tmp_path / "new" / NODES), open_rows(tmp_path / "new" / EDGES)
     columns = NodeColumns(FEATURES, words="words", split="split")
     inspection = inspect(NodeRows(*rows, "topic", columns).examples(), codec)
-    found = {row.kind: set(row.files) for row in find_faults(inspection, near_distance=0)}
-    assert found == {
+    findings = {row.kind: set(row.files) for row in find_faults(inspection, near_distance=0)}
+    assert findings == {
         "identical": set(planted["identical"]),
         "leak": set(planted["leak"]),
         "conflict": set(planted["conflict"]),

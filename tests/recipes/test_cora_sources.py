@@ -36,8 +36,8 @@ def test_the_sample_has_as_many_words_as_its_codec() -> None:
     assert codec.settings.features == FEATURES
     assert isinstance(source(), CitationSource)
     assert len(source("data.train=100", "data.val=30", "data.test=20")) == 150
-    found = list(source("data.train=100", "data.val=30", "data.test=20").examples())
-    assert not [row.fault for row in inspect(found, codec).rows if row.fault]
+    rows = list(source("data.train=100", "data.val=30", "data.test=20").examples())
+    assert not [row.fault for row in inspect(rows, codec).rows if row.fault]
 
 
 def test_each_choice_of_data_is_its_source() -> None:
@@ -53,15 +53,15 @@ def test_each_choice_of_data_is_its_source() -> None:
 def test_the_columns_of_a_table_can_be_named(tmp_path: Path) -> None:
     plant(tmp_path / "new")
     words = (f"data.path={tmp_path / 'new' / NODES}", f"data.edges={tmp_path / 'new' / EDGES}")
-    given = source("data=table", *words, f"codec.features={FEATURES}", "data.words=words")
-    assert {row.split for row in given.examples()} == {None}
+    nodes = source("data=table", *words, f"codec.features={FEATURES}", "data.words=words")
+    assert {row.split for row in nodes.examples()} == {None}
     misnamed = source("data=table", *words, "codec.features=3", "data.words=terms")
     with pytest.raises(DataError, match="has no column 'terms'"):
         list(misnamed.examples())
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("model.name=gcn",), "model.name does not fit"),
         (("model.heads=0",), "model.heads does not fit"),
@@ -70,8 +70,8 @@ def test_the_columns_of_a_table_can_be_named(tmp_path: Path) -> None:
         (("codec.hops=0",), "hops does not fit"),
     ],
 )
-def test_what_cannot_be_is_named(words: tuple[str, ...], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_cannot_be_is_named(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         plan("cora", words)
 
 

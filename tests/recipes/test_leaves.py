@@ -83,10 +83,10 @@ def test_impossible_camera(knobs: dict[str, float]) -> None:
 
 def test_a_longer_sample_begins_with_a_shorter_one() -> None:
     def by_split(sample: Sample) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        samples: dict[str, list[str]] = {}
         for example in examples(sample):
-            found.setdefault(str(example.split), []).append(example.id)
-        return found
+            samples.setdefault(str(example.split), []).append(example.id)
+        return samples
 
     short = by_split(Sample(train=7, val=3, test=4))
     long = by_split(Sample(train=11, val=6, test=9))
@@ -96,15 +96,15 @@ def test_a_longer_sample_begins_with_a_shorter_one() -> None:
 
 
 def test_examples_are_balanced_and_say_where_they_come_from() -> None:
-    found = list(examples(Sample(train=20, val=10, test=5)))
-    assert Counter((e.split, e.labels["disease"]) for e in found) == {
+    rows = list(examples(Sample(train=20, val=10, test=5)))
+    assert Counter((e.split, e.labels["disease"]) for e in rows) == {
         (split, label): count
         for split, count in (("train", 4), ("val", 2), ("test", 1))
         for label in CLASSES
     }
-    assert len({e.id for e in found}) == 35
-    assert all(e.id == payload_id(e.payload) and e.source == "sample" for e in found)
-    assert found[4].origin == "sample/train/rust/000004.bmp"
+    assert len({e.id for e in rows}) == 35
+    assert all(e.id == payload_id(e.payload) and e.source == "sample" for e in rows)
+    assert rows[4].origin == "sample/train/rust/000004.bmp"
 
 
 @pytest.mark.parametrize(

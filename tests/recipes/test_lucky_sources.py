@@ -121,11 +121,11 @@ def test_published_files_are_pinned_and_read(
     ]
 
 
-def user_data(path: Path, label_type: str, *said: tuple[str, object, str]) -> str:
+def user_data(path: Path, label_type: str, *rows_said: tuple[str, object, str]) -> str:
     """A database as the original's, and its address."""
     with sqlite3.connect(path) as database:
         database.execute(f"create table user_data (prompt text, label {label_type}, time text)")
-        database.executemany("insert into user_data values (?, ?, ?)", said)
+        database.executemany("insert into user_data values (?, ?, ?)", rows_said)
     database.close()
     return f"sqlite:///{path}"
 
@@ -135,12 +135,12 @@ def test_what_users_said_is_one_more_subset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: tuple[object, object]
 ) -> None:
     yes, no = spelling
-    said = [("is it fun", yes, "2026-01-01 10:00:00"), ("is it dull", no, "2026-01-01 10:00:00")]
+    labels = [("is it fun", yes, "2026-01-01 10:00:00"), ("is it dull", no, "2026-01-01 10:00:00")]
     kind = "text" if isinstance(yes, str) else "boolean"
-    monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", kind, *said))
+    monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", kind, *labels))
     words = ("data=files", f"data.path={lucky_files(tmp_path)}", "data.subsets=[boolq]")
-    found = rows(opened("lucky", tmp_path, *words, "data.user=LUCKY_DATABASE"))
-    assert sorted(found[2:]) == [
+    table = rows(opened("lucky", tmp_path, *words, "data.user=LUCKY_DATABASE"))
+    assert sorted(table[2:]) == [
         ("is it dull", "no", "user", "train"),
         ("is it fun", "yes", "user", "train"),
     ]
@@ -148,9 +148,9 @@ def test_what_users_said_is_one_more_subset(
 
 def test_what_users_said_never_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does a near-duplicate of a test row, where a row without a split would follow it."""
-    said = [(f"is {n} a number", "yes", f"2026-01-{n:02}") for n in range(1, 29)]
-    said += [("is fire cold?", "no", "2026-02-01"), ("Is fire cold", "no", "2026-02-02")]
-    monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", "text", *said))
+    labels = [(f"is {n} a number", "yes", f"2026-01-{n:02}") for n in range(1, 29)]
+    labels += [("is fire cold?", "no", "2026-02-01"), ("Is fire cold", "no", "2026-02-02")]
+    monkeypatch.setenv("LUCKY_DATABASE", user_data(tmp_path / "user.db", "text", *labels))
     words = ("data=files", f"data.path={lucky_files(tmp_path)}", "data.user=LUCKY_DATABASE")
     codec = open_recipe("lucky").codec(resolved("lucky"))
     inspection = inspect(opened("lucky", tmp_path, *words).examples(), codec)
@@ -180,10 +180,10 @@ def test_a_table_in_which_nobody_wrote_yet(tmp_path: Path, monkeypatch: pytest.M
 
 @real
 def test_the_real_subsets_have_the_published_counts(tmp_path: Path) -> None:
-    found = rows(opened("lucky", tmp_path, "data=files", f"data.path={REAL / 'ethics'}"))
+    table = rows(opened("lucky", tmp_path, "data=files", f"data.path={REAL / 'ethics'}"))
     # What is drawn for val comes out of the published train.
-    splits = ["train" if row[3] == "val" else row[3] for row in found]
-    counted = Counter((row[2], split, row[1]) for row, split in zip(found, splits, strict=True))
+    splits = ["train" if row[3] == "val" else row[3] for row in table]
+    counted = Counter((row[2], split, row[1]) for row, split in zip(table, splits, strict=True))
     assert counted == {
         ("boolq", "train", "yes"): 5874,
         ("boolq", "train", "no"): 3553,

@@ -54,16 +54,16 @@ def test_a_class_that_nobody_paints() -> None:
 
 
 def test_every_leaf_has_three_labels_and_two_plants_share_a_disease() -> None:
-    found = list(examples(Sample(train=12, val=6, test=6)))
-    assert Counter((row.split, row.labels["class"]) for row in found) == {
+    leaves = list(examples(Sample(train=12, val=6, test=6)))
+    assert Counter((row.split, row.labels["class"]) for row in leaves) == {
         (split, name): count
         for split, count in (("train", 2), ("val", 1), ("test", 1))
         for name in CLASSES
     }
-    assert all(row.labels == plant_labels(row.labels["class"]) for row in found)
-    plants = {row.labels["plant"] for row in found if row.labels["disease"] == "rust"}
+    assert all(row.labels == plant_labels(row.labels["class"]) for row in leaves)
+    plants = {row.labels["plant"] for row in leaves if row.labels["disease"] == "rust"}
     assert plants == {"Bean", "Vine"}
-    prints = [CODEC.fingerprint(row.payload).near for row in found]
+    prints = [CODEC.fingerprint(row.payload).near for row in leaves]
     assert min((a ^ b).bit_count() for a, b in combinations(prints, 2)) > 6
 
 
@@ -125,5 +125,5 @@ def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'unsorted'"):
         len(source)
     (tmp_path / "unsorted").rename(tmp_path / "Grape___unsorted")
-    found = [row.labels for row in source.examples()]
-    assert [labels["disease"] for labels in found] == ["healthy", "rust", "unsorted"]
+    labels_read = [row.labels for row in source.examples()]
+    assert [labels["disease"] for labels in labels_read] == ["healthy", "rust", "unsorted"]

@@ -65,16 +65,16 @@ def test_a_question_put_the_other_way_round_has_the_other_answer() -> None:
     turned = [row for row in rows if b"mistake" in row.payload]
     assert turned
     assert {row.labels["answer"] for row in turned} == {"yes"}
-    asked = [row for row in straight if b"impossible" not in row.payload]
-    assert {row.labels["answer"] for row in asked if b"never" not in row.payload} == {"no"}
+    possible = [row for row in straight if b"impossible" not in row.payload]
+    assert {row.labels["answer"] for row in possible if b"never" not in row.payload} == {"no"}
 
 
 def test_leave_decides_whether_borrowing_is_fine() -> None:
     rows = [row for row in questions(3000) if b"is it all right to borrow" in row.payload.lower()]
     leave = (b"after asking first", b"with permission", b"because I had been invited")
     for row in rows:
-        asked = any(words in row.payload for words in leave)
-        assert row.labels["answer"] == ("yes" if asked else "no")
+        permitted = any(words in row.payload for words in leave)
+        assert row.labels["answer"] == ("yes" if permitted else "no")
     assert len(rows) > 5
 
 

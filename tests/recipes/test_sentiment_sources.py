@@ -61,8 +61,8 @@ def test_a_test_is_drawn_where_the_files_give_none(tmp_path: Path) -> None:
     lines = [f"text {n},{('neutral', 'positive')[n % 2]}" for n in range(40)]
     write(tmp_path, data="\n".join(["text,label", *lines]))
     words = ("data=files", f"data.path={tmp_path / 'data.csv'}", "data.test=0.25")
-    found = Counter((row[1], row[3]) for row in rows(opened("sentiment", tmp_path, *words)))
-    assert found == {
+    counts = Counter((row[1], row[3]) for row in rows(opened("sentiment", tmp_path, *words)))
+    assert counts == {
         (label, split): count
         for label in ("neutral", "positive")
         for split, count in (("train", 15), ("test", 5))
@@ -120,6 +120,6 @@ def test_the_real_sentiments_are_read(
     tmp_path: Path, path: str, words: tuple[str, ...], count: int
 ) -> None:
     files = ("data=files", f"data.path={REAL / 'sentiment' / path}")
-    found = rows(opened("sentiment", tmp_path, *files, *words))
-    assert len(found) == count
-    assert {row[1] for row in found} == {"negative", "neutral", "positive"}
+    table = rows(opened("sentiment", tmp_path, *files, *words))
+    assert len(table) == count
+    assert {row[1] for row in table} == {"negative", "neutral", "positive"}

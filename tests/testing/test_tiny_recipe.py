@@ -60,7 +60,7 @@ class Trained:
     workspace: Workspace
     snapshot: Snapshot
     finished: TrainedVersion
-    told: list[str]
+    steps: list[str]
 
 
 def trained_again(workspace: Workspace, snapshot: Snapshot, *overrides: str) -> TrainedVersion:
@@ -72,12 +72,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     home = tmp_path_factory.mktemp("pebble")
     workspace = Workspace(home, "pebble", actor="ada")
     imported = workspace.snapshot()
-    told = list[str]()
+    steps = list[str]()
     finished = workspace.train(
-        snapshot=imported.snapshot, progress=Progress(stage=told.append, epoch=told.append)
+        snapshot=imported.snapshot, progress=Progress(stage=steps.append, epoch=steps.append)
     )
     workspace.promote(finished.version.id)
-    yield Trained(workspace, imported.snapshot, finished, told)
+    yield Trained(workspace, imported.snapshot, finished, steps)
     workspace.close()
 
 
@@ -109,8 +109,8 @@ def test_it_is_trained_and_promoted(trained: Trained) -> None:
 
 
 def test_a_person_is_told_the_stages_and_some_epochs(trained: Trained) -> None:
-    assert [line for line in trained.told if "/" not in line] == ["encode", "train", "judge"]
-    epochs = [line.split()[1] for line in trained.told if line.startswith("epoch")]
+    assert [line for line in trained.steps if "/" not in line] == ["encode", "train", "judge"]
+    epochs = [line.split()[1] for line in trained.steps if line.startswith("epoch")]
     assert len(epochs) == 10
     assert epochs[-1] == "300/300"
 
@@ -134,9 +134,9 @@ def test_a_process_that_trains_it_loads_no_torch(tmp_path: Path, trained: Traine
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    said, loaded = map(json.loads, done.stdout.splitlines())
-    assert (said["version"], said["champion"]) == ("v1", True)
-    assert said["weights"] == trained.finished.run.weights
+    result, loaded = map(json.loads, done.stdout.splitlines())
+    assert (result["version"], result["champion"]) == ("v1", True)
+    assert result["weights"] == trained.finished.run.weights
     assert {"torch", "lightning", "matplotlib"} & set(loaded) == set()
     assert {"tidemill", "numpy", "onnx"} <= set(loaded)
 
@@ -253,9 +253,9 @@ def test_a_seed_has_the_same_pebbles_however_many_and_on_whatever_instruments() 
 
 def test_its_source_knows_how_many_it_has() -> None:
     source = PebbleSource(seed=1, train=3, val=4, test=0, shift=0.5)
-    told = list[tuple[int, int]]()
-    source.prepare(lambda done, total: told.append((done, total)))
-    assert (len(source), told) == (7, [])
+    steps = list[tuple[int, int]]()
+    source.prepare(lambda done, total: steps.append((done, total)))
+    assert (len(source), steps) == (7, [])
     assert [row.split for row in source.examples()] == ["train"] * 3 + ["val"] * 4
 
 
@@ -278,7 +278,7 @@ def test_pebbles_have_no_near_duplicates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "said"),
+    ("payload", "message"),
     [
         (b"stone", "JSON"),
         (b"[1, 2, 3]", "JSON"),
@@ -290,13 +290,13 @@ def test_pebbles_have_no_near_duplicates() -> None:
         (b" " * 101, "101 bytes are too many"),
     ],
 )
-def test_what_is_no_pebble_is_refused(payload: bytes, said: str) -> None:
-    with pytest.raises(BadPayload, match=said):
+def test_what_is_no_pebble_is_refused(payload: bytes, message: str) -> None:
+    with pytest.raises(BadPayload, match=message):
         CODEC.decode(payload)
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("codec.max_bytes=0", "max_bytes"),
         ("model.hidden=0", "model.hidden"),
@@ -305,8 +305,8 @@ def test_what_is_no_pebble_is_refused(payload: bytes, said: str) -> None:
         ("data.shfit=1", "data.shfit"),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused(override: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_setting_that_cannot_work_is_refused(override: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         plan("pebble", [override])
 
 
@@ -324,10 +324,10 @@ def test_a_graph_that_answers_otherwise_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "split", "said"), [("shape", "val", "one target"), (TARGET, "test", "no val")]
+    ("target", "split", "message"), [("shape", "val", "one target"), (TARGET, "test", "no val")]
 )
 def test_a_snapshot_that_cannot_be_learnt_from_is_refused(
-    trained: Trained, target: str, split: str, said: str
+    trained: Trained, target: str, split: str, message: str
 ) -> None:
     workspace = trained.workspace
     rows = pebbles(30, 1, 0.0, split="train")
@@ -341,7 +341,7 @@ def test_a_snapshot_that_cannot_be_learnt_from_is_refused(
         renamed, recipe="pebble", policy="stop", parent=None, at=now
     )
     run = Run("r", "pebble", snapshot.id, 0, trained.finished.run.config, {}, {}, now)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         train(
             run,
             workspace.snapshots.open(snapshot.id),

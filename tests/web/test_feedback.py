@@ -342,10 +342,10 @@ class Watching(MemoryBlobs):
     def __init__(self, workspace: Any) -> None:
         super().__init__()
         self.workspace = workspace
-        self.seen: list[int] = []
+        self.counts: list[int] = []
 
     def put(self, content: bytes) -> str:
-        self.seen.append(len(feedback_records(self.workspace)))
+        self.counts.append(len(feedback_records(self.workspace)))
         return super().put(content)
 
 
@@ -373,7 +373,7 @@ def test_payloads_are_durable_before_labels(workspace: Any, start_app: Any, leaf
     client = start_app(workspace.parts())
     rows = [{"payload": image(leaf((200 + n, 9, 9))), "label": "Phoma"} for n in range(3)]
     post_feedback(client, *rows)
-    assert workspace.blobs.seen == [0, 0, 0]
+    assert workspace.blobs.counts == [0, 0, 0]
     assert len(feedback_records(workspace)) == 3
 
 

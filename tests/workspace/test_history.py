@@ -42,7 +42,7 @@ def answered(circle: InProcessLoop) -> Prediction:
     return circle.predict(pebbles(1, 64, 1.0))[0]
 
 
-def told(circle: InProcessLoop, id: str) -> str:
+def explain(circle: InProcessLoop, id: str) -> str:
     """The sentences, a line each."""
     sentences = circle.workspace.why(id)
     for sentence in sentences:
@@ -51,7 +51,7 @@ def told(circle: InProcessLoop, id: str) -> str:
 
 
 def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: InProcessLoop) -> None:
-    said = told(circle, "v2")
+    text = explain(circle, "v2")
     cycle = circle.list_cycles()[1]
     for pattern in (
         r"^v2 is champion\.$",
@@ -63,58 +63,58 @@ def test_a_version_s_chain_names_verdict_data_feedback_and_cause(circle: InProce
         rf"^Cycle {cycle.id} trained it, from v1\. The traffic drifted: .*\.$",
         r"^That cycle is settled, because: v2 has answered 3 requests\.$",
     ):
-        assert re.search(pattern, said, re.MULTILINE), (pattern, said)
+        assert re.search(pattern, text, re.MULTILINE), (pattern, text)
 
 
 def test_the_first_version_s_chain_ends_with_its_data(circle: InProcessLoop) -> None:
-    said = told(circle, "v1")
-    assert said.startswith("v1 is previous.\nada made v1 champion in place of nothing at ")
-    assert "The gate passed v1 without a champion" in said
-    assert "grew from" not in said
-    assert "Cycle" not in said
+    text = explain(circle, "v1")
+    assert text.startswith("v1 is previous.\nada made v1 champion in place of nothing at ")
+    assert "The gate passed v1 without a champion" in text
+    assert "grew from" not in text
+    assert "Cycle" not in text
 
 
 def test_a_refused_version_s_chain_says_what_the_gate_found(circle: InProcessLoop) -> None:
-    said = told(circle, "v3")
-    assert said.startswith("v3 has no alias.\n")
-    assert "The gate refused v3 against v2: fresh_gain: " in said
-    assert f"trained it, from v2. {WHY}." in said
-    assert "most of them by mallory (300)." in said
-    assert "That cycle is refused, because: The gate refused it." in said
+    text = explain(circle, "v3")
+    assert text.startswith("v3 has no alias.\n")
+    assert "The gate refused v3 against v2: fresh_gain: " in text
+    assert f"trained it, from v2. {WHY}." in text
+    assert "most of them by mallory (300)." in text
+    assert "That cycle is refused, because: The gate refused it." in text
 
 
 def test_a_cycle_s_chain_names_its_cause_and_every_state(circle: InProcessLoop) -> None:
     cycle = circle.list_cycles()[0]
-    said = told(circle, cycle.id)
-    assert said.startswith(f"Cycle {cycle.id} began at ")
-    assert f"from v2. {WHY}.\n" in said
+    text = explain(circle, cycle.id)
+    assert text.startswith(f"Cycle {cycle.id} began at ")
+    assert f"from v2. {WHY}.\n" in text
     states = ("snapshotted", "training", "judged", "refused")
-    assert re.findall(r": (\w+), by engine, because: ", said) == [*states]
-    assert f"Run {cycle.run} is finished.\n" in said
-    assert f"Snapshot {cycle.snapshot[:12]} has " in said
-    assert "The gate refused v3 against v2: " in said
+    assert re.findall(r": (\w+), by engine, because: ", text) == [*states]
+    assert f"Run {cycle.run} is finished.\n" in text
+    assert f"Snapshot {cycle.snapshot[:12]} has " in text
+    assert "The gate refused v3 against v2: " in text
 
 
 def test_a_prediction_s_chain_begins_with_what_was_said(
     circle: InProcessLoop, answered: Prediction
 ) -> None:
-    said = told(circle, answered.id)
+    text = explain(circle, answered.id)
     answer = answered.answers[0]
     first = f"v2 answered stone {answer.label} ({answer.confidence:.1%}) at {answered.at:%F %T}; "
-    assert said.startswith(first + "a client sent the request.\nv2 is champion.\n")
+    assert text.startswith(first + "a client sent the request.\nv2 is champion.\n")
     circle.tick()
-    assert told(circle, answered.id) == said
+    assert explain(circle, answered.id) == text
 
 
 def test_a_golden_request_is_named_as_one(circle: InProcessLoop) -> None:
     [golden] = circle.predict(pebbles(1, 65, 1.0), "golden")
-    assert "; it was a golden request of the server.\n" in told(circle, golden.id)
+    assert "; it was a golden request of the server.\n" in explain(circle, golden.id)
 
 
 def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessLoop) -> None:
     [example] = pebbles(1, 61, 1.0)
     [prediction] = circle.predict([example])
-    assert "bob said it is flint; that is accepted, because: " in told(circle, prediction.id)
+    assert "bob said it is flint; that is accepted, because: " in explain(circle, prediction.id)
 
 
 @pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])
@@ -138,6 +138,6 @@ def test_what_was_taken_back_says_who_did_it(pebbled: Path, tmp_path: Path) -> N
         circle.settle()
         circle.workspace.rollback(reason="complaints")
         circle.settle()
-        said = told(circle, "v2")
-        assert re.search(r"^ada made v1 champion in place of v2 at .*: complaints\.$", said, re.M)
-        assert "That cycle is rolled back, because: complaints." in said
+        text = explain(circle, "v2")
+        assert re.search(r"^ada made v1 champion in place of v2 at .*: complaints\.$", text, re.M)
+        assert "That cycle is rolled back, because: complaints." in text

@@ -25,16 +25,16 @@ def test_without_a_run_the_defaults_stand() -> None:
 
 
 def test_an_experiment_of_before_a_policy_has_its_default() -> None:
-    found = policies(run({"seed": 3, "trigger": {"feedback": 70}}))
-    assert found.drift == DriftPolicy()
-    assert found.trigger == TriggerPolicy(feedback=70)
+    in_force = policies(run({"seed": 3, "trigger": {"feedback": 70}}))
+    assert in_force.drift == DriftPolicy()
+    assert in_force.trigger == TriggerPolicy(feedback=70)
 
 
 def test_a_person_s_word_stands_above_the_champion_s_run() -> None:
     config = {"trigger": {"feedback": 70, "budget": 2}, "drift": {"psi": 0.4}}
-    found = policies(run(config), ["trigger.feedback=9", "drift.minimum=50"])
-    assert found.trigger == TriggerPolicy(feedback=9, budget=2)
-    assert found.drift == DriftPolicy(psi=0.4, minimum=50)
+    in_force = policies(run(config), ["trigger.feedback=9", "drift.minimum=50"])
+    assert in_force.trigger == TriggerPolicy(feedback=9, budget=2)
+    assert in_force.drift == DriftPolicy(psi=0.4, minimum=50)
     assert config == {"trigger": {"feedback": 70, "budget": 2}, "drift": {"psi": 0.4}}
 
 
@@ -43,9 +43,9 @@ def test_the_last_word_on_the_same_counts() -> None:
 
 
 def test_words_become_numbers_and_names() -> None:
-    found = policies(None, ["trigger.cooldown_s=1.5", "trigger.autonomy=automatic"])
-    assert found.trigger.cooldown == timedelta(seconds=1.5)
-    assert found.trigger.autonomy == "automatic"
+    in_force = policies(None, ["trigger.cooldown_s=1.5", "trigger.autonomy=automatic"])
+    assert in_force.trigger.cooldown == timedelta(seconds=1.5)
+    assert in_force.trigger.autonomy == "automatic"
     assert policies(None, ["trigger.schedule=weekly"]).trigger.schedule == "weekly"
 
 
@@ -68,7 +68,7 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("trigger.fedback=3", "trigger.fedback does not fit"),
         ("trigger.feedback=many", "trigger.feedback does not fit"),
@@ -87,8 +87,8 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
         ("feedback.table={a:b}", "feedback.table does not fit"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_by_its_name(word: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_value_that_does_not_fit_is_refused_by_its_name(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         policies(None, [word])
 
 

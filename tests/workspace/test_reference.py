@@ -33,14 +33,14 @@ def keep(tmp_path: Path) -> Callable[..., OpenSnapshot]:
     The last `said` of them came from feedback.
     """
 
-    def write(rows: Sequence[tuple[Split, bytes]], said: int = 0) -> OpenSnapshot:
+    def write(rows: Sequence[tuple[Split, bytes]], count: int = 0) -> OpenSnapshot:
         store = SnapshotStore(tmp_path / "snapshots")
         examples = [
             Example(
                 payload_id(payload),
                 payload,
                 {"disease": LABELS[at % 3]},
-                "test" if at < len(rows) - said else SOURCE,
+                "test" if at < len(rows) - count else SOURCE,
                 f"{at}.png",
                 split,
             )
@@ -71,8 +71,8 @@ def test_val_and_fresh_are_counted_in_batches_by_the_very_graph(
     reference = Reference.from_bytes(content)
     assert reference.n == BATCH + 16
     preprocessed = [predictor.preprocess(payload) for _, payload in val + fresh]
-    seen = reference.bin_rows(*predictor.profile_rows(preprocessed))
-    np.testing.assert_array_equal(reference.count(seen), reference.counts)
+    bins = reference.bin_rows(*predictor.profile_rows(preprocessed))
+    np.testing.assert_array_equal(reference.count(bins), reference.counts)
     assert reference.names[-3:] == ("embedding.0", "embedding.1", "embedding.2")
 
 
@@ -81,17 +81,17 @@ def test_enough_held_out_feedback_is_the_reference_by_itself(
     keep: Keep, tiny: Tiny, tiny_files: TinyFiles, paint: Paint, missing: int
 ) -> None:
     first = leaves(paint, "val", 20, 1) + leaves(paint, "fresh", 5, 2)
-    held = leaves(paint, "val", 30, 3) + leaves(paint, "fresh", ENOUGH - 30 - missing, 4)
+    held_out = leaves(paint, "val", 30, 3) + leaves(paint, "fresh", ENOUGH - 30 - missing, 4)
     learnt = leaves(paint, "train", 40, 5)
     predictor = tiny()
-    opened = keep(first + learnt + held, said=len(learnt) + len(held))
+    opened = keep(first + learnt + held_out, said=len(learnt) + len(held_out))
     content = reference_of(tiny_files(), predictor.classes, opened)
     reference = Reference.from_bytes(content)
-    counted = [*first, *held] if missing else held
+    counted = [*first, *held_out] if missing else held_out
     assert reference.n == len(counted)
     preprocessed = [predictor.preprocess(payload) for _, payload in counted]
-    seen = reference.bin_rows(*predictor.profile_rows(preprocessed))
-    np.testing.assert_array_equal(reference.count(seen), reference.counts)
+    bins = reference.bin_rows(*predictor.profile_rows(preprocessed))
+    np.testing.assert_array_equal(reference.count(bins), reference.counts)
 
 
 def test_the_same_snapshot_and_graph_give_the_same_bytes(
@@ -127,18 +127,20 @@ def test_a_graph_of_other_labels_has_no_reference(
 
 
 def test_it_is_made_with_the_codec_of_the_bundle_and_what_its_graph_measures(keep: Keep) -> None:
-    made, _ = herds.files(year=7)
+    contents, _ = herds.files(year=7)
     labels = {herds.TARGET: herds.LABELS}
     weights = (20, 99, 101, 300)
-    content = reference_of(made, labels, keep([("val", herds.herd(weight)) for weight in weights]))
+    content = reference_of(
+        contents, labels, keep([("val", herds.herd(weight)) for weight in weights])
+    )
     reference = Reference.from_bytes(content)
     assert (reference.n, reference.names[:3]) == (4, ("weight", "height", "bulk"))
 
 
 def test_an_example_of_several_items_counts_as_many(keep: Keep) -> None:
-    made, _ = herds.files()
+    contents, _ = herds.files()
     opened = keep([("val", herds.herd(20, 99, 101)), ("fresh", herds.herd(300))])
-    content = reference_of(made, {herds.TARGET: herds.LABELS}, opened)
+    content = reference_of(contents, {herds.TARGET: herds.LABELS}, opened)
     assert Reference.from_bytes(content).n == 4
 
 

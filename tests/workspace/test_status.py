@@ -58,8 +58,8 @@ def test_who_leads_is_said_and_who_led(circle: InProcessLoop) -> None:
     until = circle.clock.now() + TTL
     assert circle.workspace.status().engine == "one leads."
     circle.clock.advance(TTL)
-    said = f"No engine leads; one did until {until:%Y-%m-%d %H:%M:%S}."
-    assert circle.workspace.status().engine == said
+    line = f"No engine leads; one did until {until:%Y-%m-%d %H:%M:%S}."
+    assert circle.workspace.status().engine == line
 
 
 def test_who_resigned_does_not_lead(circle: InProcessLoop) -> None:
@@ -72,9 +72,9 @@ def test_feedback_is_counted_by_status(circle: InProcessLoop) -> None:
     circle.give_feedback(pebbles(6, 61, 0.0))
     circle.tick()
     circle.give_feedback(pebbles(4, 62, 0.0))
-    found = circle.workspace.status().feedback
-    assert {name: n for name, n in found.items() if n} == {"accepted": 6, "pending": 4}
-    assert len(found) == 5
+    counts = circle.workspace.status().feedback
+    assert {name: n for name, n in counts.items() if n} == {"accepted": 6, "pending": 4}
+    assert len(counts) == 5
 
 
 def test_a_window_grows_until_it_is_judged(circle: InProcessLoop) -> None:

@@ -52,19 +52,19 @@ class Trained:
 
     home: Path
     finished: TrainedVersion
-    told: list[str]
+    lines: list[str]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     home = tmp_path_factory.mktemp("trained") / "home"
-    workspace, told = Workspace(home, "coffee", actor="ada"), list[str]()
-    progress = Progress(stage=told.append, epoch=told.append)
+    workspace, lines = Workspace(home, "coffee", actor="ada"), list[str]()
+    progress = Progress(stage=lines.append, epoch=lines.append)
     finished = workspace.train(
         *TINY, snapshot=workspace.snapshot(*TINY).snapshot, progress=progress
     )
     workspace.close()
-    return Trained(home, finished, told)
+    return Trained(home, finished, lines)
 
 
 @pytest.fixture
@@ -107,18 +107,18 @@ def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
 
 
 def test_every_step_left_its_event(workspace: Workspace, trained: Trained) -> None:
-    told = events(workspace)
-    assert [event.kind for event in told] == [
+    recorded = events(workspace)
+    assert [event.kind for event in recorded] == [
         "SnapshotTaken",
         "RunStarted",
         "RunFinished",
         "VersionRegistered",
     ]
-    assert {event.actor for event in told} == {"ada"}
+    assert {event.actor for event in recorded} == {"ada"}
     version, run = trained.finished.version, trained.finished.run
-    assert [event.subject for event in told] == [version.snapshot, run.id, run.id, "v1"]
-    assert told[2].detail == {"weights": run.weights}
-    assert told[3].detail == {"bundle": version.bundle, "run": run.id}
+    assert [event.subject for event in recorded] == [version.snapshot, run.id, run.id, "v1"]
+    assert recorded[2].detail == {"weights": run.weights}
+    assert recorded[3].detail == {"bundle": version.bundle, "run": run.id}
 
 
 def test_the_bundle_agrees_with_the_ledger(workspace: Workspace, trained: Trained) -> None:
@@ -152,9 +152,9 @@ def test_the_golden_samples_come_out_right_and_come_from_validation(
 
 
 def test_a_person_is_told_the_stages_and_the_epochs(trained: Trained) -> None:
-    stages = [line for line in trained.told if "/" not in line]
+    stages = [line for line in trained.lines if "/" not in line]
     assert stages == ["encode", "train", "judge", "corrupt"]
-    assert [line.split()[1] for line in trained.told if line.startswith("epoch")] == ["1/1"]
+    assert [line.split()[1] for line in trained.lines if line.startswith("epoch")] == ["1/1"]
 
 
 def test_the_same_data_is_the_same_snapshot_and_is_recorded_once(workspace: Workspace) -> None:
@@ -298,8 +298,8 @@ def test_a_version_below_the_floor_is_refused_and_the_verdict_stays(workspace: W
         [verdict] = unit.latest(Verdict)
     assert (verdict.version, verdict.champion, verdict.passed) == ("v1", None, False)
     assert verdict.test_uses == 2
-    held = {check.name: check.passed for check in verdict.checks}
-    assert (held["label_names"], held["onnx_parity"], held["floor"]) == (True, True, False)
+    passed = {check.name: check.passed for check in verdict.checks}
+    assert (passed["label_names"], passed["onnx_parity"], passed["floor"]) == (True, True, False)
     last = events(workspace)[-1]
     assert (last.kind, last.subject) == ("VerdictRecorded", verdict.id)
     assert last.detail == {"version": "v1", "passed": False}
@@ -310,8 +310,8 @@ def test_a_person_may_override_and_stands_in_the_events(workspace: Workspace) ->
     assert (verdict.passed, verdict.allows) == (False, True)
     assert verdict.override_reason == "I looked at every leaf"
     assert champion(workspace) == workspace.champion().id == "v1"
-    given, moved = events(workspace)[-2:]
-    assert (given.kind, given.reason) == ("VerdictRecorded", "I looked at every leaf")
+    override, moved = events(workspace)[-2:]
+    assert (override.kind, override.reason) == ("VerdictRecorded", "I looked at every leaf")
     assert (moved.kind, moved.subject, moved.actor) == ("AliasMoved", "champion", "ada")
     assert moved.reason == "I looked at every leaf"
     assert moved.detail == {"version": "v1", "before": None, "verdict": verdict.id}
@@ -339,16 +339,16 @@ def answered(workspace: Workspace) -> Callable[[str], Prediction]:
 
     def answer(version: str) -> Prediction:
         with workspace.ledger.begin(write=False) as unit:
-            found = unit.get(ModelVersion, "v1")
-        leaf = next(workspace.snapshots.open(found.snapshot).rows("test"))
-        predictor = workspace.predictor(found)
+            version_record = unit.get(ModelVersion, "v1")
+        leaf = next(workspace.snapshots.open(version_record.snapshot).rows("test"))
+        predictor = workspace.predictor(version_record)
         [answers] = predictor.predict([predictor.decode(leaf.payload)])
         server, now = str(uuid7()), workspace.clock.now()
-        given = Prediction(str(uuid7()), server, 1, version, now, "live", leaf.payload, answers)
+        record = Prediction(str(uuid7()), server, 1, version, now, "live", leaf.payload, answers)
         log = SqliteTraffic(workspace.home / "traffic", server)
-        log.append([given])
+        log.append([record])
         log.close()
-        return given
+        return record
 
     return answer
 
@@ -356,15 +356,17 @@ def answered(workspace: Workspace) -> Callable[[str], Prediction]:
 def test_a_prediction_leads_back_to_model_run_and_data(
     workspace: Workspace, trained: Trained, answered: Callable[[str], Prediction]
 ) -> None:
-    given = answered("v1")
-    lineage = workspace.lineage(given.id)
-    assert lineage.prediction == replace(given, example=payload_id(given.payload))
+    prediction_record = answered("v1")
+    lineage = workspace.lineage(prediction_record.id)
+    assert lineage.prediction == replace(
+        prediction_record, example=payload_id(prediction_record.payload)
+    )
     assert (lineage.version, lineage.run) == (trained.finished.version, trained.finished.run)
     assert lineage.snapshot.id == lineage.version.snapshot
     body: dict[str, Any] = lineage.to_json()
     rows = workspace.snapshots.open(lineage.snapshot.id).rows("test")
     [leaf] = [row for row in rows if row.id == body["prediction"]["example"]]
-    assert leaf.payload == given.payload
+    assert leaf.payload == prediction_record.payload
     assert "payload" not in body["prediction"]
     assert body["run"]["config"]["seed"] == 3
 
