@@ -9,6 +9,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ class Retired:
         return [match[0] for match in matches if match[0] not in self.exceptions]
 
 
+@cache
 def words(identifier: str) -> list[str]:
     """`PictureRows` and `picture_rows` both consist of `picture` and `rows`."""
     split = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", identifier)
@@ -126,11 +128,11 @@ def spoken(content: str) -> Iterator[tuple[int, str]]:
 def misnamed(content: str, rows: Iterable[Retired]) -> list[tuple[int, str]]:
     """The lines of a module that define a retired name."""
     rows = list(rows)
-    return [
-        (line, name)
-        for line, name in defined(ast.parse(content))
-        if any(row.names(name) for row in rows)
-    ]
+    names = list(defined(ast.parse(content)))
+    forbidden = {
+        name for name in {name for _, name in names} if any(row.names(name) for row in rows)
+    }
+    return [(line, name) for line, name in names if name in forbidden]
 
 
 def misspoken(texts: Iterable[tuple[int, str]], rows: Iterable[Retired]) -> list[tuple[int, str]]:

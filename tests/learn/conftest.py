@@ -15,7 +15,7 @@ from tidemill.learn.rows import ArrayRows
 SIZE = (32, 48)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def split() -> Callable[[int, int], EncodedSplit]:
     """A split of n dark, middling or bright images, by seed."""
 
@@ -30,9 +30,15 @@ def split() -> Callable[[int, int], EncodedSplit]:
     return make
 
 
+@pytest.fixture(scope="session")
+def untrained() -> Callable[[], ResidualCNN]:
+    """Makes the same network each time."""
+    return lambda: ResidualCNN({"shade": 3}, [0.4] * 3, [0.25] * 3, width=8, seed=1)
+
+
 @pytest.fixture
-def network() -> ResidualCNN:
-    return ResidualCNN({"shade": 3}, [0.4] * 3, [0.25] * 3, width=8, seed=1)
+def network(untrained: Callable[[], ResidualCNN]) -> ResidualCNN:
+    return untrained()
 
 
 @pytest.fixture

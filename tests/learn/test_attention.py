@@ -19,6 +19,8 @@ from tidemill.learn.export import open_graph
 from tidemill.learn.node_export import export_nodes, infer_nodes, parity_nodes
 from tidemill.learn.parity_graphs import SIZES, graph, parity_graphs
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("attention")
 FEATURES = 40
 TARGETS = {"keys": 3, "topic": 2}
 TEMPERATURES = {"keys": 1.7, "topic": 0.6}

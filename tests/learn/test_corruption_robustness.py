@@ -36,6 +36,8 @@ from tidemill.recipes.coffee.recipe import Coffee
 from tidemill.recipes.shared.leaves import Sample, examples
 from tidemill.workspace.workspace import Workspace
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("robustness")
 LABELS = {"disease": ("healthy", "miner", "phoma", "red spider mite", "rust")}
 CODEC = ImageCodec.from_config({"width": 48, "height": 32, "mean": [0.5] * 3, "std": [0.25] * 3})
 TINY = (

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.operator_table import BUILD, MODULE, share_table
 from tidemill.domain.errors import DataError
 from tidemill.learn.arrays import EncodedSplit
 from tidemill.learn.export import export, parity
@@ -17,6 +20,8 @@ from tidemill.learn.inference import infer
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import ArrayRows
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("export")
 SIZE = (32, 48)
 TEMPERATURES = {"disease": 1.7, "plant": 0.6}
 
@@ -84,12 +89,22 @@ def test_one_file_that_tells_nothing_of_this_machine(model: Path) -> None:
     assert not any(tensor.external_data for tensor in loaded.graph.initializer)
 
 
-def test_the_same_weights_give_the_same_bytes(
-    network: ResidualCNN, model: Path, images: EncodedSplit, tmp_path: Path
+def test_the_same_weights_give_the_same_bytes_with_and_without_a_shared_table(
+    network: ResidualCNN,
+    model: Path,
+    images: EncodedSplit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    again = tmp_path / "again.onnx"
-    export(network, TEMPERATURES, again, images)
-    assert again.read_bytes() == model.read_bytes()
+    shared: Any = share_table()
+    assert shared
+    monkeypatch.setattr(sys.modules[MODULE].ONNXRegistry, BUILD, shared.__wrapped__)
+    fresh = tmp_path / "fresh.onnx"
+    export(network, TEMPERATURES, fresh, images)
+    monkeypatch.undo()
+    export(network, TEMPERATURES, tmp_path / "again.onnx", images)
+    assert shared.cache_info().misses == 1
+    assert fresh.read_bytes() == (tmp_path / "again.onnx").read_bytes() == model.read_bytes()
 
 
 def test_a_planted_difference_is_caught(

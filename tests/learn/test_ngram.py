@@ -19,6 +19,8 @@ from tidemill.learn.ngram import NGramNetwork
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.rows import ArrayRows
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("ngram")
 BUCKETS = 2**10
 SETTINGS = GramsConfig(buckets=BUCKETS, word_max=2, char_min=3, char_max=4, max_grams=500)
 IDS, WEIGHTS = torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([[0.5, 0.5, 0.7], [0.6, 0.8, 0]])

@@ -24,6 +24,8 @@ from tidemill.learn.training_result import TrainingResult
 from tidemill.predictor import Model
 from tidemill.recipes.cora.network import build, train
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("node trainer")
 PROGRESS = Progress()
 
 

@@ -22,13 +22,24 @@ from tidemill.learn.quantise import Quantised, quantise
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.static_int8 import CALIBRATION, convolutional
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("static int8")
 Split = Callable[[int, int], EncodedSplit]
 
 
+@pytest.fixture(scope="module")
+def original(
+    untrained: Callable[[], ResidualCNN], split: Split, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The graph of the network as it is before any training; no test changes this file."""
+    return exported(untrained().eval(), split, tmp_path_factory.mktemp("original"))
+
+
 @pytest.fixture
-def graph(network: ResidualCNN, split: Split, tmp_path: Path) -> Path:
-    """Of the network as it is before any training."""
-    return exported(network.eval(), split, tmp_path)
+def graph(network: ResidualCNN, original: Path, tmp_path: Path) -> Path:
+    """A copy of that graph; the network is in the state in which it was exported."""
+    network.eval()
+    return Path(shutil.copy(original, tmp_path))
 
 
 def exported(network: Network, split: Split, folder: Path) -> Path:

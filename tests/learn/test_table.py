@@ -19,6 +19,8 @@ from tidemill.learn.plan import TrainPlan
 from tidemill.learn.rows import ArrayRows
 from tidemill.learn.table import FARTHEST, Normalise, TableNetwork
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("table network")
 TARGETS = {"keys": 3, "plant": 2}
 ONES = torch.ones(4, 1)
 
