@@ -21,6 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tidemill.domain.errors import UsageError
 
+MISSING = "???"
+"""Stands for a value that a person has to give."""
+
 
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the resolved tree as plain values.
@@ -41,9 +44,17 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     composed = _compose(conf, [f"{key}={quote(key, value)}" for key, value in pairs])
     _must_agree(composed)
     tree = composed.tree
-    if missing := [key for key, value in _flat(tree) if value == "???"]:
+    if missing := [key for key, value in _flat(tree) if value == MISSING]:
         raise UsageError(f"{missing[0]} is needed.", hint=f"Add {missing[0]}=VALUE.")
     return tree
+
+
+def read_defaults(conf: Path) -> dict[str, Any]:
+    """Return the tree without overrides; a value that a person has to give is `MISSING`.
+
+    Raises UsageError when it cannot be composed.
+    """
+    return _compose(conf, []).tree
 
 
 def options(conf: Path) -> dict[str, list[str]]:
@@ -76,8 +87,8 @@ def quote(key: str, value: str) -> str:
     """
     if key.rpartition(".")[2] != "path":
         return value
-    if value in ("", "???"):
-        return "???"
+    if value in ("", MISSING):
+        return MISSING
     path = str(Path(value).expanduser().absolute())
     # OmegaConf unescapes backslashes only before an interpolation: double those, then escape it.
     path = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", path)

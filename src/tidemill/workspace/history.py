@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tidemill.adapters.hydra import read_defaults
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.errors import NotFound, StorageFailed
+from tidemill.domain.errors import NotFound, StorageFailed, TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run
+from tidemill.experiment import read_experiment
 from tidemill.loop.champion_history import ChampionAt, champion_at
 from tidemill.loop.lineage import Lineage, find_prediction, trace
 from tidemill.loop.why import ALIASES, why_cycle, why_prediction, why_version
+from tidemill.provenance import package_digest
+from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.moment import read_moment
 from tidemill.workspace.parts import WorkspaceParts
+from tidemill.workspace.run_settings import RunSettings, compare_settings
 from tidemill.workspace.versions import VersionRecord, Versions
 
 VERSION = re.compile(r"v\d+")
@@ -99,6 +104,23 @@ class HistoryPart(WorkspaceParts):
         id = prediction if isinstance(prediction, str) else prediction.id
         with self.ledger.begin(write=False) as unit:
             return trace(unit, find_prediction(unit, self.traffic, id)[0])
+
+    def run_settings(self, run: Run) -> RunSettings:
+        """The settings of a run beside the defaults of its recipe as it is installed now.
+
+        A recipe that cannot be read leaves the defaults unknown, and the note says why.
+        """
+        own = self._recipe if not isinstance(self._recipe, str) else None
+        try:
+            recipe = own if own and own.name == run.recipe else open_recipe(run.recipe)
+            defaults = read_experiment(read_defaults(recipe.conf)).tree()
+        except (TidemillError, ImportError, OSError) as error:
+            note = f"The defaults of the recipe {run.recipe} cannot be read: {error}"
+            return RunSettings(compare_settings(run.config, None), has_defaults=False, note=note)
+        same = run.code.get("package") == package_digest()
+        note = "The run used another version of Tidemill; the defaults are those of this one."
+        settings = compare_settings(run.config, defaults)
+        return RunSettings(settings, has_defaults=True, note="" if same else note)
 
     def why(self, id: str) -> tuple[str, ...]:
         """Return the chain of causes of a version, a cycle or a prediction. Raises NotFound."""
