@@ -1,7 +1,7 @@
-"""What a step of a cycle does. Each ends in one fenced unit of work that also moves the cycle.
+"""Carry out the steps of a cycle. Each ends in one fenced unit of work that moves the cycle.
 
-Whatever takes long happens before that unit and leaves nothing that a second attempt would not
-make again, the same: a snapshot is named by its content, a judgement is only computed.
+Long work happens before that unit, and a second attempt repeats it with the same result: a snapshot
+is named by its content, and a judgement is only computed.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ from tidemill.workspace.runs import new_run, record_snapshot, start_run
 from tidemill.workspace.workspace import Workspace
 
 UNBELIEVED = ("fresh_credible", "fresh_balanced")
-"""The checks of a gate that fail for the labels and not for the model."""
+"""The checks of a gate that fail because of the labels, not because of the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class CycleSteps:
-    """Takes the steps of cycles over one workspace. `unit` opens fenced units."""
+    """Carries out the steps of cycles on one workspace. `unit` opens fenced units."""
 
     workspace: Workspace
     jobs: Jobs
     unit: Unit
 
     def do(self, step: Step, now: datetime) -> None:
-        """Take one step. Raises Conflict when the ledger moved since the step was decided.
+        """Carry out one step. Raises Conflict when the ledger has changed since the decision.
 
         Data that no attempt could use ends the cycle as failed.
         """
@@ -139,11 +139,11 @@ class CycleSteps:
         try:
             self.jobs.start(run.id, ("train", "--run", run.id))
         except StorageFailed as error:
-            # A run that stays open would be abandoned and started again without end.
+            # An open run would be abandoned and started again for ever.
             self._close_run(run.id, "failed", error.message)
 
     def _close_training(self, step: CloseTraining) -> None:
-        """Close the run, so that a process that still runs can register nothing."""
+        """Close the run, so that its process, if it still runs, cannot register anything."""
         run = step.cycle.run
         self._close_run(run, step.outcome, f"{step.reason} {self.jobs.output(run)}".strip())
 
@@ -178,7 +178,7 @@ class CycleSteps:
         cycle, reason = step.cycle, step.reason
         with self.unit() as unit:
             if not cycle.version and (own := unit.find_version(cycle.run)):
-                # A person was faster than the gate of this cycle.
+                # A person promoted the version before the gate of this cycle judged it.
                 cycle = replace(cycle, version=own.id)
             if step.state == "refused" and cycle.verdict and discredited(unit, cycle):
                 why = f"Cycle {cycle.id} was refused, because these labels are not believed."
@@ -192,12 +192,12 @@ class CycleSteps:
 
 
 def outcome(verdict: Verdict) -> str:
-    """Return a verdict in a few words. Of several targets, each check that failed says of which."""
+    """Return a verdict in a few words, with the targets of failed checks if there are several."""
     failed = ", ".join(map(verdict.name, verdict.failed))
     return f"refused ({failed})" if failed else "passed"
 
 
 def discredited(unit: UnitOfWork, cycle: Cycle) -> bool:
-    """Return True when the gate did not believe the fresh labels."""
+    """Return True when the gate did not trust the fresh labels."""
     checks = unit.get(Verdict, cycle.verdict).checks
     return any(check.name in UNBELIEVED and not check.passed for check in checks)

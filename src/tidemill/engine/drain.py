@@ -1,4 +1,4 @@
-"""From the servers' logs into the ledger: every answer exactly once, with its counts."""
+"""Drain the servers' logs into the ledger: every prediction exactly once, with its counts."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ from tidemill.profile import Reference
 from tidemill.workspace.workspace import Workspace
 
 BATCH = 1_000
-"""Predictions that one unit of work takes in: tens of milliseconds for which other writers wait."""
+"""The predictions of one unit of work, which blocks other writers for tens of milliseconds."""
 ROWS = 20_000
-"""Answers that it takes in: one prediction may answer for every node of a graph. Such a one is
-written whole, so one that holds more than these is a batch, and a wait, of its own."""
+"""The answers of one unit of work.
+
+A prediction may have an answer for every node of a graph. It is written as a whole, so a larger one
+is a batch of its own.
+"""
 
 Unit = Callable[[], AbstractContextManager[UnitOfWork]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How many answers were taken in, and what kept others from it, in sentences."""
+    """The number of drained predictions, and sentences about logs that could not be drained."""
 
     answers: int
     faults: tuple[str, ...]
 
 
 class Drain:
-    """Takes in what servers logged. Keeps nothing but the references of the versions it met.
+    """Drains the servers' logs. Keeps only the references of the versions it met.
 
-    Profiles count rows: one for each item that a prediction is about.
+    Profiles count rows: one for each item of a prediction.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -44,7 +47,7 @@ class Drain:
         self._references: dict[str, Reference] = {}
 
     def reference(self, version: str) -> Reference:
-        """What a version's live counts are compared with. Raises NotFound, Corrupt."""
+        """Return the reference of a version's live counts. Raises NotFound, Corrupt."""
         if version not in self._references:
             with self._workspace.ledger.begin(write=False) as unit:
                 bundle = unit.get(ModelVersion, version).bundle
@@ -52,10 +55,10 @@ class Drain:
         return self._references[version]
 
     def step(self, unit: Unit) -> Drained:
-        """Take in one batch of every server at most.
+        """Drain at most one batch of every server.
 
-        `unit` opens the writing units. A log that cannot be taken in does not hold up the others.
-        Raises Conflict when somebody else drains as well, LeaseLost.
+        `unit` opens the writing units. A log that cannot be drained does not delay the others.
+        Raises Conflict when somebody else drains as well, and LeaseLost.
         """
         answers, faults = 0, []
         for server in self._workspace.traffic.servers():

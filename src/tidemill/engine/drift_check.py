@@ -1,4 +1,4 @@
-"""The drift check of the champion's live traffic, when it is due."""
+"""Check the champion's live traffic for drift when a check is due."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class DriftCheck:
         self._unit = unit
 
     def step(self, policy: DriftPolicy, now: datetime) -> DriftVerdict | None:
-        """Judge the window and record the verdict; None while it is too small or too soon.
+        """Judge the window and record the verdict; None while it is too small or too early.
 
-        Raises Conflict when the window moved meanwhile, LeaseLost, NotFound and Corrupt when the
-        champion's reference cannot be opened.
+        Raises Conflict when the window has changed meanwhile, LeaseLost, and NotFound and Corrupt
+        when the champion's reference cannot be opened.
         """
         with self._workspace.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
             if champion is None:
                 return None
             last = next(iter(unit.drift_verdicts(champion.version, limit=1)), None)
-            # A clock that was ahead once must not put the next check off.
+            # A clock that once ran ahead must not delay the next check.
             if last and timedelta(0) <= now - last.at < timedelta(seconds=policy.every_s):
                 return None
             profiles = open_profiles(unit, champion)

@@ -1,5 +1,4 @@
-"""The engine: the process that drains, imports and reviews feedback, checks for drift and runs
-cycles."""
+"""The engine: it drains, imports and reviews feedback, checks for drift and runs cycles."""
 
 from __future__ import annotations
 
@@ -34,18 +33,18 @@ from tidemill.workspace.workspace import Workspace
 
 FOLLOWS = "another engine leads"
 SLOWEST_S = 30.0
-"""Seconds between attempts at what fails again and again."""
+"""The longest pause between attempts that keep failing, in seconds."""
 REVIEWS = 500
-"""Feedback that is decided on within one unit of work."""
+"""The number of feedback reviews in one unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did: predictions drained, feedback imported and reviewed, a drift verdict, a
-    step of a cycle.
+    """The result of one tick: drained predictions, imported and reviewed feedback, a drift verdict,
+    and a step of a cycle.
 
-    `leading` is False when another engine leads. `fault` says what kept the tick from its end; the
-    next one tries again.
+    `leading` is False when another engine leads. `fault` says why the tick ended early; the next
+    one tries again.
     """
 
     leading: bool
@@ -58,12 +57,12 @@ class Tick:
 
     @property
     def busy(self) -> bool:
-        """True when there may be more to do at once."""
+        """True when more work may be ready at once."""
         acted = self.step is not None and not isinstance(self.step, Wait)
         return bool(self.drained or self.imported or self.reviewed or self.drift or acted)
 
     def lines(self) -> Iterator[str]:
-        """What it did, for people."""
+        """Yield the results for people."""
         if self.imported:
             yield f"imported: {self.imported} new feedback labels"
         if self.drift:
@@ -73,7 +72,7 @@ class Tick:
 
 
 def _ignore(_: str) -> None:
-    """Nobody wants to read what ticks do."""
+    """Report nothing."""
 
 
 class Engine:
@@ -91,11 +90,11 @@ class Engine:
         holder: str = "",
         ttl: timedelta | None = None,
     ) -> None:
-        """Open the ledger; nothing is written before the first tick.
+        """Open the ledger; the first tick is the first to write.
 
         `jobs` run the trainings, by default as child processes. `holder` names this engine in the
-        lease, which runs out after `ttl`, by default the setting `lease_ms`. Raises UsageError for
-        an override that fits nothing, and Unavailable when there is no workspace.
+        lease, which expires after `ttl`, by default the setting `lease_ms`. Raises UsageError for
+        an invalid override, and Unavailable without a workspace.
         """
         policies(None, overrides)
         self._workspace = workspace
@@ -115,9 +114,9 @@ class Engine:
         self._steps = CycleSteps(workspace, self._jobs, unit)
 
     def tick(self, now: datetime | None = None) -> Tick:
-        """Do the next part of the work, at `now`, by default the time of the workspace's clock.
+        """Do the next part of the work at `now`, by default the time of the workspace's clock.
 
-        What goes wrong is in the result; only an error of the program is raised.
+        The result contains any fault; only programming errors are raised.
         """
         now = now or self._workspace.clock.now()
         try:
@@ -135,9 +134,9 @@ class Engine:
             return Tick(leading=True, fault=error.message)
 
     def run(self, stop: Event | None = None, *, report: Callable[[str], None] = _ignore) -> None:
-        """Tick until `stop` is set, or without end.
+        """Tick until `stop` is set, or for ever.
 
-        `report` gets a line for each thing that was done, and one for a fault when it begins.
+        `report` receives a line for each result, and one when a fault begins.
         """
         stop = stop or Event()
         idle = self._workspace.settings.tick_ms / 1000
@@ -145,29 +144,29 @@ class Engine:
         while not stop.is_set():
             tick = self.tick()
             self._report(tick, report)
-            # What cannot be done now, for want of disk for instance, is tried less and less often.
+            # Work that fails, for example on a full disk, is tried less and less often.
             interrupted = tick.leading and tick.step is None
             pause = min(2 * pause, SLOWEST_S) if interrupted else idle
             if not tick.busy:
                 stop.wait(pause)
 
     def catch_up(self, *, report: Callable[[str], None] = _ignore) -> list[Tick]:
-        """Tick until there is nothing to do now, the end of a training included."""
+        """Tick until there is nothing to do, including the end of a training."""
         ticks: list[Tick] = []
         while True:
             tick = self.tick()
             self._report(tick, report)
             ticks.append(tick)
-            # What interrupted the tick may stay; and another engine's training is not waited for.
+            # A fault may last, and this engine does not wait for the training of another one.
             if not tick.busy and (tick.step is None or not self._training()):
                 return ticks
             if not tick.busy:
                 Event().wait(self._workspace.settings.tick_ms / 1000)
 
     def import_feedback(self) -> ImportedFeedback:
-        """Import what came to the database of feedback since the last time; no lease is needed.
+        """Import the new rows of the feedback database; no lease is needed.
 
-        Raises UsageError when no database is named, and what `FeedbackImport.run` raises.
+        Raises UsageError when no database is set, and what `FeedbackImport.run` raises.
         """
         workspace = self._workspace
         table = workspace.feedback_table(workspace.policies(*self._overrides).feedback)
@@ -180,7 +179,7 @@ class Engine:
         return feedback_import.run(workspace.ledger.begin, actor=workspace.actor)
 
     def close(self, now: datetime | None = None) -> None:
-        """End the trainings that run, and let another engine lead at once."""
+        """End the running trainings, and let another engine lead at once."""
         self._jobs.close()
         self._leadership.resign(now or self._workspace.clock.now())
 
@@ -209,7 +208,7 @@ class Engine:
         return Tick(True, drained.answers, reviewed, verdict, step, faults, imported)
 
     def _review(self, policy: FeedbackPolicy, now: datetime) -> int:
-        """Decide on all pending feedback and return on how much. Raises Conflict, LeaseLost."""
+        """Review all pending feedback and return the number. Raises Conflict, LeaseLost."""
         with self._workspace.ledger.begin(write=False) as unit:
             if not unit.feedback(status="pending", limit=1):
                 return 0
@@ -224,14 +223,15 @@ class Engine:
     def _report(self, tick: Tick, report: Callable[[str], None]) -> None:
         for line in tick.lines():
             report(line)
-        # Until when another engine leads changes with each renewal; that it leads is said once.
+        # The end of the other engine's lease changes with each renewal, so its lead is reported
+        # once.
         fault = tick.fault if tick.leading else FOLLOWS
         if fault and fault != self._fault:
             report(tick.fault)
         self._fault = fault
 
     def _end_strays(self, state: LoopState) -> None:
-        """End what trains for a cycle that somebody has ended meanwhile."""
+        """End trainings whose cycle has ended."""
         wanted = state.cycle.run if state.cycle and state.cycle.state == "training" else ""
         for key in self._jobs.running():
             if key != wanted:
@@ -244,6 +244,6 @@ class Engine:
 
 
 def _child_processes(workspace: Workspace) -> LocalJobs:
-    """Trainings over the same workspace, which act under the engine's name."""
+    """Return jobs for trainings in the same workspace, with the engine as actor."""
     settings = {"HOME": str(workspace.home), "SAMPLES": str(workspace.samples), "ACTOR": ACTOR}
     return LocalJobs({f"TIDEMILL_{name}": value for name, value in settings.items()})

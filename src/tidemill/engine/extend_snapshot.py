@@ -1,4 +1,4 @@
-"""Extends the champion's snapshot by the feedback that a cycle learns from."""
+"""Extend the champion's snapshot by the feedback that a cycle learns from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tidemill.recipes.recipe import Merging, open_recipe
 from tidemill.workspace.workspace import Workspace
 
 REASONS = 3
-"""So many kinds of reasons are worth a person's screen."""
+"""The number of reasons that a message shows."""
 
 
 class SnapshotExtension:
@@ -31,11 +31,10 @@ class SnapshotExtension:
         self._workspace = workspace
 
     def extend(self, cycle: Cycle) -> RetrainingSet:
-        """Return the champion's snapshot, extended by the accepted feedback of before the cycle
-        began.
+        """Return the champion's snapshot, extended by the accepted feedback from before the cycle.
 
-        Feedback given before the cycle began belongs to it, also when it was accepted a moment
-        later. Later feedback waits for the next cycle. Raises what `BundleStore.open`,
+        Feedback from before the cycle's beginning belongs to it, also when it was accepted shortly
+        after. Later feedback waits for the next cycle. Raises what `BundleStore.open`,
         `open_recipe` and `data.retraining_set.extend_snapshot` raise.
         """
         workspace = self._workspace
@@ -66,18 +65,18 @@ class SnapshotExtension:
 
 
 def summarize_omissions(retraining: RetrainingSet) -> str:
-    """Why feedback was omitted: the commonest reasons with their counts; empty when none was."""
+    """Return the commonest reasons for omitted feedback with their counts, or an empty text."""
     reasons = Counter(retraining.omissions.values()).most_common(REASONS)
     listed = " ".join(f"{n}: {reason}" for reason, n in reasons)
     return f" {len(retraining.omissions)} labels were omitted. {listed}" if listed else ""
 
 
 def _accepted(unit: UnitOfWork, parent: str, cycle: Cycle) -> dict[str, list[Feedback]]:
-    """What the parent has not learnt yet, by example, in the order in which it came."""
+    """Return feedback that the parent has not learnt, by example, in the order of arrival."""
     known = ancestry(unit, parent)
     accepted: dict[str, list[Feedback]] = defaultdict(list)
     for row in unit.feedback(status="accepted", limit=None):
-        # Accepted by then, or given by then and accepted a moment later, as by the next tick.
+        # Also feedback from before the cycle that the next tick accepted.
         if row.snapshot not in known and min(row.at, row.settled_at or row.at) <= cycle.at:
             accepted[row.example].append(row)
     return accepted

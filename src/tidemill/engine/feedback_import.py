@@ -1,8 +1,7 @@
-"""Imports labels from the table of another system as feedback.
+"""Import labels from the table of another system as feedback.
 
-A row that was imported before does nothing, however often it is read: the ledger has its label. So
-an import may stop anywhere, and rows that are still being written are read again. A row that cannot
-be imported is left out and counted.
+Importing a row again changes nothing, because the ledger has its label. So an import may stop
+anywhere, and recent rows are read again. A row that cannot be imported is left out and counted.
 """
 
 from __future__ import annotations
@@ -27,21 +26,23 @@ from tidemill.workspace.workspace import Workspace
 ImportPage = Sequence[LabelRow | FaultyRow]
 
 PAGE = 500
-"""Rows that one unit of work takes in."""
+"""The number of rows in one unit of work."""
 
 SETTLING = timedelta(minutes=5)
-"""A row has the time at which its transaction began, and is visible when that ends. So long, rows
-may still appear before one that was read."""
+"""How long rows may still appear before one that was read.
+
+A row has the time at which its transaction began, and is visible when the transaction ends.
+"""
 
 SHOWN = 3
-"""Rows that were left out and have their reason shown."""
+"""The number of omitted rows whose reasons are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedFeedback:
-    """How many rows were read, how many of their labels are new, how many rows were left out.
+    """The number of rows that were read, of new labels, and of omitted rows.
 
-    `reasons` has a sentence for the first rows that were left out, each naming its row by the time.
+    `reasons` has a sentence for each of the first omitted rows, which names the row by its time.
     """
 
     rows: int
@@ -51,7 +52,7 @@ class ImportedFeedback:
 
 
 class FeedbackImport:
-    """Imports the rows that came to a table since the last import."""
+    """Imports the rows of a table that are new since the last import."""
 
     def __init__(self, workspace: Workspace, table: FeedbackTable) -> None:
         self._workspace = workspace
@@ -60,13 +61,13 @@ class FeedbackImport:
     def run(self, unit: Unit, *, actor: str, size: int = PAGE) -> ImportedFeedback:
         """Record every new label as feedback; `unit` opens the writing units.
 
-        Each page of `size` rows is one unit of work, which also moves the offset. A row is left out
-        when its label is none of the champion's, its payload cannot be read, its prediction is
-        unknown, or it has neither of them or no time. Raises Unavailable when the database cannot
-        be read; DataError when it has no such table or column, and when no new row can be imported,
-        in a whole page or of all complete rows, because then the table is the wrong one; NotFound
-        without a champion; UsageError when the configured names do not fit the champion's targets;
-        Conflict when somebody else imports.
+        Each page of `size` rows is one unit of work, which also moves the offset. A row is omitted
+        for an unknown label, an unreadable payload or an unknown prediction. It is also omitted
+        without a time, or without both payload and prediction. Raises Unavailable when the database
+        cannot be read. Raises DataError for a missing table or column, and when no new row of a
+        whole page, or of all complete rows, can be imported: then the table is the wrong one.
+        Raises NotFound without a champion, UsageError when the configured names do not fit the
+        champion's targets, and Conflict when somebody else imports.
         """
         workspace, table = self._workspace, self._table
         reader = LabelReader(workspace, table)
@@ -79,7 +80,7 @@ class FeedbackImport:
                 read = reader.read(page)
                 faults = list(read.faults)
                 full = len(page) == size
-                # What a row lacks says nothing about the champion, unless a page is full of it.
+                # Incomplete rows do not contradict the champion, unless they fill a page.
                 refused = any(isinstance(row, LabelRow) for row in page)
                 whole = full or (refused and total.rows == total.left_out)
                 if faults and not read.feedback and whole and _has_unread(page, offset):
@@ -115,14 +116,14 @@ class FeedbackImport:
 
 
 def _settled(page: ImportPage, now: datetime) -> str:
-    """Return where the next import goes on: before all that other rows may still join."""
+    """Return the place where the next import continues: before rows that others may still join."""
     dated = [(row.at, row.place) for row in page if row.at]
     old = list(takewhile(lambda row: row[0] <= now - SETTLING, dated))
     return old[-1][1] if old else ""
 
 
 def _has_unread(page: ImportPage, offset: ImportOffset) -> bool:
-    """Return True when a row of it is new; each import reads the last row of the one before."""
+    """Return True for a page with a new row; each import reads the last old row again."""
     reached = offset.caught_up_at
     return reached is None or any(row.at > reached for row in page if row.at)
 
@@ -130,9 +131,9 @@ def _has_unread(page: ImportPage, offset: ImportOffset) -> bool:
 def _record_new(unit: UnitOfWork, item: Feedback) -> bool:
     """Record feedback, unless its row was read before; True when it is new.
 
-    A repeat is not recorded, and would be new once the label was rejected. So a row also counts as
-    read when it is older than the decision on its label. A row of a named actor counts as read when
-    a later opinion of that actor is recorded: rows may appear out of order.
+    A rejected label could be recorded again. So a row also counts as read when it is older than the
+    decision on its label. Rows may appear out of order, so a row of a named actor also counts as
+    read when a later label of that actor is recorded.
     """
     for other in beside(unit, item):
         if (other.actor, other.subject) != (item.actor, item.subject):

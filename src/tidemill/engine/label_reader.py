@@ -1,4 +1,4 @@
-"""Reads the labels in rows of another system's table, for the targets of the champion."""
+"""Read the labels of the champion's targets from rows of another system's table."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tidemill.predictor import Predictor
 from tidemill.workspace.workspace import Workspace
 
 WRITERS = 4
-"""Payloads that are on their way to the disk at once."""
+"""The number of payloads that are written at once."""
 
 MAX_ACTOR = 200
-"""Characters of an actor's name, as over HTTP."""
+"""The most characters of an actor's name, as over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _LoadedVersion:
 
 
 class LabelReader:
-    """Turns the rows of a table into feedback, none of which is recorded yet."""
+    """Converts the rows of a table into feedback without recording it."""
 
     def __init__(self, workspace: Workspace, table: FeedbackTable) -> None:
         """Load the champion.
@@ -95,7 +95,7 @@ class LabelReader:
                 continue
             try:
                 resolved = self._resolve(lookup, row)
-                # The payload of a prediction may be gone, which is a fault of this row alone.
+                # A missing payload of a prediction is a fault of this row alone.
                 if row.payload is None:
                     stored = store_examples(self._workspace, resolved)
                     examples |= dict(enumerate(stored, start=len(labels)))
@@ -121,11 +121,11 @@ class LabelReader:
         )
 
     def _store_payloads(self, labels: Sequence[ResolvedLabel]) -> dict[int, str]:
-        """Make the payloads durable. Return the id of each, by the place of its label."""
+        """Store the payloads durably. Return the id of each, by the position of its label."""
         payloads = {
             at: label.payload for at, label in enumerate(labels) if label.payload is not None
         }
-        # Several at a time, because most of it is waiting for the disk.
+        # Several at a time, because most of the time is spent waiting for the disk.
         with ThreadPoolExecutor(WRITERS) as pool:
             ids = list(pool.map(self._workspace.blobs.put, payloads.values()))
         return dict(zip(payloads, ids, strict=True))
@@ -155,7 +155,7 @@ class LabelReader:
         return labels
 
     def _find_loaded(self, id: str) -> _LoadedVersion | None:
-        """Return the model of a version, where its codec is needed to tell items apart."""
+        """Return the model of a version if its codec is needed for items."""
         if id not in self._versions:
             if self._champion.predictor.many is None:
                 self._versions[id] = None
@@ -170,10 +170,10 @@ class LabelReader:
 
 
 def label_of(value: object, classes: Sequence[str], values: Mapping[str, str]) -> str | None:
-    """Return the label that a value of the database stands for; None when it stands for none.
+    """Return the label that a value of the database means; None when it means none.
 
-    The name of a class stands for itself. `values` has what else stands for a label, in lower case.
-    A truth value is spelled `true` or `false`, a whole number by its digits.
+    The name of a class means itself. `values` maps other texts, in lower case, to labels. A truth
+    value is spelled `true` or `false`, a whole number by its digits.
     """
     if value in classes:
         return str(value)

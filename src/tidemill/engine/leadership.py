@@ -1,4 +1,4 @@
-"""Which engine leads: one, by a lease that runs out when it dies."""
+"""The leading engine holds a lease, which expires when the engine dies."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tidemill.domain.ports import Clock
 log = logging.getLogger(__name__)
 
 ACTOR = "engine"
-"""The name under which an engine acts in events."""
+"""The actor of an engine's events."""
 RENEWALS = 3
-"""How often a lease is renewed within its time, so that one late renewal loses nothing."""
+"""How often a lease is renewed within its time, so that one late renewal does no harm."""
 
 
 class Leadership:
@@ -42,7 +42,7 @@ class Leadership:
 
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
-        """Yield a writing unit that another leader's token makes void. Raises LeaseLost."""
+        """Yield a writing unit that fails after another engine took the lease. Raises LeaseLost."""
         if self._lease is None:
             raise LeaseLost(f"{self.holder} does not lead.")
         with self._ledger.begin() as unit:
@@ -51,10 +51,10 @@ class Leadership:
 
     @contextmanager
     def renewal(self) -> Iterator[None]:
-        """Renew the lease from a thread of its own for as long as the block takes.
+        """Renew the lease on a separate thread until the block ends.
 
-        A renewal that fails is tried again. One that comes too late does not end the block: the
-        fence of its next unit does.
+        A failed renewal is tried again. After a late one the block continues, but its next unit
+        fails at the fence.
         """
         stop = threading.Event()
         renewer = threading.Thread(target=self._renew, args=(stop,), daemon=True)
@@ -68,7 +68,7 @@ class Leadership:
     def _renew(self, stop: threading.Event) -> None:
         while not stop.wait(self._ttl.total_seconds() / RENEWALS):
             try:
-                # Fenced: an engine that was overtaken does not lead again during its work.
+                # Fenced, so that an engine that lost the lease does not lead again during its work.
                 with self.unit() as unit:
                     self._lease = self._take_lease(unit, self._clock.now())
             except LeaseLost:
@@ -77,7 +77,7 @@ class Leadership:
                 log.warning("The lease could not be renewed: %s", error.message)
 
     def resign(self, now: datetime) -> None:
-        """Let another engine lead at once."""
+        """Release the lease, so that another engine can lead at once."""
         if self._lease is not None:
             with self._ledger.begin() as unit:
                 unit.release_lease(self._lease, now=now)

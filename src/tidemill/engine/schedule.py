@@ -1,4 +1,4 @@
-"""The feedback import that a scheduled run begins with."""
+"""Import feedback at the beginning of a scheduled run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ AGAIN = timedelta(minutes=1)
 
 
 class ScheduledImport:
-    """Reads the database of feedback once in each scheduled run, and again while that fails.
+    """Reads the feedback database once in each scheduled run, and again after a failure.
 
-    `fault` says why the last reading failed, until one goes well.
+    `fault` says why the last reading failed, until one succeeds.
     """
 
     def __init__(self, workspace: Workspace, leadership: Leadership) -> None:
@@ -30,9 +30,9 @@ class ScheduledImport:
         self.fault = ""
 
     def step(self, table: FeedbackTable | None, schedule: Schedule, now: datetime) -> int:
-        """Read the table if a scheduled run is due, and return how many labels are new.
+        """Read the table if a scheduled run is due, and return the number of new labels.
 
-        Raises Conflict when somebody else reads it as well, LeaseLost.
+        Raises Conflict when somebody else reads it as well, and LeaseLost.
         """
         if table is None or not self._due(table, schedule, now):
             self.fault = ""
@@ -47,7 +47,7 @@ class ScheduledImport:
         except Conflict:
             raise
         except TidemillError as error:
-            # Feedback from elsewhere, drift and cycles do not wait for another system's database.
+            # Other feedback, drift checks and cycles do not wait for another system's database.
             self._failed, self.fault = now, error.message
             return 0
         self._failed, self.fault = None, ""

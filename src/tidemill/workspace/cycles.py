@@ -1,4 +1,4 @@
-"""What a person does with cycles: begin one, or end one that waits."""
+"""Begin a cycle by hand, or end one that waits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ class CyclePart(WorkspaceParts):
     """The methods of a workspace that begin and end cycles."""
 
     def trigger_cycle(self, *, reason: str) -> Cycle:
-        """Begin a cycle for a person's reason. Raises NotFound without a champion, Conflict while
-        another cycle is open, UsageError for an empty reason."""
+        """Begin a cycle for a person's reason.
+
+        Raises NotFound without a champion, Conflict while another cycle is open, and UsageError for
+        an empty reason.
+        """
         cause = _require_reason(reason)
         champion = self.champion()
         now = self.clock.now()
@@ -28,9 +31,10 @@ class CyclePart(WorkspaceParts):
         return cycle
 
     def refuse_cycle(self, *, reason: str) -> Cycle:
-        """End the open cycle before it promotes anything; the champion and the feedback stay.
+        """End the open cycle before it promotes a version; the champion and the feedback stay.
 
-        Raises Conflict when there is none, or when it has promoted its version; UsageError.
+        Raises Conflict without an open cycle, and after its promotion. Raises UsageError for an
+        empty reason.
         """
         why = _require_reason(reason)
         with self.ledger.begin() as unit:

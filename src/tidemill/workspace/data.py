@@ -1,4 +1,4 @@
-"""What people do with data: check it, keep it as a snapshot, count what a snapshot holds."""
+"""Check data, store it as a snapshot, and count the contents of a snapshot."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tidemill.workspace.parts import WorkspaceParts
 from tidemill.workspace.runs import record_snapshot
 
 ClassCounts = Mapping[str, Mapping[str, Mapping[str, int]]]
-"""Split to target to label to number of examples."""
+"""Maps split, target and label to the number of examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """What a check found in a data set that it left as it was.
+    """The result of a data check, which changes nothing.
 
-    `counts` are those of the splits that an import would choose. `notes` say what the source left
-    out, in sentences: the rows, and of `ignored_files` the first few.
+    `counts` are those of the splits that an import would choose. `notes` are sentences about what
+    the source left out: rows, and the first of the `ignored_files`.
     """
 
     examples: int
@@ -46,12 +46,12 @@ class DataReport:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that keep the data from becoming a snapshot, as a policy may not."""
+        """The findings that prevent a snapshot, unless a policy resolves them."""
         return tuple(row for row in self.findings if row.severity == "error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that a person should know of."""
+        """The findings that a person should know."""
         return tuple(row for row in self.findings if row.severity == "warning")
 
 
@@ -59,10 +59,10 @@ class DataPart(WorkspaceParts):
     """The methods of a workspace that read data sets and write snapshots."""
 
     def check(self, *overrides: str, progress: Progress = SILENT) -> DataReport:
-        """Look for every known fault of the recipe's data, and change nothing.
+        """Find every known fault of the recipe's data, and change nothing.
 
         `overrides` are those of the experiment, such as `data=folder` and `data.path=leaves`.
-        Raises UsageError for an override that fits nothing, and DataError when there is no data.
+        Raises UsageError for an invalid override, and DataError when there is no data.
         """
         recipe, experiment = self.plan(overrides)
         tree = experiment.tree()
@@ -93,10 +93,10 @@ class DataPart(WorkspaceParts):
         )
 
     def snapshot(self, *overrides: str, progress: Progress = SILENT) -> SnapshotImport:
-        """Check the recipe's data and keep it as a snapshot, which its content names.
+        """Check the recipe's data and store it as a snapshot, named by its content.
 
-        Raises what `check` raises, DataRefused when the data has faults that the policy does not
-        settle, and StorageFailed.
+        Raises what `check` raises, DataRefused for faults that the policy does not resolve, and
+        StorageFailed.
         """
         recipe, experiment = self.plan(overrides)
         self.create()
@@ -110,7 +110,7 @@ class DataPart(WorkspaceParts):
     def describe_snapshot(self, snapshot: str = "") -> dict[str, Any]:
         """Count a snapshot's examples per split and label; see `data.statistics.describe_snapshot`.
 
-        `snapshot` is an id or how it begins; without one it is the latest. Raises NotFound.
+        `snapshot` is an id or its beginning; the default is the latest. Raises NotFound.
         """
         return describe_snapshot(self._open_snapshot(snapshot))
 
@@ -139,7 +139,7 @@ class DataPart(WorkspaceParts):
         progress.stage("prepare")
         source.prepare(progress.step)
         ignored_files = ignored_files_of(source)
-        # Before the check, which may refuse the data for want of what is in these files.
+        # Warn before the check, which may refuse the data because of these files.
         progress.warn(describe_ignored_files(ignored_files))
         progress.stage("check")
         readings = 2 * len(source)

@@ -1,4 +1,4 @@
-"""What the drift checks of the champion have found, as the ledger has it."""
+"""Report the results of the champion's drift checks from the ledger."""
 
 from __future__ import annotations
 

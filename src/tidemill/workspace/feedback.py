@@ -1,4 +1,4 @@
-"""What a person decides on feedback; all of one call is one unit of work."""
+"""Review feedback by hand. All decisions of one call are one unit of work."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class FeedbackPart(WorkspaceParts):
             return feedback.listed(unit, status, limit=limit)
 
     def accept_feedback(self, *ids: str, reason: str = "accepted by hand") -> list[Feedback]:
-        """Accept these, or none of them. Raises NotFound and Conflict."""
+        """Accept all of these, or none. Raises NotFound and Conflict."""
         at = self.clock.now()
         with self.ledger.begin() as unit:
             return [feedback.accept(unit, id, actor=self.actor, reason=reason, at=at) for id in ids]
 
     def accept_pending(self, *, reason: str = "accepted by hand") -> list[Feedback]:
-        """Accept all that nobody has decided on. Of two labels for one item the later wins."""
+        """Accept all pending feedback. Of two labels for one item the later wins."""
         at = self.clock.now()
         with self.ledger.begin() as unit:
             pending = unit.feedback(status="pending", limit=None)
@@ -36,7 +36,7 @@ class FeedbackPart(WorkspaceParts):
             return [unit.get(Feedback, row.id) for row in pending]
 
     def reject_feedback(self, *ids: str, reason: str) -> list[Feedback]:
-        """Reject all of these. Raises NotFound and Conflict, and then nothing is changed."""
+        """Reject all of these, or none. Raises NotFound and Conflict."""
         at = self.clock.now()
         with self.ledger.begin() as unit:
             return [feedback.reject(unit, id, actor=self.actor, reason=reason, at=at) for id in ids]

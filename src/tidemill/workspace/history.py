@@ -1,4 +1,4 @@
-"""What the ledger tells of versions and predictions: records, causes and lineage."""
+"""Look up versions, predictions, their causes and their lineage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VERSION = re.compile(r"v\d+")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a bundle tells people of its model: Markdown, and the files of its figures."""
+    """A bundle's description of its model: Markdown, and the files of its figures."""
 
     text: str
     images: tuple[Path, ...]
@@ -67,10 +67,10 @@ class HistoryPart(WorkspaceParts):
             return _record(unit, unit.get(ModelVersion, version), _aliases(unit, version))
 
     def champion_at(self, at: datetime | str) -> ChampionAt:
-        """Return the champion of that time, an ISO date or date-time in UTC, and how it came to be.
+        """Return the champion of that time, an ISO date or date-time in UTC, and its promotion.
 
-        A date stands for its end. Raises UsageError for what is no time or lies in the future, and
-        NotFound when there was no champion yet.
+        A date means its end. Raises UsageError for an invalid or future time, and NotFound when
+        there was no champion yet.
         """
         moment = read_moment(at, now=self.clock.now()) if isinstance(at, str) else at
         with self.ledger.begin(write=False) as unit:
@@ -87,7 +87,7 @@ class HistoryPart(WorkspaceParts):
         return Card(text, tuple(sorted(bundle.path.glob("*.png"))))
 
     def aliases(self) -> dict[AliasName, str]:
-        """Return which version each alias points at; an alias that points at none is missing."""
+        """Return the version of each alias; an alias without a version is missing."""
         with self.ledger.begin(write=False) as unit:
             return {name: alias.version for name in ALIASES if (alias := unit.alias(name))}
 
@@ -100,7 +100,7 @@ class HistoryPart(WorkspaceParts):
             return find_prediction(unit, self.traffic, id)[0]
 
     def lineage(self, prediction: Prediction | str) -> Lineage:
-        """What a prediction came from. Raises NotFound, and Corrupt when the ledger lost a part."""
+        """Return the origin of a prediction. Raises NotFound, and Corrupt for a damaged ledger."""
         id = prediction if isinstance(prediction, str) else prediction.id
         with self.ledger.begin(write=False) as unit:
             return trace(unit, find_prediction(unit, self.traffic, id)[0])

@@ -1,4 +1,4 @@
-"""Reads a point in time that a person wrote."""
+"""Read a point in time from a person's text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_moment(text: str, *, now: datetime) -> datetime:
     """Return an ISO date or date-time as a time in UTC.
 
     A date stands for its last moment in UTC. A date-time without an offset is in UTC. Raises
-    UsageError for anything else, and for what begins after `now`.
+    UsageError for anything else, and for a time that begins after `now`.
     """
     try:
         begin, moment = _bounds(text.strip())

@@ -1,7 +1,7 @@
-"""The parts of one workspace, and what every method of it needs of them.
+"""The parts of one workspace, which its methods share.
 
-Opening reads the settings alone. The ledger is opened when it is first needed, so that a workspace
-that nobody has written to leaves nothing on the disk.
+Opening a workspace only reads the settings. The first access opens the ledger, so that an unused
+workspace leaves nothing on the disk.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ LEDGER = "ledger.sqlite"
 
 
 class WorkspaceParts:
-    """The parts over one workspace.
+    """The parts of one workspace.
 
-    `actor` is who stands in the events; in `scratch` lies what a training needs on disk while it
-    runs, and nothing else. `feedback_database` is another system's, where one is set.
+    `actor` is the name in the events. `scratch` holds the temporary files of a running training.
+    `feedback_database` is another system's database, if one is set.
     """
 
     def __init__(
@@ -52,10 +52,9 @@ class WorkspaceParts:
     ) -> None:
         """Name the workspace in `home`, by default TIDEMILL_HOME or `.tidemill`.
 
-        `recipe` is a name or a recipe; without it, the recipe is that of the latest version.
-        Further keywords are settings, such as `actor="ada"`; what is not given comes from the
-        environment. Raises UsageError for a setting that does not fit, and when the database of
-        feedback has no address.
+        `recipe` is a name or a recipe; the default is the recipe of the latest version. Further
+        keywords are settings, such as `actor="ada"`; the environment provides the others. Raises
+        UsageError for an invalid setting, and for an invalid address of the feedback database.
         """
         self.settings = read_settings(home=home, **settings)
         self.home = self.settings.home
@@ -76,8 +75,11 @@ class WorkspaceParts:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger. Raises Unavailable when nothing was ever written here, or its schema is
-        another one; StorageFailed, and Corrupt when it is damaged."""
+        """The ledger.
+
+        Raises Unavailable for an empty workspace and for another schema, StorageFailed, and Corrupt
+        when the ledger is damaged.
+        """
         return SqlLedger.existing(self.home / LEDGER, self.clock)
 
     @property
@@ -86,7 +88,7 @@ class WorkspaceParts:
         return (self.home / LEDGER).exists()
 
     def create(self) -> Self:
-        """Make the workspace, bring its ledger up to date, remove what killed writers left.
+        """Create the workspace, upgrade its ledger, and remove the remains of killed writers.
 
         Raises StorageFailed when it cannot be written, Corrupt when its ledger is damaged, and
         Unavailable when a newer Tidemill wrote it.
@@ -100,11 +102,11 @@ class WorkspaceParts:
         return self
 
     def upgrade(self) -> None:
-        """Make the ledger, or bring its schema up to date. Raises what `create` raises."""
+        """Create the ledger, or upgrade its schema. Raises what `create` raises."""
         upgrade(self.home / LEDGER)
 
     def close(self) -> None:
-        """Let go of files and connections; a later call opens them again."""
+        """Close files and connections; a later call opens them again."""
         ledger: Ledger | None = self.__dict__.pop("ledger", None)
         if ledger is not None:
             ledger.close()
@@ -118,20 +120,20 @@ class WorkspaceParts:
     def plan(self, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
         """Return the recipe and its resolved experiment.
 
-        Raises UsageError for whatever cannot work.
+        Raises UsageError for an invalid setting.
         """
         return plan(self.recipe, overrides)
 
     def experiment(self, *overrides: str) -> dict[str, Any]:
         """Return the recipe's experiment with these overrides, resolved, as plain values.
 
-        Raises UsageError for whatever cannot work.
+        Raises UsageError for an invalid setting.
         """
         return self.plan(overrides)[1].tree()
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe. Raises UsageError when none is named and no version tells it."""
+        """The recipe. Raises UsageError without a named recipe and without a version."""
         named = self._recipe or self._latest_recipe()
         if named is None:
             raise UsageError(

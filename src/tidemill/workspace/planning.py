@@ -1,4 +1,4 @@
-"""From a recipe and a person's overrides to an experiment that is known to make sense."""
+"""Resolve a recipe and overrides into a valid experiment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.recipes.recipe import Recipe, open_recipe
 
 
 def plan(recipe: str | Recipe, overrides: Sequence[str] = ()) -> tuple[Recipe, Experiment]:
-    """Return the recipe and its resolved experiment. Raises UsageError for whatever cannot work."""
+    """Return the recipe and its resolved experiment. Raises UsageError for an invalid setting."""
     chosen = open_recipe(recipe) if isinstance(recipe, str) else recipe
     experiment = read_experiment(resolve(chosen.conf, overrides))
     chosen.check(experiment.tree())

@@ -1,4 +1,4 @@
-"""What the loop may do: the policies of the champion's experiment, and a person's on top."""
+"""The policies of the loop: those of the champion's experiment, with a person's overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tidemill.workspace.parts import WorkspaceParts
 
 
 class Policies(BaseModel):
-    """What is judged as drift, what begins a cycle, and where feedback is imported from."""
+    """The policies for drift, for cycles, and for the import of feedback."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,8 +32,8 @@ class Policies(BaseModel):
 def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
     """Return the policies in force. `overrides` are GROUP.KEY=VALUE, such as `drift.psi=0.3`.
 
-    Without a run, and where its experiment was older than a policy, the defaults stand. Raises
-    UsageError naming what does not fit.
+    Without a run, and for policies that are newer than its experiment, the defaults hold. Raises
+    UsageError that names an invalid value.
     """
     config = run.config if run else {}
     tree: dict[str, dict[str, Any]] = {
@@ -60,12 +60,12 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
 
 
 class PolicyPart(WorkspaceParts):
-    """The methods of a workspace that tell the policies of its loop."""
+    """The methods of a workspace that return the policies of its loop."""
 
     def policies(self, *overrides: str) -> Policies:
         """Return the policies of the champion's experiment, or the defaults, with these overrides.
 
-        Raises UsageError naming what does not fit.
+        Raises UsageError that names an invalid value.
         """
         run = None
         if self.exists:

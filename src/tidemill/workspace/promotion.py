@@ -1,4 +1,4 @@
-"""Judging a version and moving the champion: load, judge, then apply what was judged."""
+"""Judge versions and move the champion: load, judge, then apply the verdict."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class PromotionPart(WorkspaceParts):
     def judge(self, version: str, *, override: str = "", progress: Progress = SILENT) -> Verdict:
         """Judge a version against today's champion and record the verdict, passing or not.
 
-        `override` is a person's reason to promote it whatever the gate says; the verdict holds it.
-        Raises what `compute_verdict` raises.
+        `override` is a person's reason to promote the version against the gate; the verdict records
+        it. Raises what `compute_verdict` raises.
         """
         verdict = self.compute_verdict(version, progress=progress)
         verdict = replace(verdict, override_reason=override.strip())
@@ -37,8 +37,8 @@ class PromotionPart(WorkspaceParts):
         """Judge a version against today's champion, and record nothing.
 
         A champion that cannot be opened is a failed check, so that an override can replace it.
-        Raises Conflict when the version is the champion; NotFound, Corrupt when the version or its
-        snapshot cannot be opened.
+        Raises Conflict when the version is the champion. Raises NotFound and Corrupt when the
+        version or its snapshot cannot be opened.
         """
         with self.ledger.begin(write=False) as unit:
             challenger = unit.get(ModelVersion, version)
@@ -88,8 +88,8 @@ class PromotionPart(WorkspaceParts):
     ) -> Verdict:
         """Judge a version and, when the verdict allows it, make it champion.
 
-        Without a name it is the latest version, if that was never champion. Raises NotFound when
-        there is none, GateRefused, with the verdict recorded, and what `judge` raises.
+        The default is the latest version, if it was never champion. Raises NotFound when there is
+        none, GateRefused after recording the verdict, and what `judge` raises.
         """
         named = version or self._latest_unpromoted()
         verdict = self.judge(named, override=override, progress=progress)
@@ -106,7 +106,7 @@ class PromotionPart(WorkspaceParts):
         return verdict
 
     def rollback(self, *, reason: str = "rolled back by hand") -> Rollback:
-        """Serve the previous champion again, and quarantine what taught the one taken back.
+        """Restore the previous champion, and quarantine the feedback of the withdrawn one.
 
         Raises NotFound when there is no previous champion.
         """
@@ -132,7 +132,7 @@ class PromotionPart(WorkspaceParts):
         return version
 
     def _open_champion(self, champion: ModelVersion) -> tuple[Predictor | None, str]:
-        """Return the champion, or why it cannot answer even the samples that it was served on."""
+        """Return the champion, or the reason why it cannot predict even its first golden sample."""
         try:
             predictor = self.predictor(champion)
             predictor.predict(
@@ -144,7 +144,7 @@ class PromotionPart(WorkspaceParts):
 
 
 def record_verdict(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict:
-    """Keep a verdict, with the number of times that its snapshot's test was read by now."""
+    """Record a verdict with the number of readings of its snapshot's test split."""
     snapshot = unit.get(ModelVersion, verdict.version).snapshot
     verdict = replace(verdict, test_uses=unit.count_test_uses(snapshot) + 1)
     event = VerdictRecorded(
@@ -159,10 +159,10 @@ def record_verdict(unit: UnitOfWork, verdict: Verdict, *, actor: str) -> Verdict
 
 
 def _policy(run: Run, champion: Run | None) -> GatePolicy:
-    """How strictly to judge: as the run's configuration says, and no laxer than its champion's.
+    """Return the run's gate policy, at least as strict as its champion's.
 
-    Otherwise a training could lower the bar for itself. Bars of other data do not bind: what a
-    thousand painted leaves can show, sixty photographs cannot.
+    Otherwise a training could lower its own requirements. A champion on other data does not count,
+    because small data sets cannot meet the requirements of large ones.
     """
     own = GatePolicy(**run.config["gate"])
     if champion is None or champion.config["data"] != run.config["data"]:

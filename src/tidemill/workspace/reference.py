@@ -1,4 +1,4 @@
-"""The reference of a bundle: what its very graph saw in the examples that it was not fitted on."""
+"""Compute the reference of a bundle from examples that its model was not fitted on."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from tidemill.predictor import Model, Preprocessed
 from tidemill.profile import Reference
 
 BATCH = 64
-"""Payloads that are held at a time."""
+"""The number of payloads in memory at a time."""
 HELD_OUT: tuple[Split, ...] = ("val", "fresh")
 ENOUGH = 50
-"""Held-out rows of feedback from which on they alone are the reference. Bins of fewer would be luck
-that every window repeats."""
+"""The number of held-out feedback rows from which they alone are the reference.
+
+With fewer rows, chance would decide the bins.
+"""
 
 
 def reference_of(
     files: Mapping[str, bytes], classes: Mapping[str, Sequence[str]], snapshot: OpenSnapshot
 ) -> bytes:
-    """`reference.npz` for a bundle's other files, of the snapshot's splits `val` and `fresh`.
+    """Return `reference.npz` for a bundle's other files, from the splits `val` and `fresh`.
 
-    Where enough of these rows came from feedback, only those count: they are a sample of what
-    clients ask now, while all of them together are a mixture that no traffic looks like.
-    The codec, label names and graph are those that will serve, so that what drifts is the data: a
-    training may have put into the bundle's codec what the recipe's has not. What is kept of each
-    example is its features, probabilities and embedding. Raises DataError when there is none, one
-    cannot be read (its origin is named) or the files lack a codec or a graph; Corrupt when the
-    graph does not fit.
+    With enough rows from feedback only those count: they are a sample of today's requests, while
+    the mixture with older rows resembles no traffic. Codec, classes and graph are those of the
+    bundle, so that a difference means changed data; a training may have changed the recipe's codec.
+    The reference stores the features, probabilities and embedding of each example. Raises DataError
+    when there is no example, when one cannot be read (its origin is named) and when the files lack
+    a codec or a graph. Raises Corrupt when the graph does not fit.
     """
     if missing := [name for name in ("codec.json", "model.onnx") if name not in files]:
         raise DataError(f"The bundle lacks {', '.join(missing)}.")
@@ -58,7 +59,7 @@ def reference_of(
 
 
 def _held_out(snapshot: OpenSnapshot) -> Iterator[Example]:
-    """Yield the rows that the traffic is held against."""
+    """Yield the rows of the reference."""
     held_out = chain.from_iterable(snapshot.rows(split, payloads=False) for split in HELD_OUT)
     only_feedback = sum(row.source == SOURCE for row in held_out) >= ENOUGH
     for row in chain.from_iterable(snapshot.rows(split) for split in HELD_OUT):

@@ -1,4 +1,4 @@
-"""Records of trainings and of their data, written into the caller's unit of work."""
+"""Record trainings and their data in the caller's unit of work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_run(recipe: str, tree: Mapping[str, Any], snapshot: str, at: datetime) -
 
 
 def start_run(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
-    """Record that a run begins."""
+    """Record the start of a run."""
     started = RunStarted(
         actor=actor, subject=run.id, reason=reason, snapshot=run.snapshot, seed=run.seed
     )
@@ -39,7 +39,7 @@ def start_run(unit: UnitOfWork, run: Run, *, actor: str, reason: str) -> None:
 
 
 def record_snapshot(unit: UnitOfWork, snapshot: Snapshot, actor: str) -> None:
-    """Record a snapshot, unless it is there: content names it, so it is the same one."""
+    """Record a snapshot, unless it is known: equal ids mean equal content."""
     try:
         unit.get(Snapshot, snapshot.id)
     except NotFound:

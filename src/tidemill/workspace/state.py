@@ -1,4 +1,4 @@
-"""How the loop stands: what the ledger and the jobs say, in one look."""
+"""Read the state of the loop from the ledger and the jobs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tidemill.loop.transitions import SCHEDULE
 
 DAY = timedelta(hours=24)
 RECENT = 100
-"""Cycles that are looked at to count those of a day; a budget is far below."""
+"""The number of recent cycles that are read; a budget is far smaller."""
 
 
 def loop_state(
     unit: UnitOfWork, now: datetime, jobs: Jobs | None = None, *, import_offset: str = ""
 ) -> LoopState:
-    """What a decision at this moment looks at; `import_offset` is that of the feedback import.
+    """Return the state that a decision at `now` needs; `import_offset` is the feedback import's.
 
-    Without `jobs`, as for whoever only looks on, the process of a running training is taken to run.
+    Without `jobs`, as for an observer, the process of a running training is assumed to run.
     """
     alias = unit.alias("champion")
     champion = unit.get(ModelVersion, alias.version) if alias else None
@@ -50,13 +50,15 @@ def loop_state(
 
 
 def last_import(unit: UnitOfWork, import_offset: str, champion: ModelVersion) -> datetime:
-    """When the database of feedback was last read to its end; a champion starts with nothing to
-    catch up on."""
+    """Return when the feedback database was last read to its end, or the champion's beginning.
+
+    Feedback from before a champion's beginning is not missing.
+    """
     return unit.import_offset(import_offset).caught_up_at or champion.at
 
 
 def _outlived(unit: UnitOfWork, cycle: Cycle | None) -> int:
-    """Answers that clients got from the version before, in a minute that began after the change."""
+    """Return the number of live answers by the earlier version in minutes after the change."""
     if cycle is None or cycle.state != "watched" or cycle.changed_at is None:
         return 0
     return sum(row.n for row in unit.profiles(cycle.champion, since=cycle.changed_at))

@@ -1,4 +1,4 @@
-"""How the loop stands, for a person who asks."""
+"""Describe the state of the loop for people."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class LoopStatus:
-    """Who leads, what waits, the latest cycles, and what an engine would do next.
+    """The leader, the pending work, the latest cycles, and the next step of an engine.
 
-    `feedback` counts by status; `verdict` is the latest on the champion, `window` the live answers
-    that the next one will judge. `schedule` says how the rounds stand; empty without a schedule.
+    `feedback` counts by status. `verdict` is the latest on the champion, `window` the live answers
+    for the next one. `schedule` describes the scheduled runs; empty without a schedule.
     """
 
     engine: str
@@ -51,7 +51,7 @@ class LoopStatus:
         for cycle in self.cycles:
             since = f"since {cycle.changed_at:%Y-%m-%d %H:%M} UTC" if cycle.changed_at else ""
             facts = ("Cycle", cycle.id, cycle.state, since, f"by {cycle.trigger}", cycle.version)
-            # Not a table: an id has to be copied whole, and a reason is a sentence.
+            # Not a table: people copy whole ids, and a reason is a sentence.
             yield " ".join(filter(None, facts))
             yield f"  {cycle.reason or cycle.cause}"
         yield f"Next: {self.next.title}. {self.next.reason}"
@@ -81,16 +81,16 @@ class LoopStatus:
 
 
 class StatusPart(PolicyPart):
-    """The methods of a workspace that tell how its loop and its servers stand."""
+    """The methods of a workspace that report on its loop and its servers."""
 
     def has_server(self, id: str) -> bool:
         """True when this server, running or not, logs its predictions in this workspace."""
         return id in self.traffic.servers()
 
     def status(self, *overrides: str) -> LoopStatus:
-        """How the loop stands, under the champion's policies and these overrides of them.
+        """Return the state of the loop under the champion's policies with these overrides.
 
-        Raises UsageError for an override that fits nothing.
+        Raises UsageError for an invalid override.
         """
         now = self.clock.now()
         with self.ledger.begin(write=False) as unit:

@@ -1,4 +1,4 @@
-"""Opens the training of a recipe. Torch is loaded here, and only if that training uses it."""
+"""Open the training of a recipe. Torch is loaded here, and only for trainings that use it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from tidemill.learn.training_result import Trainer
 
 
 def open_trainer(recipe: str) -> Trainer:
-    """Return the training of a recipe. Call it before reading data, so that a missing part is said
-    first.
+    """Return the training of a recipe. Call it before reading data, to report missing parts first.
 
-    A recipe that brings its own gets that, and torch is loaded only if that does. Raises
-    Unavailable when the recipe has no training, or two; when what it names is not there; and,
-    naming the command that installs it, when the extra is missing.
+    A recipe's own training comes first, and loads torch only if it needs it. Raises Unavailable
+    when the recipe has no training, or two, and when its entry point cannot be loaded. Without the
+    extra, the error names the command that installs it.
     """
     own = entry_points(group="tidemill.trainers", name=recipe)
     networks = entry_points(group="tidemill.networks", name=recipe)
@@ -29,9 +28,9 @@ def open_trainer(recipe: str) -> Trainer:
             "tidemill.trainers.",
         )
     (point,) = named
-    # OpenMP's threads spin while they wait for one another, by default for milliseconds: beside any
-    # other work a training then takes several times as long. Spinning briefly is faster than that
-    # and than not at all, and the weights are the same. It is read when torch loads.
+    # OpenMP's threads spin for milliseconds while they wait for one another. Beside other work, a
+    # training then takes several times as long. A short spin is faster than that and than none, and
+    # the weights are the same. OpenMP reads the variable when torch loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         if own:

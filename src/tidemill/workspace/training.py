@@ -1,4 +1,4 @@
-"""From a snapshot to a registered model version; every step is in the ledger with its event."""
+"""Train a model version on a snapshot and register it. The ledger records every step."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from tidemill.workspace.trainer import open_trainer
 
 @dataclass(frozen=True, slots=True)
 class TrainedVersion:
-    """A run that ended well and the version that it registered.
+    """A run that finished, and its registered version.
 
-    `warnings` are the rows that were left out and what the check of the data warns of, a line
-    each; `ignored_files` are those that were not read. `verdict` is there where the version was
-    promoted at once.
+    `warnings` has a line for each omitted row and each warning of the data check. `ignored_files`
+    are the files that were not read. `verdict` is set if the version was promoted at once.
     """
 
     run: Run
@@ -40,7 +39,7 @@ class TrainedVersion:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What the version scored: split to `accuracy`, `macro_f1` and so on."""
+        """The scores of the version: split to `accuracy`, `macro_f1` and so on."""
         return self.run.metrics
 
 
@@ -57,14 +56,14 @@ class TrainingPart(DataPart, PromotionPart):
     ) -> TrainedVersion:
         """Check the data, train on it, and register the resulting version.
 
-        `overrides` are those of the experiment, such as `train.epochs=4`. With `snapshot`, no
-        data is imported; `trainer` replaces the recipe's own training. With `promote`, the version
-        is judged and made champion. A failure is recorded, then raised: what `snapshot` raises,
-        Unavailable when the recipe has no training here, UsageError for a setting, DataError for
-        data that cannot be learnt from, StorageFailed, and what `promote` raises.
+        `overrides` are those of the experiment, such as `train.epochs=4`. With `snapshot`, no data
+        is imported. `trainer` replaces the recipe's own training. With `promote`, the version is
+        judged and made champion. A failure is recorded, then raised: what `snapshot` and `promote`
+        raise, Unavailable without a training for the recipe, UsageError for a setting, DataError
+        for data that cannot be learnt from, and StorageFailed.
         """
         recipe, experiment = self.plan(overrides)
-        # Before any data is read, so that a part that is missing is named first.
+        # Before any data is read, so that a missing part is reported first.
         train = trainer or open_trainer(recipe.name)
         self.create()
         warnings: tuple[str, ...] = ()
@@ -86,7 +85,7 @@ class TrainingPart(DataPart, PromotionPart):
         return replace(trained, verdict=self.promote(trained.version.id, progress=progress))
 
     def resume(self, run: str, *, progress: Progress = SILENT) -> TrainedVersion:
-        """Do the training that the ledger knows as a running run: its recipe, settings and data.
+        """Do the training of a running run of the ledger with its recipe, settings and data.
 
         Raises NotFound, Conflict when the run is closed already, and what `train` raises.
         """
@@ -98,7 +97,7 @@ class TrainingPart(DataPart, PromotionPart):
         return self._finish(recipe, started, open_trainer(started.recipe), progress)
 
     def evaluate(self, version: str | None = None) -> Evaluation:
-        """What a version scored when it was trained; without a name, the latest version.
+        """Return the scores of a version from its training; the default is the latest version.
 
         Raises NotFound, StorageFailed when its bundle cannot be read, Corrupt when it is damaged.
         """
@@ -109,9 +108,9 @@ class TrainingPart(DataPart, PromotionPart):
     def _finish(
         self, recipe: Recipe, run: Run, train: Trainer, progress: Progress
     ) -> TrainedVersion:
-        """Do a run that was started, and register its bundle. A failure is recorded, then raised.
+        """Do a started run and register its bundle. A failure is recorded, then raised.
 
-        Raises Conflict, and registers nothing, when somebody else closed the run meanwhile.
+        Raises Conflict, and registers nothing, when somebody else has closed the run.
         """
         with self.ledger.begin(write=False) as unit:
             champion = unit.alias("champion")
@@ -136,7 +135,7 @@ class TrainingPart(DataPart, PromotionPart):
             raise
 
     def _record_failure(self, run: Run, error: BaseException) -> None:
-        """Record why a run failed. Where that fails too, a note on the error says so."""
+        """Record why a run failed. If that fails, too, add a note to the error."""
         interrupted = isinstance(error, KeyboardInterrupt)
         reason = str(error) or ("It was interrupted." if interrupted else type(error).__name__)
         try:

@@ -1,4 +1,4 @@
-"""Registered versions with all that the ledger knows of them."""
+"""Registered versions with their records in the ledger."""
 
 from __future__ import annotations
 

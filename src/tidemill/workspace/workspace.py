@@ -1,4 +1,4 @@
-"""A workspace: the folder of one recipe, and all that people do with it."""
+"""A workspace: the folder of one recipe, and all methods on it."""
 
 from __future__ import annotations
 
