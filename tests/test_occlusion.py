@@ -22,7 +22,7 @@ from tidemill.learn.fit import fit
 from tidemill.learn.plan import TrainPlan
 from tidemill.learn.residual import ResidualCNN
 from tidemill.learn.rows import ArrayRows
-from tidemill.occlusion import BATCH, Explanation, draw_heat_map, explain, occlusion_map
+from tidemill.occlusion import BATCH, OcclusionMap, draw_heat_map, map_occlusion
 from tidemill.predictor import Model, Predictor
 from tidemill.recipes.shared.leaves import paint
 from tidemill.testing.tiny_recipe.codec import PebbleCodec
@@ -66,10 +66,10 @@ def test_covering_the_spot_matters_and_covering_anything_else_does_not(
     model: Model, seed: int, place: tuple[int, int]
 ) -> None:
     y, x = place
-    explanation = explain(model, encode_bitmap(spotted(paint("healthy", seed), y, x)))
-    assert explanation.label == "spotted"
-    rows, columns = explanation.drops.shape
-    row, column = explanation.strongest
+    occlusion = map_occlusion(model, encode_bitmap(spotted(paint("healthy", seed), y, x)))
+    assert occlusion.label == "spotted"
+    rows, columns = occlusion.drops.shape
+    row, column = occlusion.explanation("v1").strongest
     # Within one cell of the spot's middle, which the patch spans with its neighbour.
     assert abs((row + 0.5) * SIZE[0] / rows - y) <= 1.5 * SIZE[0] / rows + 3
     assert abs((column + 0.5) * SIZE[1] / columns - x) <= 1.5 * SIZE[1] / columns + 3
@@ -79,7 +79,7 @@ def test_covering_the_spot_matters_and_covering_anything_else_does_not(
         (np.arange(columns) + 0.5) * SIZE[1] / columns,
     )
     near[np.hypot(ys[:, None] - y, xs[None, :] - x) <= 10] = True
-    assert explanation.drops[near].mean() > 5 * np.abs(explanation.drops[~near]).mean()
+    assert occlusion.drops[near].mean() > 5 * np.abs(occlusion.drops[~near]).mean()
 
 
 def halves(left: Sequence[int], right: Sequence[int], size: tuple[int, int] = (8, 8)) -> bytes:
@@ -97,7 +97,7 @@ Tiny = Callable[..., Predictor]
 def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> None:
     model = tiny()
     payload = halves((250, 20, 20), (20, 250, 20))
-    explanation = explain(model, payload, label="miner", grid=(1, 4))
+    occlusion = map_occlusion(model, payload, label="miner", grid=(1, 4))
     pixels = np.asarray(Image.open(BytesIO(payload)))
     mean = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
 
@@ -108,23 +108,24 @@ def test_a_cells_drop_is_the_mean_over_the_patches_that_cover_it(tiny: Tiny) -> 
         return answer.probabilities["miner"]
 
     whole = probability(0, 0)
-    assert explanation.probability == pytest.approx(whole)
+    assert occlusion.probability == pytest.approx(whole)
     drops = [whole - probability(start, start + 4) for start in (0, 2, 4)]
     wanted = [drops[0], (drops[0] + drops[1]) / 2, (drops[1] + drops[2]) / 2, drops[2]]
-    np.testing.assert_allclose(explanation.drops, [wanted], atol=1e-6)
+    np.testing.assert_allclose(occlusion.drops, [wanted], atol=1e-6)
     assert drops[0] > 0 > drops[2]  # red speaks for miner, green against
     np.testing.assert_array_equal(
-        explanation.drops, occlusion_map(model, payload, "disease", "miner", (1, 4))
+        occlusion.drops,
+        map_occlusion(model, payload, target="disease", label="miner", grid=(1, 4)).drops,
     )
 
 
 def test_a_image_of_one_colour_has_nothing_to_cover(
     tiny: Tiny, paint: Callable[[Sequence[int]], bytes]
 ) -> None:
-    explanation = explain(tiny(), paint((20, 250, 20)))
-    assert explanation.label == "healthy"
-    assert explanation.drops.shape == (8, 8)
-    assert not explanation.drops.any()
+    occlusion = map_occlusion(tiny(), paint((20, 250, 20)))
+    assert occlusion.label == "healthy"
+    assert occlusion.drops.shape == (8, 8)
+    assert not occlusion.drops.any()
 
 
 class Watched:
@@ -145,10 +146,10 @@ def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None
     bundle = tiny(side=32).bundle
     runtime = Watched(bundle.model)
     model = Model(bundle.codec, bundle.classes, runtime)
-    explanation = explain(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
-    assert explanation.pixels.shape == (16, 32, 3)
+    occlusion = map_occlusion(model, halves((250, 20, 20), (20, 20, 250), (64, 32)))
+    assert occlusion.pixels.shape == (16, 32, 3)
     assert max(runtime.sizes) == BATCH
-    rows, columns = explanation.drops.shape
+    rows, columns = occlusion.drops.shape
     assert (rows, columns) == (12, 24)
     assert sum(runtime.sizes) == 1 + (rows - 1) * (columns - 1)
     inputs = np.concatenate(runtime.batches)
@@ -162,46 +163,46 @@ def test_the_padding_is_never_covered_and_batches_stay_small(tiny: Tiny) -> None
 def test_cells_are_no_smaller_than_a_pixel(
     tiny: Tiny, size: tuple[int, int], shape: tuple[int, int]
 ) -> None:
-    explanation = explain(tiny(), halves((250, 20, 20), (20, 250, 20), size))
-    assert explanation.drops.shape == shape
+    occlusion = map_occlusion(tiny(), halves((250, 20, 20), (20, 250, 20), size))
+    assert occlusion.drops.shape == shape
 
 
 def test_any_target_may_be_asked_about(tiny: Tiny) -> None:
     model = tiny({"disease": ("miner", "healthy", "phoma"), "sort": ("red", "green")})
     payload = halves((250, 20, 20), (20, 250, 20))
-    assert explain(model, payload).target == "disease"
-    explanation = explain(model, payload, target="sort", label="green")
-    assert (explanation.target, explanation.label) == ("sort", "green")
-    assert explanation.drops.max() > 0 > explanation.drops.min()
+    assert map_occlusion(model, payload).target == "disease"
+    occlusion = map_occlusion(model, payload, target="sort", label="green")
+    assert (occlusion.target, occlusion.label) == ("sort", "green")
+    assert occlusion.drops.max() > 0 > occlusion.drops.min()
 
 
 def test_what_cannot_be_explained_is_said(tiny: Tiny) -> None:
     model = tiny()
     payload = halves((250, 20, 20), (20, 250, 20))
     with pytest.raises(UsageError, match="'colour'") as caught:
-        explain(model, payload, target="colour")
+        map_occlusion(model, payload, target="colour")
     assert "disease" in caught.value.hint
     with pytest.raises(UsageError, match="'rot'") as caught:
-        explain(model, payload, label="rot")
+        map_occlusion(model, payload, label="rot")
     assert "miner" in caught.value.hint
     for grid in ((9, 8), (8, 9), (0, 1)):
         with pytest.raises(UsageError, match="grid"):
-            explain(model, payload, grid=grid)
+            map_occlusion(model, payload, grid=grid)
     with pytest.raises(BadPayload):
-        explain(model, b"no image")
+        map_occlusion(model, b"no image")
 
 
 def test_only_images_are_explained(tiny: Tiny) -> None:
     bundle = tiny().bundle
     pebbles = PebbleCodec.from_config({"max_bytes": 100})
     with pytest.raises(UsageError, match="takes pebble"):
-        explain(Model(pebbles, bundle.classes, OnnxRuntime(bundle.model)), b"{}")
+        map_occlusion(Model(pebbles, bundle.classes, OnnxRuntime(bundle.model)), b"{}")
 
 
 def drawn(drops: list[list[float]], size: tuple[int, int] = (40, 80)) -> npt.NDArray[np.int16]:
     pixels = np.full((*size, 3), 100, np.uint8)
-    explanation = Explanation("disease", "rust", 0.9, np.array(drops), pixels)
-    with Image.open(BytesIO(draw_heat_map(explanation))) as opened:
+    occlusion = OcclusionMap("disease", "rust", 0.9, np.array(drops), pixels)
+    with Image.open(BytesIO(draw_heat_map(occlusion))) as opened:
         assert opened.format == "PNG"
         return np.asarray(opened, np.int16)
 

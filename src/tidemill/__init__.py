@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidemill.client import Client
     from tidemill.codecs.codec import Codec
     from tidemill.codecs.graph import GraphCodec
     from tidemill.codecs.image import ImageCodec
@@ -19,19 +20,22 @@ if TYPE_CHECKING:
     from tidemill.domain.drift import DriftVerdict
     from tidemill.domain.errors import TidemillError
     from tidemill.domain.feedback import Feedback
-    from tidemill.domain.types import Answer, Example, Prediction, Verdict
+    from tidemill.domain.types import Answer, Example, Explanation, Prediction, Verdict
     from tidemill.engine.engine import Engine
     from tidemill.evaluation.evaluation import Evaluation
     from tidemill.recipes.recipe import Recipe
+    from tidemill.workspace.predictions import open_bundle
     from tidemill.workspace.workspace import Workspace
 
 __all__ = [
     "Answer",
+    "Client",
     "Codec",
     "DriftVerdict",
     "Engine",
     "Evaluation",
     "Example",
+    "Explanation",
     "Feedback",
     "GraphCodec",
     "ImageCodec",
@@ -44,17 +48,20 @@ __all__ = [
     "Workspace",
     "__version__",
     "errors",
+    "open_bundle",
 ]
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "Answer": "tidemill.domain.types",
+    "Client": "tidemill.client",
     "Codec": "tidemill.codecs.codec",
     "DriftVerdict": "tidemill.domain.drift",
     "Engine": "tidemill.engine.engine",
     "Evaluation": "tidemill.evaluation.evaluation",
     "Example": "tidemill.domain.types",
+    "Explanation": "tidemill.domain.types",
     "Feedback": "tidemill.domain.feedback",
     "GraphCodec": "tidemill.codecs.graph",
     "ImageCodec": "tidemill.codecs.image",
@@ -65,6 +72,7 @@ _MODULES = {
     "TidemillError": "tidemill.domain.errors",
     "Verdict": "tidemill.domain.types",
     "Workspace": "tidemill.workspace.workspace",
+    "open_bundle": "tidemill.workspace.predictions",
 }
 
 

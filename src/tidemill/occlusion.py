@@ -17,6 +17,7 @@ from PIL import Image
 from tidemill.codecs.image import DecodedImage, ImageCodec
 from tidemill.codecs.pixels import Pixels
 from tidemill.domain.errors import UsageError
+from tidemill.domain.types import Explanation
 from tidemill.predictor import Model
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ WARM, COLD = (220, 30, 20), (30, 80, 220)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
+class OcclusionMap:
     """The map of one answer. `pixels` are the image as the model saw it, without padding.
 
     `drops` [rows, columns]: how far the probability of `label` fell, on average, when a cell was
@@ -49,21 +50,21 @@ class Explanation:
     drops: Floats
     pixels: Pixels
 
-    @property
-    def strongest(self) -> tuple[int, int]:
-        """Row and column of the cell that mattered most."""
-        row, column = np.unravel_index(int(self.drops.argmax()), self.drops.shape)
-        return int(row), int(column)
+    def explanation(self, version: str) -> Explanation:
+        """Return the map as people get it, with its heat map."""
+        drops = tuple(map(tuple, self.drops.tolist()))
+        image = draw_heat_map(self)
+        return Explanation(version, self.target, self.label, self.probability, drops, image)
 
 
-def explain(
+def map_occlusion(
     model: Model,
     payload: bytes,
     *,
     target: str | None = None,
     label: str | None = None,
     grid: Grid | None = None,
-) -> Explanation:
+) -> OcclusionMap:
     """Cover the image patch by patch and predict each time.
 
     The patch has the mean colour of the image and spans REACH cells of `grid` (rows, columns) each
@@ -93,26 +94,21 @@ def explain(
         (rows, columns),
         lambda probabilities: untouched[at] - probabilities[target][:, at],
     )
-    return Explanation(target, names[at], float(untouched[at]), drops, decoded.pixels[y0:y1, x0:x1])
+    return OcclusionMap(
+        target, names[at], float(untouched[at]), drops, decoded.pixels[y0:y1, x0:x1]
+    )
 
 
-def occlusion_map(
-    model: Model, payload: bytes, target: str, label: str | None = None, grid: Grid | None = None
-) -> Floats:
-    """Return the drops [rows, columns] of `explain` by themselves."""
-    return explain(model, payload, target=target, label=label, grid=grid).drops
-
-
-def draw_heat_map(explanation: Explanation) -> bytes:
-    """Return the map over the grey image, as PNG: red where covering lowered the probability.
+def draw_heat_map(occlusion: OcclusionMap) -> bytes:
+    """The map over the grey image, as PNG: red where covering lowered the probability.
 
     Blue is where it rose. Full colour is the largest drop, or FAINT.
     """
-    height, width = explanation.pixels.shape[:2]
+    height, width = occlusion.pixels.shape[:2]
     scale = SHOWN / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shown = Image.fromarray(explanation.pixels).resize(size, Image.Resampling.BILINEAR)
-    drops = explanation.drops / max(FAINT, float(np.abs(explanation.drops).max()))
+    shown = Image.fromarray(occlusion.pixels).resize(size, Image.Resampling.BILINEAR)
+    drops = occlusion.drops / max(FAINT, float(np.abs(occlusion.drops).max()))
     heat = Image.fromarray(drops.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
     strength = np.asarray(heat)[..., None]
     grey = np.asarray(shown.convert("L"), np.float32)[..., None]

@@ -108,9 +108,28 @@ def test_files_that_cannot_be_read_or_written(look: Ask, red: Path, tmp_path: Pa
         assert result.code == 3
         assert file.name in result.err
         assert message in " ".join(result.err.split())
-    result = look("explain", str(red), "--out", str(tmp_path / "nowhere" / "heat.png"))
+    result = look("explain", str(red), "--out", str(text / "heat.png"))
     assert result.code == 3
     assert "cannot be written" in " ".join(result.err.split())
+
+
+def test_a_folder_of_images_fills_a_folder(look: Ask, red: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("one.png", "two.PNG"):
+        (images / name).write_bytes(red.read_bytes())
+    (images / "notes.txt").write_text("no image")
+    result = look("explain", str(images), "--out", str(tmp_path / "maps"), "--json")
+    assert result.code == 0, result.err
+    assert [Path(row["out"]).name for row in result.body["explanations"]] == ["one.png", "two.png"]
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["one.png", "two.png"]
+
+
+def test_two_images_do_not_share_a_file(look: Ask, red: Path, tmp_path: Path) -> None:
+    words = ("explain", str(red), str(red), "--out")
+    assert look(*words, str(tmp_path / "heat.png")).code == 2
+    assert look(*words, str(tmp_path / "heat")).code == 2
+    assert not (tmp_path / "heat").exists()
 
 
 def test_pebbles_are_not_explained(tell: Ask, red: Path, tmp_path: Path) -> None:

@@ -68,3 +68,24 @@ def test_a_file_that_is_no_herd_is_named(tell: Ask, herded: Path, tmp_path: Path
     result = tell("predict", str(file), "--home", str(herded))
     assert result.code
     assert "none.json" in result.err.replace("\n", "")
+
+
+def test_folders_and_globs_name_several_files(tell: Ask, tmp_path: Path) -> None:
+    folder = tmp_path / "pebbles"
+    folder.mkdir()
+    for name in ("b.json", "a.json", ".hidden.json", "read.me"):
+        (folder / name).write_text('{"gloss":40.0,"length":50.0,"weight":100.0}')
+    for words in ([str(folder)], [str(folder / "*.json")]):
+        body = tell("predict", *words, "--json").body
+        assert [Path(row["file"]).name for row in body["predictions"]] == ["a.json", "b.json"]
+    empty = tell("predict", str(folder / "*.jpg"))
+    assert (empty.code, "No file matches" in empty.err) == (3, True)
+
+
+def test_only_recorded_predictions_have_an_id(tell: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "pebble.json"
+    file.write_text('{"gloss":40.0,"length":50.0,"weight":100.0}')
+    [row] = tell("predict", str(file), "--json").body["predictions"]
+    assert "id" not in row
+    [row] = tell("predict", str(file), "--record", "--json").body["predictions"]
+    assert row["id"] in tell("lineage", row["id"]).out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -18,10 +20,14 @@ from PIL import Image
 from tests.web import tiny_text
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.domain.errors import Overloaded, Unavailable
+from tidemill.domain.types import ModelVersion
+from tidemill.loop.prediction_log import LoadedVersion
 from tidemill.occlusion import BATCH
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import Routes
 from tidemill.web.explain import EXPLAIN_PATH, Explainer
+
+VERSION = ModelVersion("v1", "bundle", "run", "snapshot", "leaves", None, datetime.now(UTC))
 
 
 def explanation_of(response: Any) -> dict[str, Any]:
@@ -53,6 +59,15 @@ def test_a_request_may_name_target_and_label(client: Any, red: bytes) -> None:
     )
     assert results["label"] == "Phoma"
     assert results["probability"] < 0.1
+
+
+def test_a_program_gets_the_drops_as_well(client: Any, red: bytes) -> None:
+    files = {"file": ("a.png", red)}
+    headers = {"Accept": "application/json"}
+    body = client.request("POST", EXPLAIN_PATH, files=files, headers=headers).json()
+    assert (body["version"], body["label"]) == ("v1", "Miner")
+    assert len(body["drops"]) >= 1
+    assert base64.b64decode(body["image"]).startswith(b"\x89PNG")
 
 
 def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:
@@ -146,19 +161,20 @@ def test_a_client_that_leaves_does_not_keep_the_others_out(
     reached, go = threading.Event(), threading.Event()
     bundle = tiny().bundle
     predictor = Predictor(bundle, Held(OnnxRuntime(bundle.model), reached, go))
+    slot = LoadedVersion(VERSION, predictor)
     explainer = Explainer()
 
     async def leave() -> None:
-        task = asyncio.create_task(explainer.explain(predictor, red, None, None))
+        task = asyncio.create_task(explainer.explain(slot, red, None, None))
         assert await asyncio.to_thread(reached.wait, 20)
         with pytest.raises(Overloaded):
-            await explainer.explain(predictor, red, None, None)
+            await explainer.explain(slot, red, None, None)
         task.cancel()
         go.set()
         await asyncio.to_thread(explainer.close)
         for _ in range(2):  # not that another is being explained
             with pytest.raises(Unavailable, match="stopping"):
-                await explainer.explain(predictor, red, None, None)
+                await explainer.explain(slot, red, None, None)
 
     asyncio.run(leave())
 
@@ -188,8 +204,7 @@ def test_it_steps_back_from_those_that_answer(tiny: Callable[..., Predictor], re
 
     bundle = tiny().bundle
     explainer = Explainer()
-    asyncio.run(
-        explainer.explain(Predictor(bundle, PriorityRuntime(bundle.model)), red, None, None)
-    )
+    slot = LoadedVersion(VERSION, Predictor(bundle, PriorityRuntime(bundle.model)))
+    asyncio.run(explainer.explain(slot, red, None, None))
     explainer.close()
     assert min(results) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

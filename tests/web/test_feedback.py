@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def test_feedback_on_a_prediction_is_pending_and_stores_its_payload(
     [receipts] = post_feedback(client, {"prediction": id, "label": "Phoma", "actor": "ana"})
     [item] = feedback_records(workspace)
     example = hashlib.sha256(red).hexdigest()
-    assert receipts == {"id": item.id, "status": "pending", "repeated": False, "example": example}
+    assert receipts.pop("repeated") is False
+    assert datetime.fromisoformat(receipts.pop("at")) == item.at
+    assert receipts == {name: value for name, value in asdict(item).items() if name != "at"}
     assert workspace.blobs.get(example) == red
     assert item == Feedback(
         id=item.id,

@@ -44,6 +44,7 @@ def test_info(client: Any, workspace: Any) -> None:
         "champion": "v1",
         "previous": None,
         "bundle": champion.bundle,
+        "codec": "image",
         "classes": {"disease": ["Miner", "Healthy", "Phoma"]},
         "fault": "",
         "durability": "process",
@@ -107,12 +108,20 @@ def test_models_newest_first_with_aliases_and_verdicts(client: Any, workspace: A
     models = client.request("GET", "/v1/models").json()["models"]
     assert [model["id"] for model in models] == ["v3", "v2", "v1"]
     assert [model["aliases"] for model in models] == [[], ["champion"], ["previous"]]
-    assert [bool(model["verdict"]) for model in models] == [False, True, True]
+    assert [bool(model["verdicts"]) for model in models] == [False, True, True]
     assert len(client.request("GET", "/v1/models?limit=1").json()["models"]) == 1
     one = client.request("GET", "/v1/models/v2").json()
     assert one == models[1]
-    assert one["verdict"]["passed"] is True
-    assert one["verdict"]["checks"] == []
+    [verdict] = one["verdicts"]
+    assert (verdict["passed"], verdict["checks"]) == (True, [])
+    assert one["training"]["id"] == one["run"]
+
+
+def test_the_causes_of_a_version_and_of_nothing(client: Any) -> None:
+    causes = client.request("GET", "/v1/why/v1").json()["causes"]
+    assert causes[0] == "v1 is champion."
+    response = client.request("GET", "/v1/why/v9")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_events_newest_first(client: Any) -> None:

@@ -73,6 +73,7 @@ def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) 
     assert client.request("GET", "/v1/drift").json() == {
         "version": "v1",
         "unjudged": 0,
+        "policy": {},
         "verdicts": [],
     }
     with workspace.ledger.begin() as unit:
@@ -81,18 +82,19 @@ def test_drift_of_the_champion_and_its_open_window(client: Any, workspace: Any) 
         window(unit, "v1", at, 5, 3)
         window(unit, "v1", at + timedelta(minutes=1), 8, 4)
     body = client.request("GET", "/v1/drift").json()
-    assert body == {"version": "v1", "unjudged": 7, "verdicts": [plain(verdict)]}
+    assert body == {"version": "v1", "unjudged": 7, "policy": {}, "verdicts": [plain(verdict)]}
     workspace.promote(workspace.register())
     assert client.request("GET", "/v1/drift").json() == {
         "version": "v2",
         "unjudged": 0,
+        "policy": {},
         "verdicts": [],
     }
 
 
 def test_drift_without_a_champion(workspace: Any, start_app: Any) -> None:
     body = start_app(workspace.parts()).request("GET", "/v1/drift").json()
-    assert body == {"version": None, "unjudged": 0, "verdicts": []}
+    assert body == {"version": None, "unjudged": 0, "policy": {}, "verdicts": []}
 
 
 def test_cycles_newest_first_and_one_with_its_events(client: Any, workspace: Any) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,12 @@ from typing import IO, Any, Self
 
 import httpx
 
+from tidemill.domain.errors import NotReady, Starting, TidemillError, rebuild_error
+
 PATIENCE = 30.0
 """The longest time from the request to end to the end of a process, in seconds."""
+POLL_S = 0.02
+"""Seconds between two looks at a server that starts; at this pace they cost it little."""
 
 
 def argv(*words: str) -> list[str]:
@@ -35,11 +40,12 @@ def child_environment(home: Path, settings: Mapping[str, str] | None = None) -> 
 
 
 class Ended(Exception):
-    """A child process ended by itself, and reported the reason on its own stderr."""
+    """A child process ended by itself. Its stderr says why, and `error` where it reported one."""
 
-    def __init__(self, exit_code: int) -> None:
+    def __init__(self, exit_code: int, error: TidemillError | None = None) -> None:
         super().__init__(f"A process of Tidemill's ended with exit code {exit_code}.")
         self.exit_code = exit_code
+        self.error = error
 
 
 def run_child(*words: str, home: Path) -> int:
@@ -102,8 +108,11 @@ class Child:
     def _announced(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
-        if not line or "error" in (body := json.loads(line)):
+        if not line:
             raise Ended(self._process.wait())
+        body = json.loads(line)
+        if "error" in body:
+            raise Ended(self._process.wait(), rebuild_error(**body["error"]))
         announced: dict[str, Any] = body
         return announced
 
@@ -156,6 +165,27 @@ class ServerProcess(Child):
     def ready(self) -> httpx.Response:
         """Return the current response of `/v1/ready`."""
         return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE)
+
+
+def wait_until_ready(url: str, seconds: float = PATIENCE) -> str:
+    """Wait until a server has decided; the reason why it is not ready, empty when it is."""
+    deadline = time.monotonic() + seconds
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        while time.monotonic() < deadline:
+            response = client.get("/v1/ready")
+            if response.status_code == httpx.codes.OK:
+                return ""
+            error = response.json()["error"]
+            if error["code"] != Starting.code:
+                return str(error["message"])
+            time.sleep(POLL_S)
+    return f"it did not decide within {seconds:g} s"
+
+
+def require_ready(url: str, seconds: float = PATIENCE) -> None:
+    """Wait until a server is ready. Raises NotReady with the reason why it is not."""
+    if fault := wait_until_ready(url, seconds):
+        raise NotReady(f"The server is not ready: {fault}")
 
 
 class EngineProcess(Child):

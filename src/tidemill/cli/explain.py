@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from tidemill import Workspace, errors
-from tidemill.occlusion import draw_heat_map
-from tidemill.occlusion import explain as explained
-from tidemill.screen import OUT, Home, Json, emit
+from tidemill import Explanation, Workspace, errors
+from tidemill.screen import OUT, Home, Json, Stages, emit
 
 
 def explain(
-    file: Annotated[Path, typer.Argument(help="An image.")],
+    files: Annotated[list[str], typer.Argument(help="Images, folders, or globs in quotes.")],
     *,
-    out: Annotated[Path, typer.Option(help="Where the heat image goes, a PNG.")],
+    out: Annotated[
+        Path, typer.Option(help="Where the heat image goes, a PNG; a folder for several.")
+    ],
     target: Annotated[
         str | None, typer.Option(help="What is asked about it.", show_default="the first")
     ] = None,
@@ -30,50 +30,73 @@ def explain(
 
     Example: tidemill explain leaf.jpg --out heat.png
     """
-    workspace = Workspace(home)
-    version = workspace.champion()
-    try:
-        explanation = explained(
-            workspace.predictor(version), _content(file), target=target, label=label
-        )
-    except errors.BadPayload as error:
-        raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
-    try:
-        out.write_bytes(draw_heat_map(explanation))
-    except OSError as error:
-        raise errors.DataError(f"{out} cannot be written: {error.strerror}.") from error
-    row, column = explanation.strongest
-    drop = float(explanation.drops[row, column])
+    rows = []
+    with Workspace(home) as workspace, Stages("explain") as stages:
+        paths = workspace.find_files(*files)
+        places = _places(paths, out)
+        for done, (path, place) in enumerate(zip(paths, places, strict=True), 1):
+            explanation = workspace.explain(path, target=target, label=label)
+            _write(place, explanation.image)
+            rows.append((path, place, explanation))
+            stages.step(done, len(paths))
     if as_json:
-        emit(
-            {
-                "version": version.id,
-                "file": str(file),
-                "out": str(out),
-                "target": explanation.target,
-                "label": explanation.label,
-                "probability": explanation.probability,
-                "drops": explanation.drops.tolist(),
-                "strongest": {"row": row, "column": column, "drop": drop},
-            }
-        )
+        entries = [_entry(*row) for row in rows]
+        emit(entries[0] if len(entries) == 1 else {"explanations": entries})
         return
-    rows, columns = explanation.drops.shape
-    OUT.print(
-        f"{explanation.target}: {explanation.label} ({explanation.probability:.3f}), "
-        f"answered by {version.id}. "
-        f"Covering row {row + 1} of {rows}, column {column + 1} of {columns} takes {drop:.3f} "
-        f"of it away. {out} shows it.",
-        markup=False,
-        soft_wrap=True,
-    )
+    for path, place, explanation in rows:
+        OUT.print(_sentence(path, place, explanation), markup=False, soft_wrap=True)
 
 
-def _content(file: Path) -> bytes:
+def _places(paths: list[Path], out: Path) -> list[Path]:
+    """Return the file of each heat image. Raises UsageError when two would share one."""
+    if len(paths) == 1 and not out.is_dir():
+        return [out]
+    if out.is_file() or out.suffix:
+        raise errors.UsageError(
+            f"{len(paths)} images do not fit into {out}.", hint="Name a folder: --out heat"
+        )
+    places = [out / f"{path.stem}.png" for path in paths]
+    if len(set(places)) < len(places):
+        # Two folders may hold the same names.
+        places = [out / "-".join((*path.parts[-2:-1], f"{path.stem}.png")) for path in paths]
+    if len(set(places)) < len(places):
+        raise errors.UsageError(
+            "Two of the images have the same name.", hint="Explain one folder at a time."
+        )
+    return places
+
+
+def _write(place: Path, image: bytes) -> None:
     try:
-        return file.read_bytes()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(image)
     except OSError as error:
-        raise errors.DataError(f"{file} cannot be read: {error.strerror}.") from error
+        raise errors.DataError(f"{place} cannot be written: {error.strerror}.") from error
+
+
+def _entry(path: Path, place: Path, explanation: Explanation) -> dict[str, object]:
+    row, column = explanation.strongest
+    return {
+        "version": explanation.version,
+        "file": str(path),
+        "out": str(place),
+        "target": explanation.target,
+        "label": explanation.label,
+        "probability": explanation.probability,
+        "drops": explanation.drops,
+        "strongest": {"row": row, "column": column, "drop": explanation.drops[row][column]},
+    }
+
+
+def _sentence(path: Path, place: Path, explanation: Explanation) -> str:
+    row, column = explanation.strongest
+    rows, columns = len(explanation.drops), len(explanation.drops[0])
+    return (
+        f"{path}: {explanation.target}: {explanation.label} ({explanation.probability:.3f}), "
+        f"answered by {explanation.version}. "
+        f"Covering row {row + 1} of {rows}, column {column + 1} of {columns} takes "
+        f"{explanation.drops[row][column]:.3f} of it away. {place} shows it."
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,59 +10,59 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tidemill import Workspace, errors
-from tidemill.screen import OUT, Home, Json, emit, warn
-
-BATCH = 64
+from tidemill import Prediction, Workspace
+from tidemill.screen import OUT, Home, Json, Stages, emit, warn
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Payloads: images, or texts.")],
+    files: Annotated[list[str], typer.Argument(help="Files, folders, or globs in quotes.")],
     *,
+    record: Annotated[
+        bool, typer.Option("--record", help="Log the predictions, as a server does.")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the champion about files, here and without a server; nothing is logged.
+    """Ask the champion about files, here and without a server; logged only with --record.
 
-    Example: tidemill predict leaf.jpg
+    Example: tidemill predict leaf.jpg 'leaves/*.jpg'
     """
-    workspace = Workspace(home)
-    version = workspace.champion()
-    predictor = workspace.predictor(version)
-    rows = []
-    for start in range(0, len(files), BATCH):
-        part = files[start : start + BATCH]
-        inputs = [_read(predictor.decode, file) for file in part]
-        remarks = [predictor.remarks(decoded) for decoded in inputs]
-        rows += list(zip(part, predictor.predict(inputs), remarks, strict=True))
+    with Workspace(home) as workspace, Stages("predict") as stages:
+        paths = workspace.find_files(*files)
+        progress = stages.progress()
+        predictions = workspace.predict_many(paths, record=record, progress=progress)
+    rows = list(zip(paths, predictions, strict=True))
     if as_json:
-        body = [
-            {"file": str(file), "answers": [asdict(answer) for answer in answers], "remarks": notes}
-            for file, answers, notes in rows
-        ]
-        emit({"version": version.id, "predictions": body})
+        emit(
+            {
+                "version": predictions[0].version,
+                "predictions": [_entry(path, row, record=record) for path, row in rows],
+            }
+        )
         return
     # Only payloads that ask for many items have names for them.
-    named = ("item",) if predictor.many else ()
-    table = Table(
-        "file", *named, "target", "label", "confidence", title=f"answered by {version.id}"
-    )
-    for file, answers, notes in rows:
-        warn([f"{file}: {remark}" for remark in notes])
-        for answer in answers:
-            item = [escape(answer.item)] if predictor.many else []
-            confidence = f"{answer.confidence:.3f}"
-            table.add_row(str(file), *item, answer.target, answer.label, confidence)
+    has_items = any(answer.item for row in predictions for answer in row.answers)
+    table = Table(title=f"answered by {predictions[0].version}")
+    for column in ("file", *(["item"] if has_items else []), "target", "label", "confidence"):
+        table.add_column(column, overflow="fold")
+    if record:
+        table.add_column("id", no_wrap=True)
+    for path, prediction in rows:
+        warn([f"{path}: {remark}" for remark in prediction.remarks])
+        for answer in prediction.answers:
+            item = [escape(answer.item)] if has_items else []
+            cells = (escape(answer.target), escape(answer.label), f"{answer.confidence:.3f}")
+            table.add_row(escape(str(path)), *item, *cells, *([prediction.id] if record else []))
     OUT.print(table)
 
 
-def _read(decode: Callable[[bytes], object], file: Path) -> object:
-    try:
-        return decode(file.read_bytes())
-    except OSError as error:
-        raise errors.DataError(f"{file} cannot be read: {error.strerror}.") from error
-    except errors.BadPayload as error:
-        raise errors.DataError(f"{file}: {error.message}", hint=error.hint) from error
+def _entry(path: Path, prediction: Prediction, *, record: bool) -> dict[str, object]:
+    return {
+        "file": str(path),
+        **({"id": prediction.id} if record else {}),
+        "answers": [asdict(answer) for answer in prediction.answers],
+        "remarks": prediction.remarks,
+    }
 
 
 def register(app: typer.Typer) -> None:

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from tidemill.codecs.plain import to_plain
 from tidemill.domain.errors import UsageError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -35,6 +36,22 @@ class Fingerprint:
 
 class Payload(BaseModel, ABC):
     """A payload as JSON. Each codec derives its own, so that the OpenAPI document is right."""
+
+    takes_text: ClassVar[bool] = False
+    """True when a text is a payload by itself, and not the name of a file."""
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    """How the names of files end that hold such a payload, in lower case."""
+
+    @classmethod
+    def from_value(cls, value: Any) -> Self:
+        """Return the JSON form of a value that people have at hand, such as a dict.
+
+        Raises ValidationError, BadPayload, and TypeError for a value of another type.
+        """
+        plain = to_plain(value)
+        if not isinstance(plain, Mapping):
+            raise TypeError(f"{type(value).__name__} is no payload")
+        return cls.model_validate(plain)
 
     @classmethod
     @abstractmethod
@@ -98,10 +115,15 @@ class ManyCodec(Codec[Decoded], Protocol[Decoded]):
 
 def open_codec(kind: str, config: Mapping[str, Any]) -> Codec[Any]:
     """Rebuild a saved codec. Raises UsageError when no installed package knows its kind."""
+    return codec_class(kind).from_config(config)
+
+
+def codec_class(kind: str) -> type[Codec[Any]]:
+    """Return the class of a codec. Raises UsageError when no installed package has the kind."""
     points = {point.name: point for point in entry_points(group="tidemill.codecs")}
     if kind not in points:
         raise UsageError(
             f"No codec {kind!r} is installed.", hint=f"Known codecs: {', '.join(sorted(points))}."
         )
     codec: type[Codec[Any]] = points[kind].load()
-    return codec.from_config(config)
+    return codec

@@ -7,9 +7,12 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from io import BytesIO
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
@@ -36,6 +39,9 @@ class ImageConfig(BaseModel):
     max_pixels: _Count = 40_000_000
 
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
 class ImagePayload(Payload):
     """An image inside JSON."""
 
@@ -46,6 +52,28 @@ class ImagePayload(Payload):
             "ABRKANhMMsV6AAAAAElFTkSuQmCC"
         ],
     )
+
+    suffixes: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
+
+    @classmethod
+    def from_value(cls, value: Any) -> Self:
+        """Return the PNG of a Pillow image or of an array, uint8 [rows, columns(, 3 or 4)].
+
+        It also takes the JSON form. Raises what the base class raises.
+        """
+        if isinstance(value, np.ndarray):
+            value = _from_array(value)
+        if not isinstance(value, Image.Image):
+            return super().from_value(value)
+        file = BytesIO()
+        try:
+            value.save(file, "PNG")
+        except (OSError, ValueError) as error:
+            raise BadPayload(
+                f"An image of mode {value.mode} and size {value.size} cannot be stored: {error}.",
+                hint='Convert it first: image.convert("RGB").',
+            ) from error
+        return cls.from_bytes(file.getvalue())
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
@@ -61,6 +89,17 @@ class ImagePayload(Payload):
                 "The field 'image' is not base64.",
                 hint="Encode the file's bytes with standard base64, without a 'data:' prefix.",
             ) from error
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    """Return the image of an array. Raises BadPayload for another type or shape."""
+    channels = array.shape[2:] if array.ndim == 3 else ()
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in ((), (3,), (4,)):
+        raise BadPayload(
+            f"An array of {array.dtype} {list(array.shape)} is no image.",
+            hint="Give uint8 [rows, columns] or [rows, columns, 3].",
+        )
+    return Image.fromarray(array)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

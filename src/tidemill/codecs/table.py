@@ -29,6 +29,7 @@ from tidemill.codecs.columns import (
     row_to_json,
     shown,
 )
+from tidemill.codecs.plain import to_plain
 from tidemill.domain.errors import BadPayload
 from tidemill.validation import validate
 
@@ -55,6 +56,16 @@ class RowPayload(Payload):
     model_config = ConfigDict(extra="forbid")
 
     row: dict[str, Cell] = Field(description="Column name to value.")
+
+    @classmethod
+    def from_value(cls, value: Any) -> Self:
+        """Return a row of a data frame, a dict of cells, or the JSON form.
+
+        Raises what the base class raises.
+        """
+        plain = to_plain(value)
+        cells = isinstance(plain, Mapping) and not isinstance(plain.get("row"), Mapping)
+        return super().from_value({"row": plain} if cells else plain)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,14 @@ class TextPayload(Payload):
         description="The text to judge, in any script; line ends and tabs count as blanks.",
         examples=["Operating profit rose to EUR 2.4 million."],
     )
+
+    takes_text: ClassVar[bool] = True
+    suffixes: ClassVar[tuple[str, ...]] = (".txt",)
+
+    @classmethod
+    def from_value(cls, value: Any) -> Self:
+        """Return a text, or the JSON form of one. Raises what the base class raises."""
+        return cls(text=value) if isinstance(value, str) else super().from_value(value)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from tidemill.codecs.image import IMAGE_SUFFIXES
 from tidemill.data.class_folders import ClassFile, find_class_files, refuse_index
-from tidemill.data.folder import IMAGE_SUFFIXES, SPLIT_NAMES
+from tidemill.data.folder import SPLIT_NAMES
 from tidemill.data.ignored_files import HIDDEN, IgnoredFile, printable
 from tidemill.data.remote import DAMAGE
 from tidemill.domain.errors import DataError

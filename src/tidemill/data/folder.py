@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from tidemill.codecs.image import IMAGE_SUFFIXES
 from tidemill.data.ignored_files import IgnoredFile, list_ignored_files
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Labels, Split, payload_id
 
 INDEX = "index.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "val": "val",

@@ -17,6 +17,7 @@ Every error a user can meet, drawn once:
   + GateRefused         a promotion was judged and turned down
   + Unavailable         a part is not installed, not running or not ready
     - NotReady          the server has no model that passed its golden check
+      . Starting        the server has not checked a model yet
     - Overloaded        more requests wait than the queue holds
     - StorageFailed     something could not be written; nothing was acknowledged
   + Unauthorised        the request has no token, or a wrong one
@@ -140,6 +141,12 @@ class NotReady(Unavailable):
     code = "not_ready"
 
 
+class Starting(NotReady):
+    """The server has not checked a model yet."""
+
+    code = "starting"
+
+
 class Overloaded(Unavailable):
     """More requests wait than the queue holds."""
 
@@ -162,3 +169,21 @@ class Forbidden(TidemillError):
     """This server does not allow the request."""
 
     code = "forbidden"
+
+
+def rebuild_error(
+    code: str, message: str, hint: str = "", lines: Sequence[str] = ()
+) -> TidemillError:
+    """Return the error that another process reported by its code.
+
+    An unknown code, such as that of a proxy, gives the base class with the code.
+    """
+    classes = [TidemillError]
+    for each in classes:
+        classes += each.__subclasses__()
+    by_code = {each.code: each for each in reversed(classes)}
+    if code == DataRefused.code:
+        return DataRefused(message, hint=hint, lines=lines)
+    error = by_code.get(code, TidemillError)(message, hint=hint)
+    error.code = code
+    return error

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tidemill.domain.drift import RequestKind
+from tidemill.domain.errors import UsageError
 from tidemill.figures.charts import Bar, LowerBound, draw_bars, draw_lower_bounds
 from tidemill.figures.markup import (
     build_block,
@@ -72,6 +73,32 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which parts of an image an answer rests on.
+
+    `drops` [rows, columns]: how far the probability of `label` fell, on average, when a cell was
+    covered; negative where it rose. `image` is the map over the image, a PNG.
+    """
+
+    version: str
+    target: str
+    label: str
+    probability: float
+    drops: tuple[tuple[float, ...], ...]
+    image: bytes = field(repr=False)
+
+    @property
+    def strongest(self) -> tuple[int, int]:
+        """Row and column of the cell that mattered most."""
+        cells = [(drop, -y, -x) for y, row in enumerate(self.drops) for x, drop in enumerate(row)]
+        _, y, x = max(cells)
+        return -y, -x
+
+    def _repr_png_(self) -> bytes:
+        return self.image
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One recorded response to a payload. A golden request of the server keeps no payload.
 
@@ -122,6 +149,24 @@ class Prediction:
             figure(draw_bars(bars, caption, most=1), caption),
             *map(paragraph, self.remarks),
         )
+
+    @property
+    def label(self) -> str:
+        """The label of the only answer. Raises UsageError where there are several."""
+        return self._only_answer().label
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of the only answer. Raises UsageError where there are several."""
+        return self._only_answer().confidence
+
+    def _only_answer(self) -> Answer:
+        if len(self.answers) != 1:
+            raise UsageError(
+                f"The prediction has {len(self.answers)} answers.",
+                hint="Its `answers` have a target and an item each.",
+            )
+        return self.answers[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from tidemill.loop.feedback_intake import (
     resolve_payload_label,
     store_examples,
 )
-from tidemill.predictor import Predictor
+from tidemill.loop.prediction_log import LoadedVersion
 from tidemill.workspace.workspace import Workspace
 
 WRITERS = 4
@@ -47,12 +47,6 @@ class PageLabels:
     faults: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _LoadedVersion:
-    version: ModelVersion
-    predictor: Predictor
-
-
 class LabelReader:
     """Converts the rows of a table into feedback without recording it."""
 
@@ -66,7 +60,7 @@ class LabelReader:
         self._table = table
         champion = workspace.champion()
         self._champion = self._load(champion)
-        self._versions: dict[str, _LoadedVersion | None] = {champion.id: self._champion}
+        self._versions: dict[str, LoadedVersion | None] = {champion.id: self._champion}
         self._classes = self._champion.predictor.classes
         self._columns = table.columns.targets(self._classes)
         known = {name for target in self._columns for name in self._classes[target]}
@@ -154,7 +148,7 @@ class LabelReader:
             raise ForeignLabel("It has no label.")
         return labels
 
-    def _find_loaded(self, id: str) -> _LoadedVersion | None:
+    def _find_loaded(self, id: str) -> LoadedVersion | None:
         """Return the model of a version if its codec is needed for items."""
         if id not in self._versions:
             if self._champion.predictor.many is None:
@@ -165,8 +159,8 @@ class LabelReader:
                 self._versions[id] = self._load(version)
         return self._versions[id]
 
-    def _load(self, version: ModelVersion) -> _LoadedVersion:
-        return _LoadedVersion(version, self._workspace.predictor(version))
+    def _load(self, version: ModelVersion) -> LoadedVersion:
+        return LoadedVersion(version, self._workspace.predictor(version))
 
 
 def label_of(value: object, classes: Sequence[str], values: Mapping[str, str]) -> str | None:

@@ -24,20 +24,10 @@ from tidemill.domain.errors import (
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficArchive, TrafficLog
-from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.domain.types import Prediction
 from tidemill.loop.feedback import give
 from tidemill.loop.lineage import find_prediction
-from tidemill.predictor import Predictor
-
-
-class LoadedVersion(Protocol):
-    """A registered version and its loaded model."""
-
-    @property
-    def version(self) -> ModelVersion: ...
-
-    @property
-    def predictor(self) -> Predictor: ...
+from tidemill.loop.prediction_log import LoadedVersion
 
 
 class IntakeParts(Protocol):

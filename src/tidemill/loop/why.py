@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from tidemill.domain.cycle import Cycle
+from tidemill.domain.errors import NotFound
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.ports import TrafficArchive, TrafficLog
 from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run, Snapshot, Verdict
+from tidemill.loop.lineage import find_prediction
 
 ALIASES: tuple[AliasName, ...] = ("champion", "challenger", "previous")
+VERSION = re.compile(r"v\d+")
 LOOKED_AT = 1_000
 """The number of latest cycles and moves of the champion that are searched."""
+
+
+def find_causes(unit: UnitOfWork, traffic: TrafficLog | TrafficArchive, id: str) -> tuple[str, ...]:
+    """Return the chain of causes of a version, a cycle or a prediction. Raises NotFound."""
+    if VERSION.fullmatch(id):
+        return tuple(why_version(unit, unit.get(ModelVersion, id)))
+    try:
+        return tuple(why_cycle(unit, unit.get(Cycle, id)))
+    except NotFound:
+        pass
+    try:
+        return tuple(why_prediction(unit, find_prediction(unit, traffic, id)[0]))
+    except NotFound as error:
+        raise NotFound(
+            f"{id!r} is no version, cycle or prediction of this workspace.",
+            hint="`tidemill models list` and `tidemill loop status` show the ids.",
+        ) from error
 
 
 def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:

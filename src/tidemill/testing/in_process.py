@@ -26,6 +26,7 @@ from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
 from tidemill.engine.engine import Engine, Tick
 from tidemill.loop.feedback import give
+from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest
 from tidemill.testing.tiny_recipe.entry_points import use_tiny_recipe
 from tidemill.workspace.workspace import Workspace
 
@@ -59,14 +60,14 @@ class InProcessLoop:
         self.engine = Engine(
             workspace, *POLICIES, *policies, jobs=self.jobs, holder=holder, ttl=TTL
         )
-        self._server = str(uuid7())
-        self._sequence = 0
-        self._log = SqliteTraffic(workspace.home / "traffic", self._server)
+        server = str(uuid7())
+        self._traffic = SqliteTraffic(workspace.home / "traffic", server)
+        self._log = PredictionLog(server=server, clock=self.clock, traffic=self._traffic)
 
     def close(self) -> None:
         """Close the engine, the traffic log and the ledger."""
         self.engine.close(self.clock.now())
-        self._log.close()
+        self._traffic.close()
         self.workspace.close()
 
     def tick(self, seconds: float = 1) -> Tick:
@@ -86,26 +87,14 @@ class InProcessLoop:
     def predict(self, examples: Sequence[Example], kind: RequestKind = "live") -> list[Prediction]:
         """Predict these with the champion, as a server would, and log the predictions."""
         version = self.workspace.champion()
-        predictor = self.workspace.predictor(version)
-        inputs = [predictor.preprocess(example.payload) for example in examples]
-        predictions = []
-        for example, (answers, bins) in zip(
-            examples, predictor.predict_with_bins(inputs), strict=True
-        ):
-            self._sequence += 1
-            predictions.append(
-                Prediction(
-                    id=str(uuid7()),
-                    server=self._server,
-                    sequence=self._sequence,
-                    version=version.id,
-                    at=self.clock.now(),
-                    kind=kind,
-                    payload=example.payload,
-                    answers=answers,
-                    bins=bins,
-                )
-            )
+        loaded = LoadedVersion(version, self.workspace.predictor(version))
+        predictions = self._log.predict(
+            loaded,
+            [
+                PredictionRequest(row.payload, loaded.predictor.preprocess(row.payload), kind)
+                for row in examples
+            ],
+        )
         self._log.append(predictions)
         return predictions
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import httpx
-
-from tidemill.adapters.child_process import PATIENCE, EngineProcess, ServerProcess
-from tidemill.domain.errors import Unavailable
-from tidemill.web.slots import SlotState
+from tidemill.adapters.child_process import (
+    EngineProcess,
+    ServerProcess,
+    require_ready,
+    wait_until_ready,
+)
 
 __all__ = ["EngineProcess", "ServerProcess", "require_ready", "wait_for", "wait_until_ready"]
 
@@ -31,24 +32,3 @@ def wait_for(
         if time.monotonic() >= deadline:
             raise TimeoutError(f"{what} did not come within {seconds:g} s")
         time.sleep(pause)
-
-
-def wait_until_ready(url: str, seconds: float = PATIENCE) -> str:
-    """Wait until a server has decided; the reason why it is not ready, empty when it is."""
-    deadline = time.monotonic() + seconds
-    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
-        while time.monotonic() < deadline:
-            response = client.get("/v1/ready")
-            if response.status_code == httpx.codes.OK:
-                return ""
-            message = str(response.json()["error"]["message"])
-            if message != SlotState().fault:
-                return message
-            time.sleep(POLL_S)
-    return f"it did not decide within {seconds:g} s"
-
-
-def require_ready(url: str, seconds: float = PATIENCE) -> None:
-    """Wait until a server is ready. Raises Unavailable with the reason why it is not."""
-    if fault := wait_until_ready(url, seconds):
-        raise Unavailable(f"The server is not ready: {fault}")

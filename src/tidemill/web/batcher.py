@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from uuid_utils import uuid7
-
 from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import (
     BadPayload,
@@ -26,6 +24,7 @@ from tidemill.domain.errors import (
 )
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
+from tidemill.loop.prediction_log import PredictionLog, PredictionRequest
 from tidemill.predictor import Preprocessed
 from tidemill.web.preprocess import Preprocessor, at_index
 from tidemill.web.slots import Slot
@@ -75,9 +74,7 @@ class Batcher:
     ) -> None:
         self.max_payloads = min(batch, queue)
         """Payloads that one request may hold."""
-        self._server = server
-        self._clock = clock
-        self._traffic = traffic
+        self._log = PredictionLog(server=server, clock=clock, traffic=traffic)
         self._batch = batch
         self._queue = queue
         self._max_items = max_items
@@ -86,7 +83,6 @@ class Batcher:
         self._wake = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
-        self._sequence = 0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="tidemill-batch", daemon=True)
 
@@ -202,12 +198,14 @@ class Batcher:
                 predictions += outcome if isinstance(outcome, list) else []
                 outcomes.append((job, outcome))
         try:
-            self._append(predictions)
+            self._log.append(predictions)
         except StorageFailed as error:
             log.warning("%s", error)
             return [
                 (job, error if isinstance(outcome, list) else outcome) for job, outcome in outcomes
             ]
+        if predictions:
+            self._on_batch(predictions)
         return outcomes
 
     def _outcomes(self, slot: Slot, jobs: Sequence[_Job]) -> list[_Outcome]:
@@ -225,47 +223,12 @@ class Batcher:
         return [(job, list(islice(rows, len(job.payloads)))) for job in jobs]
 
     def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        inputs = [row for job in jobs for row in job.inputs]
-        observed = slot.predictor.predict_with_bins(inputs)
-        remarks = [slot.predictor.remarks(row.decoded) for row in inputs]
-        now = self._clock.now()
-        requests = [(payload, job.kind) for job in jobs for payload in job.payloads]
-        predictions = []
-        for (payload, kind), (answers, bins), notes in zip(
-            requests, observed, remarks, strict=True
-        ):
-            # A failed append uses its numbers up: nobody can tell how far it came.
-            self._sequence += 1
-            predictions.append(
-                Prediction(
-                    id=str(uuid7()),
-                    server=self._server,
-                    sequence=self._sequence,
-                    version=slot.version.id,
-                    at=now,
-                    kind=kind,
-                    # The bundle holds the golden samples; the log need not hold them again.
-                    payload=b"" if kind == "golden" else payload,
-                    answers=answers,
-                    bins=bins,
-                    remarks=notes,
-                )
-            )
-        return predictions
-
-    def _append(self, predictions: Sequence[Prediction]) -> None:
-        if not predictions:
-            return
-        try:
-            self._traffic.append(predictions)
-        except StorageFailed:
-            raise
-        except Exception as error:
-            log.exception("The traffic log failed")
-            raise StorageFailed(
-                "The traffic log cannot store the prediction, so the server does not return it."
-            ) from error
-        self._on_batch(predictions)
+        requests = [
+            PredictionRequest(payload, preprocessed, job.kind)
+            for job in jobs
+            for payload, preprocessed in zip(job.payloads, job.inputs, strict=True)
+        ]
+        return self._log.predict(slot, requests)
 
 
 def _deliver(outcomes: Sequence[_Outcome]) -> None:

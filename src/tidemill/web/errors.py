@@ -27,6 +27,7 @@ from tidemill.domain.errors import (
     NotReady,
     Overloaded,
     PayloadGone,
+    Starting,
     StorageFailed,
     TidemillError,
     Unauthorised,
@@ -60,6 +61,7 @@ STATUS: dict[type[TidemillError], int] = {
     GateRefused: 409,
     Unavailable: 503,
     NotReady: 503,
+    Starting: 503,
     Overloaded: 503,
     StorageFailed: 503,
 }

@@ -7,6 +7,7 @@ logged, and count neither as traffic nor towards drift.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -17,9 +18,11 @@ from typing import Annotated
 from fastapi import APIRouter, File, Request, Response, UploadFile
 
 from tidemill.domain.errors import Overloaded, Unavailable
-from tidemill.occlusion import Explanation, draw_heat_map, explain
-from tidemill.predictor import Predictor
+from tidemill.domain.types import Explanation
+from tidemill.occlusion import map_occlusion
 from tidemill.web.recipe_server import RecipeServer
+from tidemill.web.reply import json_response
+from tidemill.web.slots import Slot
 
 EXPLAIN_PATH = "/v1/explain"
 NICENESS = 10
@@ -34,9 +37,9 @@ class Explainer:
         self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_lower_priority)
 
     async def explain(
-        self, predictor: Predictor, payload: bytes, target: str | None, label: str | None
-    ) -> tuple[Explanation, bytes]:
-        """Return the explanation and its image.
+        self, slot: Slot, payload: bytes, target: str | None, label: str | None
+    ) -> Explanation:
+        """Return the explanation.
 
         Raises BadPayload, UsageError, Overloaded while another one runs, and Unavailable (closing).
         """
@@ -46,7 +49,7 @@ class Explainer:
                 hint="Try again shortly; `tidemill explain` needs no server.",
             )
         try:
-            future = self._pool.submit(_explain, predictor, payload, target, label)
+            future = self._pool.submit(_explain, slot, payload, target, label)
         except RuntimeError as error:
             self._busy.release()
             raise Unavailable("The server is stopping.") from error
@@ -67,7 +70,12 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
         EXPLAIN_PATH,
         summary="Draw which parts of an image the prediction rests on.",
         response_class=Response,
-        responses={200: {"content": {"image/png": {}}, "description": "The heat image."}},
+        responses={
+            200: {
+                "content": {"image/png": {}, "application/json": {}},
+                "description": "The heat image; with `Accept: application/json`, also the drops.",
+            }
+        },
     )
     async def explain_image(
         request: Request,
@@ -76,26 +84,26 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
         label: str | None = None,
     ) -> Response:
         slot = server.context(request).slot
-        payload = await file.read()
-        explanation, png = await explainer.explain(slot.predictor, payload, target, label)
+        explanation = await explainer.explain(slot, await file.read(), target, label)
         summary = {
-            "version": slot.version.id,
+            "version": explanation.version,
             "target": explanation.target,
             "label": explanation.label,
             "probability": explanation.probability,
         }
+        if request.headers.get("accept", "") == "application/json":
+            image = base64.b64encode(explanation.image).decode()
+            return json_response({**summary, "drops": explanation.drops, "image": image})
         # JSON, because a header holds ASCII alone and a label may be any text.
         headers = {"X-Explanation": json.dumps(summary)}
-        return Response(png, media_type="image/png", headers=headers)
+        return Response(explanation.image, media_type="image/png", headers=headers)
 
     return router
 
 
-def _explain(
-    predictor: Predictor, payload: bytes, target: str | None, label: str | None
-) -> tuple[Explanation, bytes]:
-    explanation = explain(predictor, payload, target=target, label=label)
-    return explanation, draw_heat_map(explanation)
+def _explain(slot: Slot, payload: bytes, target: str | None, label: str | None) -> Explanation:
+    occlusion = map_occlusion(slot.predictor, payload, target=target, label=label)
+    return occlusion.explanation(slot.version.id)
 
 
 def _lower_priority() -> None:

@@ -5,6 +5,8 @@ There is no authentication: the request names the actor of its feedback.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -57,9 +59,19 @@ class Receipt(BaseModel):
     """The record of one label. `repeated`: the same actor gave the same label before."""
 
     id: str
-    status: FeedbackStatus
-    repeated: bool
+    prediction: str
     example: str
+    target: str
+    item: str
+    label: str
+    predicted_label: str
+    actor: str
+    at: datetime
+    status: FeedbackStatus
+    reason: str
+    settled_at: datetime | None
+    snapshot: str
+    repeated: bool
 
 
 class Receipts(BaseModel):
@@ -106,12 +118,7 @@ def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[dict[str,
                 raise
             raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
     return [
-        {
-            "id": record.id,
-            "status": record.status,
-            "repeated": repeated,
-            "example": record.example,
-        }
+        {**asdict(record), "repeated": repeated}
         for record, repeated in record_labels(parts, resolved)
     ]
 

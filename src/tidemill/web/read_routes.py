@@ -10,17 +10,18 @@ from fastapi import APIRouter, Query, Response
 
 from tidemill import __version__
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.errors import NotReady
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import (
     Alias,
     AliasName,
     ModelVersion,
+    Run,
     Verdict,
 )
 from tidemill.loop.feedback import listed
 from tidemill.loop.lineage import Lineage, find_prediction, trace
+from tidemill.loop.why import find_causes
 from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
 from tidemill.web.reply import json_response
@@ -45,9 +46,7 @@ def build_server_routes(parts: ServerParts, slots: Slots) -> APIRouter:
     @router.get("/v1/ready", summary="Does the server serve a model that passed its golden check?")
     async def ready() -> Response:
         state = slots.state
-        if state.champion is None:
-            raise NotReady(state.fault)
-        version = state.champion.version.id
+        version = state.require_champion().version.id
         return json_response({"ready": True, "version": version, "fault": state.fault})
 
     @router.get("/v1/info", summary="What runs here?")
@@ -73,6 +72,11 @@ def build_ledger_routes(parts: ServerParts) -> APIRouter:
             # 202: so far only the traffic log has it.
             body = _prediction_body(trace(unit, record))
             return json_response(body, status=200 if drained else 202)
+
+    @router.get("/v1/why/{id}", tags=["ledger"], summary="Why a version, cycle or answer came.")
+    def why(id: str) -> Response:
+        with parts.ledger.begin(write=False) as unit:
+            return json_response({"causes": find_causes(unit, parts.traffic, id)})
 
     @router.get("/v1/models", tags=["ledger"], summary="List the versions, newest first.")
     def models(limit: Limit = 100) -> Response:
@@ -131,6 +135,7 @@ def _info(parts: ServerParts, slots: Slots) -> dict[str, Any]:
         "champion": _version_id(state.champion),
         "previous": _version_id(state.previous),
         "bundle": bundle.id if bundle else None,
+        "codec": bundle.codec.kind if bundle else None,
         "classes": dict(bundle.classes) if bundle else {},
         "fault": state.fault,
         "durability": parts.settings.durability,
@@ -147,6 +152,7 @@ def _prediction_body(lineage: Lineage) -> dict[str, Any]:
         "id": prediction.id,
         "at": prediction.at,
         "server": prediction.server,
+        "sequence": prediction.sequence,
         "version": prediction.version,
         "kind": prediction.kind,
         "example": lineage.example,
@@ -166,18 +172,19 @@ def _prediction_body(lineage: Lineage) -> dict[str, Any]:
 def _version_rows(versions: Sequence[ModelVersion], unit: UnitOfWork) -> list[dict[str, Any]]:
     aliases = [alias for name in get_args(AliasName) if (alias := unit.alias(name))]
     return [
-        _version_row(version, aliases, next(iter(unit.verdicts(version.id, limit=1)), None))
+        _version_row(version, unit.get(Run, version.run), aliases, unit.verdicts(version.id))
         for version in versions
     ]
 
 
 def _version_row(
-    version: ModelVersion, aliases: Sequence[Alias], verdict: Verdict | None
+    version: ModelVersion, run: Run, aliases: Sequence[Alias], verdicts: Sequence[Verdict]
 ) -> dict[str, Any]:
     return {
         **asdict(version),
         "aliases": [alias.name for alias in aliases if alias.version == version.id],
-        "verdict": verdict,
+        "training": run,
+        "verdicts": verdicts,
     }
 
 
@@ -185,9 +192,11 @@ def _drift_body(unit: UnitOfWork, limit: int) -> dict[str, Any]:
     """Return only what the ledger has: the engine judges drift."""
     champion = unit.alias("champion")
     if champion is None:
-        return {"version": None, "unjudged": 0, "verdicts": []}
+        return {"version": None, "unjudged": 0, "policy": {}, "verdicts": []}
+    run = unit.get(Run, unit.get(ModelVersion, champion.version).run)
     return {
         "version": champion.version,
         "unjudged": sum(profile.n for profile in open_profiles(unit, champion)),
+        "policy": run.config.get("drift", {}),
         "verdicts": unit.drift_verdicts(champion.version, limit=limit),
     }

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidemill.domain.errors import Corrupt, NotReady, TidemillError, Unavailable
+from tidemill.domain.errors import Corrupt, NotReady, Starting, TidemillError, Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, AliasName, ModelVersion
+from tidemill.loop.prediction_log import LoadedVersion
 from tidemill.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,8 @@ RETRY = timedelta(seconds=5)
 FINAL_NOTE = "It is not tried again until the alias moves or the server is restarted."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Slot:
-    """A loaded version. A request answers with its slot to the end, whatever is swapped."""
-
-    version: ModelVersion
-    predictor: Predictor
+Slot = LoadedVersion
+"""A request answers with its slot to the end, whatever is swapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +33,16 @@ class SlotState:
 
     champion: Slot | None = None
     previous: Slot | None = None
-    fault: str = "No model has passed its golden check yet."
+    fault: str = ""
 
     def require_champion(self) -> Slot:
         """Return the champion that is served. Raises NotReady."""
-        if self.champion is None:
-            raise NotReady(self.fault, hint="GET /v1/ready shows when it is ready.")
-        return self.champion
+        if self.champion is not None:
+            return self.champion
+        hint = "GET /v1/ready shows when it is ready."
+        if not self.fault:
+            raise Starting("No model has passed its golden check yet.", hint=hint)
+        raise NotReady(self.fault, hint=hint)
 
     def find_slot(self, version: str) -> Slot | None:
         """Return the slot of a version; None when it is not loaded."""

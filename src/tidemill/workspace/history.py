@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from tidemill.adapters.hydra import read_defaults
-from tidemill.domain.cycle import Cycle
-from tidemill.domain.errors import NotFound, StorageFailed, TidemillError
+from tidemill.domain.errors import StorageFailed, TidemillError
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import AliasName, ModelVersion, Prediction, Run
 from tidemill.experiment import read_experiment
 from tidemill.loop.champion_history import ChampionAt, champion_at
 from tidemill.loop.lineage import Lineage, find_prediction, trace
-from tidemill.loop.why import ALIASES, why_cycle, why_prediction, why_version
+from tidemill.loop.why import ALIASES, find_causes
 from tidemill.provenance import package_digest
 from tidemill.recipes.recipe import open_recipe
 from tidemill.workspace.moment import read_moment
 from tidemill.workspace.parts import WorkspaceParts
 from tidemill.workspace.run_settings import RunSettings, compare_settings
 from tidemill.workspace.versions import VersionRecord, Versions
-
-VERSION = re.compile(r"v\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +117,14 @@ class HistoryPart(WorkspaceParts):
         settings = compare_settings(run.config, defaults)
         return RunSettings(settings, has_defaults=True, note="" if same else note)
 
-    def why(self, id: str) -> tuple[str, ...]:
-        """Return the chain of causes of a version, a cycle or a prediction. Raises NotFound."""
-        with self.ledger.begin(write=False) as unit:
-            return tuple(self._causes(unit, id))
+    def why(self, subject: Prediction | VersionRecord | str = "") -> tuple[str, ...]:
+        """Return the chain of causes of a version, a cycle or a prediction, or of its id.
 
-    def _causes(self, unit: UnitOfWork, id: str) -> Iterator[str]:
-        if VERSION.fullmatch(id):
-            return why_version(unit, unit.get(ModelVersion, id))
-        try:
-            return why_cycle(unit, unit.get(Cycle, id))
-        except NotFound:
-            pass
-        try:
-            return why_prediction(unit, find_prediction(unit, self.traffic, id)[0])
-        except NotFound as error:
-            raise NotFound(
-                f"{id!r} is no version, cycle or prediction of {self.home}.",
-                hint="`tidemill models list` and `tidemill loop status` show the ids.",
-            ) from error
+        Without a subject, that of the champion. Raises NotFound.
+        """
+        id = subject if isinstance(subject, str) else subject.id
+        with self.ledger.begin(write=False) as unit:
+            return find_causes(unit, self.traffic, id or self.champion().id)
 
 
 def _record(

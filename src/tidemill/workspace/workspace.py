@@ -7,12 +7,20 @@ from tidemill.workspace.drift import DriftPart
 from tidemill.workspace.feedback import FeedbackPart
 from tidemill.workspace.history import HistoryPart
 from tidemill.workspace.policies import PolicyPart
+from tidemill.workspace.predictions import PredictionPart
 from tidemill.workspace.status import StatusPart
 from tidemill.workspace.training import TrainingPart
 
 
 class Workspace(
-    TrainingPart, FeedbackPart, DriftPart, CyclePart, StatusPart, PolicyPart, HistoryPart
+    TrainingPart,
+    PredictionPart,
+    FeedbackPart,
+    DriftPart,
+    CyclePart,
+    StatusPart,
+    PolicyPart,
+    HistoryPart,
 ):
     """The folder of one recipe: ledger, snapshots, bundles, traffic logs.
 
