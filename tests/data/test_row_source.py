@@ -116,7 +116,12 @@ def test_columns_of_a_table_become_canonical_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "message"), [("wide", "holds no number but 'wide'"), ("inf", "is not finite")]
+    ("cell", "message"),
+    [
+        ("wide", "holds no number but 'wide'"),
+        ("1_000", "holds no number but '1_000'"),
+        ("inf", "is not finite"),
+    ],
 )
 def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str, message: str) -> None:
     row_source = source(

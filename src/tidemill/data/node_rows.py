@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from tidemill.codecs.nodes import node_payload
 from tidemill.data.folder import SPLIT_NAMES
 from tidemill.data.links import Links
-from tidemill.data.rows import Row, Rows, cell_text
+from tidemill.data.rows import Row, Rows, cell_text, read_number
 from tidemill.domain.errors import DataError
 from tidemill.domain.types import Example, Split, payload_id
-
-Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +120,15 @@ def _features(columns: NodeColumns, values: Mapping[str, Any]) -> dict[int, floa
         cell = values.get(columns.words)
         words = cell if isinstance(cell, list) else cell_text(cell).split()
         return dict.fromkeys(_positions(columns, words), 1.0)
-    return {at: _number(float, name, values.get(name)) for at, name in enumerate(columns.numbers)}
+    return {
+        at: read_number(float, name, values.get(name)) for at, name in enumerate(columns.numbers)
+    }
 
 
 def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
     earlier: set[int] = set()
     for word in words:
-        position = _number(int, columns.words, word)
+        position = read_number(int, columns.words, word)
         if not 0 <= position < columns.count:
             raise DataError(
                 f"the column {columns.words!r} holds {position}, which is not in"
@@ -139,18 +138,6 @@ def _positions(columns: NodeColumns, words: Sequence[Any]) -> Iterator[int]:
             raise DataError(f"the column {columns.words!r} holds {position} twice")
         earlier.add(position)
         yield position
-
-
-def _number(kind: Callable[[str], Number], column: str, value: object) -> Number:
-    text = cell_text(value)
-    try:
-        # int and float would accept 1_000.
-        number = kind("" if "_" in text else text)
-    except ValueError as error:
-        raise DataError(f"the column {column!r} holds no number but {value!r}") from error
-    if not math.isfinite(number):
-        raise DataError(f"the number in {column!r} is not finite")
-    return number
 
 
 def _split(columns: NodeColumns, values: Mapping[str, Any]) -> Split | None:

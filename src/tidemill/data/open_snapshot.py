@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tidemill.data.canonical import CanonicalRow, canonical_row, snapshot_id
 from tidemill.data.manifest import Manifest, Shard
-from tidemill.data.shards import read_shard, shard_digest
+from tidemill.data.shards import file_digest, read_shard
 from tidemill.domain.errors import Corrupt
 from tidemill.domain.types import Example, Labels, Snapshot, Split, payload_id
 
@@ -80,5 +80,5 @@ class OpenSnapshot:
             rows.append(canonical_row(example))
         if len(rows) - before != shard.rows:
             raise Corrupt(f"{shard.file} has {len(rows) - before} rows, not {shard.rows}.")
-        if shard_digest(path) != shard.sha256:
+        if file_digest(path) != shard.sha256:
             raise Corrupt(f"The shard {shard.file} does not match its digest.")

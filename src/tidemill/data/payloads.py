@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidemill.codecs.columns import Cell, row_to_json
-from tidemill.data.rows import cell_text
+from tidemill.data.rows import cell_text, read_number
 from tidemill.domain.errors import DataError
 
 
@@ -65,15 +64,5 @@ class CellColumns:
         for column in self.columns:
             text = cell_text(values.get(column))
             if text:
-                cells[column] = _number(column, text) if column in self.numbers else text
+                cells[column] = read_number(float, column, text) if column in self.numbers else text
         return row_to_json(cells) if cells else None
-
-
-def _number(column: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise DataError(f"the column {column!r} holds no number but {text!r}") from error
-    if not math.isfinite(number):
-        raise DataError(f"the number in {column!r} is not finite")
-    return number

@@ -17,6 +17,7 @@ import httpx
 
 from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
+from tidemill.data.shards import file_digest
 from tidemill.domain.errors import Corrupt, DataError, Unavailable
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
@@ -84,7 +85,7 @@ class RemoteFile:
         with stage_folder(self.folder.parent) as folder:
             file = folder / self.path.name
             self._download(file, progress)
-            digest = _digest(file)
+            digest = file_digest(file)
             if self.sha256 and digest != self.sha256:
                 raise DataError(
                     f"{self._title()} is not the file that was expected: its sha256 is {digest}.",
@@ -149,7 +150,7 @@ class RemoteFile:
     def _verify(self) -> None:
         try:
             record = json.loads((self.folder / RECORD).read_text("utf-8"))
-            intact = _digest(self.path) == record["sha256"]
+            intact = file_digest(self.path) == record["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             intact = False
         if not intact:
@@ -205,8 +206,3 @@ def _keep_https(answer: httpx.Response) -> None:
         to = answer.url.join(answer.headers["location"])
         if to.scheme == "http":
             raise Unavailable(f"{answer.url} leads to {to}, without encryption.", hint=OFFLINE)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

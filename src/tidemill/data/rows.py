@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tidemill.domain.errors import DataError
+
+Number = TypeVar("Number", int, float)
 
 
 class Row(NamedTuple):
@@ -43,6 +45,19 @@ def cell_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def read_number(kind: Callable[[str], Number], column: str, value: object) -> Number:
+    """Return the finite number in a cell. Raises DataError naming the column."""
+    text = cell_text(value)
+    try:
+        # int and float would accept 1_000.
+        number = kind("" if "_" in text else text)
+    except ValueError as error:
+        raise DataError(f"the column {column!r} holds no number but {value!r}") from error
+    if not math.isfinite(number):
+        raise DataError(f"the number in {column!r} is not finite")
+    return number
 
 
 def require(columns: Sequence[str], present: Sequence[str], where: str) -> None:

@@ -48,10 +48,10 @@ def write_shard(path: Path, examples: Sequence[Example], compression: Compressio
             compression=compression,
             use_dictionary=["split", "source"],
         )
-    return shard_digest(path)
+    return file_digest(path)
 
 
-def shard_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """Return the sha256 of a file, in hex. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -106,6 +106,13 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(TidemillError, _handle_own)
     app.add_exception_handler(RequestValidationError, _handle_validation)
     app.add_exception_handler(HTTPException, _handle_framework)
+
+
+def invalid_field(error: ValidationError, place: str, *, hint: str) -> InvalidRequest:
+    """Return the error that names the first wrong field of a body, below `place`."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
+    return InvalidRequest(f"{field}: {first['msg']}.", hint=hint)
 
 
 async def _handle_own(request: Request, raised: Exception) -> Response:

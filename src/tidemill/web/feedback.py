@@ -26,6 +26,7 @@ from tidemill.loop.feedback_intake import (
     resolve_payload_label,
 )
 from tidemill.serving import ServerParts
+from tidemill.web.errors import invalid_field
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots, SlotState
 
@@ -149,7 +150,7 @@ def _parse_row(content: object, place: str) -> FeedbackRow:
     try:
         row = FeedbackRow.model_validate(content)
     except ValidationError as error:
-        raise _invalid_field(error, place) from error
+        raise invalid_field(error, place, hint=BODY_HINT) from error
     if bool(row.prediction) == (row.payload is not None):
         raise InvalidRequest(
             ": ".join(filter(None, [place, "Either a prediction or a payload is needed."])),
@@ -164,12 +165,6 @@ def _parse_row(content: object, place: str) -> FeedbackRow:
     return row
 
 
-def _invalid_field(error: ValidationError, place: str) -> InvalidRequest:
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
-    return InvalidRequest(f"{field}: {first['msg']}.", hint=BODY_HINT)
-
-
 def _resolve(lookup: PredictionLookup, champion: Slot, row: FeedbackRow) -> ResolvedLabel:
     claim = LabelClaim(row.target, row.label, row.actor)
     if row.payload is None:
@@ -178,7 +173,7 @@ def _resolve(lookup: PredictionLookup, champion: Slot, row: FeedbackRow) -> Reso
     try:
         payload = model.model_validate(row.payload).to_bytes()
     except ValidationError as error:
-        raise _invalid_field(error, "payload") from error
+        raise invalid_field(error, "payload", hint=BODY_HINT) from error
     return resolve_payload_label(champion, payload, claim)
 
 

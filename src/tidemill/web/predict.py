@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import BadPayload, InvalidRequest, UnsupportedMedia
 from tidemill.domain.types import Prediction
+from tidemill.web.errors import invalid_field
 from tidemill.web.preprocess import at_index
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
@@ -123,10 +124,8 @@ def _parse_row(row: object, model: type[Payload], index: int, of: int) -> bytes:
     try:
         return model.model_validate(row).to_bytes()
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(["instances", str(index)] if of > 1 else [])
-        where = ".".join(filter(None, [where, *(str(part) for part in first["loc"])])) or "body"
-        raise InvalidRequest(f"{where}: {first['msg']}.", hint=_body_hint(model)) from error
+        place = f"instances.{index}" if of > 1 else ""
+        raise invalid_field(error, place, hint=_body_hint(model)) from error
     except BadPayload as error:
         raise at_index(error, index, of=of) from error
 

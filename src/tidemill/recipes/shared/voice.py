@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
-from tidemill.domain.errors import UsageError
 from tidemill.recipes.shared.canvas import Dice
+from tidemill.recipes.shared.sample_data import check_shares
 
 EMOTICONS = (":)", ":(", ":D", ";)", ":/", "xD", "<3", "^^")
 """Drawn whatever the sentence says, so that they move the features and tell nothing."""
@@ -31,11 +31,7 @@ class Voice:
     typos: float = 0.0
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            if not 0 <= (value := getattr(self, knob.name)) <= 1:
-                raise UsageError(
-                    f"A voice cannot have {knob.name}={value}.", hint="Every knob is 0 to 1."
-                )
+        check_shares("A voice", asdict(self))
 
 
 PLAIN = Voice()

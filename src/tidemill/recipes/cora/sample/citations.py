@@ -8,15 +8,15 @@ the same on every machine, because all chance is whole numbers and comparisons (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import chain
 
 from tidemill.codecs.nodes import node_payload
 from tidemill.data.links import Links
 from tidemill.data.random_stream import stream
-from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example, Split, payload_id
 from tidemill.recipes.shared.canvas import Dice
+from tidemill.recipes.shared.sample_data import check_shares
 
 TOPICS = ("grain_stones", "river_locks", "sail_rigs", "tide_tables", "water_wheels")
 NEWCOMER = "ice_harvests"
@@ -50,11 +50,7 @@ class Era:
     arrived: float = 0.0
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            if not 0 <= (value := getattr(self, knob.name)) <= 1:
-                raise UsageError(
-                    f"An era cannot have {knob.name}={value}.", hint="Every knob is 0 to 1."
-                )
+        check_shares("An era", asdict(self))
 
 
 EARLY = Era()
