@@ -1,4 +1,4 @@
-"""RGB pixels as the simplest image file there is."""
+"""Write RGB pixels as an uncompressed image file."""
 
 from __future__ import annotations
 

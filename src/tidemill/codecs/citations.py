@@ -1,8 +1,8 @@
-"""Citation graphs as two text files: what each paper holds, and which papers cite which.
+"""Read citation graphs from two text files: the content of papers, and their citations.
 
 A line of the content is `ID WORD ... WORD [LABEL]`, with as many words as a node has features,
-mostly 0 or 1; a line of the cites is `CITED CITING`. Blanks and tabs part the fields. Which of
-two papers cites the other is lost: a link of a graph has no direction.
+mostly 0 or 1. A line of the cites is `CITED CITING`. Blanks and tabs separate the fields. The
+direction of a citation is lost, because the links of a graph have no direction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidemill.codecs.nodes import LONGEST_ID, node_object, write_canonical
 from tidemill.domain.errors import BadPayload
 
 _BLOCK = 512
-"""Lines that are taken together: few enough to stay in the processor's cache."""
+"""The number of lines that are read together: few enough for the processor's cache."""
 _LARGEST = float(np.finfo(np.float32).max)
 _MARK = b"\xef\xbb\xbf"
 _ZERO, _ONE = np.frombuffer(b"0\t1\t", "<u2")

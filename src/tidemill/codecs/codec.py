@@ -24,10 +24,10 @@ Decoded = TypeVar("Decoded")
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What makes two payloads the same to a person.
+    """The identity of a payload for the duplicate checks.
 
-    `exact` is equal for identical content whatever the container (two encodings of the same
-    pixels). `near` is a 64-bit perceptual hash: a small Hamming distance means near-duplicates.
+    `exact` is equal for identical content in any container, such as two encodings of the same
+    pixels. `near` is a 64-bit perceptual hash: near-duplicates have a small Hamming distance.
     """
 
     exact: str
@@ -35,16 +35,16 @@ class Fingerprint:
 
 
 class Payload(BaseModel, ABC):
-    """A payload as JSON. Each codec derives its own, so that the OpenAPI document is right."""
+    """A payload as JSON. Each codec derives its own, so that the OpenAPI document is correct."""
 
     takes_text: ClassVar[bool] = False
     """True when a text is a payload by itself, and not the name of a file."""
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    """How the names of files end that hold such a payload, in lower case."""
+    """The endings of file names of such payloads, in lower case."""
 
     @classmethod
     def from_value(cls, value: Any) -> Self:
-        """Return the JSON form of a value that people have at hand, such as a dict.
+        """Return the JSON form of a value in Python, such as a dict.
 
         Raises ValidationError, BadPayload, and TypeError for a value of another type.
         """
@@ -56,15 +56,15 @@ class Payload(BaseModel, ABC):
     @classmethod
     @abstractmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """Return the JSON form of a raw payload; `to_bytes` gives the very same bytes back."""
+        """Return the JSON form of a raw payload; `to_bytes` returns the same bytes."""
 
     @abstractmethod
     def to_bytes(self) -> bytes:
-        """Return the raw payload. Raises BadPayload when the JSON does not hold one."""
+        """Return the raw payload. Raises BadPayload for JSON without a valid one."""
 
 
 class Codec(Protocol[Decoded]):
-    """Turns payloads into the model's arrays. `Decoded` is the type of a decoded payload."""
+    """Converts payloads into a model's arrays. `Decoded` is the type of a decoded payload."""
 
     kind: str
     payload: type[Payload]
@@ -74,7 +74,7 @@ class Codec(Protocol[Decoded]):
         """Return the codec that `config` describes. Raises UsageError when a value does not fit."""
 
     def config(self) -> dict[str, Any]:
-        """Plain values that rebuild this codec."""
+        """Return plain values that rebuild this codec."""
 
     def decode(self, payload: bytes) -> Decoded:
         """Decode one payload. Raises BadPayload with a sentence that its sender understands."""
@@ -86,7 +86,7 @@ class Codec(Protocol[Decoded]):
         """Return the drift features of one decoded payload."""
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """What the duplicate checks compare. Raises BadPayload."""
+        """Return the fingerprint that the duplicate checks compare. Raises BadPayload."""
 
 
 @runtime_checkable
@@ -114,7 +114,7 @@ class ManyCodec(Codec[Decoded], Protocol[Decoded]):
 
 
 def open_codec(kind: str, config: Mapping[str, Any]) -> Codec[Any]:
-    """Rebuild a saved codec. Raises UsageError when no installed package knows its kind."""
+    """Rebuild a saved codec. Raises UsageError for a kind that no installed package has."""
     return codec_class(kind).from_config(config)
 
 

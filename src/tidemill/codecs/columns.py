@@ -1,4 +1,4 @@
-"""The columns of a table: which values one takes, and how a row is written."""
+"""The columns of a table: their valid values, and the JSON form of a row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
 from tidemill.domain.errors import BadPayload
 
 Cell = bool | int | float | str | None
-"""What JSON may hold in one cell."""
+"""The JSON types of a cell."""
 
 MISSING, UNKNOWN, KNOWN = 0, 1, 2
-"""Positions of a category: nothing there, a value that is not listed, the first that is."""
+"""Positions of a category: missing, not listed, and the first listed value."""
 
 RESERVED = ("missing.", "unknown.", "prediction.", "confidence.", "embedding.")
-"""Beginnings of other drift features, which no column may bear."""
+"""Prefixes of other drift features, which a column's name must not begin with."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 _SHOWN = 60
@@ -71,7 +71,7 @@ class NumberColumn(_Column):
         return float(value) + 0.0  # -0.0 becomes 0.0
 
     def schema_of_cell(self) -> dict[str, Any]:
-        """JSON schema of what `read` takes."""
+        """Return the JSON schema of valid cells."""
         return {"type": "number" if self.required else ["number", "null"]}
 
     @property
@@ -112,7 +112,7 @@ class CategoryColumn(_Column):
         return value
 
     def position(self, word: str | None) -> int:
-        """MISSING, UNKNOWN, or from KNOWN on the place among `values`."""
+        """Return MISSING, UNKNOWN, or KNOWN plus the position among `values`."""
         return MISSING if word is None else self._places.get(word, UNKNOWN)
 
     @cached_property
@@ -120,7 +120,7 @@ class CategoryColumn(_Column):
         return {value: place for place, value in enumerate(self.values, start=KNOWN)}
 
     def schema_of_cell(self) -> dict[str, Any]:
-        """JSON schema of what `read` takes; values that are not listed are taken, too."""
+        """Return the JSON schema of valid cells, which include values that are not listed."""
         kinds = ["string", "integer", "boolean", *([] if self.required else ["null"])]
         return {"type": kinds, "examples": list(self.values)}
 
@@ -172,7 +172,7 @@ def _no_constant(name: str) -> None:
 
 
 def _check_text(value: str, name: str) -> None:
-    # JSON may escape one half of a surrogate pair, which no encoding can write.
+    # JSON may escape one half of a surrogate pair, which no encoding can express.
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -180,6 +180,6 @@ def _check_text(value: str, name: str) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a name or a value in a sentence: quoted, on one line, not too long."""
+    """Return a name or a value for a message: quoted, on one line, and shortened."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

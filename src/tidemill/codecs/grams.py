@@ -1,4 +1,4 @@
-"""Hashed n-grams: the words and pieces of words of a text as numbers.
+"""Hashed n-grams: the words of a text and pieces of them as numbers.
 
 Nothing is learnt here. The number of a gram is a checksum of its letters, so a codec needs no
 vocabulary, and a word that is not in the training data still shares its pieces with others.
@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 WORD = re.compile(r"\d+(?:[.,]\d+)*|\w+(?:['’]\w+)*|[^\w\s]")
 """A number, a word with its apostrophes, or one mark."""
 NUMBER = "0"
-"""Every number is read as this one: its presence says more than its value."""
+"""Replaces every number, because its presence matters more than its value."""
 LONGEST = 32
-"""Characters of a word that are read. Longer ones are addresses and noise."""
+"""The number of characters of a word that are read. Longer ones are addresses and noise."""
 PIECE = crc32(b"piece")
-"""Where the checksum of a piece starts, so that it is not that of the word it equals."""
+"""The initial checksum of a piece, so that it differs from that of an equal word."""
 
 Ids = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float32]
@@ -102,7 +102,7 @@ def read_grams(text: str, settings: GramsConfig) -> Grams:
 
 
 def _runs(words: deque[bytes]) -> Iterator[int]:
-    """Checksums of the runs that end at the last of `words`, the shortest first."""
+    """Return checksums of the runs that end at the last of `words`, the shortest first."""
     run = b""
     for word in reversed(words):
         run = word + b" " + run
@@ -110,7 +110,7 @@ def _runs(words: deque[bytes]) -> Iterator[int]:
 
 
 def _pieces(word: str, shortest: int, longest: int) -> list[int]:
-    """Checksums of the pieces of `word`, of `shortest` to `longest` characters."""
+    """Return checksums of the pieces of `word`, of `shortest` to `longest` characters."""
     return [
         crc32(word[start : start + size].encode(), PIECE)
         for size in range(shortest, min(longest, len(word)) + 1)

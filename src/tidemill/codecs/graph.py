@@ -1,4 +1,4 @@
-"""Graphs: nodes with features and links become arrays, alone or joined to a stored graph."""
+"""Convert graphs, nodes with features and links, into arrays, alone or joined to a stored graph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tidemill.validation import validate
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _NAMED = 3
-"""Lost links that a remark names."""
+"""The number of lost links that a remark names."""
 
 
 class GraphConfig(BaseModel):
@@ -81,7 +81,7 @@ class GraphCodec:
     payload: type[Payload] = GraphPayload
 
     def __init__(self, settings: GraphConfig) -> None:
-        """Raises UsageError when `stored` holds no whole graph of so many features."""
+        """Open the stored graph. Raises UsageError for one with other features."""
         self.settings = settings
         self._stored = _unpack_graph(settings.stored, settings.features)
 
@@ -94,7 +94,7 @@ class GraphCodec:
         return cls(validate(GraphConfig, config))
 
     def config(self) -> dict[str, Any]:
-        """Plain values that rebuild this codec."""
+        """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
     def storing(self, payload: bytes) -> Self:
@@ -164,12 +164,13 @@ class GraphCodec:
         return self.item_features(decoded)[0]
 
     def remarks(self, decoded: DecodedGraph) -> tuple[str, ...]:
-        """What the sender should know: which links lead to no node."""
+        """Return a remark on links that lead to no node."""
         return decoded.remarks
 
     def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """Return the examples of these nodes: their features, and the links that either end or the
-        stored graph names. Links to unknown nodes are kept.
+        """Return the examples of these nodes: features, and links named by an end or stored.
+
+        Links to unknown nodes stay.
 
         Raises BadPayload when the payload lacks one of the nodes.
         """
@@ -192,7 +193,7 @@ class GraphCodec:
         return examples
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """Return the fingerprint of an example: two nodes are the same when their ids are the same.
+        """Return the fingerprint of an example: two nodes are equal when their ids are equal.
 
         `exact` is the sha256 of the id and `near` a part of it, so no two ids are near-duplicates.
         Raises BadPayload, also when the payload is not exactly one node with its features.

@@ -1,4 +1,4 @@
-"""Nodes of a graph inside JSON, as a request holds them."""
+"""Nodes of a graph inside the JSON of a request."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ _FEATURES = {
 
 
 class Node(BaseModel):
-    """A node that is sent with what is known of it. The codec judges the features: it names the
-    node that is at fault."""
+    """A node that is sent with its features and links.
+
+    The codec validates the features, so that its error names the node.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +44,7 @@ class Node(BaseModel):
     )
 
 
-# Told apart by their JSON, so that a fault is that of the kind which was meant.
+# The JSON type decides the model, so that an error fits the type that was sent.
 _Sent = Annotated[
     Annotated[_Id, Tag("id")] | Annotated[Node, Tag("node")],
     Discriminator(lambda node: "id" if isinstance(node, str) else "node"),

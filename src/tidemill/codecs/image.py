@@ -1,4 +1,4 @@
-"""Images: a file's bytes become one fixed-size RGB array."""
+"""Convert image files into RGB arrays of one size."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class ImageCodec:
             ) from error
 
     def config(self) -> dict[str, Any]:
-        """Plain values that rebuild this codec."""
+        """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
     def decode(self, payload: bytes) -> DecodedImage:
@@ -157,14 +157,14 @@ class ImageCodec:
         return DecodedImage(pixels=pixels, inner=inner, size=image.size)
 
     def encode(self, inputs: Sequence[DecodedImage]) -> Arrays:
-        """`{"image": uint8 [n, height, width, 3]}`, not yet normalised."""
+        """Return `{"image": uint8 [n, height, width, 3]}`, not yet normalised."""
         batch = np.empty((len(inputs), self.settings.height, self.settings.width, 3), np.uint8)
         for row, decoded in zip(batch, inputs, strict=True):
             row[:] = decoded.pixels
         return {"image": batch}
 
     def features(self, decoded: DecodedImage) -> dict[str, float]:
-        """Brightness, contrast, red, green, blue, saturation, sharpness and aspect.
+        """Return brightness, contrast, red, green, blue, saturation, sharpness and aspect.
 
         Measured without the padding; `aspect` is the original's width over height.
         """

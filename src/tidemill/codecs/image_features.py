@@ -1,4 +1,4 @@
-"""What images look like, in numbers: drift features and a perceptual hash."""
+"""Measures of images: drift features and a perceptual hash."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def perceptual_hash(image: Image.Image) -> int:
     """
     small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     low = _DCT @ np.asarray(small, dtype=np.float64) @ _DCT.T
-    # Rounding keeps a flat image's hash from being made of rounding errors.
+    # Rounding keeps a flat image's hash from depending on rounding errors.
     low = np.round(low, 6)
     bits = (low > np.median(low)).reshape(-1)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def visual_features(pixels: Pixels) -> dict[str, float]:
-    """Measures of RGB pixels `[h, w, 3]`, h and w at least 1.
+    """Return measures of RGB pixels `[h, w, 3]`, h and w at least 1.
 
     Channel means and saturation (HSV's, averaged) in 0..1; brightness and contrast are the mean
     and the standard deviation of luma (ITU-R BT.601), in 0..1; sharpness is the variance of its
     4-neighbour Laplacian, 0 where a side is under 3 pixels.
     """
-    # A server does this for every answer. Plane by plane, because reducing over an axis of length 3
-    # is several times slower; in whole numbers as long as they are.
+    # A server computes this for every answer. Plane by plane, because a reduction over an axis of
+    # length 3 is several times slower, and in whole numbers as long as possible.
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     red, green, blue = planes
     sums = planes.reshape(3, -1).sum(axis=1, dtype=np.uint64)

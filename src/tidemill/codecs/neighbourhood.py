@@ -1,7 +1,7 @@
-"""Graphs, and the part of a graph that the answers for some nodes depend on.
+"""Graphs, and the part of a graph that determines the answers for some nodes.
 
-Joining a payload to a large graph costs time and memory in the size of the payload and of the
-neighbourhood, not of the graph.
+The cost of joining a payload to a large graph depends on the payload and the neighbourhood, not on
+the size of the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tidemill.domain.errors import BadPayload
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subgraph:
-    """What a model reads of a graph of `size` nodes.
+    """The model's view of a graph of `size` nodes.
 
     The features that are not zero: of node `rows[i]` at position `columns[i]` the number
     `values[i]`. `edges` int64 [E, 2] are distinct, in both directions, without self-loops.
@@ -35,7 +35,10 @@ class Graph:
     """A whole graph. It is immutable, so threads may share one."""
 
     def __init__(self, nodes: Nodes) -> None:
-        """Raises BadPayload for a link that leads out of the graph, naming both its ends."""
+        """Build the graph.
+
+        Raises BadPayload for a link that leads out of it, with both its ends.
+        """
         self.nodes = nodes
         self.places = {id: place for place, id in enumerate(nodes.ids)}
         tails = nodes.tails(self.places, {})
@@ -56,7 +59,7 @@ class Graph:
         return len(self.links.flat) // 2
 
     def place(self, id: str) -> int:
-        """Return where the node is in `nodes`. Raises BadPayload when it is not in the graph."""
+        """Return the position of the node in `nodes`. Raises BadPayload for an unknown node."""
         if id not in self.places:
             raise BadPayload(
                 f"The node {shown(id)} is not in the stored graph.",
@@ -65,7 +68,7 @@ class Graph:
         return self.places[id]
 
     def neighbours(self, id: str) -> list[str]:
-        """Return the ids at the other ends; none for a node that is not in the graph."""
+        """Return the ids of the neighbours; none for an unknown node."""
         place = self.places.get(id)
         if place is None:
             return []
@@ -73,7 +76,7 @@ class Graph:
         return [self.nodes.ids[number] for number in self.links.flat[span].tolist()]
 
     def subgraph(self) -> Subgraph:
-        """Return all of it, the nodes in their order."""
+        """Return the whole graph, with the nodes in their order."""
         every = np.arange(len(self.nodes.ids))
         heads = np.repeat(every, np.diff(self.links.starts))
         rows = np.repeat(every, np.diff(self.nodes.columns.starts))
@@ -109,7 +112,7 @@ class JoinedGraph:
 
     @property
     def lost_count(self) -> int:
-        """How many links lead to no known node."""
+        """The number of links that lead to no known node."""
         return len(self._lost)
 
     def lost(self, most: int) -> list[tuple[str, str]]:
@@ -170,7 +173,7 @@ class JoinedGraph:
 
 
 def _both_ways(heads: Ints, tails: Ints) -> Ints:
-    """Return the pairs in both directions, [2e, 2]; a node beside itself is left out."""
+    """Return the pairs in both directions, [2e, 2], without self-links."""
     apart = heads != tails
     heads, tails = heads[apart], tails[apart]
     return np.stack([np.concatenate([heads, tails]), np.concatenate([tails, heads])], axis=1)

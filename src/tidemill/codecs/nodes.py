@@ -1,4 +1,4 @@
-"""Nodes of a graph as JSON: parsing, checks of each node, and canonical writing."""
+"""Nodes of a graph as JSON: parsing, validation of each node, and canonical form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORM = 'Send {"nodes": [{"id": ..., "features": [...], "links": [...]}, ...]}.'
 _TOLD = (list, dict)
 """The JSON types of features."""
 _EXACT = 2**53
-"""Up to here every whole number is a float of its own."""
+"""The largest range in which every whole number is a float of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def one_node(payload: bytes) -> dict[str, Any]:
 
 
 def refuse_duplicate_ids(names: Iterable[str]) -> None:
-    """Raises BadPayload that names the first id that came before."""
+    """Raise BadPayload for the first repeated id."""
     ids = list(names)
     if len(set(ids)) == len(ids):
         return
@@ -109,7 +109,7 @@ def node_payload(
 def node_object(
     id: str, features: Iterable[int] | Mapping[int, float], links: Iterable[str]
 ) -> dict[str, Any]:
-    """What `node_payload` writes."""
+    """Return the example that `node_payload` writes."""
     return {
         "features": _features(features),
         "id": id,
@@ -138,7 +138,7 @@ def whole_payload(payloads: Iterable[bytes]) -> bytes:
 
 
 def write_canonical(content: Mapping[str, Any]) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises BadPayload."""
+    """Return canonical JSON: sorted keys, no spaces, UTF-8. Raises BadPayload."""
     try:
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
@@ -155,7 +155,7 @@ def _features(features: Iterable[int] | Mapping[int, float]) -> list[int] | dict
 
 
 def _number(value: float) -> float:
-    # 2 and 2.0 are one number, so they are written alike.
+    # 2 and 2.0 are one number, so both get one form.
     return int(value) if value.is_integer() and abs(value) < _EXACT else value
 
 

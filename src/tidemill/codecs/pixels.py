@@ -1,6 +1,6 @@
-"""An image file becomes upright RGB pixels, or a BadPayload that says what is wrong with it.
+"""Decode an image file into upright RGB pixels, or raise BadPayload with the reason.
 
-Everything works on objects that the call itself made, so any number of threads may decode.
+A call uses only its own objects, so any number of threads may decode.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ GREY = 128
 
 _Opener = Callable[[BytesIO], ImageFile.ImageFile]
 
-# Opened by class and not by `Image.open`: that one tries whatever plugins some other library has
-# registered, and announces large images through `warnings`, whose state all threads share. The
-# size is compared with our own limit instead.
+# Opened by class, because `Image.open` tries all plugins that other libraries have registered. It
+# also reports large images through `warnings`, whose state all threads share. Our own limit checks
+# the size instead.
 _SIGNATURES: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
     ((b"\xff\xd8\xff",), JpegImageFile),
     ((b"\x89PNG\r\n\x1a\n",), PngImageFile),
@@ -43,8 +43,8 @@ _SIGNATURES: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
 )
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
-# What Pillow is known to raise on broken files. `Warning` is there for processes that turn
-# warnings into errors; Pillow warns about odd metadata.
+# The errors of Pillow for broken files. `Warning` is included for processes that turn warnings into
+# errors, because Pillow warns about odd metadata.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -74,7 +74,7 @@ _UPRIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a payload may cost before it is decoded."""
+    """Limits on the cost of a payload, checked before decoding."""
 
     bytes: int
     pixels: int
@@ -169,5 +169,5 @@ def _opener(payload: bytes) -> _Opener:
 
 
 def _reason(error: BaseException) -> str:
-    """Pillow's own words, short enough to hand to a stranger."""
+    """Return Pillow's own message, shortened for clients."""
     return (str(error).splitlines() or [""])[0][:120].rstrip(".") or type(error).__name__

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _LARGEST = float(np.finfo(np.float32).max)
 _DIGITS = 18
-"""So many of them always fit into 64 bits."""
+"""The largest number that always fits into 64 bits."""
 _LENGTHS = frozenset(range(1, LONGEST_ID + 1))
 """Of an id, in characters."""
 
@@ -32,7 +32,7 @@ class SparseRows:
 
     @classmethod
     def of(cls, rows: Sequence[Collection[Any]], flat: Ints) -> SparseRows:
-        """As long as `rows`, with the content of `flat`."""
+        """Return an array as long as `rows`, with the content of `flat`."""
         return cls(starts_of(rows), flat)
 
     def at(self, rows: Ints) -> tuple[Ints, Ints]:
@@ -51,7 +51,10 @@ class Nodes:
     """
 
     def __init__(self, objects: Sequence[Mapping[str, Any]], features: int) -> None:
-        """`objects` are those of `nodes.Sent`. Raises BadPayload that names the node."""
+        """Build the nodes from the objects of `nodes.Sent`.
+
+        Raises BadPayload that names the node.
+        """
         self.ids: list[str] = [node["id"] for node in objects]
         features_of = [node.get("features", ()) for node in objects]
         flat = [_positions(id, row) for id, row in zip(self.ids, features_of, strict=True)]
@@ -68,16 +71,16 @@ class Nodes:
             self._refuse_link()
 
     def heads(self) -> Ints:
-        """For every link the place of the node that names it."""
+        """Return, for every link, the position of the node that names it."""
         return np.repeat(np.arange(len(self.ids)), np.diff(self.link_starts))
 
     def tails(self, known: Mapping[str, int], others: Mapping[str, int]) -> Ints:
-        """For every link the number of its node: by `known`, else by `others`, else -1."""
+        """Return, for every link, the number of its node: by `known`, else by `others`, else -1."""
         numbers = map(others.get, self.links, repeat(-1)) if others else repeat(-1)
         return np.fromiter(map(known.get, self.links, numbers), np.int64, len(self.links))
 
     def features(self, place: int) -> dict[int, float]:
-        """Position to number, of one node; zeros are left out."""
+        """Return the features of one node by position, without zeros."""
         span = slice(*self.columns.starts[place : place + 2].tolist())
         pairs = zip(self.columns.flat[span].tolist(), self.values[span].tolist(), strict=True)
         return {position: value for position, value in pairs if value}
@@ -151,12 +154,12 @@ class Nodes:
 
 
 def starts_of(rows: Sequence[Collection[Any]]) -> Ints:
-    """Return where each of these begins when they lie end to end, and where the last ends."""
+    """Return the starts of these rows when they lie end to end, and the end of the last."""
     return np.cumsum([0, *map(len, rows)], dtype=np.int64)
 
 
 def owner(starts: Ints, place: int) -> int:
-    """Whose row the place lies in."""
+    """Return the row that contains the position."""
     return int(np.searchsorted(starts, place, side="right")) - 1
 
 
@@ -174,7 +177,7 @@ def _positions(id: str, row: Sequence[int] | Mapping[str, float]) -> Sequence[in
     if not isinstance(row, Mapping):
         return row
     for key in row:
-        # One position has one name, so that none is there twice.
+        # One position has one spelling, so that no position occurs twice.
         plain = key.isascii() and key.isdigit() and len(key) <= _DIGITS
         if not plain or str(int(key)) != key:
             raise BadPayload(

@@ -1,4 +1,4 @@
-"""Rows of a table: typed columns become arrays of numbers, of what is there and of categories."""
+"""Convert rows of a table into arrays of numbers, of their presence and of categories."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TableConfig(BaseModel):
 
 
 class RowPayload(Payload):
-    """A row inside JSON. What its cells may be is for the codec to say, which has the columns."""
+    """A row inside JSON. The codec, which knows the columns, validates the cells."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,7 +115,7 @@ class TableCodec:
         return cls(validate(TableConfig, config))
 
     def config(self) -> dict[str, Any]:
-        """Plain values that rebuild this codec."""
+        """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
     def decode(self, payload: bytes) -> DecodedRow:
@@ -137,7 +137,7 @@ class TableCodec:
         )
 
     def encode(self, inputs: Sequence[DecodedRow]) -> Arrays:
-        """`numbers` and `present`, float32 [n, F], and `categories`, int64 [n, C].
+        """Return `numbers` and `present`, float32 [n, F], and `categories`, int64 [n, C].
 
         Where a number is missing, both are 0; else `present` is 1. A category is 0 where it is
         missing, 1 where its value is not listed, else 2 plus its position among the listed values.
@@ -157,12 +157,12 @@ class TableCodec:
         return arrays
 
     def features(self, decoded: DecodedRow) -> dict[str, float]:
-        """Return each column as in the arrays, then 0 or 1 for what is missing or not listed.
+        """Return each column as in the arrays, then 0 or 1 for missing and unlisted values.
 
         `COLUMN` is the number (0 where missing) or the category's position. `missing.COLUMN` is
-        added for a column that may be missing, `unknown.COLUMN` for a category. A position is no
+        added for a column that may be missing, `unknown.COLUMN` for a category. A position is not a
         measurement: values of less than a tenth of the rows share a bin with their neighbours in
-        the list, so order the list by similarity or by frequency.
+        the list. So order the list by similarity or by frequency.
         """
         features = {
             column.name: value or 0.0

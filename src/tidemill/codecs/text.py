@@ -19,8 +19,8 @@ from tidemill.domain.errors import BadPayload, UsageError
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
 
-# C0, DEL and C1: NUL and its like, tabs and line ends. And the byte order mark, which files that
-# were joined have in their middle.
+# C0, DEL and C1, which include NUL, tabs and line ends. Also the byte order mark, which joined
+# files contain in their middle.
 _BLANKS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0xFEFF), " ")
 
 
@@ -127,7 +127,7 @@ class TextCodec:
             raise _refusal(error, config.get("form")) from error
 
     def config(self) -> dict[str, Any]:
-        """Plain values that rebuild this codec."""
+        """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
     def decode(self, payload: bytes) -> DecodedText:
@@ -158,7 +158,7 @@ class TextCodec:
         return {"ids": ids, "weights": weights}
 
     def features(self, decoded: DecodedText) -> dict[str, float]:
-        """Characters, words, word_length, digits, capitals, punctuation and non_ascii.
+        """Return characters, words, word_length, digits, capitals, punctuation and non_ascii.
 
         See `text_features.features`. For word pieces also `pieces`, how many a word has, and
         `unknown`, their share that the vocabulary does not know, both of the part that was read.
@@ -171,7 +171,7 @@ class TextCodec:
         return measured | {"pieces": pieces / words, "unknown": decoded.unknown / max(pieces, 1)}
 
     def remarks(self, decoded: DecodedText) -> tuple[str, ...]:
-        """What the sender should know: how much of an over-long text was read."""
+        """Return a remark on how much of an over-long text was read."""
         if decoded.covered >= len(decoded.text):
             return ()
         return (
@@ -201,7 +201,7 @@ class TextCodec:
                 hint="Send a shorter text.",
             )
         text = " ".join(_decoded(payload).translate(_BLANKS).split())
-        # Zero-width characters are no blanks, and not to be seen either.
+        # Zero-width characters are not blanks, but they are invisible, too.
         if not any(map(str.isprintable, text.replace(" ", ""))):
             raise BadPayload("The text is empty.", hint="Send at least one word.")
         return text
@@ -219,7 +219,7 @@ def _decoded(payload: bytes) -> str:
 
 def _refusal(error: ValidationError, form: Any) -> UsageError:
     first = error.errors()[0]
-    # A place begins with the form that was chosen, and is empty when none was.
+    # The location begins with the chosen form, and is empty without one.
     place = first["loc"]
     where = (".".join(map(str, place[1:])) or str(form)) if place else "form"
     keys = [", ".join(model.model_fields) for name, model in _FORMS.items() if name == form]

@@ -1,4 +1,4 @@
-"""What texts look like, in numbers: drift features and a hash that like texts share."""
+"""Measures of texts: drift features, and a hash that similar texts share."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Hashes = npt.NDArray[np.uint64]
 
 
 def features(text: str) -> dict[str, float]:
-    """Measures of a text on one line, words parted by single blanks, at least one character long.
+    """Return measures of a text on one line with single blanks and at least one character.
 
     `characters` and `words` are counts, `word_length` is characters per word. The others are
     shares of the characters, 0 to 1: `digits`, `capitals` and `punctuation` are those of ASCII,
     `non_ascii` are all outside it.
     """
-    # A server does this for every answer. Deleting bytes and counting what is left runs in C.
+    # A server computes this for every answer. Deleting bytes and counting the rest runs in C.
     coded = text.encode()
     characters = len(text)
     blanks = text.count(" ")
@@ -63,9 +63,9 @@ def similarity_hash(text: str) -> int:
 
 
 def _mixed(values: _Hashes) -> _Hashes:
-    """Return the finaliser of SplitMix64 (G.
+    """Return the finaliser of SplitMix64 (G. L. Steele et al., OOPSLA 2014).
 
-    L. Steele et al., OOPSLA 2014): every bit moves every bit.
+    Every bit of the input affects every bit of the result.
     """
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

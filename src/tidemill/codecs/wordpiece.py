@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tidemill.domain.errors import UsageError
 
 LONGEST = 10
-"""Characters that are tokenised for each piece that is kept. English has four or five a piece."""
+"""The number of characters tokenised for each token. English has four or five for each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,10 @@ class WordPieces:
                 f"The tokenizer adds {self.marks} marks to a text, and max_tokens is {max_tokens}.",
                 hint="Choose a max_tokens that leaves room for the text.",
             )
-        # These belong to the object, not to a call: set once, before any thread sees it.
+        # These settings belong to the object, so they are set once, before any thread uses it.
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_tokens)
-        # A payload that spells out a mark, such as "[SEP]", means its letters.
+        # A payload that contains the text of a mark, such as "[SEP]", means its letters.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self._most = max_tokens * LONGEST
@@ -78,7 +78,7 @@ class WordPieces:
 
 
 def _unknown(tokenizer: Tokenizer, saved: str) -> int | None:
-    """Return the id of what the vocabulary cannot spell; none where it can spell everything."""
+    """Return the id of unknown pieces; none for a tokenizer without unknown pieces."""
     model = json.loads(saved)["model"]
     number: int | None = model.get("unk_id")
     name: str | None = model.get("unk_token")

@@ -1,8 +1,7 @@
-"""Encoded examples: each payload decoded once, ready to be drawn in any order, many times.
+"""Encoded examples: each payload is decoded once and can be read in any order, many times.
 
-Every array of the codec lies in a `.npy` file that is mapped into memory, its rows end to end, so
-that a data set larger than memory trains in flat memory, and texts of any length are tokenised
-once.
+Every array of the codec lies in a memory-mapped `.npy` file, its rows end to end. So a data set
+larger than memory trains in constant memory, and texts are tokenised once.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tidemill.learn.rows import ArrayRows, RowsWriter
 
 DECODERS = 2
 LOOK_AHEAD = 32
-"""Payloads that may be decoded or waiting at any moment: what bounds memory."""
+"""The number of payloads that are decoded or waiting at a time, which limits memory."""
 
 Indices = npt.NDArray[np.int64]
 
@@ -48,12 +47,12 @@ class EncodedSplit:
 
     @cached_property
     def lengths(self) -> Indices | None:
-        """How long each example is, int64 [n]; None where all are equally long."""
+        """The length of each example, int64 [n]; None if all are equally long."""
         ragged = [rows.lengths for rows in self.arrays.values() if rows.ragged]
         return np.maximum.reduce(ragged) if ragged else None
 
     def first(self, n: int) -> EncodedSplit:
-        """Its first n examples."""
+        """Return the first n examples."""
         return EncodedSplit(
             {name: rows.first(n) for name, rows in self.arrays.items()},
             {target: column[:n] for target, column in self.labels.items()},
@@ -61,7 +60,7 @@ class EncodedSplit:
         )
 
     def take(self, at: Indices) -> Arrays:
-        """Return the codec's arrays of these examples, as its `encode` would have made them."""
+        """Return the codec's arrays of these examples, as its `encode` would return them."""
         return {name: rows.take(at) for name, rows in self.arrays.items()}
 
 
@@ -156,7 +155,7 @@ def _ahead(
             while waiting:
                 yield waiting.popleft()
         finally:
-            # When one payload fails, nobody waits for those behind it.
+            # When one payload fails, the work on the later ones is cancelled.
             pool.shutdown(cancel_futures=True)
 
 

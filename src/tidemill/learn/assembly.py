@@ -153,7 +153,7 @@ def _robustness_figures(robustness: CorruptionRobustness | None) -> dict[str, by
 
 
 def _metrics(predictions: Mapping[Split, SplitPredictions]) -> dict[str, Any]:
-    """Headline metrics per split: the mean over targets."""
+    """Return the headline metrics per split: the mean over targets."""
     return {
         split: {
             name: float(np.mean([getattr(scores, name) for scores in answers.scores.values()]))

@@ -1,4 +1,4 @@
-"""Graph attention: a node's answer from its own features and those it is linked to.
+"""Graph attention: a node's answer depends on its own features and those of its neighbours.
 
 P. Velickovic and others, "Graph Attention Networks", ICLR 2018 (GAT); S. Brody, U. Alon, E. Yahav,
 "How Attentive are Graph Attention Networks?", ICLR 2022 (GATv2). Both layers are PyTorch
@@ -18,7 +18,7 @@ from torch.nn import functional
 from tidemill.learn.network import EMBEDDING, Network, logits_of
 
 with warnings.catch_warnings():
-    # PyTorch Geometric (2.8) compiles parts of it in a way that torch (2.13) deprecates.
+    # PyTorch Geometric (2.8) compiles parts of itself in a way that torch (2.13) deprecates.
     warnings.filterwarnings(
         "ignore", message=r"`torch\.jit\..*` is deprecated", category=DeprecationWarning
     )
@@ -26,18 +26,18 @@ with warnings.catch_warnings():
     from torch_geometric.nn.aggr import SumAggregation
 
 HOMOPHILY = "measure_homophily"
-"""How alike a node's neighbours are answered: a drift feature that only the model can measure."""
+"""How similar the answers of a node's neighbours are: a drift feature that only the model has."""
 
 Kind = Literal["gat", "gatv2"]
 _LAYERS: dict[Kind, type[GATConv | GATv2Conv]] = {"gat": GATConv, "gatv2": GATv2Conv}
 
 
 class _Sum(SumAggregation):  # type: ignore[misc]
-    """The library's sum over a node's neighbours, in an exported graph head by head.
+    """The library's sum over a node's neighbours, computed head by head in an exported graph.
 
-    ONNX adds elements up where an index says for each of them, so all heads at once need as many
-    indices as numbers: most of the memory. (To add whole rows takes one index a row, but ONNX
-    Runtime does that in several threads which overwrite one another.)
+    ONNX adds elements by an index for each element, so all heads at once need as many indices as
+    numbers, which takes most of the memory. (Adding whole rows needs one index a row, but ONNX
+    Runtime does it in several threads that overwrite one another.)
     """
 
     def forward(
@@ -110,7 +110,7 @@ class AttentionNetwork(Network):
     def _dropped(self, features: Tensor) -> Tensor:
         if not (self.training and features.is_sparse):
             return functional.dropout(features, self.dropout, self.training)
-        # To forget a zero changes nothing, and on sparse words that is a hundredth of the work.
+        # Dropping a zero changes nothing. On sparse words this does a hundredth of the work.
         return torch.sparse_coo_tensor(
             features.indices(),
             functional.dropout(features.values(), self.dropout),
@@ -121,7 +121,7 @@ class AttentionNetwork(Network):
 
 
 def _agreement(chances: Tensor, edges: Tensor) -> Tensor:
-    """Per node [N] the mean of its neighbours' `chances` [N, k] times its own, summed over k."""
+    """Return, per node [N], the mean of its neighbours' `chances` [N, k] times its own, summed."""
     source, node = edges[:, 0], edges[:, 1]
     apart = (source != node).to(chances.dtype)
     products = (chances[source] * chances[node]).sum(dim=1) * apart

@@ -1,4 +1,4 @@
-"""Random changes to training images that leave their labels true. Never used in evaluation."""
+"""Change training images at random without making their labels wrong. Not used in evaluation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def augment(
 ) -> Tensor:
     """Flip, warp and recolour each image of a batch, independently of the others.
 
-    `images` is uint8 [n, h, w, 3], and so is the result. With `flip`, every image is flipped
-    left-right and upside-down with probability one half each. `warp` bounds rotation (radians) and
-    zoom, and a quarter of it the shift as a part of the side; `jitter` bounds the relative change
-    of brightness, contrast and saturation. 0 leaves either out.
+    `images` and the result are uint8 [n, h, w, 3]. With `flip`, every image is flipped left-right
+    and upside-down with probability one half each. `warp` limits rotation (radians) and zoom; the
+    shift is at most a quarter of it, as a part of the side. `jitter` limits the relative change of
+    brightness, contrast and saturation. 0 disables either.
     """
     pixels = images.permute(0, 3, 1, 2).float() / 255
     if flip:
@@ -24,7 +24,7 @@ def augment(
         pixels = _warped(pixels, generator, warp)
     if jitter:
         pixels = _recoloured(pixels, generator, jitter)
-    # Back to bytes, so that training sees what the exported graph will: no other rounding.
+    # Back to bytes, so that training uses the same rounding as the exported graph.
     return (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -36,7 +36,7 @@ def _flipped(pixels: Tensor, generator: Generator) -> Tensor:
 
 
 def _warped(pixels: Tensor, generator: Generator, strength: float) -> Tensor:
-    """Turn, zoom and shift; what comes in from outside is the mirrored image, not black."""
+    """Rotate, zoom and shift; new borders show the mirrored image instead of black."""
     n, _, height, width = pixels.shape
     draw = strength * (2 * torch.rand(4, n, generator=generator) - 1)
     angle, zoom, right, down = draw[0], 1 + draw[1], draw[2] / 2, draw[3] / 2

@@ -15,7 +15,7 @@ Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 """The codec's arrays by name, batch first, and per target positions int64 [n]."""
 
 POOL = 32
-"""Batches whose examples are sorted by length together, where lengths differ."""
+"""The number of batches whose examples are sorted by length together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Batches:
             yield arrays, labels
 
     def order(self) -> list[Indices]:
-        """Return which examples make up each batch of the next iteration."""
+        """Return the examples of each batch of the next iteration."""
         n, lengths = len(self.split), self.split.lengths
         if self.shuffle is None:
             return self._cut(np.arange(n) if lengths is None else _sorted(np.arange(n), lengths))
@@ -57,7 +57,7 @@ class Batches:
             for start in range(0, len(drawn), pool)
             for batch in self._cut(_sorted(drawn[start : start + pool], lengths))
         ]
-        # Else every pool would begin with its shortest texts.
+        # Otherwise every pool would begin with its shortest texts.
         return [batches[at] for at in torch.randperm(len(batches), generator=self.shuffle)]
 
     def _cut(self, order: Indices) -> list[Indices]:

@@ -1,4 +1,4 @@
-"""Making confidence mean something: temperature scaling and how far off it is.
+"""Calibrate confidence by temperature scaling, and measure the calibration error.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017: section 4.2
 for temperature scaling, section 2 for the expected calibration error.
@@ -54,7 +54,7 @@ def fit_temperature(logits: Floats, labels: Positions) -> float:
 
 
 def negative_log_likelihood(probabilities: Floats, labels: Positions) -> float:
-    """Mean of -log p(truth) in nats; a probability of 0 counts as 1e-12."""
+    """Return the mean of -log p(truth) in nats; a probability of 0 counts as 1e-12."""
     truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(truth, 1e-12)).mean())
 
@@ -76,7 +76,7 @@ def reliability(probabilities: Floats, labels: Positions, *, bins: int = BINS) -
 def expected_calibration_error(
     probabilities: Floats, labels: Positions, *, bins: int = BINS
 ) -> float:
-    """Mean over the examples of |accuracy - confidence| of their bin: equation 3 of the paper."""
+    """Return the mean of |accuracy - confidence| over bins: equation 3 of the paper."""
     table = reliability(probabilities, labels, bins=bins)
     gaps = np.abs(table.accuracy - table.confidence)
     return float((table.counts * gaps).sum() / len(labels))

@@ -25,7 +25,7 @@ from tidemill.learn.progress import Progress
 from tidemill.learn.rows import ArrayRows
 
 IMAGES_AT_ONCE = 8
-"""Images whose every variant is in memory at once."""
+"""The number of images whose variants are all in memory at once."""
 VARIANTS = 1 + len(KINDS) * len(STRENGTHS)
 """Variants of an image: itself, and every kind in every strength."""
 

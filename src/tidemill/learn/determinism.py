@@ -1,4 +1,4 @@
-"""The same weights from the same seed."""
+"""Make a training reproducible from its seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name for weights."""
+"""Compute a digest of weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """sha256 in hex over every tensor's name, type, shape and bytes, in the order of the names.
+    """Return the sha256 in hex over every tensor's name, type, shape and bytes, ordered by name.
 
     Equal exactly when the weights are equal bit for bit, however they lie in memory.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
-        # The heading fixes the number of bytes that follow, so nothing can be read in two ways.
+        # The heading states the number of bytes that follow, so the input is unambiguous.
         heading = json.dumps([name, str(tensor.dtype), list(tensor.shape)])
         digest.update(heading.encode() + b"\n")
         digest.update(tensor.numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Pretrained encoders as transformers keep them: a folder with `config.json` and the weights."""
+"""Load pretrained encoders of transformers: a folder with `config.json` and the weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load_encoder(path: Path) -> tuple[PreTrainedModel, frozenset[str]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back the report on weights, which callers judge, and the bar over a moment's work."""
+    """Silence the report on weights, which callers check, and the bar over a moment's work."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a classifier scored, from its probabilities and the truth."""
+"""Score a classifier by its probabilities and the true labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for `evaluation.json`."""
+        """Return plain values for `evaluation.json`."""
         return asdict(self)
 
 
@@ -76,7 +76,7 @@ def evaluate(
 def confusion_matrix(
     truth: npt.NDArray[np.integer[Any]], answers: npt.NDArray[np.integer[Any]], size: int
 ) -> npt.NDArray[np.int64]:
-    """Counts [size, size]: row the true position, column the answered one."""
+    """Return counts [size, size]: the row is the true position, the column the answered one."""
     counts = np.zeros((size, size), np.int64)
     np.add.at(counts, (truth, answers), 1)
     return counts

@@ -1,4 +1,4 @@
-"""What an evaluation does besides scoring the splits."""
+"""The optional parts of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export a fitted network to ONNX, and prove that the file answers as the network does."""
+"""Export a fitted network to ONNX, and prove that the file gives the same answers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def write_graph(
 
 
 def _refuse_races(model: onnx.ModelProto) -> None:
-    """Raises DataError where threads would overwrite one another.
+    """Raise DataError for operations in which threads would overwrite one another.
 
     ONNX Runtime (1.31) shares the rows of a ScatterND out among its threads, also when it adds up
     and two of them go to one place. No comparison finds that for sure: it shows now and then.
@@ -213,10 +213,10 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back three things that nobody who exports can act on."""
+    """Silence three warnings that users cannot act on."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
-    # It tells that torchvision is missing, which it always is here.
+    # It reports that torchvision is missing, which is intended.
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():

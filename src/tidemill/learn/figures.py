@@ -50,7 +50,7 @@ def confusion_figure(scores: Scores, title: str) -> bytes:
 
 
 def reliability_figure(answers: SplitPredictions, target: str) -> bytes:
-    """Accuracy against confidence in equal-width bins, before and after scaling.
+    """Return accuracy against confidence in equal-width bins, before and after scaling.
 
     Below, how many examples each bin holds. A calibrated model's bars end on the diagonal.
     """
@@ -124,7 +124,7 @@ def embedding_figure(answers: SplitPredictions, target: str) -> bytes:
 
 
 def corruptions_figure(robustness: CorruptionRobustness, target: str) -> bytes:
-    """Accuracy against the strength of each corruption; at 0 the images are untouched."""
+    """Return accuracy against the strength of each corruption; at 0 the images are original."""
     figure = Figure(figsize=(6.4, 5.0), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for kind, row in robustness.kinds[target].items():
@@ -137,6 +137,6 @@ def corruptions_figure(robustness: CorruptionRobustness, target: str) -> bytes:
 
 def _png(figure: Figure) -> bytes:
     target = BytesIO()
-    # matplotlib would write its own version into the file, and other bytes with each release.
+    # matplotlib would write its own version into the file, and change its bytes with each release.
     figure.savefig(target, format="png", metadata={"Software": None})
     return target.getvalue()

@@ -1,4 +1,4 @@
-"""Fit a network: the one place where weights change."""
+"""Fit a network. Only this module changes weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EpochScores:
 
 @dataclass(frozen=True, slots=True)
 class FitStep:
-    """How far a fit is: `step` of `steps`, in `epoch` of `epochs`, all counted from 1.
+    """The progress of a fit: `step` of `steps`, in `epoch` of `epochs`, all counted from 1.
 
     `scores` is set once per epoch, when its validation is done.
     """
@@ -56,7 +56,7 @@ class FitStep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitResult:
-    """The network with its best weights, in evaluation mode, and how it came to them."""
+    """The network with its best weights, in evaluation mode, and the history of its epochs."""
 
     network: Network
     history: tuple[EpochScores, ...]
@@ -75,14 +75,12 @@ def fit(
 ) -> FitResult:
     """Train a copy of `network` and return it with the weights of its best epoch.
 
-    Best is the least validation NLL, summed over the targets, the earlier epoch on a tie: on a
-    few hundred examples it moves smoothly where accuracy and F1 jump from example to example, so
-    it is far less a matter of luck. Each epoch's is taken at its own best temperature, because the
-    finished model is scaled as well: one that is right more often, but too sure, is no worse for
-    that. The same network, data, plan, seed
-    and machine give the same weights bit for bit; no global state is left changed. Raises
-    DataError when the splits do not fit the network, UsageError when the training diverges. An
-    interruption passes through.
+    The best epoch has the least validation NLL, summed over the targets; of equal ones it is the
+    earlier. On a few hundred examples the NLL moves smoothly where accuracy and F1 jump, so it
+    depends less on luck. Each epoch is judged at its own best temperature, because the finished
+    model is scaled as well. The same network, data, plan, seed and machine give the same weights
+    bit for bit. No global state changes. Raises DataError when the splits do not fit the network,
+    and UsageError when the training diverges. An interruption passes through.
     """
     for split in (train, val):
         _check(network, split)
@@ -122,7 +120,7 @@ def _precision(plan: TrainPlan, device: str) -> Literal["32-true", "16-mixed", "
 
 
 class _Keeper(pl.Callback):
-    """Keeps the best weights in memory, the history, and tells the progress."""
+    """Keeps the best weights and the history in memory, and reports the progress."""
 
     def __init__(
         self,
@@ -214,9 +212,9 @@ def _check(network: Network, split: EncodedSplit) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Give back the KeyboardInterrupt that Lightning makes an exit of, and Ctrl-C with it.
+    """Restore the KeyboardInterrupt that Lightning turns into an exit, and the handler of Ctrl-C.
 
-    Lightning (2.6) answers it by ignoring the signal for good and leaving the process.
+    Lightning (2.6) ignores the signal from then on and leaves the process.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -232,10 +230,10 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what nobody who trains can act on.
+    """Silence messages that nobody who trains can act on.
 
-    Lightning tells which devices it found and why it stopped, and (2.6 on torch 2.13) asks torch
-    for a class in a way that torch deprecates.
+    Lightning reports the devices and the reason for its end. Lightning 2.6 also uses a class of
+    torch 2.13 in a deprecated way.
     """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""Choosing the samples that a server must answer rightly before it is ready."""
+"""Choose the golden samples, which a server must answer correctly before it is ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.domain.types import Example
 
 WANTED = 16
 DECIDED = 0.5
-"""Confidence below which a right answer might turn wrong on a machine that rounds otherwise."""
+"""The confidence below which another machine's rounding might change a correct answer."""
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -24,11 +24,11 @@ def choose(
     *,
     wanted: int = WANTED,
 ) -> list[int]:
-    """Positions of examples whose every target is named rightly, in their order.
+    """Return positions of examples with a correct answer for every target, in their order.
 
-    At least one for each label that the model ever names rightly: the surest. The others, about
-    `wanted` in all, are spread evenly over the confidences from there down to DECIDED, because a
-    probability that is nearly one hardly moves when something is wrong with the graph.
+    The surest one of each correctly answered label is included. The others, about `wanted` in all,
+    are spread evenly over the confidences down to DECIDED, because a probability of nearly one
+    hardly changes when the graph is wrong.
     """
     right = np.logical_and.reduce(
         [probabilities[name].argmax(axis=1) == truth[name] for name in truth]
@@ -51,10 +51,7 @@ def collect(
     probabilities: Mapping[str, Floats],
     classes: Mapping[str, Sequence[str]],
 ) -> list[Golden]:
-    """Return the samples:
-
-    `probabilities` [n, k] per target are those of the examples, in their order.
-    """
+    """Return the samples with their `probabilities` [n, k] per target, in their order."""
     return [
         Golden(
             example.payload,

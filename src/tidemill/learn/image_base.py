@@ -1,4 +1,4 @@
-"""What every network of images has."""
+"""The base of all networks of images."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ImageNetwork(Network):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
 
     def normalised(self, image: Tensor) -> Tensor:
-        """float32 [n, 3, h, w], which the permuted view has in the CPU's favourite layout."""
+        """Return float32 [n, 3, h, w]; the permuted view has the fastest layout for the CPU."""
         pixels = image.permute(0, 3, 1, 2).float() / 255
         return (pixels - self.mean) / self.std
 
     def varied(self, arrays: Tensors, generator: Generator, plan: TrainPlan) -> Tensors:
-        """Images flipped, warped and recoloured."""
+        """Return images flipped, warped and recoloured."""
         images = augment(
             arrays["image"], generator, jitter=plan.jitter, warp=plan.warp, flip=plan.flip
         )

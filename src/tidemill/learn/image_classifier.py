@@ -17,7 +17,7 @@ from tidemill.learn.network import EMBEDDING, logits_of
 
 
 class ImageClassifier(ImageNetwork):
-    """An encoder, what it makes of a whole image, dropout, and one linear head per target.
+    """An encoder, its embedding of a whole image, dropout, and one linear head per target.
 
     `size` is the (width, height) of the images. A `frozen` encoder keeps its weights and its
     statistics of batch normalisation: only the heads learn.
@@ -76,8 +76,8 @@ class ImageClassifier(ImageNetwork):
                 f"The weights in {path} lack {', '.join(sorted(missing - pooling)[:3])}."
             )
         if pooling:
-            # A classifier that never used its pooler was saved without: random, it would say
-            # nothing of the image.
+            # A classifier that never used its pooler was saved without it. A random one would
+            # contain nothing of the image.
             del encoder.pooler
             encoder.register_module("pooler", None)
         try:
@@ -108,18 +108,19 @@ class ImageClassifier(ImageNetwork):
 
     def _embedding(self, pixels: Tensor) -> Tensor:
         if self.frozen and self.encoder.training:
-            # Not in `train`: Lightning warns of a module that is not in training when it begins.
+            # Not in `train`, because Lightning warns of a module that is not in training at the
+            # start.
             self.encoder.train(False)
         answered: Any = self.encoder(pixel_values=pixels)
         pooled: Tensor | None = getattr(answered, "pooler_output", None)
         if pooled is None:
             hidden: Tensor = answered.last_hidden_state
-            # Of a transformer the first token, which stands for all; of convolutions their mean.
+            # A transformer uses the first token, which stands for all; convolutions use their mean.
             pooled = hidden[:, 0] if hidden.ndim == 3 else hidden.mean(dim=(2, 3))
         return pooled.flatten(1).float()
 
     def _embedding_size(self, size: tuple[int, int]) -> int:
-        """By trying: an encoder says what it cannot take before anything was learnt."""
+        """Encode one image, because only that shows which sizes an encoder accepts."""
         before = self.encoder.training
         self.encoder.train(False)
         with torch.inference_mode():

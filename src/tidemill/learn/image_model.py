@@ -1,4 +1,4 @@
-"""The models that learn images, as a recipe's configuration names them. Loads no torch."""
+"""The models of images that a configuration can name. Loads no torch."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Residual(_Model):
 
 
 class Pretrained(_Model):
-    """An image classifier of transformers; what it was trained to tell apart is left out.
+    """An image classifier of transformers, without the classes of its own training.
 
-    `path` is its folder; without one, `weights` names it, see `ModelFiles.locate`. A `path` is
-    never taken for a name. `frozen` keeps the encoder as it is, so that only the heads learn.
-    `size` is the side of the images it is given, where that shall not be its processor's.
+    `path` is its folder. Without one, `weights` names it; see `ModelFiles.locate`. A `path` is
+    never a name. `frozen` keeps the encoder's weights, so that only the heads learn. `size` is the
+    side of the images, if it differs from the processor's.
     """
 
     name: Literal["pretrained"]
@@ -51,11 +51,11 @@ class Pretrained(_Model):
     dropout: float = Field(ge=0, lt=1)
 
     def folder(self) -> Path:
-        """Return where its files are; fetches them when need be. Raises what `locate` raises."""
+        """Return the folder of its files; fetches them if needed. Raises what `locate` raises."""
         return FILES.in_folder(self.path) if self.path else FILES.locate(self._named())
 
     def here(self) -> Path | None:
-        """Return the same, and None where its files would have to be fetched first."""
+        """Return the same, or None if its files would have to be fetched."""
         return FILES.in_folder(self.path) if self.path else FILES.here(self._named())
 
     def _named(self) -> str:
@@ -71,14 +71,14 @@ ImageModel = Annotated[Residual | Pretrained, Field(discriminator="name")]
 
 
 class ImageParts(BaseModel):
-    """The part of an experiment that says which model learns, and how it sees an image."""
+    """The part of an experiment that names the model and the codec of images."""
 
     model: ImageModel
     codec: dict[str, Any]
 
 
 def check_images(config: Mapping[str, Any]) -> None:
-    """Look at an experiment's model and codec, and fetch nothing.
+    """Validate an experiment's model and codec without fetching anything.
 
     Raises what `image_codec` raises, as far as the files on this machine can tell.
     """

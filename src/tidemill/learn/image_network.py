@@ -1,4 +1,4 @@
-"""The network that an experiment's `model` names, untrained."""
+"""Build the untrained network that an experiment's `model` names."""
 
 from __future__ import annotations
 

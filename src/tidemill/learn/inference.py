@@ -1,4 +1,4 @@
-"""What a network answers, without training it."""
+"""Run a network without training it."""
 
 from __future__ import annotations
 

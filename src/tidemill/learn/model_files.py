@@ -1,4 +1,4 @@
-"""Where the files of a pretrained model lie on this machine. Loads no torch."""
+"""Find the files of a pretrained model on this machine. Loads no torch."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tidemill.domain.errors import DataError, Unavailable, UsageError
 
 INSTALL = "pip install 'tidemill[train]'"
 REACH_S = 2.0
-"""How long it may take to reach the hub. Its own client tries for half a minute."""
+"""The longest time to reach the hub. Its own client tries for half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The files that a kind of model consists of.
+    """The files of a kind of model.
 
-    `choices` tells a person without them what else there is, `saved` how to save such a model.
-    `also` is fetched where it is there; repositories hold the same weights in five more forms.
+    `choices` tells a person without them about alternatives, `saved` how to save such a model.
+    `also` is fetched if it exists; repositories have the same weights in five more forms.
     """
 
     needed: tuple[str, ...]
@@ -31,7 +31,7 @@ class ModelFiles:
     also: tuple[str, ...] = ()
 
     def locate(self, name: str, *, cache: Path | None = None) -> Path:
-        """Return the folder that holds them all.
+        """Return the folder with all files.
 
         `name` is a folder, or a name on the Hugging Face hub with `@` and a whole commit behind it;
         files from there are fetched once into `cache`, by default the hub's own. Raises UsageError
@@ -41,9 +41,9 @@ class ModelFiles:
         return self.here(name, cache=cache) or self._complete(self._fetched(name, cache))
 
     def here(self, name: str, *, cache: Path | None = None) -> Path | None:
-        """Return the folder that `locate` gives, as far as this machine has it; asks nobody.
+        """Return the folder that `locate` gives if this machine has the files, without a request.
 
-        None where the files would have to be fetched. Raises what `locate` raises of the rest.
+        Returns None if the files would have to be fetched. Otherwise raises what `locate` raises.
         """
         if Path(name).is_dir() or Path(name).is_absolute():
             return self.in_folder(Path(name))
@@ -91,7 +91,7 @@ class ModelFiles:
         hub, _ = self._client(name)
         try:
             if not hub.constants.HF_HUB_OFFLINE:
-                # Any answer will do. Where there is none, the client would try again and again.
+                # Any response will do. Without one, the client would try again and again.
                 httpx.head(hub.constants.ENDPOINT, timeout=httpx.Timeout(10, connect=REACH_S))
             return self._snapshot(hub, name, cache)
         except (OSError, httpx.HTTPError) as error:

@@ -105,7 +105,8 @@ class TrainModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         plan = self._plan
-        # Decay pulls on matrices and kernels; a bias or a normalisation has no reason to be small.
+        # Decay applies to matrices and kernels; a bias or a normalisation has no reason to be
+        # small.
         weights = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups: list[dict[str, Any]] = [

@@ -31,10 +31,10 @@ class Network(nn.Module):
     targets: dict[str, int]
     """Target name -> number of labels."""
     ragged: tuple[str, ...] = ()
-    """The arrays whose second axis differs from batch to batch."""
+    """The arrays whose second axis differs between batches."""
 
     def varied(self, arrays: Tensors, generator: Generator, plan: TrainPlan) -> Tensors:
-        """Return a training batch, changed at random in ways that leave its labels true."""
+        """Return a training batch with random changes that keep its labels true."""
         return arrays
 
 

@@ -38,10 +38,10 @@ class NGramNetwork(Network):
         self.targets = dict(targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            # Row 0 is the padding's: its weight in the sum is 0, whatever it holds.
+            # Row 0 is the padding: its weight in the sum is 0, so its content does not matter.
             self.table = nn.Embedding(buckets + 1, dim)
             nn.init.normal_(self.table.weight, std=SPREAD)
-            # A list, because a target may bear a name that a ModuleDict refuses ("keys").
+            # A list, because a target may have a name that a ModuleDict refuses ("keys").
             self.heads = nn.ModuleList(nn.Linear(dim, k) for k in self.targets.values())
         self.dropout = nn.Dropout(dropout)
 

@@ -1,4 +1,4 @@
-"""Export a network of graphs, and prove that the file answers as the network does."""
+"""Export a network of graphs, and prove that the file gives the same answers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _AXES = {"features": "nodes", "edges": "edges", "query": "query"}
 def export_nodes(
     network: Network, temperatures: Mapping[str, float], path: Path, features: int
 ) -> None:
-    """Write the network as one ONNX file for any number of nodes, edges and nodes asked for.
+    """Write the network as one ONNX file for any number of nodes, edges and queried nodes.
 
-    Outputs are those of `export.export`, one row per node asked for, and HOMOPHILY.
+    Outputs are those of `export.export`, one row per queried node, and HOMOPHILY.
     """
     shown = graph(9, features, LINKS)
     axes = [{0: torch.export.Dim(_AXES[name])} for name in shown]
@@ -52,7 +52,7 @@ def parity_nodes(
 
 
 def infer_nodes(network: Network, arrays: Arrays) -> NetworkOutputs:
-    """Return all named outputs of a network in evaluation mode, one row per node asked for."""
+    """Return all named outputs of a network in evaluation mode, one row per queried node."""
     with torch.inference_mode():
         outputs = network(**{name: torch.from_numpy(array) for name, array in arrays.items()})
     return {name: output.numpy() for name, output in outputs.items()}

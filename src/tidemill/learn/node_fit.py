@@ -25,7 +25,7 @@ from tidemill.learn.node_split import NodeGraph, NodeSplit
 from tidemill.predictor import softmax
 
 TOLD = 20
-"""Epochs from one report on validation to the next: most of them take less than a tenth second."""
+"""The number of epochs between reports; most epochs take less than a tenth of a second."""
 
 
 def fit_nodes(
@@ -48,7 +48,7 @@ def fit_nodes(
     train, val = graph.splits["train"], graph.splits["val"]
     with deterministic(seed, plan.threads):
         optimizer = Adam(copy.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-        # Sparse where it can be: a paper has few of all words.
+        # Sparse if possible: a paper has few of all words.
         arrays = {name: torch.from_numpy(array) for name, array in graph.arrays.items()}
         arrays["features"] = arrays["features"].to_sparse()
         learnt = {**arrays, "query": torch.from_numpy(train.places)}

@@ -1,4 +1,4 @@
-"""How to train on a graph: every figure that decides its weights, besides data and seed."""
+"""The settings of a training on a graph that decide its weights, besides data and seed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NodePlan:
 
 
 def _kind(plan: Any) -> Literal["rows", "nodes"]:
-    """Only a plan for nodes has patience."""
+    """Return True for a plan for nodes, which alone has patience."""
     if isinstance(plan, Mapping):
         return "nodes" if "patience" in plan else "rows"
     return "nodes" if isinstance(plan, NodePlan) else "rows"

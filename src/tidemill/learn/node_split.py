@@ -1,4 +1,4 @@
-"""A snapshot of nodes as one graph, and which of them are learnt from, chosen by and judged by."""
+"""Read a snapshot of nodes as one graph with its labelled nodes of each split."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _named(example: Example) -> str:
 
 
 def _positions(example: Example, known: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
-    """Return the positions of its label names; empty when it has no label at all."""
+    """Return the positions of its labels; empty without any label."""
     if not example.labels:
         return {}
     if missing := [target for target in known if target not in example.labels]:

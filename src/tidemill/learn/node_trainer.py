@@ -1,4 +1,4 @@
-"""From a snapshot of nodes to the files of a bundle: the whole of one training on a graph.
+"""Train on a snapshot of nodes: from the graph to the files of a bundle.
 
 All nodes of the snapshot are one graph, which the bundle's codec stores. The labels of `train` are
 learnt from, those of `val` choose, and those of the test set are read once, at the end.
@@ -115,10 +115,10 @@ def _golden(
     network: Network,
     temperatures: Mapping[str, float],
 ) -> tuple[list[Golden], list[Arrays]]:
-    """Samples of validation as they will be asked for: joined to the stored graph.
+    """Return samples of validation joined to the stored graph, as clients will send them.
 
-    Second, the arrays of each. What was predictions are the answers on the whole graph; here it is
-    proved that a node's neighbourhood is answered alike. Raises DataError where it is not.
+    The second value has the arrays of each. The training compared answers on the whole graph; this
+    proves that a node's neighbourhood gives the same answer. Raises DataError where it does not.
     """
     chosen = choose(predictions.probabilities, predictions.truth)
     examples = _examples(snapshot, chosen)
@@ -143,7 +143,7 @@ def _golden(
 
 
 def _examples(snapshot: OpenSnapshot, chosen: list[int]) -> list[Example]:
-    """Return those of the labelled rows of validation."""
+    """Return the labelled rows of validation among them."""
     wanted = set(chosen)
     labelled = (row for row in snapshot.rows("val") if row.labels)
     return [row for at, row in enumerate(labelled) if at in wanted]

@@ -1,4 +1,4 @@
-"""Graphs on which a network and its file must answer alike, besides the one it was trained on."""
+"""Graphs for the comparison of a network with its file, besides the training graph."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parity_graphs(features: int) -> Iterator[tuple[str, Arrays]]:
 
 
 def graph(size: int, features: int, links: int) -> Arrays:
-    """Random rows that sum to 1, random edges, and every second node asked for."""
+    """Return random rows that sum to 1, random edges, and every second node as query."""
     random = np.random.default_rng(size)
     rows = (random.random((size, features)) < SHARE).astype(np.float32)
     ends = random.integers(0, size, (size * links, 2))

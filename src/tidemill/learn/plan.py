@@ -1,4 +1,4 @@
-"""How to train: every figure that decides the resulting weights, besides data and seed."""
+"""The settings of a training that decide its weights, besides data and seed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TrainPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportPlan:
-    """In which numbers the exported graph calculates; what is chosen is judged and served."""
+    """The number format of the exported graph, which is judged and served."""
 
     precision: Literal["fp32", "int8"] = "fp32"
 

@@ -1,4 +1,4 @@
-"""How a pretrained model wants its images, by the file beside its weights. Loads no torch."""
+"""Read how a pretrained model preprocesses its images. Loads no torch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Channels = tuple[float, float, float]
 
 
 class _Side(BaseModel):
-    """Height and width, or the shortest edge, which then is both sides of a square."""
+    """Height and width, or the shortest edge, which is then both sides of a square."""
 
     height: int | None = None
     width: int | None = None
     shortest_edge: int | None = None
 
     def pair(self) -> tuple[int, int] | None:
-        """(width, height), when it is said."""
+        """(width, height), if the file states it."""
         if self.width and self.height:
             return self.width, self.height
         return (self.shortest_edge,) * 2 if self.shortest_edge else None
@@ -49,14 +49,14 @@ class Processor(BaseModel):
     image_std: list[float] | None = Field(default=None, min_length=3, max_length=3)
 
     def sides(self) -> tuple[int, int] | None:
-        """(width, height) of the images that the model was trained on, where that is said."""
+        """(width, height) of the images that the model was trained on, if the file states it."""
         side = self.crop_size if self.do_center_crop and self.crop_size else self.size
         if side is None or isinstance(side, int):
             return (side, side) if side else None
         return side.pair()
 
     def unlike(self) -> str:
-        """What it does that no codec does; empty when there is nothing."""
+        """Return what it does that no codec does; empty if there is nothing."""
         if not self.do_rescale or not math.isclose(self.rescale_factor, 1 / 255, rel_tol=1e-3):
             return "scales pixels to another range than 0 to 1"
         if self.rescale_offset:

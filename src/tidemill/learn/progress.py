@@ -1,4 +1,4 @@
-"""How a training tells what it is doing. Apart from the training, because it needs no torch."""
+"""How a training reports its progress. A module of its own, because it needs no torch."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tidemill.learn.static_int8 import convolutional, quantise_convolutions
 from tidemill.predictor import softmax
 
 WEIGHTS = ("MatMul", "Gemm", "Gather")
-"""Operations whose weights are quantised dynamically: matrices of texts, tables, transformers."""
+"""Operations with dynamic quantisation: matrices of texts, tables and transformers."""
 BATCH = 64
 
 
@@ -39,7 +39,7 @@ class Quantised:
 
     @property
     def batch_size(self) -> int:
-        """How many examples the graph may answer at a time: a dynamic graph one, alone."""
+        """The number of examples that the graph may answer at a time: one for a dynamic graph."""
         return BATCH if self.calibrated else 1
 
 
@@ -82,7 +82,7 @@ def _write_precision(path: Path, *, single: bool) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop the advice to run a preparation that changes nothing for these graphs."""
+    """Drop the advice to run a preparation that has no effect on these graphs."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -64,7 +64,7 @@ class ResidualCNN(ImageNetwork):
                 nn.ReLU(),
             )
             self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))
-            # A list, because a target may bear a name that a ModuleDict refuses ("keys").
+            # A list, because a target may have a name that a ModuleDict refuses ("keys").
             self.heads = nn.ModuleList(nn.Linear(widths[-1], k) for k in self.targets.values())
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

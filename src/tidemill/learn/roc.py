@@ -1,4 +1,4 @@
-"""How well probabilities rank the examples of a label above the others."""
+"""Measure how well probabilities rank the examples of a label above the others."""
 
 from __future__ import annotations
 

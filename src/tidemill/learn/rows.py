@@ -1,4 +1,4 @@
-"""Rows of one array, end to end in a file: of one length, like images, or of many, like texts."""
+"""Rows of one array, end to end in a file, of equal or different lengths."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class ArrayRows:
         return ArrayRows(self.values, self.starts[: n + 1])
 
     def take(self, at: Indices) -> Array:
-        """[len(at), longest of them, ...], shorter rows padded with zeros at their end."""
+        """Return [len(at), longest of them, ...]; shorter rows are padded with zeros at the end."""
         lengths = self.lengths[at]
         longest = int(lengths.max(initial=0))
         taken = np.zeros((len(at), longest, *self.values.shape[1:]), self.values.dtype)
-        # Reading a mapped file in its own order touches each page once.
+        # Reading a mapped file in its own order loads each page once.
         for place in np.argsort(at):
             start = self.starts[at[place]]
             taken[place, : lengths[place]] = self.values[start : start + lengths[place]]
@@ -82,7 +82,7 @@ class RowsWriter:
                 raise ValueError(f"the header of {self._path.name} does not fit")
 
     def append(self, row: Array) -> None:
-        """Raises ValueError for a row of another type, or of another shape past its length."""
+        """Raise ValueError for a row of another type, or of another shape apart from its length."""
         if row.dtype != self._dtype or row.shape[1:] != self._inner:
             raise ValueError(
                 f"{self._path.stem} is {row.dtype} {row.shape}, where others are "
@@ -92,7 +92,7 @@ class RowsWriter:
         self._ends.append(self._ends[-1] + len(row))
 
     def rows(self) -> ArrayRows:
-        """What was written, mapped; to be asked after the file is closed."""
+        """Return the mapped array. Call this after the file is closed."""
         starts = np.array(self._ends, np.int64)
         if starts[-1] == 0:  # nothing can be mapped of an empty file
             return ArrayRows(np.empty((0, *self._inner), self._dtype), starts)

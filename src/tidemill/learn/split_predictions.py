@@ -52,7 +52,7 @@ class SplitPredictions:
         temperatures: Mapping[str, float],
         classes: Classes,
     ) -> Self:
-        """Build them from a network's outputs, which temperatures have not divided yet."""
+        """Build predictions from a network's outputs before temperature scaling."""
         logits = {target: outputs[logits_of(target)] for target in classes}
         probabilities = {
             target: softmax(rows / temperatures[target]) for target, rows in logits.items()

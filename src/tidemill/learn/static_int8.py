@@ -21,8 +21,10 @@ from tidemill.codecs.codec import Arrays
 from tidemill.learn.arrays import EncodedSplit
 
 ACTIVATIONS = ("Conv", "Relu", "Clip", "Add", "MaxPool", "GlobalAveragePool")
-"""Operations between whole numbers. What normalises an image and what ends in logits stay float:
-they cost next to nothing, and 8 bits would round the probabilities."""
+"""Operations between whole numbers. Normalisation and the final logits stay float.
+
+They cost little, and 8 bits would round the probabilities.
+"""
 CALIBRATION = 128
 """Training examples whose activations set the ranges."""
 CALIBRATION_BATCH = 16
@@ -60,7 +62,7 @@ def quantise_convolutions(path: Path, train: EncodedSplit) -> int:
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Hands out the examples in batches, once."""
+    """Yields the examples in batches, once."""
 
     def __init__(self, split: EncodedSplit, at: npt.NDArray[np.int64]) -> None:
         self._split = split

@@ -11,13 +11,13 @@ from tidemill.codecs.columns import KNOWN
 from tidemill.learn.network import EMBEDDING, Network, logits_of
 
 MOMENTUM = 0.1
-"""How far the latest batch moves centre and spread, once ten batches were seen."""
+"""The weight of the latest batch in centre and spread, after the first ten batches."""
 FLAT = 1e-6
 """A column whose spread is not above this part of its centre differs by rounding alone."""
 FARTHEST = 10.0
-"""Spreads from the centre at which a number is cut, so that none can drown all others."""
+"""The number of spreads from the centre at which a number is clipped."""
 WIDEST = 16
-"""Figures that a category is embedded in, at most."""
+"""The largest size of a category's embedding."""
 
 
 class Normalise(nn.Module):
@@ -52,7 +52,7 @@ class Normalise(nn.Module):
 
     def _follow(self, centre: Tensor, spread: Tensor, there: Tensor) -> None:
         self.batches += there
-        # The mean of the first batches; so the initial figures never count.
+        # The mean of the first batches, so that the initial values do not count.
         share = there * (1 / self.batches.clamp(min=1)).clamp(min=MOMENTUM)
         self.centre.lerp_(centre, share)
         self.spread.lerp_(spread, share)
@@ -92,7 +92,7 @@ class TableNetwork(Network):
                 nn.Linear(width, width),
                 nn.ReLU(),
             )
-            # A list, because a target may bear a name that a ModuleDict refuses ("keys").
+            # A list, because a target may have a name that a ModuleDict refuses ("keys").
             self.heads = nn.ModuleList(nn.Linear(width, k) for k in self.targets.values())
         with torch.no_grad():
             for table in self.words.parameters():

@@ -1,4 +1,4 @@
-"""The models that learn texts, as a recipe's configuration names them. Loads no torch."""
+"""The models of texts that a configuration can name. Loads no torch."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ class Transformer(_Model):
     pooling: Literal["mean", "first", "pooler"]
 
     def folder(self) -> Path:
-        """Return where its files are; fetches them when need be. Raises what `locate` raises."""
+        """Return the folder of its files; fetches them if needed. Raises what `locate` raises."""
         return locate(self.weights) if self.path is None else FILES.in_folder(self.path)
 
     def here(self) -> Path | None:
-        """Return the same, and None where its files would have to be fetched first."""
+        """Return the same, or None if its files would have to be fetched."""
         return here(self.weights) if self.path is None else FILES.in_folder(self.path)
 
 
 class TextParts(BaseModel):
-    """The part of an experiment that says which model learns, and what it reads of a text."""
+    """The part of an experiment that names the model and the codec of texts."""
 
     model: Annotated[NGram | Transformer, Field(discriminator="name")]
     codec: dict[str, Any]
 
 
 def check_text(config: Mapping[str, Any]) -> None:
-    """Look at an experiment's model and codec, and fetch nothing.
+    """Validate an experiment's model and codec without fetching anything.
 
     Raises what `text_codec` raises, as far as the files on this machine can tell.
     """
@@ -99,7 +99,7 @@ def _codec(parts: TextParts, folder: Path) -> TextCodec:
 
 
 def _must_fit(folder: Path, saved: str, max_tokens: int) -> None:
-    """Raises UsageError where a text would reach beyond one of the encoder's tables."""
+    """Raise UsageError for a text that could exceed one of the encoder's tables."""
     bounds = limits(folder)
     if bounds.tokens is not None and max_tokens > bounds.tokens:
         raise UsageError(
@@ -107,7 +107,7 @@ def _must_fit(folder: Path, saved: str, max_tokens: int) -> None:
             f" {max_tokens}.",
             hint=f"Choose codec.max_tokens={bounds.tokens} or less.",
         )
-    # Not how many there are: ids may have gaps between them.
+    # Not their number, because ids may have gaps.
     needed = max(Tokenizer.from_str(saved).get_vocab().values(), default=-1) + 1
     if bounds.pieces is not None and needed > bounds.pieces:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The network that an experiment's `model` names, untrained."""
+"""Build the untrained network that an experiment's `model` names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.validation import validate
 
 
 def build(config: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Network:
-    """Hashed n-grams from scratch, or a pretrained encoder, with a head per target."""
+    """Return hashed n-grams from scratch, or a pretrained encoder, with a head per target."""
     model = validate(TextParts, config).model
     targets = {target: len(names) for target, names in classes.items()}
     if isinstance(model, NGram):

@@ -1,4 +1,4 @@
-"""From a snapshot to the files of a bundle: the whole of one training, in order.
+"""Train on a snapshot of rows: from the data to the files of a bundle.
 
 Encode, fit, calibrate on validation, choose golden samples there, export, prove the export, and
 only then read the test set, once.
@@ -62,7 +62,7 @@ class _Exported:
 
     @property
     def batch_size(self) -> int:
-        """How many examples it may answer at a time."""
+        """The number of examples that it may answer at a time."""
         return self.quantised.batch_size if self.quantised else BATCH
 
 
@@ -181,7 +181,7 @@ def _export(
 def _answered(
     model: _Model, exported: _Exported, split: EncodedSplit, classes: Classes
 ) -> SplitPredictions:
-    """Predict with the graph that will serve; where parity holds, the network predicts the same."""
+    """Predict with the graph that will serve. After the parity check the network agrees with it."""
     if exported.quantised is None:
         outputs = infer(model.network, split)
     else:

@@ -63,7 +63,7 @@ class TransformerNetwork(Network):
         one is asked for.
         """
         encoder, lacking = load_encoder(path)
-        # A pooler that is not asked has no say; anything else that is missing would be random.
+        # A pooler that is not used may be missing; anything else that is missing would be random.
         missing = {name for name in lacking if not name.startswith("pooler.")}
         if pooling == "pooler":
             missing |= {name for name in lacking if name.startswith("pooler.")}
@@ -81,7 +81,7 @@ class TransformerNetwork(Network):
             embedding = answered.last_hidden_state[:, 0]
         else:
             mask = attention_mask.unsqueeze(-1).to(answered.last_hidden_state.dtype)
-            # A text of which the tokenizer leaves nothing has no token: its mean is zero.
+            # A text without any token left has a mean of zero.
             count = mask.sum(dim=1).clamp(min=1)
             embedding = (answered.last_hidden_state * mask).sum(dim=1) / count
         outputs = {EMBEDDING: embedding.float()}

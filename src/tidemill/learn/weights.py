@@ -1,4 +1,4 @@
-"""Where the files of a pretrained language model lie on this machine. Loads no torch."""
+"""Find the files of a pretrained language model on this machine. Loads no torch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EncoderLimits:
 
 
 def locate(name: str, *, cache: Path | None = None) -> Path:
-    """Return the folder of a model by its name in PACKAGED, or what `ModelFiles.locate` takes.
+    """Return the folder of a model by its name in PACKAGED, or by `ModelFiles.locate`.
 
     Raises what that raises, and Unavailable when a package is not installed.
     """
@@ -59,7 +59,7 @@ def locate(name: str, *, cache: Path | None = None) -> Path:
 
 
 def here(name: str, *, cache: Path | None = None) -> Path | None:
-    """Return the folder that `locate` gives, as far as this machine has it; asks nobody."""
+    """Return the folder that `locate` gives if this machine has the files, without a request."""
     return _packaged(name) or FILES.here(name, cache=cache)
 
 
@@ -72,7 +72,7 @@ def tokenizer(folder: Path) -> str:
 
 
 def limits(folder: Path) -> EncoderLimits:
-    """Return how much the encoder takes, by its `config.json`. Raises DataError."""
+    """Return the encoder's limits from its `config.json`. Raises DataError."""
     try:
         config = _Config.model_validate_json((folder / "config.json").read_bytes())
     except OSError as error:
@@ -82,7 +82,7 @@ def limits(folder: Path) -> EncoderLimits:
         raise DataError(f"The config.json in {folder} cannot be read: {reason}.") from error
     tokens = config.max_position_embeddings
     if tokens is not None and config.model_type in OFFSET:
-        # All of them take 1 where their file says nothing.
+        # All of them use 1 without an entry in the file.
         tokens -= (1 if config.pad_token_id is None else config.pad_token_id) + 1
     return EncoderLimits(tokens, config.vocab_size)
 
