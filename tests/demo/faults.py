@@ -80,13 +80,13 @@ FAULTS = {
     "the log is written after the reply": Fault(
         "predictions_durable",
         "web/batcher.py",
-        "            self._append(predictions)\n",
-        "            threading.Timer(1, self._append, [predictions]).start()\n",
+        "            self._log.append(predictions)\n",
+        "            threading.Timer(1, self._log.append, [predictions]).start()\n",
         "is lost (404)",
     ),
     "a failing log is ignored": Fault(
         "predictions_durable",
-        "web/batcher.py",
+        "loop/prediction_log.py",
         "        except StorageFailed:\n            raise\n",
         "        except StorageFailed:\n            return\n",
         "went unnoticed",
@@ -194,7 +194,7 @@ FAULTS = {
         "loop_closed",
         "engine/extend_snapshot.py",
         "labels={row.target: row.label for row in rows}",
-        "labels={row.target: row.answered for row in rows}",
+        "labels={row.target: row.predicted_label for row in rows}",
         "refused",
     ),
     "a training outlives its engine": Fault(

@@ -20,9 +20,7 @@ def judge(demo: DemoRun) -> Outcome:
             cycle = live.find_latest_cycle(workspace)
             engine.kill()
         expect(cycle is not None and cycle.state == "training", f"killed in {cycle}")
-        live.wait_for_result(
-            lambda: not live.is_alive(trainer), "the end of the orphaned trainer", 30
-        )
+        live.wait_for_result(lambda: not live.is_alive(trainer), "the end of the orphaned trainer")
         with live.start_engine(demo, workspace.home):
             ended = live.wait_for_result(
                 lambda: live.find_ended_cycle(workspace), "the end of the cycle"
