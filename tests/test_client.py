@@ -85,6 +85,17 @@ def test_errors_are_those_of_the_tree(client: Client) -> None:
         client.predict({"gloss": 1.0, "length": 2.0})
 
 
+def test_a_payload_at_fault_is_named(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text("{}")
+    with pytest.raises(errors.BadPayload, match=r"bad\.json: This is no pebble"):
+        client.predict(file)
+    with pytest.raises(errors.BadPayload, match=r"^Of payloads 16 to 17: Payload 1: This is no"):
+        client.predict_many([FLINT] * 17 + [b"{}"])
+    with pytest.raises(errors.InvalidRequest, match=r"^Payload 1: weight"):
+        client.predict_many([FLINT, {"gloss": 1.0, "length": 2.0}])
+
+
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with Client("http://127.0.0.1:9") as client, pytest.raises(errors.Unavailable, match="reached"):
         client.predict(FLINT)

@@ -17,9 +17,16 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from tidemill.codecs.codec import Payload, codec_class
-from tidemill.codecs.payload_like import PayloadLike, list_payloads, to_payload
+from tidemill.codecs.payload_like import PayloadLike, list_payloads, name_payload, to_payload
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.errors import NotReady, TidemillError, Unavailable, rebuild_error
+from tidemill.domain.errors import (
+    BadPayload,
+    InvalidRequest,
+    NotReady,
+    TidemillError,
+    Unavailable,
+    rebuild_error,
+)
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Answer, Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
@@ -66,10 +73,8 @@ class Client:
         total = len(payloads) if isinstance(payloads, list | tuple) else 0
         predictions: list[Prediction] = []
         values = list_payloads(self._form, payloads)
-        while batch := [to_payload(self._form, value) for value in islice(values, BATCH)]:
-            files = [("file", (f"{at}", payload)) for at, payload in enumerate(batch)]
-            body = self._send("POST", "/v1/predict", files=files)
-            predictions += _predictions(body["predictions"])
+        while batch := list(islice(values, BATCH)):
+            predictions += self._predict(batch, len(predictions), alone=total == 1)
             progress.step(len(predictions), max(total, len(predictions)))
         return predictions
 
@@ -191,6 +196,26 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _predict(
+        self, batch: Sequence[PayloadLike], start: int, *, alone: bool
+    ) -> list[Prediction]:
+        """Send one request; an error names the file, or the payload's place among all."""
+        files = []
+        for index, value in enumerate(batch, start):
+            try:
+                files.append(("file", (str(index), to_payload(self._form, value))))
+            except InvalidRequest as error:
+                raise name_payload(error, value, None if alone else index) from error
+        try:
+            body = self._send("POST", "/v1/predict", files=files)
+        except BadPayload as error:
+            if len(batch) == 1:
+                raise name_payload(error, batch[0], None if alone else start) from error
+            # The server counts from the start of the request.
+            place = f"Of payloads {start} to {start + len(batch) - 1}"
+            raise BadPayload(f"{place}: {error.message}", hint=error.hint) from error
+        return list(_predictions(body["predictions"]))
 
     @cached_property
     def _form(self) -> type[Payload]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from pydantic import ValidationError
 
 from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import DataError, InvalidRequest
+from tidemill.domain.errors import BadPayload, DataError, InvalidRequest, TidemillError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -94,7 +94,9 @@ def list_payloads(form: type[Payload], values: object) -> Iterator[PayloadLike]:
     else:
         raise InvalidRequest(
             f"A value of type {type(values).__name__} holds no list of payloads.",
-            hint="Give a list, a folder, a glob, a data frame or an Arrow table.",
+            hint="A text stands for itself here; name files by a Path, such as Path('*.txt')."
+            if isinstance(values, str)
+            else "Give a list, a folder, a glob, a data frame or an Arrow table.",
         )
 
 
@@ -121,6 +123,22 @@ def find_files(form: type[Payload], paths: Sequence[str | os.PathLike[str]]) -> 
             )
         files += named
     return files
+
+
+def name_payload(
+    error: TidemillError, value: PayloadLike, index: int | None = None
+) -> TidemillError:
+    """Return the same error with the name of the file, or with the payload's index."""
+    if isinstance(value, os.PathLike):
+        place = str(value)
+    elif index is not None:
+        place = f"Payload {index}"
+    else:
+        return error
+    message = f"{place}: {error.message}"
+    if isinstance(error, BadPayload):
+        return BadPayload(message, hint=error.hint, index=index or 0)
+    return type(error)(message, hint=error.hint)
 
 
 def _frame_rows(values: object) -> Iterable[Mapping[str, Any]] | None:

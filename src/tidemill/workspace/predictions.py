@@ -17,11 +17,16 @@ from tidemill.adapters.child_process import Ended, ServerProcess, require_ready
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.bundle import BundleStore
-from tidemill.codecs.payload_like import PayloadLike, find_files, list_payloads, to_payload
+from tidemill.codecs.payload_like import (
+    PayloadLike,
+    find_files,
+    list_payloads,
+    name_payload,
+    to_payload,
+)
 from tidemill.domain.errors import (
     BadPayload,
     InvalidRequest,
-    TidemillError,
     Unavailable,
     UsageError,
 )
@@ -108,7 +113,7 @@ class PredictionPart(WorkspaceParts):
         try:
             occlusion = map_occlusion(loaded.predictor, content, target=target, label=label)
         except BadPayload as error:
-            raise _name_payload(error, payload) from error
+            raise name_payload(error, payload) from error
         return occlusion.explanation(loaded.version.id)
 
     def feedback(
@@ -264,18 +269,7 @@ def _preprocess(
         payload = to_payload(predictor.codec.payload, value)
         return PredictionRequest(payload, predictor.preprocess(payload))
     except (BadPayload, InvalidRequest) as error:
-        raise _name_payload(error, value, None if alone else index) from error
-
-
-def _name_payload(error: TidemillError, value: PayloadLike, index: int | None = None) -> Exception:
-    """Return the same error with the name of the file, or with the index where there is one."""
-    place = str(value) if isinstance(value, os.PathLike) else f"Payload {index}"
-    if index is None and not isinstance(value, os.PathLike):
-        return error
-    message = f"{place}: {error.message}"
-    if isinstance(error, BadPayload):
-        return BadPayload(message, hint=error.hint, index=index or 0)
-    return type(error)(message, hint=error.hint)
+        raise name_payload(error, value, None if alone else index) from error
 
 
 def _environment(settings: Settings) -> dict[str, str]:
