@@ -11,12 +11,11 @@ import numpy as np
 
 from tests.cases.data_commands import check
 from tests.cases.images import save_noise
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 JPEGS, OTHERS = 12, 30
 
 
-@falls_short("data", "60 of 84 images are passed over without a word, as .heic and .jfif")
 def test_files_that_are_not_read_are_named(tmp_path: Path, home: Path) -> None:
     draw, leaves = np.random.default_rng(0), tmp_path / "leaves"
     for name in ("healthy", "rust"):
