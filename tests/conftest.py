@@ -23,7 +23,7 @@ from tidemill.profile import Reference
 if TYPE_CHECKING:
     from tidemill.testing.in_process import OpenLoop
 
-pytest_plugins = ["tests.ids", "tests.memory_folder", "tests.operator_table"]
+pytest_plugins = ["tests.ids", "tests.memory_folder", "tests.operator_table", "tests.threads"]
 
 SIDE = 8
 SHARPNESS = 6.0

@@ -11,7 +11,9 @@ the README of the coffee recipe:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import os
 import re
 import shlex
@@ -30,7 +32,7 @@ from PIL import Image
 from typer.core import TyperGroup
 
 from tidemill.adapters.hydra import resolve
-from tidemill.cli.main import BUG, COMMANDS, build, exit_code
+from tidemill.cli.main import BUG, COMMANDS, build, exit_code, main
 from tidemill.data.checks import FindingKind
 from tidemill.data.policy import POLICIES
 from tidemill.domain import errors
@@ -180,18 +182,28 @@ class Terminal:
             assert expects(self.tidemill(*shlex.split(line)), expected), line
 
     def tidemill(self, *words: str) -> str:
+        """Run a command in this process, as `tidemill` does, and return what it prints."""
         assert words[0] == "tidemill", words
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-        )
-        self.code = done.returncode
-        return done.stdout
+        before, arguments = dict(os.environ), sys.argv
+        screen = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="", write_through=True)
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(screen),
+            contextlib.redirect_stderr(screen),
+            pytest.raises(SystemExit) as left,
+        ):
+            try:
+                os.environ.clear()
+                os.environ.update(self.environment)
+                sys.argv = list(words)
+                main()
+            finally:
+                sys.argv = arguments
+                os.environ.clear()
+                os.environ.update(before)
+        self.code = int(left.value.code or 0)
+        screen.seek(0)
+        return screen.read()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")

@@ -39,6 +39,24 @@ BLOCK = re.compile(r"(?:^`([\w./]+)`:\n\n)?^~~~(\w+)\n(.*?)^~~~$", re.M | re.S)
 SERVED = "http://localhost:8000"
 
 
+class Installed(Terminal):
+    """Runs commands in processes, which find the recipe that was installed for them."""
+
+    def tidemill(self, *words: str) -> str:
+        assert words[0] == "tidemill", words
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        self.code = done.returncode
+        return done.stdout
+
+
 class Reader:
     """Somebody who does what the page says, in `folder`, with `site` on the path."""
 
@@ -46,7 +64,7 @@ class Reader:
         self.folder = folder
         self.site = site
         self.url = ""
-        self._terminal = Terminal(folder)
+        self._terminal = Installed(folder)
         inherited = filter(None, [os.environ.get("PYTHONPATH")])
         self._terminal.environment["PYTHONPATH"] = os.pathsep.join([str(site), *inherited])
         self._server: subprocess.Popen[str] | None = None

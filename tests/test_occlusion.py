@@ -28,6 +28,8 @@ from tidemill.recipes.shared.leaves import paint
 from tidemill.testing.tiny_recipe.codec import PebbleCodec
 
 Pixels = npt.NDArray[np.uint8]
+# One worker trains the model that these tests share.
+pytestmark = pytest.mark.xdist_group("occlusion")
 SIZE = (48, 96)
 LABELS = {"state": ("clean", "spotted")}
 PLACES = [(y, x) for y in (10, 24, 38) for x in (14, 34, 58, 80)]

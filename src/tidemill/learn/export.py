@@ -181,6 +181,8 @@ def _shown(network: Network, like: EncodedSplit) -> Arrays:
 def open_graph(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that spin would take the processor from whatever else runs here.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
