@@ -279,7 +279,7 @@ def parent_of(held_out: Held, store: SnapshotStore, example: Make) -> str:
 @settings(max_examples=40, deadline=None)
 @given(
     given_rows=ROWS,
-    held=st.dictionaries(
+    held_out=st.dictionaries(
         st.tuples(st.integers(0, 5), st.integers(0, 1)), st.sampled_from(SPLITS), max_size=8
     ),
     seed=st.integers(0, 100),

@@ -44,7 +44,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class EmptyHub(http.server.BaseHTTPRequestHandler):
-    """Holds nothing, and notes what it was asked."""
+    """Holds nothing, and records the requested paths."""
 
     requests: ClassVar[list[str]] = []
 
@@ -62,7 +62,7 @@ class EmptyHub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def empty_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A hub that has no model. Gives the paths that it was asked for."""
+    """Run a hub without models and return the list of requested paths."""
     pytest.importorskip("huggingface_hub")
     EmptyHub.requests.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyHub) as server:

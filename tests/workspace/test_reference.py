@@ -84,7 +84,7 @@ def test_enough_held_out_feedback_is_the_reference_by_itself(
     held_out = leaves(paint, "val", 30, 3) + leaves(paint, "fresh", ENOUGH - 30 - missing, 4)
     learnt = leaves(paint, "train", 40, 5)
     predictor = tiny()
-    opened = keep(first + learnt + held_out, said=len(learnt) + len(held_out))
+    opened = keep(first + learnt + held_out, count=len(learnt) + len(held_out))
     content = reference_of(tiny_files(), predictor.classes, opened)
     reference = Reference.from_bytes(content)
     counted = [*first, *held_out] if missing else held_out
