@@ -77,7 +77,7 @@ class Stages:
             rich_progress.TimeElapsedColumn(),
             console=SCREEN,
             transient=True,
-            disable=not SCREEN.is_terminal,
+            disable=not _shows_bars(),
         )
         self._task = self._bars.add_task(first, total=None)
 
@@ -101,7 +101,15 @@ class Stages:
         return Progress(self.stage, self.step, self.epoch, shown)
 
     def epoch(self, line: str) -> None:
-        self._bars.console.print(line, markup=False, highlight=False)
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _shows_bars() -> bool:
+    """True on a terminal that can move its cursor.
+
+    Not `SCREEN.is_terminal`, which FORCE_COLOR makes true of a file as well.
+    """
+    return SCREEN.file.isatty() and not SCREEN.is_dumb_terminal
 
 
 def _plain(value: Any) -> Any:

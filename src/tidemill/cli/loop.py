@@ -15,7 +15,7 @@ import typer
 
 from tidemill import Engine, Workspace
 from tidemill.adapters.parent_process import watch
-from tidemill.screen import OUT, Home, Json, WithParent, emit, say
+from tidemill.screen import OUT, Home, Json, Stages, WithParent, emit, say
 
 app = typer.Typer(
     help="Run the engine: drain, review, check for drift, retrain, promote or refuse."
@@ -57,7 +57,8 @@ def tick(overrides: Overrides = None, *, home: Home = None, as_json: Json = Fals
 
     Example: tidemill loop tick trigger.feedback=100
     """
-    with _open_engine(home, overrides) as (engine, workspace):
+    # A training is a child process, whose own progress nobody sees.
+    with _open_engine(home, overrides) as (engine, workspace), Stages("tick"):
         ticks = engine.catch_up(report=say)
         cycles = workspace.list_cycles(limit=1)
     last = ticks[-1]
