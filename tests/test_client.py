@@ -105,9 +105,11 @@ def test_a_stranger_that_answers_is_no_success() -> None:
     def refuse(_: httpx.Request) -> httpx.Response:
         return httpx.Response(502, text="<html>Bad Gateway</html>")
 
-    client = Client("http://proxy")
-    client._http = httpx.Client(base_url="http://proxy", transport=httpx.MockTransport(refuse))
-    with pytest.raises(errors.TidemillError, match="502 Bad Gateway") as raised:
+    transport = httpx.MockTransport(refuse)
+    with (
+        Client("http://proxy", transport=transport) as client,
+        pytest.raises(errors.TidemillError, match="502 Bad Gateway") as raised,
+    ):
         client.info()
     assert raised.value.code == "http_502"
 

@@ -5,6 +5,7 @@ Training, promotion and review have no routes: they are done at home, where the 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -48,10 +49,22 @@ class Client:
     Unavailable when the server cannot be reached, and otherwise the error that the server names.
     """
 
-    def __init__(self, url: str, key: str = "", *, timeout: float = TIMEOUT_S) -> None:
-        """Name the server; nothing is sent yet. `timeout` is in seconds, per request."""
+    def __init__(
+        self,
+        url: str,
+        key: str = "",
+        *,
+        timeout: float = TIMEOUT_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Name the server; nothing is sent yet.
+
+        `timeout` is in seconds, per request. `transport` replaces the network, for tests.
+        """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=timeout, transport=transport
+        )
 
     def predict(self, payload: PayloadLike) -> Prediction:
         """Return the prediction for one payload, which the server has recorded.
@@ -93,7 +106,7 @@ class Client:
             params={name: value for name, value in names.items() if value is not None},
             headers={"Accept": "application/json"},
         )
-        return _read(Explanation, body)
+        return _read(Explanation, {**body, "image": base64.b64decode(body["image"])})
 
     def feedback(
         self,

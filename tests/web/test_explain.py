@@ -13,16 +13,18 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import APIRouter
 from PIL import Image
 
 from tests.web import tiny_text
+from tidemill import Client
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.domain.errors import Overloaded, Unavailable
+from tidemill.domain.errors import Overloaded, Unavailable, UsageError
 from tidemill.domain.types import ModelVersion
 from tidemill.loop.prediction_log import LoadedVersion
-from tidemill.occlusion import BATCH
+from tidemill.occlusion import BATCH, map_occlusion
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import Routes
 from tidemill.web.explain import EXPLAIN_PATH, Explainer
@@ -68,6 +70,30 @@ def test_a_program_gets_the_drops_as_well(client: Any, red: bytes) -> None:
     assert (body["version"], body["label"]) == ("v1", "Miner")
     assert len(body["drops"]) >= 1
     assert base64.b64decode(body["image"]).startswith(b"\x89PNG")
+
+
+class AppTransport(httpx.BaseTransport):
+    """Carries the requests of a synchronous client to the app of a test."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode()
+        headers, content = dict(request.headers), request.read()
+        response = self._app.request(request.method, path, headers=headers, content=content)
+        return httpx.Response(response.status_code, content=response.content)
+
+
+def test_a_client_gets_the_explanation(client: Any, red: bytes) -> None:
+    with Client("http://test", transport=AppTransport(client)) as remote:
+        explanation = remote.explain(red, label="Phoma")
+        with pytest.raises(UsageError, match="no label 'rot'"):
+            remote.explain(red, label="rot")
+    slot = client.slots.state.champion
+    occlusion = map_occlusion(slot.predictor, red, label="Phoma")
+    assert explanation == occlusion.explanation("v1")
+    assert explanation._repr_png_().startswith(b"\x89PNG")
 
 
 def test_it_is_no_traffic(client: Any, workspace: Any, red: bytes) -> None:

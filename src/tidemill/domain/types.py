@@ -68,7 +68,7 @@ class Answer:
     target: str
     label: str
     confidence: float
-    probabilities: Mapping[str, float]
+    probabilities: Mapping[str, float] = field(repr=False)
     item: str = ""
 
 
@@ -84,7 +84,7 @@ class Explanation:
     target: str
     label: str
     probability: float
-    drops: tuple[tuple[float, ...], ...]
+    drops: tuple[tuple[float, ...], ...] = field(repr=False)
     image: bytes = field(repr=False)
 
     @property

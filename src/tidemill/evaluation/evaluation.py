@@ -30,7 +30,7 @@ class Evaluation:
     """
 
     targets: Mapping[str, Mapping[Split, SplitScores]]
-    figures: Mapping[str, Any]
+    figures: Mapping[str, Any] = field(repr=False)
     robustness: Mapping[str, TargetRobustness] = field(default_factory=dict)
 
     @classmethod

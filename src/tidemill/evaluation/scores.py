@@ -52,7 +52,7 @@ class SplitScores:
 
     accuracy: float
     macro_f1: float
-    figures: Mapping[str, Any]
+    figures: Mapping[str, Any] = field(repr=False)
     examples: int | None = None
     nll: float | None = None
     ece: float | None = None

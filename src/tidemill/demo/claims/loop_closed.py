@@ -11,7 +11,7 @@ from tidemill.testing.clients import ClientPool, run_clients
 
 GAIN, LOSS = 0.10, 0.03
 """The accuracy that must be gained after the change, and may be lost before it."""
-PAUSE = 0.025
+PAUSE = 0.1
 """Seconds between two requests of a client: the training shares the machine with them."""
 
 
