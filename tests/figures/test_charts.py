@@ -91,6 +91,7 @@ def test_a_lower_bound_is_an_interval_without_an_end() -> None:
         LowerBound("good", 0.02, 0.0, passed=True),
         LowerBound("bad", -0.05, -0.02, passed=False),
         LowerBound("unknown", NAN, 0.0, passed=False),
+        LowerBound("odd", 0.0, INF, passed=False),
     ]
     root = parse(draw_lower_bounds(rows, "title"))
     assert text_of(root) == (

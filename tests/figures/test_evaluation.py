@@ -9,7 +9,7 @@ import pytest
 
 from tests.figures.page import classes_of, parse, table_of, text_of
 from tidemill.evaluation.evaluation import Evaluation
-from tidemill.evaluation.notebook import MAX_CLASS_ROWS, MAX_TARGETS
+from tidemill.evaluation.notebook import MAX_CLASS_ROWS, MAX_SCORED, MAX_TARGETS
 from tidemill.figures.confusion import MAX_CLASSES, MAX_CONFUSIONS, tabulate_confusion
 
 SCRIPT = "<script>alert('x')</script>"
@@ -95,7 +95,7 @@ def test_the_scores_of_each_split_and_the_classes_of_test() -> None:
         ["rust", "0.500", "1.000"],
     ]
     assert confusion[1:] == [[SCRIPT, "1", "1", "0"], ["rust", "0", "2", "0"], ["miner", *"000"]]
-    assert sources[1:] == [["field", "1", "1.000"], ["list", "3", "0.500"]]
+    assert sources[1:] == [["list", "3", "0.500"], ["field", "1", "1.000"]]
     assert robustness == [
         ["corruption", "none", "1", "2"],
         ["noise", "1.000", "0.500", "0.250"],
@@ -144,13 +144,23 @@ def test_a_thousand_classes_are_told_in_a_few_rows() -> None:
 
 
 def test_the_classes_of_many_targets_are_not_all_shown() -> None:
-    body = {"targets": {f"target {at}": {"test": FULL} for at in range(60)}}
+    body = {"targets": {f"target {at}": {"test": FULL} for at in range(1_000)}}
     html = evaluation(body)._repr_html_()
     root = parse(html)
-    assert len(table_of(root)) == 61
+    assert len(html) < 80_000
+    assert len(table_of(root)) == 1 + MAX_SCORED
     # The recall and the reliability of each.
     assert len([*root.iter("svg")]) == 2 * MAX_TARGETS
-    assert f"The classes of {60 - MAX_TARGETS} more targets are in `targets`." in text_of(root)
+    assert f"{1_000 - MAX_TARGETS} more targets are in `targets`." in text_of(root)
+
+
+def test_of_many_sources_those_with_the_lowest_accuracy_are_shown() -> None:
+    sources = {f"s{at}": {"examples": 9, "accuracy": at / 100} for at in range(99, -1, -1)}
+    body = {"targets": {"disease": {"test": scores(sources=sources)}}}
+    root = parse(evaluation(body)._repr_html_())
+    assert [row[0] for row in table_of(root, 1)[1:3]] == ["s0", "s1"]
+    assert len(table_of(root, 1)) == 1 + MAX_CLASS_ROWS
+    assert f"{100 - MAX_CLASS_ROWS} more sources have a higher accuracy." in text_of(root)
 
 
 def test_of_many_confusions_the_commonest_come_first() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from tests.figures.page import classes_of, parse, table_of, text_of
 from tidemill.domain.drift import MAX_FEATURES, DriftVerdict, FeatureDrift
-from tidemill.domain.types import Check, Verdict
+from tidemill.domain.types import MAX_GAINS, Check, Verdict
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCRIPT = "<script>alert('x')</script>"
@@ -64,6 +64,15 @@ def test_a_verdict_without_numbers_has_no_figure() -> None:
         root = parse(replace(VERDICT, checks=checks)._repr_html_())
         assert [*root.iter("svg")] == []
         assert len([*root.iter("table")]) == len(checks)
+
+
+def test_of_many_gains_the_smallest_are_drawn() -> None:
+    checks = [Check("fresh_gain", True, "", at / 1_000, f"t{at}", 0.0) for at in range(300, 0, -1)]
+    root = parse(replace(VERDICT, checks=tuple(checks))._repr_html_())
+    text = text_of(root)
+    assert text.count("at least +") == MAX_GAINS
+    assert "fresh_gain of t1 at least +0.0010, threshold 0" in text
+    assert len(table_of(root)) == 301
 
 
 def test_a_value_that_is_no_number_is_written() -> None:

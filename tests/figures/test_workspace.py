@@ -25,7 +25,7 @@ from tidemill.domain.types import (
 from tidemill.loop.drift import DriftPolicy, Window
 from tidemill.loop.lineage import Lineage
 from tidemill.loop.step import Wait
-from tidemill.workspace.drift import DriftReport
+from tidemill.workspace.drift import MAX_CHECKS, DriftReport
 from tidemill.workspace.status import LoopStatus
 from tidemill.workspace.versions import MAX_ROWS, VersionRecord, Versions
 
@@ -147,6 +147,15 @@ def test_a_drift_report_shows_its_checks_over_time_and_the_latest() -> None:
     assert "40 predictions wait for the next check; it needs 160 more." in text
     assert "11:59:00 12:00:00" in text
     assert text.count("Drift check of v1: drift") == 1
+
+
+def test_of_many_drift_checks_the_latest_are_drawn() -> None:
+    checks = [replace(DRIFT, at=NOW - timedelta(minutes=at)) for at in range(2_000)]
+    html = drift_report(*checks)._repr_html_()
+    root = parse(html)
+    assert len(classes_of(root, "circle")) == MAX_CHECKS
+    assert "11:11:00 12:00:00" in text_of(root)
+    assert len(html) < 20_000
 
 
 def test_a_drift_report_without_checks_is_a_sentence() -> None:

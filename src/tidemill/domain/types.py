@@ -32,6 +32,8 @@ Split = Literal["train", "val", "test", "fresh"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "fresh")
 GAINS = ("non_inferiority", "fresh_gain")
 """The checks whose value is the lower bound of a change of accuracy."""
+MAX_GAINS = 20
+"""Gains that a notebook draws of a verdict; of more, the smallest against their thresholds."""
 MAX_ANSWERS, MAX_LABELS = 20, 5
 """Answers of a prediction, and labels of an answer, that a notebook shows."""
 Labels = Mapping[str, str]
@@ -283,6 +285,8 @@ class Verdict:
             for check in self.checks
             if check.name in GAINS and check.value is not None
         ]
+        if len(gains) > MAX_GAINS:
+            gains = sorted(gains, key=lambda row: row.bound - (row.threshold or 0))[:MAX_GAINS]
         rows = [
             (
                 self.name(check),

@@ -27,6 +27,8 @@ from tidemill.figures.svg import WIDE
 
 MAX_CLASS_ROWS = 20
 """Classes that are shown; of more, those with the lowest recall."""
+MAX_SCORED = 60
+"""Targets whose scores are shown."""
 MAX_TARGETS = 8
 """Targets whose classes are shown."""
 ORDER: tuple[Split, ...] = ("test", "val", "fresh", "train")
@@ -44,13 +46,13 @@ def render_evaluation(
     rest = len(targets) - len(detailed)
     return build_block(
         "Evaluation",
-        _tabulate_splits(targets),
+        _tabulate_splits({target: targets[target] for target in list(targets)[:MAX_SCORED]}),
         *(
             part
             for target in detailed
             for part in _render_target(target, targets[target], robustness.get(target))
         ),
-        paragraph(f"The classes of {rest} more targets are in `targets`." if rest else ""),
+        paragraph(f"{rest} more targets are in `targets`." if rest else ""),
     )
 
 
@@ -137,12 +139,20 @@ def _tabulate_sources(scores: SplitScores, split: Split) -> Markup:
     """Return the accuracy by source, where there are several."""
     if len(scores.sources) < 2:
         return Markup()
+    lowest = sorted(scores.sources.items(), key=lambda item: item[1].accuracy)[:MAX_CLASS_ROWS]
     rows = [
         (shorten(name), number_cell(str(row.examples)), number_cell(format_share(row.accuracy)))
-        for name, row in list(scores.sources.items())[:MAX_CLASS_ROWS]
+        for name, row in lowest
     ]
-    table = tabulate(("source", "examples", "accuracy"), rows)
-    return join_markup([paragraph(f"Accuracy by source on {split}:"), table])
+    rest = len(scores.sources) - len(rows)
+    words = f"Accuracy by source on {split}, the lowest first"
+    return join_markup(
+        [
+            paragraph(f"{words}:"),
+            tabulate(("source", "examples", "accuracy"), rows),
+            paragraph(f"{rest} more sources have a higher accuracy." if rest else ""),
+        ]
+    )
 
 
 def _tabulate_robustness(robustness: TargetRobustness | None) -> Markup:

@@ -164,9 +164,9 @@ class LowerBound:
 def draw_lower_bounds(rows: Sequence[LowerBound], title: str) -> Markup:
     """Draw the one-sided interval of each row, from its bound on, and a tick at its threshold.
 
-    The dashed line is at zero. A bound that is not finite is left out.
+    The dashed line is at zero. A row with a number that is not finite is left out.
     """
-    rows = [row for row in rows if math.isfinite(row.bound)]
+    rows = [row for row in rows if math.isfinite(row.bound) and math.isfinite(row.threshold or 0)]
     if not rows:
         return Markup()
     ends = [0.0, *(row.bound for row in rows), *(row.threshold or 0.0 for row in rows)]

@@ -55,8 +55,7 @@ def element(tag: str, *parts: object, **attributes: object) -> Markup:
         for name, value in attributes.items()
         if value not in ("", None)
     )
-    content = join_markup(parts)
-    return Markup(f"<{tag}{written}>{content}</{tag}>" if content else f"<{tag}{written}/>")
+    return Markup(f"<{tag}{written}>{join_markup(parts)}</{tag}>")
 
 
 def format_number(value: float | None) -> str:

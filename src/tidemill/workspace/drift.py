@@ -14,6 +14,9 @@ from tidemill.loop.window import open_profiles
 from tidemill.workspace.parts import WorkspaceParts
 from tidemill.workspace.policies import policies
 
+MAX_CHECKS = 50
+"""Drift checks that a notebook draws; of more, the latest."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
@@ -31,7 +34,7 @@ class DriftReport:
         """Return the PSI over the checks as a figure, and the latest verdict, for a notebook."""
         missing, n = self.window.missing, self.window.n
         waiting = f"{n} predictions wait for the next check"
-        rows = [row for row in reversed(self.verdicts) if row.features]
+        rows = [row for row in reversed(self.verdicts[:MAX_CHECKS]) if row.features]
         points = [
             Point(at, row.worst.psi, f"{row.at:%H:%M:%S}", row.drifted)
             for at, row in enumerate(rows)
