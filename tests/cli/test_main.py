@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -359,11 +360,30 @@ def test_every_command_explains_itself_with_an_example(command: Any) -> None:
         text = (leaf.help or "").strip()
         sentence, _, example = text.partition("\n\n")
         assert sentence.rstrip().endswith("."), words
+        assert ". " not in " ".join(sentence.split()), f"{words}: one sentence"
         assert "\n" not in example.strip(), f"{words}: one example, on one line"
         assert example.strip().startswith(f"Example: tidemill {path[0]}"), words
         assert "Example: tidemill" in result.output
         shown += 1
     assert shown >= 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_example_is_a_line_that_the_command_takes(command: Any, home: Path) -> None:
+    """Its options are known, and its settings fit the recipe or the policies of the loop."""
+    for path, leaf in walk(typer.main.get_command(build(command.name)), command.name):
+        words = shlex.split((leaf.help or "").rpartition("Example: tidemill ")[2])
+        if hasattr(leaf, "commands"):
+            assert words[1] in leaf.commands
+            continue
+        assert words[: len(path)] == path
+        params = leaf.make_context(" ".join(path), words[len(path) :]).params
+        overrides, recipe = params.get("overrides") or (), params.get("recipe")
+        if path[0] in ("up", "loop", "feedback"):
+            Workspace(home).policies(*overrides)
+        elif recipe:
+            Workspace(home, recipe).experiment(*overrides)
+    assert not home.exists()
 
 
 def walk(root: Any, wanted: str) -> Iterator[tuple[list[str], Any]]:

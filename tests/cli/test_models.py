@@ -97,3 +97,13 @@ def test_a_time_that_nobody_can_know_is_refused(tell: Ask, text: str) -> None:
     refusal = tell("models", "list", "--at", text)
     assert (refusal.code, refusal.out) == (2, "")
     assert text in refusal.err
+
+
+def test_a_card_is_one_object(tell: Ask, beach: Path) -> None:
+    body = tell("models", "card", "v1", "--json").body
+    with Workspace(beach) as workspace:
+        card = workspace.card("v1")
+    assert (body["version"], body["card"]) == ("v1", card.text)
+    assert body["card"].startswith("# ")
+    assert body["images"] == [str(path) for path in card.images]
+    assert (body["verdict"]["version"], body["verdict"]["passed"]) == ("v1", True)

@@ -19,6 +19,7 @@ from tidemill.data.ignored_files import (
 )
 from tidemill.data.merged_source import MergedSource
 from tidemill.data.remote import RemoteSource
+from tidemill.domain.errors import DataError
 from tidemill.domain.ports import Source
 
 NO_IMAGE = "no .bmp/.gif/.jpeg/.jpg/.png/.tif/.tiff/.webp file"
@@ -65,12 +66,19 @@ def test_an_index_names_the_images_that_it_leaves_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
-def test_a_linked_folder_is_named_and_not_followed(tmp_path: Path) -> None:
+def test_links_are_named_and_not_followed(tmp_path: Path) -> None:
     fill(tmp_path, "data/rust/b.jpg", "data/healthy/a.jpg", "elsewhere/c.jpg")
     (tmp_path / "data" / "rust" / "more").symlink_to(tmp_path / "elsewhere")
     source = FolderSource(tmp_path / "data")
-    assert pairs(source) == [("rust/more/", "a link to a folder")]
+    (tmp_path / "data" / "rust" / "lost.jpg").symlink_to("nowhere.jpg")
+    assert pairs(source) == [
+        ("rust/lost.jpg", "a link to nothing"),
+        ("rust/more/", "a link to a folder"),
+    ]
     assert len(source) == 2
+    (tmp_path / "data" / "scab").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="The class folder scab is a link, which is not followed"):
+        len(source)
 
 
 def test_a_folder_of_rows_names_the_other_files(tmp_path: Path) -> None:

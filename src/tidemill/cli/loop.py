@@ -36,7 +36,7 @@ def run(
     with_parent: WithParent = False,
     as_json: Json = False,
 ) -> None:
-    """Run the engine until stopped. One engine leads a workspace; another one waits.
+    """Run the engine until stopped; a second engine waits until the first one has ended.
 
     Example: tidemill loop run trigger.autonomy=automatic
     """

@@ -172,7 +172,7 @@ def _print_verdict(verdict: Verdict) -> None:
     table = Table(
         "check",
         *(["target"] if several else []),
-        "held",
+        "passed",
         "why",
         title=f"{verdict.version} {state} {against}, test read {verdict.test_uses} times",
     )

@@ -146,6 +146,11 @@ class FolderSource:
             )
         depth = 1 if split_tops else 0
         for folder in self._class_folders(split_tops):
+            if (self.path / folder).is_symlink():
+                raise DataError(
+                    f"The class folder {folder.as_posix()} is a link, which is not followed.",
+                    hint=f"Move its files here, or list them in {INDEX}.",
+                )
             if not any(origin.is_relative_to(folder) for origin in origins):
                 raise DataError(
                     f"The class folder {folder.as_posix()} holds no {self._wanted()} file.",

@@ -65,7 +65,9 @@ def _walk(
         for name in files:
             path = (below / name).as_posix()
             if path not in used:
-                yield IgnoredFile(printable(path), HIDDEN if name.startswith(".") else reason)
+                why = HIDDEN if name.startswith(".") else reason
+                lost = not (root / path).exists()
+                yield IgnoredFile(printable(path), "a link to nothing" if lost else why)
 
 
 def describe_ignored_files(files: Sequence[IgnoredFile]) -> tuple[str, ...]:

@@ -11,15 +11,11 @@ import numpy as np
 
 from tests.cases.data_commands import check, words_of
 from tests.cases.images import save_class
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 EACH = 12
 
 
-@falls_short(
-    "everyday",
-    "a class that is a link is refused as a folder without images; it must be followed or named",
-)
 def test_links_in_a_folder_are_followed_or_named(tmp_path: Path, home: Path) -> None:
     draw, leaves = np.random.default_rng(0), tmp_path / "leaves"
     for folder in (leaves / "a", leaves / "b", tmp_path / "elsewhere"):
