@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from tidemill.adapters.feedback_table import FeedbackTable
 from tidemill.domain.errors import Conflict, TidemillError
-from tidemill.domain.types import ModelVersion
 from tidemill.engine.feedback_import import FeedbackImport
 from tidemill.engine.leadership import ACTOR, Leadership
+from tidemill.loop.champion_history import find_champion
 from tidemill.loop.schedule import Schedule, due_scheduled_run
 from tidemill.workspace.state import last_import
 from tidemill.workspace.workspace import Workspace
@@ -55,9 +55,8 @@ class ScheduledImport:
 
     def _due(self, table: FeedbackTable, schedule: Schedule, now: datetime) -> bool:
         with self._workspace.ledger.begin(write=False) as unit:
-            alias = unit.alias("champion")
-            if alias is None:
+            champion = find_champion(unit)
+            if champion is None:
                 return False
-            champion = unit.get(ModelVersion, alias.version)
             since = last_import(unit, table.import_offset, champion)
         return due_scheduled_run(schedule, now, since) is not None

@@ -1,4 +1,4 @@
-"""Find the champion of a past time in the recorded moves of the alias."""
+"""Find the champion of now in the ledger, and that of a past time in the moves of the alias."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime
 
 from tidemill.domain.errors import NotFound
 from tidemill.domain.events import RecordedEvent
+from tidemill.domain.ledger import UnitOfWork
+from tidemill.domain.types import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class ChampionAt:
     actor: str
     reason: str
     verdict: str
+
+
+def find_champion(unit: UnitOfWork) -> ModelVersion | None:
+    """Return the version that is champion now; None before the first promotion."""
+    alias = unit.alias("champion")
+    return unit.get(ModelVersion, alias.version) if alias else None
 
 
 def champion_at(events: Sequence[RecordedEvent], at: datetime) -> ChampionAt:

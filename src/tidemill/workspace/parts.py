@@ -26,6 +26,7 @@ from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficArchive
 from tidemill.domain.types import ModelVersion
 from tidemill.experiment import Experiment
+from tidemill.loop.champion_history import find_champion
 from tidemill.predictor import Predictor
 from tidemill.recipes.recipe import Recipe, open_recipe
 from tidemill.settings import read_settings
@@ -150,13 +151,13 @@ class WorkspaceParts:
     def champion(self) -> ModelVersion:
         """Return the version that is served. Raises NotFound when there is none."""
         with self.ledger.begin(write=False) as unit:
-            alias = unit.alias("champion")
-            if alias is None:
-                raise NotFound(
-                    "There is no champion yet.",
-                    hint="`tidemill models promote VERSION` makes one.",
-                )
-            return unit.get(ModelVersion, alias.version)
+            champion = find_champion(unit)
+        if champion is None:
+            raise NotFound(
+                "There is no champion yet.",
+                hint="`tidemill models promote VERSION` makes one.",
+            )
+        return champion
 
     def _latest_recipe(self) -> str | None:
         if not self.exists:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from tidemill.adapters.feedback_table import FeedbackTable
 from tidemill.adapters.hydra import parse_mapping
 from tidemill.domain.errors import UsageError
-from tidemill.domain.types import ModelVersion, Run
+from tidemill.domain.types import Run
+from tidemill.loop.champion_history import find_champion
 from tidemill.loop.drift import DriftPolicy
 from tidemill.loop.feedback_columns import FeedbackColumns
 from tidemill.loop.trigger import TriggerPolicy
@@ -70,8 +71,8 @@ class PolicyPart(WorkspaceParts):
         run = None
         if self.exists:
             with self.ledger.begin(write=False) as unit:
-                if alias := unit.alias("champion"):
-                    run = unit.get(Run, unit.get(ModelVersion, alias.version).run)
+                if champion := find_champion(unit):
+                    run = unit.get(Run, champion.run)
         return policies(run, overrides)
 
     def feedback_table(self, columns: FeedbackColumns) -> FeedbackTable | None:

@@ -12,6 +12,7 @@ from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import ModelVersion, Run, Verdict
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop import rollout
+from tidemill.loop.champion_history import find_champion
 from tidemill.loop.evidence import HeldOut, gather
 from tidemill.loop.gate import GatePolicy, judge, stricter
 from tidemill.loop.rollout import Rollback
@@ -43,8 +44,7 @@ class PromotionPart(WorkspaceParts):
         with self.ledger.begin(write=False) as unit:
             challenger = unit.get(ModelVersion, version)
             run = unit.get(Run, challenger.run)
-            alias = unit.alias("champion")
-            champion = unit.get(ModelVersion, alias.version) if alias else None
+            champion = find_champion(unit)
             policy = _policy(run, unit.get(Run, champion.run) if champion else None)
         if champion and champion.id == challenger.id:
             raise Conflict(f"{version} is the champion already.")

@@ -8,6 +8,7 @@ from tidemill.domain.cycle import Cycle
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.ports import Jobs
 from tidemill.domain.types import ModelVersion, Run, Verdict
+from tidemill.loop.champion_history import find_champion
 from tidemill.loop.cycle import LoopState
 from tidemill.loop.transitions import SCHEDULE
 
@@ -23,8 +24,7 @@ def loop_state(
 
     Without `jobs`, as for an observer, the process of a running training is assumed to run.
     """
-    alias = unit.alias("champion")
-    champion = unit.get(ModelVersion, alias.version) if alias else None
+    champion = find_champion(unit)
     recent = unit.latest(Cycle, limit=RECENT)
     cycle = unit.cycle()
     version = unit.find_version(cycle.run) if cycle and cycle.run else None
