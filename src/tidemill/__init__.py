@@ -1,7 +1,7 @@
 """Tidemill closes the machine-learning loop, and proves that it stays closed.
 
-These names are the public interface. Each is loaded when it is first used, so that
-`import tidemill` costs next to nothing; everything else in the package may change.
+These names are the public interface. Each is loaded at its first use, so that `import tidemill` is
+cheap. Everything else in the package may change.
 """
 
 from __future__ import annotations

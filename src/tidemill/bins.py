@@ -96,10 +96,9 @@ def describe_bins(edges: Floats) -> tuple[str, ...]:
 
 
 def _written(edges: Floats, again: Sequence[bool]) -> list[str]:
-    """Edges in as few digits as distinguish them; the upper edge of a single value's bin is not
-    counted.
+    """Return edges in as few digits as distinguish them, without the end of a single value's bin.
 
-    Seventeen digits tell any two numbers apart.
+    Seventeen digits distinguish any two numbers.
     """
     own_edges = [edge for edge, closes in zip(edges.tolist(), again, strict=True) if not closes]
     for digits in range(2, 18):

@@ -72,7 +72,7 @@ class Golden:
     probabilities: Mapping[str, Mapping[str, float]]
 
     def fault(self, target: str, label: str, probabilities: Mapping[str, float]) -> str:
-        """What is wrong with an answer to this sample, as a sentence; empty when it is right."""
+        """Return a sentence about a wrong answer to this sample; empty for a right one."""
         if label != self.labels[target]:
             return f"{target}: {label!r} was answered where {self.labels[target]!r} is true"
         recorded = self.probabilities[target]
@@ -105,7 +105,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle. `model` is the graph: the very bytes that were verified."""
+    """A verified bundle. `model` is the graph, in the verified bytes."""
 
     id: str
     path: Path
@@ -117,7 +117,7 @@ class Bundle:
     model: bytes = field(repr=False)
 
     def evaluation(self) -> Evaluation:
-        """What the model scored, read from disk.
+        """Read the scores of the model from disk.
 
         Raises StorageFailed when the file cannot be read, Corrupt when it is malformed.
         """
@@ -131,7 +131,7 @@ class Bundle:
 
 
 def encode(body: object) -> bytes:
-    """JSON whose bytes depend on the content alone."""
+    """Return JSON whose bytes depend on the content alone."""
     return json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -148,7 +148,7 @@ class BundleStore:
         self.root = root
 
     def write(self, recipe: str, files: Mapping[str, bytes]) -> str:
-        """Keep a bundle and return its id. Raises DataError when a required file is missing."""
+        """Store a bundle and return its id. Raises DataError when a required file is missing."""
         missing = [name for name in REQUIRED if name not in files]
         if missing:
             raise DataError(f"The bundle lacks {', '.join(missing)}.")
@@ -161,10 +161,10 @@ class BundleStore:
         return bundle
 
     def open(self, id: str) -> Bundle:
-        """Return the bundle that the ledger knows as `id`; each file is read once.
+        """Return the bundle with the ledger's `id`; each file is read once.
 
-        Raises NotFound when it is not here, Corrupt when its manifest is another one, a file does
-        not match it, or a file is not what a bundle holds under that name.
+        Raises NotFound when it is missing. Raises Corrupt when its manifest is another one, or a
+        file does not match the manifest or its format.
         """
         path = self.root / id
         if not (path / MANIFEST).is_file():
@@ -228,14 +228,14 @@ def _read(path: Path, name: str) -> bytes:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Corrupt(f"{name} of bundle {path.name[:12]} is no file.") from error
     except OSError as error:
-        # Passing trouble of the disk or the process says nothing about the bundle.
+        # A temporary fault of the disk or the process says nothing about the bundle.
         raise StorageFailed(
             f"{name} of bundle {path.name[:12]} cannot be read: {error.strerror}."
         ) from error
 
 
 def _understood(id: str, name: str, content: bytes, form: Callable[[bytes], T]) -> T:
-    """Parse a file with `form`. Raises Corrupt for what it refuses."""
+    """Parse a file with `form`. Raises Corrupt for a malformed one."""
     try:
         return form(content)
     except UsageError as error:
@@ -301,7 +301,7 @@ def _golden(content: bytes, targets: set[str]) -> tuple[Golden, ...]:
 def _reference(content: bytes, classes: Mapping[str, Sequence[str]]) -> Reference:
     reference = Reference.from_bytes(content)
     counted = {target: sorted(names) for target, names in reference.view.classes.items()}
-    # The order is not compared: whether the classes are in the graph's order is the gate's check.
+    # The order is not compared, because the gate checks it against the graph.
     if counted != {target: sorted(names) for target, names in classes.items()}:
         raise ValueError("it counts other classes than classes.json names")
     return reference

@@ -1,7 +1,7 @@
-"""A resolved experiment with its types: what a training needs to know, checked before any compute.
+"""A resolved experiment with typed values, validated before any compute.
 
-The parts that only the recipe understands (`data`, `codec`, `model`) stay plain here; the recipe
-checks them when it builds from them, which is still before any compute.
+The parts of the recipe (`data`, `codec`, `model`) stay plain here. The recipe validates them when
+it builds from them, which is still before any compute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tidemill.validation import validate
 
 
 class ChecksPlan(BaseModel):
-    """What the data checks compare, and what happens to faulty examples."""
+    """The settings of the data checks and of the policy for faulty examples."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class ChecksPlan(BaseModel):
 
 
 class Experiment(BaseModel):
-    """One training, fully said."""
+    """The complete settings of one training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -26,9 +26,9 @@ Grid = tuple[int, int]
 CELLS = 12
 """Cells along the shorter side of an image; along the longer one, twice as many at most."""
 REACH = 2
-"""Cells along each side of the patch that covers. It moves by one, so patches overlap."""
+"""The number of cells along each side of the patch. It moves by one cell, so patches overlap."""
 BATCH = 16
-"""Covered images per run of the model: few, so that other requests get their turn."""
+"""The number of covered images per model run, so that other requests are not blocked."""
 SHOWN = 480
 """Pixels of the longer side of the heat image."""
 FAINT = 0.05

@@ -41,7 +41,7 @@ class Preprocessed:
 
 
 class Model:
-    """Safe to use from several threads when the runtime is."""
+    """A model for predictions. Threads may share it if they may share the runtime."""
 
     def __init__(
         self, codec: Codec[Any], classes: Mapping[str, Sequence[str]], runtime: Runtime
@@ -69,7 +69,7 @@ class Model:
         return ONE if self.many is None else self.many.item_names(decoded)
 
     def remarks(self, decoded: Any) -> tuple[str, ...]:
-        """What the sender should know about the decoding: that a text was cut, for example.
+        """Return remarks on the decoding for the sender, such as that a text was cut.
 
         Few codecs have the method `remarks`.
         """
@@ -102,12 +102,12 @@ class Model:
     def profile_rows(
         self, preprocessed: Sequence[Preprocessed]
     ) -> tuple[Sequence[Mapping[str, float]], dict[str, Floats], npt.NDArray[Any]]:
-        """What a profile counts: the features, probabilities and embedding of each row.
+        """Return what a profile counts: the features, probabilities and embedding of each row.
 
-        An output `measure_<name>` [rows] of the graph becomes the feature `<name>`: what only the
+        An output `measure_<name>` [rows] of the graph becomes the feature `<name>`, which only the
         model can measure. Raises Corrupt when such an output has another shape or the codec has the
-        same feature; BadPayload, with the payload's index, when the graph's output for a payload is
-        not finite; and what `predict_with_embedding` raises.
+        same feature. Raises BadPayload, with the payload's index, when the graph's output is not
+        finite, and what `predict_with_embedding` raises.
         """
         inputs = [each.decoded for each in preprocessed]
         outputs = self._run(inputs)
@@ -142,7 +142,9 @@ class Model:
         return probabilities, _embedding(outputs, rows)
 
     def _refuse_overflow(self, outputs: Outputs, inputs: Sequence[Any]) -> None:
-        """Softmax turns an overflow into "not a number", and an answer would be made of it."""
+        """Raise BadPayload for an overflow, which softmax would turn into NaN and so into an
+        answer.
+        """
         rows = self._rows(inputs)
         for target, classes in self.classes.items():
             logits = _logits(outputs, target, (rows, len(classes)))
@@ -260,7 +262,7 @@ def _embedding(outputs: Outputs, items: int) -> npt.NDArray[Any]:
 
 
 def softmax(logits: npt.NDArray[Any]) -> Floats:
-    """Row-wise softmax in double precision, shifted by the maximum so that nothing overflows."""
+    """Return the softmax of each row in double precision, shifted by its maximum."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
     np.exp(shifted, out=shifted)

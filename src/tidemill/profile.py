@@ -90,7 +90,7 @@ class FeatureSchema:
         return (self.directions @ self.mean)[:, None]
 
     def values(self, features: Features, probabilities: Probabilities, embedding: Floats) -> Floats:
-        """[F, n]; a prediction is the position of its label. Raises Corrupt."""
+        """Return [F, n]; a prediction is the position of its label. Raises Corrupt."""
         n = len(features)
         out = np.empty((len(self.names), n))
         try:
@@ -104,7 +104,7 @@ class FeatureSchema:
             if rows is None or rows.shape != (n, len(names)):
                 raise Corrupt(f"The reference does not fit what the model answers to {target!r}.")
             out[at] = rows.argmax(axis=1)
-            # In single precision a probability that is one for all purposes is exactly one.
+            # In single precision, a probability of nearly one is exactly one.
             out[at + 1] = rows.max(axis=1).astype(np.float32)
             at += 2
         if embedding.shape != (n, len(self.mean)):
@@ -203,7 +203,7 @@ class Reference:
         return self._bins.count(rows)
 
     def split(self, counts: Counts) -> dict[str, Counts]:
-        """Counts by feature. Raises DataError when they are not of this reference."""
+        """Return the counts by feature. Raises DataError for counts of another reference."""
         if len(counts) != sum(self.sizes):
             raise DataError(f"{len(counts)} counts are not those of {sum(self.sizes)} bins.")
         parts = np.split(counts, self._bins.starts[1:])
@@ -285,7 +285,7 @@ def _principal(embedding: npt.NDArray[Any]) -> tuple[Floats, Floats]:
 
 
 def _cut(row: Any, lengths: npt.NDArray[np.int64]) -> list[Any]:
-    """Parts of a row laid end to end. Raises ValueError when it is not as long as they are."""
+    """Return the parts of a row that lie end to end. Raises ValueError for another length."""
     if (lengths < 0).any() or int(lengths.sum()) != len(row):
         raise ValueError("parts laid end to end have another length")
     stops = [*accumulate(lengths.tolist(), initial=0)]

@@ -1,4 +1,4 @@
-"""Which sources are running: the project's git revision, and a digest of Tidemill's own code."""
+"""The sources that run: the project's git revision, and a digest of Tidemill's own code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def code(folder: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What else decides the figures of a run."""
+    """Return the versions and the platform, which affect the figures of a run, too."""
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -63,13 +63,13 @@ def _changed(folder: Path) -> bool | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says; None when it cannot be asked or cannot answer."""
+    """Return the output of git; None when git is missing or fails."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
-        # No git on this machine, or one that hangs: the package's digest still names the code.
+        # Git is missing or does not answer; the package's digest still identifies the code.
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 

@@ -1,4 +1,4 @@
-"""What a person sees while a command works: progress on stderr, results on stdout."""
+"""The output of commands: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ STARTED = time.monotonic()
 """When the command began: this module is among the first things it imports."""
 
 LISTED = 20
-"""Findings of a kind, and reasons of a refusal, that a person is shown."""
+"""The number of findings of a kind, and of reasons of a refusal, that are shown."""
 SHOWN = 5
-"""How many warnings are worth a person's screen while something else is going on."""
+"""The number of warnings that are shown beside other output."""
 
 
 @runtime_checkable
@@ -54,7 +54,7 @@ def emit(body: object) -> None:
 
 
 def warn(lines: Sequence[str]) -> None:
-    """The first lines of a list of warnings, and how many more there are."""
+    """Return the first lines of a list of warnings, and the number of the others."""
     for line in lines[:SHOWN]:
         say(line)
     if len(lines) > SHOWN:
@@ -62,7 +62,7 @@ def warn(lines: Sequence[str]) -> None:
 
 
 def say(line: str) -> None:
-    """One line on stderr, as it is."""
+    """Print one line on stderr, unchanged."""
     SCREEN.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -96,7 +96,7 @@ class Stages:
         self._bars.update(self._task, completed=done, total=total)
 
     def progress(self, *, warnings: bool = True) -> Progress:
-        """These bars, in the form in which long work reports its progress."""
+        """Return these bars in the form in which long work reports its progress."""
         shown = warn if warnings else SILENT.warn
         return Progress(self.stage, self.step, self.epoch, shown)
 
@@ -120,6 +120,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ToJson):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
-        # `asdict` would copy every payload first; a record's own fields are enough here.
+        # `asdict` would copy every payload; shallow fields are enough here.
         return {name: getattr(value, name) for name in value.__dataclass_fields__}
     raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -57,7 +57,7 @@ def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
         recipe = _recipe(ledger, settings.home)
         routes = load_routes(recipe)
         server = str(uuid7())
-        # Last, because it makes a file: repeated failed starts must not leave files.
+        # Last, because it creates a file: repeated failed starts must not leave files.
         traffic = SqliteTraffic(
             settings.home / "traffic",
             server,

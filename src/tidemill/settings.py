@@ -21,12 +21,12 @@ def _person() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        # A container may run under a number that nobody gave a name; Windows has no numbers.
+        # A container may run under a user id without a name; Windows has no user ids.
         return f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 class Settings(BaseSettings):
-    """The values in force. Frozen: nothing changes them after start."""
+    """The values in force. They do not change after the start."""
 
     model_config = SettingsConfigDict(env_prefix="TIDEMILL_", frozen=True)
 
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     @field_validator("refresh_token", "feedback_database")
     @classmethod
     def _no_blank_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        """A blank secret is none: `${TOKEN:-}` of a compose file must not open a door to all."""
+        """Return None for a blank secret, because `${TOKEN:-}` must not disable authentication."""
         return secret if secret and secret.get_secret_value().strip() else None
 
 

@@ -31,7 +31,7 @@ def stage_folder(root: Path) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except BrokenPipeError:
-        raise  # Whoever read our output has left; that says nothing about the disk.
+        raise  # The reader of our output has left, which says nothing about the disk.
     except OSError as error:
         raise StorageFailed(
             f"Could not write below {root}: {error.strerror or error}.",
@@ -42,10 +42,10 @@ def stage_folder(root: Path) -> Iterator[Path]:
 
 
 def publish_folder(folder: Path, name: str, *, durable: bool = True) -> Path:
-    """Give a finished folder its name. An existing one holds the same bytes and stays.
+    """Give a finished folder its name. An existing one has the same bytes and stays.
 
-    `durable` syncs every file first, so that the folder is whole after a power loss. What is cheap
-    to make again may do without.
+    `durable` syncs every file first, so that the folder is complete after a power loss. Content
+    that is cheap to generate again may skip that.
     """
     final = folder.parent / name
     if durable:
@@ -63,12 +63,12 @@ def publish_folder(folder: Path, name: str, *, durable: bool = True) -> Path:
 
 
 def remove_abandoned(root: Path) -> list[Path]:
-    """Remove the folders of killed writers; folders of living writers are not touched."""
+    """Remove the folders of killed writers, but not those of running ones."""
     removed = []
     for folder in sorted(root.glob(f"{PREFIX}*")):
         writer = folder.name.removeprefix(PREFIX).split("-")[0]
         if writer.isdecimal() and not _lives(int(writer)):
-            # Another process may sweep at this moment; whoever comes second has nothing to do.
+            # Another process may remove folders at the same time; the second one has nothing to do.
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
                 removed.append(folder)
@@ -88,11 +88,11 @@ def sync(path: Path) -> None:
 
 def _lives(pid: int) -> bool:
     if sys.platform == "win32":
-        return True  # Signal 0 would interrupt the process there rather than ask for it.
+        return True  # Signal 0 would interrupt a process on Windows.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
-        return True  # Somebody else's process, or no process number at all: not ours to judge.
+        return True  # Another user's process, or an invalid process id: leave it alone.
     return True

@@ -1,4 +1,4 @@
-"""Typed values from plain ones, with pydantic's errors in our words."""
+"""Validate plain values with pydantic, and report its errors in our words."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def validate(model: type[M], tree: Mapping[str, Any]) -> M:
 
 
 def _written(loc: tuple[str | int, ...], tree: object, *, missing: bool) -> Iterator[str]:
-    """Yield the parts of an error's path that are in the tree, and the missing key at its end.
+    """Yield the parts of an error's path that exist in the tree, and the missing key at its end.
 
-    Pydantic also names the member of a union that it tried; that is no key of the tree.
+    Pydantic also names the tried member of a union, which is not a key of the tree.
     """
     for at, part in enumerate(loc, start=1):
         inside = isinstance(tree, Mapping) and part in tree
