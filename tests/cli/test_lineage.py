@@ -52,9 +52,9 @@ def test_only_the_changed_settings_are_shown(tell: Ask, record: Record) -> None:
     default = Workspace(recipe="coffee").experiment()["train"]["epochs"]
     config = Workspace(recipe="coffee").experiment(f"train.epochs={default + 1}")
     id = record(config)
-    said = tell("lineage", id)
-    assert said.code == 0
-    title, *lines = configuration(said.out)
+    result = tell("lineage", id)
+    assert result.code == 0
+    title, *lines = configuration(result.out)
     assert title.startswith("configuration: 1 of ")
     assert lines == [f"train.epochs: {default + 1} (default {default})"]
     body = tell("lineage", id, "--json").body
@@ -94,11 +94,11 @@ def test_a_run_of_the_defaults_has_no_changed_setting(tell: Ask, record: Record)
 
 def test_a_recipe_that_is_not_installed_is_named(tell: Ask, record: Record) -> None:
     id = record({"seed": 4, "train": {"epochs": 2}}, recipe="vanished")
-    said = tell("lineage", id)
-    assert said.code == 0
-    flat = " ".join(said.out.replace("│", " ").split())
+    result = tell("lineage", id)
+    assert result.code == 0
+    flat = " ".join(result.out.replace("│", " ").split())
     assert "The defaults of the recipe vanished cannot be read: There is no recipe" in flat
-    assert "train.epochs: 2" in said.out
+    assert "train.epochs: 2" in result.out
     settings = tell("lineage", id, "--json").body["settings"]
     assert settings["changed"] is None
     assert "vanished" in settings["note"]

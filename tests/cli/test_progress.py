@@ -23,8 +23,8 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def surroundings(**named: str) -> dict[str, str]:
     unset = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
-    kept = {name: value for name, value in os.environ.items() if name not in unset}
-    return {**kept, "TERM": "xterm", **named}
+    remaining = {name: value for name, value in os.environ.items() if name not in unset}
+    return {**remaining, "TERM": "xterm", **named}
 
 
 def on_terminal(columns: int, **named: str) -> str:
@@ -74,16 +74,16 @@ def test_a_bar_is_no_wider_than_the_terminal(
 @pytest.mark.parametrize("named", [{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "44"}])
 def test_no_bar_goes_into_a_file(named: dict[str, str]) -> None:
     """The figures do, each set on one line whatever the width."""
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         env=surroundings(**named),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == ""
-    assert ESCAPE.sub("", said.stderr) == f"{LINE.strip()}\n"
-    assert "\x1b[2K" not in said.stderr
+    assert result.stdout == ""
+    assert ESCAPE.sub("", result.stderr) == f"{LINE.strip()}\n"
+    assert "\x1b[2K" not in result.stderr
 
 
 def test_a_terminal_that_cannot_move_its_cursor_has_no_bar() -> None:
