@@ -35,14 +35,13 @@ class Recipe(Protocol):
     conf: Path
 
     def check(self, config: Config) -> None:
-        """Look at the parts that only the recipe knows. Raises UsageError naming the key."""
+        """Validate the parts that only the recipe knows. Raises UsageError naming the key."""
 
     def codec(self, config: Config) -> Codec[Any]:
         """Return the codec. Raises UsageError for a value it cannot take."""
 
     def source(self, config: Config, samples: Path) -> Source:
-        """Return where examples come from. `samples` is a folder for what is generated once and
-        kept.
+        """Return the source of examples. `samples` is a folder for generated data.
 
         Raises DataError when the data is missing or empty.
         """

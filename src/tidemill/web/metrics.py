@@ -132,7 +132,7 @@ class Meter:
 
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-"""A client may send any other word; that must not become a label value."""
+"""Return a known method name, because other words of clients must not become label values."""
 
 
 def build_metrics_route(metrics: Metrics) -> APIRouter:

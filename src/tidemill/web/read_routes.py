@@ -189,7 +189,7 @@ def _version_row(
 
 
 def _drift_body(unit: UnitOfWork, limit: int) -> dict[str, Any]:
-    """Return only what the ledger has: the engine judges drift."""
+    """Return the drift state of the ledger alone, because the engine judges drift."""
     champion = unit.alias("champion")
     if champion is None:
         return {"version": None, "unjudged": 0, "policy": {}, "verdicts": []}

@@ -55,7 +55,7 @@ class _Refusal:
     reason: str
     at: datetime
     final: bool
-    """Another attempt cannot end otherwise: a bundle never changes."""
+    """True for a final fault: a bundle never changes, so another attempt would fail, too."""
 
 
 class Slots:
@@ -90,7 +90,7 @@ class Slots:
 
     @property
     def state(self) -> SlotState:
-        """What is served at this moment. Never blocks."""
+        """Return what is served at this moment. Never blocks."""
         return self._state
 
     def start(self) -> None:

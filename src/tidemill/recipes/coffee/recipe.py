@@ -48,7 +48,7 @@ class HubData(Choice):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: Annotated[SampleData | FolderData | ArchiveData | HubData, Field(discriminator="name")]
     model: ImageModel
@@ -82,7 +82,7 @@ class Coffee:
 
 
 def _from_hub(data: HubData, cache: Path) -> RemoteSource:
-    """Each file is fetched once, and the digest of what came is recorded and holds."""
+    """Return the remote files; each is fetched once, and its first digest must not change."""
     named: dict[Split, tuple[str, ...]] = {
         "train": data.train,
         "val": data.val,

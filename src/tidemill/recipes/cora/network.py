@@ -13,7 +13,7 @@ __all__ = ["build", "train"]
 
 
 def build(config: Config, classes: Mapping[str, Sequence[str]]) -> AttentionNetwork:
-    """Graph attention of either kind, with a head per target."""
+    """Return graph attention of either kind, with a head per target."""
     model = config["model"]
     return AttentionNetwork(
         {target: len(names) for target, names in classes.items()},

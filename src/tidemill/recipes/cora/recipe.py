@@ -22,7 +22,7 @@ TARGET = "topic"
 
 
 class FilesData(Choice):
-    """A `.content` and a `.cites` file; `split` says who parts the nodes."""
+    """A `.content` and a `.cites` file; `split` decides how the nodes are divided."""
 
     name: Literal["files"]
     path: Path
@@ -62,7 +62,7 @@ class AttentionModel(Choice):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: Annotated[SampleData | FilesData | ArraysData | TableData, Field(discriminator="name")]
     model: AttentionModel

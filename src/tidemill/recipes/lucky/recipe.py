@@ -41,7 +41,7 @@ class HubData(Choice):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: Annotated[SampleData | FilesData | HubData, Field(discriminator="name")]
 

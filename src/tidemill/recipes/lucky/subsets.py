@@ -1,7 +1,7 @@
-"""The original's sources of questions and judgements: where each lies, and what its labels mean.
+"""The original's sources of questions and judgements: their places, and the meaning of labels.
 
-None gives a validation. It is drawn in blocks, because ETHICS has a judgement's variants, of either
-label, one below the other. What users said is only learnt from.
+None has a validation split. It is drawn in blocks, because ETHICS lists variants of a judgement, of
+either label, in neighbouring rows. Rows from users are only learnt from.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TARGET = "answer"
 SPLITS: tuple[Split, Split] = ("train", "test")
 
 YES_OR_NO = {"yes": "yes", "true": "yes", "1": "yes", "no": "no", "false": "no", "0": "no"}
-"""What files and databases write for the two answers."""
+"""The spellings of the two answers in files and databases."""
 
 WRONG_IS_ONE = {"0": "yes", "1": "no"}
-"""ETHICS asks of an act whether it is wrong; Lucky is asked whether it is all right."""
+"""ETHICS labels whether an act is wrong; Lucky answers whether it is all right."""
 
 _BOOLQ = ("google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5")
 _STRATEGYQA = ("ChilleD/StrategyQA", "705562638fe1d8ca6bb98c66fc8f94d45fda8c83")
@@ -40,7 +40,7 @@ _ETHICS = (
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file behind a URL. Without a digest, that of the first fetch is recorded and holds."""
+    """A file behind a URL. Without a digest, the first fetch records it, and it must not change."""
 
     url: str
     sha256: str = ""
@@ -57,7 +57,7 @@ class ShortRows:
         return self.rows.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Raises what the rows raise."""
+        """Yield the rows. Raises what the source's rows raise."""
         for row in self.rows.read([*columns, "is_short"]):
             if cell_text(row.values["is_short"]).lower() == "true":
                 yield row
@@ -80,12 +80,12 @@ class Subset:
     short: bool = False
 
     def paths(self, folder: Path) -> list[Path]:
-        """Return the files of a folder, whether they are there or not."""
+        """Return the files of a folder, whether they exist or not."""
         paths = [folder / name for name in self.files]
         return [_cut(path) if self.short and _cut(path).is_file() else path for path in paths]
 
     def rows(self, path: Path) -> Rows:
-        """Return the rows of one file that count."""
+        """Return the relevant rows of one file."""
         rows = open_rows(path)
         return ShortRows(rows) if self.short and not path.stem.endswith("_short") else rows
 
@@ -151,7 +151,7 @@ SUBSETS: dict[str, Subset] = {
 
 
 def present(folder: Path) -> list[str]:
-    """Return the subsets whose files are in a folder. Raises DataError for one of which half is."""
+    """Return the subsets with files in a folder. Raises DataError for an incomplete subset."""
     names = []
     for name, subset in SUBSETS.items():
         missing = [path.name for path in subset.paths(folder) if not path.is_file()]
@@ -172,7 +172,7 @@ def from_folder(name: str, folder: Path) -> BlockSplitSource:
 
 
 def from_hub(name: str, cache: Path) -> BlockSplitSource:
-    """Return a subset from where it was published, fetched once into `cache`."""
+    """Return a published subset, fetched once into `cache`."""
     subset = SUBSETS[name]
     files = [RemoteFile(one.url, cache, sha256=one.sha256) for one in subset.published]
     paths = [file.path for file in files]
@@ -182,13 +182,13 @@ def from_hub(name: str, cache: Path) -> BlockSplitSource:
 
 
 def from_users(variable: str) -> RowSource:
-    """What the original's users said: its table, at the address in an environment variable."""
+    """Return the rows of the original's users: a table at an address in the environment."""
     query = "SELECT prompt, label, time FROM user_data"
     rows = SqlRows(variable, query, ("time", "prompt", "label"), name="user_data")
     labels = {TARGET: LabelColumn("label", YES_OR_NO)}
     # Anonymous rows must not judge: without a split, some would join the published tests.
     part = Part(rows, "train")
-    # Nobody has said anything on the first day.
+    # On the first day there may be no rows yet.
     return RowSource("user", [part], TextColumn("prompt"), labels, may_be_empty=True)
 
 

@@ -1,4 +1,4 @@
-"""What the names of class folders say."""
+"""Derive labels from the names of class folders."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def plant_labels(name: str) -> Labels:
 
 
 def merge_plant_labels(known: Labels, feedback: Labels) -> Labels:
-    """Return the three labels of a leaf that had those of `known` once somebody has said these.
+    """Return the three labels of a leaf with the labels `known` after this feedback.
 
-    A class that is said decides all three. Otherwise plant and disease decide the class, what is
-    said before what was known; while one of them is open, nothing follows. Raises DataError when
-    the class that is said is of another plant or disease than is said.
+    A class in the feedback decides all three. Otherwise plant and disease decide the class, with
+    the feedback before the known labels. While one of them is missing, nothing follows. Raises
+    DataError when the class contradicts the plant or the disease of the feedback.
     """
     if "class" in feedback:
         labels = plant_labels(feedback["class"])

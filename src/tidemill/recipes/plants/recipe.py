@@ -30,7 +30,7 @@ class FolderData(Choice):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: Annotated[SampleData | FolderData | ArchiveData, Field(discriminator="name")]
     model: ImageModel

@@ -28,7 +28,7 @@ from tidemill.validation import validate
 
 TARGET = "sentiment"
 SPLITS: dict[str, Split] = {"train": "train", "eval": "val", "val": "val", "test": "test"}
-"""What a file's name says about its rows; the original calls its validation `eval`."""
+"""Maps the name of a file to a split; the original calls its validation `eval`."""
 
 
 class FilesData(Choice):
@@ -55,7 +55,7 @@ class KaggleData(Choice):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: Annotated[SampleData | FilesData | KaggleData, Field(discriminator="name")]
 
@@ -119,7 +119,7 @@ def _ignored_files(data: FilesData, parts: Sequence[Part]) -> tuple[IgnoredFile,
 
 
 def _parts(data: FilesData) -> list[Part]:
-    """Return one file without splits, or the files of a folder that are named after theirs."""
+    """Return one file without splits, or the files of a folder, named after their splits."""
     hint = f"Give one file, or a folder with train.csv and test.csv ({', '.join(SUFFIXES)})."
     if not data.path.exists():
         raise DataError(f"There is no file or folder {data.path}.", hint=hint)
@@ -127,7 +127,7 @@ def _parts(data: FilesData) -> list[Part]:
     if data.path.is_dir():
         files = [path for path in sorted(data.path.iterdir()) if path.suffix.lower() in SUFFIXES]
     named = {path: SPLITS.get(path.stem.lower()) for path in files}
-    # A file that is passed over in silence may be the test, misspelt.
+    # A skipped file may be the test split with a wrong name.
     strange = [path.name for path, split in named.items() if not split]
     if not named or (strange and len(named) > 1):
         what = f"{', '.join(strange)}, which names no split" if strange else "no file of rows"

@@ -21,7 +21,7 @@ OFFLINE = (
     " data=archive data.path=FILE."
 )
 LIMIT = 64 * 2**30
-"""How many bytes of an archive are taken at most: of images there are more than of rows."""
+"""The most bytes of an archive; images need more than rows."""
 
 
 class ArchiveData(Choice):

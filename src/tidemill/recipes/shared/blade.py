@@ -84,7 +84,7 @@ class Pose:
         )
 
     def outline(self, u: Field) -> Field:
-        """Half the leaf's width in units at `u` (0 base, 1 tip); negative beyond both ends.
+        """Return half the leaf's width in units at `u` (0 base, 1 tip); negative beyond both ends.
 
         An ellipse sharpened towards both ends, with a drawn-out tip (coffee drips by it) and a
         short stalk.
@@ -143,7 +143,7 @@ def paint_ground(canvas: Canvas, dice: Dice) -> None:
 
 
 def paint_blade(canvas: Canvas, dice: Dice, season: float, habit: Habit = COFFEE) -> Blade:
-    """Draw a healthy leaf over what is there, and say where it lies."""
+    """Draw a healthy leaf on the canvas, and return its place."""
     pose = Pose.draw(dice, habit)
     dx, dy = canvas.x - pose.x, canvas.y - pose.y
     p = dx * pose.cos + dy * pose.sin
@@ -199,7 +199,7 @@ def _paint_shadow(canvas: Canvas, dice: Dice, inside: Field) -> None:
     right = round(dice.between(-3, 3) * canvas.unit)
     down = round(dice.between(0, 3) * canvas.unit)
     cast = np.roll(canvas.cover(inside, dice.between(1, 4)), (down, right), axis=(0, 1))
-    # What came round from the opposite border is no shadow.
+    # A value that wrapped around from the opposite border is not a shadow.
     cast[:down] = 0.0
     cast[:, : max(right, 0)] = 0.0
     cast[:, canvas.width + min(right, 0) :] = 0.0

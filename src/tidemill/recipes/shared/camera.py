@@ -58,7 +58,7 @@ def expose(canvas: Canvas, camera: Camera, noise: float) -> Pixels:
 
 
 def _blurred(rgb: Field, radius: float) -> Field:
-    """Repeated three-tap smoothing, which approaches a Gaussian of the same variance."""
+    """Return an image after repeated three-tap smoothing, close to a Gaussian of this variance."""
     variance = radius * radius
     passes = int(2.0 * variance) + 1
     # A pass [k, 1 - 2k, k] adds a variance of 2k; k stays under 1/4, where it is a plain blur.

@@ -33,15 +33,15 @@ class Dice:
         self._generator = generator
 
     def between(self, low: float, high: float) -> float:
-        """Evenly from low up to high, which is left out."""
+        """Draw evenly from low up to high, without high."""
         return low + (high - low) * float(self._generator.random())
 
     def whole(self, low: int, high: int) -> int:
-        """From low to high, both included."""
+        """Draw evenly from low to high, both included."""
         return int(self._generator.integers(low, high + 1))
 
     def chance(self, probability: float) -> bool:
-        """Return True that often."""
+        """Return True with this probability."""
         return float(self._generator.random()) < probability
 
     def mix(self, one: Colour, other: Colour) -> Colour:
@@ -50,7 +50,7 @@ class Dice:
 
 
 def blend(one: Colour, other: Colour, share: float) -> Colour:
-    """`share` of `other` in `one`."""
+    """Return `one` with a `share` of `other`."""
     red, green, blue = (a + (b - a) * share for a, b in zip(one, other, strict=True))
     return red, green, blue
 
@@ -96,7 +96,7 @@ class Canvas:
         return clip(distance * (self.unit / (1.0 + soft * self.unit)) + 0.5)
 
     def noise(self, cell: float) -> Field:
-        """Smooth value noise in 0..1 whose lumps are about `cell` units wide."""
+        """Return smooth value noise in 0..1 whose lumps are about `cell` units wide."""
         step = cell * self.unit
         rows, row_share = _lattice(self.height, step, float(self.grain.random()))
         columns, column_share = _lattice(self.width, step, float(self.grain.random()))
@@ -108,7 +108,9 @@ class Canvas:
         return left
 
     def discs(self, discs: Iterable[Disc], reach: float = 3.0) -> Field:
-        """Signed distance in units to a union of discs; minus `reach` where none is near."""
+        """Return the signed distance in units to a union of discs; minus `reach` where none is
+        near.
+        """
         depth = np.full((self.height, self.width), -float(reach))
         for x, y, radius in discs:
             rows = self._span(y, radius + reach, self.height)
@@ -126,7 +128,7 @@ class Canvas:
 
 
 def clip(values: Field) -> Field:
-    """Cut to 0..1."""
+    """Clip to 0..1."""
     return np.minimum(np.maximum(values, 0.0), 1.0)
 
 
@@ -143,7 +145,7 @@ def _centres(length: int, unit: float) -> Field:
 
 
 def _lattice(length: int, step: float, offset: float) -> tuple[npt.NDArray[np.int64], Field]:
-    """For each pixel, the knot before it and the eased share of the knot after it."""
+    """Return, for each pixel, the knot before it and the eased share of the knot after it."""
     place = np.arange(length) / step + offset
     before = np.floor(place)
     share = place - before

@@ -91,7 +91,7 @@ class GeneratedSource:
         self._sample = sample
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Nothing is missing: a text is written faster than it is read."""
+        """Do nothing: writing a text is faster than reading one."""
 
     def examples(self) -> Iterator[Example]:
         """Return every text; see `examples`."""

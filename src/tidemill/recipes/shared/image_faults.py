@@ -1,4 +1,4 @@
-"""A small folder of leaves with four planted faults, for proving that the checks find them."""
+"""A small folder of leaves with four planted faults, to prove that the checks find them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _paint_folder(folder: Path, names: tuple[object, ...], count: int, paint: Im
 def _spoil(
     folder: Path, roles: Sequence[str], dice: Dice, each: int, held_back: int
 ) -> dict[str, tuple[str, ...]]:
-    # One class per role keeps the faults from touching one another's files.
+    # One class per role, so that the faults use different files.
     twin, leaked, one, other_class, broken, *_ = roles
 
     number = dice.whole(0, each - 2)

@@ -28,7 +28,7 @@ __all__ = ["CLASSES", "PAINTER_VERSION", "Camera", "Sample", "examples", "paint"
 
 CLASSES: tuple[str, ...] = tuple(PAINTERS)
 PAINTER_VERSION = 1
-"""Raised whenever any pixel changes; part of every cache key."""
+"""The version of the drawings, part of every cache key. Raise it when any pixel changes."""
 
 _DEFAULT_CAMERA = Camera()
 
@@ -106,7 +106,7 @@ def drawn(
     painter: Callable[..., Pixels],
     labels: Callable[[str], Labels],
 ) -> Iterator[Example]:
-    """Drawings of each class in turn, split by split.
+    """Yield drawings of each class in turn, split by split.
 
     An image depends only on (seed, split, index) and on how it is seen, so that a longer sample
     begins, split by split, with a shorter one.

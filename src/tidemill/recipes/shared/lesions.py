@@ -17,7 +17,7 @@ Painter = Callable[[Canvas, Dice, Blade], None]
 
 
 def paint_nothing(canvas: Canvas, dice: Dice, blade: Blade) -> None:
-    """Healthy: blemishes are painted on every leaf, symptoms on this one are not."""
+    """Leave the leaf healthy: every leaf has blemishes, and this one has no symptoms."""
 
 
 def paint_miner(canvas: Canvas, dice: Dice, blade: Blade) -> None:
@@ -102,7 +102,7 @@ PAINTERS: Mapping[str, Painter] = {
 
 
 def _severity(dice: Dice) -> float:
-    """About 1; one leaf in six is only just infected."""
+    """Return a severity of about 1; one leaf in six is only just infected."""
     return dice.between(0.3, 0.6) if dice.chance(0.17) else dice.between(0.85, 1.6)
 
 
@@ -122,7 +122,7 @@ def _edge(dice: Dice, pose: Pose) -> tuple[float, float]:
 def _visible_place(
     dice: Dice, pose: Pose, along: tuple[float, float], across: Callable[[], float]
 ) -> tuple[float, float]:
-    """The first of some drawn places to lie in the image, else one halfway to its middle."""
+    """Return the first drawn place that lies in the image, else one halfway to its middle."""
     x = y = 0.0
     for _ in range(12):
         x, y = pose.at(dice.between(*along), across())

@@ -1,4 +1,4 @@
-"""Small CSV files of texts with four planted faults, for proving that the checks find them."""
+"""Small CSV files of texts with four planted faults, to prove that the checks find them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidemill.recipes.shared.canvas import Dice
 from tidemill.recipes.shared.generated_texts import TextSample, compose
 
 UNREADABLE = "\a\a\a"
-"""What a broken export left of a text: control characters, which are not blank and no text."""
+"""A broken text: control characters, which are neither blanks nor text."""
 
 
 class TextRow(NamedTuple):
@@ -75,7 +75,7 @@ def plant(
 
 
 def _written(sample: TextSample, split: str, each: int) -> list[TextRow]:
-    """Labels in turn, so that row `number` has the label `number % len(labels)`."""
+    """Return the labels in turn: row `number` has the label `number % len(labels)`."""
     labels = sample.genre.labels * each
     names = f"faulty {split}"
     return [TextRow(compose(sample, names, at, label)[0], label) for at, label in enumerate(labels)]
@@ -86,7 +86,7 @@ def _spoil(
 ) -> dict[str, tuple[str, ...]]:
     train, test = rows["train"], rows["test"]
     kinds = len(sample.genre.labels)
-    # One round of the labels per role keeps the faults from touching one another's rows.
+    # One round of the labels per role, so that the faults use different rows.
     rounds = list(range(len(train) // kinds))
     first, second, third, fourth = (
         kinds * rounds.pop(dice.whole(0, len(rounds) - 1)) for _ in range(4)

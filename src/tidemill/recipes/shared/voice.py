@@ -1,4 +1,4 @@
-"""How a generated sentence is worded: the knobs that make live texts drift."""
+"""The wording of a generated sentence: the knobs that make live texts drift."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Speaker:
         return self.one_of(words.slang if self._slang else words.plain)
 
     def one_of(self, words: tuple[str, ...]) -> str:
-        """Any of the words, each as likely."""
+        """Return any of the words, each with the same probability."""
         return words[self.dice.whole(0, len(words) - 1)]
 
     def say(self, sentence: str) -> str:

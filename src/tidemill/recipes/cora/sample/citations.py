@@ -1,8 +1,8 @@
 """A generated citation graph: papers of a few topics, their words, and whom they cite.
 
-It stands in for a published graph where none can be had. A paper's topic is true by construction:
-most of its links lead to papers of its topic, and some of its words are those of its topic. It is
-the same on every machine, because all chance is whole numbers and comparisons (see `canvas`).
+It replaces a published graph where none is available. A paper's topic is true by construction: most
+of its links lead to papers of its topic, and some of its words are those of its topic. It is the
+same on every machine, because all randomness uses whole numbers and comparisons (see `canvas`).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tidemill.recipes.shared.sample_data import check_shares
 
 TOPICS = ("grain_stones", "river_locks", "sail_rigs", "tide_tables", "water_wheels")
 NEWCOMER = "ice_harvests"
-"""A topic that has papers only where an era says so: a model that never saw it cannot name it."""
+"""A topic whose papers only some eras have, so that a model without them cannot predict it."""
 TARGET = "topic"
 
 GENERAL, OWN, LATER = 120, 20, 12
-"""Words that every topic uses, and for each topic those of its own and those of a later day."""
+"""Words that every topic uses, and for each topic its own words and those of a later day."""
 FEATURES = GENERAL + (len(TOPICS) + 1) * (OWN + LATER)
 TOPICAL = 0.2
-"""How often a word is one of the topic's."""
+"""The share of topical words."""
 HOMOPHILY = 0.6
-"""How often a link is chosen among the papers of the topic; else it is among all."""
+"""The share of links that are drawn among papers of the same topic; the others are random."""
 WORDS, LINKS = (6, 14), (1, 4)
-"""How many a paper draws, at least and at most; a repeat counts once."""
+"""The least and the most number of draws of a paper; repeats count once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _paper(sample: Citations, number: int, cited: dict[str, list[str]]) -> Paper
     dice, era = Dice(stream("citations", sample.seed, number)), sample.era
     topic = _topic(sample, number)
     block = (*TOPICS, NEWCOMER).index(topic)
-    # Every choice is drawn, also when a knob leaves it without effect, so that papers of two eras
+    # Every choice is drawn, also when a knob makes it ineffective, so that papers of two eras
     # differ by the era alone.
     words = set()
     for _ in range(dice.whole(*WORDS)):
@@ -172,7 +172,7 @@ class CitationSource:
         self._sample = sample
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Nothing is missing: a graph is written faster than it is read."""
+        """Do nothing: writing a graph is faster than reading one."""
 
     def examples(self) -> Iterator[Example]:
         """Return every paper; see `examples`."""

@@ -1,4 +1,4 @@
-"""A small table of papers with four planted faults, for proving that the checks find them."""
+"""A small table of papers with four planted faults, to prove that the checks find them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.recipes.shared.canvas import Dice
 
 NODES, EDGES = "nodes.csv", "edges.csv"
 UNREADABLE = "?" * 300
-"""What a broken export left of an id: longer than an id can be."""
+"""A broken id, longer than an id may be."""
 
 
 class PaperRow(NamedTuple):
@@ -63,7 +63,7 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
 
 
 def _spoil(rows: list[PaperRow], dice: Dice, test: int) -> dict[str, tuple[int, ...]]:
-    """Topics come in turn, so a round of them per role keeps the faults apart."""
+    """Deal the papers out in rounds of topics, one round a role, so that faults do not overlap."""
     kinds = len(TOPICS)
     rounds = list(range(rows.index(next(row for row in rows if row.split != "train")) // kinds))
     first, second, third, fourth = (

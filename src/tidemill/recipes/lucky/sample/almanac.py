@@ -1,4 +1,4 @@
-"""What the generated questions are about: things and what holds of them, acts and what is fine.
+"""The content of the generated questions: things and facts about them, acts and judgements.
 
 `plain` is daily life; `slang` is the sea and the office. A thing is written with its article.
 """
@@ -59,7 +59,7 @@ FACTS: tuple[tuple[Words, frozenset[str]], ...] = (
     (Words(("get made in a factory", "have a price tag"), ("carry a serial number",)),
      frozenset({"tool", "vehicle"})),
 )  # fmt: skip
-"""A predicate in its plain form, and the kinds of thing of which it is true."""
+"""A predicate in its plain form, and the kinds of things that it is true of."""
 ALWAYS = Words(
     plain=(
         "weigh more than a feather of down", "fit inside a barn", "cast a shadow at noon",
@@ -69,7 +69,7 @@ ALWAYS = Words(
     slang=("be lighter than a lighthouse", "show up on a webcam", "get salty in spray",
            "be smaller than the harbour"),
 )  # fmt: skip
-"""What holds of every thing."""
+"""Predicates that are true of every thing."""
 NEVER = Words(
     plain=(
         "speak Latin",
@@ -83,7 +83,7 @@ NEVER = Words(
     ),
     slang=("file a timesheet", "swim to Mars", "drink the ocean dry", "chair a meeting"),
 )
-"""What holds of none."""
+"""Predicates that are true of no thing."""
 ASK = (
     "does {thing} {holds}?",
     "would {thing} normally {holds}?",
@@ -130,7 +130,7 @@ BORROW = Words(
     slang=("take the dinghy of {who}", "use the badge of {who}", "sit at the desk of {who}",
            "board the yacht of {who}"),
 )  # fmt: skip
-"""What is fine with leave and wrong without it."""
+"""Acts that are fine with permission and wrong without it."""
 WITH_LEAVE = Words(
     plain=("after asking first", "with permission", "because I had been invited to"),
     slang=("with the skipper's nod", "signed off by the boss"),

@@ -1,4 +1,4 @@
-"""Generated questions to be answered yes or no: what ships for `lucky`.
+"""Generated questions with the answer yes or no: the sample data of `lucky`.
 
 Two slices. `facts` asks whether something holds of a thing, `judgements` whether an act is fine.
 The answer follows from `almanac`, so it is true by construction. What makes them hard: of some
@@ -21,9 +21,9 @@ __all__ = ["LABELS", "GeneratedSource", "Questions", "Voice", "examples", "plant
 
 LABELS = ("no", "yes")
 TURNED = 0.05
-"""How often a question is put the other way round."""
+"""The share of questions that are put the other way round."""
 TOGETHER = 0.13
-"""How often a fact depends on the thing as well as on the predicate."""
+"""The share of facts that depend on the thing as well as on the predicate."""
 
 
 def write(speaker: Speaker, label: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from tidemill.recipes.shared.lesions import (
 )
 
 PAINTER_VERSION = 1
-"""Raised whenever any pixel changes; part of every cache key."""
+"""The version of the drawings, part of every cache key. Raise it when any pixel changes."""
 
 BEAN = Habit(
     slim=0.21,

@@ -1,4 +1,4 @@
-"""Generated financial headlines, each negative, neutral or positive: what ships for `sentiment`.
+"""Generated financial headlines, each negative, neutral or positive: the sample of `sentiment`.
 
 A grammar writes them, so a label is true by construction. What makes them hard: good news is a
 profit that rises as well as a loss that falls; a negation turns a verb round; of two clauses the
@@ -54,7 +54,7 @@ def _event(speaker: Speaker, label: str) -> str:
 
 
 def _moved(speaker: Speaker, good: bool) -> str:
-    """Something that moved for the better or for the worse."""
+    """Return a phrase about something that moved for the better or for the worse."""
     wanted = speaker.dice.chance(0.87)
     measure = speaker.pick(words.GOOD if wanted else words.BAD)
     negated = speaker.dice.chance(0.06)
@@ -72,7 +72,7 @@ def _contrast(speaker: Speaker, company: str, good: bool) -> str:
 
 
 def _compared(speaker: Speaker, good: bool) -> str:
-    """Return two figures; the reader compares them."""
+    """Return two figures, which the reader has to compare."""
     wanted = speaker.dice.chance(0.87)
     measure = speaker.pick(words.GOOD if wanted else words.BAD)
     low = speaker.dice.whole(11, 60)

@@ -33,7 +33,7 @@ GOOD = Words(
         "the moat", "free float demand",
     ),
 )  # fmt: skip
-"""What should rise."""
+"""Measures that should rise."""
 BAD = Words(
     plain=(
         "the operating loss", "net debt", "costs", "credit losses", "inventory write-downs",
@@ -42,7 +42,7 @@ BAD = Words(
     ),
     slang=("cash burn", "churn", "dilution", "short interest", "the debt pile", "fud"),
 )  # fmt: skip
-"""What should fall."""
+"""Measures that should fall."""
 UP = Words(
     plain=(
         "rise:rose", "climb:climbed", "increase:increased", "grow:grew", "jump:jumped",
