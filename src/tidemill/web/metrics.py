@@ -132,7 +132,7 @@ class Meter:
 
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-"""Return a known method name, because other words of clients must not become label values."""
+"""The known methods. A client may send any other word, which must not become a label value."""
 
 
 def build_metrics_route(metrics: Metrics) -> APIRouter:

@@ -34,7 +34,7 @@ def reference_of(
     """Return `reference.npz` for a bundle's other files, from the splits `val` and `fresh`.
 
     With enough rows from feedback only those count: they are a sample of today's requests, while
-    the mixture with older rows resembles no traffic. Codec, classes and graph are those of the
+    the mixture with older rows is like no traffic. Codec, classes and graph are those of the
     bundle, so that a difference means changed data; a training may have changed the recipe's codec.
     The reference stores the features, probabilities and embedding of each example. Raises DataError
     when there is no example, when one cannot be read (its origin is named) and when the files lack

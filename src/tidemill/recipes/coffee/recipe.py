@@ -82,7 +82,7 @@ class Coffee:
 
 
 def _from_hub(data: HubData, cache: Path) -> RemoteSource:
-    """Return the remote files; each is fetched once, and its first digest must not change."""
+    """Return a source of remote files; each is fetched once, and its digest must not change."""
     named: dict[Split, tuple[str, ...]] = {
         "train": data.train,
         "val": data.val,

@@ -63,7 +63,7 @@ def plant(folder: Path, *, seed: int = 0, each: int = 20) -> dict[str, tuple[str
 
 
 def _spoil(rows: list[PaperRow], dice: Dice, test: int) -> dict[str, tuple[int, ...]]:
-    """Deal the papers out in rounds of topics, one round a role, so that faults do not overlap."""
+    """Plant the faults in separate rounds of topics, and return the rows of each fault."""
     kinds = len(TOPICS)
     rounds = list(range(rows.index(next(row for row in rows if row.split != "train")) // kinds))
     first, second, third, fourth = (
