@@ -37,6 +37,9 @@ def find_durations(tree: ast.Module) -> list[Duration]:
 
 def _durations(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
     names = _clock_names(tree)
+    if not names:  # most sources know no clock
+        yield from _stopwatches(tree)
+        return
     readings = _reading_names(tree, names)
     waits = {
         id(node)
@@ -45,14 +48,9 @@ def _durations(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
         for node in ast.walk(loop.test)
         if isinstance(node, ast.Compare)
     }
+    yield from _stopwatches(tree)
     for node in ast.walk(tree):
         match node:
-            case ast.Import(names=modules):
-                if STOPWATCHES & {alias.name for alias in modules}:
-                    yield node
-            case ast.ImportFrom(module=module):
-                if module in STOPWATCHES:
-                    yield node
             case ast.BinOp(op=ast.Sub()):
                 if _reads(node.left, names, readings) or _reads(node.right, names, readings):
                     yield node
@@ -60,6 +58,18 @@ def _durations(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
                 if id(node) not in waits and any(
                     _reads(part, names, readings) for part in (node.left, *node.comparators)
                 ):
+                    yield node
+
+
+def _stopwatches(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The imports of modules that do nothing but measure."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=modules):
+                if STOPWATCHES & {alias.name for alias in modules}:
+                    yield node
+            case ast.ImportFrom(module=module):
+                if module in STOPWATCHES:
                     yield node
 
 
@@ -75,7 +85,7 @@ def _clock_names(tree: ast.Module) -> dict[str, str]:
             for alias in node.names:
                 if f"{node.module}.{alias.name}" in CLOCKS:
                     names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if names else ():
         if isinstance(node, ast.Assign) and _clock(node.value, names):
             names |= {ast.unparse(target): _full(node.value, names) for target in node.targets}
     return names

@@ -58,8 +58,19 @@ class Retired:
         """The forbidden phrases in a text."""
         if "prose" not in self.scopes:
             return []
-        matches = re.finditer(rf"(?<![\w/.-])(?:{self.pattern})(?![\w-])", text, re.I)
+        matches = re.finditer(bounded(self.pattern), text, re.I)
         return [match[0] for match in matches if match[0] not in self.exceptions]
+
+
+@cache
+def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches what one of them matches: one look instead of one for each row of the table."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+def bounded(pattern: str) -> str:
+    """The pattern where it is no part of a longer word, path or option."""
+    return rf"(?<![\w/.-])(?:{pattern})(?![\w-])"
 
 
 @cache
@@ -129,16 +140,27 @@ def misnamed(content: str, rows: Iterable[Retired]) -> list[tuple[int, str]]:
     """The lines of a module that define a retired name."""
     rows = list(rows)
     names = list(defined(ast.parse(content)))
-    forbidden = {
-        name for name in {name for _, name in names} if any(row.names(name) for row in rows)
+    whole = any_of(tuple(row.pattern for row in rows))
+    suspects = {
+        name
+        for name in {name for _, name in names}
+        if any(whole.fullmatch(part) for part in (name.strip("_"), *words(name)))
     }
+    forbidden = {name for name in suspects if any(row.names(name) for row in rows)}
     return [(line, name) for line, name in names if name in forbidden]
 
 
 def misspoken(texts: Iterable[tuple[int, str]], rows: Iterable[Retired]) -> list[tuple[int, str]]:
     """The lines of texts that hold a retired phrase."""
     rows = list(rows)
-    return [(line, phrase) for line, text in texts for row in rows for phrase in row.phrases(text)]
+    inside = re.compile(bounded(any_of(tuple(row.pattern for row in rows)).pattern), re.I)
+    return [
+        (line, phrase)
+        for line, text in texts
+        if inside.search(text)
+        for row in rows
+        for phrase in row.phrases(text)
+    ]
 
 
 def name_of(path: Path) -> str:

@@ -109,13 +109,13 @@ def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen:
     """Of random weights: that it answers as it was judged is proved, not that it is good."""
     workspace = Workspace(tmp_path, "coffee", actor="ada")
     small = ("data.train=60", "data.val=40", "data.test=40", "train.epochs=2", "gate.floor=0.1")
+    few = ("train.threads=1", "evaluate.images=5")
     words = (
         "model=pretrained",
         f"model.path={resnet}",
         f"model.frozen={frozen}",
-        "train.threads=1",
     )
-    finished = workspace.train(*small, *words)
+    finished = workspace.train(*small, *few, *words)
     predictor = workspace.predictor(finished.version)
     codec = json.loads((predictor.bundle.path / "codec.json").read_bytes())
     assert (codec["config"]["width"], codec["config"]["mean"]) == (48, [0.5, 0.4, 0.3])

@@ -40,6 +40,7 @@ TINY = (
     "train.epochs=1",
     "train.averaging=0",
     "train.threads=1",
+    "evaluate.images=5",
     "gate.floor=0.99",
     "seed=3",
 )
