@@ -14,7 +14,7 @@ from tidemill.settings import Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that sets nothing."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"TIDEMILL_{name.upper()}", raising=False)

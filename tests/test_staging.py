@@ -14,7 +14,7 @@ from tidemill.staging import PREFIX, publish_folder, remove_abandoned, stage_fol
 
 
 @pytest.fixture(scope="module")
-def dead() -> int:
+def ended_pid() -> int:
     """The number of a process that has ended."""
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as child:
         child.wait()
@@ -88,8 +88,8 @@ def test_what_can_be_made_again_may_settle_without_reaching_the_disk(tmp_path: P
     assert (tmp_path / "name" / "file").read_bytes() == b"whole"
 
 
-def test_a_sweep_takes_what_a_dead_writer_left(tmp_path: Path, dead: int) -> None:
-    left = tmp_path / f"{PREFIX}{dead}-aa"
+def test_a_sweep_takes_what_a_dead_writer_left(tmp_path: Path, ended_pid: int) -> None:
+    left = tmp_path / f"{PREFIX}{ended_pid}-aa"
     (left / "deep").mkdir(parents=True)
     (left / "deep" / "file").write_bytes(b"half")
     (tmp_path / "finished").mkdir()
@@ -112,10 +112,10 @@ def test_a_sweep_leaves_a_name_that_tells_no_process(tmp_path: Path, name: str) 
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_sweep_is_not_stopped_by_what_it_cannot_remove(tmp_path: Path, dead: int) -> None:
-    (tmp_path / f"{PREFIX}{dead}-a file").write_bytes(b"no folder at all")
-    (tmp_path / f"{PREFIX}{dead}-bb").mkdir()
-    assert remove_abandoned(tmp_path) == [tmp_path / f"{PREFIX}{dead}-bb"]
+def test_a_sweep_is_not_stopped_by_what_it_cannot_remove(tmp_path: Path, ended_pid: int) -> None:
+    (tmp_path / f"{PREFIX}{ended_pid}-a file").write_bytes(b"no folder at all")
+    (tmp_path / f"{PREFIX}{ended_pid}-bb").mkdir()
+    assert remove_abandoned(tmp_path) == [tmp_path / f"{PREFIX}{ended_pid}-bb"]
 
 
 def test_a_folder_that_was_never_made_has_nothing_to_sweep(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("pebble commands")
 
 
 @pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+def wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A screen on which no cell is broken."""
     monkeypatch.setattr(OUT, "_width", 200)
 

@@ -17,7 +17,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def herded(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.MonkeyPatch) -> Path:
+def herd_home(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace whose champion v1 knows herds."""
     home = tmp_path / "herded"
     workspace = Workspace(home).create()
@@ -30,28 +30,28 @@ def herded(tmp_path: Path, reference_for: ReferenceFor, monkeypatch: pytest.Monk
 
 
 def test_every_item_has_its_line(
-    tell: Ask, herded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tell: Ask, herd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a line holds a short name
     files = ["two.json", "one.json"]
     Path("two.json").write_bytes(herds.herd(150, 50))
     Path("one.json").write_bytes(herds.herd(20, first=8))
-    result = tell("predict", *files, "--home", str(herded))
+    result = tell("predict", *files, "--home", str(herd_home))
     cells = [line.split() for line in result.out.splitlines() if ".json" in line]
     assert [row[3:8:2] for row in cells] == [
         ["a0", "kind", "ox"],
         ["a1", "kind", "sheep"],
         ["a8", "kind", "sheep"],
     ]
-    body = tell("predict", *files, "--home", str(herded), "--json").body
+    body = tell("predict", *files, "--home", str(herd_home), "--json").body
     items = [[answer["item"] for answer in row["answers"]] for row in body["predictions"]]
     assert items == [["a0", "a1"], ["a8"]]
 
 
-def test_a_name_is_shown_as_it_is(tell: Ask, herded: Path, tmp_path: Path) -> None:
+def test_a_name_is_shown_as_it_is(tell: Ask, herd_home: Path, tmp_path: Path) -> None:
     file = tmp_path / "one.json"
     file.write_bytes(herds.herd(20).replace(b'"a0"', b'"[/b]"'))
-    assert "[/b]" in tell("predict", str(file), "--home", str(herded)).out
+    assert "[/b]" in tell("predict", str(file), "--home", str(herd_home)).out
 
 
 def test_a_payload_that_is_one_item_has_no_name_for_it(tell: Ask, tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_a_payload_that_is_one_item_has_no_name_for_it(tell: Ask, tmp_path: Path
     assert "item" not in result.out
 
 
-def test_a_file_that_is_no_herd_is_named(tell: Ask, herded: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_herd_is_named(tell: Ask, herd_home: Path, tmp_path: Path) -> None:
     file = tmp_path / "none.json"
     file.write_text("{}")
-    result = tell("predict", str(file), "--home", str(herded))
+    result = tell("predict", str(file), "--home", str(herd_home))
     assert result.code
     assert "none.json" in result.err.replace("\n", "")
 

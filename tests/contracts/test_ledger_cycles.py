@@ -32,7 +32,7 @@ LATER = replace(
 
 
 @pytest.fixture
-def turning(ledger: Ledger) -> Ledger:
+def cycle_ledger(ledger: Ledger) -> Ledger:
     """A cycle that has just been triggered."""
     with ledger.begin() as unit:
         unit.open_cycle(CYCLE, OPENED)
@@ -50,54 +50,54 @@ def test_no_cycle_is_open_before_the_first(ledger: Ledger) -> None:
         assert unit.cycle() is None
 
 
-def test_an_opened_cycle_comes_back_as_it_was(turning: Ledger) -> None:
-    with turning.begin(write=False) as unit:
+def test_an_opened_cycle_comes_back_as_it_was(cycle_ledger: Ledger) -> None:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.cycle() == unit.get(Cycle, "c1") == CYCLE
         assert unit.latest(Cycle) == [CYCLE]
         assert [event.kind for event in unit.events()] == ["CycleOpened"]
 
 
-def test_a_moved_cycle_is_its_later_self(turning: Ledger) -> None:
-    with turning.begin() as unit:
+def test_a_moved_cycle_is_its_later_self(cycle_ledger: Ledger) -> None:
+    with cycle_ledger.begin() as unit:
         unit.move_cycle(LATER, expected="triggered", event=MOVED)
-    with turning.begin(write=False) as unit:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.cycle() == LATER
         assert [event.kind for event in unit.events()] == ["CycleMoved", "CycleOpened"]
 
 
-def test_one_cycle_turns_at_a_time(turning: Ledger) -> None:
-    with pytest.raises(Conflict, match="c1 is open"), turning.begin() as unit:
+def test_one_cycle_turns_at_a_time(cycle_ledger: Ledger) -> None:
+    with pytest.raises(Conflict, match="c1 is open"), cycle_ledger.begin() as unit:
         unit.open_cycle(replace(CYCLE, id="c2"), OPENED)
-    with pytest.raises(Conflict, match="exists already"), turning.begin() as unit:
+    with pytest.raises(Conflict, match="exists already"), cycle_ledger.begin() as unit:
         unit.open_cycle(CYCLE, OPENED)
-    with turning.begin(write=False) as unit:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.latest(Cycle) == [CYCLE]
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_the_next_cycle_begins_once_one_has_ended(turning: Ledger, state: CycleState) -> None:
-    with turning.begin() as unit:
+def test_the_next_cycle_begins_once_one_has_ended(cycle_ledger: Ledger, state: CycleState) -> None:
+    with cycle_ledger.begin() as unit:
         unit.move_cycle(replace(LATER, state=state), expected="triggered", event=MOVED)
         assert unit.cycle() is None
         unit.open_cycle(replace(CYCLE, id="c2"), OPENED)
-    with turning.begin(write=False) as unit:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.cycle() == replace(CYCLE, id="c2")
 
 
-def test_an_ended_cycle_does_not_come_back_beside_another(turning: Ledger) -> None:
-    with turning.begin() as unit:
+def test_an_ended_cycle_does_not_come_back_beside_another(cycle_ledger: Ledger) -> None:
+    with cycle_ledger.begin() as unit:
         unit.move_cycle(replace(CYCLE, state="failed"), expected="triggered", event=MOVED)
         unit.open_cycle(replace(CYCLE, id="c2"), OPENED)
-    with pytest.raises(Conflict, match="c2 is open"), turning.begin() as unit:
+    with pytest.raises(Conflict, match="c2 is open"), cycle_ledger.begin() as unit:
         unit.move_cycle(LATER, expected="failed", event=MOVED)
 
 
-def test_a_cycle_moves_only_from_where_that_was_decided(turning: Ledger) -> None:
-    with pytest.raises(Conflict, match="triggered"), turning.begin() as unit:
+def test_a_cycle_moves_only_from_where_that_was_decided(cycle_ledger: Ledger) -> None:
+    with pytest.raises(Conflict, match="triggered"), cycle_ledger.begin() as unit:
         unit.move_cycle(LATER, expected="judged", event=MOVED)
-    with pytest.raises(NotFound), turning.begin() as unit:
+    with pytest.raises(NotFound), cycle_ledger.begin() as unit:
         unit.move_cycle(replace(LATER, id="c9"), expected="triggered", event=MOVED)
-    with turning.begin(write=False) as unit:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.cycle() == CYCLE
         assert len(unit.events()) == 1
 
@@ -241,16 +241,16 @@ WRITES: dict[str, Callable[[UnitOfWork], object]] = {
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_reading_unit_refuses_to_write(turning: Ledger, name: str) -> None:
+def test_a_reading_unit_refuses_to_write(cycle_ledger: Ledger, name: str) -> None:
     ended = replace(CYCLE, state="failed")
-    with turning.begin() as unit:
+    with cycle_ledger.begin() as unit:
         unit.move_cycle(ended, expected="triggered", event=MOVED)
-    lease = take(turning, "a")
-    with turning.begin(write=False) as unit:
+    lease = take(cycle_ledger, "a")
+    with cycle_ledger.begin(write=False) as unit:
         before = unit.events()
         with pytest.raises(Conflict, match="for reading"):
             WRITES[name](unit)
-    with turning.begin(write=False) as unit:
+    with cycle_ledger.begin(write=False) as unit:
         assert unit.latest(Cycle) == [ended]
         assert (unit.lease("engine"), unit.lease("other")) == (lease, None)
         assert unit.events() == before

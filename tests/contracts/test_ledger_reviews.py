@@ -29,14 +29,14 @@ def give(ledger: Ledger, *items: Feedback) -> None:
 
 
 @pytest.fixture
-def filled(ledger: Ledger) -> Ledger:
+def pending_feedback(ledger: Ledger) -> Ledger:
     """One piece of feedback that nobody has decided on."""
     give(ledger, FEEDBACK)
     return ledger
 
 
-def test_feedback_comes_back_as_it_was(filled: Ledger) -> None:
-    with filled.begin(write=False) as unit:
+def test_feedback_comes_back_as_it_was(pending_feedback: Ledger) -> None:
+    with pending_feedback.begin(write=False) as unit:
         assert unit.get(Feedback, "f1") == FEEDBACK
         assert unit.feedback() == [FEEDBACK]
 
@@ -82,11 +82,11 @@ def test_feedback_is_found_by_its_item_whatever_the_example(ledger: Ledger) -> N
         assert unit.feedback(item="leaf") == []
 
 
-def test_settling_replaces_status_reason_and_moment_alone(filled: Ledger) -> None:
+def test_settling_replaces_status_reason_and_moment_alone(pending_feedback: Ledger) -> None:
     to = replace(ACCEPTED, label="miner", actor="eve", snapshot="s9")
-    with filled.begin() as unit:
+    with pending_feedback.begin() as unit:
         unit.settle_feedback(to, expected="pending", event=SETTLED)
-    with filled.begin(write=False) as unit:
+    with pending_feedback.begin(write=False) as unit:
         assert unit.get(Feedback, "f1") == ACCEPTED
         assert [event.kind for event in unit.events()] == [
             "FeedbackStatusChanged",
@@ -101,15 +101,15 @@ def test_settling_keeps_the_order(ledger: Ledger) -> None:
         assert [row.id for row in unit.feedback()] == ["f1", "f2"]
 
 
-def test_feedback_is_settled_only_from_where_that_was_decided(filled: Ledger) -> None:
-    with filled.begin() as unit:
+def test_feedback_is_settled_only_from_where_that_was_decided(pending_feedback: Ledger) -> None:
+    with pending_feedback.begin() as unit:
         unit.settle_feedback(ACCEPTED, expected="pending", event=SETTLED)
     rejected = replace(FEEDBACK, status="rejected", settled_at=NOW)
-    with pytest.raises(Conflict, match="accepted"), filled.begin() as unit:
+    with pytest.raises(Conflict, match="accepted"), pending_feedback.begin() as unit:
         unit.settle_feedback(rejected, expected="pending", event=SETTLED)
-    with pytest.raises(NotFound), filled.begin() as unit:
+    with pytest.raises(NotFound), pending_feedback.begin() as unit:
         unit.settle_feedback(replace(rejected, id="f9"), expected="pending", event=SETTLED)
-    with filled.begin(write=False) as unit:
+    with pending_feedback.begin(write=False) as unit:
         assert unit.feedback() == [ACCEPTED]
         assert len(unit.events()) == 2
 
@@ -193,8 +193,8 @@ WRITES: dict[str, Callable[[UnitOfWork], None]] = {
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_reading_unit_refuses_to_write(filled: Ledger, name: str) -> None:
-    with filled.begin(write=False) as unit, pytest.raises(Conflict, match="for reading"):
+def test_a_reading_unit_refuses_to_write(pending_feedback: Ledger, name: str) -> None:
+    with pending_feedback.begin(write=False) as unit, pytest.raises(Conflict, match="for reading"):
         WRITES[name](unit)
-    with filled.begin(write=False) as unit:
+    with pending_feedback.begin(write=False) as unit:
         assert unit.feedback() == [FEEDBACK]

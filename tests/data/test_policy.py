@@ -127,7 +127,7 @@ def test_no_policy_waives_a_small_class(settle: Settle, example: Make, policy: s
 
 
 @pytest.fixture
-def tested(example: Make) -> list[Example]:
+def faulty_test(example: Make) -> list[Example]:
     """A test that repeats and contradicts itself and what is learnt; two rows beside it do so."""
     return [
         example("leaf", "rust", split="test", origin="1.txt"),
@@ -145,8 +145,10 @@ def tested(example: Make) -> list[Example]:
 
 
 @pytest.mark.parametrize("policy", ["drop", "majority", "keep"])
-def test_a_given_test_stays_as_it_is(settle: Settle, tested: list[Example], policy: str) -> None:
-    resolution = settle(policy, *tested, keep_test=True)
+def test_a_given_test_stays_as_it_is(
+    settle: Settle, faulty_test: list[Example], policy: str
+) -> None:
+    resolution = settle(policy, *faulty_test, keep_test=True)
     elsewhere = {
         "drop": {"9.txt", "10.txt", "11.txt"},
         "majority": {"10.txt", "11.txt"},
@@ -157,16 +159,18 @@ def test_a_given_test_stays_as_it_is(settle: Settle, tested: list[Example], poli
 
 
 def test_without_being_kept_a_test_is_settled_as_the_rest(
-    settle: Settle, tested: list[Example]
+    settle: Settle, faulty_test: list[Example]
 ) -> None:
-    resolution = settle("majority", *tested)
+    resolution = settle("majority", *faulty_test)
     assert resolution.relabelled["1.txt"] == {"disease": "healthy"}
     assert {"2.txt", "6.txt"} < set(resolution.excluded)
 
 
-def test_a_kept_test_is_no_pardon(settle: Settle, tested: list[Example], example: Make) -> None:
+def test_a_kept_test_is_no_pardon(
+    settle: Settle, faulty_test: list[Example], example: Make
+) -> None:
     with pytest.raises(DataRefused):
-        settle("stop", *tested, keep_test=True)
+        settle("stop", *faulty_test, keep_test=True)
     broken = example(b"\xff", "rust", split="test", origin="broken.txt")
     assert set(settle("keep", broken, keep_test=True).excluded) == {"broken.txt"}
 

@@ -79,7 +79,7 @@ def served(server: ThreadingHTTPServer) -> Iterator[int]:
 
 
 @pytest.fixture
-def safe(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def https_shelf(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The same shelf behind https, with a certificate that is believed while the test runs."""
     if not (openssl := shutil.which("openssl")):
         pytest.skip("openssl makes the certificate, and is not installed")
@@ -123,16 +123,16 @@ def test_a_redirection_is_followed(shelf: str, tmp_path: Path) -> None:
     assert file.path.read_bytes() == ROWS
 
 
-def test_a_redirection_stays_encrypted(shelf: str, safe: str, tmp_path: Path) -> None:
+def test_a_redirection_stays_encrypted(shelf: str, https_shelf: str, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    Shelf.leads |= {"/away": f"{shelf}/rows.csv", "/on": "/away", "/up": f"{safe}/old"}
-    fetched(RemoteFile(f"{safe}/old", folder))
+    Shelf.leads |= {"/away": f"{shelf}/rows.csv", "/on": "/away", "/up": f"{https_shelf}/old"}
+    fetched(RemoteFile(f"{https_shelf}/old", folder))
     fetched(RemoteFile(f"{shelf}/up", folder))
     before = left(folder)
     for path in ("/away", "/on"):
         Shelf.requests.clear()
         with pytest.raises(Unavailable, match=r"leads to http://.*, without encryption") as raised:
-            fetched(RemoteFile(f"{safe}{path}", folder))
+            fetched(RemoteFile(f"{https_shelf}{path}", folder))
         assert "data=sample" in raised.value.hint
         assert "/rows.csv" not in Shelf.requests
     assert left(folder) == before

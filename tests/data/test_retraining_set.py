@@ -68,24 +68,26 @@ def test_what_resembles_a_held_back_row_is_held_back_with_it(
 
 
 @pytest.fixture
-def alike(codec: Any) -> dict[Split, str]:
+def near_duplicates(codec: Any) -> dict[Split, str]:
     """Payloads that resemble each other, by the split in which their hash puts them."""
     texts = [f"leaf {n}|abcd" for n in range(200)]
     return {joining_split(codec.fingerprint(t.encode()).exact): t for t in texts}
 
 
 def test_what_resembles_feedback_in_train_joins_it(
-    alike: dict[Split, str], extend: Extend, store: SnapshotStore
+    near_duplicates: dict[Split, str], extend: Extend, store: SnapshotStore
 ) -> None:
-    parent = extend([accept_label(alike["train"], id="f1")]).snapshot
-    assert rows(store, parent.id)[alike["train"]].split == "train"
-    table = rows(store, extend([accept_label(alike["fresh"], id="f2")], parent.id).snapshot.id)
-    assert table[alike["fresh"]].split == "train"
+    parent = extend([accept_label(near_duplicates["train"], id="f1")]).snapshot
+    assert rows(store, parent.id)[near_duplicates["train"]].split == "train"
+    table = rows(
+        store, extend([accept_label(near_duplicates["fresh"], id="f2")], parent.id).snapshot.id
+    )
+    assert table[near_duplicates["fresh"]].split == "train"
 
 
 @pytest.mark.parametrize("split", ["val", "fresh"])
 def test_what_resembles_a_first_row_of_train_joins_it(
-    alike: dict[Split, str],
+    near_duplicates: dict[Split, str],
     write: Any,
     extend: Extend,
     store: SnapshotStore,
@@ -94,8 +96,10 @@ def test_what_resembles_a_first_row_of_train_joins_it(
     split: Split,
 ) -> None:
     parent = write([*crowd, example("first|abcd", split="train")])
-    table = rows(store, extend([accept_label(alike[split], id="f1")], parent.id).snapshot.id)
-    assert table[alike[split]].split == "train"
+    table = rows(
+        store, extend([accept_label(near_duplicates[split], id="f1")], parent.id).snapshot.id
+    )
+    assert table[near_duplicates[split]].split == "train"
 
 
 @pytest.mark.parametrize("split", ["val", "fresh"])

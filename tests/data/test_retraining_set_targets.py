@@ -38,7 +38,7 @@ def test_a_leaf_of_which_every_target_is_named_becomes_an_example(
 
 
 @pytest.fixture
-def taught(parent: Snapshot, extend: Extend) -> Extend:
+def extend_by_label(parent: Snapshot, extend: Extend) -> Extend:
     """Grows the leaves as the recipe does, by feedback on one payload."""
 
     def result(payload: str, **labels: str) -> RetrainingSet:
@@ -67,9 +67,9 @@ def test_each_target_is_for_itself_where_a_recipe_says_nothing(
     [{"kind": "Vine___rust"}, {"disease": "rust", "plant": "Vine"}],
 )
 def test_what_decides_the_class_of_a_new_leaf_is_enough(
-    taught: Extend, store: SnapshotStore, named: Named, labels: dict[str, str]
+    extend_by_label: Extend, store: SnapshotStore, named: Named, labels: dict[str, str]
 ) -> None:
-    result = taught(named("train"), **labels)
+    result = extend_by_label(named("train"), **labels)
     row = rows(store, result.snapshot.id)[named("train")]
     assert (result.feedback, row.labels, row.split) == (("f1",), RUST, "train")
 
@@ -78,10 +78,10 @@ def test_what_decides_the_class_of_a_new_leaf_is_enough(
     ("target", "others"), [("disease", "class, plant"), ("plant", "class, disease")]
 )
 def test_a_new_leaf_of_which_something_is_open_teaches_nothing_yet(
-    parent: Snapshot, taught: Extend, named: Named, target: str, others: str
+    parent: Snapshot, extend_by_label: Extend, named: Named, target: str, others: str
 ) -> None:
     """Nobody said the rest, and the model's own answers are no truth."""
-    result = taught(named("train"), **{target: RUST[target]})
+    result = extend_by_label(named("train"), **{target: RUST[target]})
     assert (result.snapshot, result.feedback) == (parent, ())
     assert f"It has no label of {others}" in result.omissions["f1"]
 
@@ -96,18 +96,18 @@ def test_a_new_leaf_of_which_something_is_open_teaches_nothing_yet(
     ],
 )
 def test_a_leaf_that_is_known_keeps_what_is_not_said_and_never_contradicts_itself(
-    taught: Extend, store: SnapshotStore, labels: dict[str, str]
+    extend_by_label: Extend, store: SnapshotStore, labels: dict[str, str]
 ) -> None:
-    result = taught("Vine___healthy 6", **labels)
+    result = extend_by_label("Vine___healthy 6", **labels)
     assert rows(store, result.snapshot.id)["Vine___healthy 6"].labels == RUST
 
 
 @pytest.mark.parametrize("payload", ["Vine___healthy 6", "a new leaf"])
 @pytest.mark.parametrize(("target", "label"), [("disease", "healthy"), ("plant", "Bean")])
 def test_a_class_that_contradicts_what_else_is_said_is_left_out(
-    parent: Snapshot, taught: Extend, payload: str, target: str, label: str
+    parent: Snapshot, extend_by_label: Extend, payload: str, target: str, label: str
 ) -> None:
-    result = taught(payload, kind="Vine___rust", **{target: label})
+    result = extend_by_label(payload, kind="Vine___rust", **{target: label})
     assert (result.snapshot, result.feedback) == (parent, ())
     assert result.omissions == {
         "f1": f"The class 'Vine___rust' contradicts the {target} '{label}'."
@@ -123,20 +123,20 @@ def test_a_class_that_contradicts_what_else_is_said_is_left_out(
     ],
 )
 def test_a_class_that_the_snapshot_does_not_know_is_left_out(
-    parent: Snapshot, taught: Extend, payload: str, labels: dict[str, str]
+    parent: Snapshot, extend_by_label: Extend, payload: str, labels: dict[str, str]
 ) -> None:
-    result = taught(payload, **labels)
+    result = extend_by_label(payload, **labels)
     assert (result.snapshot, result.feedback) == (parent, ())
     assert result.omissions == {"f1": "The snapshot has no class 'Bean___healthy' of 'class'."}
 
 
-def test_what_is_held_back_is_said_to_be(taught: Extend) -> None:
+def test_what_is_held_back_is_said_to_be(extend_by_label: Extend) -> None:
     why = "The example is held out in val and keeps its label."
-    assert taught("Bean___rust 4", disease="healthy").omissions == {"f1": why}
+    assert extend_by_label("Bean___rust 4", disease="healthy").omissions == {"f1": why}
 
 
-def test_what_follows_from_a_label_may_be_there_already(taught: Extend) -> None:
-    left = taught("Vine___rust 12", kind="Vine___rust").omissions
+def test_what_follows_from_a_label_may_be_there_already(extend_by_label: Extend) -> None:
+    left = extend_by_label("Vine___rust 12", kind="Vine___rust").omissions
     assert left == {"f1": "The snapshot has this label already."}
 
 

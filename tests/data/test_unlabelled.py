@@ -20,12 +20,12 @@ from tidemill.domain.errors import DataError, DataRefused
 from tidemill.domain.types import Example, Split, payload_id
 
 Write = Callable[..., Any]
-Bare = Callable[..., Example]
+MakeUnlabelled = Callable[..., Example]
 Import = Callable[..., SnapshotImport]
 
 
 @pytest.fixture
-def bare(example: Make) -> Bare:
+def make_unlabelled(example: Make) -> MakeUnlabelled:
     """Makes an example without labels."""
 
     def bare_example(payload: str, *, split: Split | None = None, origin: str = "") -> Example:
@@ -56,22 +56,24 @@ def judged(inspection: Inspection) -> tuple[Finding, ...]:
 
 
 def test_they_are_one_warning_that_counts_them(
-    codec: Any, crowd: list[Example], bare: Bare
+    codec: Any, crowd: list[Example], make_unlabelled: MakeUnlabelled
 ) -> None:
-    one = [bare("leaf 0", split="train")]
+    one = [make_unlabelled("leaf 0", split="train")]
     [finding] = judged(inspect([*crowd, *one], codec))
     assert finding.line() == (
         "warning: 1 example has no label, to be seen but not learnt from: leaf 0.txt. [unlabelled]"
     )
-    seven = [bare(f"leaf {n}", split="train" if n % 2 else None) for n in range(7)]
+    seven = [make_unlabelled(f"leaf {n}", split="train" if n % 2 else None) for n in range(7)]
     [finding] = judged(inspect([*crowd, *seven], codec))
     assert finding.sentence.startswith("7 examples have no label, to be seen but not learnt from: ")
     assert finding.sentence.endswith("leaf 4.txt and 2 more.")
     assert finding.files == tuple(row.origin for row in seven)
 
 
-def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bare: Bare) -> None:
-    held_out = [bare("leaf 0", split="val"), bare("leaf 1", split="test")]
+def test_one_that_is_held_back_is_an_error(
+    codec: Any, crowd: list[Example], make_unlabelled: MakeUnlabelled
+) -> None:
+    held_out = [make_unlabelled("leaf 0", split="val"), make_unlabelled("leaf 1", split="test")]
     findings = judged(inspect([*crowd, *held_out], codec))
     assert [(row.kind, row.severity, row.files) for row in findings] == [
         ("missing_label", "error", ("leaf 0.txt",)),
@@ -81,9 +83,13 @@ def test_one_that_is_held_back_is_an_error(codec: Any, crowd: list[Example], bar
 
 
 def test_no_policy_lets_one_judge(
-    import_examples: Import, crowd: list[Example], bare: Bare
+    import_examples: Import, crowd: list[Example], make_unlabelled: MakeUnlabelled
 ) -> None:
-    rows = [*crowd, bare("leaf 0", split="val"), bare("leaf 1", split="train")]
+    rows = [
+        *crowd,
+        make_unlabelled("leaf 0", split="val"),
+        make_unlabelled("leaf 1", split="train"),
+    ]
     with pytest.raises(DataRefused):
         import_examples(rows)
     for chosen in ("drop", "majority", "keep"):
@@ -93,9 +99,13 @@ def test_no_policy_lets_one_judge(
 
 
 def test_a_label_outvotes_none_in_a_conflict(
-    codec: Any, crowd: list[Example], example: Make, bare: Bare
+    codec: Any, crowd: list[Example], example: Make, make_unlabelled: MakeUnlabelled
 ) -> None:
-    same = [bare("leaf", origin="a.txt"), bare("leaf ", origin="b.txt"), example("leaf", "rust")]
+    same = [
+        make_unlabelled("leaf", origin="a.txt"),
+        make_unlabelled("leaf ", origin="b.txt"),
+        example("leaf", "rust"),
+    ]
     inspection = inspect([*crowd, *same], codec)
     findings = judged(inspection)
     [conflict] = [row for row in findings if row.kind == "conflict"]
@@ -105,18 +115,20 @@ def test_a_label_outvotes_none_in_a_conflict(
     assert set(settled.excluded) == {"b.txt", "leaf.txt"}
 
 
-def test_they_are_in_train_wherever_their_hash_would_put_them(codec: Any, bare: Bare) -> None:
-    loose = [bare(f"leaf {n}", split="train" if n % 2 else None) for n in range(60)]
+def test_they_are_in_train_wherever_their_hash_would_put_them(
+    codec: Any, make_unlabelled: MakeUnlabelled
+) -> None:
+    loose = [make_unlabelled(f"leaf {n}", split="train" if n % 2 else None) for n in range(60)]
     assigned = splits.assign_splits(inspect(loose, codec), near_distance=DISTANCE)
     assert set(assigned.values()) == {"train"}
 
 
 def test_beside_them_labelled_examples_go_where_they_would_go_alone(
-    codec: Any, example: Make, bare: Bare
+    codec: Any, example: Make, make_unlabelled: MakeUnlabelled
 ) -> None:
     labelled = [example(f"leaf {n}") for n in range(60)]
     alone = splits.assign_splits(inspect(labelled, codec), near_distance=DISTANCE)
-    beside = [*labelled, *(bare(f"stem {n}") for n in range(60))]
+    beside = [*labelled, *(make_unlabelled(f"stem {n}") for n in range(60))]
     together = splits.assign_splits(inspect(beside, codec), near_distance=DISTANCE)
     assert {origin: together[origin] for origin in alone} == alone
     assert set(alone.values()) == {"train", "val", "test"}
@@ -124,17 +136,26 @@ def test_beside_them_labelled_examples_go_where_they_would_go_alone(
 
 @pytest.mark.parametrize("split", ["val", "test", "fresh"])
 def test_a_snapshot_holds_none_back(
-    store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare, split: Split
+    store: SnapshotStore,
+    write: Write,
+    crowd: list[Example],
+    make_unlabelled: MakeUnlabelled,
+    split: Split,
 ) -> None:
     with pytest.raises(DataError, match=f"leaf.txt is held out in {split} and has no label"):
-        write([*crowd, bare("leaf", split=split)])
+        write([*crowd, make_unlabelled("leaf", split=split)])
     assert store.list() == ()
 
 
 def test_a_snapshot_keeps_and_counts_them(
-    store: SnapshotStore, import_examples: Import, crowd: list[Example], bare: Bare
+    store: SnapshotStore,
+    import_examples: Import,
+    crowd: list[Example],
+    make_unlabelled: MakeUnlabelled,
 ) -> None:
-    snapshot = import_examples([*crowd, bare("leaf 0"), bare("leaf 1", split="train")]).snapshot
+    snapshot = import_examples(
+        [*crowd, make_unlabelled("leaf 0"), make_unlabelled("leaf 1", split="train")]
+    ).snapshot
     assert snapshot.classes == {"disease": ("healthy", "rust")}
     assert rows(store, snapshot.id)["leaf 0"].labels == {}
     statistics = describe_snapshot(store.open(snapshot.id))
@@ -151,12 +172,12 @@ def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
     store: SnapshotStore,
     write: Write,
     crowd: list[Example],
-    bare: Bare,
+    make_unlabelled: MakeUnlabelled,
     written: str,
 ) -> None:
     """The bytes that the snapshot has stay; the ones of the feedback may be others."""
     texts = [f"leaf {n}" for n in range(40)]
-    parent = write([*crowd, *(bare(text, split="train") for text in texts)])
+    parent = write([*crowd, *(make_unlabelled(text, split="train") for text in texts)])
     items = [accept_label(written.format(text), "healthy", f"f{text}") for text in texts]
     result = extend(items, parent.id)
     assert len(result.feedback) == len(texts)
@@ -174,10 +195,14 @@ def test_feedback_on_one_labels_it_and_puts_it_where_a_new_example_would_go(
 
 
 def test_the_first_labels_of_one_are_those_of_every_target(
-    extend: Extend, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+    extend: Extend,
+    store: SnapshotStore,
+    write: Write,
+    crowd: list[Example],
+    make_unlabelled: MakeUnlabelled,
 ) -> None:
     older = [replace(row, labels={**row.labels, "age": "old"}) for row in crowd]
-    parent = write([*older, bare("leaf", split="train")])
+    parent = write([*older, make_unlabelled("leaf", split="train")])
     result = extend([accept_label("leaf", "rust", "f1")], parent.id)
     assert result.feedback == ()
     assert result.omissions == {"f1": "It has no label of age."}
@@ -186,9 +211,13 @@ def test_the_first_labels_of_one_are_those_of_every_target(
 
 
 def test_what_nobody_labels_stays_without(
-    extend: Extend, store: SnapshotStore, write: Write, crowd: list[Example], bare: Bare
+    extend: Extend,
+    store: SnapshotStore,
+    write: Write,
+    crowd: list[Example],
+    make_unlabelled: MakeUnlabelled,
 ) -> None:
-    parent = write([*crowd, bare("leaf", split="train")])
+    parent = write([*crowd, make_unlabelled("leaf", split="train")])
     result = extend([accept_label("stem", "rust", "f1")], parent.id)
     row = rows(store, result.snapshot.id)["leaf"]
     assert (row.labels, row.split) == ({}, "train")

@@ -28,7 +28,7 @@ def fill_cache(cache: Path, *files: str) -> Path:
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub on a port where nothing listens."""
     pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
@@ -47,14 +47,14 @@ def test_a_folder_that_lacks_a_file_or_is_not_there(tmp_path: Path) -> None:
         FILES.locate(str(tmp_path / "elsewhere"))
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("unreachable_hub")
 def test_what_was_fetched_once_needs_no_network(tmp_path: Path) -> None:
     folder = fill_cache(tmp_path)
     assert FILES.locate(PINNED, cache=tmp_path) == folder
     assert FILES.here(PINNED, cache=tmp_path) == folder
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("unreachable_hub")
 @pytest.mark.parametrize("files", [(), ("config.json",)])
 def test_what_was_not_fetched_is_not_here_and_cannot_be_had(
     tmp_path: Path, files: tuple[str, ...]
