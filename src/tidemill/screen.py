@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -47,9 +48,16 @@ WithParent = Annotated[
 """The flag of a command that another command starts."""
 
 
+def accept_any_character() -> None:
+    """Let stdout escape what its encoding lacks, as Python's stderr does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def emit(body: object) -> None:
-    """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=False) + "\n")
+    """Print one JSON object on stdout, in ASCII where stdout has another encoding than UTF-8."""
+    plain = not OUT.encoding.startswith("utf")
+    sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=plain) + "\n")
     sys.stdout.flush()
 
 

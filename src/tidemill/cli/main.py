@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tidemill import __version__, errors
-from tidemill.screen import LISTED, OUT, SCREEN
+from tidemill.screen import LISTED, OUT, SCREEN, accept_any_character
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ def build(wanted: str | None) -> typer.Typer:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    accept_any_character()
     try:
         code = build(words[0] if words else None)(prog_name="tidemill", standalone_mode=False)
     except typer.TyperException as error:
