@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from docs import record_coverage
-from docs.record_coverage import COMMAND, MINIMUM, main
+from docs.record_coverage import COMMAND, MINIMUM, RECORD, SENTENCE, main, state_figure
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [path for path in (ROOT / "src").rglob("*.py") if path.stat().st_size]
@@ -43,6 +43,36 @@ def test_the_command_measures_all_of_the_package_and_its_children() -> None:
     assert "subprocess" in settings["run"]["patch"]
     assert not {"omit", "include", "source"} & set(settings["run"])
     assert [path.name for path in SOURCES if "pragma: no" in path.read_text("utf-8")] == []
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    """The recorded figure; the README states none before there is one."""
+    if not RECORD.exists():
+        pytest.skip(f"not measured yet: run `{COMMAND}`")
+    recorded: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return recorded
+
+
+def test_the_readme_states_a_figure_when_one_is_recorded() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(SENTENCE.findall(readme)) == int(RECORD.exists())
+
+
+def test_the_readme_states_the_recorded_figure(record: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert state_figure(readme, record) == readme
+    assert record["percent"] >= MINIMUM
+
+
+def test_the_record_agrees_with_its_own_counts(record: dict[str, Any]) -> None:
+    covered, possible = map(sum, zip(record["lines"], record["branches"], strict=True))
+    assert record["command"] == COMMAND
+    assert record["percent"] == pytest.approx(100 * covered / possible, abs=0.051)
+
+
+def test_the_record_is_of_a_tree_like_this_one(record: dict[str, Any]) -> None:
+    assert record["files"] == pytest.approx(len(SOURCES), rel=0.15), f"run `{COMMAND}` again"
 
 
 @pytest.fixture
