@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from xml.etree import ElementTree
 
 SAFE_TAGS = {
@@ -10,6 +12,8 @@ SAFE_TAGS = {
     *("svg", "title", "text", "rect", "path", "circle"),
 }
 """Every tag that a block may have. None of them loads or runs anything."""
+PLACES = {"x", "y", "cx", "cy", "r", "width", "height"}
+"""Attributes of a figure that are numbers."""
 
 
 def parse(html: str) -> ElementTree.Element:
@@ -20,6 +24,8 @@ def parse(html: str) -> ElementTree.Element:
         names = set(node.attrib)
         assert not {name for name in names if name.startswith("on")}
         assert not names & {"id", "href", "src"}
+        assert all(math.isfinite(float(node.attrib[name])) for name in names & PLACES)
+        assert not {"nan", "inf"} & {*re.findall("[a-z]{3}", node.get("d", ""))}
         if node.tag == "style":
             assert "url(" not in (node.text or "")
             assert "@import" not in (node.text or "")

@@ -50,6 +50,7 @@ def test_a_bar_without_a_finite_value_has_its_text() -> None:
     assert widths(root)[2] == 0
     assert all(math.isfinite(x) and x <= WIDTH for x in places(root, "x"))
     parse(draw_bars([Bar("a", NAN, "nan")], "title"))
+    parse(draw_bars([Bar("a", 1e308, "1e308")], "title", threshold=1e308))
 
 
 def test_the_threshold_stands_on_the_scale_of_the_bars() -> None:
@@ -72,6 +73,7 @@ def test_a_long_name_leaves_room_for_the_bars(name: str) -> None:
 
 def test_a_trend_joins_its_finite_points() -> None:
     points = [Point(0, 0.5, "v1"), Point(1, NAN, "v2"), Point(2, 1.0, "v3", strong=True)]
+    points += [Point(3, 1e308, "v4"), Point(4, -INF, "v5")]
     root = parse(draw_trend(points, "title", Scale(0, 1, ".2f")))
     assert classes_of(root, "circle") == ["before", "after"]
     assert text_of(root) == "title 1.00 0.00 v1 v3"
@@ -92,6 +94,7 @@ def test_a_lower_bound_is_an_interval_without_an_end() -> None:
         LowerBound("bad", -0.05, -0.02, passed=False),
         LowerBound("unknown", NAN, 0.0, passed=False),
         LowerBound("odd", 0.0, INF, passed=False),
+        LowerBound("far", 1e308, -1e308, passed=True),
     ]
     root = parse(draw_lower_bounds(rows, "title"))
     assert text_of(root) == (
@@ -106,6 +109,7 @@ def test_a_lower_bound_is_an_interval_without_an_end() -> None:
 
 def test_a_bin_of_confidence_is_a_disc_as_large_as_its_examples() -> None:
     bins = [(0.5, 0.5, 25), (0.9, 0.6, 100), (0.7, 0.7, 0), (NAN, 0.5, 3), (0.8, INF, 3)]
+    bins += [(0.5, 1e300, 3), (-0.1, 0.5, 3)]
     root = parse(draw_calibration(bins, "title"))
     small, large = places(root, "r")
     assert large == 2 * small

@@ -17,10 +17,10 @@ LARGEST, SMALLEST = 9.0, 2.5
 def draw_calibration(bins: Sequence[tuple[float, float, int]], title: str) -> Markup:
     """Draw a disc for each bin (mean confidence, accuracy, examples); its area is the examples.
 
-    On the dashed line accuracy equals confidence. Bins that are empty or not finite are left out,
-    and without any bin the figure is empty.
+    On the dashed line accuracy equals confidence. Bins without examples, or without shares between
+    0 and 1, are left out. Without any bin the figure is empty.
     """
-    bins = [row for row in bins if row[2] > 0 and math.isfinite(row[0]) and math.isfinite(row[1])]
+    bins = [row for row in bins if row[2] > 0 and 0 <= row[0] <= 1 and 0 <= row[1] <= 1]
     if not bins:
         return Markup()
     left, bottom = MARGIN + 30, MARGIN + SIDE

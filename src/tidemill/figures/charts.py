@@ -1,4 +1,4 @@
-"""Charts as SVG: bars, a trend, and lower bounds. Values that are not finite are not drawn."""
+"""Charts as SVG: bars, a trend, and lower bounds. Values that no scale can hold are not drawn."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from tidemill.figures.svg import (
 
 NAMES = 200
 """Largest width of the names before the bars."""
+LARGEST = 1e12
+"""The largest value that a trend or a bound is drawn for."""
 MAX_NAMES = 12
 """Points of a trend whose names have room below it."""
 
@@ -55,7 +57,7 @@ def draw_bars(
     left = MARGIN + max(map(measure_text, names)) + 6
     full = width - left - MARGIN - max(45, *(measure_text(bar.text) for bar in bars))
     largest = max(most, threshold, *_finite(bar.value for bar in bars), 1e-9)
-    line = full * threshold / largest
+    line = full * (threshold / largest)
     parts = []
     for number, (name, bar) in enumerate(zip(names, bars, strict=True)):
         y = MARGIN + number * LINE
@@ -93,7 +95,7 @@ class Scale:
 
 def scale_around(values: Sequence[float], low: float, high: float) -> Scale:
     """Return a scale on which finite values differ visibly, within these limits."""
-    finite = _finite(values) or [low]
+    finite = [value for value in values if _fits(value)] or [low]
     room = max(0.15 * (max(finite) - min(finite)), 0.005)
     return Scale(max(low, min(finite) - room), min(high, max(finite) + room), ".3f")
 
@@ -110,10 +112,10 @@ def draw_trend(
 ) -> Markup:
     """Draw points joined by a line, and the threshold as a dashed line; 0 draws none.
 
-    `end` is the text below the end of the axis, where the points have no names. Without a finite
-    value the chart is empty.
+    `end` is the text below the end of the axis, where the points have no names. Without a value to
+    draw the chart is empty.
     """
-    shown = [point for point in points if math.isfinite(point.y)]
+    shown = [point for point in points if _fits(point.y)]
     if not shown:
         return Markup()
     left, right = MARGIN + 36, WIDTH - MARGIN - 8
@@ -164,9 +166,9 @@ class LowerBound:
 def draw_lower_bounds(rows: Sequence[LowerBound], title: str) -> Markup:
     """Draw the one-sided interval of each row, from its bound on, and a tick at its threshold.
 
-    The dashed line is at zero. A row with a number that is not finite is left out.
+    The dashed line is at zero. A row with a number that no scale can hold is left out.
     """
-    rows = [row for row in rows if math.isfinite(row.bound) and math.isfinite(row.threshold or 0)]
+    rows = [row for row in rows if _fits(row.bound) and _fits(row.threshold or 0)]
     if not rows:
         return Markup()
     ends = [0.0, *(row.bound for row in rows), *(row.threshold or 0.0 for row in rows)]
@@ -198,3 +200,7 @@ def draw_lower_bounds(rows: Sequence[LowerBound], title: str) -> Markup:
 
 def _finite(values: Iterable[float]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
+
+
+def _fits(value: float) -> bool:
+    return abs(value) <= LARGEST

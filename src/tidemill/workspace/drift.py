@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.types import Run
-from tidemill.figures.charts import Point, Scale, draw_trend
+from tidemill.figures.charts import LARGEST, Point, Scale, draw_trend
 from tidemill.figures.markup import Markup, build_block, figure, paragraph
 from tidemill.loop.drift import DriftPolicy, Window, window
 from tidemill.loop.window import open_profiles
@@ -40,7 +39,7 @@ class DriftReport:
             for at, row in enumerate(rows)
         ]
         caption = "The largest PSI of each check; one that drifted is red"
-        top = max([1.5 * self.policy.psi, *(point.y for point in points if isfinite(point.y))])
+        top = max([1.5 * self.policy.psi, *(point.y for point in points if point.y <= LARGEST)])
         trend = draw_trend(
             points if len(points) > 1 else [],
             caption,
