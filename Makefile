@@ -24,13 +24,13 @@ up: setup ## Train a champion if there is none, then serve it on port 8000.
 	$(BIN)/tidemill up
 
 test: check ## Lint, types, import rules and the hermetic tests.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos and not case"
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/cases -m "not slow and not chaos and not case"
 
 test-newer: $(VENV)/.made ## The tests that need no training, on Python 3.12 and 3.13 where they are found.
 	$(BIN)/python requirements/newer_python.py
 
 coverage: $(VENV)/.dev ## Measure which branches of src the tests run; writes docs/coverage.json.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not chaos and not case" --cov --cov-report=
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/cases -m "not slow and not chaos and not case" --cov --cov-report=
 	$(BIN)/coverage json -q -o .coverage.json
 	$(BIN)/python docs/record_coverage.py .coverage.json
 

@@ -155,12 +155,13 @@ def test_a_reason_is_needed(tell: Ask, beach: Path, command: str, words: list[st
 
 @pytest.mark.parametrize("words", [("loop", "run"), ("loop", "tick"), ("up", "pebble")])
 def test_a_wrong_policy_is_usage_before_anything_is_done(
-    tmp_path: Path, words: tuple[str, ...]
+    tell: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     home = tmp_path / "elsewhere"
-    code, output = ended(*words, "trigger.fedback=3", home=home)
-    assert (code, output.count("error:")) == (2, 1)
-    assert "trigger.fedback does not fit" in output
+    monkeypatch.setenv("TIDEMILL_HOME", str(home))
+    result = tell(*words, "trigger.fedback=3")
+    assert (result.code, result.err.count("error:")) == (2, 1)
+    assert "trigger.fedback does not fit" in result.err
     assert not home.exists()
 
 
@@ -209,12 +210,13 @@ def test_an_engine_that_is_stopped_while_it_trains_is_followed_by_a_tick(beach: 
 
 @pytest.mark.parametrize("state", ["triggered", "training"])
 def test_a_tick_beside_another_engine_does_nothing_and_says_so(
-    beach: Path, state: CycleState
+    tell: Ask, beach: Path, monkeypatch: pytest.MonkeyPatch, state: CycleState
 ) -> None:
+    monkeypatch.setenv("TIDEMILL_LEASE_MS", LONG["TIDEMILL_LEASE_MS"])
     cycle = brought_to(beach, state)
     with another_leads(beach):
-        code, output = ended("loop", "tick", home=beach, **LONG)
-    assert (code, output.count("another holds the lease")) == (1, 1)
+        result = tell("loop", "tick")
+    assert (result.code, result.err.count("another holds the lease")) == (1, 1)
     assert cycles(beach) == [cycle]
 
 
