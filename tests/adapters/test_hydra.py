@@ -16,6 +16,7 @@ from tidemill.adapters.hydra import options, parse_mapping, quote, resolve
 from tidemill.domain.errors import UsageError
 from tidemill.experiment import read_experiment
 from tidemill.learn.weights import locate
+from tidemill.recipes.lucky.subsets import YES_OR_NO
 from tidemill.recipes.recipe import known_recipes, open_recipe
 
 CONF = open_recipe("coffee").conf
@@ -48,6 +49,12 @@ def test_a_key_may_take_a_mapping() -> None:
     tree = resolve(open_recipe("plants").conf, [f"feedback.label={written}"])
     assert tree["feedback"]["label"] == {"class": "kind", "disease": "ill or not"}
     assert parse_mapping(written) == tree["feedback"]["label"]
+    values = "{1:yes,false:no,ja:yes}"
+    tree = resolve(open_recipe("plants").conf, [f"feedback.values={values}"])
+    assert tree["feedback"]["values"] == {"1": "yes", "false": "no", "ja": "yes"}
+    assert parse_mapping(values) == tree["feedback"]["values"]
+    tree = resolve(open_recipe("lucky").conf, ["feedback.values={1:no,ja:yes}"])
+    assert tree["feedback"]["values"] == {**YES_OR_NO, "1": "no", "ja": "yes"}
     assert read_experiment(tree).feedback.label == tree["feedback"]["label"]
 
 
@@ -60,6 +67,7 @@ def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message", "hint"),
     [
+        ("feedback.value={1:yes}", "no setting 'feedback.value'", "'feedback.values'"),
         ("train.epoch=3", "no setting 'train.epoch'", "'train.epochs'"),
         ("trian.epochs=3", "no setting 'trian.epochs'", "'train.epochs'"),
         ("modle=residual_cnn", "no setting 'modle'", "'model'"),

@@ -52,6 +52,10 @@ def test_words_become_numbers_and_names() -> None:
 def test_a_mapping_is_written_in_braces() -> None:
     names = policies(run({"feedback": {"table": "users"}}), ["feedback.label={plant:a,ill: 'b c'}"])
     assert names.feedback == FeedbackColumns(table="users", label={"plant": "a", "ill": "b c"})
+    values = policies(
+        run({"feedback": {"values": {"1": "no", "0": "no"}}}), ["feedback.values={1:yes}"]
+    )
+    assert values.feedback.values == {"1": "yes", "0": "no"}
     with pytest.raises(UsageError, match="Cannot read"):
         policies(None, ["feedback.label={plant"])
 

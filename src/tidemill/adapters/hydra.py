@@ -41,7 +41,11 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
         if key not in groups | known:
             hint = _elsewhere(conf, key) or _closest(key, groups | known)
             raise UsageError(f"There is no setting {key!r}.", hint=hint)
-    composed = _compose(conf, [f"{key}={quote(key, value)}" for key, value in pairs])
+    # Hydra adds keys to a mapping only where it is told to; what does not belong is refused later.
+    composed = _compose(
+        conf,
+        [f"{'++' * value.startswith('{')}{key}={quote(key, value)}" for key, value in pairs],
+    )
     _must_agree(composed)
     tree = composed.tree
     if missing := [key for key, value in _flat(tree) if value == MISSING]:
@@ -77,7 +81,7 @@ def parse_mapping(text: str) -> dict[str, Any]:
         raise _explained(error, [text]) from error
     if not isinstance(value, dict):
         raise UsageError(f"{text!r} is no mapping.", hint="Write {KEY:VALUE,KEY:VALUE}.")
-    return {str(key): cell for key, cell in value.items()}
+    return _plain(value)
 
 
 def quote(key: str, value: str) -> str:
@@ -126,7 +130,17 @@ def _compose(conf: Path, overrides: list[str]) -> _Composed:
         # Hydra raises ValueError for a group that is set to null.
         raise _explained(error, overrides) from error
     assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
-    return _Composed({str(key): value for key, value in tree.items()}, needs, chosen)
+    return _Composed(_plain(tree), needs, chosen)
+
+
+def _plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a tree whose keys are texts: YAML and overrides read `1` and `true` as other types."""
+    return {
+        str(key).lower() if isinstance(key, bool) else str(key): _plain(value)
+        if isinstance(value, Mapping)
+        else value
+        for key, value in tree.items()
+    }
 
 
 def _must_agree(composed: _Composed) -> None:
@@ -187,8 +201,22 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 @cache
 def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
-    """Return the keys of the tree under these options. Groups stay while a process runs."""
-    return frozenset(key for key, _ in _flat(_compose(conf, list(chosen)).tree))
+    """Return the keys of the tree under these options, those of mappings inside a group too.
+
+    Groups stay while a process runs.
+    """
+    tree = _compose(conf, list(chosen)).tree
+    return frozenset(key for key, _ in _flat(tree)) | _mapping_keys(tree)
+
+
+def _mapping_keys(tree: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        f"{group}.{key}"
+        for group, values in tree.items()
+        if isinstance(values, Mapping)
+        for key, value in values.items()
+        if isinstance(value, Mapping)
+    )
 
 
 def _closest(key: str, known: Set[str]) -> str:

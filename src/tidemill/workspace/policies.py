@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -48,7 +48,7 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
                 f"{override!r} is no policy of the loop.",
                 hint=f"Write KEY=VALUE for {', '.join(tree)}, such as trigger.feedback=300.",
             )
-        tree[group][key] = parse_mapping(value) if value.startswith("{") else value
+        tree[group][key] = _override(tree[group].get(key), value)
     try:
         return validate(Policies, tree)
     except UsageError as error:
@@ -58,6 +58,14 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
             for name, value in asdict(policy).items()
         )
         raise UsageError(error.message, hint=f"By default it is {known}.") from error
+
+
+def _override(value: object, text: str) -> object:
+    """Return the value that an override writes. As in Hydra, a mapping adds to an earlier one."""
+    if not text.startswith("{"):
+        return text
+    earlier = value if isinstance(value, Mapping) else {}
+    return {**earlier, **parse_mapping(text)}
 
 
 class PolicyPart(WorkspaceParts):
