@@ -47,7 +47,7 @@ BROKEN_ARRAYS = (
     RuntimeError,
     SyntaxError,
 )
-"""What numpy and zipfile raise over bytes that are no archive of plain arrays."""
+"""The errors of numpy and zipfile for bytes that are not an archive of plain arrays."""
 
 
 @dataclass(frozen=True, eq=False)

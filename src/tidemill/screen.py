@@ -21,7 +21,7 @@ from tidemill.learn.progress import SILENT, Progress
 SCREEN = Console(stderr=True)
 OUT = Console(highlight=False)
 STARTED = time.monotonic()
-"""When the command began: this module is among the first things it imports."""
+"""The start of the command: this module is among its first imports."""
 
 LISTED = 20
 """The number of findings of a kind, and of reasons of a refusal, that are shown."""

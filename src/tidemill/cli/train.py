@@ -80,7 +80,7 @@ def train(
 
 
 def score_lines(metrics: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
-    """What a model scored on each split; of several targets the mean, and then each of them.
+    """Return the scores of each split; for several targets the mean, and then each target.
 
     Only the mean where the evaluation has no targets. Raises Corrupt when the evaluation lacks a
     split of a target.

@@ -111,7 +111,7 @@ def _tabbed(content: bytes) -> bytes:
 
 
 def _block(lines: Sequence[tuple[int, bytes]], width: int) -> Iterator[_Line]:
-    """These lines, read by the shortest way where their words are single digits 0 and 1."""
+    """Read these lines, in a faster way if their words are single digits 0 and 1."""
     heads, bodies, labels = [], [], []
     for _, line in lines:
         start = line.find(b"\t") + 1
@@ -200,7 +200,7 @@ def _links(cites: bytes, ids: dict[str, int]) -> list[list[str]]:
 
 
 def _refuse(lines: Sequence[Sequence[bytes]], places: Mapping[bytes, int]) -> NoReturn:
-    """Raises BadPayload for the first of the lines of cites that is no link."""
+    """Raise BadPayload for the first line of the cites that is not a link."""
     number, fields = next(
         (number, fields)
         for number, fields in enumerate(lines, start=1)

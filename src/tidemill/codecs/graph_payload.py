@@ -52,7 +52,7 @@ _Sent = Annotated[
 
 
 class GraphPayload(Payload):
-    """Nodes inside JSON. Each of them is asked for."""
+    """Nodes inside JSON, each of which gets an answer."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -20,7 +20,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _DIGITS = 18
 """The largest number that always fits into 64 bits."""
 _LENGTHS = frozenset(range(1, LONGEST_ID + 1))
-"""Of an id, in characters."""
+"""The longest id, in characters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

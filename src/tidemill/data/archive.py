@@ -184,7 +184,7 @@ class _Tree:
         self._nodes: dict[tuple[int, str], _Node] = {}
 
     def add(self, path: PurePosixPath, *, folder: bool) -> None:
-        """Raises DataError for a duplicate file and for a name that conflicts with another."""
+        """Raise DataError for a duplicate file and for a name that conflicts with another."""
         above, last = 0, len(path.parts) - 1
         for at, part in enumerate(path.parts):
             new = _Node(len(self._nodes) + 1, part, folder or at < last)

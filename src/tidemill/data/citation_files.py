@@ -62,7 +62,7 @@ class CitationFiles:
             )
 
     def ignored_files(self) -> tuple[IgnoredFile, ...]:
-        """What else lies in the folder. Raises DataError as `examples` does."""
+        """Return the other files of the folder. Raises DataError as `examples` does."""
         used = {self._file(suffix).name for suffix in ("content", "cites")}
         return list_ignored_files(self.path, used, "no .content or .cites file", deep=False)
 

@@ -28,7 +28,7 @@ class SourceWithIgnoredFiles(Protocol):
     """A source of files that does not read all of them."""
 
     def ignored_files(self) -> tuple[IgnoredFile, ...]:
-        """What is not read, sorted by path. Raises what `examples` raises."""
+        """Return the files that are not read, sorted by path. Raises what `examples` raises."""
 
 
 def ignored_files_of(source: Source) -> tuple[IgnoredFile, ...]:

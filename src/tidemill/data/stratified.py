@@ -44,7 +44,7 @@ class StratifiedSource:
         return len(self.source)
 
     def notes(self) -> tuple[str, ...]:
-        """What the source tells of its last reading."""
+        """Return the notes of the source on its last reading."""
         return notes_of(self.source)
 
     def ignored_files(self) -> tuple[IgnoredFile, ...]:

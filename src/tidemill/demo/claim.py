@@ -1,4 +1,4 @@
-"""What a claim of the demo is: a sentence, and a function that judges it."""
+"""A claim of the demo: a sentence, and a function that judges it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Files = dict[str, bytes]
 MAX_DRAWS = 100
 """Random networks that `forge_untrained` tries."""
 SHIFT = 0.02
-"""How far a forged probability lies from the true one: too little to change any label."""
+"""The error of a forged probability, which is too small to change a label."""
 
 
 def read_bundle_files(workspace: Workspace, version: ModelVersion) -> Files:

@@ -42,7 +42,7 @@ class Feedback:
 
     @property
     def subject(self) -> tuple[str, str, str]:
-        """What the label is about: (target, item, example).
+        """The subject of the label: (target, item, example).
 
         A named item is identified by its name alone, because its examples may differ in other
         parts, such as the links of a node. Any other item is identified by its example.

@@ -1,4 +1,4 @@
-"""What a model scored: the `evaluation.json` of a bundle as typed values."""
+"""The scores of a model: the `evaluation.json` of a bundle as typed values."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MAX_NAME = 80
 MAX_TEXT = 1_000
 """Characters of a sentence; the middle of a longer one is left out."""
 FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML has no place for: control characters and halves of surrogate pairs."""
+"""Characters that XML cannot contain: control characters and halves of surrogate pairs."""
 
 
 class Markup(str):

@@ -198,7 +198,7 @@ def _name(graph: onnx.GraphProto, names: Sequence[str]) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out what tells of the exporting machine: stack traces, source paths, module names.
+    """Remove traces of the exporting machine: stack traces, source paths, module names.
 
     Shapes of inner values go too: a runtime infers them, and stale ones stop quantisation.
     """

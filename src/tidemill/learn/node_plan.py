@@ -53,4 +53,4 @@ def _kind(plan: Any) -> Literal["rows", "nodes"]:
 AnyPlan = Annotated[
     Annotated[TrainPlan, Tag("rows")] | Annotated[NodePlan, Tag("nodes")], Discriminator(_kind)
 ]
-"""What the group `train` of an experiment may hold."""
+"""The plans that the group `train` of an experiment may hold."""

@@ -47,7 +47,7 @@ def train_nodes(
     scratch: Path,
     progress: Progress,
 ) -> TrainingResult:
-    """Train the network of graphs that `build` makes; `learn.trained.Train` tells of the rest.
+    """Train the network of graphs that `build` makes; see `Trainer` for the rest.
 
     The group `train` of the configuration is a NodePlan. Raises UsageError for another codec than
     that of graphs and for int8; DataError when a split has no labelled node, when the export does

@@ -13,7 +13,7 @@ SIZES = (1, 7, 50, 1000, 5000)
 LINKS = 2
 """Random edges per node, in both directions, before repeats fall together."""
 SHARE = 0.02
-"""Of a node's features that are not zero."""
+"""The share of a node's features that are not zero."""
 
 
 def parity_graphs(features: int) -> Iterator[tuple[str, Arrays]]:

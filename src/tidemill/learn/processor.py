@@ -29,7 +29,7 @@ class _Side(BaseModel):
 
 
 class Processor(BaseModel):
-    """What an image processor of transformers does, as far as a codec can do the same.
+    """The parts of an image processor of transformers that a codec can imitate.
 
     Size, mean and standard deviation are taken over. The image is letterboxed and scaled
     bilinearly, where most processors cut out a square and some scale otherwise.

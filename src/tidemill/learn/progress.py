@@ -18,4 +18,4 @@ class Progress:
 
 
 SILENT = Progress()
-"""Nobody is told."""
+"""Reports nothing."""

@@ -77,7 +77,7 @@ def train(
     scratch: Path,
     progress: Progress,
 ) -> TrainingResult:
-    """Train the network that `build` makes; `learn.trained.Train` tells of the rest.
+    """Train the network that `build` makes; see `Trainer` for the rest.
 
     Encoded examples lie in a folder below `scratch` for the while. Raises DataError when a split
     is missing or the export does not answer as the network does, StorageFailed when `scratch`

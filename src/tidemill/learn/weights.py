@@ -29,7 +29,7 @@ OFFSET = {
 
 
 class _Config(BaseModel):
-    """What a model's `config.json` may say of its size; a key may be missing."""
+    """The keys of a model's `config.json` about its size; a key may be missing."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -41,7 +41,7 @@ class _Config(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class EncoderLimits:
-    """What an encoder can take: so many tokens in a text, marks included, with ids below `pieces`.
+    """The limits of an encoder: tokens in a text, marks included, and ids below `pieces`.
 
     None where its configuration sets no such limit.
     """

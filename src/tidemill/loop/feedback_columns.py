@@ -1,4 +1,4 @@
-"""Where another system's database holds labels: the names of its table and columns."""
+"""The names of the table and columns of another system's database that hold labels."""
 
 from __future__ import annotations
 

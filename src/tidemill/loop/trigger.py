@@ -18,7 +18,7 @@ MOST_BUDGET = 100
 
 @dataclass(frozen=True, slots=True)
 class TriggerPolicy:
-    """What begins and delays a cycle. Raises UsageError for a value that cannot work.
+    """The policy that begins and delays cycles. Raises UsageError for a value that cannot work.
 
     autonomy         observe begins nothing; propose waits for a person before it promotes;
                      automatic promotes what passed the gate

@@ -50,7 +50,7 @@ A label that is a number is an index into the target's labels in alphabetical or
 
 
 class PredictionServer(Protocol):
-    """What most routes need of the server."""
+    """The parts of the server that most routes need."""
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         """Return one prediction per payload. The traffic log holds them before this returns.

@@ -1,4 +1,4 @@
-"""The gate asked with invented evidence: rows of outcomes in, a verdict out."""
+"""Judge invented evidence with the gate: rows of outcomes in, a verdict out."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.slots import Slots
 
 SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
-"""How the paths of the server's own routes begin."""
+"""The prefix of the paths of the server's own routes."""
 
 
 def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:

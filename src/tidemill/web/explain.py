@@ -26,7 +26,7 @@ from tidemill.web.slots import Slot
 
 EXPLAIN_PATH = "/v1/explain"
 NICENESS = 10
-"""How far the explaining thread yields to the answering ones, in units of `nice`."""
+"""The lower priority of the explaining thread, in units of `nice`."""
 
 
 class Explainer:

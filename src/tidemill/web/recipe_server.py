@@ -1,4 +1,4 @@
-"""What the server offers to its own routes and to a recipe's: predictions, feedback, drift."""
+"""The interface of the server for its own routes and a recipe's: predictions, feedback, drift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server serves: the ledger's champion, and the previous one loaded for a rollback."""
+"""The loaded versions: the ledger's champion, and the previous one for a rollback."""
 
 from __future__ import annotations
 

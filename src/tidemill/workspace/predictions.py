@@ -1,4 +1,4 @@
-"""What people do with the champion: predict, explain, serve it, and give it feedback."""
+"""Predict with the champion, explain its answers, serve it, and record feedback."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def judge(demo: DemoRun) -> Outcome:
 
 
 def _first_reply_at(clients: ClientPool, version: str) -> float:
-    """When the first reply of a version came."""
+    """Return the time of the first reply of a version."""
 
     def reply_times() -> list[float]:
         return [reply.received_at for reply in clients.replies if reply.version == version]

@@ -1,4 +1,4 @@
-"""What the leaf scenarios share: painted images, first from one camera, later from another."""
+"""Parts of the leaf scenarios: painted images, first from one camera, later from another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the text scenarios share: generated sentences in the plain and in the changed voice."""
+"""Parts of the text scenarios: generated sentences in the plain and in the changed voice."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _GROUNDS: tuple[tuple[Colour, Colour], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How the leaves of one plant are built.
+    """The shape of the leaves of one plant.
 
     `slim` and `broad` bound half the width over the length; `roundness` is the share of the
     ellipse in the outline; `lobes` waves of the depth `cut` run along the edge; `tip` is how
@@ -52,7 +52,7 @@ COFFEE = Habit()
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the leaf lies. Lengths in units; (`cos`, `sin`) turns leaf axes to image axes."""
+    """The place of the leaf. Lengths are in units; (`cos`, `sin`) turns leaf axes to image axes."""
 
     x: float
     y: float
@@ -177,7 +177,7 @@ def paint_blade(canvas: Canvas, dice: Dice, season: float, habit: Habit = COFFEE
 
 
 def paint_blemishes(canvas: Canvas, dice: Dice, blade: Blade) -> None:
-    """What every leaf may have: paler patches, dust, specks of dirt, a drop that glints."""
+    """Draw common blemishes: paler patches, dust, specks of dirt, a drop that glints."""
     pale: Colour = (0.62, 0.60, 0.24)
     if dice.chance(0.45):
         x, y = blade.pose.at(dice.between(0.1, 0.9), dice.between(-1, 1))

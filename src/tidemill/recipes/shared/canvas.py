@@ -1,4 +1,4 @@
-"""What the painters share: random streams, a canvas, and drawing by signed distance.
+"""The common tools of the painters: random streams, a canvas, and drawing by signed distance.
 
 Images must be the same on every machine, so the painters keep to + - * /, square roots,
 comparisons and rounding down, which IEEE 754 fixes to the last bit; waves are parabolas and

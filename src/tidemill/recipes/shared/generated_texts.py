@@ -1,4 +1,4 @@
-"""What the generated texts share: a genre, a sample of it, its examples, a source of them."""
+"""Parts of the generated texts: a genre, a sample of it, its examples, a source of them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class TextRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the files are called and read: a file per split, and the columns of text and label.
+    """The names and form of the files: one per split, and the columns of text and label.
 
     `values` says how a label is spelled in them, where that is not its name. `prefix` goes before
     a file's name in the origins that the source gives.

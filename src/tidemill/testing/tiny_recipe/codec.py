@@ -93,7 +93,7 @@ class PebbleCodec:
         return {name: getattr(decoded, name) for name in MEASURED}
 
     def fingerprint(self, payload: bytes) -> Fingerprint:
-        """Of the canonical bytes, however the JSON is written. Raises BadPayload.
+        """Return the fingerprint of the canonical bytes of any JSON form. Raises BadPayload.
 
         Pebbles have no near-duplicates: `near` is a part of the digest, so that two different ones
         are about 32 bits apart.

@@ -14,10 +14,10 @@ from tidemill.testing.tiny_recipe.codec import MEASURED, Pebble
 TARGET = "stone"
 STONES = ("flint", "granite", "slate")
 CENTRES = np.array([[40.0, 30.0, 60.0], [40.0, 50.0, 100.0], [40.0, 70.0, 140.0]])
-"""A typical pebble of each stone, in the order of MEASURED. Gloss tells no stone from another."""
+"""A typical pebble of each stone, in the order of MEASURED. Gloss does not depend on the stone."""
 SPREAD = np.array([4.0, 4.5, 9.0])
 SHIFT = np.array([30.0, 20.0, 40.0])
-"""What a shift of 1 adds to every measurement: flint then weighs what granite did."""
+"""The change of every measurement by a shift of 1: flint then weighs as much as granite did."""
 PLACES: tuple[Split | None, ...] = (None, *get_args(Split))
 
 
@@ -64,7 +64,7 @@ class PebbleSource:
     name: str = "pebbles"
 
     def prepare(self, progress: Callable[[int, int], None]) -> None:
-        """Nothing to prepare: pebbles are generated when they are read."""
+        """Do nothing: pebbles are generated when they are read."""
 
     def examples(self) -> Iterator[Example]:
         """Yield every pebble, in the same order each time."""

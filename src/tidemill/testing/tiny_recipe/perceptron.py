@@ -1,4 +1,4 @@
-"""A perceptron with one hidden layer, in numpy: fitted, asked and exported."""
+"""A perceptron with one hidden layer, in numpy: training, prediction and export."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Perceptron:
     b2: Matrix
 
     def probabilities(self, rows: npt.NDArray[np.float32]) -> Floats:
-        """Of every label [n, k], for the rows [n, d]."""
+        """Return the probability of every label [n, k] for the rows [n, d]."""
         embedding = np.tanh((rows - self.centre) / self.scale @ self.w1 + self.b1)
         return softmax(embedding @ self.w2 + self.b2)
 
     def digest(self) -> str:
-        """sha256 in hex over every array's name, shape and bytes."""
+        """Return the sha256 in hex over every array's name, shape and bytes."""
         digest = hashlib.sha256()
         for field in fields(self):
             array: Matrix = getattr(self, field.name)
@@ -101,7 +101,7 @@ def fit_perceptron(
     ]
     first, second = [np.zeros_like(row) for row in now], [np.zeros_like(row) for row in now]
     for epoch in range(1, plan.epochs + 1):
-        # What overflows shows in the loss.
+        # An overflow shows in the loss.
         with np.errstate(over="ignore", invalid="ignore"):
             loss, slopes = _slopes(inputs, truth, now, plan.weight_decay)
         if not np.isfinite(loss):

@@ -36,7 +36,7 @@ class PerceptronModel(_Part):
 
 
 class Parts(BaseModel):
-    """What only this recipe understands of an experiment."""
+    """The part of an experiment that only this recipe reads."""
 
     data: GeneratedData
     model: PerceptronModel

@@ -25,7 +25,7 @@ from tidemill.testing.tiny_recipe.pebbles import TARGET
 from tidemill.testing.tiny_recipe.perceptron import Perceptron, fit_perceptron
 
 TOLD = 10
-"""Lines of figures that a training tells, at most."""
+"""The most lines of figures that a training reports."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +138,7 @@ def _scores(model: Perceptron, part: _Part) -> dict[str, float]:
 def measure_parity(
     model: Perceptron, graph: bytes, rows: npt.NDArray[np.float32]
 ) -> dict[str, float]:
-    """How far the exported graph answers from the model. Raises DataError when that is too far."""
+    """Return the largest difference between graph and model. Raises DataError for a large one."""
     outputs = OnnxRuntime(graph).run({"pebble": rows})
     gap = np.abs(softmax(outputs[f"logits_{TARGET}"]) - model.probabilities(rows)).max()
     if not gap <= TOLERANCE:
