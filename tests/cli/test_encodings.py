@@ -21,14 +21,14 @@ OUT.print(text) if sys.argv[1:] else emit({"label": text})
 
 
 def written(*words: str, encoding: str, home: Path) -> bytes:
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *words],
         env=surroundings(home, PYTHONIOENCODING=encoding, COLUMNS="60"),
         capture_output=True,
         check=False,
     )
-    assert said.returncode == 0, said.stderr.decode()
-    return said.stdout
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout
 
 
 @pytest.mark.parametrize("words", ["models list", "--help", "models card v1"])
