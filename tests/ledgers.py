@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_ledger import MemoryLedger
@@ -12,8 +14,18 @@ from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.ledger import Ledger
 
 
+@cache
+def empty_file() -> bytes:
+    """A ledger that all migrations have run on; they take longer than what most tests do there."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        upgrade(path)
+        assert list(path.parent.iterdir()) == [path]
+        return path.read_bytes()
+
+
 def sql(folder: Path) -> Ledger:
-    upgrade(folder / "ledger.sqlite")
+    (folder / "ledger.sqlite").write_bytes(empty_file())
     return SqlLedger.existing(folder / "ledger.sqlite", FixedClock())
 
 

@@ -21,6 +21,10 @@ MINUTE = timedelta(minutes=1)
 USERS = FeedbackColumns(table="user_data", payload="prompt")
 
 
+# One worker starts the server that these tests share.
+pytestmark = pytest.mark.xdist_group("feedback table postgres")
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     with running() as server:

@@ -20,6 +20,10 @@ QUERY = "SELECT prompt, label, time FROM user_data"
 SAID = {"true": "yes", "false": "no"}
 
 
+# One worker starts the server that these tests share.
+pytestmark = pytest.mark.xdist_group("sql rows postgres")
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     with running() as server:
