@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tidemill.codecs.codec import Payload, codec_class
 from tidemill.codecs.payload_like import PayloadLike, list_payloads, name_payload, to_payload
 from tidemill.domain.cycle import Cycle
+from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import (
     BadPayload,
     InvalidRequest,
+    NotFound,
     NotReady,
     TidemillError,
     Unavailable,
-    rebuild_error,
+    UsageError,
+    read_error,
 )
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Answer, Explanation, Prediction
@@ -37,7 +42,12 @@ from tidemill.workspace.versions import VersionRecord, Versions
 
 BATCH = 16
 """Payloads of one request; a server takes 64 unless it is set to take fewer."""
+BATCH_BYTES = 16 << 20
+"""Bytes of payloads after which a request takes no further one; a server takes 32 MiB."""
 TIMEOUT_S = 60.0
+MAX_ID = 100
+"""Characters of the longest id, and more."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 T = TypeVar("T")
 
@@ -57,14 +67,22 @@ class Client:
         timeout: float = TIMEOUT_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Name the server; nothing is sent yet.
+        """Name the server; nothing is sent yet. Raises UsageError for a malformed address or key.
 
         `timeout` is in seconds, per request. `transport` replaces the network, for tests.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=timeout, transport=transport
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=url,
+                headers=headers,
+                timeout=timeout,
+                transport=transport,
+                # A proxy of the environment does not reach a server of this machine.
+                trust_env=httpx.URL(url).host not in LOOPBACK,
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise UsageError(f"The address or the key does not fit: {error}.") from error
 
     def predict(self, payload: PayloadLike) -> Prediction:
         """Return the prediction for one payload, which the server has recorded.
@@ -72,7 +90,7 @@ class Client:
         `payload` is what `Workspace.predict` takes. Raises BadPayload, InvalidRequest and DataError
         for the payload, NotReady, Overloaded and StorageFailed.
         """
-        [prediction] = self.predict_many([payload])
+        [prediction] = self._predict([payload], 0, alone=True)
         return prediction
 
     def predict_many(
@@ -106,7 +124,8 @@ class Client:
             params={name: value for name, value in names.items() if value is not None},
             headers={"Accept": "application/json"},
         )
-        return _read(Explanation, {**body, "image": base64.b64decode(body["image"])})
+        with _reading():
+            return _read(Explanation, {**body, "image": base64.b64decode(body["image"])})
 
     def feedback(
         self,
@@ -125,13 +144,14 @@ class Client:
         if actor:
             row["actor"] = actor
         if isinstance(subject, Prediction):
-            row["prediction"] = subject.id
+            row["prediction"] = subject.require_id()
         else:
             payload = self._form.from_bytes(to_payload(self._form, subject))
             row["payload"] = payload.model_dump(mode="json")
         body = self._send("POST", "/v1/feedback", json=row)
-        [receipt] = body["feedback"]
-        return _read(Feedback, {name: receipt[name] for name in receipt if name != "repeated"})
+        with _reading():
+            [receipt] = body["feedback"]
+            return _read(Feedback, {name: receipt[name] for name in receipt if name != "repeated"})
 
     def list_feedback(
         self, *, status: FeedbackStatus | None = None, limit: int = 100
@@ -139,52 +159,57 @@ class Client:
         """Return the newest feedback first; of one status, the oldest first."""
         params = {"limit": limit} | ({"status": status} if status else {})
         body = self._send("GET", "/v1/feedback", params=params)
-        return _read(list[Feedback], body["feedback"])
+        with _reading():
+            return _read(list[Feedback], body["feedback"])
 
     def prediction(self, id: str) -> Prediction:
         """Return a prediction by its id. Raises NotFound, StorageFailed."""
-        body = self._send("GET", f"/v1/predictions/{id}")
-        del body["lineage"]
-        return _read(Prediction, {**body, "payload": b""})
+        body = self._send("GET", f"/v1/predictions/{_segment(id)}")
+        with _reading():
+            del body["lineage"]
+            return _read(Prediction, {**body, "payload": b""})
 
     def why(self, subject: Prediction | VersionRecord | str = "") -> tuple[str, ...]:
         """Return the chain of causes of a version, a cycle or a prediction, or of its id.
 
         Without a subject, that of the served version. Raises NotFound, NotReady.
         """
+        if isinstance(subject, Prediction):
+            subject = subject.require_id()
         id = subject if isinstance(subject, str) else subject.id
-        return tuple(self._send("GET", f"/v1/why/{id or self._champion()}")["causes"])
+        body = self._send("GET", f"/v1/why/{_segment(id or self.require_ready())}")
+        with _reading():
+            return _read(tuple[str, ...], body["causes"])
 
     def drift(self, *, limit: int = 5) -> DriftReport:
         """Return the latest `limit` drift verdicts on the champion. Raises NotReady without one."""
         body = self._send("GET", "/v1/drift", params={"limit": limit})
-        if body["version"] is None:
-            raise NotReady("No version is champion.")
-        policy = _read(DriftPolicy, body["policy"])
-        n = body["unjudged"]
-        return _read(
-            DriftReport,
-            {
-                "version": body["version"],
-                "policy": policy,
-                "window": Window(n, max(0, policy.minimum - n)),
-                "verdicts": body["verdicts"],
-            },
-        )
+        with _reading():
+            if body["version"] is None:
+                raise NotReady("No version is champion.")
+            policy = _read(DriftPolicy, body["policy"])
+            n = body["unjudged"]
+            window = Window(n, max(0, policy.minimum - n))
+            verdicts = _read(tuple[DriftVerdict, ...], body["verdicts"])
+            return DriftReport(body["version"], policy, window, verdicts)
 
     def versions(self, *, limit: int = 100) -> Versions:
         """Return the registered versions, newest first."""
         body = self._send("GET", "/v1/models", params={"limit": limit})
-        return Versions(_version(row) for row in body["models"])
+        with _reading():
+            return Versions(_version(row) for row in body["models"])
 
     def version(self, version: str) -> VersionRecord:
         """Return one registered version. Raises NotFound."""
-        return _version(self._send("GET", f"/v1/models/{version}"))
+        body = self._send("GET", f"/v1/models/{_segment(version)}")
+        with _reading():
+            return _version(body)
 
     def list_cycles(self, *, limit: int = 100) -> list[Cycle]:
         """Return the cycles, newest first."""
         body = self._send("GET", "/v1/cycles", params={"limit": limit})
-        return _read(list[Cycle], body["cycles"])
+        with _reading():
+            return _read(list[Cycle], body["cycles"])
 
     def info(self) -> Mapping[str, Any]:
         """Return what runs there: recipe, versions, codec, classes, durability."""
@@ -193,7 +218,9 @@ class Client:
 
     def require_ready(self) -> str:
         """Return the served version. Raises NotReady with the reason when there is none."""
-        return str(self._send("GET", "/v1/ready")["version"])
+        body = self._send("GET", "/v1/ready")
+        with _reading():
+            return str(body["version"])
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -211,38 +238,55 @@ class Client:
         self.close()
 
     def _predict(
-        self, batch: Sequence[PayloadLike], start: int, *, alone: bool
+        self, values: Sequence[PayloadLike], start: int, *, alone: bool
     ) -> list[Prediction]:
-        """Send one request; an error names the file, or the payload's place among all."""
-        files = []
-        for index, value in enumerate(batch, start):
+        """Send these in as few requests as their bytes allow.
+
+        An error names the file, or the payload's place among all; `start` is that of the first.
+        """
+        predictions: list[Prediction] = []
+        batch: list[bytes] = []
+        for index, value in enumerate(values, start):
             try:
-                files.append(("file", (str(index), to_payload(self._form, value))))
-            except InvalidRequest as error:
+                batch.append(to_payload(self._form, value))
+            except (BadPayload, InvalidRequest) as error:
                 raise name_payload(error, value, None if alone else index) from error
+            if index == start + len(values) - 1 or sum(map(len, batch)) >= BATCH_BYTES:
+                first = index - len(batch) + 1
+                named = values[first - start : index - start + 1]
+                predictions += self._send_batch(batch, named, first, alone=alone)
+                batch = []
+        return predictions
+
+    def _send_batch(
+        self, batch: Sequence[bytes], values: Sequence[PayloadLike], start: int, *, alone: bool
+    ) -> list[Prediction]:
+        files = [("file", (str(index), payload)) for index, payload in enumerate(batch)]
         try:
             body = self._send("POST", "/v1/predict", files=files)
         except BadPayload as error:
             if len(batch) == 1:
-                raise name_payload(error, batch[0], None if alone else start) from error
+                raise name_payload(error, values[0], None if alone else start) from error
             # The server counts from the start of the request.
             place = f"Of payloads {start} to {start + len(batch) - 1}"
             raise BadPayload(f"{place}: {error.message}", hint=error.hint) from error
-        return list(_predictions(body["predictions"]))
+        with _reading():
+            predictions = list(_predictions(body["predictions"]))
+        if len(predictions) != len(batch):
+            raise _strange(f"{len(predictions)} predictions for {len(batch)} payloads")
+        return predictions
 
     @cached_property
     def _form(self) -> type[Payload]:
         """The JSON form of the server's payloads."""
-        kind = self.info()["codec"]
+        info = self.info()
+        with _reading():
+            kind = info["codec"]
         if kind is None:
             self.require_ready()
-            raise NotReady("No version is champion.")
-        return codec_class(kind).payload
+        return codec_class(str(kind)).payload
 
-    def _champion(self) -> str:
-        return self.require_ready()
-
-    def _send(self, method: str, path: str, **content: Any) -> Any:
+    def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         """Return the body of a good response. Raises the error that a bad one names."""
         try:
             response = self._http.request(method, path, **content)
@@ -251,22 +295,52 @@ class Client:
                 f"{self._http.base_url} cannot be reached: {error or type(error).__name__}.",
                 hint="Is the server running? `tidemill doctor` looks for usual causes.",
             ) from error
-        if response.is_success:
-            return response.json()
-        raise _error(response)
+        except UnicodeError as error:
+            raise UsageError(f"The request cannot be sent: {error}.") from error
+        if not response.is_success:
+            raise _read_failure(response)
+        with _reading():
+            return TypeAdapter(dict[str, Any]).validate_json(response.content)
 
 
-def _error(response: httpx.Response) -> TidemillError:
+def _read_failure(response: httpx.Response) -> TidemillError:
     """Return the error of a bad response; one that is not Tidemill's has its status as the code."""
     try:
-        return rebuild_error(**response.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        status = f"{response.status_code} {response.reason_phrase}".strip()
-        return rebuild_error(
-            f"http_{response.status_code}",
-            f"{response.url} answered {status}, without an error of Tidemill's.",
-            hint="Is this the address of a Tidemill server, or of a proxy before it?",
-        )
+        own = read_error(response.json())
+    except ValueError:
+        own = None
+    if own is not None:
+        return own
+    status = f"{response.status_code} {response.reason_phrase}".strip()
+    error = Unavailable(
+        f"{response.url} answered {status}, without an error of Tidemill's.",
+        hint="Is this the address of a Tidemill server, or of a proxy before it?",
+    )
+    error.code = f"http_{response.status_code}"
+    return error
+
+
+def _segment(id: str) -> str:
+    """Return an id as one part of a path. Raises NotFound for what no id can be."""
+    if not id.isascii() or not id.isprintable() or len(id) > MAX_ID or not id.strip("."):
+        raise NotFound(f"{id[:MAX_ID]!r} is no id.")
+    return quote(id, safe="")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn whatever a body lacks into Unavailable: the server may be of another version."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _strange(f"{type(error).__name__}: {error}") from error
+
+
+def _strange(what: str) -> Unavailable:
+    return Unavailable(
+        f"The server sent something else than expected: {what}.",
+        hint="Is this a Tidemill server, of the same version?",
+    )
 
 
 def _predictions(entries: Sequence[Mapping[str, Any]]) -> Iterator[Prediction]:
@@ -313,13 +387,5 @@ def _version(row: Mapping[str, Any]) -> VersionRecord:
 
 
 def _read(kind: type[T], body: object) -> T:
-    """Return the record that a body holds. Raises Unavailable for one of another version."""
-    try:
-        return TypeAdapter(kind).validate_python(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise Unavailable(
-            f"The server sent something else than expected: {place}: {first['msg']}.",
-            hint="Use the same version of Tidemill on both sides.",
-        ) from error
+    """Return the record that a body holds. Raises ValueError for one of another form."""
+    return TypeAdapter(kind).validate_python(body)

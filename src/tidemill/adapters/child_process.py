@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from weakref import WeakSet
 
 import httpx
 
-from tidemill.domain.errors import NotReady, Starting, TidemillError, rebuild_error
+from tidemill.domain.errors import NotReady, Starting, TidemillError, Unavailable, read_error
 
 PATIENCE = 30.0
 """The longest time from the request to end to the end of a process, in seconds."""
@@ -56,11 +57,27 @@ def run_child(*words: str, home: Path) -> int:
     with subprocess.Popen(
         argv(*words, "--with-parent"), env=child_environment(home), stdin=subprocess.PIPE
     ) as process:
+        _PARENTS_OF.add(process)
         try:
             return process.wait()
         except BaseException:
             _end(process)
             raise
+
+
+_PARENTS_OF: WeakSet[subprocess.Popen[Any]] = WeakSet()
+"""The processes that end when the pipe to their stdin is closed."""
+
+
+def _close_pipes() -> None:
+    """Close the pipes in a fork of this process, which would keep the processes alive after it."""
+    for process in list(_PARENTS_OF):
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_pipes)
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
@@ -99,6 +116,7 @@ class Child:
             stderr=log,
             text=True,
         )
+        _PARENTS_OF.add(self._process)
         try:
             self.announced = self._announced()
         except BaseException:
@@ -110,10 +128,9 @@ class Child:
         line = self._process.stdout.readline()
         if not line:
             raise Ended(self._process.wait())
-        body = json.loads(line)
-        if "error" in body:
-            raise Ended(self._process.wait(), rebuild_error(**body["error"]))
-        announced: dict[str, Any] = body
+        announced: dict[str, Any] = json.loads(line)
+        if "error" in announced:
+            raise Ended(self._process.wait(), read_error(announced))
         return announced
 
     @property
@@ -164,20 +181,32 @@ class ServerProcess(Child):
 
     def ready(self) -> httpx.Response:
         """Return the current response of `/v1/ready`."""
-        return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE)
+        # Our own server: a proxy of the environment does not reach it.
+        return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE, trust_env=False)
 
 
 def wait_until_ready(url: str, seconds: float = PATIENCE) -> str:
-    """Wait until a server has decided; the reason why it is not ready, empty when it is."""
+    """Wait until a server has decided; the reason why it is not ready, empty when it is.
+
+    Raises Unavailable when the address does not answer as a server of Tidemill does.
+    """
     deadline = time.monotonic() + seconds
-    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
-        while time.monotonic() < deadline:
-            response = client.get("/v1/ready")
+    # A proxy of the environment does not reach a server of this machine.
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        while (rest := deadline - time.monotonic()) > 0:
+            try:
+                response = client.get("/v1/ready", timeout=rest)
+                body = response.json()
+            except (httpx.HTTPError, ValueError) as error:
+                message = str(error) or type(error).__name__
+                raise Unavailable(f"The server at {url} does not answer: {message}.") from error
             if response.status_code == httpx.codes.OK:
                 return ""
-            error = response.json()["error"]
-            if error["code"] != Starting.code:
-                return str(error["message"])
+            fault = read_error(body)
+            if fault is None:
+                raise Unavailable(f"The server at {url} is not one of Tidemill.")
+            if not isinstance(fault, Starting):
+                return fault.message
             time.sleep(POLL_S)
     return f"it did not decide within {seconds:g} s"
 

@@ -79,12 +79,12 @@ class SqliteTraffic:
         """Append these together. Raises StorageFailed, and then appends none of them."""
         rows = [_to_row(prediction) for prediction in predictions]
         with self._writing, _translated(self._name):
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
-            except sqlite3.Error:
-                # A full disk has often caused a rollback already.
+            except BaseException:
+                # Ctrl-C may come between two statements; a full disk has often rolled back already.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise

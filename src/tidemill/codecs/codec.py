@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from tidemill.codecs.plain import to_plain
-from tidemill.domain.errors import UsageError
+from tidemill.domain.errors import BadPayload, UsageError
 
 Arrays = dict[str, npt.NDArray[Any]]
 Decoded = TypeVar("Decoded")
@@ -57,6 +57,17 @@ class Payload(BaseModel, ABC):
     @abstractmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Return the JSON form of a raw payload; `to_bytes` returns the same bytes."""
+
+    @classmethod
+    def canonical(cls, payload: bytes) -> bytes:
+        """Return the one spelling of a raw payload, so that its id is the same everywhere.
+
+        A payload that cannot be read comes back as it is: the codec names its fault.
+        """
+        try:
+            return cls.from_bytes(payload).to_bytes()
+        except BadPayload:
+            return payload
 
     @abstractmethod
     def to_bytes(self) -> bytes:

@@ -76,6 +76,11 @@ class ImagePayload(Payload):
         return cls.from_bytes(file.getvalue())
 
     @classmethod
+    def canonical(cls, payload: bytes) -> bytes:
+        """Return the payload: its bytes are its only spelling."""
+        return payload
+
+    @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Return the image's file in base64."""
         return cls(image=base64.b64encode(payload).decode())

@@ -8,6 +8,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+# Unlike those of Path, these are false for a name that the system refuses.
+from os.path import exists, isdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -55,9 +58,9 @@ def to_payload(form: type[Payload], value: PayloadLike) -> bytes:
     that does not fit.
     """
     if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
+        return form.canonical(bytes(value))
     if isinstance(value, os.PathLike) or (isinstance(value, str) and not form.takes_text):
-        return _read_file(Path(value))
+        return form.canonical(_read_file(Path(value)))
     try:
         return form.from_value(value).to_bytes()
     except ValidationError as error:
@@ -108,10 +111,10 @@ def find_files(form: type[Payload], paths: Sequence[str | os.PathLike[str]]) -> 
     """
     files: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if isdir(path):
             named = sorted(each for each in path.rglob("*") if _is_payload(each, path, form))
             missing = f"{path} has no file that ends in {', '.join(form.suffixes)}."
-        elif path.exists() or not glob.has_magic(str(path)):
+        elif exists(path) or not glob.has_magic(str(path)):
             named, missing = [path], ""
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207
@@ -160,13 +163,14 @@ def _is_payload(file: Path, folder: Path, form: type[Payload]) -> bool:
 def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         hint = (
             "`predict_many` takes a folder."
-            if path.is_dir()
+            if isdir(path)
             else "Give the path of a file, or its bytes."
         )
-        raise DataError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{str(path)!r} cannot be read: {reason}.", hint=hint) from error
 
 
 def _hint(form: type[Payload]) -> str:

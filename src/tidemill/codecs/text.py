@@ -67,6 +67,11 @@ class TextPayload(Payload):
         return cls(text=value) if isinstance(value, str) else super().from_value(value)
 
     @classmethod
+    def canonical(cls, payload: bytes) -> bytes:
+        """Return the payload: its bytes are its only spelling."""
+        return payload
+
+    @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Return the text itself. Raises BadPayload when it is not UTF-8."""
         return cls(text=_decoded(payload))

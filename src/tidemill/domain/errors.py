@@ -29,7 +29,7 @@ class to an exit code, the server maps it to a status; neither knowledge is kept
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class TidemillError(Exception):
@@ -171,19 +171,29 @@ class Forbidden(TidemillError):
     code = "forbidden"
 
 
-def rebuild_error(
-    code: str, message: str, hint: str = "", lines: Sequence[str] = ()
-) -> TidemillError:
-    """Return the error that another process reported by its code.
+def read_error(body: object) -> TidemillError | None:
+    """Return the error of `{"error": {"code", "message", "hint"}}`, which another process reported.
 
-    An unknown code, such as that of a proxy, gives the base class with the code.
+    Unknown fields are ignored, and an unknown code gives the base class with that code: the process
+    may be of another version. Returns None for a body of another form.
     """
+    fields = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(fields, Mapping):
+        return None
+    code, message, hint = (fields.get(name, "") for name in ("code", "message", "hint"))
+    if not (isinstance(code, str) and isinstance(message, str) and isinstance(hint, str)):
+        return None
+    if not code or not message:
+        return None
+    if code == DataRefused.code:
+        lines = fields.get("lines", ())
+        is_list = isinstance(lines, Sequence) and not isinstance(lines, str)
+        return DataRefused(message, hint=hint, lines=[str(row) for row in lines] if is_list else ())
     classes = [TidemillError]
     for each in classes:
         classes += each.__subclasses__()
-    by_code = {each.code: each for each in reversed(classes)}
-    if code == DataRefused.code:
-        return DataRefused(message, hint=hint, lines=lines)
-    error = by_code.get(code, TidemillError)(message, hint=hint)
+    error = {each.code: each for each in reversed(classes)}.get(code, TidemillError)(
+        message, hint=hint
+    )
     error.code = code
     return error

@@ -162,6 +162,15 @@ class Prediction:
         """The confidence of the only answer. Raises UsageError where there are several."""
         return self._only_answer().confidence
 
+    def require_id(self) -> str:
+        """Return the id. Raises UsageError for a prediction that was not recorded."""
+        if not self.id:
+            raise UsageError(
+                "The prediction was not recorded, so nothing else knows it.",
+                hint="Predict with record=True.",
+            )
+        return self.id
+
     def _only_answer(self) -> Answer:
         if len(self.answers) != 1:
             raise UsageError(

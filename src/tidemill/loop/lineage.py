@@ -12,7 +12,8 @@ from tidemill.domain.ports import TrafficArchive, TrafficLog
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot
 from tidemill.figures.markup import Markup, build_block, tabulate_facts
 
-PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREDICTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A UUIDv7. Its time says which traffic log may hold it, so that no other log is opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def find_causes(unit: UnitOfWork, traffic: TrafficLog | TrafficArchive, id: str)
     if VERSION.fullmatch(id):
         return tuple(why_version(unit, unit.get(ModelVersion, id)))
     try:
-        return tuple(why_cycle(unit, unit.get(Cycle, id)))
+        # The ledger has no other ids, and not every database takes every text.
+        return tuple(why_cycle(unit, unit.get(Cycle, id if id.isascii() else "")))
     except NotFound:
         pass
     try:

@@ -91,7 +91,7 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
             "label": explanation.label,
             "probability": explanation.probability,
         }
-        if request.headers.get("accept", "") == "application/json":
+        if "application/json" in request.headers.get("accept", ""):
             image = base64.b64encode(explanation.image).decode()
             return json_response({**summary, "drops": explanation.drops, "image": image})
         # JSON, because a header holds ASCII alone and a label may be any text.

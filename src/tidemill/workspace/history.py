@@ -122,6 +122,8 @@ class HistoryPart(WorkspaceParts):
 
         Without a subject, that of the champion. Raises NotFound.
         """
+        if isinstance(subject, Prediction):
+            subject = subject.require_id()
         id = subject if isinstance(subject, str) else subject.id
         with self.ledger.begin(write=False) as unit:
             return find_causes(unit, self.traffic, id or self.champion().id)

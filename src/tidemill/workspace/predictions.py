@@ -28,7 +28,6 @@ from tidemill.domain.errors import (
     BadPayload,
     InvalidRequest,
     Unavailable,
-    UsageError,
 )
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ports import Clock
@@ -46,6 +45,8 @@ from tidemill.predictor import Predictor
 from tidemill.settings import Settings
 from tidemill.workspace.parts import WorkspaceParts
 
+MAX_ACTOR = 200
+"""Characters of an actor's name, as over HTTP."""
 BATCH = 64
 """Payloads that are held and predicted together."""
 
@@ -63,7 +64,9 @@ class PredictionPart(WorkspaceParts):
         checks know it. With `record=False` it is not, and it has no id. Raises NotFound without a
         champion, BadPayload, InvalidRequest and DataError for the payload, Corrupt, StorageFailed.
         """
-        [prediction] = self.predict_many([payload], record=record)
+        loaded = self._load_champion()
+        request = _preprocess(loaded.predictor, payload, 0, alone=True)
+        [prediction] = self._predict(loaded, [request], record=record)
         return prediction
 
     def predict_many(
@@ -133,14 +136,11 @@ class PredictionPart(WorkspaceParts):
         """
         champion = self._load_champion()
         claim = LabelClaim(target, label, actor or self.actor)
+        if len(claim.actor) > MAX_ACTOR:
+            raise InvalidRequest(f"The actor has more than {MAX_ACTOR} characters.")
         if isinstance(subject, Prediction):
-            if not subject.id:
-                raise UsageError(
-                    "The prediction was not recorded, so it takes no feedback.",
-                    hint="Predict with record=True, or give the payload itself.",
-                )
-            lookup = PredictionLookup(self, champion, self._load_version)
-            resolved = lookup.resolve_label(subject.id, item, claim)
+            lookup = PredictionLookup(self, champion, self._find_loaded)
+            resolved = lookup.resolve_label(subject.require_id(), item, claim)
         else:
             payload = to_payload(champion.predictor.codec.payload, subject)
             resolved = resolve_payload_label(champion, payload, claim)
@@ -174,6 +174,7 @@ class PredictionPart(WorkspaceParts):
         if recorder is not None:
             recorder.close()
         self._loaded = None
+        self.__dict__.pop("_others", None)
         super().close()
 
     @cached_property
@@ -186,6 +187,9 @@ class PredictionPart(WorkspaceParts):
         """Predict, and record where asked; an example id stands for each payload from here on."""
         examples = [payload_id(request.payload) for request in requests]
         if record:
+            if self._recorder.process != os.getpid():
+                # A fork has a log of its own: two writers of one log would count alike.
+                del self._recorder
             predictions = self._recorder.predict(loaded, requests)
             return [
                 replace(row, payload=b"", example=example)
@@ -216,19 +220,31 @@ class PredictionPart(WorkspaceParts):
             self._loaded = LoadedVersion(champion, self.predictor(champion))
         return self._loaded
 
-    def _load_version(self, version: str) -> LoadedVersion:
+    def _find_loaded(self, version: str) -> LoadedVersion | None:
+        """Return the model of a version; None when its bundle is not here any more."""
         champion = self._load_champion()
         if version == champion.version.id:
             return champion
-        with self.ledger.begin(write=False) as unit:
-            registered = unit.get(ModelVersion, version)
-        return LoadedVersion(registered, self.predictor(registered))
+        if version not in self._others:
+            with self.ledger.begin(write=False) as unit:
+                registered = unit.get(ModelVersion, version)
+            try:
+                self._others[version] = LoadedVersion(registered, self.predictor(registered))
+            except (NotFound, Corrupt):
+                return None
+        return self._others[version]
+
+    @cached_property
+    def _others(self) -> dict[str, LoadedVersion]:
+        """Versions that feedback was about, beside the champion."""
+        return {}
 
 
 class _Recorder:
     """The traffic log of one open workspace; several threads may predict."""
 
     def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
+        self.process = os.getpid()
         server = str(uuid7())
         self._traffic = SqliteTraffic(
             folder, server, durability=settings.durability, max_mb=settings.traffic_max_mb
