@@ -227,7 +227,7 @@ def test_what_changes_after_it_was_opened_is_not_what_runs(
 @pytest.mark.parametrize("id", ["f" * 64, "", "..", "nothing"])
 def test_an_unknown_bundle_is_not_found(bundles: BundleStore, written: Path, id: str) -> None:
     assert written.is_dir()
-    with pytest.raises(NotFound, match=r"is not in"):
+    with pytest.raises(NotFound, match=r"no bundle in"):
         bundles.open(id)
 
 

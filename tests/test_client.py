@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from tidemill import Client, Workspace, errors
-from tidemill.domain.errors import rebuild_error
+from tidemill.domain.errors import read_error
 from tidemill.engine.engine import Engine
+from tidemill.testing import use_tiny_recipe
 from tidemill.testing.in_process import open_loops
 from tidemill.testing.tiny_recipe.pebbles import pebbles
 
@@ -114,15 +115,146 @@ def test_a_stranger_that_answers_is_no_success() -> None:
     assert raised.value.code == "http_502"
 
 
-def test_an_error_is_rebuilt_from_its_code() -> None:
+def test_an_error_is_read_from_its_code() -> None:
     classes = [errors.TidemillError]
     for each in classes:
         classes += each.__subclasses__()
     for each in classes:
-        error = rebuild_error(each.code, "It failed.", "Try again.")
+        body = {"code": each.code, "message": "It failed.", "hint": "Try again.", "retry": 1}
+        error = read_error({"error": body})
+        assert error
         assert (type(error), error.message, error.hint) == (each, "It failed.", "Try again.")
-    strange = rebuild_error("too_large", "It is too large.")
+    strange = read_error({"error": {"code": "too_large", "message": "It is too large."}})
+    assert strange
     assert (type(strange), strange.code) == (errors.TidemillError, "too_large")
-    refused = rebuild_error("data_refused", "No.", lines=("a.png is empty",))
+    refused = read_error({"error": {"code": "data_refused", "message": "No.", "lines": ["a.png"]}})
     assert isinstance(refused, errors.DataRefused)
-    assert refused.lines == ("a.png is empty",)
+    assert refused.lines == ("a.png",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], {}, {"error": "x"}, {"error": {"code": 404, "message": "x"}}, {"error": {}}],
+    ids=str,
+)
+def test_what_is_no_error_of_ours_is_none(body: object) -> None:
+    assert read_error(body) is None
+
+
+STRANGE = {
+    "html": b"<html>Log in</html>",
+    "truncated": b'{"predictions": [',
+    "nothing": b"",
+    "list": b"[]",
+    "null": b"null",
+    "object": b"{}",
+    "binary": b"\xff\xfe",
+}
+CALLS: dict[str, Callable[[Client], object]] = {
+    "predict": lambda client: client.predict(FLINT),
+    "feedback": lambda client: client.feedback(FLINT, "flint"),
+    "list_feedback": lambda client: client.list_feedback(),
+    "prediction": lambda client: client.prediction("p"),
+    "why": lambda client: client.why("v1"),
+    "why champion": lambda client: client.why(),
+    "drift": lambda client: client.drift(),
+    "versions": lambda client: client.versions(),
+    "version": lambda client: client.version("v1"),
+    "cycles": lambda client: client.list_cycles(),
+    "ready": lambda client: client.require_ready(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_success_is_unavailable(call: str, name: str) -> None:
+    use_tiny_recipe()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        own = request.url.path == "/v1/info"
+        return httpx.Response(200, content=b'{"codec": "pebble"}' if own else STRANGE[name])
+
+    transport = httpx.MockTransport(answer)
+    with (
+        Client("http://strange", transport=transport) as client,
+        pytest.raises(errors.Unavailable, match="something else than expected"),
+    ):
+        CALLS[call](client)
+
+
+@pytest.mark.parametrize("id", ["../info", "a#b", "v1?limit=1", "..", "a\nb", "x" * 10_000, "é"])
+def test_an_id_stays_one_part_of_the_path(client: Client, id: str) -> None:
+    for look_up in (client.prediction, client.version, client.why):
+        with pytest.raises(errors.NotFound):
+            look_up(id)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [("127.0.0.1:8000", ""), ("http://[::1", ""), ("http://a", "clé"), ("http://a", "two\nlines")],
+    ids=("scheme", "bracket", "letter", "line"),
+)
+def test_a_malformed_address_or_key_is_refused_and_no_key_is_shown(url: str, key: str) -> None:
+    with pytest.raises(errors.UsageError) as raised:
+        Client(url, key)
+    assert not key or key not in raised.value.message
+
+
+def test_a_closed_client_says_so(client: Client) -> None:
+    other = Client(str(client._http.base_url))
+    other.close()
+    with pytest.raises(errors.UsageError, match="closed"):
+        other.info()
+
+
+def test_a_request_holds_so_many_bytes_at_most() -> None:
+    use_tiny_recipe()
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/info":
+            return httpx.Response(200, json={"codec": "pebble"})
+        sizes.append(len(request.read()))
+        error = {"code": "overloaded", "message": "Enough.", "hint": ""}
+        return httpx.Response(503, json={"error": error})
+
+    with (
+        Client("http://full", transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(errors.Overloaded),
+    ):
+        client.predict_many([b"x" * (6 << 20)] * 16)
+    assert 16 << 20 <= sizes[0] < 24 << 20
+
+
+def test_feedback_names_a_prediction_by_its_id(client: Client) -> None:
+    prediction = client.predict(FLINT)
+    assert client.feedback(prediction.id, "slate").prediction == prediction.id
+
+
+def test_a_payload_has_one_example_however_it_is_spelt(
+    workspace: Workspace, client: Client
+) -> None:
+    spelt = b'{"gloss": 40.0,\n "weight": 60.0, "length": 30.0}'
+    examples = {
+        workspace.predict(spelt).example,
+        workspace.predict(FLINT).example,
+        workspace.feedback(spelt, "flint").example,
+        client.feedback(spelt, "flint").example,
+        workspace.prediction(client.predict(spelt).id).example,
+    }
+    assert len(examples) == 1
+
+
+def test_a_prediction_that_was_not_recorded_is_refused(
+    workspace: Workspace, client: Client
+) -> None:
+    prediction = workspace.predict(FLINT, record=False)
+    for use in (
+        workspace.why,
+        workspace.lineage,
+        client.why,
+        lambda row: client.feedback(row, "flint"),
+        lambda row: workspace.feedback(row, "flint"),
+    ):
+        with pytest.raises(errors.UsageError, match="not recorded"):
+            use(prediction)

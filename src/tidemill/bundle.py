@@ -166,38 +166,48 @@ class BundleStore:
         Raises NotFound when it is missing. Raises Corrupt when its manifest is another one, or a
         file does not match the manifest or its format.
         """
-        path = self.root / id
-        if not (path / MANIFEST).is_file():
-            raise NotFound(f"Bundle {id[:12]} is not in {self.root}.")
-        manifest = _read(path, MANIFEST)
-        if _digest(manifest) != id:
-            raise Corrupt(
-                f"Bundle {id[:12]} has another manifest than the one the ledger recorded.",
-                hint="It was changed after it was registered. Train again, or restore it.",
-            )
-        body = _understood(id, MANIFEST, manifest, _Manifest.model_validate_json)
-        files = _verified(path, body.files)
-        classes = _understood(id, "classes.json", files["classes.json"], _classes)
-        return Bundle(
-            id=id,
-            path=path,
-            recipe=body.recipe,
-            codec=_understood(id, "codec.json", files["codec.json"], _codec),
-            classes=classes,
-            golden=_understood(
-                id,
-                "golden.json",
-                files["golden.json"],
-                lambda content: _golden(content, set(classes)),
-            ),
-            reference=_understood(
-                id,
-                REFERENCE,
-                files[REFERENCE],
-                lambda content: _reference(content, classes),
-            ),
-            model=files["model.onnx"],
+        return open_folder(self.root / id, id)
+
+
+def open_folder(path: Path, id: str | None = None) -> Bundle:
+    """Return the bundle in a folder. Without an `id`, its own manifest says which one it is.
+
+    Raises what `BundleStore.open` raises.
+    """
+    if not (path / MANIFEST).is_file():
+        raise NotFound(
+            f"There is no bundle in {path}.", hint=f"The folder of a bundle has a {MANIFEST}."
         )
+    manifest = _read(path, MANIFEST)
+    id = _digest(manifest) if id is None else id
+    if _digest(manifest) != id:
+        raise Corrupt(
+            f"Bundle {id[:12]} has another manifest than the one the ledger recorded.",
+            hint="It was changed after it was registered. Train again, or restore it.",
+        )
+    body = _understood(id, MANIFEST, manifest, _Manifest.model_validate_json)
+    files = _verified(path, body.files)
+    classes = _understood(id, "classes.json", files["classes.json"], _classes)
+    return Bundle(
+        id=id,
+        path=path,
+        recipe=body.recipe,
+        codec=_understood(id, "codec.json", files["codec.json"], _codec),
+        classes=classes,
+        golden=_understood(
+            id,
+            "golden.json",
+            files["golden.json"],
+            lambda content: _golden(content, set(classes)),
+        ),
+        reference=_understood(
+            id,
+            REFERENCE,
+            files[REFERENCE],
+            lambda content: _reference(content, classes),
+        ),
+        model=files["model.onnx"],
+    )
 
 
 def _verified(path: Path, files: Mapping[str, str]) -> dict[str, bytes]:

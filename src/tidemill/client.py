@@ -37,6 +37,7 @@ from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Answer, Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.drift import DriftPolicy, Window
+from tidemill.loop.lineage import PREDICTION_ID
 from tidemill.workspace.drift import DriftReport
 from tidemill.workspace.versions import VersionRecord, Versions
 
@@ -71,6 +72,10 @@ class Client:
 
         `timeout` is in seconds, per request. `transport` replaces the network, for tests.
         """
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError("The key has characters that no key has.")
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url!r} is no address.", hint="Write http://HOST:PORT.")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             self._http = httpx.Client(
@@ -81,8 +86,8 @@ class Client:
                 # A proxy of the environment does not reach a server of this machine.
                 trust_env=httpx.URL(url).host not in LOOPBACK,
             )
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise UsageError(f"The address or the key does not fit: {error}.") from error
+        except httpx.InvalidURL as error:
+            raise UsageError(f"{url!r} is no address: {error}.") from error
 
     def predict(self, payload: PayloadLike) -> Prediction:
         """Return the prediction for one payload, which the server has recorded.
@@ -144,7 +149,9 @@ class Client:
         if actor:
             row["actor"] = actor
         if isinstance(subject, Prediction):
-            row["prediction"] = subject.require_id()
+            subject = subject.require_id()
+        if isinstance(subject, str) and PREDICTION_ID.fullmatch(subject):
+            row["prediction"] = subject
         else:
             payload = self._form.from_bytes(to_payload(self._form, subject))
             row["payload"] = payload.model_dump(mode="json")
@@ -267,6 +274,8 @@ class Client:
         except BadPayload as error:
             if len(batch) == 1:
                 raise name_payload(error, values[0], None if alone else start) from error
+            if not start:
+                raise
             # The server counts from the start of the request.
             place = f"Of payloads {start} to {start + len(batch) - 1}"
             raise BadPayload(f"{place}: {error.message}", hint=error.hint) from error
@@ -295,7 +304,8 @@ class Client:
                 f"{self._http.base_url} cannot be reached: {error or type(error).__name__}.",
                 hint="Is the server running? `tidemill doctor` looks for usual causes.",
             ) from error
-        except UnicodeError as error:
+        except (UnicodeError, RuntimeError) as error:
+            # RuntimeError: the client is closed.
             raise UsageError(f"The request cannot be sent: {error}.") from error
         if not response.is_success:
             raise _read_failure(response)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
+import shutil
+import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tidemill import Client, Workspace, open_bundle
 from tidemill.domain.errors import (
     BadPayload,
+    DataError,
     ForeignLabel,
     InvalidRequest,
     NotFound,
@@ -178,3 +186,95 @@ def test_the_server_gets_the_settings_of_the_workspace(begin: OpenLoop) -> None:
         Client(server.url) as client,
     ):
         assert client.info()["durability"] == "host"
+
+
+def test_a_fork_has_a_log_of_its_own(workspace: Workspace) -> None:
+    first = workspace.predict(FLINT)
+    child = os.fork()
+    if not child:
+        try:
+            workspace.predict(FLINT)
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert workspace.predict(FLINT).sequence == first.sequence + 1
+    assert len(list((workspace.home / "traffic").glob("*.sqlite"))) >= 2
+
+
+def test_a_server_ends_with_its_parent_in_spite_of_a_fork(workspace: Workspace) -> None:
+    server = workspace.serve()
+    child = os.fork()
+    if not child:
+        # As a worker of multiprocessing does: it lives on, with all that the parent had open.
+        signal.pause()
+    try:
+        # What the end of the parent does: the last known end of the pipe is closed.
+        server.stop()
+        assert server.wait() == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_an_interrupted_append_does_not_stop_later_ones(workspace: Workspace) -> None:
+    workspace.predict(FLINT)
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_name == "append" and event == "line":
+            text = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+            if "COMMIT" in text:
+                raise KeyboardInterrupt
+        return interrupt
+
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            workspace.predict(FLINT)
+    finally:
+        sys.settrace(None)
+    assert workspace.prediction(workspace.predict(FLINT).id)
+
+
+def test_a_workspace_stays_where_it_was_opened(
+    begin: OpenLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = begin().workspace.home
+    monkeypatch.chdir(home.parent)
+    with Workspace(home.name) as workspace:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        prediction = workspace.predict(FLINT)
+        assert workspace.lineage(prediction).version.id == "v1"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_one_payload_is_no_folder_and_an_array_is_no_list(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(FLINT))
+    with pytest.raises(DataError, match="cannot be read"):
+        workspace.predict(tmp_path)
+    with pytest.raises(DataError):
+        workspace.predict("a\0b")
+    with pytest.raises(DataError):
+        workspace.predict("x" * 5_000)
+    with pytest.raises(InvalidRequest, match="array"):
+        workspace.predict_many(np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_record_in_place_of_its_id_is_no_damage(workspace: Workspace) -> None:
+    version: Any = workspace.champion()
+    with pytest.raises(UsageError, match="ModelVersion is no id"):
+        workspace.evaluate(version)
+
+
+def test_a_hint_is_shown_by_a_traceback(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "home").create() as workspace, pytest.raises(NotFound) as raised:
+        workspace.predict(FLINT)
+    assert raised.value.__notes__ == [f"Hint: {raised.value.hint}"]
+
+
+def test_a_bundle_may_have_another_name(workspace: Workspace, tmp_path: Path) -> None:
+    bundle = workspace.champion().bundle
+    shutil.copytree(workspace.home / "bundles" / bundle, tmp_path / "my model")
+    assert open_bundle(tmp_path / "my model").bundle.id == bundle

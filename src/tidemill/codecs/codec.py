@@ -39,6 +39,8 @@ class Payload(BaseModel, ABC):
 
     takes_text: ClassVar[bool] = False
     """True when a text is a payload by itself, and not the name of a file."""
+    at_hand: ClassVar[str] = ""
+    """Further values that people have at hand, for a hint: "a text, "."""
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     """The endings of file names of such payloads, in lower case."""
 

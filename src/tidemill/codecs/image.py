@@ -53,6 +53,7 @@ class ImagePayload(Payload):
         ],
     )
 
+    at_hand: ClassVar[str] = "a Pillow image, an array, "
     suffixes: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
 
     @classmethod
@@ -71,7 +72,7 @@ class ImagePayload(Payload):
         except (OSError, ValueError) as error:
             raise BadPayload(
                 f"An image of mode {value.mode} and size {value.size} cannot be stored: {error}.",
-                hint='Convert it first: image.convert("RGB").',
+                hint='Give an open image that has pixels; convert it with image.convert("RGB").',
             ) from error
         return cls.from_bytes(file.getvalue())
 

@@ -60,7 +60,7 @@ def to_payload(form: type[Payload], value: PayloadLike) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return form.canonical(bytes(value))
     if isinstance(value, os.PathLike) or (isinstance(value, str) and not form.takes_text):
-        return form.canonical(_read_file(Path(value)))
+        return form.canonical(_read_file(Path(value).expanduser()))
     try:
         return form.from_value(value).to_bytes()
     except ValidationError as error:
@@ -82,6 +82,10 @@ def list_payloads(form: type[Payload], values: object) -> Iterator[PayloadLike]:
     `values` is a folder, a glob, a data frame, an Arrow table, or an iterable of payloads and
     paths. Raises DataError for a path that names no file, InvalidRequest for any other value.
     """
+    if callable(getattr(values, "tolist", None)):
+        raise InvalidRequest(
+            "An array is one payload here, or none.", hint="Give a list of arrays, or use predict."
+        )
     rows = _frame_rows(values)
     if rows is not None:
         yield from rows
@@ -110,11 +114,11 @@ def find_files(form: type[Payload], paths: Sequence[str | os.PathLike[str]]) -> 
     part. Raises DataError for a path that names no file.
     """
     files: list[Path] = []
-    for path in map(Path, paths):
-        if isdir(path):
+    for path in (Path(each).expanduser() for each in paths):
+        if isdir(path):  # noqa: PTH112
             named = sorted(each for each in path.rglob("*") if _is_payload(each, path, form))
             missing = f"{path} has no file that ends in {', '.join(form.suffixes)}."
-        elif exists(path) or not glob.has_magic(str(path)):
+        elif exists(path) or not glob.has_magic(str(path)):  # noqa: PTH110
             named, missing = [path], ""
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207
@@ -166,7 +170,7 @@ def _read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         hint = (
             "`predict_many` takes a folder."
-            if isdir(path)
+            if isdir(path)  # noqa: PTH112
             else "Give the path of a file, or its bytes."
         )
         reason = error.strerror if isinstance(error, OSError) else error
@@ -175,4 +179,4 @@ def _read_file(path: Path) -> bytes:
 
 def _hint(form: type[Payload]) -> str:
     fields = ", ".join(f'"{name}": ...' for name in form.model_fields)
-    return f"Give bytes, a path, or {{{fields}}}."
+    return f"Give bytes, a path, {form.at_hand}or {{{fields}}}."

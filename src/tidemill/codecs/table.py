@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import (
@@ -56,6 +56,8 @@ class RowPayload(Payload):
     model_config = ConfigDict(extra="forbid")
 
     row: dict[str, Cell] = Field(description="Column name to value.")
+
+    at_hand: ClassVar[str] = "a row of a data frame, "
 
     @classmethod
     def from_value(cls, value: Any) -> Self:

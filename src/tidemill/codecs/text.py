@@ -59,6 +59,7 @@ class TextPayload(Payload):
     )
 
     takes_text: ClassVar[bool] = True
+    at_hand: ClassVar[str] = "a text, "
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
 
     @classmethod

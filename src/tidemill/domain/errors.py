@@ -41,6 +41,9 @@ class TidemillError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            # A traceback shows it, in a notebook for example.
+            self.add_note(f"Hint: {hint}")
 
 
 class UsageError(TidemillError):

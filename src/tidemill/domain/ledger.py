@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
-from tidemill.domain.errors import NotFound
+from tidemill.domain.errors import NotFound, UsageError
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.import_offset import ImportOffset
@@ -35,6 +35,12 @@ Run, Feedback and Cycle change, each by its one method below. The others never c
 """
 
 R = TypeVar("R", bound=Record)
+
+
+def require_text(id: object) -> None:
+    """Raise UsageError for an id that is no text, such as a record in place of its id."""
+    if not isinstance(id, str):
+        raise UsageError(f"A value of type {type(id).__name__} is no id.", hint="Give its `id`.")
 
 
 def missing(kind: type, id: str) -> NotFound:

@@ -215,12 +215,12 @@ class Run:
     recipe: str
     snapshot: str
     seed: int
-    config: Mapping[str, Any]
-    code: Mapping[str, Any]
-    environment: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
+    code: Mapping[str, Any] = field(repr=False)
+    environment: Mapping[str, Any] = field(repr=False)
     at: datetime
     status: RunStatus = "running"
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)
     weights: str = ""
     error: str = ""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from tidemill.domain.errors import UsageError
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.loop import feedback
 from tidemill.workspace.parts import WorkspaceParts
@@ -14,6 +17,11 @@ class FeedbackPart(WorkspaceParts):
         self, *, status: FeedbackStatus | None = None, limit: int = 100
     ) -> list[Feedback]:
         """Return the newest feedback first; for one status the oldest, in the order of review."""
+        if status is not None and status not in get_args(FeedbackStatus):
+            raise UsageError(
+                f"{status!r} is no status of feedback.",
+                hint=f"Known are {', '.join(get_args(FeedbackStatus))}.",
+            )
         with self.ledger.begin(write=False) as unit:
             return feedback.listed(unit, status, limit=limit)
 

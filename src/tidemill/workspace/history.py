@@ -96,7 +96,7 @@ class HistoryPart(WorkspaceParts):
 
     def lineage(self, prediction: Prediction | str) -> Lineage:
         """Return the origin of a prediction. Raises NotFound, and Corrupt for a damaged ledger."""
-        id = prediction if isinstance(prediction, str) else prediction.id
+        id = prediction.require_id() if isinstance(prediction, Prediction) else prediction
         with self.ledger.begin(write=False) as unit:
             return trace(unit, find_prediction(unit, self.traffic, id)[0])
 
@@ -124,7 +124,7 @@ class HistoryPart(WorkspaceParts):
         """
         if isinstance(subject, Prediction):
             subject = subject.require_id()
-        id = subject if isinstance(subject, str) else subject.id
+        id = subject.id if isinstance(subject, VersionRecord) else subject
         with self.ledger.begin(write=False) as unit:
             return find_causes(unit, self.traffic, id or self.champion().id)
 

@@ -58,8 +58,9 @@ class WorkspaceParts:
         UsageError for an invalid setting, and for an invalid address of the feedback database.
         """
         self.settings = read_settings(home=home, **settings)
-        self.home = self.settings.home
-        self.samples = self.settings.samples or self.home / "samples"
+        # Absolute, because a process may change its folder while it has a workspace.
+        self.home = self.settings.home.absolute()
+        self.samples = (self.settings.samples or self.home / "samples").absolute()
         self.actor = self.settings.actor
         self.clock: Clock = clock or SystemClock()
         self.scratch = self.home / "scratch"
@@ -111,6 +112,9 @@ class WorkspaceParts:
         ledger: Ledger | None = self.__dict__.pop("ledger", None)
         if ledger is not None:
             ledger.close()
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.home)!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from uuid_utils import uuid7
 from tidemill.adapters.child_process import Ended, ServerProcess, require_ready
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.traffic import SqliteTraffic
-from tidemill.bundle import BundleStore
+from tidemill.bundle import open_folder
 from tidemill.codecs.payload_like import (
     PayloadLike,
     find_files,
@@ -26,7 +26,9 @@ from tidemill.codecs.payload_like import (
 )
 from tidemill.domain.errors import (
     BadPayload,
+    Corrupt,
     InvalidRequest,
+    NotFound,
     Unavailable,
 )
 from tidemill.domain.feedback import Feedback
@@ -39,6 +41,7 @@ from tidemill.loop.feedback_intake import (
     record_labels,
     resolve_payload_label,
 )
+from tidemill.loop.lineage import PREDICTION_ID
 from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest
 from tidemill.occlusion import map_occlusion
 from tidemill.predictor import Predictor
@@ -130,7 +133,8 @@ class PredictionPart(WorkspaceParts):
     ) -> Feedback:
         """Record the right label of a prediction or of a payload; it is pending at first.
 
-        `target` is needed where the model has several, `item` where the prediction has several.
+        A text that has the form of a prediction's id names that prediction. `target` is needed
+        where the model has several, `item` where the prediction has several.
         Raises ForeignLabel for a label that the model does not have, InvalidRequest, NotFound,
         PayloadGone, StorageFailed, and what `predict` raises for a payload.
         """
@@ -139,8 +143,10 @@ class PredictionPart(WorkspaceParts):
         if len(claim.actor) > MAX_ACTOR:
             raise InvalidRequest(f"The actor has more than {MAX_ACTOR} characters.")
         if isinstance(subject, Prediction):
+            subject = subject.require_id()
+        if isinstance(subject, str) and PREDICTION_ID.fullmatch(subject):
             lookup = PredictionLookup(self, champion, self._find_loaded)
-            resolved = lookup.resolve_label(subject.require_id(), item, claim)
+            resolved = lookup.resolve_label(subject, item, claim)
         else:
             payload = to_payload(champion.predictor.codec.payload, subject)
             resolved = resolve_payload_label(champion, payload, claim)
@@ -151,16 +157,24 @@ class PredictionPart(WorkspaceParts):
         """Start a server of this workspace as a child process, and wait until it is ready.
 
         Use it in a `with` block; `url` is where it listens. Port 0 takes a free one. The server
-        gets this workspace's settings, and it ends with this process. Raises NotReady when no
-        model passes its golden check, and Unavailable when it cannot start.
+        gets this workspace's settings, logs to `server.log` there, and ends with this process.
+        Raises NotReady when no model passes its golden check, and Unavailable when it cannot start.
         """
         settings = _environment(self.settings)
         if host is not None:
             settings["TIDEMILL_HOST"] = host
+        log = self.home / "server.log"
         try:
-            server = ServerProcess(self.home, port=port, settings=settings)
+            with log.open("ab") as file:
+                server = ServerProcess(self.home, port=port, settings=settings, log=file)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.home} cannot be served: {error.strerror}.",
+                hint="Train a model first: workspace.train(promote=True).",
+            ) from error
         except Ended as ended:
-            raise ended.error or Unavailable("The server did not start.") from ended
+            fault = Unavailable("The server did not start.", hint=f"{log} says why.")
+            raise ended.error or fault from ended
         try:
             require_ready(server.url)
         except BaseException:
@@ -269,11 +283,10 @@ class _Recorder:
 def open_bundle(path: str | os.PathLike[str]) -> Predictor:
     """Open the folder of a bundle without a workspace, and verify its files.
 
-    The folder is named by the bundle's id, as a workspace stores it under `bundles`. Raises
-    NotFound and Corrupt.
+    The folder may have any name. Without a ledger nobody knows which bundle it should be: compare
+    `bundle.id` with what you expect. Raises NotFound and Corrupt.
     """
-    folder = Path(path).absolute()
-    bundle = BundleStore(folder.parent).open(folder.name)
+    bundle = open_folder(Path(path).absolute())
     return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
 
 

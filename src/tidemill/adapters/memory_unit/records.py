@@ -13,7 +13,7 @@ from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Conflict
 from tidemill.domain.events import Event, RecordedEvent
 from tidemill.domain.import_offset import ImportOffset
-from tidemill.domain.ledger import R, Record, missing
+from tidemill.domain.ledger import R, Record, missing, require_text
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, Prediction
 
@@ -65,6 +65,7 @@ class RecordsPart:
         self._keep(record)
 
     def get(self, kind: type[R], id: str) -> R:
+        require_text(id)
         record = self._rows(kind).get(id)
         if record is None:
             raise missing(kind, id)

@@ -14,7 +14,7 @@ from tidemill.adapters.sql.rows import from_row, to_row
 from tidemill.adapters.sql.tables import EVENTS, TABLES
 from tidemill.domain.errors import Conflict, Corrupt
 from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ledger import R, Record, missing
+from tidemill.domain.ledger import R, Record, missing, require_text
 from tidemill.domain.ports import Clock
 
 
@@ -65,6 +65,7 @@ class RecordsPart:
         self._connection.execute(insert_into(table), to_row(record))
 
     def get(self, kind: type[R], id: str) -> R:
+        require_text(id)
         records = self._records(kind, _by_id(TABLES[kind]), {"id": id})
         if not records:
             raise missing(kind, id)
