@@ -176,15 +176,15 @@ class Client:
             del body["lineage"]
             return _read(Prediction, {**body, "payload": b""})
 
-    def why(self, subject: Prediction | VersionRecord | str = "") -> tuple[str, ...]:
+    def why(self, subject: Prediction | VersionRecord | str | None = None) -> tuple[str, ...]:
         """Return the chain of causes of a version, a cycle or a prediction, or of its id.
 
         Without a subject, that of the served version. Raises NotFound, NotReady.
         """
         if isinstance(subject, Prediction):
             subject = subject.require_id()
-        id = subject if isinstance(subject, str) else subject.id
-        body = self._send("GET", f"/v1/why/{_segment(id or self.require_ready())}")
+        id = subject.id if isinstance(subject, VersionRecord) else subject
+        body = self._send("GET", f"/v1/why/{_segment(self.require_ready() if id is None else id)}")
         with _reading():
             return _read(tuple[str, ...], body["causes"])
 

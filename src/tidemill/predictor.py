@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tidemill.bundle import Bundle
 from tidemill.codecs.codec import Codec, ManyCodec
 from tidemill.codecs.columns import shown
+from tidemill.codecs.payload_like import PayloadLike, to_payload
 from tidemill.domain.errors import BadPayload, Corrupt
 from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Answer
@@ -82,6 +83,14 @@ class Model:
         Raises what `predict_with_embedding` raises.
         """
         return self._answers(inputs, self.predict_probabilities(inputs))
+
+    def predict_payload(self, payload: PayloadLike) -> tuple[Answer, ...]:
+        """Return the answers to one payload: bytes, a path, a text, a Pillow image, a dict.
+
+        Raises DataError for a file that cannot be read, BadPayload and InvalidRequest for a value
+        that does not fit, and what `predict_with_embedding` raises.
+        """
+        return self.predict([self.decode(to_payload(self.codec.payload, payload))])[0]
 
     def predict_probabilities(self, inputs: Sequence[Any]) -> dict[str, Floats]:
         """Return the first half of `predict_with_embedding`."""

@@ -135,7 +135,7 @@ def test_a_database_that_is_away_holds_up_its_round_and_nothing_else(
     assert "The database of feedback cannot be read" in turned.fault
     assert (turned.drained, turned.leading) == (20, True)
     assert turned.step is not None
-    assert turned.step.reason.endswith("waits until the database of feedback has been read.")
+    assert turned.step.reason.endswith("waits until the feedback database has been read.")
     hidden.rename(file)
     assert circle.tick().fault == turned.fault, "it is left alone for a while"
     turned = circle.tick(AGAIN.total_seconds())
@@ -169,7 +169,7 @@ def test_a_table_of_which_nothing_can_be_taken_holds_its_round_up_and_is_told(
     turned = circle.tick()
     assert "None of 1 rows of feedback can be imported" in turned.fault
     assert turned.step is not None
-    assert turned.step.reason.endswith("waits until the database of feedback has been read.")
+    assert turned.step.reason.endswith("waits until the feedback database has been read.")
 
 
 def test_labels_from_elsewhere_count_in_the_round(weekly: OpenLoop) -> None:

@@ -223,7 +223,7 @@ def test_a_round_that_is_held_back_waits_and_is_not_lost(
 
 def test_a_round_begins_only_after_the_database_was_read() -> None:
     step = round_at(MONDAY, last_import=MONDAY - HOUR, new_feedback=3)
-    assert step == Wait(f"{NAME} waits until the database of feedback has been read.")
+    assert step == Wait(f"{NAME} waits until the feedback database has been read.")
     assert round_at(MONDAY, last_import=MONDAY, new_feedback=3).kind == "skip_scheduled_run"
     assert round_at(MONDAY, last_import=MONDAY - HOUR).kind == "open_cycle", (
         "there is enough without it"

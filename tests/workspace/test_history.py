@@ -114,7 +114,9 @@ def test_a_golden_request_is_named_as_one(circle: InProcessLoop) -> None:
 def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessLoop) -> None:
     [example] = pebbles(1, 61, 1.0)
     [prediction] = circle.predict([example])
-    assert "bob said it is flint; that is accepted, because: " in explain(circle, prediction.id)
+    assert "bob gave the label flint, which is accepted, because: " in explain(
+        circle, prediction.id
+    )
 
 
 @pytest.mark.parametrize("id", ["01a1fb4b-8215-74df-a5f3-d6fc45fa526e", "v2 ", "champion", ""])

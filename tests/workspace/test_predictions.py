@@ -55,7 +55,7 @@ def test_a_prediction_is_recorded_and_takes_feedback(workspace: Workspace) -> No
     assert workspace.list_feedback() == [record]
     causes = " ".join(workspace.why(prediction))
     assert "v1 answered stone flint" in causes
-    assert "ada said it is slate" in causes
+    assert "ada gave the label slate" in causes
     assert workspace.lineage(prediction).version.id == "v1"
     assert workspace.why() == workspace.why("v1")
 
@@ -151,8 +151,9 @@ def test_a_bundle_needs_no_workspace(workspace: Workspace, tmp_path: Path) -> No
     bundle = workspace.champion().bundle
     predictor = open_bundle(workspace.home / "bundles" / bundle)
     payload = json.dumps(FLINT).encode()
-    [answers] = predictor.predict([predictor.decode(payload)])
-    assert answers == workspace.predict(FLINT).answers
+    answers = predictor.predict_payload(payload)
+    assert answers == predictor.predict_payload(FLINT) == workspace.predict(FLINT).answers
+    assert repr(workspace.versions()).startswith("Versions(v1 champion ")
     with pytest.raises(NotFound):
         open_bundle(tmp_path / "none")
 

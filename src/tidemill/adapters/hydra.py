@@ -203,7 +203,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
     """Return the keys of the tree under these options, those of mappings inside a group too.
 
-    Groups stay while a process runs.
+    Cached, because the files of the groups do not change while a process runs.
     """
     tree = _compose(conf, list(chosen)).tree
     return frozenset(key for key, _ in _flat(tree)) | _mapping_keys(tree)

@@ -1,4 +1,4 @@
-"""`tidemill feedback`: see what people said, and decide whether it is believed."""
+"""`tidemill feedback`: list feedback, and accept or reject it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tidemill import Engine, Feedback, Workspace, errors
 from tidemill.screen import OUT, Home, Json, emit, say
 
 app = typer.Typer(
-    help="See what people said the right answer was, and decide whether it is believed."
-    "\n\nExample: tidemill feedback list",
+    help="List feedback, and accept or reject it.\n\nExample: tidemill feedback list",
     no_args_is_help=True,
 )
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
@@ -34,7 +33,7 @@ def list_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """List feedback, newest first, and what became of it.
+    """List feedback and its status, newest first.
 
     Example: tidemill feedback list --status pending
     """
@@ -64,7 +63,7 @@ def accept(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Believe feedback, also what was rejected or quarantined: the next snapshot takes it.
+    """Accept feedback, also after a rejection or quarantine; the next snapshot takes it.
 
     Example: tidemill feedback accept 01a1fb4b-8215-74df-a5f3-d6fc45fa526e
     """
@@ -90,7 +89,7 @@ def reject(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Do not believe feedback; models that have learnt from it stay as they are.
+    """Reject feedback; trained models stay unchanged.
 
     Example: tidemill feedback reject 01a1fb4b-8215-74df-a5f3-d6fc45fa526e --reason "blurred"
     """
@@ -101,7 +100,7 @@ def reject(
 
 @app.command()
 def pull(overrides: Names = None, *, home: Home = None, as_json: Json = False) -> None:
-    """Take in what came to the database of feedback since the last time.
+    """Import the rows of the feedback database that are new since the last import.
 
     Example: tidemill feedback pull feedback.table=corrections
     """

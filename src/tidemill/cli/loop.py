@@ -25,7 +25,7 @@ app = typer.Typer(
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Policies, such as trigger.feedback=300.")
 ]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the events.")]
+Reason = Annotated[str, typer.Option(help="The reason, recorded in the events.")]
 
 
 @app.command()

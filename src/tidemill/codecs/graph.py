@@ -81,7 +81,10 @@ class GraphCodec:
     payload: type[Payload] = GraphPayload
 
     def __init__(self, settings: GraphConfig) -> None:
-        """Open the stored graph. Raises UsageError for one with other features."""
+        """Open the stored graph.
+
+        Raises UsageError when `stored` is not a whole graph with this number of features.
+        """
         self.settings = settings
         self._stored = _unpack_graph(settings.stored, settings.features)
 
@@ -168,9 +171,10 @@ class GraphCodec:
         return decoded.remarks
 
     def item_payloads(self, payload: bytes, names: Sequence[str]) -> list[bytes]:
-        """Return the examples of these nodes: features, and links named by an end or stored.
+        """Return the examples of these nodes: their features and their links.
 
-        Links to unknown nodes stay.
+        A link counts when one of its two nodes names it, or the stored graph has it. Links to
+        unknown nodes stay.
 
         Raises BadPayload when the payload lacks one of the nodes.
         """

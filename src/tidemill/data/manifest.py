@@ -58,7 +58,10 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a snapshot's folder. Raises Corrupt when it was changed."""
+    """Return the manifest of a snapshot's folder.
+
+    Raises Corrupt when it cannot be read, is not valid, contradicts itself, or lacks a shard.
+    """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except OSError as error:

@@ -172,7 +172,7 @@ class Engine:
         table = workspace.feedback_table(workspace.policies(*self._overrides).feedback)
         if table is None:
             raise UsageError(
-                "No database of feedback is named.",
+                "No feedback database is named.",
                 hint=f"Set TIDEMILL_FEEDBACK_DATABASE. {FORM}",
             )
         feedback_import = FeedbackImport(workspace, table)

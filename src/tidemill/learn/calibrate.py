@@ -76,7 +76,10 @@ def reliability(probabilities: Floats, labels: Positions, *, bins: int = BINS) -
 def expected_calibration_error(
     probabilities: Floats, labels: Positions, *, bins: int = BINS
 ) -> float:
-    """Return the mean of |accuracy - confidence| over bins: equation 3 of the paper."""
+    """Return the mean over all examples of |accuracy - confidence| of their bin.
+
+    This is equation 3 of the paper.
+    """
     table = reliability(probabilities, labels, bins=bins)
     gaps = np.abs(table.accuracy - table.confidence)
     return float((table.counts * gaps).sum() / len(labels))

@@ -128,7 +128,7 @@ def _decide_scheduled_run(
     if n >= policy.minimum_new:
         return OpenCycle(f"{name} has {n} new feedback labels.", "schedule", champion)
     if state.last_import and due_scheduled_run(policy.schedule, state.now, state.last_import):
-        return Wait(f"{name} waits until the database of feedback has been read.")
+        return Wait(f"{name} waits until the feedback database has been read.")
     if n == 0:
         return SkipScheduledRun(f"{name} has no new feedback label.")
     needed = f"{n} of {policy.minimum_new} new feedback labels"

@@ -104,8 +104,8 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
 
     If the actor's last label of the subject is the same, nothing is recorded: the earlier feedback
     is returned with True. After a rejection or replacement the label counts as new. Another label
-    replaces the actor's earlier one, unless that was quarantined. A stranger's label replaces
-    nothing, and repeats any stranger's equal label.
+    supersedes the actor's earlier pending and accepted ones; rejected and quarantined ones keep
+    their status. A stranger's label supersedes nothing, and repeats any stranger's equal label.
     """
     own = [
         other

@@ -11,7 +11,7 @@ from scipy.special import gammaincc
 from tidemill.loop.distance import Counts, distances
 
 EXCEEDANCES = 20
-"""Resamples at least as far apart that determine a p-value to about a fifth of itself."""
+"""So many resamples at least as far apart give a p-value with a relative error of a fifth."""
 CELLS = 500_000
 """The most bins times resamples for one feature: 0.1 s, at 0.2 microseconds a cell."""
 CERTAIN = 1e-3

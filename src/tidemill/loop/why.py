@@ -50,7 +50,8 @@ def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
     )
     yield f"{prediction.version} answered {answers} at {_when(prediction)}; {sender}."
     for item in unit.feedback(example=prediction.example) if prediction.example else ():
-        yield f"{item.actor} said it is {item.label}; that is {item.status}{_because(item.reason)}."
+        status = f"{item.status}{_because(item.reason)}"
+        yield f"{item.actor} gave the label {item.label}, which is {status}."
     yield from why_version(unit, unit.get(ModelVersion, prediction.version))
 
 

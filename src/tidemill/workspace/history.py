@@ -117,7 +117,7 @@ class HistoryPart(WorkspaceParts):
         settings = compare_settings(run.config, defaults)
         return RunSettings(settings, has_defaults=True, note="" if same else note)
 
-    def why(self, subject: Prediction | VersionRecord | str = "") -> tuple[str, ...]:
+    def why(self, subject: Prediction | VersionRecord | str | None = None) -> tuple[str, ...]:
         """Return the chain of causes of a version, a cycle or a prediction, or of its id.
 
         Without a subject, that of the champion. Raises NotFound.
@@ -126,7 +126,7 @@ class HistoryPart(WorkspaceParts):
             subject = subject.require_id()
         id = subject.id if isinstance(subject, VersionRecord) else subject
         with self.ledger.begin(write=False) as unit:
-            return find_causes(unit, self.traffic, id or self.champion().id)
+            return find_causes(unit, self.traffic, self.champion().id if id is None else id)
 
 
 def _record(

@@ -83,6 +83,10 @@ class Versions(tuple[VersionRecord, ...]):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        rows = (" ".join((row.id, *row.aliases, format_share(row.accuracy))) for row in self)
+        return f"Versions({', '.join(rows)})"
+
     def _repr_html_(self) -> str:
         """Return the accuracy over the versions as a figure, and a row for each, for a notebook."""
         if not self:
