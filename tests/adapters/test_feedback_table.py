@@ -124,6 +124,37 @@ def test_a_time_that_is_none_is_said_of_its_row(path: Path, time: object) -> Non
     assert fault == f"A row of user_data has the time {time!r}, which is none."
 
 
+@pytest.mark.parametrize("cell", ["label", "prompt", "time"])
+def test_a_text_that_is_no_utf8_concerns_its_row_alone(path: Path, cell: str) -> None:
+    insert(path, [("a", "yes", "2026-01-01"), ("b", "no", "2026-01-02"), ("c", "no", "2026-01-03")])
+    with closing(sqlite3.connect(path)) as database, database:
+        change = f"SET {cell} = CAST(X'66FC6E' AS TEXT) WHERE prompt = 'b'"
+        database.execute("UPDATE user_data " + change)
+    for size in (1, 2, 5):
+        rows = [row for page in open_table(path).pages("", size=size) for row in page]
+        if cell == "time":
+            [fault] = [row.fault for row in rows if isinstance(row, FaultyRow)]
+            assert fault == "A row of user_data has the time b'f\\xfcn', which is none."
+            assert len(rows) == 3
+            continue
+        _, row, _ = rows
+        assert isinstance(row, LabelRow)
+        assert (row.labels["label"] if cell == "label" else row.payload) == b"f\xfcn"
+
+
+def test_names_that_are_bytes_are_texts_or_are_named(path: Path) -> None:
+    noon = "2026-01-01 12:00:00"
+    rows = [("rust", "", noon, None, b"p1", b"n1", name) for name in (b"\xffana", b"ana")]
+    [[first, second]] = orders(path, *rows).pages("", size=3)
+    named = {type(row): row for row in (first, second)}
+    row, faulty = named[LabelRow], named[FaultyRow]
+    assert isinstance(row, LabelRow)
+    assert (row.prediction, row.item, row.actor) == ("p1", "n1", "ana")
+    assert isinstance(faulty, FaultyRow)
+    assert faulty.fault.endswith("12:00:00 has a name that is no UTF-8: b'\\xffana'.")
+    assert faulty.at == NOON
+
+
 def test_rows_without_a_time_are_counted_and_never_read(path: Path) -> None:
     rows = open_table(path)
     assert rows.count_undated() == 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
 import pytest
 
@@ -140,8 +141,42 @@ def test_what_would_write_is_refused(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize("time", ["infinity", "12026-01-01"])
 def test_a_time_that_is_none_of_a_calendar_is_said(postgres: Postgres, time: str) -> None:
-    insert(postgres, ("q", "yes", time))
-    with pytest.raises(DataError, match="timestamp too large"):
+    insert(postgres, ("q", "yes", time), ("r", "no", NOON))
+    for size in (1, 2, 3):
+        pages = open_table(postgres.address()).pages("", size=size)
+        rows = [row for page in pages for row in page]
+        [fault] = [row.fault for row in rows if isinstance(row, FaultyRow)]
+        assert fault.startswith(f"A row of user_data has the time '{time}")
+        assert [row.at for row in rows if isinstance(row, LabelRow)] == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("type_", "cells", "times"),
+    [
+        ("date", ["2026-01-01", "2026-01-02"], [NOON.replace(hour=0), NOON + 12 * 60 * MINUTE]),
+        ("numeric", [1767268800, 1767268801.5], [NOON, NOON + timedelta(seconds=1.5)]),
+        ("bigint", [1767268800, 1767268860], [NOON, NOON + MINUTE]),
+        ("text", ["2026-01-01T12:00", "2026-01-01T12:01"], [NOON, NOON + MINUTE]),
+    ],
+)
+def test_a_time_of_every_type_is_read_and_gone_on_from(
+    postgres: Postgres, type_: LiteralString, cells: list[object], times: list[datetime]
+) -> None:
+    postgres.run(f"ALTER TABLE user_data DROP time, ADD time {type_}")
+    insert(postgres, *((f"q{n}", "yes", cell) for n, cell in enumerate(cells)))
+    for size in (1, 3):
+        rows = [row for page in read(postgres, size=size) for row in page]
+        assert [row.at for row in rows] == times
+        assert [len(texts_and_labels(read(postgres, row.place))) for row in rows] == [2, 1]
+
+
+@pytest.mark.parametrize("type_", ["time", "boolean", "uuid", "bytea", "interval", "jsonb"])
+def test_a_column_of_a_type_that_is_no_time_is_refused_by_its_type(
+    postgres: Postgres, type_: LiteralString
+) -> None:
+    postgres.run(f"ALTER TABLE user_data DROP time, ADD time {type_}")
+    named = f"'time' of user_data has the type {type_.upper()}"
+    with pytest.raises(DataError, match=named):
         read(postgres)
 
 

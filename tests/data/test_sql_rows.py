@@ -233,3 +233,10 @@ def test_a_file_that_is_no_database_says_so(
     monkeypatch.setenv("ROWS_DATABASE", f"sqlite:///{tmp_path / 'rows.db'}")
     with pytest.raises(DataError, match="cannot be run: file is not a database"):
         users(rows_of())
+
+
+def test_a_text_that_is_no_utf8_is_an_error_of_the_data_that_names_the_column(fill: Fill) -> None:
+    fill(*many(2), ("why?", b"f\xfcr", "2026-01-01 13:00"))
+    query = "SELECT prompt, CAST(label AS TEXT) AS label, time FROM user_data"
+    with pytest.raises(DataError, match="Could not decode to UTF-8 column 'label'"):
+        users(rows_of(query=query))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,3 +168,17 @@ def test_rows_none_of_which_can_be_taken_are_an_error_until_one_can(
     feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES[3:4], circle.clock.now()))
     pulled = take(circle, rows)
     assert (pulled.rows, pulled.new, pulled.left_out) == (3, 1, 2)
+
+
+def test_a_label_that_is_no_utf8_is_left_out_alone(
+    circle: InProcessLoop, rows: FeedbackTable, tmp_path: Path
+) -> None:
+    begun = circle.clock.now() - HOUR
+    feedback_rows.write_rows(tmp_path, feedback_rows.right_rows(STONES, begun, apart=SECOND))
+    with closing(sqlite3.connect(tmp_path / feedback_rows.FILE)) as database, database:
+        change = "UPDATE feedback SET label = CAST(X'66FC6E' AS TEXT) WHERE payload = ?"
+        database.execute(change, [STONES[3].payload.decode()])
+    pulled = take(circle, rows)
+    assert (pulled.rows, pulled.new, pulled.left_out) == (len(STONES), len(STONES) - 1, 1)
+    named = f"The row of feedback of {begun + 3 * SECOND} cannot be imported"
+    assert pulled.reasons == (f"{named}: b'f\\xfcn' is no label of stone.",)

@@ -6,20 +6,21 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from reprlib import repr as shortened
 from typing import Any
 
 from sqlalchemy import ColumnClause, Connection, Select, column, func, inspect, select, table
 from sqlalchemy.sql import quoted_name
+from sqlalchemy.types import TypeEngine
 
+from tidemill.adapters.row_times import KINDS, moment_of, place_of, time_at
 from tidemill.data.database import Database
 from tidemill.data.rows import cell_text, require
 from tidemill.data.sql_pages import SqlPages
 from tidemill.domain.errors import DataError
 from tidemill.loop.feedback_columns import FeedbackColumns
 
-MOMENT = "moment"
 SHOWN_TABLES = 20
 """Tables that an error lists at most."""
 
@@ -44,7 +45,7 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class FaultyRow:
-    """A row without payload and prediction, or without a valid time: then `at` is None."""
+    """A row that cannot be feedback. Without a valid time, `at` is None."""
 
     at: datetime | None
     place: str
@@ -72,8 +73,10 @@ class FeedbackTable:
         """
         query = self._select(*self._selected()).where(self._time.is_not(None))
         self._check_names()
-        pages = SqlPages(self._database, query, ("time",), name=self.name, size=size)
-        with closing(pages.read(since=(_value(place),) if place else None)) as read:
+        pages = SqlPages(
+            self._database, query, ("time",), name=self.name, size=size, keep_unreadable=True
+        )
+        with closing(pages.read(since=(time_at(place),) if place else None)) as read:
             for page in read:
                 yield [self._row(row) for row in page.rows]
 
@@ -91,9 +94,26 @@ class FeedbackTable:
         """
         what = f"the columns of {self.name}"
         with self._database.connected(what) as connection, connection.begin():
-            require(self.columns.columns, self._present_columns(connection), self.name)
+            types = self._column_types(connection)
+            require(self.columns.columns, list(types), self.name)
+            # A column of SQLite holds values of any type.
+            if connection.dialect.name != "sqlite":
+                self._check_time(types[self.columns.time])
 
-    def _present_columns(self, connection: Connection) -> list[str]:
+    def _check_time(self, type_: TypeEngine[Any]) -> None:
+        """Raise DataError for a type that holds no times."""
+        try:
+            python = type_.python_type
+        except NotImplementedError:
+            return  # each row decides
+        if python not in KINDS:
+            raise DataError(
+                f"The column {self.columns.time!r} of {self.name} has the type {type_}, which is"
+                " no time of a row.",
+                hint="Set feedback.time to a column of timestamps, dates, numbers or texts.",
+            )
+
+    def _column_types(self, connection: Connection) -> dict[str, TypeEngine[Any]]:
         name, schema = self.columns.table, self.columns.schema or None
         inspector = inspect(connection)
         if schema and schema not in (schemas := inspector.get_schema_names()):
@@ -108,7 +128,7 @@ class FeedbackTable:
                 f"The database of feedback has no table {self.name!r}.",
                 hint=f"It has: {', '.join(shown) or 'none'}. Set feedback.table.",
             )
-        return [each["name"] for each in inspector.get_columns(name, schema)]
+        return {each["name"]: each["type"] for each in inspector.get_columns(name, schema)}
 
     def _select(self, *columns: Any) -> Select[Any]:
         schema = self.columns.schema
@@ -141,11 +161,17 @@ class FeedbackTable:
 
     def _row(self, values: Mapping[str, Any]) -> LabelRow | FaultyRow:
         time = values["time"]
-        place, at = _place(time), _moment(time)
+        place, at = place_of(time), moment_of(time)
         if at is None:
             fault = f"A row of {self.name} has the time {shortened(time)}, which is none."
             return FaultyRow(None, place, fault)
-        prediction = cell_text(values.get("prediction"))
+        try:
+            prediction, item, actor = (
+                _cell_name(values, cell) for cell in ("prediction", "item", "actor")
+            )
+        except UnicodeDecodeError as error:
+            fault = f"The row of {self.name} of {time} has a name that is no UTF-8"
+            return FaultyRow(at, place, f"{fault}: {shortened(error.object)}.")
         payload = None if prediction else _payload(values.get("payload"))
         if payload is None and not prediction:
             lacking = " and no ".join(
@@ -158,13 +184,19 @@ class FeedbackTable:
             place=place,
             payload=payload,
             prediction=prediction,
-            item=cell_text(values.get("item")),
-            actor=cell_text(values.get("actor")),
+            item=item,
+            actor=actor,
         )
 
 
 def _column(name: str) -> ColumnClause[Any]:
     return column(quoted_name(name, quote=True))
+
+
+def _cell_name(values: Mapping[str, Any], cell: str) -> str:
+    """Return the name in a cell. Raises UnicodeDecodeError."""
+    value = values.get(cell)
+    return cell_text(value.decode() if isinstance(value, bytes) else value)
 
 
 def _payload(value: Any) -> bytes | None:
@@ -174,25 +206,3 @@ def _payload(value: Any) -> bytes | None:
     if isinstance(value, dict | list):
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     return value if isinstance(value, bytes) else None
-
-
-def _moment(time: Any) -> datetime | None:
-    """Return the time of a row. Without a zone it is UTC; a number is seconds since 1970."""
-    try:
-        if isinstance(time, int | float):
-            return datetime.fromtimestamp(time, UTC)
-        at = time if isinstance(time, datetime) else datetime.fromisoformat(time)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-
-
-def _place(time: Any) -> str:
-    if isinstance(time, bytes):
-        return ""  # it is no time either
-    return json.dumps({MOMENT: time.isoformat()} if isinstance(time, datetime) else time)
-
-
-def _value(place: str) -> Any:
-    value = json.loads(place)
-    return datetime.fromisoformat(value[MOMENT]) if isinstance(value, dict) else value

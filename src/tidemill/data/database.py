@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
+from tidemill.data.unreadable_cells import keep_unreadable_cells
 from tidemill.domain.errors import DataError, Unavailable, UsageError
 
 CONNECT_S = 10
@@ -34,8 +36,10 @@ class Database:
         self.public = str(plain)
 
     @contextmanager
-    def connected(self, query: str) -> Iterator[Connection]:
+    def connected(self, query: str, *, keep_unreadable: bool = False) -> Iterator[Connection]:
         """Yield a connection whose transactions only read. Errors quote `query`.
+
+        `keep_unreadable` is as in `keep_unreadable_cells`; without it such a cell is a DataError.
 
         Raises Unavailable when the database cannot be reached, is locked, or needs a driver that is
         not installed, also in the middle of reading. Raises DataError for a query that it cannot
@@ -43,6 +47,8 @@ class Database:
         """
         try:
             with closing(_engine(self._url).connect()) as connection:
+                if keep_unreadable:
+                    keep_unreadable_cells(connection)
                 yield connection.execution_options(postgresql_readonly=True)
         except ImportError as error:
             raise Unavailable(
@@ -87,9 +93,12 @@ def _engine(url: URL) -> Engine:
 
 
 def _away(error: SQLAlchemyError) -> bool:
-    # SQLite reports a missing table as an operational error, too.
-    named = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
-    return isinstance(error, OperationalError) and named != "SQLITE_ERROR"
+    if not isinstance(error, OperationalError):
+        return False
+    # SQLite reports a missing table as an operational error, too, and its driver a text that is no
+    # UTF-8: that one has no name.
+    named = getattr(error.orig, "sqlite_errorname", "")
+    return not isinstance(error.orig, sqlite3.Error) or named not in ("", "SQLITE_ERROR")
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -50,7 +50,7 @@ class SqlPages:
 
     A query is a text, or a statement of SQLAlchemy, which quotes names. `order` begins with the
     time of writing. Rows of one position are ordered by their other columns, so that a page may end
-    between them.
+    between them. `keep_unreadable` is as in `Database.connected`.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class SqlPages:
         *,
         name: str,
         size: int = PAGE,
+        keep_unreadable: bool = False,
     ) -> None:
         self.database = database
         self.query = str(query).strip()
         self.order = tuple(order)
         self.name = name
         self.size = size
+        self.keep_unreadable = keep_unreadable
         rows = _parse(self.query).columns() if isinstance(query, str) else query
         self._statement = select(text("*")).select_from(rows.subquery("statement"))
 
@@ -80,7 +82,8 @@ class SqlPages:
         `Database.connected` raises, and DataError for a row without a position.
         """
         end, skip = after or since, 0
-        with self.database.connected(self.query) as connection:
+        keep = self.keep_unreadable
+        with self.database.connected(self.query, keep_unreadable=keep) as connection:
             ordered = self._ordered(connection).limit(self.size)
             while True:
                 bounds = self._within(after=after, since=since)
