@@ -276,6 +276,67 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 def test_no_password_stands_in_the_import_offset() -> None:
     address = "postgresql://ann:secret@host:6543/base?password=secret"
     import_offset = FeedbackTable(Database(address, "feedback"), USERS).import_offset
-    assert import_offset == "user_data of postgresql+psycopg://host:6543/base"
+    assert import_offset == "user_data by time of postgresql+psycopg://host:6543/base"
     other = Database(address.replace("postgresql", "postgres"), "feedback")
     assert FeedbackTable(other, USERS).import_offset == import_offset
+    assert FeedbackTable(other, replace(USERS, time="at")).import_offset != import_offset
+
+
+def test_one_file_has_one_import_offset_and_is_read_from_every_folder(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(path, [("q", 1, "2026-01-01")])
+    whole = open_table(path).import_offset
+    monkeypatch.chdir(path.parent)
+    relative = open_table(Path(path.name))
+    uri = FeedbackTable(Database("sqlite:///file:user%20data.sqlite?uri=true", "feedback"), USERS)
+    assert relative.import_offset == whole
+    assert str(path.parent) in uri.import_offset
+    monkeypatch.chdir("/")
+    for table in (relative, uri):
+        [[row]] = table.pages("", size=3)
+        assert isinstance(row, LabelRow)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_row_that_is_deleted_between_two_pages_hides_no_other(path: Path, size: int) -> None:
+    rows = [(f"q{at}", "yes", "2026-01-01") for at in range(6)]
+    insert(path, [*rows, ("r", "no", "2026-01-02")])
+    pages = open_table(path).pages("", size=size)
+    begun = [row.payload for row in next(pages) if isinstance(row, LabelRow)]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM user_data WHERE prompt = 'q0'")
+    payloads = [row.payload for page in pages for row in page if isinstance(row, LabelRow)]
+    assert {*begun, *payloads} == {b"q0", b"q1", b"q2", b"q3", b"q4", b"q5", b"r"}
+
+
+@pytest.mark.parametrize(("before", "after"), [("2026-01-01", 1767225600), (17.5, "2026-01-01")])
+def test_times_of_another_type_than_at_the_last_import_are_refused(
+    path: Path, before: object, after: object
+) -> None:
+    insert(path, [("q", 1, before)])
+    [[row]] = read(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE user_data SET time = ?", [after])
+    for read_it in (
+        lambda table: list(table.pages(row.place, size=3)),
+        lambda table: table.count_undated(row.place),
+    ):
+        with pytest.raises(DataError, match="'time' of user_data has times of another type"):
+            read_it(open_table(path))
+    assert read(path)
+
+
+def test_values_that_are_no_times_count_as_undated_below_the_place(path: Path) -> None:
+    insert(path, [("q", 1, "2026-01-02"), ("r", 1, "2026-01-03")])
+    place = read(path)[0][1].place
+    odd = ["", " ", "01.02.2026 10:00", 1767225600, 17.5, None]
+    insert(path, [("s", 1, value) for value in odd])
+    table = open_table(path)
+    assert table.count_undated(place) == len(odd)
+    assert table.count_undated() == 1
+    [[row]] = table.pages(place, size=3)
+    assert isinstance(row, LabelRow)
+    insert(path, [("s", 1, "zzz"), ("s", 1, b"2026")])
+    assert table.count_undated(place) == len(odd)
+    assert len(next(table.pages(place, size=3))) == 3

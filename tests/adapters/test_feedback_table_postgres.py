@@ -168,6 +168,13 @@ def test_a_time_of_every_type_is_read_and_gone_on_from(
         rows = [row for page in read(postgres, size=size) for row in page]
         assert [row.at for row in rows] == times
         assert [len(texts_and_labels(read(postgres, row.place))) for row in rows] == [2, 1]
+    place, odd = rows[-1].place, {"text": "", "date": "0044-03-15 BC"}.get(type_)
+    insert(postgres, ("r", "yes", odd))
+    assert open_table(postgres.address()).count_undated(place) == 1
+    postgres.run("ALTER TABLE user_data DROP time, ADD time timestamptz")
+    if type_ != "date":
+        with pytest.raises(DataError, match="'time' of user_data has times of another type"):
+            read(postgres, place)
 
 
 @pytest.mark.parametrize("type_", ["time", "boolean", "uuid", "bytea", "interval", "jsonb"])

@@ -6,15 +6,29 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from reprlib import repr as shortened
 from typing import Any
 
-from sqlalchemy import ColumnClause, Connection, Select, column, func, inspect, select, table
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    column,
+    func,
+    inspect,
+    literal,
+    not_,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.sql import quoted_name
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
-from tidemill.adapters.row_times import KINDS, moment_of, place_of, time_at
+from tidemill.adapters.row_times import KINDS, Kind, kind_of, moment_of, place_of, time_at
 from tidemill.data.database import Database
 from tidemill.data.rows import cell_text, require
 from tidemill.data.sql_pages import SqlPages
@@ -55,24 +69,25 @@ class FaultyRow:
 class FeedbackTable:
     """The table of one database. A connection is open only while rows are read.
 
-    `import_offset` names the table and the database, without user and password.
+    `import_offset` names the table, its time column and the database, without user and password.
     """
 
     def __init__(self, database: Database, columns: FeedbackColumns) -> None:
         self.columns = columns
         self.name = ".".join(filter(None, [columns.schema, columns.table]))
-        self.import_offset = f"{self.name} of {database.public}"
+        self.import_offset = f"{self.name} by {columns.time} of {database.public}"
         self._database = database
 
     def pages(self, place: str, *, size: int) -> Generator[Sequence[LabelRow | FaultyRow]]:
         """Return the rows from a place on, with all rows of its time; all rows when it is empty.
 
         The last page, and no other, has fewer than `size` rows; it may have none. Rows without a
-        time have no place and are not read. Raises Unavailable when the database cannot be read,
-        and DataError when it has no such table or column.
+        time have no place and are not read. Raises Unavailable when the database cannot be read.
+        Raises DataError when it has no such table or column, and for times of another type than the
+        place.
         """
         query = self._select(*self._selected()).where(self._time.is_not(None))
-        self._check_names()
+        self._check_names(place)
         pages = SqlPages(
             self._database, query, ("time",), name=self.name, size=size, keep_unreadable=True
         )
@@ -80,14 +95,33 @@ class FeedbackTable:
             for page in read:
                 yield [self._row(row) for row in page.rows]
 
-    def count_undated(self) -> int:
-        """Return the number of rows without a time. Raises what `pages` raises."""
-        query = self._select(func.count()).where(self._time.is_(None))
-        self._check_names()
-        with self._database.connected(str(query)) as connection:
-            return int(connection.execute(query).scalar_one())
+    def count_undated(self, place: str = "") -> int:
+        """Return the number of rows that no reading from a place on returns for want of a time.
 
-    def _check_names(self) -> None:
+        They have no time, or below the place a value that cannot be one. Raises what `pages`
+        raises.
+        """
+        self._check_names(place)
+        with self._database.connected(f"the times of {self.name}") as connection:
+            undated = or_(self._time.is_(None), *self._unread(connection.dialect.name, place))
+            return int(connection.execute(self._select(func.count()).where(undated)).scalar_one())
+
+    def _unread(self, dialect: str, place: str) -> list[ColumnElement[bool]]:
+        """Return conditions for rows below a place whose value is no time."""
+        kind = kind_of(place) if place else ""
+        if kind == "date":
+            return [self._time < literal(date.min, NullType())]
+        if kind != "text":
+            return []  # nothing that is stored in another type is below a number
+        glob, pattern = ("GLOB", "[0-9][0-9][0-9][0-9][-0-9]*"), ("~", "^[0-9]{4}[-0-9]")
+        operator, dated = glob if dialect == "sqlite" else pattern
+        below = self._time < literal(time_at(place), NullType())
+        other = not_(self._time.bool_op(operator)(literal(dated, NullType())))
+        # SQLite orders every number before every text.
+        stored = [func.typeof(self._time).in_(["integer", "real"])] * (dialect == "sqlite")
+        return [and_(below, or_(other, *stored))]
+
+    def _check_names(self, place: str = "") -> None:
         """Raise DataError when the database has no such table or column, listing those it has.
 
         SQLite would read an unknown column as a text.
@@ -97,11 +131,27 @@ class FeedbackTable:
             types = self._column_types(connection)
             require(self.columns.columns, list(types), self.name)
             # A column of SQLite holds values of any type.
-            if connection.dialect.name != "sqlite":
-                self._check_time(types[self.columns.time])
+            if connection.dialect.name == "sqlite":
+                self._check_place(place, self._stored_kinds(connection))
+            else:
+                self._check_time(types[self.columns.time], place)
 
-    def _check_time(self, type_: TypeEngine[Any]) -> None:
-        """Raise DataError for a type that holds no times."""
+    def _stored_kinds(self, connection: Connection) -> set[Kind]:
+        stored = connection.execute(self._select(func.typeof(self._time)).distinct()).scalars()
+        kinds: dict[str, Kind] = {"text": "text", "integer": "number", "real": "number"}
+        return {kinds[each] for each in stored if each in kinds}
+
+    def _check_place(self, place: str, kinds: set[Kind]) -> None:
+        """Raise DataError for times that a database does not compare with the place."""
+        if place and kinds and kind_of(place) not in kinds:
+            raise DataError(
+                f"The column {self.columns.time!r} of {self.name} has times of another type than"
+                f" at the last import: {' and '.join(sorted(kinds))} in place of {kind_of(place)}.",
+                hint="Restore the type, or give the column another name: then all rows are read.",
+            )
+
+    def _check_time(self, type_: TypeEngine[Any], place: str) -> None:
+        """Raise DataError for a type that holds no times, or others than the place."""
         try:
             python = type_.python_type
         except NotImplementedError:
@@ -112,6 +162,7 @@ class FeedbackTable:
                 " no time of a row.",
                 hint="Set feedback.time to a column of timestamps, dates, numbers or texts.",
             )
+        self._check_place(place, {KINDS[python]})
 
     def _column_types(self, connection: Connection) -> dict[str, TypeEngine[Any]]:
         name, schema = self.columns.table, self.columns.schema or None

@@ -39,6 +39,11 @@ def moment_of(value: Any) -> datetime | None:
         return None
 
 
+def kind_of(place: str) -> Kind:
+    """Return the kind of the values that a place is compared with."""
+    return KINDS[type(time_at(place))]
+
+
 def place_of(value: Any) -> str:
     """Return the place of rows with this time; empty for a value that cannot be a time."""
     match value:

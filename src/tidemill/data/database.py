@@ -71,11 +71,19 @@ def _known(url: URL) -> URL:
     """Return the address with the driver that reads it."""
     match url.get_backend_name():
         case "sqlite" if url.database:
-            return url
+            return url.set(database=_resolved(url.database))
         case "postgresql" | "postgres":
             return url.set(drivername="postgresql+psycopg")
         case _:
             raise ArgumentError(url.drivername)
+
+
+def _resolved(file: str) -> str:
+    """Return the file, or the URI of one, in a form that means the same in every folder."""
+    uri, colon, rest = file.partition("file:")
+    if uri or not colon:
+        return str(Path(file).resolve())
+    return file if rest.startswith("/") else f"{Path.cwd().as_uri()}/{rest}"
 
 
 def _engine(url: URL) -> Engine:
@@ -88,7 +96,7 @@ def _engine(url: URL) -> Engine:
     # Read-only mode: otherwise a mistyped file name would create an empty database.
     file = url.database or ""
     query = {"timeout": str(CONNECT_S), **url.query, "mode": "ro", "uri": "true"}
-    uri = file if file.startswith("file:") else Path(file).absolute().as_uri()
+    uri = file if file.startswith("file:") else Path(file).as_uri()
     return create_engine(url.set(database=uri, query=query), poolclass=NullPool)
 
 

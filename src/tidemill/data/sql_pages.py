@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Sequence
-from operator import ge, gt, le, lt
+from operator import eq, ge, gt, le, lt
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -29,7 +29,13 @@ from tidemill.data.rows import require
 from tidemill.domain.errors import DataError
 
 PAGE = 1000
-BOUNDS: dict[str, Callable[..., Any]] = {"after": gt, "since": ge, "until": le, "below": lt}
+BOUNDS: dict[str, Callable[..., Any]] = {
+    "after": gt,
+    "since": ge,
+    "until": le,
+    "below": lt,
+    "at": eq,
+}
 
 Place = tuple[Any, ...]
 """The position of a row: its values in the order columns, as the database returned them.
@@ -78,23 +84,29 @@ class SqlPages:
         """Yield the rows after `after`, from `since` and up to `until`, the latter two included.
 
         Only the last page has fewer than `size` rows; it may have none. Each page is its own
-        transaction, so nobody waits for this reader between two pages. Raises what
+        transaction, so nobody waits for this reader between two pages. When somebody deletes a row
+        at the last position between two pages, the rows of that position come again. Raises what
         `Database.connected` raises, and DataError for a row without a position.
         """
-        end, skip = after or since, 0
+        end, skip, equal = after or since, 0, 0
         keep = self.keep_unreadable
         with self.database.connected(self.query, keep_unreadable=keep) as connection:
             ordered = self._ordered(connection).limit(self.size)
             while True:
                 bounds = self._within(after=after, since=since)
-                statement = ordered.where(*bounds, *self._within(until=until)).offset(skip)
                 with connection.begin():
+                    if skip and self._rows_at(connection, end) < equal:
+                        # One of them was deleted, maybe one before the rows that follow. None may
+                        # be lost, so this position is read again from its start.
+                        skip = 0
+                    statement = ordered.where(*bounds, *self._within(until=until)).offset(skip)
                     rows = tuple(dict(row) for row in connection.execute(statement).mappings())
                     if rows:
                         end = tuple(rows[-1][name] for name in self.order)
                         # Only the database knows which positions are equal.
                         before = connection.execute(self._count(*bounds, *self._within(below=end)))
                         skip = max(0, skip + len(rows) - before.scalar_one())
+                        equal = self._rows_at(connection, end) if len(rows) == self.size else 0
                 yield Page(rows, end)
                 if len(rows) < self.size:
                     return
@@ -118,6 +130,9 @@ class SqlPages:
         # As text, because some types of columns have no order.
         rest = [cast(column(name), Text) for name in columns if name not in self.order]
         return self._statement.order_by(*map(column, self.order), *rest)
+
+    def _rows_at(self, connection: Connection, place: Place | None) -> int:
+        return int(connection.execute(self._count(*self._within(at=place))).scalar_one())
 
     def _count(self, *where: ColumnElement[bool]) -> Select[int]:
         return select(func.count()).select_from(self._statement.where(*where).subquery())

@@ -74,7 +74,7 @@ class FeedbackImport:
         now = workspace.clock.now()
         with workspace.ledger.begin(write=False) as reading:
             offset = reading.import_offset(table.import_offset)
-        total, undated = ImportedFeedback(0, 0), table.count_undated()
+        total, undated = ImportedFeedback(0, 0), table.count_undated(offset.position)
         with closing(table.pages(offset.position, size=size)) as pages:
             for page in pages:
                 read = reader.read(page)
