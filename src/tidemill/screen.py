@@ -16,6 +16,7 @@ import typer
 from rich import progress as rich_progress
 from rich.console import Console
 
+from tidemill.data.ignored_files import printable as printable  # noqa: PLC0414 - for commands
 from tidemill.learn.progress import SILENT, Progress
 
 SCREEN = Console(stderr=True)

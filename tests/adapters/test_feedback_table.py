@@ -197,7 +197,7 @@ def test_a_table_under_any_names_is_read(path: Path) -> None:
         {"Kind%": "miner", "PART": None}, NOON, f'"{noon}"', None, "p1", "n3", "ana"
     )
     assert isinstance(second, LabelRow)
-    assert (second.payload, second.prediction, second.actor) == (None, "p2", "")
+    assert (second.payload, second.prediction, second.actor) == (b"unread", "p2", "")
     assert third == LabelRow(
         {"Kind%": "rust", "PART": "leaf"},
         NOON + timedelta(seconds=1),

@@ -239,3 +239,14 @@ def test_the_address_of_the_database_is_not_shown(
 def test_a_command_that_does_not_say_what_is_usage(ask: Ask) -> None:
     for words in (["accept"], ["accept", "f1", "--all"], ["reject", "f1"], ["reject"]):
         assert ask(*words)[0] == 2, words
+
+
+def test_a_list_escapes_control_characters(home: Path, ask: Ask) -> None:
+    workspace = Workspace(home)
+    with workspace.ledger.begin() as unit:
+        actor = "\x1b[2Jeve"
+        give(unit, Feedback("f9", "", "d" * 64, "disease", "", "rust", "phoma", actor, NOW))
+    workspace.close()
+    _, out, _ = ask("list")
+    assert "\x1b" not in out
+    assert "\\x1b" in out

@@ -193,11 +193,26 @@ def test_an_older_row_of_an_actor_that_appears_late_changes_no_mind(
     table = write_opinions(tmp_path, ("ana", "f", now))
     assert take(circle, table) == ImportedFeedback(1, 1)
     write_opinions(tmp_path, ("ana", "g", now - SECOND))
-    assert take(circle, table) == ImportedFeedback(2, 0)
+    late = f"The row of {table.name} of {now - SECOND} is older than another label of 'ana'."
+    assert take(circle, table) == ImportedFeedback(2, 0, 1, (late,))
     assert opinions(circle) == [("ana", "flint", "pending")]
     write_opinions(tmp_path, ("ana", "g", now + SECOND))
     assert take(circle, table).new == 1
     assert opinions(circle) == [("ana", "flint", "superseded"), ("ana", "granite", "pending")]
+
+
+def test_a_row_of_the_far_future_is_left_out_and_silences_nobody(
+    circle: InProcessLoop, tmp_path: Path
+) -> None:
+    now = circle.clock.now()
+    ahead, day = now + 24 * HOUR + SECOND, now + 24 * HOUR
+    table = write_opinions(tmp_path, ("ana", "f", ahead), ("bob", "g", day), ("eve", "f", now))
+    fault = f"The row of {table.name} of {ahead} lies more than a day ahead."
+    assert take(circle, table) == ImportedFeedback(3, 2, 1, (fault,))
+    circle.clock.advance(SECOND)
+    write_opinions(tmp_path, ("ana", "g", circle.clock.now()))
+    assert take(circle, table).new == 2, "ana's label, and the row that is a day ahead by now"
+    assert ("ana", "granite", "superseded") in opinions(circle)
 
 
 def test_names_that_fit_no_table_change_nothing(

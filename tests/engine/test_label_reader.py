@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,24 @@ def test_a_prediction_gives_payload_item_and_predicted_label(animals: InProcessL
     ]
 
 
+def test_the_payload_of_a_row_replaces_a_prediction_that_is_not_found(
+    animals: InProcessLoop,
+) -> None:
+    [gone] = animals.predict([example(herds.herd(150, 50))])
+    own = herds.herd(150, first=7)
+    rows = [label_row({"label": "ox"}, own, prediction=id) for id in ("p1", gone.id, "p2")]
+    rows[1] = replace(rows[1], item="a1")
+    read = open_reader(animals, HERD).read([*rows, label_row({"label": "ox"}, prediction="p3")])
+    assert [(row.item, row.prediction) for row in read.feedback] == [
+        ("a7", ""),
+        ("a1", gone.id),
+        ("a7", ""),
+    ]
+    assert {animals.workspace.blobs.get(row.example) for row in read.feedback[::2]} == {own}
+    [fault] = read.faults
+    assert "has no prediction 'p3'" in fault
+
+
 def test_the_payload_of_one_item_is_imported_under_its_name(animals: InProcessLoop) -> None:
     read = open_reader(animals, HERD).read(
         [label_row({"label": "ox"}, herds.herd(150, first=7)), label_row({"label": "ox"}, b"{}")]
@@ -255,6 +274,9 @@ def test_rows_that_cannot_be_resolved_are_named(animals: InProcessLoop) -> None:
         "no answer about item ''": label_row(label, prediction=prediction.id),
         "no answer about item 'a9'": label_row(label, prediction=prediction.id, item="a9"),
         "2 items, and one label": label_row(label, payload),
+        "Its actor has control characters: 'ana\\x1b[2J'.": label_row(
+            label, herds.herd(1), actor="ana\x1b[2J"
+        ),
         f"Its actor has {MAX_ACTOR + 1}": label_row(label, payload, actor="x" * (MAX_ACTOR + 1)),
     }
     read = open_reader(animals, HERD).read(list(rows.values()))

@@ -45,7 +45,7 @@ class LabelRow:
 
     `labels` has the value of each label column as the database gives it. `prediction`, `item` and
     `actor` are empty where the row has none; one of `payload` and `prediction` is not. The time of
-    the row begins at `place`.
+    the row begins at `place`. With both, the payload is for a prediction that nobody finds.
     """
 
     labels: Mapping[str, object]
@@ -223,7 +223,7 @@ class FeedbackTable:
         except UnicodeDecodeError as error:
             fault = f"The row of {self.name} of {time} has a name that is no UTF-8"
             return FaultyRow(at, place, f"{fault}: {shortened(error.object)}.")
-        payload = None if prediction else _payload(values.get("payload"))
+        payload = _payload(values.get("payload"))
         if payload is None and not prediction:
             lacking = " and no ".join(
                 name for name in ("payload", "prediction") if getattr(self.columns, name)

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tidemill import Engine, Feedback, Workspace, errors
-from tidemill.screen import OUT, Home, Json, emit, say
+from tidemill.screen import OUT, Home, Json, emit, printable, say
 
 app = typer.Typer(
     help="List feedback, and accept or reject it.\n\nExample: tidemill feedback list",
@@ -48,7 +48,8 @@ def list_(
     for row in rows:
         named = " ".join(filter(None, (row.target, row.item, row.label)))
         cells = (row.id, named, row.predicted_label, row.actor, row.status, row.reason)
-        table.add_row(*(Text(cell) for cell in cells))  # a person's words may hold brackets
+        # A person's words may hold brackets and control characters.
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     OUT.print(table)
 
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
+from typing import Literal
 
 from tidemill.adapters.feedback_table import FaultyRow, FeedbackTable, LabelRow
 from tidemill.domain.errors import DataError
@@ -33,6 +34,9 @@ SETTLING = timedelta(minutes=5)
 
 A row has the time at which its transaction began, and is visible when the transaction ends.
 """
+
+AHEAD = timedelta(days=1)
+"""How far the clock of another system may be ahead. A time without a zone may be a local one."""
 
 SHOWN = 3
 """The number of omitted rows whose reasons are shown."""
@@ -63,7 +67,8 @@ class FeedbackImport:
 
         Each page of `size` rows is one unit of work, which also moves the offset. A row is omitted
         for an unknown label, an unreadable payload or an unknown prediction. It is also omitted
-        without a time, or without both payload and prediction. Raises Unavailable when the database
+        without a time, with one in the future, without both payload and prediction, and when its
+        actor has a later label already. Raises Unavailable when the database
         cannot be read. Raises DataError for a missing table or column, and when no new row of a
         whole page, or of all complete rows, can be imported: then the table is the wrong one.
         Raises NotFound without a champion, UsageError when the configured names do not fit the
@@ -76,7 +81,8 @@ class FeedbackImport:
             offset = reading.import_offset(table.import_offset)
         total, undated = ImportedFeedback(0, 0), table.count_undated(offset.position)
         with closing(table.pages(offset.position, size=size)) as pages:
-            for page in pages:
+            for rows in pages:
+                page = [_leave_out_future(row, now, table.name) for row in rows]
                 read = reader.read(page)
                 faults = list(read.faults)
                 full = len(page) == size
@@ -95,7 +101,15 @@ class FeedbackImport:
                     faults.append(f"Rows of {table.name} without a time: {undated}.")
                     left_out += undated
                 with unit() as writing:
-                    new = sum(_record_new(writing, row) for row in read.feedback)
+                    recorded = [(row, _record(writing, row)) for row in read.feedback]
+                    new = sum(outcome == "new" for _, outcome in recorded)
+                    late = [row for row, outcome in recorded if outcome == "late"]
+                    faults += [
+                        f"The row of {table.name} of {row.at} is older than another label of"
+                        f" {row.actor!r}."
+                        for row in late
+                    ]
+                    left_out += len(late)
                     event = FeedbackImported(
                         actor=actor,
                         subject=offset.name,
@@ -128,19 +142,33 @@ def _has_unread(page: ImportPage, offset: ImportOffset) -> bool:
     return reached is None or any(row.at > reached for row in page if row.at)
 
 
-def _record_new(unit: UnitOfWork, item: Feedback) -> bool:
-    """Record feedback, unless its row was read before; True when it is new.
+def _leave_out_future(row: LabelRow | FaultyRow, now: datetime, name: str) -> LabelRow | FaultyRow:
+    """Return a faulty row for one of the far future: it would silence its actor until then."""
+    if row.at is None or row.at <= now + AHEAD:
+        return row
+    fault = f"The row of {name} of {row.at} lies more than a day ahead."
+    return FaultyRow(None, row.place, fault)
+
+
+def _record(unit: UnitOfWork, item: Feedback) -> Literal["new", "repeat", "late"]:
+    """Record feedback, unless its row was read before or comes too late.
 
     A rejected label could be recorded again. So a row also counts as read when it is older than the
-    decision on its label. Rows may appear out of order, so a row of a named actor also counts as
-    read when a later label of that actor is recorded.
+    decision on its label. Rows may appear out of order, so a row of a named actor is late when a
+    later label of that actor is recorded.
     """
-    for other in beside(unit, item):
-        if (other.actor, other.subject) != (item.actor, item.subject):
-            continue
-        if item.at < other.at and item.actor not in STRANGERS:
-            return False
+    own = [
+        other
+        for other in beside(unit, item)
+        if (other.actor, other.subject) == (item.actor, item.subject)
+    ]
+    last = max(own, key=lambda other: other.at, default=item)
+    if item.at < last.at and item.actor not in STRANGERS:
+        equal = [other for other in own if other.label == item.label]
+        known = last in equal or any(other.at <= item.at for other in equal)
+        return "repeat" if known else "late"
+    for other in own:
         if item.label == other.label and item.at <= max(other.at, other.settled_at or other.at):
-            return False
+            return "repeat"
     _, repeated = give(unit, item)
-    return not repeated
+    return "repeat" if repeated else "new"

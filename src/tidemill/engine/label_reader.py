@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from reprlib import repr as shortened
+from unicodedata import category
 
 from tidemill.adapters.feedback_table import FaultyRow, FeedbackTable, LabelRow
 from tidemill.data.rows import cell_text
@@ -88,11 +89,8 @@ class LabelReader:
                 faults.append(row.fault)
                 continue
             try:
-                resolved = self._resolve(lookup, row)
-                # A missing payload of a prediction is a fault of this row alone.
-                if row.payload is None:
-                    stored = store_examples(self._workspace, resolved)
-                    examples |= dict(enumerate(stored, start=len(labels)))
+                resolved, stored = self._read_row(lookup, row)
+                examples |= dict(enumerate(stored, start=len(labels)))
             except (
                 BadPayload,
                 Conflict,
@@ -114,6 +112,24 @@ class LabelReader:
             faults,
         )
 
+    def _read_row(
+        self, lookup: PredictionLookup, row: LabelRow
+    ) -> tuple[list[ResolvedLabel], Sequence[str]]:
+        """Return the labels of one row, and the ids of their examples if it names a prediction.
+
+        A row whose prediction or its payload is gone counts by its own payload, if it has one.
+        Raises what `_resolve` and `store_examples` raise.
+        """
+        if row.prediction:
+            try:
+                resolved = self._resolve(lookup, row)
+                # A missing payload of a prediction is a fault of this row alone.
+                return resolved, store_examples(self._workspace, resolved)
+            except (NotFound, PayloadGone):
+                if row.payload is None:
+                    raise
+        return self._resolve(lookup, replace(row, prediction="")), ()
+
     def _store_payloads(self, labels: Sequence[ResolvedLabel]) -> dict[int, str]:
         """Store the payloads durably. Return the id of each, by the position of its label."""
         payloads = {
@@ -131,6 +147,8 @@ class LabelReader:
         """
         if len(row.actor) > MAX_ACTOR:
             raise InvalidRequest(f"Its actor has {len(row.actor)} characters.")
+        if any(category(letter) == "Cc" for letter in row.actor):
+            raise InvalidRequest(f"Its actor has control characters: {shortened(row.actor)}.")
         labels = []
         for target, column in self._columns.items():
             value = row.labels[column]
@@ -140,7 +158,7 @@ class LabelReader:
             if label is None:
                 raise ForeignLabel(f"{shortened(value)} is no label of {target}.")
             claim = LabelClaim(target, label, row.actor or FEEDBACK_TABLE)
-            if row.payload is None:
+            if row.prediction or row.payload is None:
                 labels.append(lookup.resolve_label(row.prediction, row.item, claim))
             else:
                 labels.append(resolve_payload_label(self._champion, row.payload, claim))
