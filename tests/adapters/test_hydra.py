@@ -58,10 +58,22 @@ def test_a_key_may_take_a_mapping() -> None:
     assert read_experiment(tree).feedback.label == tree["feedback"]["label"]
 
 
-@pytest.mark.parametrize("text", ["{a:", "[a]", "a", "{a}b"])
+def test_a_mapping_may_have_any_letters() -> None:
+    written = "{да:größe,не знаю:'3° Ω',日本:1}"
+    letters = {"да": "größe", "не знаю": "3° Ω", "日本": 1}
+    assert parse_mapping(written) == letters
+    tree = resolve(open_recipe("plants").conf, [f"feedback.values={written}"])
+    assert tree["feedback"]["values"] == letters
+    assert parse_mapping("{a:[ü,{ö:ä}]}") == {"a": ["ü", {"ö": "ä"}]}
+
+
+@pytest.mark.parametrize("text", ["{a:", "[a]", "a", "{a}b", "{:ö}", "{don't:é}"])
 def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         parse_mapping(text)
+    assert "_tidemill" not in caught.value.message
+    assert not text.startswith("{") or text in caught.value.message
+    assert "{KEY:VALUE,KEY:VALUE}, in quotes for the shell" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_one_column_is_that_of_the_only_target() -> None:
     assert FeedbackColumns().targets({"answer": ()}) == {"answer": "label"}
     with pytest.raises(UsageError, match="the champion has 2 targets") as caught:
         FeedbackColumns().targets({"plant": (), "disease": ()})
-    assert caught.value.hint.endswith("feedback.label={plant:COLUMN,disease:COLUMN}.")
+    assert caught.value.hint.endswith("'feedback.label={plant:COLUMN,disease:COLUMN}'.")
 
 
 def test_a_column_per_target_may_leave_targets_out() -> None:

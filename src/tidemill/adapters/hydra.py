@@ -24,6 +24,9 @@ from tidemill.domain.errors import UsageError
 MISSING = "???"
 """Stands for a value that a person has to give."""
 
+MAPPING = "Write {KEY:VALUE,KEY:VALUE}, in quotes for the shell, and odd values in quotes too."
+SPELLED = "_tidemill_u{:x}_"
+
 
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the resolved tree as plain values.
@@ -44,7 +47,10 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     # Hydra adds keys to a mapping only where it is told to; what does not belong is refused later.
     composed = _compose(
         conf,
-        [f"{'++' * value.startswith('{')}{key}={quote(key, value)}" for key, value in pairs],
+        [
+            f"++{key}={_spell(value)}" if value.startswith("{") else f"{key}={quote(key, value)}"
+            for key, value in pairs
+        ],
     )
     _must_agree(composed)
     tree = composed.tree
@@ -76,11 +82,11 @@ def options(conf: Path) -> dict[str, list[str]]:
 def parse_mapping(text: str) -> dict[str, Any]:
     """Return the mapping that an override such as `{plant:species}` writes. Raises UsageError."""
     try:
-        value = OverridesParser.create().parse_override(f"key={text}").value()
+        value = OverridesParser.create().parse_override(f"key={_spell(text)}").value()
     except HydraException as error:
         raise _explained(error, [text]) from error
     if not isinstance(value, dict):
-        raise UsageError(f"{text!r} is no mapping.", hint="Write {KEY:VALUE,KEY:VALUE}.")
+        raise UsageError(f"{text!r} is no mapping.", hint=MAPPING)
     return _plain(value)
 
 
@@ -136,11 +142,31 @@ def _compose(conf: Path, overrides: list[str]) -> _Composed:
 def _plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a tree whose keys are texts: YAML and overrides read `1` and `true` as other types."""
     return {
-        str(key).lower() if isinstance(key, bool) else str(key): _plain(value)
-        if isinstance(value, Mapping)
-        else value
+        str(key).lower() if isinstance(key, bool) else _read_spelled(str(key)): _plain_value(value)
         for key, value in tree.items()
     }
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, list):
+        return [_plain_value(each) for each in value]
+    return _read_spelled(value) if isinstance(value, str) else value
+
+
+def _spell(text: str) -> str:
+    """Return a mapping in ASCII: Hydra takes no other letters as keys, not even in quotes."""
+    return re.sub(r"[^\x00-\x7f]", lambda match: SPELLED.format(ord(match[0])), text)
+
+
+def _read_spelled(text: str) -> str:
+    """Return the text that `_spell` spelled."""
+    return re.sub(SPELLED.format(0).replace("0", "([0-9a-f]+)"), _letter, text)
+
+
+def _letter(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
 
 
 def _must_agree(composed: _Composed) -> None:
@@ -163,7 +189,9 @@ def _explained(error: Exception, overrides: list[str]) -> UsageError:
         close = difflib.get_close_matches(option, options, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"There is {', '.join(options)}."
         return UsageError(f"{group}={option} is not known.", hint=hint)
-    return UsageError(f"Cannot read {' '.join(overrides)}: {lines[0].rstrip('.')}.")
+    message = f"Cannot read {' '.join(overrides)}: {lines[0].rstrip('.')}."
+    mapping = any(re.match(r"([^={]+=)?\{", override) for override in overrides)
+    return UsageError(_read_spelled(message), hint=MAPPING if mapping else "")
 
 
 def _elsewhere(conf: Path, key: str) -> str:

@@ -69,7 +69,7 @@ class FeedbackColumns:
             columns = ",".join(f"{target}:COLUMN" for target in known)
             raise UsageError(
                 f"feedback.label names one column, and the champion has {len(known)} targets.",
-                hint=f"Name a column per target: feedback.label={{{columns}}}.",
+                hint=f"Name a column per target: 'feedback.label={{{columns}}}'.",
             )
         return {next(iter(known)): self.label}
 
