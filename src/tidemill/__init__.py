@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidemill.client import Client
+    from tidemill.client.client import Client
     from tidemill.codecs.codec import Codec
     from tidemill.codecs.graph import GraphCodec
     from tidemill.codecs.image import ImageCodec
@@ -55,7 +55,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Answer": "tidemill.domain.types",
-    "Client": "tidemill.client",
+    "Client": "tidemill.client.client",
     "Codec": "tidemill.codecs.codec",
     "DriftVerdict": "tidemill.domain.drift",
     "Engine": "tidemill.engine.engine",

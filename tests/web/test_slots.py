@@ -184,7 +184,7 @@ def test_a_version_that_could_not_be_loaded_is_tried_again_after_a_while(
     away = folder.rename(folder.with_name("on its way"))
     workspace.promote(good)
     client.slots.refresh()
-    assert "is not in" in client.slots.state.fault
+    assert "no bundle in" in client.slots.state.fault
     assert FINAL_NOTE not in client.slots.state.fault
     away.rename(folder)
     workspace.clock.advance(timedelta(seconds=4))

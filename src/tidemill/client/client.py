@@ -6,19 +6,24 @@ Training, promotion and review have no routes: they are done at home, where the 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import quote
-from uuid import UUID
+from typing import Any, Self
 
 import httpx
 from pydantic import TypeAdapter
 
+from tidemill.client.replies import (
+    path_segment,
+    read_failure,
+    read_predictions,
+    read_record,
+    read_version,
+    reading,
+    unexpected,
+)
 from tidemill.codecs.codec import Payload, codec_class
 from tidemill.codecs.payload_like import PayloadLike, list_payloads, name_payload, to_payload
 from tidemill.domain.cycle import Cycle
@@ -26,15 +31,12 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.errors import (
     BadPayload,
     InvalidRequest,
-    NotFound,
     NotReady,
-    TidemillError,
     Unavailable,
     UsageError,
-    read_error,
 )
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.types import Answer, Explanation, Prediction
+from tidemill.domain.types import Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.drift import DriftPolicy, Window
 from tidemill.loop.lineage import PREDICTION_ID
@@ -46,11 +48,7 @@ BATCH = 16
 BATCH_BYTES = 16 << 20
 """Bytes of payloads after which a request takes no further one; a server takes 32 MiB."""
 TIMEOUT_S = 60.0
-MAX_ID = 100
-"""Characters of the longest id, and more."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-T = TypeVar("T")
 
 
 class Client:
@@ -129,8 +127,8 @@ class Client:
             params={name: value for name, value in names.items() if value is not None},
             headers={"Accept": "application/json"},
         )
-        with _reading():
-            return _read(Explanation, {**body, "image": base64.b64decode(body["image"])})
+        with reading():
+            return read_record(Explanation, {**body, "image": base64.b64decode(body["image"])})
 
     def feedback(
         self,
@@ -156,9 +154,11 @@ class Client:
             payload = self._form.from_bytes(to_payload(self._form, subject))
             row["payload"] = payload.model_dump(mode="json")
         body = self._send("POST", "/v1/feedback", json=row)
-        with _reading():
+        with reading():
             [receipt] = body["feedback"]
-            return _read(Feedback, {name: receipt[name] for name in receipt if name != "repeated"})
+            return read_record(
+                Feedback, {name: receipt[name] for name in receipt if name != "repeated"}
+            )
 
     def list_feedback(
         self, *, status: FeedbackStatus | None = None, limit: int = 100
@@ -166,15 +166,15 @@ class Client:
         """Return the newest feedback first; of one status, the oldest first."""
         params = {"limit": limit} | ({"status": status} if status else {})
         body = self._send("GET", "/v1/feedback", params=params)
-        with _reading():
-            return _read(list[Feedback], body["feedback"])
+        with reading():
+            return read_record(list[Feedback], body["feedback"])
 
     def prediction(self, id: str) -> Prediction:
         """Return a prediction by its id. Raises NotFound, StorageFailed."""
-        body = self._send("GET", f"/v1/predictions/{_segment(id)}")
-        with _reading():
+        body = self._send("GET", f"/v1/predictions/{path_segment(id)}")
+        with reading():
             del body["lineage"]
-            return _read(Prediction, {**body, "payload": b""})
+            return read_record(Prediction, {**body, "payload": b""})
 
     def why(self, subject: Prediction | VersionRecord | str | None = None) -> tuple[str, ...]:
         """Return the chain of causes of a version, a cycle or a prediction, or of its id.
@@ -184,39 +184,41 @@ class Client:
         if isinstance(subject, Prediction):
             subject = subject.require_id()
         id = subject.id if isinstance(subject, VersionRecord) else subject
-        body = self._send("GET", f"/v1/why/{_segment(self.require_ready() if id is None else id)}")
-        with _reading():
-            return _read(tuple[str, ...], body["causes"])
+        body = self._send(
+            "GET", f"/v1/why/{path_segment(self.require_ready() if id is None else id)}"
+        )
+        with reading():
+            return read_record(tuple[str, ...], body["causes"])
 
     def drift(self, *, limit: int = 5) -> DriftReport:
         """Return the latest `limit` drift verdicts on the champion. Raises NotReady without one."""
         body = self._send("GET", "/v1/drift", params={"limit": limit})
-        with _reading():
+        with reading():
             if body["version"] is None:
                 raise NotReady("No version is champion.")
-            policy = _read(DriftPolicy, body["policy"])
+            policy = read_record(DriftPolicy, body["policy"])
             n = body["unjudged"]
             window = Window(n, max(0, policy.minimum - n))
-            verdicts = _read(tuple[DriftVerdict, ...], body["verdicts"])
+            verdicts = read_record(tuple[DriftVerdict, ...], body["verdicts"])
             return DriftReport(body["version"], policy, window, verdicts)
 
     def versions(self, *, limit: int = 100) -> Versions:
         """Return the registered versions, newest first."""
         body = self._send("GET", "/v1/models", params={"limit": limit})
-        with _reading():
-            return Versions(_version(row) for row in body["models"])
+        with reading():
+            return Versions(read_version(row) for row in body["models"])
 
     def version(self, version: str) -> VersionRecord:
         """Return one registered version. Raises NotFound."""
-        body = self._send("GET", f"/v1/models/{_segment(version)}")
-        with _reading():
-            return _version(body)
+        body = self._send("GET", f"/v1/models/{path_segment(version)}")
+        with reading():
+            return read_version(body)
 
     def list_cycles(self, *, limit: int = 100) -> list[Cycle]:
         """Return the cycles, newest first."""
         body = self._send("GET", "/v1/cycles", params={"limit": limit})
-        with _reading():
-            return _read(list[Cycle], body["cycles"])
+        with reading():
+            return read_record(list[Cycle], body["cycles"])
 
     def info(self) -> Mapping[str, Any]:
         """Return what runs there: recipe, versions, codec, classes, durability."""
@@ -226,7 +228,7 @@ class Client:
     def require_ready(self) -> str:
         """Return the served version. Raises NotReady with the reason when there is none."""
         body = self._send("GET", "/v1/ready")
-        with _reading():
+        with reading():
             return str(body["version"])
 
     def close(self) -> None:
@@ -279,17 +281,17 @@ class Client:
             # The server counts from the start of the request.
             place = f"Of payloads {start} to {start + len(batch) - 1}"
             raise BadPayload(f"{place}: {error.message}", hint=error.hint) from error
-        with _reading():
-            predictions = list(_predictions(body["predictions"]))
+        with reading():
+            predictions = list(read_predictions(body["predictions"]))
         if len(predictions) != len(batch):
-            raise _strange(f"{len(predictions)} predictions for {len(batch)} payloads")
+            raise unexpected(f"{len(predictions)} predictions for {len(batch)} payloads")
         return predictions
 
     @cached_property
     def _form(self) -> type[Payload]:
         """The JSON form of the server's payloads."""
         info = self.info()
-        with _reading():
+        with reading():
             kind = info["codec"]
         if kind is None:
             self.require_ready()
@@ -308,94 +310,6 @@ class Client:
             # RuntimeError: the client is closed.
             raise UsageError(f"The request cannot be sent: {error}.") from error
         if not response.is_success:
-            raise _read_failure(response)
-        with _reading():
+            raise read_failure(response)
+        with reading():
             return TypeAdapter(dict[str, Any]).validate_json(response.content)
-
-
-def _read_failure(response: httpx.Response) -> TidemillError:
-    """Return the error of a bad response; one that is not Tidemill's has its status as the code."""
-    try:
-        own = read_error(response.json())
-    except ValueError:
-        own = None
-    if own is not None:
-        return own
-    status = f"{response.status_code} {response.reason_phrase}".strip()
-    error = Unavailable(
-        f"{response.url} answered {status}, without an error of Tidemill's.",
-        hint="Is this the address of a Tidemill server, or of a proxy before it?",
-    )
-    error.code = f"http_{response.status_code}"
-    return error
-
-
-def _segment(id: str) -> str:
-    """Return an id as one part of a path. Raises NotFound for what no id can be."""
-    if not id.isascii() or not id.isprintable() or len(id) > MAX_ID or not id.strip("."):
-        raise NotFound(f"{id[:MAX_ID]!r} is no id.")
-    return quote(id, safe="")
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Turn whatever a body lacks into Unavailable: the server may be of another version."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _strange(f"{type(error).__name__}: {error}") from error
-
-
-def _strange(what: str) -> Unavailable:
-    return Unavailable(
-        f"The server sent something else than expected: {what}.",
-        hint="Is this a Tidemill server, of the same version?",
-    )
-
-
-def _predictions(entries: Sequence[Mapping[str, Any]]) -> Iterator[Prediction]:
-    """Yield the prediction of each payload; the entries of one payload share its index."""
-    by_payload: dict[int, list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        by_payload.setdefault(entry["index"], []).append(entry)
-    for rows in by_payload.values():
-        first = rows[0]
-        yield Prediction(
-            id=first["id"],
-            server="",
-            sequence=0,
-            version=first["version"],
-            # The id is a UUIDv7, which begins with the milliseconds of its time.
-            at=datetime.fromtimestamp((UUID(first["id"]).int >> 80) / 1000, UTC),
-            kind="live",
-            payload=b"",
-            answers=tuple(
-                Answer(
-                    target=row["target"],
-                    label=row["label"],
-                    confidence=row["confidence"],
-                    probabilities=row["probabilities"],
-                    item=row["item"],
-                )
-                for row in rows
-            ),
-            remarks=tuple(first.get("remarks", ())),
-        )
-
-
-def _version(row: Mapping[str, Any]) -> VersionRecord:
-    rest = {name: row[name] for name in row if name not in ("training", "aliases", "verdicts")}
-    return _read(
-        VersionRecord,
-        {
-            "version": rest,
-            "run": row["training"],
-            "aliases": row["aliases"],
-            "verdicts": row["verdicts"],
-        },
-    )
-
-
-def _read(kind: type[T], body: object) -> T:
-    """Return the record that a body holds. Raises ValueError for one of another form."""
-    return TypeAdapter(kind).validate_python(body)
