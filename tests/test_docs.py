@@ -41,6 +41,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.experiment import read_experiment
 from tidemill.loop import drift, gate
 from tidemill.recipes.recipe import open_recipe
+from tidemill.screen import OUT, SCREEN
 from tidemill.settings import Settings
 from tidemill.web.errors import FRAMEWORK_CODES, GONE, INTERNAL, STATUS
 from tidemill.workspace.policies import Policies, policies
@@ -191,7 +192,11 @@ class Terminal:
             contextlib.redirect_stdout(screen),
             contextlib.redirect_stderr(screen),
             pytest.raises(SystemExit) as left,
+            pytest.MonkeyPatch.context() as patch,
         ):
+            for console in (OUT, SCREEN):
+                # Rich reads COLUMNS once, when whichever test came first imported the screen.
+                patch.setattr(console, "_width", int(self.environment["COLUMNS"]))
             try:
                 os.environ.clear()
                 os.environ.update(self.environment)
