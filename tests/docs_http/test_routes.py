@@ -46,7 +46,7 @@ PAGES = (
 )
 ROUTE = re.compile(r"^### `([A-Z]+) (/\S*)`$(.*?)(?=^##|\Z)", re.M | re.S)
 ANSWER = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
-OPEN = {"probabilities", "classes", "code", "config", "detail"}
+OPEN = {"probabilities", "classes", "code", "config", "detail", "environment", "metrics", "policy"}
 """Objects whose keys belong to the model, the run or the kind of event."""
 ID = "s" * 64
 
@@ -159,7 +159,7 @@ async def test_the_answers_have_the_documented_form(
     id = answers["predictions"][0]["id"]
     compared = 0
     for (method, path), text in documented().items():
-        names = {"predictions": id, "models": "v1", "cycles": "c1"}
+        names = {"predictions": id, "models": "v1", "why": "v1", "cycles": "c1"}
         place = path.replace("{id}", next((names[kind] for kind in names if kind in path), ""))
         arguments: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
         if place == "/v1/feedback":
