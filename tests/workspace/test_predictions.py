@@ -227,12 +227,13 @@ def test_an_interrupted_append_does_not_stop_later_ones(workspace: Workspace) ->
                 raise KeyboardInterrupt
         return interrupt
 
+    before = sys.gettrace()
     sys.settrace(interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
             workspace.predict(FLINT)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     assert workspace.prediction(workspace.predict(FLINT).id)
 
 

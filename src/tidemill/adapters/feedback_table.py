@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.types import NullType, TypeEngine
 
-from tidemill.adapters.row_times import KINDS, Kind, kind_of, moment_of, place_of, time_at
+from tidemill.adapters.row_times import KINDS, TimeKind, kind_of, moment_of, place_of, time_at
 from tidemill.data.database import Database
 from tidemill.data.rows import cell_text, require
 from tidemill.data.sql_pages import SqlPages
@@ -136,12 +136,12 @@ class FeedbackTable:
             else:
                 self._check_time(types[self.columns.time], place)
 
-    def _stored_kinds(self, connection: Connection) -> set[Kind]:
+    def _stored_kinds(self, connection: Connection) -> set[TimeKind]:
         stored = connection.execute(self._select(func.typeof(self._time)).distinct()).scalars()
-        kinds: dict[str, Kind] = {"text": "text", "integer": "number", "real": "number"}
+        kinds: dict[str, TimeKind] = {"text": "text", "integer": "number", "real": "number"}
         return {kinds[each] for each in stored if each in kinds}
 
-    def _check_place(self, place: str, kinds: set[Kind]) -> None:
+    def _check_place(self, place: str, kinds: set[TimeKind]) -> None:
         """Raise DataError for times that a database does not compare with the place."""
         if place and kinds and kind_of(place) not in kinds:
             raise DataError(

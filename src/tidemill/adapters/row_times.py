@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 MOMENT, DATE, NUMBER = "moment", "date", "number"
-Kind = Literal["text", "number", "date"]
+TimeKind = Literal["text", "number", "date"]
 
-KINDS: dict[type, Kind] = {
+KINDS: dict[type, TimeKind] = {
     str: "text",
     int: "number",
     float: "number",
@@ -39,7 +39,7 @@ def moment_of(value: Any) -> datetime | None:
         return None
 
 
-def kind_of(place: str) -> Kind:
+def kind_of(place: str) -> TimeKind:
     """Return the kind of the values that a place is compared with."""
     return KINDS[type(time_at(place))]
 
