@@ -25,6 +25,10 @@ def _person() -> str:
         return f"uid-{os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
 class Settings(BaseSettings):
     """The values in force. They do not change after the start."""
 
@@ -62,6 +66,18 @@ class Settings(BaseSettings):
     feedback_database: SecretStr | None = Field(
         None, description="The database of another system that holds labels, for feedback import."
     )
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that give a child process these settings.
+
+        The workspace's folder is not among them: whoever starts the child names it.
+        """
+        named = {name: getattr(self, name) for name in self.model_fields_set - {"home"}}
+        return {
+            f"TIDEMILL_{name.upper()}": _text(value)
+            for name, value in named.items()
+            if value is not None
+        }
 
     @field_validator("refresh_token", "feedback_database")
     @classmethod

@@ -24,10 +24,11 @@ from tidemill.domain.events import (
     VersionRegistered,
 )
 from tidemill.domain.types import Alias, Example, ModelVersion, Run, Snapshot, Verdict, payload_id
-from tidemill.engine.label_reader import MAX_ACTOR, LabelReader, label_of
+from tidemill.engine.label_reader import LabelReader, label_of
 from tidemill.experiment import read_experiment
 from tidemill.loop.feedback import FEEDBACK_TABLE
 from tidemill.loop.feedback_columns import FeedbackColumns
+from tidemill.loop.feedback_intake import MAX_ACTOR
 from tidemill.recipes.lucky.recipe import Lucky
 from tidemill.recipes.lucky.subsets import YES_OR_NO
 from tidemill.testing.in_process import InProcessLoop

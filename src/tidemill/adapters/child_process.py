@@ -57,7 +57,7 @@ def run_child(*words: str, home: Path) -> int:
     with subprocess.Popen(
         argv(*words, "--with-parent"), env=child_environment(home), stdin=subprocess.PIPE
     ) as process:
-        _PARENTS_OF.add(process)
+        _CHILDREN.add(process)
         try:
             return process.wait()
         except BaseException:
@@ -65,13 +65,13 @@ def run_child(*words: str, home: Path) -> int:
             raise
 
 
-_PARENTS_OF: WeakSet[subprocess.Popen[Any]] = WeakSet()
+_CHILDREN: WeakSet[subprocess.Popen[Any]] = WeakSet()
 """The processes that end when the pipe to their stdin is closed."""
 
 
 def _close_pipes() -> None:
     """Close the pipes in a fork of this process, which would keep the processes alive after it."""
-    for process in list(_PARENTS_OF):
+    for process in list(_CHILDREN):
         if process.stdin is not None:
             process.stdin.close()
 
@@ -116,7 +116,7 @@ class Child:
             stderr=log,
             text=True,
         )
-        _PARENTS_OF.add(self._process)
+        _CHILDREN.add(self._process)
         try:
             self.announced = self._announced()
         except BaseException:

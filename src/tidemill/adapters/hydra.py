@@ -54,7 +54,7 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     )
     _must_agree(composed)
     tree = composed.tree
-    if missing := [key for key, value in _flat(tree) if value == MISSING]:
+    if missing := [key for key, value in flatten(tree) if value == MISSING]:
         raise UsageError(f"{missing[0]} is needed.", hint=f"Add {missing[0]}=VALUE.")
     return tree
 
@@ -217,14 +217,13 @@ def _roots(conf: Path) -> Iterator[Path]:
             yield Path(spec.submodule_search_locations[0])
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of a tree with its dotted key; an empty mapping is a value."""
     for key, value in tree.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
         else:
-            rows.append((f"{prefix}{key}", value))
-    return rows
+            yield f"{prefix}{key}", value
 
 
 @cache
@@ -234,7 +233,7 @@ def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
     Cached, because the files of the groups do not change while a process runs.
     """
     tree = _compose(conf, list(chosen)).tree
-    return frozenset(key for key, _ in _flat(tree)) | _mapping_keys(tree)
+    return frozenset(key for key, _ in flatten(tree)) | _mapping_keys(tree)
 
 
 def _mapping_keys(tree: Mapping[str, Any]) -> frozenset[str]:

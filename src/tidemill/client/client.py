@@ -6,9 +6,9 @@ Training, promotion and review have no routes: they are done at home, where the 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from tidemill.domain.errors import (
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.types import Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
-from tidemill.loop.drift import DriftPolicy, Window
+from tidemill.loop.drift import DriftPolicy, window_of
 from tidemill.loop.lineage import PREDICTION_ID
 from tidemill.workspace.drift import DriftReport
 from tidemill.workspace.versions import VersionRecord, Versions
@@ -49,6 +49,15 @@ BATCH_BYTES = 16 << 20
 """Bytes of payloads after which a request takes no further one; a server takes 32 MiB."""
 TIMEOUT_S = 60.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NumberedPayload:
+    """A payload, what it was made of, and its place among all that were given."""
+
+    index: int
+    value: PayloadLike
+    payload: bytes
 
 
 class Client:
@@ -93,7 +102,8 @@ class Client:
         `payload` is what `Workspace.predict` takes. Raises BadPayload, InvalidRequest and DataError
         for the payload, NotReady, Overloaded and StorageFailed.
         """
-        [prediction] = self._predict([payload], 0, alone=True)
+        [batch] = self._batches([payload], alone=True)
+        [prediction] = self._predict(batch, alone=True)
         return prediction
 
     def predict_many(
@@ -106,9 +116,9 @@ class Client:
         """
         total = len(payloads) if isinstance(payloads, list | tuple) else 0
         predictions: list[Prediction] = []
-        values = list_payloads(self._form, payloads)
-        while batch := list(islice(values, BATCH)):
-            predictions += self._predict(batch, len(predictions), alone=total == 1)
+        alone = total == 1
+        for batch in self._batches(list_payloads(self._form, payloads), alone=alone):
+            predictions += self._predict(batch, alone=alone)
             progress.step(len(predictions), max(total, len(predictions)))
         return predictions
 
@@ -197,8 +207,7 @@ class Client:
             if body["version"] is None:
                 raise NotReady("No version is champion.")
             policy = read_record(DriftPolicy, body["policy"])
-            n = body["unjudged"]
-            window = Window(n, max(0, policy.minimum - n))
+            window = window_of(body["unjudged"], policy)
             verdicts = read_record(tuple[DriftVerdict, ...], body["verdicts"])
             return DriftReport(body["version"], policy, window, verdicts)
 
@@ -246,40 +255,38 @@ class Client:
     ) -> None:
         self.close()
 
-    def _predict(
-        self, values: Sequence[PayloadLike], start: int, *, alone: bool
-    ) -> list[Prediction]:
-        """Send these in as few requests as their bytes allow.
-
-        An error names the file, or the payload's place among all; `start` is that of the first.
-        """
-        predictions: list[Prediction] = []
-        batch: list[bytes] = []
-        for index, value in enumerate(values, start):
+    def _batches(
+        self, values: Iterable[PayloadLike], *, alone: bool
+    ) -> Iterator[list[_NumberedPayload]]:
+        """Yield the payloads of each request, as many as its two limits allow."""
+        batch: list[_NumberedPayload] = []
+        size = 0
+        for index, value in enumerate(values):
             try:
-                batch.append(to_payload(self._form, value))
+                payload = to_payload(self._form, value)
             except (BadPayload, InvalidRequest) as error:
                 raise name_payload(error, value, None if alone else index) from error
-            if index == start + len(values) - 1 or sum(map(len, batch)) >= BATCH_BYTES:
-                first = index - len(batch) + 1
-                named = values[first - start : index - start + 1]
-                predictions += self._send_batch(batch, named, first, alone=alone)
-                batch = []
-        return predictions
+            batch.append(_NumberedPayload(index, value, payload))
+            size += len(payload)
+            if len(batch) == BATCH or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
-    def _send_batch(
-        self, batch: Sequence[bytes], values: Sequence[PayloadLike], start: int, *, alone: bool
-    ) -> list[Prediction]:
-        files = [("file", (str(index), payload)) for index, payload in enumerate(batch)]
+    def _predict(self, batch: Sequence[_NumberedPayload], *, alone: bool) -> list[Prediction]:
+        """Send one request; an error names the file, or the payload's place among all."""
+        files = [("file", (str(at), row.payload)) for at, row in enumerate(batch)]
         try:
             body = self._send("POST", "/v1/predict", files=files)
         except BadPayload as error:
+            first, last = batch[0], batch[-1]
             if len(batch) == 1:
-                raise name_payload(error, values[0], None if alone else start) from error
-            if not start:
+                raise name_payload(error, first.value, None if alone else first.index) from error
+            if not first.index:
                 raise
             # The server counts from the start of the request.
-            place = f"Of payloads {start} to {start + len(batch) - 1}"
+            place = f"Of payloads {first.index} to {last.index}"
             raise BadPayload(f"{place}: {error.message}", hint=error.hint) from error
         with reading():
             predictions = list(read_predictions(body["predictions"]))

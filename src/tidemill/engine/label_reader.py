@@ -23,6 +23,7 @@ from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion
 from tidemill.loop.feedback import FEEDBACK_TABLE
 from tidemill.loop.feedback_intake import (
+    MAX_ACTOR,
     LabelClaim,
     PredictionLookup,
     ResolvedLabel,
@@ -35,9 +36,6 @@ from tidemill.workspace.workspace import Workspace
 
 WRITERS = 4
 """The number of payloads that are written at once."""
-
-MAX_ACTOR = 200
-"""The most characters of an actor's name, as over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,11 @@ class Window:
 
 def window(profiles: Sequence[Profile], policy: DriftPolicy) -> Window:
     """Return the number of predictions, and how many more a verdict needs."""
-    n = sum(profile.n for profile in profiles)
+    return window_of(sum(profile.n for profile in profiles), policy)
+
+
+def window_of(n: int, policy: DriftPolicy) -> Window:
+    """Return the window of `n` predictions."""
     return Window(n, max(0, policy.minimum - n))
 
 

@@ -29,6 +29,9 @@ from tidemill.loop.feedback import give
 from tidemill.loop.lineage import find_prediction
 from tidemill.loop.prediction_log import LoadedVersion
 
+MAX_ACTOR = 200
+"""Characters of an actor's name, by whichever way feedback comes."""
+
 
 class IntakeParts(Protocol):
     """The parts of a server or a workspace that feedback needs."""

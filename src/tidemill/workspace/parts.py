@@ -18,7 +18,7 @@ from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.adapters.traffic import TrafficFiles
-from tidemill.bundle import BundleStore
+from tidemill.bundle import Bundle, BundleStore
 from tidemill.data.database import Database
 from tidemill.data.snapshots import SnapshotStore
 from tidemill.domain.errors import NotFound, UsageError
@@ -149,8 +149,7 @@ class WorkspaceParts:
 
     def predictor(self, version: ModelVersion) -> Predictor:
         """Return the registered version, verified and loaded. Raises NotFound, Corrupt."""
-        bundle = self.bundles.open(version.bundle)
-        return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
+        return load_predictor(self.bundles.open(version.bundle))
 
     def champion(self) -> ModelVersion:
         """Return the version that is served. Raises NotFound when there is none."""
@@ -169,3 +168,8 @@ class WorkspaceParts:
         with self.ledger.begin(write=False) as unit:
             versions = unit.latest(ModelVersion, limit=1)
         return versions[0].recipe if versions else None
+
+
+def load_predictor(bundle: Bundle) -> Predictor:
+    """Return the model of a bundle; it may use every processor."""
+    return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))

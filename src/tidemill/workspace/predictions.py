@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from pydantic import SecretStr
 from uuid_utils import uuid7
 
 from tidemill.adapters.child_process import Ended, ServerProcess, require_ready
-from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.bundle import open_folder
 from tidemill.codecs.payload_like import (
@@ -36,6 +34,7 @@ from tidemill.domain.ports import Clock
 from tidemill.domain.types import Explanation, ModelVersion, Prediction, payload_id
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.feedback_intake import (
+    MAX_ACTOR,
     LabelClaim,
     PredictionLookup,
     record_labels,
@@ -46,10 +45,8 @@ from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, Predictio
 from tidemill.occlusion import map_occlusion
 from tidemill.predictor import Predictor
 from tidemill.settings import Settings
-from tidemill.workspace.parts import WorkspaceParts
+from tidemill.workspace.parts import WorkspaceParts, load_predictor
 
-MAX_ACTOR = 200
-"""Characters of an actor's name, as over HTTP."""
 BATCH = 64
 """Payloads that are held and predicted together."""
 
@@ -160,7 +157,7 @@ class PredictionPart(WorkspaceParts):
         gets this workspace's settings, logs to `server.log` there, and ends with this process.
         Raises NotReady when no model passes its golden check, and Unavailable when it cannot start.
         """
-        settings = _environment(self.settings)
+        settings = self.settings.variables()
         if host is not None:
             settings["TIDEMILL_HOST"] = host
         log = self.home / "server.log"
@@ -286,8 +283,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Predictor:
     The folder may have any name. Without a ledger nobody knows which bundle it should be: compare
     `bundle.id` with what you expect. Raises NotFound and Corrupt.
     """
-    bundle = open_folder(Path(path).absolute())
-    return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
+    return load_predictor(open_folder(Path(path).absolute()))
 
 
 def _preprocess(
@@ -299,19 +295,3 @@ def _preprocess(
         return PredictionRequest(payload, predictor.preprocess(payload))
     except (BadPayload, InvalidRequest) as error:
         raise name_payload(error, value, None if alone else index) from error
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return the environment variables of the settings that do not have their default."""
-    named: Mapping[str, object] = {
-        name: getattr(settings, name) for name in settings.model_fields_set - {"home"}
-    }
-    return {
-        f"TIDEMILL_{name.upper()}": _text(value)
-        for name, value in named.items()
-        if value is not None
-    }
-
-
-def _text(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

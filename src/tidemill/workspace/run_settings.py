@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill.adapters.hydra import MISSING
+from tidemill.adapters.hydra import MISSING, flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,10 @@ def compare_settings(
     A setting that a person has to give has no default, nor has one of another option of a group,
     such as `data.path`. A default that `config` lacks belongs to an option that was not chosen.
     """
-    flat = dict(_flat(defaults or {}))
+    flat = dict(flatten(defaults or {}))
     return tuple(
         RunSetting(key, value, flat[key], has_default=True)
         if flat.get(key, MISSING) != MISSING
         else RunSetting(key, value)
-        for key, value in _flat(config)
+        for key, value in flatten(config)
     )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
