@@ -5,8 +5,7 @@ There is no authentication: the request names the actor of its feedback.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import orjson
@@ -16,9 +15,10 @@ from starlette.concurrency import run_in_threadpool
 
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMedia
-from tidemill.domain.feedback import FeedbackStatus
+from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback import ANONYMOUS
 from tidemill.loop.feedback_intake import (
+    MAX_ACTOR,
     LabelClaim,
     PredictionLookup,
     ResolvedLabel,
@@ -53,26 +53,14 @@ class FeedbackRow(BaseModel):
         "", description="The item of a prediction; needed only where it has several."
     )
     label: Annotated[ShortText, Field(min_length=1)]
-    actor: Annotated[ShortText, Field(min_length=1)] = ANONYMOUS
+    actor: Annotated[str, Field(min_length=1, max_length=MAX_ACTOR)] = ANONYMOUS
 
 
-class Receipt(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Receipt(Feedback):
     """The record of one label. `repeated`: the same actor gave the same label before."""
 
-    id: str
-    prediction: str
-    example: str
-    target: str
-    item: str
-    label: str
-    predicted_label: str
-    actor: str
-    at: datetime
-    status: FeedbackStatus
-    reason: str
-    settled_at: datetime | None
-    snapshot: str
-    repeated: bool
+    repeated: bool = False
 
 
 class Receipts(BaseModel):
@@ -105,7 +93,7 @@ def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
     return router
 
 
-def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[dict[str, Any]]:
+def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[Receipt]:
     """Record every label of a request, or none."""
     rows = parse_feedback(body)
     champion = state.require_champion()
@@ -119,7 +107,7 @@ def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[dict[str,
                 raise
             raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
     return [
-        {**asdict(record), "repeated": repeated}
+        Receipt(**asdict(record), repeated=repeated)
         for record, repeated in record_labels(parts, resolved)
     ]
 
