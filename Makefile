@@ -1,6 +1,8 @@
 # Every verb does its own set-up. `make demo` and `make test` are the two to know.
 PYTHON ?= python3.11
 VENV := .venv
+# Tests and demo start hundreds of processes. Each compiles the sources anew if none may keep them.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 

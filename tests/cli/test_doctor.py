@@ -170,7 +170,6 @@ def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None
     ("package", "words"),
     [
         ("hydra", ["config", "coffee"]),
-        ("alembic", ["train", "coffee"]),
         ("torch", ["train", "coffee"]),
         ("pyarrow", ["data", "list"]),
         ("fastapi", ["serve"]),
@@ -180,6 +179,15 @@ def test_a_missing_package_is_named(home: Path, package: str, part: str) -> None
 )
 def test_a_command_says_what_it_lacks(home: Path, package: str, words: list[str]) -> None:
     result = lacking(package, *words, "--home", str(home), "--json")
+    check_lack(result, package)
+
+
+def test_a_new_workspace_needs_the_migrations(tmp_path: Path) -> None:
+    result = lacking("alembic", "train", "coffee", "--home", str(tmp_path / "new"), "--json")
+    check_lack(result, "alembic")
+
+
+def check_lack(result: subprocess.CompletedProcess[str], package: str) -> None:
     assert result.returncode == 4, result.stderr
     error = json.loads(result.stdout)["error"]
     assert error["code"] == "unavailable"

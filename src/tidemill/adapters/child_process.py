@@ -13,12 +13,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-import httpx
-
 from tidemill.domain.errors import NotReady, Starting, TidemillError, Unavailable, read_error
+
+if TYPE_CHECKING:
+    import httpx
 
 PATIENCE = 30.0
 """The longest time from the request to end to the end of a process, in seconds."""
@@ -181,6 +182,8 @@ class ServerProcess(Child):
 
     def ready(self) -> httpx.Response:
         """Return the current response of `/v1/ready`."""
+        import httpx
+
         # Our own server: a proxy of the environment does not reach it.
         return httpx.get(f"{self.url}/v1/ready", timeout=PATIENCE, trust_env=False)
 
@@ -190,6 +193,9 @@ def wait_until_ready(url: str, seconds: float = PATIENCE) -> str:
 
     Raises Unavailable when the address does not answer as a server of Tidemill does.
     """
+    # Loaded here, because most commands start no server, and it takes as long as NumPy.
+    import httpx
+
     deadline = time.monotonic() + seconds
     # A proxy of the environment does not reach a server of this machine.
     with httpx.Client(base_url=url, trust_env=False) as client:

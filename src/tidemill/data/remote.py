@@ -11,9 +11,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
-
-import httpx
+from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
@@ -22,6 +21,9 @@ from tidemill.domain.errors import Corrupt, DataError, Unavailable
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 from tidemill.staging import publish_folder, stage_folder
+
+if TYPE_CHECKING:
+    import httpx
 
 LIMIT = 4 * 2**30
 """The default limit on the bytes of one file."""
@@ -69,8 +71,7 @@ class RemoteFile:
         self.limit = limit
         key = hashlib.sha256(f"{url}\n{member}\n{sha256}".encode()).hexdigest()[:16]
         self.folder = cache / key
-        name = PurePosixPath(member).name or PurePosixPath(httpx.URL(url).path).name or "file"
-        self.path = self.folder / name
+        self.path = self.folder / (PurePosixPath(member).name or _file_name(url))
 
     def fetch(self, progress: DownloadProgress) -> None:
         """Fetch the file to `path` and verify its digest; a cached file gives no progress.
@@ -107,6 +108,9 @@ class RemoteFile:
         archive.unlink()
 
     def _receive(self, out: IO[bytes], progress: DownloadProgress) -> None:
+        # Loaded here, because every recipe names its remote data, and few processes fetch any.
+        import httpx
+
         done = 0
         try:
             with _client() as client, client.stream("GET", self.url) as answer:
@@ -195,7 +199,17 @@ class RemoteSource:
         return ignored_files_of(self.source)
 
 
+def _file_name(url: str) -> str:
+    """Return the last part of a URL's path; `file` where it has none, or is no URL."""
+    try:
+        return PurePosixPath(unquote(urlsplit(url).path)).name or "file"
+    except ValueError:
+        return "file"
+
+
 def _client() -> httpx.Client:
+    import httpx
+
     hooks = {"response": [_keep_https]}
     return httpx.Client(follow_redirects=True, timeout=TIMEOUT_S, event_hooks=hooks)
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincc
 
 from tidemill.loop.distance import Counts, distances
 
@@ -62,6 +61,9 @@ def chi_square(reference: npt.NDArray[np.int64], live: npt.NDArray[np.int64]) ->
     PSI, and eight times the divergence, both in nats and over `1/n + 1/m`, have `bins - 1` degrees
     of freedom. With many nearly empty bins the p-value is too large, never much too small.
     """
+    # Loaded here, because SciPy takes a quarter of a second and most processes test nothing.
+    from scipy.special import gammaincc
+
     index, divergence = distances(reference, live)
     scale = 1 / reference.sum() + 1 / live.sum()
     nearer = min(float(index), 8 * float(divergence)) / scale

@@ -57,6 +57,13 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
+def read_revision(engine: Engine) -> str:
+    """Return the revision of the schema; empty in a database whose migrations were undone."""
+    with engine.connect() as connection:
+        connection.execution_options(write=False)
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
+
+
 class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart):
     """A unit of work: all parts on one connection, in one transaction."""
 
@@ -82,7 +89,8 @@ class SqlLedger:
             )
         ledger = cls(sqlite_engine(path), clock)
         try:
-            revision = ledger._revision()
+            with translated():
+                revision = read_revision(ledger._engine)
         except BaseException:
             ledger.close()
             raise
@@ -104,12 +112,6 @@ class SqlLedger:
 
     def close(self) -> None:
         self._engine.dispose()
-
-    def _revision(self) -> str:
-        """Return the revision of the schema; empty in a database whose migrations were undone."""
-        with translated(), self._engine.connect() as connection:
-            connection.execution_options(write=False)
-            return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
 
 @contextlib.contextmanager

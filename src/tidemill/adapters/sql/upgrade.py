@@ -1,15 +1,17 @@
-"""Upgrade a ledger's schema. The only file that imports Alembic."""
+"""Upgrade a ledger's schema.
+
+The only file that imports Alembic. It does so where a migration is missing: that is rare, and
+Alembic takes a fifth of a second.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 
-from tidemill.adapters.sql.ledger import sqlite_engine, translated
+from tidemill.adapters.sql.ledger import read_revision, sqlite_engine, translated
+from tidemill.adapters.sql.tables import SCHEMA_REVISION
 from tidemill.domain.errors import StorageFailed, Unavailable
 
 
@@ -29,21 +31,33 @@ def upgrade(path: Path) -> None:
     engine = sqlite_engine(path)
     try:
         with translated():
-            migrate(engine)
+            if not _is_current(engine):
+                _migrate(engine, path)
+    finally:
+        engine.dispose()
+
+
+def _is_current(engine: Engine) -> bool:
+    return inspect(engine).has_table("alembic_version") and (
+        read_revision(engine) == SCHEMA_REVISION
+    )
+
+
+def _migrate(engine: Engine, path: Path) -> None:
+    """Run all missing migrations in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
     except CommandError as error:
         raise Unavailable(
             f"The ledger {path} has a schema that this Tidemill does not know: {error}.",
             hint="A newer Tidemill wrote it, or one before its first release. Use that Tidemill, "
             "or another folder with TIDEMILL_HOME.",
         ) from error
-    finally:
-        engine.dispose()
-
-
-def migrate(engine: Engine) -> None:
-    """Run all missing migrations in one transaction."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
