@@ -30,8 +30,8 @@ from tests.test_docs import Terminal
 from tidemill.codecs.table import TableCodec
 from tidemill.data.snapshots import SnapshotStore
 
-# Whoever follows the page serves all tests here, so they belong to one worker.
-pytestmark = pytest.mark.xdist_group("own-recipe")
+# Whoever follows the page serves all tests here: a minute of installing, training and serving.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own-recipe")]
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "own-recipe.md"
 EXAMPLE = ROOT / "examples" / "breast_cancer"

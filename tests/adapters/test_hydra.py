@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -192,8 +193,11 @@ OWN = {"data", "model", "train"}
 """The groups of which a recipe has options of its own; those of the others are the same for all."""
 
 
-def shipped() -> list[tuple[str, tuple[str, ...]]]:
-    """Every combination of the options of every shipped recipe."""
+def shipped() -> list[ParameterSet]:
+    """Every combination of the options of every shipped recipe.
+
+    The ordinary tests have enough of them that each two options meet; all are of the slow ones.
+    """
     rows = []
     for name in known_recipes():
         groups = {
@@ -202,7 +206,12 @@ def shipped() -> list[tuple[str, tuple[str, ...]]]:
         combined = itertools.product(
             *([f"{group}={option}" for option in known] for group, known in groups.items())
         )
-        rows += [(name, choice) for choice in combined]
+        met: set[tuple[str, str]] = set()
+        for choice in combined:
+            pairs = {*itertools.combinations(choice, 2)}
+            marks = [pytest.mark.slow] if pairs <= met else []
+            rows.append(pytest.param(name, choice, marks=marks))
+            met |= pairs
     return rows
 
 

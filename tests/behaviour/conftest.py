@@ -1,4 +1,7 @@
-"""One trained service of each text recipe, and one trained on random labels."""
+"""One trained service of each text recipe, and one trained on random labels.
+
+They are trained on the whole sample, so the tests that use them are among the slow ones.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ NONSENSE = ("data.train=600", "data.val=150", "data.test=150", "train.epochs=3")
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(f"behaviour {name}")) for name in GRAMMARS
+        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"behaviour {name}")])
+        for name in GRAMMARS
     ],
 )
 def recipe(request: pytest.FixtureRequest) -> str:

@@ -1,4 +1,4 @@
-"""The names of the project that cases use, all in this file.
+"""The names of the project that cases use, all in this file; those of torch are beside it.
 
 A case says what it tries; this file says what that is called. When a name of the project moves,
 it moves here.
@@ -33,10 +33,6 @@ from tidemill.domain.events import AliasMoved, RunFinished, VerdictRecorded, Ver
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Alias, Check, Example, ModelVersion, Run, Verdict, payload_id
-from tidemill.learn.augment import augment
-from tidemill.learn.module import TrainModule
-from tidemill.learn.ngram import NGramNetwork
-from tidemill.learn.plan import TrainPlan
 from tidemill.loop.cycle import LoopState
 from tidemill.loop.cycle import decide as decide_step
 from tidemill.loop.drift import DriftPolicy
@@ -93,7 +89,6 @@ __all__ = [
     "LoopState",
     "MemoryLedger",
     "ModelVersion",
-    "NGramNetwork",
     "OpenLoop",
     "Outcomes",
     "Part",
@@ -109,8 +104,6 @@ __all__ = [
     "TargetEvidence",
     "TextCodec",
     "TidemillError",
-    "TrainModule",
-    "TrainPlan",
     "TriggerPolicy",
     "UnitOfWork",
     "Verdict",
@@ -120,7 +113,6 @@ __all__ = [
     "apply_policy",
     "argv",
     "assign_splits",
-    "augment",
     "begin_cycle",
     "check_drift",
     "decide_step",

@@ -23,9 +23,11 @@ pytestmark = [
 SEED = 20_24
 MOMENTS = 100
 SHORT = 3
-"""So many random moments are part of the ordinary tests."""
+"""So many random moments are part of the slow tests; the others are left to the full set."""
 BRIEF: tuple[CycleState, ...] = ("shadowing", "canary")
 """Edges that are left to the full set."""
+ORDINARY: CycleState = "training"
+"""The edge that is part of the ordinary tests. The others are of the slow ones."""
 ATTEMPTS = 5
 """How often an edge is tried to be met: the next one may follow within milliseconds."""
 
@@ -37,9 +39,15 @@ def moments() -> list[tuple[Victim, float]]:
     return [(victims[at % len(victims)], draw.random()) for at in range(MOMENTS)]
 
 
+def edge_marks(state: CycleState) -> list[pytest.MarkDecorator]:
+    if state == ORDINARY:
+        return []
+    return [pytest.mark.chaos if state in BRIEF else pytest.mark.slow]
+
+
 @pytest.mark.parametrize(
     "state",
-    [pytest.param(s, marks=[pytest.mark.chaos] if s in BRIEF else []) for s in EDGES],
+    [pytest.param(state, marks=edge_marks(state)) for state in EDGES],
 )
 def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
     home: Path, state: CycleState, undisturbed: Undisturbed, tally: Tally
@@ -63,7 +71,9 @@ def test_an_engine_that_is_killed_at_an_edge_goes_on_from_there(
     ("victim", "share"),
     [
         pytest.param(
-            *moment, id=f"{at:03d}-{moment[0]}", marks=[pytest.mark.chaos] if at >= SHORT else []
+            *moment,
+            id=f"{at:03d}-{moment[0]}",
+            marks=[pytest.mark.chaos if at >= SHORT else pytest.mark.slow],
         )
         for at, moment in enumerate(moments())
     ],

@@ -15,6 +15,7 @@ from tests.chaos.loop_processes import SECONDS, LoopProcesses
 from tidemill.adapters.child_process import EngineProcess
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("chaos"),
     pytest.mark.skipif(not processes.PROC.is_dir(), reason="processes are looked for in /proc"),
 ]

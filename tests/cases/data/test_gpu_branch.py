@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 
-from tests.cases.names import NGramNetwork, TrainModule, TrainPlan, augment
+from tests.cases.training_names import NGramNetwork, TrainModule, TrainPlan, augment
 from tests.cases.verdict import falls_short, require
 
 DEVICE = "meta"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from tests.cases.names import augment, plan_experiment
+from tests.cases.names import plan_experiment
+from tests.cases.training_names import augment
 from tests.cases.verdict import falls_short, require
 
 IMAGES, SIDE = 400, 16
