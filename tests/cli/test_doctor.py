@@ -183,7 +183,7 @@ def test_a_command_says_what_it_lacks(home: Path, package: str, words: list[str]
 
 
 def test_a_new_workspace_needs_the_migrations(tmp_path: Path) -> None:
-    result = lacking("alembic", "train", "coffee", "--home", str(tmp_path / "new"), "--json")
+    result = lacking("alembic", "doctor", "--upgrade", "--home", str(tmp_path / "new"), "--json")
     check_lack(result, "alembic")
 
 

@@ -104,7 +104,7 @@ def test_sparse_features_are_answered_as_dense_ones_and_forgotten_as_often() -> 
     assert share == pytest.approx(1 - net.dropout, abs=4 * math.sqrt(0.24 / int(there.sum())))
 
 
-@pytest.fixture(scope="module", params=["gat", "gatv2"])
+@pytest.fixture(scope="module", params=["gat", pytest.param("gatv2", marks=pytest.mark.slow)])
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[AttentionNetwork, Path]:

@@ -89,6 +89,7 @@ def test_one_file_that_tells_nothing_of_this_machine(model: Path) -> None:
     assert not any(tensor.external_data for tensor in loaded.graph.initializer)
 
 
+@pytest.mark.slow
 def test_the_same_weights_give_the_same_bytes_with_and_without_a_shared_table(
     network: ResidualCNN,
     model: Path,

@@ -97,7 +97,13 @@ def fitted(model: ImageClassifier, split: EncodedSplit, epochs: int = 2) -> FitR
     return fit(model, split, split, plan, seed=0)
 
 
-@pytest.mark.parametrize("name", ["resnet", "convnext", "vit", "vit-pooler"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet", "vit"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("convnext", "vit-pooler")),
+    ],
+)
 def test_it_is_trained_and_exported_with_a_head_per_target(
     saved: dict[str, Path], leaves: EncodedSplit, name: str, tmp_path: Path
 ) -> None:

@@ -61,7 +61,10 @@ def _network(bert: Path, pooling: Pooling = "mean") -> TransformerNetwork:
     return TransformerNetwork.pretrained(bert, TARGETS, pooling=pooling, seed=1)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "first", "pooler"])
+@pytest.mark.parametrize(
+    "pooling",
+    ["mean", *(pytest.param(name, marks=pytest.mark.slow) for name in ("first", "pooler"))],
+)
 def test_the_graph_answers_as_the_network_at_every_length(
     bert: Path, texts: EncodedSplit, pooling: Pooling, tmp_path: Path
 ) -> None:

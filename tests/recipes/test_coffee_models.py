@@ -104,7 +104,7 @@ def test_a_network_has_a_head_for_every_target(resnet: Path) -> None:
         assert (len(trained) == 4) is (kind is ImageClassifier)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("frozen", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_it_is_trained_exported_and_served(resnet: Path, tmp_path: Path, frozen: bool) -> None:
     """Of random weights: that it answers as it was judged is proved, not that it is good."""
     workspace = Workspace(tmp_path, "coffee", actor="ada")

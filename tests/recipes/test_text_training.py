@@ -66,7 +66,7 @@ def test_a_network_takes_its_codecs_arrays(recipe: str, model: str, encoder: Pat
     assert set(arrays) == set(network.ragged)
 
 
-@pytest.mark.parametrize("recipe", LABELS)
+@pytest.mark.parametrize("recipe", ["lucky", pytest.param("sentiment", marks=pytest.mark.slow)])
 def test_the_sample_is_learnt(recipe: str, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, recipe, actor="ada")
     imported = workspace.snapshot(*SMALL)

@@ -27,6 +27,8 @@ from tidemill.domain.errors import (
 from tidemill.domain.events import RecordedEvent, RunFailed, VersionRegistered
 from tidemill.domain.types import ModelVersion, Prediction, Run, Snapshot, Verdict, payload_id
 from tidemill.learn.progress import Progress
+from tidemill.learn.training_result import TrainingResult
+from tidemill.workspace.trainer import open_trainer
 from tidemill.workspace.training import TrainedVersion
 from tidemill.workspace.workspace import Workspace
 
@@ -53,6 +55,7 @@ class Trained:
 
     home: Path
     finished: TrainedVersion
+    result: TrainingResult
     lines: list[str]
 
 
@@ -60,12 +63,17 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     home = tmp_path_factory.mktemp("trained") / "home"
     workspace, lines = Workspace(home, "coffee", actor="ada"), list[str]()
-    progress = Progress(stage=lines.append, epoch=lines.append)
+    progress, results = Progress(stage=lines.append, epoch=lines.append), list[TrainingResult]()
+
+    def train(*arguments: Any, **choices: Any) -> TrainingResult:
+        results.append(open_trainer("coffee")(*arguments, **choices))
+        return results[0]
+
     finished = workspace.train(
-        *TINY, snapshot=workspace.snapshot(*TINY).snapshot, progress=progress
+        *TINY, snapshot=workspace.snapshot(*TINY).snapshot, progress=progress, trainer=train
     )
     workspace.close()
-    return Trained(home, finished, lines)
+    return Trained(home, finished, results[0], lines)
 
 
 @pytest.fixture
@@ -213,14 +221,16 @@ def test_ctrl_c_during_an_epoch_is_recorded_as_interrupted(workspace: Workspace)
     assert list(workspace.scratch.iterdir()) == []
 
 
-def test_a_version_that_cannot_be_registered_leaves_no_running_run(workspace: Workspace) -> None:
+def test_a_version_that_cannot_be_registered_leaves_no_running_run(
+    workspace: Workspace, trained: Trained
+) -> None:
     with workspace.ledger.begin() as unit:
         [snapshot] = unit.latest(Snapshot)
         event = VersionRegistered(actor="test", subject="v3", bundle="b", run="r")
         # Versions are counted, so the next name is v3, and that is taken.
         unit.add(replace(unit.get(ModelVersion, "v1"), id="v3"), event)
     with pytest.raises(Conflict, match="v3 exists already"):
-        workspace.train(*TINY, snapshot=snapshot)
+        workspace.train(*TINY, snapshot=snapshot, trainer=lambda *_, **__: trained.result)
     with workspace.ledger.begin(write=False) as unit:
         run = unit.latest(Run)[0]
     assert (run.status, run.weights) == ("failed", "")
