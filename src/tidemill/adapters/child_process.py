@@ -50,13 +50,24 @@ class Ended(Exception):
         self.error = error
 
 
-def run_child(*words: str, home: Path) -> int:
+def run_child(
+    *words: str,
+    home: Path,
+    settings: Mapping[str, str] | None = None,
+    stdout: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
+) -> int:
     """Run a command that knows `--with-parent` to its end, and return its exit code.
 
-    The command ends with this process in any case. An exception during the wait ends it, too.
+    The command ends with this process in any case. An exception during the wait ends it, too. Its
+    output goes to these files, or to that of this process.
     """
     with subprocess.Popen(
-        argv(*words, "--with-parent"), env=child_environment(home), stdin=subprocess.PIPE
+        argv(*words, "--with-parent"),
+        env=child_environment(home, settings),
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
     ) as process:
         _CHILDREN.add(process)
         try:

@@ -1,7 +1,8 @@
 """Compose an experiment with Hydra from a recipe's groups and overrides.
 
-Used in command and trainer processes only, because Hydra's state is global to a process. It is
-loaded where an experiment is composed: it takes a quarter of a second, and most commands need none.
+Used in command and trainer processes only, because Hydra's state is global to a process; threads
+compose one after the other. It is loaded where an experiment is composed: it takes a quarter of a
+second, and most commands need none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 from tidemill.domain.errors import UsageError
@@ -21,6 +23,8 @@ MISSING = "???"
 
 MAPPING = "Write {KEY:VALUE,KEY:VALUE}, in quotes for the shell, and odd values in quotes too."
 SPELLED = "_tidemill_u{:x}_"
+
+_GLOBAL_STATE = Lock()
 
 
 def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -129,7 +133,10 @@ def _compose(conf: Path, overrides: list[str]) -> _Composed:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"):
+        with (
+            _GLOBAL_STATE,
+            initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"),
+        ):
             composed = compose("config", overrides, return_hydra_config=True)
             with open_dict(composed):
                 chosen: Any = OmegaConf.to_container(composed.pop("hydra").runtime.choices)

@@ -6,7 +6,9 @@ import json
 from typing import Annotated
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from tidemill.demo.claim import Claim
 from tidemill.demo.demo_run import DemoRun
@@ -35,7 +37,9 @@ def demo(
     Example: tidemill demo --only drift_detected
     """
     claims = choose_claims(only)
-    run = DemoRun(find_scenario(recipe), read_settings(home=home), say)
+    # Two trainings at once would draw their bars over one another.
+    alone = len(claims) == 1
+    run = DemoRun(find_scenario(recipe), read_settings(home=home), say, screen=alone)
     if only is None:
         run.clear()
     else:
@@ -56,13 +60,14 @@ def demo(
 
 
 def _show_claim(claim: Claim) -> None:
-    SCREEN.print(f"[bold]{claim.sentence}[/] ({claim.id}) ...", highlight=False)
+    SCREEN.print(f"begins: [bold]{claim.sentence}[/] ({claim.id})", highlight=False)
 
 
 def _show_outcome(row: JudgedClaim) -> None:
     mark = "[green]holds[/]" if row.outcome.holds else "[red]DOES NOT HOLD[/]"
-    SCREEN.print(f"  {mark} after {row.seconds:.1f} s: ", end="")
-    SCREEN.print(row.outcome.value, markup=False, highlight=False)
+    sentence = f"[bold]{row.claim.sentence}[/]"
+    SCREEN.print(f"{mark} after {row.seconds:.1f} s: {sentence}", highlight=False)
+    SCREEN.print(Padding(Text(row.outcome.value), (0, 0, 0, 2)))
 
 
 def build_table(report: DemoReport) -> Table:

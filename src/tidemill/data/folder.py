@@ -145,13 +145,14 @@ class FolderSource:
                 hint=f"Use one layout throughout, or name the splits in {INDEX}.",
             )
         depth = 1 if split_tops else 0
+        filled = {origin.parts[: depth + 1] for origin in origins}
         for folder in self._class_folders(split_tops):
             if (self.path / folder).is_symlink():
                 raise DataError(
                     f"The class folder {folder.as_posix()} is a link, which is not followed.",
                     hint=f"Move its files here, or list them in {INDEX}.",
                 )
-            if not any(origin.is_relative_to(folder) for origin in origins):
+            if folder.parts not in filled:
                 raise DataError(
                     f"The class folder {folder.as_posix()} holds no {self._wanted()} file.",
                     hint="Convert its files, or move the folder away.",

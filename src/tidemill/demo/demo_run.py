@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from threading import Lock, RLock
+from typing import IO, Any
 
 from tidemill import provenance
 from tidemill.adapters.child_process import (
@@ -18,11 +21,12 @@ from tidemill.adapters.child_process import (
     ServerProcess,
     argv,
     child_environment,
+    run_child,
 )
 from tidemill.demo.scenario import Scenario
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.ports import Source
-from tidemill.domain.types import Example, ModelVersion
+from tidemill.domain.types import Example
 from tidemill.screen import Stages, warn
 from tidemill.settings import Settings
 from tidemill.workspace.planning import plan
@@ -30,6 +34,8 @@ from tidemill.workspace.workspace import Workspace
 
 PAYLOADS = 500
 """Payloads that clients send where many are needed."""
+SECOND = "v2"
+"""The version that `copy_second` adds to the base workspace's champion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +50,31 @@ class DemoRun:
     """The folder of a demo. `base` is the workspace that all claims share and none changes.
 
     A file beside `base` names the code that trained it, and shows that it is complete.
+
+    Several claims may be judged at once. A lock for each of the shared workspaces lets one of them
+    make it while those that need it wait. Without `screen`, a training shows its output only when
+    it fails.
     """
 
     def __init__(
-        self, scenario: Scenario, settings: Settings, notify: Callable[[str], None]
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        notify: Callable[[str], None],
+        *,
+        screen: bool = True,
     ) -> None:
         self.scenario = scenario
+        self.shifted_examples = cache(scenario.shifted_examples)
         self.root = settings.home / "demo" / scenario.recipe
         self.samples = settings.samples or settings.home / "samples"
         self.base = self.root / "base"
         self.notify = notify
+        self.base_lock, self.retrained_lock = RLock(), RLock()
+        self._second_lock, self._warned_lock = Lock(), Lock()
+        self._screen = screen
         self._base_note = self.root / "base.json"
+        self._second = self.root / "second"
         self._retrained = self.root / "after-one-cycle"
         self._warned: set[str] = set()
 
@@ -67,34 +87,47 @@ class DemoRun:
         if self._base_note.exists() and self.base_code()["package"] != provenance.package_digest():
             self.notify(f"note: {self.base} was trained by other sources than these; they judge it")
 
-    def run_command(self, home: Path, *words: str, quiet: bool = True) -> CommandResult:
+    def run_command(self, home: Path, *words: str) -> CommandResult:
         """Run a command of Tidemill on a workspace, with `--json`."""
         completed = subprocess.run(
             argv(*words, "--json"),
-            env=self._environment(home),
+            env=child_environment(home, self._variables()),
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
-            text=True,
+            stderr=subprocess.DEVNULL,
             check=False,
         )
-        output = json.loads(completed.stdout) if completed.stdout else {}
-        return CommandResult(completed.returncode, output)
+        return CommandResult(completed.returncode, _read_output(completed.stdout))
 
     def train(self, home: Path, *overrides: str, promoted: bool = False) -> CommandResult:
-        """Train on the generated sample, with live progress; each warning is shown once."""
-        flags = ("--hide-warnings", *(("--promote",) if promoted else ()))
-        result = self.run_command(
-            home, "train", self.scenario.recipe, *overrides, *flags, quiet=False
-        )
+        """Train on the generated sample; each warning is shown once.
+
+        The training ends with this process in any case.
+        """
+        flags = ("--json", "--hide-warnings", *(("--promote",) if promoted else ()))
+        with tempfile.TemporaryFile() as stdout, self._open_log() as log:
+            exit_code = run_child(
+                *("train", self.scenario.recipe, *overrides, *flags),
+                home=home,
+                settings=self._variables(),
+                stdout=stdout,
+                stderr=log,
+            )
+            if log and exit_code:
+                self.notify(_read_all(log).decode(errors="replace").strip())
+            result = CommandResult(exit_code, _read_output(_read_all(stdout)))
         warn(self.select_new_warnings(result.output.get("warnings", ())))
         return result
+
+    def _open_log(self) -> AbstractContextManager[IO[bytes] | None]:
+        return nullcontext() if self._screen else tempfile.TemporaryFile()
 
     def select_new_warnings(self, lines: Iterable[str]) -> list[str]:
         """Return the warnings that no earlier training of this demo caused: all train on one
         sample.
         """
-        new = [line for line in lines if line not in self._warned]
-        self._warned.update(new)
+        with self._warned_lock:
+            new = [line for line in lines if line not in self._warned]
+            self._warned.update(new)
         return new
 
     def make_folder(self, name: str) -> Path:
@@ -122,16 +155,10 @@ class DemoRun:
         code: dict[str, Any] = json.loads(self._base_note.read_bytes())
         return code
 
-    def train_second(self) -> str:
-        """Train a second version in the base workspace, once; returns its id."""
-        self._train_base()
-        with self._open(self.base).ledger.begin(write=False) as unit:
-            versions = unit.latest(ModelVersion)
-        if len(versions) == 1:
-            self.notify("training a second version")
-            if self.train(self.base, *self.scenario.second_overrides).exit_code:
-                raise TidemillError("The second version could not be trained; see above.")
-        return "v2"
+    def copy_second(self, name: str) -> Workspace:
+        """Copy the workspace that has a second version beside the base's; the copy may change."""
+        self._train_second()
+        return self.copy_workspace(self._second, name)
 
     def copy_workspace(self, home: Path, name: str) -> Workspace:
         """Copy any workspace; the copy may be changed."""
@@ -150,13 +177,24 @@ class DemoRun:
         return self._open(self._retrained) if self._retrained.exists() else None
 
     def _train_base(self) -> None:
-        if self._base_note.exists():
-            return
-        self.notify("no trained workspace yet: training the champion")
-        shutil.rmtree(self.base, ignore_errors=True)
-        if self.train(self.base, promoted=True).exit_code:
-            raise TidemillError("The champion could not be trained; see above.")
-        self._write_base_note()
+        with self.base_lock:
+            if self._base_note.exists():
+                return
+            self.notify("no trained workspace yet: training the champion")
+            shutil.rmtree(self.base, ignore_errors=True)
+            if self.train(self.base, promoted=True).exit_code:
+                raise TidemillError("The champion could not be trained; see above.")
+            self._write_base_note()
+
+    def _train_second(self) -> None:
+        with self._second_lock:
+            if self._second.exists():
+                return
+            workspace = self.copy_base("second-unfinished")
+            self.notify("training a second version")
+            if self.train(workspace.home, *self.scenario.second_overrides).exit_code:
+                raise TidemillError("The second version could not be trained; see above.")
+            workspace.home.rename(self._second)
 
     def _write_base_note(self) -> None:
         self._base_note.write_text(json.dumps(current_code(Path.cwd())) + "\n")
@@ -186,7 +224,7 @@ class DemoRun:
     def prepare_sample(self) -> None:
         """Generate the sample once, with a progress bar; all workspaces of the demo share it."""
         with Stages(f"make {self.scenario.examples_noun}") as stages:
-            self._source().prepare(stages.step)
+            self._source.prepare(stages.step)
 
     def test_payloads(self) -> list[bytes]:
         """Return the first payloads of the test split: no model was trained on them."""
@@ -195,14 +233,24 @@ class DemoRun:
 
     def examples(self) -> Iterator[Example]:
         """Return every example of the sample."""
-        return self._source().examples()
+        return self._source.examples()
 
+    @cached_property
     def _source(self) -> Source:
         recipe, experiment = plan(self.scenario.recipe)
         return recipe.source(experiment.tree(), self.samples)
 
-    def _environment(self, home: Path) -> dict[str, str]:
-        return child_environment(home, _variables(actor="demo", samples=str(self.samples)))
+    def _variables(self) -> dict[str, str]:
+        return _variables(actor="demo", samples=str(self.samples))
+
+
+def _read_all(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _read_output(stdout: bytes) -> dict[str, Any]:
+    return json.loads(stdout) if stdout else {}
 
 
 def _variables(**settings: str) -> dict[str, str]:

@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 def labelled_examples(demo: DemoRun) -> list[Example]:
     """Examples after the change that get a label."""
-    return demo.scenario.shifted_examples(LABELLED_SEED, demo.scenario.labelled)
+    return demo.shifted_examples(LABELLED_SEED, demo.scenario.labelled)
 
 
 def unlabelled_examples(demo: DemoRun) -> list[Example]:
     """Examples after the change that never get a label."""
-    return demo.scenario.shifted_examples(UNLABELLED_SEED, demo.scenario.unlabelled)
+    return demo.shifted_examples(UNLABELLED_SEED, demo.scenario.unlabelled)
 
 
 def unchanged_examples(demo: DemoRun, count: int) -> list[Example]:
@@ -78,7 +78,7 @@ def start_engine(demo: DemoRun, home: Path, *policies: str) -> Iterator[EnginePr
 
     A recipe's own schedule would start cycles of its own, so it is switched off.
     """
-    [example] = demo.scenario.shifted_examples(LABELLED_SEED, 1)
+    [example] = demo.shifted_examples(LABELLED_SEED, 1)
     labels = demo.scenario.labelled * len(example.labels)
     policy = (
         "trigger.autonomy=automatic",
@@ -138,20 +138,25 @@ def send_feedback(
 
 def run_honest_cycle(demo: DemoRun) -> tuple[Workspace, Cycle]:
     """Run one cycle on true labels after the change, unless it ran; its workspace and record."""
-    if (workspace := demo.open_retrained()) is None:
-        workspace = demo.copy_base("honest")
-        rows = labelled_examples(demo)
-        with (
-            start_server(demo, workspace.home) as server,
-            start_engine(demo, workspace.home),
-        ):
-            send_feedback(server, predict_all(demo, server, rows), [row.labels for row in rows])
-            wait_for_result(lambda: find_ended_cycle(workspace), "the end of the honest cycle")
-        demo.save_retrained(workspace.home)
+    with demo.retrained_lock:
+        workspace = demo.open_retrained() or _retrain(demo)
     cycle = find_ended_cycle(workspace)
     if cycle is None or cycle.version != workspace.champion().id:
         raise ClaimFailed(f"the honest cycle promoted nothing: {cycle}")
     return workspace, cycle
+
+
+def _retrain(demo: DemoRun) -> Workspace:
+    workspace = demo.copy_base("honest")
+    rows = labelled_examples(demo)
+    with (
+        start_server(demo, workspace.home) as server,
+        start_engine(demo, workspace.home),
+    ):
+        send_feedback(server, predict_all(demo, server, rows), [row.labels for row in rows])
+        wait_for_result(lambda: find_ended_cycle(workspace), "the end of the honest cycle")
+    demo.save_retrained(workspace.home)
+    return workspace
 
 
 def flip_half_of(rows: Sequence[Labels]) -> list[Labels]:

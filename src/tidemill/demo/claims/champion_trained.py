@@ -9,6 +9,11 @@ from tidemill.workspace.workspace import Workspace
 
 
 def judge(demo: DemoRun) -> Outcome:
+    with demo.base_lock:  # whoever needs the base workspace waits for this one
+        return _train_champion(demo)
+
+
+def _train_champion(demo: DemoRun) -> Outcome:
     home = demo.make_folder("trained")
     training = demo.train(home, promoted=True)
     expect(

@@ -24,7 +24,7 @@ def judge(demo: DemoRun) -> Outcome:
         )
         before = live.list_drift_verdicts(workspace)
         expect(not any(row.drifted for row in before), f"the old {change} is called drift")
-        shifted = demo.scenario.shifted_examples(live.LABELLED_SEED, limit)
+        shifted = demo.shifted_examples(live.LABELLED_SEED, limit)
         live.predict_all(demo, server, shifted)
 
         def verdicts_to_first_drift() -> list[DriftVerdict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tidemill.demo.claim import Claim, ClaimFailed, Outcome, expect
-from tidemill.demo.demo_run import DemoRun
+from tidemill.demo.demo_run import SECOND, DemoRun
 from tidemill.testing import wait_until_ready
 from tidemill.testing.clients import ClientPool, run_clients
 
@@ -15,9 +15,8 @@ PATIENCE = 10.0
 
 
 def judge(demo: DemoRun) -> Outcome:
-    second = demo.train_second()
-    workspace, payloads = demo.copy_base("swap"), demo.test_payloads()
-    first = workspace.champion().id
+    workspace, payloads = demo.copy_second("swap"), demo.test_payloads()
+    first, second = workspace.champion().id, SECOND
     with demo.start_server(workspace.home) as server:
         fault = wait_until_ready(server.url)
         expect(not fault, f"the server is not ready: {fault}")

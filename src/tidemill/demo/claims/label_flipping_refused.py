@@ -10,7 +10,6 @@ from tidemill.domain.types import Verdict
 
 
 def judge(demo: DemoRun) -> Outcome:
-    honest, honest_cycle = live.run_honest_cycle(demo)
     workspace = demo.copy_base("flipped")
     first = workspace.champion().id
     labelled = live.labelled_examples(demo)
@@ -30,6 +29,7 @@ def judge(demo: DemoRun) -> Outcome:
     credible = next((c for c in checks if c.name == "fresh_credible" and not c.passed), None)
     if credible is None:
         raise ClaimFailed(f"it was refused for another reason: {cycle.reason}")
+    honest, honest_cycle = live.run_honest_cycle(demo)
     with honest.ledger.begin(write=False) as unit:
         feedback: list[Feedback] = unit.feedback(limit=None)
     learnt = sum(row.snapshot == honest_cycle.snapshot for row in feedback)

@@ -16,6 +16,11 @@ PAUSE = 0.1
 
 
 def judge(demo: DemoRun) -> Outcome:
+    with demo.retrained_lock:  # whoever needs the workspace after a cycle waits for this one
+        return _close_loop(demo)
+
+
+def _close_loop(demo: DemoRun) -> Outcome:
     workspace = demo.copy_base("closed")
     change, request_format = demo.scenario.change, demo.scenario.request_format
     labelled, unlabelled = live.labelled_examples(demo), live.unlabelled_examples(demo)

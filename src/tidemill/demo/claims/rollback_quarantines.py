@@ -14,7 +14,7 @@ LIMIT_S = 1.0
 def judge(demo: DemoRun) -> Outcome:
     retrained, cycle = live.run_honest_cycle(demo)
     workspace = demo.copy_workspace(retrained.home, "rolled_back")
-    example = demo.scenario.shifted_examples(live.UNLABELLED_SEED, 1)
+    example = demo.shifted_examples(live.UNLABELLED_SEED, 1)
     with live.start_server(demo, workspace.home) as server:
         [reply] = live.predict_all(demo, server, example)
         expect(reply.version == cycle.version, f"{reply.version} serves, not {cycle.version}")

@@ -23,12 +23,13 @@ class WeightDigests:
 
 
 def judge(demo: DemoRun) -> Outcome:
-    workspace = demo.copy_base("first")
-    versions = _read_digests(workspace)
-    first = workspace.champion()
+    # This needs no other workspace, so that it can go on while the champion is trained.
     home = demo.make_folder("again")
     training = demo.train(home)
     expect(training.exit_code == 0, f"the second training ended with {training.exit_code}")
+    workspace = demo.copy_second("first")
+    versions = _read_digests(workspace)
+    first = workspace.champion()
     output = training.output
     expect(output["snapshot"] == first.snapshot, "the same sample gave another snapshot")
     repeated = _digest_bundle(output["weights"], home / "bundles" / output["bundle"])
