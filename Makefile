@@ -31,8 +31,9 @@ test: check ## Lint, types, import rules and the hermetic tests.
 test-newer: $(VENV)/.made ## The tests that need no training, on Python 3.12 and 3.13 where they are found.
 	$(BIN)/python requirements/newer_python.py
 
+# With the slow tests, but for those of the demo: its planted faults take half an hour.
 coverage: $(VENV)/.dev ## Measure which branches of src the tests run; writes docs/coverage.json.
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/cases -m "not slow and not chaos and not case" --cov --cov-report=
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/cases --ignore=tests/demo/test_planted_faults.py -m "not chaos and not case" --cov --cov-report=
 	$(BIN)/coverage json -q -o .coverage.json
 	$(BIN)/python docs/record_coverage.py .coverage.json
 
