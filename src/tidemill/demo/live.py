@@ -26,7 +26,9 @@ from tidemill.testing.clients import Reply, run_clients
 from tidemill.workspace.workspace import Workspace
 
 LABELLED_SEED, UNLABELLED_SEED = 21, 22
-PACE = {"tick_ms": "100", "lease_ms": "2000"}
+PACE = {"tick_ms": "200", "lease_ms": "2000"}
+POLL_S = 0.05
+"""Seconds between two looks. Looks and ticks take processor time from the other lane."""
 FEEDBACK_BATCH = 50
 """Labels of one feedback request."""
 
@@ -58,7 +60,7 @@ def first_labels(rows: Sequence[Example]) -> list[str]:
 def wait_for_result(condition: Callable[[], T | None], what: str, seconds: float = 240.0) -> T:
     """Poll until the condition gives something true. Raises ClaimFailed after the deadline."""
     try:
-        return testing.wait_for(condition, what, seconds)
+        return testing.wait_for(condition, what, seconds, pause=POLL_S)
     except TimeoutError as error:
         raise ClaimFailed(str(error)) from error
 
