@@ -92,6 +92,24 @@ def test_the_screen_is_written_by_the_thread_that_judges(demo: DemoRun) -> None:
     assert threads == [get_ident()] * 2
 
 
+def test_a_claim_that_limits_seconds_is_judged_alone(demo: DemoRun) -> None:
+    assert {"hot_swap_lossless", "rollback_quarantines"} == {c.id for c in CLAIMS if c.alone}
+    order = list[tuple[str, str]]()
+
+    def judge_named(id: str, *, alone: bool) -> Claim:
+        return Claim(id, id, id, lambda _demo: Outcome(True, ""), alone=alone)
+
+    judge_claims(
+        demo,
+        [judge_named(id, alone=id < "c") for id in "abcd"],
+        since=0.0,
+        on_begin=lambda claim: order.append(("begins", claim.id)),
+        on_end=lambda row: order.append(("ends", row.claim.id)),
+    )
+    assert {id for _, id in order[:4]} == {"c", "d"}
+    assert order[4:] == [(word, id) for id in "ab" for word in ("begins", "ends")]
+
+
 @pytest.mark.parametrize(
     ("error", "value"),
     [

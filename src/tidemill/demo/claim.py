@@ -22,13 +22,15 @@ class Outcome:
 class Claim:
     """One promise of the product. `judge` runs the product and checks the result.
 
-    `method` says in one or two sentences how it does that.
+    `method` says in one or two sentences how it does that. A claim that limits seconds is judged
+    `alone`, when no other claim is.
     """
 
     id: str
     sentence: str
     method: str
     judge: Callable[[DemoRun], Outcome]
+    alone: bool = False
 
 
 class ClaimFailed(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
@@ -70,7 +70,7 @@ BY_BEGINNING = (
 )
 """The order in which claims begin: a free lane takes the next one.
 
-Trainings come first, so that the lanes end together. The last two measure seconds; neither trains.
+Trainings come first, so that the lanes end together. Claims that are judged alone come last.
 """
 LANES = 2
 """Claims that are judged at once. A claim keeps about one processor busy."""
@@ -140,11 +140,28 @@ def judge_claims(
 ) -> DemoReport:
     """Judge the claims in LANES at once; the report has them in the order of `claims`.
 
-    A claim that raises anything does not hold, and the others go on. `since` is the beginning of
-    the demo, by the monotonic clock. `on_begin` and `on_end` are called on this thread.
+    Those that are judged alone follow, one after the other, because they limit seconds. A claim
+    that raises anything does not hold, and the others go on. `since` is the beginning of the demo,
+    by the monotonic clock. `on_begin` and `on_end` are called on this thread.
     """
     places = {module.CLAIM.id: place for place, module in enumerate(BY_BEGINNING)}
-    waiting = deque(sorted(claims, key=lambda claim: places.get(claim.id, len(places))))
+    ordered = sorted(claims, key=lambda claim: places.get(claim.id, len(places)))
+    judged: dict[str, JudgedClaim] = {}
+    for alone, lanes in ((False, LANES), (True, 1)):
+        for event in _judge_in_lanes(demo, [c for c in ordered if c.alone is alone], lanes):
+            if isinstance(event, JudgedClaim):
+                judged[event.claim.id] = event
+                on_end(event)
+            else:
+                on_begin(event)
+    return DemoReport(time.monotonic() - since, [judged[claim.id] for claim in claims])
+
+
+def _judge_in_lanes(
+    demo: DemoRun, claims: Sequence[Claim], lanes: int
+) -> Iterator[Claim | JudgedClaim]:
+    """Judge claims in threads, and yield each when it begins and when it is judged."""
+    waiting = deque(claims)
     events: SimpleQueue[Claim | JudgedClaim] = SimpleQueue()
 
     def judge_waiting() -> None:
@@ -155,17 +172,10 @@ def judge_claims(
             events.put(JudgedClaim(claim, outcome, time.monotonic() - at))
 
     # As daemons they do not outlive an interrupt of this thread; their processes end with this one.
-    for _ in range(LANES):
+    for _ in range(lanes):
         Thread(target=judge_waiting, name="tidemill-lane", daemon=True).start()
-    judged: dict[str, JudgedClaim] = {}
-    while len(judged) < len(claims):
-        event = events.get()
-        if isinstance(event, JudgedClaim):
-            judged[event.claim.id] = event
-            on_end(event)
-        else:
-            on_begin(event)
-    return DemoReport(time.monotonic() - since, [judged[claim.id] for claim in claims])
+    for _ in range(2 * len(claims)):
+        yield events.get()
 
 
 def _take_next(waiting: deque[Claim]) -> Claim | None:

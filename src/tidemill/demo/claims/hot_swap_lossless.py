@@ -74,4 +74,5 @@ CLAIM = Claim(
     "Four clients send requests without pause while a second version is promoted and rolled "
     "back. Every request must succeed, and each change must be served within a second.",
     judge,
+    alone=True,
 )

@@ -53,4 +53,5 @@ CLAIM = Claim(
     "serve within a second, and exactly the feedback that the bad version learnt from must be "
     "quarantined.",
     judge,
+    alone=True,
 )
