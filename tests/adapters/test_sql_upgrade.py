@@ -70,6 +70,16 @@ def test_a_new_ledger_holds_what_is_written(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_current_ledger_waits_for_no_other_writer(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    upgrade(path)
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        assert connection.get_execution_options().get("write", True)
+        upgrade(path)
+    engine.dispose()
+
+
 def test_the_first_migration_is_the_one_that_the_code_expects() -> None:
     scripts = ScriptDirectory.from_config(alembic_config())
     assert [script.revision for script in scripts.walk_revisions()] == [SCHEMA_REVISION]

@@ -138,6 +138,12 @@ def test_a_redirection_stays_encrypted(shelf: str, https_shelf: str, tmp_path: P
     assert left(folder) == before
 
 
+@pytest.mark.parametrize("path", ["", "a/..", "..", "%2e%2e", "a%00b"])
+def test_a_url_without_the_name_of_a_file_has_one(path: str, tmp_path: Path) -> None:
+    assert RemoteFile(f"http://localhost/{path}", tmp_path).path.name == "file"
+    assert RemoteFile("http://[", tmp_path).path.name == "file"
+
+
 def test_a_url_without_a_name_has_a_file(shelf: str, tmp_path: Path) -> None:
     file = RemoteFile(f"{shelf}/", tmp_path)
     fetched(file)

@@ -204,6 +204,42 @@ def test_an_interrupt_ends_the_demo_and_the_trainings_of_both_lanes(tmp_path: Pa
     wait_for(lambda: not any(map(is_alive, trainings)), "the end of the trainings")
 
 
+BUSY_LANE = """
+import sys
+import numpy, onnxruntime
+from onnx import TensorProto, helper
+from tidemill.cli import demo as command
+from tidemill.cli.main import main
+from tidemill.demo.claim import Claim
+
+square = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1000, 1000]) for name in "ab"]
+nodes = [helper.make_node("MatMul", ["a", "a"], ["b"])]
+graph = helper.make_graph(nodes, "g", square[:1], square[1:])
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+session = onnxruntime.InferenceSession(model.SerializeToString())
+
+def judge(demo):
+    print("busy", flush=True)
+    while True:
+        session.run(None, {"a": numpy.ones((1000, 1000), "float32")})
+
+command.choose_claims = lambda _only: (Claim("busy", "", "", judge),)
+command.DemoRun.prepare_sample = lambda _run: None
+sys.argv = ["tidemill", "demo", "--home", sys.argv[1]]
+main()
+"""
+
+
+def test_an_interrupt_ends_a_lane_that_is_inside_onnx_runtime(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", BUSY_LANE, str(tmp_path)]
+    with Popen(words, stderr=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(SIGINT)
+        _, stderr = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, "Interrupted." in stderr) == (130, True), stderr
+
+
 def test_two_threads_compose_one_after_the_other(demo: DemoRun) -> None:
     confs = [open_recipe(name).conf for name in ("coffee", "lucky")]
     expected = [read_defaults(conf) for conf in confs]

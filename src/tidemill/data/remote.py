@@ -200,11 +200,12 @@ class RemoteSource:
 
 
 def _file_name(url: str) -> str:
-    """Return the last part of a URL's path; `file` where it has none, or is no URL."""
+    """Return the last part of a URL's path; `file` where that is no name of a file."""
     try:
-        return PurePosixPath(unquote(urlsplit(url).path)).name or "file"
+        name = PurePosixPath(unquote(urlsplit(url).path)).name
     except ValueError:
         return "file"
+    return "file" if name in ("", "..") or "\0" in name else name
 
 
 def _client() -> httpx.Client:

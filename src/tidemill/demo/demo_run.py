@@ -181,7 +181,8 @@ class DemoRun:
             if self._base_note.exists():
                 return
             self.notify("no trained workspace yet: training the champion")
-            shutil.rmtree(self.base, ignore_errors=True)
+            for folder in (self.base, self._second, self._retrained):
+                shutil.rmtree(folder, ignore_errors=True)
             if self.train(self.base, promoted=True).exit_code:
                 raise TidemillError("The champion could not be trained; see above.")
             self._write_base_note()

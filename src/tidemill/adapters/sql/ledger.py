@@ -57,11 +57,9 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def read_revision(engine: Engine) -> str:
+def read_revision(connection: Connection) -> str:
     """Return the revision of the schema; empty in a database whose migrations were undone."""
-    with engine.connect() as connection:
-        connection.execution_options(write=False)
-        return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
+    return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
 
 class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart):
@@ -89,8 +87,9 @@ class SqlLedger:
             )
         ledger = cls(sqlite_engine(path), clock)
         try:
-            with translated():
-                revision = read_revision(ledger._engine)
+            with translated(), ledger._engine.connect() as connection:
+                connection.execution_options(write=False)
+                revision = read_revision(connection)
         except BaseException:
             ledger.close()
             raise

@@ -38,9 +38,11 @@ def upgrade(path: Path) -> None:
 
 
 def _is_current(engine: Engine) -> bool:
-    return inspect(engine).has_table("alembic_version") and (
-        read_revision(engine) == SCHEMA_REVISION
-    )
+    with engine.connect() as connection:
+        connection.execution_options(write=False)  # so that it waits for no other writer
+        return inspect(connection).has_table("alembic_version") and (
+            read_revision(connection) == SCHEMA_REVISION
+        )
 
 
 def _migrate(engine: Engine, path: Path) -> None:
