@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT
+from signal import SIG_IGN, SIGINT, getsignal
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Barrier, Event, get_ident
 
@@ -186,6 +186,18 @@ def test_a_failed_training_shows_its_output_also_when_it_has_no_screen(
     assert any("train.epoch" in note for note in notes) is not screen
 
 
+def end_of(process: Popen[str]) -> str:
+    """What a process writes on stderr until its end; it is killed when that does not come.
+
+    A shell that starts the tests in the background lets them ignore an interrupt.
+    """
+    try:
+        return process.communicate(timeout=LIMIT_S)[1]
+    finally:
+        process.kill()
+
+
+@pytest.mark.skipif(getsignal(SIGINT) is SIG_IGN, reason="the shell lets tests ignore an interrupt")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are listed by Linux")
 def test_an_interrupt_ends_the_demo_and_the_trainings_of_both_lanes(tmp_path: Path) -> None:
     words = ("demo", "--recipe", "lucky", "--home", str(tmp_path))
@@ -198,7 +210,7 @@ def test_an_interrupt_ends_the_demo_and_the_trainings_of_both_lanes(tmp_path: Pa
 
         trainings = wait_for(list_trainings, "two trainings")
         process.send_signal(SIGINT)
-        _, stderr = process.communicate(timeout=LIMIT_S)
+        stderr = end_of(process)
     assert process.returncode == 130
     assert "Interrupted." in stderr
     wait_for(lambda: not any(map(is_alive, trainings)), "the end of the trainings")
@@ -230,13 +242,14 @@ main()
 """
 
 
+@pytest.mark.skipif(getsignal(SIGINT) is SIG_IGN, reason="the shell lets tests ignore an interrupt")
 def test_an_interrupt_ends_a_lane_that_is_inside_onnx_runtime(tmp_path: Path) -> None:
     words = [sys.executable, "-c", BUSY_LANE, str(tmp_path)]
     with Popen(words, stderr=PIPE, stdout=PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "busy\n"
         process.send_signal(SIGINT)
-        _, stderr = process.communicate(timeout=LIMIT_S)
+        stderr = end_of(process)
     assert (process.returncode, "Interrupted." in stderr) == (130, True), stderr
 
 
