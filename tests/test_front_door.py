@@ -45,7 +45,7 @@ def test_the_errors_are_reached_without_anything_heavy() -> None:
 
 @pytest.mark.train_extra
 def test_a_workspace_loads_what_every_command_needs() -> None:
-    """Every process waits for these imports: 1.3 s, and 2.3 s with what few processes use."""
+    """Every process waits for these imports, so they leave out what few processes use."""
     loaded = modules_after("from tidemill import Engine, Workspace; Workspace('x').exists")
     assert not {"torch", "scipy", "hydra", "omegaconf", "alembic", "httpx"} & loaded
     assert {"pyarrow", "sqlalchemy"} <= loaded

@@ -82,6 +82,7 @@ def test_these_questions_are_not_in_train(service: Service, rows: list[Example])
     assert training_texts.isdisjoint(map(plain, questions))
 
 
+@pytest.mark.parametrize("recipe", PLANT)
 def test_a_text_that_leaked_is_noticed(recipe: str, tmp_path: Path) -> None:
     PLANT[recipe](tmp_path / "new")
     chosen, experiment = plan(recipe, ["data=files", f"data.path={tmp_path / 'new'}"])

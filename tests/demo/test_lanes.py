@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, getsignal
+from signal import SIGINT, default_int_handler, signal
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Barrier, Event, get_ident
 
@@ -186,18 +186,23 @@ def test_a_failed_training_shows_its_output_also_when_it_has_no_screen(
     assert any("train.epoch" in note for note in notes) is not screen
 
 
-def end_of(process: Popen[str]) -> str:
-    """What a process writes on stderr until its end; it is killed when that does not come.
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let child processes heed an interrupt; a shell's background job would ignore it."""
+    before = signal(SIGINT, default_int_handler)
+    yield
+    signal(SIGINT, before)
 
-    A shell that starts the tests in the background lets them ignore an interrupt.
-    """
+
+def end_of(process: Popen[str]) -> str:
+    """What a process writes on stderr until its end; it is killed when that does not come."""
     try:
         return process.communicate(timeout=LIMIT_S)[1]
     finally:
         process.kill()
 
 
-@pytest.mark.skipif(getsignal(SIGINT) is SIG_IGN, reason="the shell lets tests ignore an interrupt")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are listed by Linux")
 def test_an_interrupt_ends_the_demo_and_the_trainings_of_both_lanes(tmp_path: Path) -> None:
     words = ("demo", "--recipe", "lucky", "--home", str(tmp_path))
@@ -242,7 +247,7 @@ main()
 """
 
 
-@pytest.mark.skipif(getsignal(SIGINT) is SIG_IGN, reason="the shell lets tests ignore an interrupt")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_a_lane_that_is_inside_onnx_runtime(tmp_path: Path) -> None:
     words = [sys.executable, "-c", BUSY_LANE, str(tmp_path)]
     with Popen(words, stderr=PIPE, stdout=PIPE, text=True) as process:

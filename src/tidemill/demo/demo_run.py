@@ -215,7 +215,7 @@ class DemoRun:
     @contextmanager
     def start_engine(self, home: Path, *policies: str, **settings: str) -> Iterator[EngineProcess]:
         """Start an engine over a workspace; it logs to `engine.log` there."""
-        variables = _variables(actor="demo", samples=str(self.samples), **settings)
+        variables = self._variables(**settings)
         with (
             (home / "engine.log").open("ab") as log,
             EngineProcess(home, *policies, settings=variables, log=log) as process,
@@ -241,8 +241,8 @@ class DemoRun:
         recipe, experiment = plan(self.scenario.recipe)
         return recipe.source(experiment.tree(), self.samples)
 
-    def _variables(self) -> dict[str, str]:
-        return _variables(actor="demo", samples=str(self.samples))
+    def _variables(self, **settings: str) -> dict[str, str]:
+        return _variables(actor="demo", samples=str(self.samples), **settings)
 
 
 def _read_all(file: IO[bytes]) -> bytes:

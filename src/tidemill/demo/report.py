@@ -27,9 +27,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The content security policy: a browser refuses every request that the page might make."""
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 METHOD = (
-    "Claims are judged two at once, on this machine and on generated data. Server, engine and "
-    "trainer are processes of their own, as in production. Clients send their requests over HTTP, "
-    "and the judge reads the decisions in the ledger. A claim that raises an error does not hold."
+    "Claims are judged on this machine and on generated data: two at once, and those that limit "
+    "seconds alone. Server, engine and trainer are processes of their own, as in production. "
+    "Clients send their requests over HTTP, and the judge reads the decisions in the ledger. A "
+    "claim that raises an error does not hold."
 )
 
 

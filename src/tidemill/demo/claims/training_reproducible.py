@@ -75,6 +75,6 @@ CLAIM = Claim(
     "training_reproducible",
     "The same run twice gives the same weights",
     "The champion's training is repeated in an empty workspace. The digests of the weights "
-    "and of the exported graph must be equal.",
+    "and of the exported graph must be equal. Those of a second version must differ.",
     judge,
 )
