@@ -207,7 +207,7 @@ FAULTS = {
     "fresh labels are always credible": Fault(
         "label_flipping_refused",
         "loop/gate.py",
-        "passed, needed = best >= policy.fresh_floor,",
+        "passed, needed = bound >= policy.fresh_floor,",
         "passed, needed = True,",
         "it was refused for another reason",
     ),

@@ -319,7 +319,7 @@ def test_without_any_fresh_example_nothing_fresh_is_asked() -> None:
     ]
 
 
-@pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (50, 0)])
+@pytest.mark.parametrize(("challenger", "champion"), [(30, 80), (80, 30), (59, 0)])
 def test_fresh_labels_are_believed_when_either_model_agrees(challenger: int, champion: int) -> None:
     same = marks(180, TEST)
     evidence_row = against(same, same, marks(challenger, 100), marks(champion, 100))
@@ -331,9 +331,24 @@ def test_fresh_labels_that_no_model_agrees_with_are_not_believed() -> None:
     doubtful = against(same, same, marks(49, 100), marks(10, 100))
     check = fresh_credible(doubtful, POLICY)
     assert not check.passed
-    assert "at least 0.50 needed" in check.reason
+    assert check.reason == (
+        "a model agrees with 0.490 of 100 fresh labels, surely with 0.409, at least 0.50 needed to"
+        " believe them"
+    )
     assert fresh_gain(doubtful, POLICY).passed
     assert not all(check.passed for check in judge(evidence(doubtful), POLICY))
+
+
+@pytest.mark.parametrize("n", [40, 168, 1000])
+def test_random_fresh_labels_are_seldom_believed(n: int) -> None:
+    policy = GatePolicy()
+    draws = np.random.default_rng(n).random((2000, n)) < policy.fresh_floor
+    believed = [
+        fresh_credible(target(fresh=Outcomes(row, np.ones(n), named(n))), policy).passed
+        for row in draws
+    ]
+    # 5 % and three standard errors of 2,000 draws.
+    assert np.mean(believed) < 0.065
 
 
 def leant(rust: int, miner: int, missed: int) -> TargetEvidence:

@@ -60,7 +60,7 @@ def test_a_better_challenger_passes() -> None:
     [
         (rows("test", 170, 200, 180), ["non_inferiority"]),
         (rows("test", 100, 200, 100), ["floor"]),
-        ([*rows("test", 190, 200, 190), *rows("fresh", 30, 60, 30)], ["fresh_gain"]),
+        ([*rows("test", 190, 200, 190), *rows("fresh", 45, 60, 45)], ["fresh_gain"]),
         ([*rows("test", 190, 200, 190), *rows("fresh", 20, 20, 10)], ["fresh_enough"]),
         (rows("fresh", 60, 60, 40), ["floor"]),
     ],

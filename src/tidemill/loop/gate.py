@@ -36,7 +36,7 @@ class GatePolicy:
     uniform_margin   required gain of mean confidence over a uniform guess, as a share of the
                      distance to certainty
     fresh_minimum    number of fresh examples below which fresh judges nothing
-    fresh_floor      accuracy on fresh below which its labels are not trusted
+    fresh_floor      agreement with fresh labels, as a lower bound, that is needed to trust them
     confidence       of every one-sided bound
     """
 
@@ -221,15 +221,20 @@ def fresh_enough(target: TargetEvidence, policy: GatePolicy) -> Check:
 
 
 def fresh_credible(target: TargetEvidence, policy: GatePolicy) -> Check:
-    """Check that at least one of the two models agrees with enough of the fresh labels."""
+    """Check that one of the two models surely agrees with enough of the fresh labels.
+
+    The lower bound of its agreement counts. A share that is reached by luck proves nothing: of few
+    labels, random ones often agree with a model as much as the floor demands.
+    """
     models = [target.fresh, target.fresh_champion or target.fresh]
-    best = max(float(marks.correct.mean()) for marks in models)
+    best = max((marks.correct for marks in models), key=np.mean)
+    bound = accuracy_lower_bound(best, confidence=policy.confidence)
     reason = (
-        f"a model agrees with {best:.3f} of {len(target.fresh.correct)} fresh labels, "
-        f"at least {policy.fresh_floor:.2f} needed to believe them"
+        f"a model agrees with {best.mean():.3f} of {len(best)} fresh labels, surely with "
+        f"{bound:.3f}, at least {policy.fresh_floor:.2f} needed to believe them"
     )
-    passed, needed = best >= policy.fresh_floor, policy.fresh_floor
-    return Check("fresh_credible", passed, reason, best, target.target, needed)
+    passed, needed = bound >= policy.fresh_floor, policy.fresh_floor
+    return Check("fresh_credible", passed, reason, bound, target.target, needed)
 
 
 def fresh_balanced(target: TargetEvidence, policy: GatePolicy) -> Check:
