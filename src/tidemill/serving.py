@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from uuid_utils import uuid7
@@ -22,9 +21,13 @@ from tidemill.domain.errors import Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficLog
 from tidemill.domain.types import ModelVersion
+from tidemill.plugins import find_plugins, plugin_names
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import RoutesFactory
 from tidemill.settings import Settings
+
+ROUTES = "tidemill.routes"
+"""The group of the entry points of recipes' own routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,13 @@ def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
 
 def load_routes(recipe: str) -> RoutesFactory:
     """Return the factory of a recipe's own routes. Raises Unavailable when it is not installed."""
-    points = {point.name: point for point in entry_points(group="tidemill.routes")}
-    if recipe not in points:
+    points = find_plugins(ROUTES, recipe)
+    if not points:
         raise Unavailable(
             f"The routes of recipe {recipe!r} are not installed.",
-            hint=f"Install its package. Installed are: {', '.join(sorted(points))}.",
+            hint=f"Install its package. Installed are: {', '.join(plugin_names(ROUTES))}.",
         )
-    build: RoutesFactory = points[recipe].load()
+    build: RoutesFactory = points[-1].load()
     return build
 
 

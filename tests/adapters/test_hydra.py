@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import hydra
 import pytest
 from _pytest.mark import ParameterSet
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tidemill.adapters.hydra import options, parse_mapping, quote, resolve
 from tidemill.domain.errors import UsageError
@@ -97,7 +100,8 @@ def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
         ("=3", "'=3' is no override", "KEY=VALUE"),
         ("", "'' is no override", "KEY=VALUE"),
         ("seed=[1", "Cannot read seed=[1", ""),
-        ("train.epochs=1,2", "Cannot read train.epochs=1,2", ""),
+        ("train.epochs=1,2", "Cannot read train.epochs=1,2: these are several values", "[A,B]"),
+        ("train.epochs=range(1,9)", "range(1,9): these are several values", "[A,B]"),
         ("train.epochs=${nothing}", "'nothing' not found", ""),
         ("train=null", "Cannot read train=null", ""),
     ],
@@ -161,6 +165,35 @@ def test_a_key_of_an_option_from_elsewhere_is_hinted_at(tmp_path: Path) -> None:
     assert caught.value.hint == "It belongs to model=large; add that."
 
 
+def test_a_file_that_is_changed_is_read_anew(tmp_path: Path) -> None:
+    conf = recipe_with_needs(tmp_path)
+    assert resolve(conf, ["train.epochs=2"])["model"] == {"name": "small"}
+    (conf / "model" / "small.yaml").write_text("name: small\ndepth: 1\n")
+    tree = resolve(conf, ["model.depth=2"])
+    assert tree == {"train": {"epochs": 1}, "model": {"name": "small", "depth": 2}}
+
+
+def test_options_are_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf, composed = recipe_with_needs(tmp_path), list[Sequence[str]]()
+    compose = hydra.compose
+
+    def count(name: str, overrides: list[str], **more: Any) -> DictConfig:
+        composed.append(overrides)
+        return compose(name, overrides, **more)
+
+    monkeypatch.setattr(hydra, "compose", count)
+    for epochs in range(1, 4):
+        assert resolve(conf, [f"train.epochs={epochs}"])["train"] == {"epochs": epochs}
+    assert composed == [[]]
+
+
+def test_a_file_that_cannot_be_resolved_is_not_blamed_on_an_override(tmp_path: Path) -> None:
+    conf = recipe_with_needs(tmp_path)
+    (conf / "train" / "short.yaml").write_text("epochs: ${nothing}\n")
+    with pytest.raises(UsageError, match=r"Cannot read the configuration: .*nothing"):
+        resolve(conf, ["model=small"])
+
+
 def test_only_a_path_is_quoted() -> None:
     assert quote("train.epochs", "[1, 2]") == "[1, 2]"
     assert quote("data.path", "~/x") == f"'{Path('~/x').expanduser()}'"
@@ -196,22 +229,23 @@ OWN = {"data", "model", "train"}
 def shipped() -> list[ParameterSet]:
     """Every combination of the options of every shipped recipe.
 
-    The ordinary tests have enough of them that each two options meet; all are of the slow ones.
+    The ordinary tests have the few in which each two options meet; the others are slow.
     """
     rows = []
     for name in known_recipes():
         groups = {
             group: known for group, known in options(open_recipe(name).conf).items() if group in OWN
         }
-        combined = itertools.product(
+        choices = itertools.product(
             *([f"{group}={option}" for option in known] for group, known in groups.items())
         )
-        met: set[tuple[str, str]] = set()
-        for choice in combined:
-            pairs = {*itertools.combinations(choice, 2)}
-            marks = [pytest.mark.slow] if pairs <= met else []
+        pairs = {choice: {*itertools.combinations(choice, 2)} for choice in choices}
+        to_meet = set[tuple[str, str]]().union(*pairs.values())
+        while pairs:
+            choice = max(pairs, key=lambda choice: len(pairs[choice] & to_meet))
+            marks = [] if pairs[choice] & to_meet else [pytest.mark.slow]
             rows.append(pytest.param(name, choice, marks=marks))
-            met |= pairs
+            to_meet -= pairs.pop(choice)
     return rows
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -23,6 +23,8 @@ MISSING = "???"
 
 MAPPING = "Write {KEY:VALUE,KEY:VALUE}, in quotes for the shell, and odd values in quotes too."
 SPELLED = "_tidemill_u{:x}_"
+CHOICES = 64
+"""The number of compositions that a process keeps."""
 
 _GLOBAL_STATE = Lock()
 
@@ -38,21 +40,13 @@ def resolve(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     pairs = [_split(override) for override in overrides]
     groups = set(options(conf))
     chosen = [f"{key}={value}" for key, value in pairs if key in groups]
-    known = _known(conf, tuple(chosen))
+    choice = _compose(conf, chosen)
     for key, _ in pairs:
-        if key not in groups | known:
-            hint = _elsewhere(conf, key) or _closest(key, groups | known)
+        if key not in groups | choice.keys:
+            hint = _elsewhere(conf, key) or _closest(key, groups | choice.keys)
             raise UsageError(f"There is no setting {key!r}.", hint=hint)
-    # Hydra adds keys to a mapping only where it is told to; what does not belong is refused later.
-    composed = _compose(
-        conf,
-        [
-            f"++{key}={_spell(value)}" if value.startswith("{") else f"{key}={quote(key, value)}"
-            for key, value in pairs
-        ],
-    )
-    _must_agree(composed)
-    tree = composed.tree
+    _must_agree(choice)
+    tree = _tree(choice.unresolved, [(key, value) for key, value in pairs if key not in groups])
     if missing := [key for key, value in flatten(tree) if value == MISSING]:
         raise UsageError(f"{missing[0]} is needed.", hint=f"Add {missing[0]}=VALUE.")
     return tree
@@ -63,7 +57,7 @@ def read_defaults(conf: Path) -> dict[str, Any]:
 
     Raises UsageError when it cannot be composed.
     """
-    return _compose(conf, []).tree
+    return _tree(_compose(conf, []).unresolved, [])
 
 
 def options(conf: Path) -> dict[str, list[str]]:
@@ -118,15 +112,34 @@ def _split(override: str) -> tuple[str, str]:
     return key, value
 
 
-class _Composed(NamedTuple):
-    """`chosen` has the option of every group, `needs` the requirements of the chosen options."""
+class _Choice(NamedTuple):
+    """What the chosen options give, before values are overridden and interpolations resolved.
 
-    tree: dict[str, Any]
+    `keys` are those of the tree, of mappings inside a group too; `chosen` has the option of every
+    group, `needs` the requirements of the chosen options.
+    """
+
+    unresolved: Mapping[Any, Any]
+    keys: frozenset[str]
     needs: Mapping[str, Mapping[str, str]]
     chosen: Mapping[str, str]
 
 
-def _compose(conf: Path, overrides: list[str]) -> _Composed:
+def _compose(conf: Path, chosen: Sequence[str]) -> _Choice:
+    return _compose_once(conf, tuple(chosen), _stamps(conf))
+
+
+def _stamps(conf: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a file of the groups does: its time and its size."""
+    files = {file: file.stat() for root in _roots(conf) for file in root.rglob("*.yaml")}
+    return tuple(sorted((str(file), row.st_mtime_ns, row.st_size) for file, row in files.items()))
+
+
+@lru_cache(maxsize=CHOICES)
+def _compose_once(
+    conf: Path, chosen: tuple[str, ...], stamps: tuple[tuple[str, int, int], ...]
+) -> _Choice:
+    """Compose the options; a quarter of a second, so each choice of the same files once."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
@@ -137,16 +150,41 @@ def _compose(conf: Path, overrides: list[str]) -> _Composed:
             _GLOBAL_STATE,
             initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"),
         ):
-            composed = compose("config", overrides, return_hydra_config=True)
+            composed = compose("config", list(chosen), return_hydra_config=True)
             with open_dict(composed):
-                chosen: Any = OmegaConf.to_container(composed.pop("hydra").runtime.choices)
+                choices: Any = OmegaConf.to_container(composed.pop("hydra").runtime.choices)
                 needs: Any = OmegaConf.to_container(composed.pop("needs", OmegaConf.create()))
-            tree = OmegaConf.to_container(composed, resolve=True)
+            unresolved: Any = OmegaConf.to_container(composed)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         # Hydra raises ValueError for a group that is set to null.
-        raise _explained(error, overrides) from error
-    assert isinstance(tree, dict)  # noqa: S101 - for mypy: a config's root is a mapping
-    return _Composed(_plain(tree), needs, chosen)
+        raise _explained(error, chosen) from error
+    return _Choice(unresolved, _keys(_tree(unresolved, [])), needs, choices)
+
+
+def _tree(unresolved: Mapping[Any, Any], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return the tree with these values in it and every interpolation resolved."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = OmegaConf.create(dict(unresolved))
+    lines = [
+        f"{key}={_spell(value) if value.startswith('{') else quote(key, value)}"
+        for key, value in pairs
+    ]
+    try:
+        for override in OverridesParser.create().parse_overrides(lines):
+            if override.is_sweep_override():
+                raise UsageError(
+                    f"Cannot read {override.input_line}: these are several values.",
+                    hint="Write [A,B] for a list, and a text with a comma in quotes.",
+                )
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        tree: Any = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, lines) from error
+    return _plain(tree)
 
 
 def _plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
@@ -179,19 +217,19 @@ def _letter(match: re.Match[str]) -> str:
     return chr(int(match[1], 16))
 
 
-def _must_agree(composed: _Composed) -> None:
+def _must_agree(choice: _Choice) -> None:
     """Raise UsageError for an option without another option that it needs."""
-    for group, others in composed.needs.items():
+    for group, others in choice.needs.items():
         for other, option in others.items():
-            value = composed.chosen.get(other)
+            value = choice.chosen.get(other)
             if value != option:
                 raise UsageError(
-                    f"{group}={composed.chosen[group]} is for {other}={option}, not for {value}.",
+                    f"{group}={choice.chosen[group]} is for {other}={option}, not for {value}.",
                     hint=f"Add {other}={option}, or choose another {group}.",
                 )
 
 
-def _explained(error: Exception, overrides: list[str]) -> UsageError:
+def _explained(error: Exception, overrides: Sequence[str]) -> UsageError:
     from hydra.errors import MissingConfigException
 
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -201,7 +239,8 @@ def _explained(error: Exception, overrides: list[str]) -> UsageError:
         close = difflib.get_close_matches(option, options, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"There is {', '.join(options)}."
         return UsageError(f"{group}={option} is not known.", hint=hint)
-    message = f"Cannot read {' '.join(overrides)}: {lines[0].rstrip('.')}."
+    what = " ".join(overrides) or "the configuration"
+    message = f"Cannot read {what}: {lines[0].rstrip('.')}."
     mapping = any(re.match(r"([^={]+=)?\{", override) for override in overrides)
     return UsageError(_read_spelled(message), hint=MAPPING if mapping else "")
 
@@ -212,7 +251,7 @@ def _elsewhere(conf: Path, key: str) -> str:
     known = [
         f"{group}={option}"
         for option in options(conf).get(group, ())
-        if key in _known(conf, (f"{group}={option}",))
+        if key in _compose(conf, [f"{group}={option}"]).keys
     ]
     return f"It belongs to {' or '.join(known)}; add that." if known else ""
 
@@ -240,24 +279,15 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-@cache
-def _known(conf: Path, chosen: tuple[str, ...]) -> frozenset[str]:
-    """Return the keys of the tree under these options, those of mappings inside a group too.
-
-    Cached, because the files of the groups do not change while a process runs.
-    """
-    tree = _compose(conf, list(chosen)).tree
-    return frozenset(key for key, _ in flatten(tree)) | _mapping_keys(tree)
-
-
-def _mapping_keys(tree: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(
+def _keys(tree: Mapping[str, Any]) -> frozenset[str]:
+    mappings = frozenset(
         f"{group}.{key}"
         for group, values in tree.items()
         if isinstance(values, Mapping)
         for key, value in values.items()
         if isinstance(value, Mapping)
     )
+    return mappings.union(key for key, _ in flatten(tree))
 
 
 def _closest(key: str, known: Set[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy.typing as npt
@@ -17,6 +16,10 @@ from pydantic import BaseModel
 
 from tidemill.codecs.plain import to_plain
 from tidemill.domain.errors import BadPayload, UsageError
+from tidemill.plugins import find_plugins, plugin_names
+
+CODECS = "tidemill.codecs"
+"""The group of the codecs' entry points."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 Decoded = TypeVar("Decoded")
@@ -133,10 +136,11 @@ def open_codec(kind: str, config: Mapping[str, Any]) -> Codec[Any]:
 
 def codec_class(kind: str) -> type[Codec[Any]]:
     """Return the class of a codec. Raises UsageError when no installed package has the kind."""
-    points = {point.name: point for point in entry_points(group="tidemill.codecs")}
-    if kind not in points:
+    points = find_plugins(CODECS, kind)
+    if not points:
         raise UsageError(
-            f"No codec {kind!r} is installed.", hint=f"Known codecs: {', '.join(sorted(points))}."
+            f"No codec {kind!r} is installed.",
+            hint=f"Known codecs: {', '.join(plugin_names(CODECS))}.",
         )
-    codec: type[Codec[Any]] = points[kind].load()
+    codec: type[Codec[Any]] = points[-1].load()
     return codec

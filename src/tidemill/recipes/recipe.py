@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +21,10 @@ from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import UsageError
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Labels
+from tidemill.plugins import find_plugins, plugin_names
+
+RECIPES = "tidemill.recipes"
+"""The group of the recipes' entry points."""
 
 Config = Mapping[str, Any]
 """The resolved experiment, as plain values."""
@@ -61,12 +64,12 @@ class Merging(Protocol):
 
 def known_recipes() -> list[str]:
     """Return the names of every installed recipe."""
-    return sorted({point.name for point in entry_points(group="tidemill.recipes")})
+    return plugin_names(RECIPES)
 
 
 def open_recipe(name: str) -> Recipe:
     """Return the installed recipe of that name. Raises UsageError naming the closest one."""
-    for point in entry_points(group="tidemill.recipes", name=name):
+    for point in find_plugins(RECIPES, name):
         recipe: Recipe = point.load()()
         return recipe
     close = difflib.get_close_matches(name, known_recipes(), n=1)

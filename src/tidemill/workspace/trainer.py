@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from importlib.metadata import entry_points
 
 from tidemill.domain.errors import Unavailable
 from tidemill.learn.training_result import Trainer
+from tidemill.plugins import find_plugins
 
 
 def open_trainer(recipe: str) -> Trainer:
@@ -17,8 +17,8 @@ def open_trainer(recipe: str) -> Trainer:
     when the recipe has no training, or two, and when its entry point cannot be loaded. Without the
     extra, the error names the command that installs it.
     """
-    own = entry_points(group="tidemill.trainers", name=recipe)
-    networks = entry_points(group="tidemill.networks", name=recipe)
+    own = find_plugins("tidemill.trainers", recipe)
+    networks = find_plugins("tidemill.networks", recipe)
     named = own or networks
     if len(named) != 1:
         many = f"{len(named)} trainings" if named else "no training"
