@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -20,9 +21,9 @@ from tidemill.learn.split_predictions import SplitPredictions
 NAMES = ("healthy", "miner", "a longer name of a stress")
 
 
-@pytest.fixture(scope="module", params=[1, 5])
-def answers(request: pytest.FixtureRequest) -> SplitPredictions:
-    """Of 60 examples, with an embedding of one dimension and of several."""
+@cache
+def answers_of(dimensions: int) -> SplitPredictions:
+    """Of 60 examples, with an embedding of so many dimensions."""
     random = np.random.default_rng(0)
     logits = np.log(random.dirichlet([1, 1, 1], 60))
     split = EncodedSplit(
@@ -30,8 +31,13 @@ def answers(request: pytest.FixtureRequest) -> SplitPredictions:
         {"stress": np.arange(60) % 3},
         ("ours",) * 20 + ("theirs",) * 40,
     )
-    outputs = {"logits_stress": logits, "embedding": random.normal(size=(60, request.param))}
+    outputs = {"logits_stress": logits, "embedding": random.normal(size=(60, dimensions))}
     return SplitPredictions.of(outputs, split, {"stress": 2.0}, {"stress": NAMES})
+
+
+@pytest.fixture
+def answers() -> SplitPredictions:
+    return answers_of(5)
 
 
 DRAWN: dict[str, Callable[[SplitPredictions], bytes]] = {
@@ -42,10 +48,9 @@ DRAWN: dict[str, Callable[[SplitPredictions], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", DRAWN)
-def test_a_image_can_be_opened_and_depends_on_the_figures_alone(
-    answers: SplitPredictions, kind: str
-) -> None:
+@pytest.mark.parametrize(("kind", "dimensions"), [*((kind, 5) for kind in DRAWN), ("embedding", 1)])
+def test_a_image_can_be_opened_and_depends_on_the_figures_alone(kind: str, dimensions: int) -> None:
+    answers = answers_of(dimensions)
     image = DRAWN[kind](answers)
     with Image.open(BytesIO(image)) as opened:
         opened.load()

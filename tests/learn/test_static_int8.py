@@ -28,32 +28,28 @@ Split = Callable[[int, int], EncodedSplit]
 
 
 @pytest.fixture(scope="module")
-def original(
-    untrained: Callable[[], ResidualCNN], split: Split, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The graph of the network as it is before any training; no test changes this file."""
-    return exported(untrained().eval(), split, tmp_path_factory.mktemp("original"))
+def network(untrained: Callable[[], ResidualCNN], split: Split) -> Network:
+    """A fitted network, which no test changes."""
+    plan = TrainPlan(epochs=3, batch_size=12, learning_rate=0.01, threads=1, warp=0.1)
+    return fit(untrained(), split(60, 0), split(30, 1), plan, seed=0).network.eval()
 
 
-@pytest.fixture
-def graph(network: ResidualCNN, original: Path, tmp_path: Path) -> Path:
-    """A copy of that graph; the network is in the state in which it was exported."""
-    network.eval()
-    return Path(shutil.copy(original, tmp_path))
-
-
-def exported(network: Network, split: Split, folder: Path) -> Path:
-    path = folder / "model.onnx"
+@pytest.fixture(scope="module")
+def original(network: Network, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its graph; no test changes this file."""
+    path = tmp_path_factory.mktemp("original") / "model.onnx"
     export(network, {"shade": 1.3}, path, split(30, 1))
     return path
 
 
-def test_it_costs_little_and_saves_much(
-    network: ResidualCNN, split: Split, plan: TrainPlan, tmp_path: Path
-) -> None:
-    fitted = fit(network, split(60, 0), split(30, 1), plan, seed=0).network
-    graph = exported(fitted, split, tmp_path)
-    quantised = quantise(fitted, graph, split(60, 0), split(30, 1))
+@pytest.fixture
+def graph(original: Path, tmp_path: Path) -> Path:
+    """A copy of that graph."""
+    return Path(shutil.copy(original, tmp_path))
+
+
+def test_it_costs_little_and_saves_much(network: Network, graph: Path, split: Split) -> None:
+    quantised = quantise(network, graph, split(60, 0), split(30, 1))
     assert quantised.bytes_after == graph.stat().st_size < 0.5 * quantised.bytes_before
     assert quantised.agreement >= 0.9
     assert quantised.difference < 0.2
@@ -61,7 +57,7 @@ def test_it_costs_little_and_saves_much(
 
 
 def test_an_answer_does_not_depend_on_the_batch(
-    network: ResidualCNN, graph: Path, split: Split
+    network: Network, graph: Path, split: Split
 ) -> None:
     quantise(network, graph, split(60, 0), split(30, 1))
     unseen = split(130, 2)
@@ -73,7 +69,7 @@ def test_an_answer_does_not_depend_on_the_batch(
 
 
 def test_the_same_examples_give_the_same_bytes(
-    network: ResidualCNN, graph: Path, split: Split, tmp_path: Path
+    network: Network, graph: Path, split: Split, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.onnx"
     shutil.copy(graph, again)
@@ -83,7 +79,7 @@ def test_the_same_examples_give_the_same_bytes(
 
 
 def test_images_go_in_as_they_are_and_logits_come_out_unrounded(
-    network: ResidualCNN, graph: Path, split: Split
+    network: Network, graph: Path, split: Split
 ) -> None:
     quantise(network, graph, split(60, 0), split(30, 1))
     model = onnx.load(graph)
@@ -99,7 +95,7 @@ def test_images_go_in_as_they_are_and_logits_come_out_unrounded(
 
 
 def test_calibration_takes_a_part_of_a_large_split(
-    network: ResidualCNN, graph: Path, split: Split
+    network: Network, graph: Path, split: Split
 ) -> None:
     assert quantise(network, graph, split(300, 0), split(30, 1)).calibrated == CALIBRATION
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from tidemill.learn.quantise import quantise
 from tidemill.learn.rows import ArrayRows
 from tidemill.learn.transformer import Pooling, TransformerNetwork
 
+# One worker makes what these tests share.
+pytestmark = pytest.mark.xdist_group("transformer")
 TARGETS = {"mood": 3}
 
 
@@ -61,22 +64,34 @@ def _network(bert: Path, pooling: Pooling = "mean") -> TransformerNetwork:
     return TransformerNetwork.pretrained(bert, TARGETS, pooling=pooling, seed=1)
 
 
-@pytest.mark.parametrize(
-    "pooling",
-    ["mean", *(pytest.param(name, marks=pytest.mark.slow) for name in ("first", "pooler"))],
+@pytest.fixture(
+    scope="module",
+    params=["mean", *(pytest.param(name, marks=pytest.mark.slow) for name in ("first", "pooler"))],
 )
+def exported(
+    request: pytest.FixtureRequest,
+    bert: Path,
+    texts: EncodedSplit,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[TransformerNetwork, Path]:
+    """A network and its graph, which no test changes."""
+    network = _network(bert, request.param).eval()
+    path = tmp_path_factory.mktemp(request.param) / "model.onnx"
+    export(network, {"mood": 1.3}, path, texts)
+    return network, path
+
+
 def test_the_graph_answers_as_the_network_at_every_length(
-    bert: Path, texts: EncodedSplit, pooling: Pooling, tmp_path: Path
+    exported: tuple[TransformerNetwork, Path], texts: EncodedSplit
 ) -> None:
-    network = _network(bert, pooling).eval()
-    export(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
-    gap = parity(network, {"mood": 1.3}, tmp_path / "model.onnx", texts)
+    network, path = exported
+    gap = parity(network, {"mood": 1.3}, path, texts)
     assert gap.difference < 1e-5
     # One token alone is shorter than anything the network was traced with.
     short = {name: ArrayRows.of(np.ones((3, 1), np.int64)) for name in network.ragged}
     single = EncodedSplit(short, {})
     np.testing.assert_allclose(
-        run_graph(tmp_path / "model.onnx", single)["embedding"],
+        run_graph(path, single)["embedding"],
         infer(network, single)["embedding"],
         atol=1e-5,
     )
@@ -107,11 +122,9 @@ def test_half_precision_is_another_way_to_the_same(bert: Path, texts: EncodedSpl
 
 
 def test_in_whole_numbers_it_is_smaller_and_says_what_that_cost(
-    bert: Path, texts: EncodedSplit, tmp_path: Path
+    exported: tuple[TransformerNetwork, Path], texts: EncodedSplit, tmp_path: Path
 ) -> None:
-    path = tmp_path / "model.onnx"
-    network = _network(bert).eval()
-    export(network, {"mood": 1.0}, path, texts)
+    network, path = exported[0], Path(shutil.copy(exported[1], tmp_path))
     before = run_graph(path, texts)["logits_mood"]
     quantised = quantise(network, path, texts, texts)
     after = run_graph(path, texts, batch_size=quantised.batch_size)["logits_mood"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ from tidemill.web.app import create_app
 SIDE = 8
 LABELS = ("Miner", "Healthy", "Phoma")
 CODEC = {"width": SIDE, "height": SIDE, "mean": [0, 0, 0], "std": [1, 1, 1]}
+SAMPLES = 6
+"""Golden samples of the image model; every app sends each of them to every route."""
 NO_POLL_MS = 3_600_000
 """Tests refresh the slots themselves."""
 
@@ -55,6 +58,7 @@ def image(colour: Sequence[int]) -> bytes:
     return file.getvalue()
 
 
+@cache
 def model(sharpness: float) -> bytes:
     """Mean colour times `sharpness` are the logits: red is Miner, green Healthy, blue Phoma."""
     weights = np.eye(3, dtype=np.float32) * np.float32(sharpness / 255)
@@ -80,10 +84,11 @@ def model(sharpness: float) -> bytes:
     return content
 
 
+@cache
 def golden(sharpness: float) -> list[dict[str, Any]]:
-    """Sixteen samples of three classes; numpy alone computes their probabilities."""
+    """Samples of three classes; numpy alone computes their probabilities."""
     samples = []
-    for n in range(16):
+    for n in range(SAMPLES):
         colour = np.full(3, 20.0 + n)
         colour[n % 3] = 200.0 + n
         scores = np.exp(colour * sharpness / 255)
@@ -153,8 +158,8 @@ class Workspace:
             if not unit.latest(Snapshot, limit=1):
                 class_lists = json.loads(files["classes.json"])
                 names = {target: tuple(row) for target, row in class_lists.items()}
-                snapshot = Snapshot("s" * 64, self.recipe, 16, {}, names, "stop", None, now)
-                unit.add(snapshot, SnapshotTaken(actor="test", subject=snapshot.id, rows=16))
+                snapshot = Snapshot("s" * 64, self.recipe, 12, {}, names, "stop", None, now)
+                unit.add(snapshot, SnapshotTaken(actor="test", subject=snapshot.id, rows=12))
             id = unit.next_version()
             version = ModelVersion(id, bundle, run.id, "s" * 64, self.recipe, None, now)
             unit.add(run, RunFinished(actor="test", subject=run.id, weights=""))

@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter, Request
 from prometheus_client import Counter
 
+from tests.web.conftest import SAMPLES
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.errors import UsageError
 from tidemill.domain.events import DriftChecked
@@ -298,6 +299,6 @@ def test_only_the_golden_check_sends_golden_requests(
         return Routes(router, (probe,))
 
     client = ready(workspace, start_app, build)
-    assert golden_flags == [True] * 16
+    assert golden_flags == [True] * SAMPLES
     client.request("POST", "/ask", content=red, headers={"tidemill-asked": "golden"})
-    assert golden_flags[16:] == [False]
+    assert golden_flags[SAMPLES:] == [False]
