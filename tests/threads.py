@@ -1,13 +1,15 @@
-"""One thread of numpy and torch for each worker of xdist, which has one processor.
+"""What lets two workers of xdist share two processors.
 
-More threads than processors wait for one another, and burn time while they wait. A test that asks
-for a number of threads still gets it.
+Each has one thread of numpy and torch: more threads than processors wait for one another, and burn
+time while they wait. A test that asks for a number of threads still gets it. And the garbage
+collector of a worker does not look through torch and all else that was imported, again and again.
 
 A pytest plugin; `tests/conftest.py` loads it for every test.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -21,3 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         for name in VARIABLES:
             os.environ.setdefault(name, "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded now out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()

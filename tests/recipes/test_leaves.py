@@ -13,12 +13,15 @@ import pytest
 from tidemill.codecs.bitmap import encode_bitmap
 from tidemill.codecs.image import ImageCodec
 from tidemill.domain.errors import UsageError
-from tidemill.domain.types import payload_id
+from tidemill.domain.types import Example, payload_id
 from tidemill.recipes.shared.leaves import CLASSES, Camera, Sample, examples, paint
 
 CODEC = ImageCodec.from_config(
     {"width": 96, "height": 48, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 )
+# One worker paints the leaves that these tests share.
+pytestmark = pytest.mark.xdist_group("leaves")
+SAMPLE = Sample(train=300, val=0, test=150)
 ODD_CAMERA = Camera(light=0.8, blur=1.3, tint=(1.1, 1.0, 0.9), season=0.4, scale=1.2)
 
 
@@ -134,19 +137,22 @@ def test_knobs_keep_the_scene() -> None:
     assert abs(float(np.median(ratio)) - 0.5) < 0.03
 
 
-def test_no_near_duplicates() -> None:
-    sample = examples(Sample(train=120, val=0, test=0))
-    hashes = [CODEC.fingerprint(example.payload).near for example in sample]
+@pytest.fixture(scope="module")
+def leaves() -> list[Example]:
+    return list(examples(SAMPLE))
+
+
+def test_no_near_duplicates(leaves: list[Example]) -> None:
+    hashes = [CODEC.fingerprint(example.payload).near for example in leaves[:120]]
     assert min((a ^ b).bit_count() for a, b in combinations(hashes, 2)) > 6
 
 
-def test_mean_colours_do_not_tell_the_disease() -> None:
-    sample = Sample(train=600, val=0, test=300)
+def test_mean_colours_do_not_tell_the_disease(leaves: list[Example]) -> None:
     rows, labels = [], []
-    for example in examples(sample):
+    for example in leaves:
         rows.append(list(CODEC.features(CODEC.decode(example.payload)).values()))
         labels.append(CLASSES.index(example.labels["disease"]))
-    accuracy = linear_accuracy(np.array(rows), np.array(labels), train=sample.train)
+    accuracy = linear_accuracy(np.array(rows), np.array(labels), train=SAMPLE.train)
     # Well above chance, and far below what a network reaches.
     assert 0.3 < accuracy < 0.75
 
