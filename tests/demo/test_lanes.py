@@ -80,6 +80,11 @@ def test_the_report_has_the_claims_in_their_declared_order(demo: DemoRun) -> Non
     assert report.holds
 
 
+def test_claims_of_one_name_end_all_the_same(demo: DemoRun) -> None:
+    claims = [claim_of("one", lambda _demo: Outcome(True, ""))] * 3
+    assert [row.claim.id for row in judge(demo, *claims).judged] == ["one"] * 3
+
+
 def test_the_screen_is_written_by_the_thread_that_judges(demo: DemoRun) -> None:
     threads: list[int] = []
     judge_claims(

@@ -129,16 +129,27 @@ def _compose(conf: Path, chosen: Sequence[str]) -> _Choice:
     return _compose_once(conf, tuple(chosen), _stamps(conf))
 
 
-def _stamps(conf: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes when a file of the groups does: its time and its size."""
-    files = {file: file.stat() for root in _roots(conf) for file in root.rglob("*.yaml")}
-    return tuple(sorted((str(file), row.st_mtime_ns, row.st_size) for file, row in files.items()))
+class _Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    file: Path
+    time_ns: int
+    size: int
+
+
+def _stamp(file: Path) -> _Stamp:
+    status = file.stat()
+    return _Stamp(file, status.st_mtime_ns, status.st_size)
+
+
+def _stamps(conf: Path) -> tuple[_Stamp, ...]:
+    """Return the stamp of every file of the groups."""
+    files = {file for root in _roots(conf) for file in root.rglob("*.yaml")}
+    return tuple(_stamp(file) for file in sorted(files))
 
 
 @lru_cache(maxsize=CHOICES)
-def _compose_once(
-    conf: Path, chosen: tuple[str, ...], stamps: tuple[tuple[str, int, int], ...]
-) -> _Choice:
+def _compose_once(conf: Path, chosen: tuple[str, ...], stamps: tuple[_Stamp, ...]) -> _Choice:
     """Compose the options; a quarter of a second, so each choice of the same files once."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
@@ -258,16 +269,20 @@ def _elsewhere(conf: Path, key: str) -> str:
 
 def _roots(conf: Path) -> Iterator[Path]:
     """Yield the folders in which Hydra looks for groups: the recipe's own, then its search path."""
-    from omegaconf import OmegaConf
-
     yield conf
-    path = OmegaConf.select(OmegaConf.load(conf / "config.yaml"), "hydra.searchpath", default=[])
-    for entry in path:
+    for entry in _search_path(_stamp(conf / "config.yaml")):
         kind, _, place = entry.partition("://")
         if kind == "file":
             yield Path(place)
         elif (spec := find_spec(place)) and spec.submodule_search_locations:
             yield Path(spec.submodule_search_locations[0])
+
+
+@lru_cache(maxsize=CHOICES)
+def _search_path(config: _Stamp) -> tuple[str, ...]:
+    from omegaconf import OmegaConf
+
+    return tuple(OmegaConf.select(OmegaConf.load(config.file), "hydra.searchpath", default=()))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
