@@ -31,6 +31,13 @@ def test_a_settled_folder_has_its_name_and_its_files(tmp_path: Path) -> None:
     assert [path.name for path in final.parent.iterdir()] == ["name"]
 
 
+def test_a_file_in_the_place_of_a_folder_is_no_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFailed) as caught, stage_folder(tmp_path / "file" / "snapshots"):
+        pass
+    assert caught.value.hint.startswith("A file is where a folder must be")
+
+
 def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), stage_folder(tmp_path) as folder:
         (folder / "file").write_bytes(b"half")

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import NamedTuple
 
-GROUPS = 16
-"""The number of groups whose entry points a process keeps."""
+
+class _Group(NamedTuple):
+    """The entry points of a group, and the search path on which they were."""
+
+    search_path: tuple[str, ...]
+    points: tuple[EntryPoint, ...]
+
+
+_groups: dict[str, _Group] = {}
 
 
 def find_plugins(group: str, name: str) -> tuple[EntryPoint, ...]:
     """Return the entry points of a name, normally one; none when no package has it.
 
-    To look through every installed package takes ten milliseconds, so what is read is kept. A name
-    that is missing is looked for anew: its package may have been installed since.
+    To look through every installed package takes ten milliseconds. So what is there is kept for the
+    life of the process, like the modules of a package. A name that is missing is looked for anew:
+    its package may have been installed since.
     """
-    named = _named(group, name)
-    if not named:
-        _read_group.cache_clear()
-        named = _named(group, name)
-    return named
+    last = _groups.get(group)
+    points = last.points if last and last.search_path == tuple(sys.path) else ()
+    return _named(points, name) or _named(_read(group), name)
 
 
 def plugin_names(group: str) -> list[str]:
-    """Return the names of a group in alphabetical order."""
-    return sorted({point.name for point in _points(group)})
+    """Return the names that are installed now, in alphabetical order."""
+    return sorted({point.name for point in _read(group)})
 
 
-def _named(group: str, name: str) -> tuple[EntryPoint, ...]:
-    return tuple(point for point in _points(group) if point.name == name)
+def _read(group: str) -> tuple[EntryPoint, ...]:
+    points = tuple(entry_points(group=group))
+    _groups[group] = _Group(tuple(sys.path), points)
+    return points
 
 
-def _points(group: str) -> tuple[EntryPoint, ...]:
-    return _read_group(group, tuple(sys.path))
-
-
-@lru_cache(maxsize=GROUPS)
-def _read_group(group: str, search_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=group))
+def _named(points: tuple[EntryPoint, ...], name: str) -> tuple[EntryPoint, ...]:
+    return tuple(point for point in points if point.name == name)

@@ -35,10 +35,17 @@ def stage_folder(root: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageFailed(
             f"Could not write below {root}: {error.strerror or error}.",
-            hint="Free some space or choose another folder with TIDEMILL_HOME.",
+            hint=_hint(error),
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hint(error: OSError) -> str:
+    other = "choose another folder with TIDEMILL_HOME."
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return f"A file is where a folder must be: {other}"
+    return f"Free some space or {other}"
 
 
 def publish_folder(folder: Path, name: str, *, durable: bool = True) -> Path:

@@ -104,6 +104,7 @@ def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
         ("train.epochs=range(1,9)", "range(1,9): these are several values", "[A,B]"),
         ("train.epochs=${nothing}", "'nothing' not found", ""),
         ("train=null", "Cannot read train=null", ""),
+        ("feedback.values={é:1},{b:2}", "values={é:1},{b:2}: these are several", "{KEY:VALUE}"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_would_be_right(
@@ -171,6 +172,45 @@ def test_a_file_that_is_changed_is_read_anew(tmp_path: Path) -> None:
     (conf / "model" / "small.yaml").write_text("name: small\ndepth: 1\n")
     tree = resolve(conf, ["model.depth=2"])
     assert tree == {"train": {"epochs": 1}, "model": {"name": "small", "depth": 2}}
+
+
+def test_a_file_behind_a_link_is_read_anew_and_a_broken_link_is_none(tmp_path: Path) -> None:
+    conf = recipe_with_needs(tmp_path)
+    (conf / "model").rename(tmp_path / "models")
+    (conf / "model").symlink_to(tmp_path / "models")
+    # An editor marks a file that it has open by a link to nothing.
+    (conf / "train" / "open.yaml").symlink_to("ada@laptop.4711")
+    assert resolve(conf, [])["model"] == {"name": "small"}
+    (tmp_path / "models" / "small.yaml").write_text("name: other\n")
+    assert resolve(conf, [])["model"] == {"name": "other"}
+
+
+def test_folders_of_one_relative_path_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        conf = recipe_with_needs(tmp_path / name)
+        (conf / "model" / "small.yaml").write_text(f"name: {name}\n")
+        monkeypatch.chdir(tmp_path / name)
+        assert resolve(Path("conf"), [])["model"] == {"name": name}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["alias.name=x"], ["train.epochs=x", "train.epochs.more=1"]],
+    ids=["alias", "text"],
+)
+def test_a_value_is_not_replaced_by_a_mapping_in_silence(
+    overrides: list[str], tmp_path: Path
+) -> None:
+    conf = recipe_with_needs(tmp_path)
+    with (conf / "config.yaml").open("a") as file:
+        file.write("alias: ${model}\n")
+    with pytest.raises(UsageError, match="Cannot read"):
+        resolve(conf, ["alias.name=x"])
+    lucky = open_recipe("lucky").conf
+    with pytest.raises(UsageError, match="Cannot read"):
+        resolve(lucky, ["feedback.values=x", "feedback.values.yes=1"])
 
 
 def test_options_are_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

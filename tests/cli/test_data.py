@@ -66,8 +66,9 @@ def test_a_check_names_the_files_that_it_ignored(tell: Ask, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("command", [("data", "snapshot"), ("train",)])
 def test_a_refused_import_names_the_files_that_it_ignored(
-    tell: Ask, tmp_path: Path, command: tuple[str, ...]
+    tell: Ask, tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path / "elsewhere"))
     *words, _ = leaves(tmp_path / "leaves")
     result = tell(*command, *words, "checks.minimum_per_class=9")
     assert result.code == 3

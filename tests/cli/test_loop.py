@@ -161,7 +161,7 @@ def test_a_wrong_policy_is_usage_before_anything_is_done(
     monkeypatch.setenv("TIDEMILL_HOME", str(home))
     result = tell(*words, "trigger.fedback=3")
     assert (result.code, result.err.count("error:")) == (2, 1)
-    assert "trigger.fedback does not fit" in result.err
+    assert "There is no policy 'trigger.fedback'" in result.err
     assert not home.exists()
 
 

@@ -312,3 +312,9 @@ def test_a_policy_in_the_recipe_s_place_is_usage(keep: Keep) -> None:
     code, output = ended("up", "trigger.autonomy=automatic", "--port", "0", home=keep())
     assert (code, output.count("error:")) == (2, 1)
     assert "tidemill up coffee trigger.autonomy=automatic" in output
+
+
+def test_the_champion_of_another_recipe_is_not_served_in_its_place(keep: Keep) -> None:
+    code, output = ended("up", "sentiment", "--port", "0", home=keep())
+    assert code == 1
+    assert "belongs to the recipe coffee, so sentiment is not served from it" in output

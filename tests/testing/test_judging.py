@@ -6,6 +6,7 @@ import doctest
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tidemill.domain.errors import UsageError
@@ -79,6 +80,27 @@ def test_every_target_is_judged() -> None:
     plant = rows("test", 190, 200, 190, "plant")
     assert failures([*plant, *rows("test", 170, 200, 190)]) == ["non_inferiority of disease"]
     assert failures([*plant, *rows("test", 190, 200, 190)]) == []
+
+
+def test_numbers_of_numpy_are_taken() -> None:
+    evidence = rows("test", 190, 200, 180)
+    arrays = [
+        {**row, "challenger": (np.bool_(row["challenger"][0]), np.float32(0.9))} for row in evidence
+    ]
+    assert judge_outcomes(arrays).passed is judge_outcomes(evidence).passed is True
+
+
+@pytest.mark.parametrize("policy", [{"margin": 0.1}, "strict"])
+def test_what_is_no_policy_is_refused(policy: Any) -> None:
+    with pytest.raises(UsageError, match="is no policy") as caught:
+        judge_outcomes(rows("test", 190, 200, 180), policy)
+    assert "GatePolicy(" in caught.value.hint
+
+
+@pytest.mark.parametrize("row", [None, [1], "split"])
+def test_what_is_no_row_is_refused(row: Any) -> None:
+    with pytest.raises(UsageError, match="is no row"):
+        judge_outcomes([row])
 
 
 def test_the_policy_decides() -> None:

@@ -74,7 +74,7 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("trigger.fedback=3", "trigger.fedback does not fit"),
+        ("trigger.fedback=3", "no policy 'trigger.fedback'"),
         ("trigger.feedback=many", "trigger.feedback does not fit"),
         ("trigger.autonomy=", "trigger.autonomy does not fit"),
         ("trigger.autonomy=full", "trigger.autonomy does not fit"),
@@ -87,13 +87,22 @@ def test_a_word_that_is_no_policy_is_refused_with_an_example(word: str) -> None:
         ("drift.alpha=1", "cannot use alpha=1"),
         ("feedback.table=", "needs feedback.table"),
         ("feedback.payload=", "needs feedback.payload or feedback.prediction"),
-        ("feedback.tabel=users", "feedback.tabel does not fit"),
+        ("feedback.tabel=users", "no policy 'feedback.tabel'"),
         ("feedback.table={a:b}", "feedback.table does not fit"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_its_name(word: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         policies(None, [word])
+
+
+def test_a_policy_that_is_misspelt_is_refused_with_the_closest_one() -> None:
+    with pytest.raises(UsageError, match=r"There is no policy 'trigger\.autonomi'") as caught:
+        policies(None, ["trigger.autonomi=automatic"])
+    assert caught.value.hint == "Did you mean 'trigger.autonomy'?"
+    with pytest.raises(UsageError, match=r"There is no policy 'drift\.zzzzzz'") as caught:
+        policies(None, ["drift.zzzzzz=1"])
+    assert "drift.psi" in caught.value.hint
 
 
 def test_a_run_whose_policy_does_not_fit_is_refused() -> None:

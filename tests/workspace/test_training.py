@@ -115,6 +115,17 @@ def test_snapshot_run_and_version_are_in_the_ledger_and_belong_together(
     workspace.snapshots.open(snapshot.id).verify()
 
 
+def test_a_workspace_takes_no_second_recipe(trained: Trained) -> None:
+    with Workspace(trained.home, "sentiment") as other:
+        before = len(other.list_snapshots())
+        for method in (other.train, other.snapshot):
+            with pytest.raises(Conflict, match="belongs to the recipe coffee") as caught:
+                method()
+            assert "sentiment has no place in it" in caught.value.message
+            assert "--home FOLDER" in caught.value.hint
+        assert len(other.list_snapshots()) == before
+
+
 def test_every_step_left_its_event(workspace: Workspace, trained: Trained) -> None:
     recorded = events(workspace)
     assert [event.kind for event in recorded] == [

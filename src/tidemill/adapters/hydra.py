@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from glob import escape, iglob
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -22,6 +23,7 @@ MISSING = "???"
 """Stands for a value that a person has to give."""
 
 MAPPING = "Write {KEY:VALUE,KEY:VALUE}, in quotes for the shell, and odd values in quotes too."
+ONE_VALUE = "Write [A,B] for a list, {KEY:VALUE} for a mapping, and a text with commas in quotes."
 SPELLED = "_tidemill_u{:x}_"
 CHOICES = 64
 """The number of compositions that a process keeps."""
@@ -104,6 +106,11 @@ def quote(key: str, value: str) -> str:
 
 
 def _split(override: str) -> tuple[str, str]:
+    if not isinstance(override, str):
+        raise UsageError(
+            f"{override!r} is no override.",
+            hint="Give each as a text of its own, such as 'train.epochs=4', 'seed=7'.",
+        )
     key, equals, value = override.partition("=")
     if not equals or not key.strip("+~"):
         raise UsageError(
@@ -126,25 +133,32 @@ class _Choice(NamedTuple):
 
 
 def _compose(conf: Path, chosen: Sequence[str]) -> _Choice:
+    conf = conf.absolute()
     return _compose_once(conf, tuple(chosen), _stamps(conf))
 
 
 class _Stamp(NamedTuple):
-    """What changes when a file does."""
+    """What changes when a file does. A file that is not there, such as a broken link, has zeros."""
 
-    file: Path
-    time_ns: int
-    size: int
+    file: str
+    inode: int = 0
+    changed_ns: int = 0
+    size: int = 0
 
 
-def _stamp(file: Path) -> _Stamp:
-    status = file.stat()
-    return _Stamp(file, status.st_mtime_ns, status.st_size)
+def _stamp(file: str) -> _Stamp:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return _Stamp(file)
+    return _Stamp(file, status.st_ino, status.st_ctime_ns, status.st_size)
 
 
 def _stamps(conf: Path) -> tuple[_Stamp, ...]:
-    """Return the stamp of every file of the groups."""
-    files = {file for root in _roots(conf) for file in root.rglob("*.yaml")}
+    """Return the stamp of every file of the groups, also behind a link to a folder."""
+    patterns = (str(Path(escape(str(root)), "**", "*.yaml")) for root in _roots(conf))
+    # Path.rglob of Python 3.11 follows no links.
+    files = {file for row in patterns for file in iglob(row, recursive=True)}  # noqa: PTH207
     return tuple(_stamp(file) for file in sorted(files))
 
 
@@ -159,7 +173,7 @@ def _compose_once(conf: Path, chosen: tuple[str, ...], stamps: tuple[_Stamp, ...
     try:
         with (
             _GLOBAL_STATE,
-            initialize_config_dir(str(conf.absolute()), version_base="1.3", job_name="tidemill"),
+            initialize_config_dir(str(conf), version_base="1.3", job_name="tidemill"),
         ):
             composed = compose("config", list(chosen), return_hydra_config=True)
             with open_dict(composed):
@@ -180,18 +194,19 @@ def _tree(unresolved: Mapping[Any, Any], pairs: Sequence[tuple[str, str]]) -> di
     from omegaconf.errors import OmegaConfBaseException
 
     config = OmegaConf.create(dict(unresolved))
+    OmegaConf.set_struct(config, True)
     lines = [
         f"{key}={_spell(value) if value.startswith('{') else quote(key, value)}"
         for key, value in pairs
     ]
     try:
         for override in OverridesParser.create().parse_overrides(lines):
+            line, value = _read_spelled(str(override.input_line)), override.value()
             if override.is_sweep_override():
-                raise UsageError(
-                    f"Cannot read {override.input_line}: these are several values.",
-                    hint="Write [A,B] for a list, and a text with a comma in quotes.",
-                )
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+                raise UsageError(f"Cannot read {line}: these are several values.", hint=ONE_VALUE)
+            # Only a mapping takes keys that are new; what does not belong is refused later.
+            added = isinstance(value, dict)
+            OmegaConf.update(config, override.key_or_group, value, merge=True, force_add=added)
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(error, lines) from error
@@ -270,7 +285,7 @@ def _elsewhere(conf: Path, key: str) -> str:
 def _roots(conf: Path) -> Iterator[Path]:
     """Yield the folders in which Hydra looks for groups: the recipe's own, then its search path."""
     yield conf
-    for entry in _search_path(_stamp(conf / "config.yaml")):
+    for entry in _search_path(_stamp(str(conf / "config.yaml"))):
         kind, _, place = entry.partition("://")
         if kind == "file":
             yield Path(place)

@@ -21,7 +21,9 @@ from tidemill.web.address import bind
 
 
 def up(
-    recipe: Annotated[str, typer.Argument(help="The recipe to train when needed.")] = "coffee",
+    recipe: Annotated[
+        str | None, typer.Argument(help="The recipe to train when needed; coffee if none is named.")
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="Policies of the loop, such as trigger.feedback=300."),
@@ -39,7 +41,7 @@ def up(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     workspace = Workspace(home, port=port)
-    if "=" in recipe:
+    if recipe and "=" in recipe:
         # With a champion no recipe is looked for, and the word would be passed over.
         raise errors.UsageError(
             f"{recipe!r} stands where the recipe belongs.",
@@ -50,9 +52,15 @@ def up(
         # Before minutes of training, not after them.
         bind(workspace.settings.host, workspace.settings.port).close()
         has_champion = workspace.exists and "champion" in workspace.aliases()
-    if not has_champion:
+        served = workspace.champion().recipe if has_champion else None
+    if served is None:
         say(f"No champion in {workspace.home}: training one.")
-        _train(recipe, workspace.home)
+        _train(recipe or "coffee", workspace.home)
+    elif recipe not in (None, served):
+        raise errors.Conflict(
+            f"{workspace.home} belongs to the recipe {served}, so {recipe} is not served from it.",
+            hint="Leave the recipe out, or choose another folder: --home FOLDER.",
+        )
     _run(workspace.home, workspace.settings.port, overrides or [], restart=restart)
 
 

@@ -35,4 +35,4 @@ def accuracy_lower_bound(correct: Bools, *, confidence: float) -> float:
     z = NormalDist().inv_cdf(confidence)
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - spread) / (1 + z * z / n)
+    return max(0.0, (centre - spread) / (1 + z * z / n))

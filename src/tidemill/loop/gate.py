@@ -55,7 +55,7 @@ class GatePolicy:
             "prior_margin": 0 <= self.prior_margin < 1,
             "uniform_margin": 0 <= self.uniform_margin < 1,
             "fresh_minimum": self.fresh_minimum >= 1,
-            "fresh_floor": 0 <= self.fresh_floor <= 1,
+            "fresh_floor": 0 <= self.fresh_floor < 1,
             "confidence": 0.5 <= self.confidence < 1,
         }
         for name, holds in checks.items():

@@ -91,6 +91,8 @@ def judge_outcomes(
     >>> [check.name for check in judge_outcomes(worse).failed]
     ['non_inferiority']
     """
+    if not isinstance(policy, GatePolicy | None):
+        raise UsageError(f"{policy!r} is no policy.", hint="Give a GatePolicy(margin=0.1).")
     read = [row if isinstance(row, OutcomeRow) else _read(row) for row in rows]
     if not read:
         raise UsageError("Without rows there is nothing to judge.")
@@ -119,6 +121,8 @@ def judge_outcomes(
 
 
 def _read(row: Mapping[str, Any]) -> OutcomeRow:
+    if not isinstance(row, Mapping):
+        raise UsageError(f"{row!r} is no row.", hint="Give OutcomeRow or a mapping of its fields.")
     known = [field.name for field in fields(OutcomeRow)]
     if unknown := [str(key) for key in row if key not in known]:
         raise UsageError(
@@ -134,9 +138,9 @@ def _is_correctness(value: object) -> bool:
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     right, confidence = value
-    if not isinstance(right, bool) or isinstance(confidence, bool):
+    if not isinstance(right, bool | np.bool_) or isinstance(confidence, bool):
         return False
-    return isinstance(confidence, int | float) and 0 <= confidence <= 1
+    return isinstance(confidence, int | float | np.number) and bool(0 <= confidence <= 1)
 
 
 def _target_evidence(target: str, rows: Sequence[OutcomeRow]) -> TargetEvidence:

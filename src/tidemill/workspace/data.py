@@ -95,11 +95,11 @@ class DataPart(WorkspaceParts):
     def snapshot(self, *overrides: str, progress: Progress = SILENT) -> SnapshotImport:
         """Check the recipe's data and store it as a snapshot, named by its content.
 
-        Raises what `check` raises, DataRefused for faults that the policy does not resolve, and
-        StorageFailed.
+        Raises what `check` raises, DataRefused for faults that the policy does not resolve,
+        Conflict for a workspace of another recipe, and StorageFailed.
         """
         recipe, experiment = self.plan(overrides)
-        self.create()
+        self.create_for(recipe.name)
         return self._import_snapshot(recipe, experiment, progress)
 
     def list_snapshots(self, *, limit: int = 100) -> list[Snapshot]:

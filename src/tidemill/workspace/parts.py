@@ -21,10 +21,10 @@ from tidemill.adapters.traffic import TrafficFiles
 from tidemill.bundle import Bundle, BundleStore
 from tidemill.data.database import Database
 from tidemill.data.snapshots import SnapshotStore
-from tidemill.domain.errors import NotFound, UsageError
+from tidemill.domain.errors import Conflict, NotFound, UsageError
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficArchive
-from tidemill.domain.types import ModelVersion
+from tidemill.domain.types import ModelVersion, Snapshot
 from tidemill.experiment import Experiment
 from tidemill.loop.champion_history import find_champion
 from tidemill.predictor import Predictor
@@ -53,7 +53,7 @@ class WorkspaceParts:
     ) -> None:
         """Name the workspace in `home`, by default TIDEMILL_HOME or `.tidemill`.
 
-        `recipe` is a name or a recipe; the default is the recipe of the latest version. Further
+        `recipe` is a name or a recipe; the default is that of the workspace. Further
         keywords are settings, such as `actor="ada"`; the environment provides the others. Raises
         UsageError for an invalid setting, and for an invalid address of the feedback database.
         """
@@ -88,6 +88,20 @@ class WorkspaceParts:
     def exists(self) -> bool:
         """True when there is a ledger in the workspace's folder."""
         return (self.home / LEDGER).exists()
+
+    def create_for(self, recipe: str) -> Self:
+        """Create the workspace for the data and versions of a recipe.
+
+        Raises Conflict when it belongs to another recipe, and what `create` raises.
+        """
+        self.create()
+        owner = self._latest_recipe()
+        if owner not in (None, recipe):
+            raise Conflict(
+                f"{self.home} belongs to the recipe {owner}, so {recipe} has no place in it.",
+                hint="Choose another folder: --home FOLDER, or Workspace(FOLDER).",
+            )
+        return self
 
     def create(self) -> Self:
         """Create the workspace, upgrade its ledger, and remove the remains of killed writers.
@@ -142,7 +156,7 @@ class WorkspaceParts:
         named = self._recipe or self._latest_recipe()
         if named is None:
             raise UsageError(
-                f"No recipe is named, and {self.home} has no version that tells one.",
+                f"No recipe is named, and {self.home} belongs to none yet.",
                 hint='Name it: Workspace(recipe="coffee").',
             )
         return open_recipe(named) if isinstance(named, str) else named
@@ -163,11 +177,15 @@ class WorkspaceParts:
         return champion
 
     def _latest_recipe(self) -> str | None:
+        """Return the recipe of the latest version, else of the latest snapshot."""
         if not self.exists:
             return None
         with self.ledger.begin(write=False) as unit:
-            versions = unit.latest(ModelVersion, limit=1)
-        return versions[0].recipe if versions else None
+            for version in unit.latest(ModelVersion, limit=1):
+                return version.recipe
+            for snapshot in unit.latest(Snapshot, limit=1):
+                return snapshot.recipe
+        return None
 
 
 def load_predictor(bundle: Bundle) -> Predictor:

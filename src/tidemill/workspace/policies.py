@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -40,6 +41,11 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
     tree: dict[str, dict[str, Any]] = {
         group: dict(config.get(group, {})) for group in Policies.model_fields
     }
+    known = {
+        f"{group}.{name}": value
+        for group, policy in Policies()
+        for name, value in asdict(policy).items()
+    }
     for override in overrides:
         path, equals, value = override.partition("=")
         group, _, key = path.partition(".")
@@ -48,16 +54,18 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
                 f"{override!r} is no policy of the loop.",
                 hint=f"Write KEY=VALUE for {', '.join(tree)}, such as trigger.feedback=300.",
             )
+        if path not in known:
+            close = difflib.get_close_matches(path, known, n=1)
+            raise UsageError(
+                f"There is no policy {path!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}.",
+            )
         tree[group][key] = _override(tree[group].get(key), value)
     try:
         return validate(Policies, tree)
     except UsageError as error:
-        known = ", ".join(
-            f"{group}.{name}={value}"
-            for group, policy in Policies()
-            for name, value in asdict(policy).items()
-        )
-        raise UsageError(error.message, hint=f"By default it is {known}.") from error
+        defaults = ", ".join(f"{path}={value}" for path, value in known.items())
+        raise UsageError(error.message, hint=f"By default it is {defaults}.") from error
 
 
 def _override(value: object, text: str) -> object:

@@ -65,7 +65,7 @@ class TrainingPart(DataPart, PromotionPart):
         recipe, experiment = self.plan(overrides)
         # Before any data is read, so that a missing part is reported first.
         train = trainer or open_trainer(recipe.name)
-        self.create()
+        self.create_for(recipe.name)
         warnings: tuple[str, ...] = ()
         ignored_files: tuple[IgnoredFile, ...] = ()
         if snapshot is None:
