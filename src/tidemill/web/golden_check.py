@@ -26,8 +26,11 @@ from tidemill.web.recipe_server import MethodPath, pin_slot
 from tidemill.web.slots import Slot
 
 PREDICT_ROUTE: MethodPath = ("POST", predict.PATH)
-MAX_PARALLEL_REQUESTS = 2
-"""Requests of one check in flight: enough to be quick, few for live requests to wait behind."""
+MAX_PARALLEL_REQUESTS = 4
+"""Requests of one check in flight: few for live requests to wait behind, and enough to get on.
+
+Under load a check gets as large a share of the server as its share of the requests in flight.
+"""
 
 
 class GoldenChecker:
