@@ -195,14 +195,7 @@ def test_folders_of_one_relative_path_are_told_apart(
         assert resolve(Path("conf"), [])["model"] == {"name": name}
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [["alias.name=x"], ["train.epochs=x", "train.epochs.more=1"]],
-    ids=["alias", "text"],
-)
-def test_a_value_is_not_replaced_by_a_mapping_in_silence(
-    overrides: list[str], tmp_path: Path
-) -> None:
+def test_a_value_is_not_replaced_by_a_mapping_in_silence(tmp_path: Path) -> None:
     conf = recipe_with_needs(tmp_path)
     with (conf / "config.yaml").open("a") as file:
         file.write("alias: ${model}\n")

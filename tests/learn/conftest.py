@@ -41,6 +41,6 @@ def network(untrained: Callable[[], ResidualCNN]) -> ResidualCNN:
     return untrained()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plan() -> TrainPlan:
     return TrainPlan(epochs=3, batch_size=12, learning_rate=0.01, threads=1, warp=0.1)

@@ -28,9 +28,8 @@ Split = Callable[[int, int], EncodedSplit]
 
 
 @pytest.fixture(scope="module")
-def network(untrained: Callable[[], ResidualCNN], split: Split) -> Network:
+def network(untrained: Callable[[], ResidualCNN], split: Split, plan: TrainPlan) -> Network:
     """A fitted network, which no test changes."""
-    plan = TrainPlan(epochs=3, batch_size=12, learning_rate=0.01, threads=1, warp=0.1)
     return fit(untrained(), split(60, 0), split(30, 1), plan, seed=0).network.eval()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -41,11 +42,7 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
     tree: dict[str, dict[str, Any]] = {
         group: dict(config.get(group, {})) for group in Policies.model_fields
     }
-    known = {
-        f"{group}.{name}": value
-        for group, policy in Policies()
-        for name, value in asdict(policy).items()
-    }
+    known = _defaults()
     for override in overrides:
         path, equals, value = override.partition("=")
         group, _, key = path.partition(".")
@@ -66,6 +63,16 @@ def policies(run: Run | None, overrides: Sequence[str] = ()) -> Policies:
     except UsageError as error:
         defaults = ", ".join(f"{path}={value}" for path, value in known.items())
         raise UsageError(error.message, hint=f"By default it is {defaults}.") from error
+
+
+@cache
+def _defaults() -> Mapping[str, object]:
+    """Return the default of every policy by its path; an engine asks for policies at each tick."""
+    return {
+        f"{group}.{name}": value
+        for group, policy in Policies()
+        for name, value in asdict(policy).items()
+    }
 
 
 def _override(value: object, text: str) -> object:
