@@ -44,6 +44,11 @@ def test_the_environment_decides_and_an_option_decides_more(
         ("POLL_MS", "1"),
         ("DURABILITY", "never"),
         ("TRAFFIC_MAX_MB", "-5"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "my.page"),
+        ("CORS_ORIGINS", "https://my.page/path"),
+        ("ALLOWED_HOSTS", "models.example:80"),
+        ("ALLOWED_HOSTS", "http://models.example"),
     ],
 )
 def test_a_value_that_does_not_fit_is_said_with_its_variable(
@@ -53,6 +58,15 @@ def test_a_value_that_does_not_fit_is_said_with_its_variable(
     with pytest.raises(UsageError, match=f"TIDEMILL_{name} does not fit") as caught:
         read_settings()
     assert "tidemill config" in caught.value.hint
+
+
+def test_names_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_ALLOWED_HOSTS", "Models.example, *.inner.example,,")
+    monkeypatch.setenv("TIDEMILL_CORS_ORIGINS", "https://My.page/,http://localhost:3000")
+    settings = read_settings()
+    assert settings.allowed_hosts == ("models.example", "*.inner.example")
+    assert settings.cors_origins == ("https://my.page", "http://localhost:3000")
+    assert settings.variables()["TIDEMILL_CORS_ORIGINS"] == "https://my.page,http://localhost:3000"
 
 
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tidemill.domain.errors import UsageError
 
@@ -26,7 +27,15 @@ def _person() -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Names with commas between them, as an environment variable holds them."""
+ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:_-]+")
+HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-][a-z0-9._-]*|[0-9a-f:]+")
 
 
 class Settings(BaseSettings):
@@ -66,6 +75,12 @@ class Settings(BaseSettings):
     feedback_database: SecretStr | None = Field(
         None, description="The database of another system that holds labels, for feedback import."
     )
+    allowed_hosts: Names = Field(
+        (), description="Further names that the server answers to; *.NAME allows all below it."
+    )
+    cors_origins: Names = Field(
+        (), description="Origins of web pages that may ask the server, such as https://my.page."
+    )
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables that give a child process these settings.
@@ -78,6 +93,34 @@ class Settings(BaseSettings):
             for name, value in named.items()
             if value is not None
         }
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        """Return the names between the commas, without blanks around them."""
+        if not isinstance(value, str):
+            return value
+        return tuple(name for part in value.split(",") if (name := part.strip()))
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the origins as browsers write them. A wildcard would let every page in."""
+        cleaned = tuple(origin.lower().removesuffix("/") for origin in origins)
+        for origin in cleaned:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://my.page:3000")
+        return cleaned
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names in lower case."""
+        cleaned = tuple(name.lower() for name in names)
+        for name in cleaned:
+            if not HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no host name; a port does not belong to it")
+        return cleaned
 
     @field_validator("refresh_token", "feedback_database")
     @classmethod
@@ -97,5 +140,6 @@ def read_settings(**values: object) -> Settings:
         first = error.errors()[0]
         name = f"TIDEMILL_{str(first['loc'][0]).upper()}"
         raise UsageError(
-            f"{name} does not fit: {first['msg']}.", hint="`tidemill config` lists the settings."
+            f"{name} does not fit: {first['msg'].removeprefix('Value error, ')}.",
+            hint="`tidemill config` lists the settings.",
         ) from error

@@ -100,6 +100,22 @@ async def test_a_question_as_the_original_load_test_escapes_it() -> None:
     assert server.payloads == [b"Is AI cool?"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("?question=x", {"question": "x"}),
+        ("?question=x", {}),
+        ("?question=", {"question": "x"}),
+    ],
+)
+async def test_a_question_as_a_page_sends_it_with_a_json_body(
+    path: str, body: dict[str, str]
+) -> None:
+    server = Canned()
+    response = await ask(server, "POST", f"/ask_model/{path}", json=body)
+    assert (response.status_code, server.payloads) == (200, [b"x"])
+
+
 async def test_remarks_go_into_a_header() -> None:
     remarks = ("The first 12 characters were judged.", "“Odd” marks.")
     response = await ask(Canned(remarks=remarks), "POST", "/ask_model/?question=x")

@@ -221,7 +221,7 @@ class AppClient:
         self.batcher = app.state.batcher
         self._loop = loop
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def send(self, method: str, path: str, **request: Any) -> Future[httpx.Response]:
         """Send a request and return its future."""

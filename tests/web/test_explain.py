@@ -86,7 +86,7 @@ class AppTransport(httpx.BaseTransport):
 
 
 def test_a_client_gets_the_explanation(client: Any, red: bytes) -> None:
-    with Client("http://test", transport=AppTransport(client)) as remote:
+    with Client("http://localhost", transport=AppTransport(client)) as remote:
         explanation = remote.explain(red, label="Phoma")
         with pytest.raises(UsageError, match="no label 'rot'"):
             remote.explain(red, label="rot")

@@ -76,6 +76,26 @@ def test_a_question_that_is_cut_says_so(client: Any) -> None:
     assert "were judged" in response.headers["X-Remarks"]
 
 
+def test_a_page_of_an_allowed_origin_asks_as_the_original_one_does(
+    workspace: Any, start_app: Any
+) -> None:
+    page = "http://localhost:5173"
+    workspace.recipe = "lucky"
+    workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, LABELS)))
+    client = start_app(workspace.parts(cors_origins=page), lucky.build)
+    asks = {
+        "Origin": page,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    assert client.request("OPTIONS", "/ask_model/", headers=asks).status_code == 204
+    request = {"params": {"question": YES}, "json": {"question": YES}}
+    sent = {"Origin": page, "Sec-Fetch-Site": "same-site"}
+    response = client.request("POST", "/ask_model/", headers=sent, **request)
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == page
+
+
 def test_an_empty_question_is_refused(client: Any) -> None:
     response = client.request("POST", "/ask_model/?question=")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_payload")

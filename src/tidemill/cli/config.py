@@ -39,9 +39,9 @@ def config(
         return
     table = Table("variable", "value", "meaning")
     for name, field in type(settings).model_fields.items():
-        table.add_row(
-            f"TIDEMILL_{name.upper()}", str(getattr(settings, name)), field.description or ""
-        )
+        value = getattr(settings, name)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(f"TIDEMILL_{name.upper()}", text, field.description or "")
     OUT.print(table)
 
 

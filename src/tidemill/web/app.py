@@ -12,6 +12,7 @@ from tidemill import __version__
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
+from tidemill.web.access import AccessControl
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
 from tidemill.web.document import FAILURES, install_document
@@ -101,6 +102,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(ErrorGuard)
+    # Outside the guard, so that its answers carry the headers, too.
+    app.add_middleware(AccessControl, settings=settings)
     app.add_middleware(Meter, metrics=numbers)
     app.state.slots = slots
     app.state.batcher = batcher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.cases.requests import json_body
 from tests.cases.server import Answer, Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 PAGE, OTHER = "http://page.example", "http://evil.example"
 ROUTE, ALLOWED_ORIGIN = "/ask_model/", "access-control-allow-origin"
@@ -14,7 +14,6 @@ ASKS = {
 }
 
 
-@falls_short("serving", "OPTIONS of an allowed origin gets 405; there is no such setting yet")
 def test_an_allowed_origin_may_ask_and_no_other(serve: Serve) -> None:
     with serve("lucky", TIDEMILL_CORS_ORIGINS=PAGE) as server:
 

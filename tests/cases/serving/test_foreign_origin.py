@@ -6,12 +6,11 @@ from urllib.parse import urlencode
 
 from tests.cases.commands import feedback_rows
 from tests.cases.server import Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 FOREIGN = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 
-@falls_short("serving", "a label that a page of another origin posts gets 200 and is kept")
 def test_a_page_of_another_origin_gives_no_label(serve: Serve) -> None:
     with serve("lucky") as server:
 

@@ -22,7 +22,9 @@ ASK_PATH, FEEDBACK_PATH = "/ask_model", "/submit_feedback"
 
 
 class Question(BaseModel):
-    question: str
+    """A question; empty where the parameter has it."""
+
+    question: str = ""
 
 
 class YesNoProbabilities(BaseModel):
@@ -68,7 +70,9 @@ def build(server: Server) -> Routes:
         request: Request,
         response: Response,
         body: Question | None = None,
-        question: Annotated[str | None, Query(description="In place of a JSON body.")] = None,
+        question: Annotated[
+            str | None, Query(description="In place of a JSON body, or beside it.")
+        ] = None,
     ) -> AnswerProbabilities:
         text = _require_question(request, question, body)
         [prediction] = await server.predict(request, [TextPayload(text=text).to_bytes()])
@@ -100,15 +104,23 @@ def build(server: Server) -> Routes:
 
 
 def _require_question(request: Request, question: str | None, body: Question | None) -> str:
-    """Return the one question of a request. Raises RequestValidationError (422), BadPayload."""
-    if (question is None) == (body is None):
-        field = ("query", "question")
-        message = "Send the question once, as a parameter or in a JSON body"
-        raise RequestValidationError([{"type": "missing", "loc": field, "msg": message}])
-    if body is not None:
-        return body.question
-    _require_utf8(request)
-    return question or ""
+    """Return the one question of a request. Raises RequestValidationError (422), BadPayload.
+
+    The page of the original system sends both forms at once, so both may hold the same question.
+    """
+    written = body.question if body is not None else ""
+    if question is None and not written:
+        raise _wrong_question("Send the question as a parameter or in a JSON body")
+    if question:
+        _require_utf8(request)
+    if question and written and question != written:
+        raise _wrong_question("The parameter and the JSON body hold two questions")
+    return question or written
+
+
+def _wrong_question(message: str) -> RequestValidationError:
+    field = ("query", "question")
+    return RequestValidationError([{"type": "missing", "loc": field, "msg": message}])
 
 
 def _require_utf8(request: Request) -> None:
