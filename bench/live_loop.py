@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], T | None], what: str, *, seconds: float) ->
 
 def predict_all(url: str, images: Sequence[Example]) -> list[Reply]:
     """Send one image after the other. Raises TidemillError when a request fails."""
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         replies = [send_payload(client, row.payload) for row in images]
     failed = [reply for reply in replies if not reply.ok]
     if failed:
@@ -49,7 +49,7 @@ def give_feedback(url: str, predicted: Sequence[tuple[Reply, Example]]) -> None:
         {"prediction": reply.id, "label": row.labels[TARGET], "actor": "bench"}
         for reply, row in predicted
     )
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         while batch := list(islice(rows, MAX_LABELS)):
             response = client.post("/v1/feedback", json={"feedback": batch})
             if not response.is_success:

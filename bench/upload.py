@@ -48,7 +48,10 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="bench-upload-") as home:
         words = ("data=files", f"data.path={folder}", "--promote")
         train(Path(home), *words, recipe="cora")
-        with ServerProcess(Path(home)) as process, httpx.Client(timeout=60) as client:
+        with (
+            ServerProcess(Path(home)) as process,
+            httpx.Client(timeout=60, trust_env=False) as client,
+        ):
             require_ready(process.url)
 
             def upload() -> int:

@@ -6,6 +6,7 @@ cheap. Everything else in the package may change.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,12 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# ONNX Runtime reads this at its import, and would look up a host of its vendor and write a device
+# id below the home folder. Set here, because this file runs before every other one of the package,
+# and so before every import of ONNX Runtime: ours, PyTorch's exporter's and a child process's. It
+# is no default that an environment may change: nothing may leave the machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
     "Answer": "tidemill.domain.types",

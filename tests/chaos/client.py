@@ -54,7 +54,7 @@ class Client:
             assert not thread.is_alive()
 
     def _send_payloads(self) -> None:
-        with httpx.Client(timeout=SECONDS) as http:
+        with httpx.Client(timeout=SECONDS, trust_env=False) as http:
             for few in cycle(list(_batches(self._labelled, PREDICT_BATCH))):
                 if self._stop.wait(PAUSE_S):
                     return
@@ -62,7 +62,7 @@ class Client:
 
     def _send_feedback(self) -> None:
         """Every second request is about predictions, the others bring their payloads."""
-        with httpx.Client(timeout=SECONDS) as http:
+        with httpx.Client(timeout=SECONDS, trust_env=False) as http:
             for turn, examples in enumerate(_batches(self._labelled, FEEDBACK_BATCH)):
                 if turn % 2:
                     about = [{"prediction": id} for id in self._predict(http, examples)]

@@ -80,11 +80,11 @@ def test_what_up_starts_ends_with_it_even_when_it_is_killed(keep: Keep) -> None:
     with started("up", "--port", "0", home=keep()) as process:
         url = until(process, r"listens on (\S+) ")[1]
         until(process, "^ready: v1 is served$")
-        assert httpx.get(f"{url}/v1/ready").json()["version"] == "v1"
+        assert httpx.get(f"{url}/v1/ready", trust_env=False).json()["version"] == "v1"
         process.kill()
         assert "Traceback" not in rest(process)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/v1/live")
+        httpx.get(f"{url}/v1/live", trust_env=False)
 
 
 def test_up_that_is_told_to_end_stops_its_server(keep: Keep) -> None:
@@ -277,7 +277,7 @@ def test_an_engine_that_is_killed_ends_up_and_the_server(keep: Keep) -> None:
     assert (process.returncode, output.count("error:"), "Traceback" in output) == (4, 1, False)
     assert "The engine was killed by signal 9." in output
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/v1/live")
+        httpx.get(f"{url}/v1/live", trust_env=False)
 
 
 def test_an_engine_that_ends_by_itself_is_said_with_its_exit_code(keep: Keep) -> None:
@@ -300,12 +300,12 @@ def test_what_dies_is_started_again_when_up_was_told_so(keep: Keep) -> None:
             os.kill(engine, signal.SIGKILL)
             until(process, r"^The engine was killed by signal 9\. It is started again\.$")
             leader(home, other_than=engine)
-        assert httpx.get(f"{url}/v1/live").status_code == 200
+        assert httpx.get(f"{url}/v1/live", trust_env=False).status_code == 200
         process.send_signal(signal.SIGTERM)
         output = rest(process)
     assert (process.returncode, "Traceback" in output) == (0, False)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/v1/live")
+        httpx.get(f"{url}/v1/live", trust_env=False)
 
 
 def test_a_policy_in_the_recipe_s_place_is_usage(keep: Keep) -> None:

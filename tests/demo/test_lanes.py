@@ -228,9 +228,9 @@ def test_an_interrupt_ends_the_demo_and_the_trainings_of_both_lanes(tmp_path: Pa
 
 BUSY_LANE = """
 import sys
+from tidemill.cli import demo as command
 import numpy, onnxruntime
 from onnx import TensorProto, helper
-from tidemill.cli import demo as command
 from tidemill.cli.main import main
 from tidemill.demo.claim import Claim
 

@@ -30,8 +30,11 @@ PAYLOADS = [b"one leaf", b"another leaf", b"a third"]
 class _Handler(BaseHTTPRequestHandler):
     response: ClassVar[tuple[int, bytes]]
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, body = self.response
         if status:
             self.send_response(status)

@@ -101,7 +101,7 @@ def begun_upload(url: str, payload: bytes) -> tuple[socket.socket, bytes]:
 
 def test_a_real_server(server: Server, workspace: Any, red: bytes) -> None:
     """The server is ready, answers, follows the ledger and ends; it loads no heavy library."""
-    with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
+    with httpx.Client(base_url=server.url, timeout=SECONDS, trust_env=False) as client:
         until_serving(client, "v1")
         answer = client.post("/predict", files={"file": ("leaf.png", red)})
         assert answer.json()["prediction"] == "Miner"

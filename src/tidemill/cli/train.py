@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -44,6 +45,8 @@ def train(
             hint="tidemill train coffee, or tidemill train --run ID",
         )
     with Workspace(home, recipe) as workspace:
+        # matplotlib would write its list of fonts below the home folder of the person.
+        os.environ.setdefault("MPLCONFIGDIR", str(workspace.home / "caches" / "matplotlib"))
         with Stages() as stages:
             progress = stages.progress(warnings=not hide_warnings)
             trained = (

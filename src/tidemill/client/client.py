@@ -36,6 +36,7 @@ from tidemill.domain.errors import (
     UsageError,
 )
 from tidemill.domain.feedback import Feedback, FeedbackStatus
+from tidemill.domain.hosts import is_loopback
 from tidemill.domain.types import Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.drift import DriftPolicy, window_of
@@ -48,7 +49,6 @@ BATCH = 16
 BATCH_BYTES = 16 << 20
 """Bytes of payloads after which a request takes no further one; a server takes 32 MiB."""
 TIMEOUT_S = 60.0
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,7 @@ class Client:
                 timeout=timeout,
                 transport=transport,
                 # A proxy of the environment does not reach a server of this machine.
-                trust_env=httpx.URL(url).host not in LOOPBACK,
+                trust_env=not is_loopback(httpx.URL(url).host),
             )
         except httpx.InvalidURL as error:
             raise UsageError(f"{url!r} is no address: {error}.") from error

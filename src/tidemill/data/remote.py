@@ -18,6 +18,7 @@ from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
 from tidemill.data.shards import file_digest
 from tidemill.domain.errors import Corrupt, DataError, Unavailable
+from tidemill.domain.hosts import is_loopback
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 from tidemill.staging import publish_folder, stage_folder
@@ -113,7 +114,7 @@ class RemoteFile:
 
         done = 0
         try:
-            with _client() as client, client.stream("GET", self.url) as answer:
+            with _client(self.url) as client, client.stream("GET", self.url) as answer:
                 answer.raise_for_status()
                 announced = int(answer.headers.get("content-length", 0))
                 for block in answer.iter_bytes():
@@ -208,11 +209,18 @@ def _file_name(url: str) -> str:
     return "file" if name in ("", "..") or "\0" in name else name
 
 
-def _client() -> httpx.Client:
+def _client(url: str) -> httpx.Client:
     import httpx
 
-    hooks = {"response": [_keep_https]}
-    return httpx.Client(follow_redirects=True, timeout=TIMEOUT_S, event_hooks=hooks)
+    return httpx.Client(
+        follow_redirects=True,
+        timeout=TIMEOUT_S,
+        event_hooks={"response": [_keep_https]},
+        # A proxy of the environment does not reach a server of this machine. Its certificates are
+        # those of the environment all the same.
+        verify=httpx.create_ssl_context(),
+        trust_env=not is_loopback(httpx.URL(url).host),
+    )
 
 
 def _keep_https(answer: httpx.Response) -> None:

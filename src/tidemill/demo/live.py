@@ -130,7 +130,7 @@ def send_feedback(
         for reply, row in zip(replies, labels, strict=True)
         for answer in reply.answers
     )
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         while batch := list(islice(stream, FEEDBACK_BATCH)):
             response = client.post("/v1/feedback", json={"feedback": batch})
             expect(response.is_success, f"feedback got the response {response.text:.300}")

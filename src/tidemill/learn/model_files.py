@@ -92,7 +92,8 @@ class ModelFiles:
         try:
             if not hub.constants.HF_HUB_OFFLINE:
                 # Any response will do. Without one, the client would try again and again.
-                httpx.head(hub.constants.ENDPOINT, timeout=httpx.Timeout(10, connect=REACH_S))
+                timeout = httpx.Timeout(10, connect=REACH_S)
+                httpx.head(hub.constants.ENDPOINT, timeout=timeout, trust_env=True)
             return self._snapshot(hub, name, cache)
         except (OSError, httpx.HTTPError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]

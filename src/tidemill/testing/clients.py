@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tidemill.domain.hosts import is_loopback
 from tidemill.domain.types import payload_id
 
 CLIENTS = 4
@@ -128,7 +129,13 @@ class ClientPool:
 
     def run_client(self) -> None:
         """Run one client until `stop`, until `limit`, or until the server is gone."""
-        with httpx.Client(base_url=self._url, timeout=60, verify=_certificates()) as client:
+        with httpx.Client(
+            base_url=self._url,
+            timeout=60,
+            verify=_certificates(),
+            # A proxy of the environment does not reach a server of this machine.
+            trust_env=not is_loopback(httpx.URL(self._url).host),
+        ) as client:
             while (payload := self._next_payload()) is not None:
                 reply = send_payload(client, payload, self._format)
                 with self._arrived:

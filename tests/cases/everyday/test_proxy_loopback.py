@@ -13,13 +13,12 @@ import httpx
 import pytest
 
 from tests.cases.names import ServerProcess
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 EXCEPTIONS = ("NO_PROXY", "no_proxy")
 
 
-@falls_short("everyday", "a proxy in the environment hides a command's own server")
 def test_a_proxy_does_not_hide_the_own_server(
     trained: Callable[[str], Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

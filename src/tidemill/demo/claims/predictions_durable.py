@@ -123,7 +123,7 @@ def _read_logged_ids(home: Path) -> set[str]:
 
 
 def _look_up_all(server: ServerProcess, replies: Sequence[Reply], lineage: RecordedLineage) -> None:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         for reply in replies:
             response = client.get(f"/v1/predictions/{reply.id}")
             why = f"({response.status_code}): {response.text:.300}"
