@@ -206,7 +206,8 @@ def test_the_front_door_is_short() -> None:
         ast.unparse(t) for node in module.body if isinstance(node, ast.Assign) for t in node.targets
     }
     names |= {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
-    assert names == {"__version__", "__all__", "_MODULES", "__getattr__", "__dir__"}
+    telemetry = "os.environ['ORT_DISABLE_TELEMETRY']"
+    assert names == {"__version__", "__all__", "_MODULES", "__getattr__", "__dir__", telemetry}
     assert tidemill.__version__ == version("tidemill")
     exported = list(getattr(tidemill, "__all__", []))
     assert exported == sorted(exported)
