@@ -1,6 +1,6 @@
 """Guards that see what a process asks of the network and which files it leaves behind.
 
-`look_outward` reads a trace of strace: system calls of every thread and child, also those of
+`find_outward` reads a trace of strace: system calls of every thread and child, also those of
 libraries in C. `AUDIT` is a file for `sitecustomize`, where strace is missing: it sees look-ups and
 connections that Python code makes, and not those that a library in C makes.
 """
@@ -58,12 +58,12 @@ class Guard:
 
     def environment(self, environment: dict[str, str]) -> dict[str, str]:
         """Return an environment with an empty home folder and without what moves caches."""
-        kept = {k: v for k, v in environment.items() if not k.startswith(("XDG_", "ORT_", "MPL"))}
-        kept |= {"HOME": str(self.home), "USERPROFILE": str(self.home)}
+        values = {k: v for k, v in environment.items() if not k.startswith(("XDG_", "ORT_", "MPL"))}
+        values |= {"HOME": str(self.home), "USERPROFILE": str(self.home)}
         if not self._strace:
-            path = [str(self._folder / "site"), *filter(None, [kept.get("PYTHONPATH")])]
-            kept |= {"PYTHONPATH": ":".join(path), "AUDIT_FILE": str(self._audit)}
-        return kept
+            path = [str(self._folder / "site"), *filter(None, [values.get("PYTHONPATH")])]
+            values |= {"PYTHONPATH": ":".join(path), "AUDIT_FILE": str(self._audit)}
+        return values
 
     def outward(self) -> list[str]:
         """Return each attempt to look a name up or to reach another machine."""

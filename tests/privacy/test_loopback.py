@@ -75,10 +75,10 @@ def undecided(source: str) -> list[int]:
 
 def test_every_client_decides_whether_it_takes_a_proxy() -> None:
     assert undecided("httpx.get(url)\nhttpx.Client(trust_env=False)\nhttpx.URL(url)") == [1]
-    found = {
+    faults = {
         path.relative_to(ROOT).as_posix(): lines
         for folder in ("src", "bench", "tests", "examples")
         for path in (ROOT / folder).rglob("*.py")
         if (lines := undecided(path.read_text(encoding="utf-8")))
     }
-    assert found == {}
+    assert faults == {}
