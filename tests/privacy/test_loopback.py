@@ -12,7 +12,7 @@ from tests.testing.test_clients import GOOD, PAYLOADS, start_server
 from tidemill.adapters.child_process import wait_until_ready
 from tidemill.client.client import Client
 from tidemill.data.remote import RemoteFile
-from tidemill.domain.hosts import is_loopback
+from tidemill.domain.hosts import reaches_this_machine
 from tidemill.testing.clients import run_clients
 
 ROOT = Path(__file__).parents[2]
@@ -25,19 +25,19 @@ DECIDED = {"transport", "trust_env"}
     "host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.3.2.1", "::1", "[::1]"]
 )
 def test_this_machine_is_known_by_its_names(host: str) -> None:
-    assert is_loopback(host)
+    assert reaches_this_machine(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "::ffff:127.0.0.1"])  # noqa: S104
 def test_an_address_that_leads_here_counts(host: str) -> None:
-    assert is_loopback(host)
+    assert reaches_this_machine(host)
 
 
 @pytest.mark.parametrize(
     "host", ["", "example.org", "localhost.example.org", "192.0.2.1", "127.0.0.1.example.org"]
 )
 def test_another_machine_is_not_this_one(host: str) -> None:
-    assert not is_loopback(host)
+    assert not reaches_this_machine(host)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from tidemill.domain.errors import (
     UsageError,
 )
 from tidemill.domain.feedback import Feedback, FeedbackStatus
-from tidemill.domain.hosts import is_loopback
+from tidemill.domain.hosts import reaches_this_machine
 from tidemill.domain.types import Explanation, Prediction
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.drift import DriftPolicy, window_of
@@ -91,7 +91,7 @@ class Client:
                 timeout=timeout,
                 transport=transport,
                 # A proxy of the environment does not reach a server of this machine.
-                trust_env=not is_loopback(httpx.URL(url).host),
+                trust_env=not reaches_this_machine(httpx.URL(url).host),
             )
         except httpx.InvalidURL as error:
             raise UsageError(f"{url!r} is no address: {error}.") from error

@@ -18,7 +18,7 @@ from tidemill.data.ignored_files import IgnoredFile, ignored_files_of
 from tidemill.data.notes import notes_of
 from tidemill.data.shards import file_digest
 from tidemill.domain.errors import Corrupt, DataError, Unavailable
-from tidemill.domain.hosts import is_loopback
+from tidemill.domain.hosts import reaches_this_machine
 from tidemill.domain.ports import Source
 from tidemill.domain.types import Example
 from tidemill.staging import publish_folder, stage_folder
@@ -219,7 +219,7 @@ def _client(url: str) -> httpx.Client:
         # A proxy of the environment does not reach a server of this machine. Its certificates are
         # those of the environment all the same.
         verify=httpx.create_ssl_context(),
-        trust_env=not is_loopback(httpx.URL(url).host),
+        trust_env=not reaches_this_machine(httpx.URL(url).host),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 
-def is_loopback(host: str) -> bool:
+def reaches_this_machine(host: str) -> bool:
     """Return True for a host that is this machine by its name or number, without a look-up.
 
     An unspecified address (0.0.0.0) counts: a client that connects to it reaches this machine.

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tidemill.domain.hosts import is_loopback
+from tidemill.domain.hosts import reaches_this_machine
 from tidemill.domain.types import payload_id
 
 CLIENTS = 4
@@ -134,7 +134,7 @@ class ClientPool:
             timeout=60,
             verify=_certificates(),
             # A proxy of the environment does not reach a server of this machine.
-            trust_env=not is_loopback(httpx.URL(self._url).host),
+            trust_env=not reaches_this_machine(httpx.URL(self._url).host),
         ) as client:
             while (payload := self._next_payload()) is not None:
                 reply = send_payload(client, payload, self._format)

@@ -20,7 +20,7 @@ from tidemill.recipes.shared.sample_data import Choice, SampleData
 from tidemill.validation import validate
 
 Name = Literal["boolq", "strategyqa", "commonsense", "justice"]
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+SubsetNames = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
 class FilesData(Choice):
@@ -28,7 +28,7 @@ class FilesData(Choice):
 
     name: Literal["files"]
     path: Path
-    subsets: Names | None
+    subsets: SubsetNames | None
     user: str | None
 
 
@@ -36,7 +36,7 @@ class HubData(Choice):
     """The subsets as they were published."""
 
     name: Literal["hub"]
-    subsets: Names
+    subsets: SubsetNames
     user: str | None
 
 
