@@ -43,6 +43,7 @@ COMMANDS = (
     Command("train", "Check the data, train, and register the resulting model version."),
     Command("serve", "Serve the workspace's champion over HTTP."),
     Command("predict", "Predict files with the champion."),
+    Command("batch", "Score a file or a folder with the champion."),
     Command("explain", "Draw which parts of an image decided the champion's answer."),
     Command("data", "Check, count and keep data sets."),
     Command("models", "List, inspect, promote and roll back model versions."),

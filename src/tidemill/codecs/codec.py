@@ -59,6 +59,19 @@ class Payload(BaseModel, ABC):
         return cls.model_validate(plain)
 
     @classmethod
+    def cells(cls) -> tuple[str, ...]:
+        """Return the columns that a row of a file needs or may have to be such a payload."""
+        return tuple(cls.model_fields)
+
+    @classmethod
+    def from_cells(cls, cells: Mapping[str, Any]) -> Self:
+        """Return the payload of a row of a file, where a number may be a text.
+
+        Raises what `from_value` raises.
+        """
+        return cls.from_value(cells)
+
+    @classmethod
     @abstractmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Return the JSON form of a raw payload; `to_bytes` returns the same bytes."""

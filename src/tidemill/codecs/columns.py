@@ -132,6 +132,23 @@ class CategoryColumn(_Column):
 Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
 
 
+def read_cell(value: Cell, *, number: bool) -> Cell:
+    """Return the value of a cell of a file, where all cells may be texts; None for an empty one.
+
+    A text in a column of numbers becomes its number. One that is no number stays a text.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text:
+        return None
+    try:
+        # float would accept 1_000.
+        return float(text) if number and "_" not in text else text
+    except ValueError:
+        return text
+
+
 def row_to_json(row: Mapping[str, Cell]) -> bytes:
     """Return a row as its payload: compact JSON with sorted keys, in UTF-8. Raises BadPayload."""
     try:

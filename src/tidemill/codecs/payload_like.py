@@ -51,17 +51,19 @@ a row of a frame      the same; values that are missing become None
 """
 
 
-def to_payload(form: type[Payload], value: PayloadLike) -> bytes:
+def to_payload(form: type[Payload], value: PayloadLike, *, cells: bool = False) -> bytes:
     """Return the payload that `value` stands for; `form` is the JSON form of the model's payloads.
 
-    Raises DataError for a file that cannot be read, and InvalidRequest or BadPayload for a value
-    that does not fit.
+    With `cells`, a dict is a row of a file, whose numbers may be texts. Raises DataError for a file
+    that cannot be read, and InvalidRequest or BadPayload for a value that does not fit.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return form.canonical(bytes(value))
     if isinstance(value, os.PathLike) or (isinstance(value, str) and not form.takes_text):
         return form.canonical(_read_file(Path(value).expanduser()))
     try:
+        if cells and isinstance(value, Mapping):
+            return form.from_cells(value).to_bytes()
         return form.from_value(value).to_bytes()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

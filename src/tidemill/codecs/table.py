@@ -25,6 +25,7 @@ from tidemill.codecs.columns import (
     Cell,
     Column,
     NumberColumn,
+    read_cell,
     read_row,
     row_to_json,
     shown,
@@ -58,6 +59,25 @@ class RowPayload(Payload):
     row: dict[str, Cell] = Field(description="Column name to value.")
 
     at_hand: ClassVar[str] = "a row of a data frame, "
+    columns: ClassVar[tuple[Column, ...]] = ()
+
+    @classmethod
+    def cells(cls) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return tuple(column.name for column in cls.columns)
+
+    @classmethod
+    def from_cells(cls, cells: Mapping[str, Any]) -> Self:
+        """Return a row whose numbers may be texts; an empty cell is missing.
+
+        Raises what the base class raises. A text that is no number stays, for the codec to refuse.
+        """
+        numbers = {column.name for column in cls.columns if isinstance(column, NumberColumn)}
+        row = {
+            name: read_cell(value, number=name in numbers)
+            for name, value in to_plain(cells).items()
+        }
+        return cls.from_value({"row": row})
 
     @classmethod
     def from_value(cls, value: Any) -> Self:
@@ -210,4 +230,6 @@ def _payload(columns: Sequence[Column]) -> type[RowPayload]:
         examples=[{column.name: column.example for column in columns}],
     )
     row = Annotated[dict[str, Cell], WithJsonSchema(schema)]
-    return create_model("TableRow", __base__=RowPayload, row=(row, described))
+    payload = create_model("TableRow", __base__=RowPayload, row=(row, described))
+    payload.columns = tuple(columns)
+    return payload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,11 +15,29 @@ Encoding = Literal["utf-8", "latin-1", "cp1252"]
 _MARK = "\ufeff"
 
 
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """The error of a line that is invalid in its encoding."""
+
+    error: DataError
+
+
 def read_lines(path: Path, encoding: Encoding) -> Iterator[str]:
     """Yield the lines with their ends, decoded one at a time, without a byte order mark.
 
     Raises UsageError for an unknown encoding. Raises DataError when the file cannot be read and for
     a byte that is invalid in the encoding.
+    """
+    for line in scan_lines(path, encoding):
+        if isinstance(line, LineFault):
+            raise line.error
+        yield line
+
+
+def scan_lines(path: Path, encoding: Encoding) -> Iterator[str | LineFault]:
+    """Yield what `read_lines` yields, and a LineFault in the place of a line that is no text.
+
+    Raises the same errors for the file itself.
     """
     known = get_args(Encoding)
     if encoding not in known:
@@ -26,8 +45,12 @@ def read_lines(path: Path, encoding: Encoding) -> Iterator[str]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                text = _decoded(line, encoding, f"{path.name} line {number}")
-                yield text.removeprefix(_MARK) if number == 1 else text
+                try:
+                    text = _decoded(line, encoding, f"{path.name} line {number}")
+                except DataError as error:
+                    yield LineFault(error)
+                else:
+                    yield text.removeprefix(_MARK) if number == 1 else text
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 

@@ -19,6 +19,13 @@ class Row(NamedTuple):
     values: Mapping[str, Any]
 
 
+class BadRow(NamedTuple):
+    """The place and the error of a row that cannot be read."""
+
+    place: str
+    error: DataError
+
+
 class Rows(Protocol):
     """Rows in a fixed order."""
 

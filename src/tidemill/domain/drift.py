@@ -22,8 +22,9 @@ from tidemill.figures.svg import WIDE
 MAX_FEATURES = 30
 """Features that a notebook shows of a verdict."""
 
-RequestKind = Literal["live", "shadow", "golden"]
-"""The sender of a request: a client, a copy for the shadow version, or the server's golden check.
+RequestKind = Literal["live", "shadow", "golden", "batch"]
+"""The sender of a request: a client, a copy for the shadow version, the server's golden check, or a
+batch. A drift check counts live requests.
 """
 
 

@@ -181,7 +181,7 @@ class PredictionPart(WorkspaceParts):
 
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""
-        recorder: _Recorder | None = self.__dict__.pop("_recorder", None)
+        recorder: Recorder | None = self.__dict__.pop("_recorder", None)
         if recorder is not None:
             recorder.close()
         self._loaded = None
@@ -189,8 +189,11 @@ class PredictionPart(WorkspaceParts):
         super().close()
 
     @cached_property
-    def _recorder(self) -> _Recorder:
-        return _Recorder(self.home / "traffic", self.settings, self.clock)
+    def _recorder(self) -> Recorder:
+        return self._open_recorder()
+
+    def _open_recorder(self) -> Recorder:
+        return Recorder(self.home / "traffic", self.settings, self.clock)
 
     def _predict(
         self, loaded: LoadedVersion, requests: Sequence[PredictionRequest], *, record: bool
@@ -251,12 +254,12 @@ class PredictionPart(WorkspaceParts):
         return {}
 
 
-class _Recorder:
-    """The traffic log of one open workspace; several threads may predict."""
+class Recorder:
+    """A traffic log of this process; several threads may predict."""
 
     def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
         self.process = os.getpid()
-        server = str(uuid7())
+        self.server = server = str(uuid7())
         self._traffic = SqliteTraffic(
             folder, server, durability=settings.durability, max_mb=settings.traffic_max_mb
         )

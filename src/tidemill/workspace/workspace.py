@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from tidemill.workspace.batch import BatchPart
 from tidemill.workspace.cycles import CyclePart
 from tidemill.workspace.drift import DriftPart
 from tidemill.workspace.feedback import FeedbackPart
 from tidemill.workspace.history import HistoryPart
 from tidemill.workspace.policies import PolicyPart
-from tidemill.workspace.predictions import PredictionPart
 from tidemill.workspace.status import StatusPart
 from tidemill.workspace.training import TrainingPart
 
 
 class Workspace(
     TrainingPart,
-    PredictionPart,
+    BatchPart,
     FeedbackPart,
     DriftPart,
     CyclePart,
