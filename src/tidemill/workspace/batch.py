@@ -134,7 +134,10 @@ class BatchPart(PredictionPart):
                     f"The batch was begun {what}, and {len(journal)} rows are done.",
                     hint="Call it as before, choose another output, or begin anew with --restart.",
                 )
-        loaded = self._find_loaded(begun["version"])
+        try:
+            loaded = self._find_loaded(begun["version"])
+        except NotFound:
+            loaded = None
         if loaded is None:
             raise NotFound(
                 f"The batch was begun with {begun['version']}, which cannot be loaded any more.",
