@@ -39,9 +39,7 @@ def batch(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Score a file or a folder with the champion; each prediction is logged.
-
-    A batch that was interrupted goes on when the same command is given again.
+    """Score a file or a folder with the champion; repeat the command to go on after an interrupt.
 
     Example: tidemill batch reviews.csv --column text --keep id --output scored.parquet
     """
