@@ -47,6 +47,8 @@ def test_the_environment_decides_and_an_option_decides_more(
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "my.page"),
         ("CORS_ORIGINS", "https://my.page/path"),
+        ("TRUSTED_PROXIES", "my.proxy"),
+        ("TRUSTED_PROXIES", "10.0.0.1/40"),
         ("ALLOWED_HOSTS", "models.example:80"),
         ("ALLOWED_HOSTS", "http://models.example"),
     ],

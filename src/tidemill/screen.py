@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import is_dataclass
@@ -14,13 +16,39 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 from rich import progress as rich_progress
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 
-from tidemill.data.ignored_files import printable as printable  # noqa: PLC0414 - for commands
+from tidemill.domain.text import CONTROLS, LAYOUT, escape_controls
+from tidemill.domain.text import printable as printable  # noqa: PLC0414 - for commands
 from tidemill.learn.progress import SILENT, Progress
+
+
+class _Plain:
+    """What another renderable shows, with each control character in its text escaped."""
+
+    def __init__(self, shown: ConsoleRenderable) -> None:
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._shown, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(escape_controls(segment.text, LAYOUT), segment.style)
+
+
+class _PlainHook(RenderHook):
+    """Escapes whatever a console prints: a client may have written it."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Plain(shown) for shown in renderables]
+
 
 SCREEN = Console(stderr=True)
 OUT = Console(highlight=False)
+for _console in (SCREEN, OUT):
+    _console.push_render_hook(_PlainHook())
 STARTED = time.monotonic()
 """The start of the command: this module is among its first imports."""
 
@@ -58,8 +86,30 @@ def accept_any_character() -> None:
 def emit(body: object) -> None:
     """Print one JSON object on stdout, in ASCII where stdout has another encoding than UTF-8."""
     plain = not OUT.encoding.startswith("utf")
-    sys.stdout.write(json.dumps(body, default=_plain, ensure_ascii=plain) + "\n")
+    line = json.dumps(body, default=_plain, ensure_ascii=plain)
+    # JSON itself escapes only the first 32.
+    sys.stdout.write(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n")
     sys.stdout.flush()
+
+
+class LogLines(logging.Formatter):
+    """Writes each message as one line without control characters; a trace stands indented below.
+
+    So no text of a client forges a line of the log.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        return escape_controls(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's name
+        return textwrap.indent(escape_controls(super().formatException(ei), LAYOUT), "  ")
+
+
+def show_log() -> None:
+    """Write the log's messages to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines("%(message)s"))
+    logging.basicConfig(handlers=[handler])
 
 
 def warn(lines: Sequence[str]) -> None:

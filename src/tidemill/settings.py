@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field(
         (), description="Further names that the server answers to; *.NAME allows all below it."
     )
+    trusted_proxies: Names = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For names the client.",
+    )
     cors_origins: Names = Field(
         (), description="Origins of web pages that may ask the server, such as https://my.page."
     )
@@ -94,7 +99,7 @@ class Settings(BaseSettings):
             if value is not None
         }
 
-    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         """Return the names between the commas, without blanks around them."""
@@ -111,6 +116,12 @@ class Settings(BaseSettings):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://my.page:3000")
         return cleaned
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the addresses and networks. A network may be written by one of its addresses."""
+        return tuple(str(ip_network(proxy, strict=False)) for proxy in proxies)
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -80,9 +80,32 @@ def test_a_current_ledger_waits_for_no_other_writer(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_the_first_migration_is_the_one_that_the_code_expects() -> None:
+def test_the_last_migration_is_the_one_that_the_code_expects() -> None:
     scripts = ScriptDirectory.from_config(alembic_config())
-    assert [script.revision for script in scripts.walk_revisions()] == [SCHEMA_REVISION]
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    assert revisions[0] == SCHEMA_REVISION
+    assert revisions == [f"{at:04}" for at in range(len(revisions), 0, -1)]
+
+
+def test_feedback_of_the_first_release_claimed_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    engine = sqlite_engine(path)
+    migrate_to(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO feedback (id, prediction, example, target, item, label, "
+                "predicted_label, actor, at, status, reason, snapshot) VALUES ('f1', '', 'e', "
+                "'disease', '', 'rust', '', 'ana', '2026-01-01', 'pending', '', '')"
+            )
+        )
+    engine.dispose()
+    upgrade(path)
+    ledger = SqlLedger.existing(path, FixedClock())
+    with ledger.begin(write=False) as unit:
+        [row] = unit.feedback()
+    assert (row.actor, row.claimed_actor, row.client) == ("ana", "", "")
+    ledger.close()
 
 
 def test_a_ledger_without_tables_is_refused_until_it_is_upgraded(tmp_path: Path) -> None:

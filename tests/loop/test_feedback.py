@@ -114,8 +114,13 @@ def test_a_stranger_s_other_label_is_suspicious_to_a_stranger(actor: str) -> Non
     stranger = replace(ONE, actor=actor)
     against = other(actor=actor, label="miner", status="accepted")
     assert suspicions(stranger, [against]) == (f"{actor} says 'miner'.",)
-    assert suspicions(ONE, [against]) == (f"{actor} says 'miner'.",)
     assert suspicions(stranger, [other(actor=actor)]) == ()
+    # Anybody may be a stranger, so none takes a label from somebody who proved a name.
+    assert suspicions(ONE, [against]) == ()
+    assert suspicions(ONE, [other(actor=actor, status="rejected")]) == ()
+    assert suspicions(stranger, [replace(ONE, id="f9", label="miner")]) == ("ana says 'miner'.",)
+    quarantined = other(actor=actor, status="quarantined")
+    assert suspicions(ONE, [quarantined]) == ("'rust' was quarantined before.",)
 
 
 def test_a_label_that_was_turned_down_before_is_suspicious() -> None:
@@ -295,10 +300,25 @@ def test_strangers_who_contradict_each_other_about_one_node_are_both_rejected(
     desk.give("miner", ANONYMOUS, item="35", example=uploaded)
     desk.review()
     assert desk.statuses == {"f1": "rejected", "f2": "rejected"}
-    id, repeated = desk.give("rust", "bob", item="35", example="e" * 64)
+    id, repeated = desk.give("rust", ANONYMOUS, item="35", example="e" * 64)
     assert not repeated
     desk.review()
     assert desk.get(id).reason == "anonymous says 'miner'. 'rust' was rejected before."
+    named, _ = desk.give("rust", "bob", item="35", example="e" * 64)
+    desk.review()
+    assert desk.get(named).status == "accepted"
+
+
+def test_strangers_are_told_apart_by_their_addresses(desk: Desk) -> None:
+    """Whatever name they claim: a claim gives no right."""
+    one, two = ({"client": f"10.0.0.{n}", "claimed_actor": "ana"} for n in (1, 2))
+    desk.give("rust")
+    assert desk.give("rust", ANONYMOUS, **one) == ("f2", False)
+    assert desk.give("rust", ANONYMOUS, **{**one, "claimed_actor": "bob"}) == ("f2", True)
+    assert desk.give("rust", ANONYMOUS, **two) == ("f4", False)
+    assert desk.give("miner", ANONYMOUS, **one) == ("f5", False)
+    assert set(desk.statuses.values()) == {"pending"}
+    assert (desk.get("f5").claimed_actor, desk.get("f5").client) == ("ana", "10.0.0.1")
 
 
 def test_a_node_has_one_accepted_label_and_an_actor_one_opinion_of_it(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from fastapi import APIRouter, Response
 
 from tidemill.recipes.plants.routes import CONTENT_POLICY
 from tidemill.recipes.routes import Routes
+from tidemill.settings import read_settings
+from tidemill.web.caller import ClientAddresses
 from tidemill.web.hosts import HostCheck, is_loopback
 from tidemill.web.origins import is_same_origin
 
@@ -184,6 +187,47 @@ def test_a_page_of_an_allowed_origin_asks_and_reads(
 
     assert is_forbidden(client.request("OPTIONS", "/predict", headers={"Origin": EVIL, **ASKS}))
     assert is_forbidden(client.request("POST", "/predict", files={"file": red}, headers=FOREIGN))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "address"),
+    [
+        ("", "10.0.0.9", [b"1.2.3.4"], "10.0.0.9"),
+        ("10.0.0.9", "10.0.0.9", [], "10.0.0.9"),
+        ("10.0.0.9", "10.0.0.9", [b"1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.0/24", "10.0.0.9", [b"6.6.6.6, 1.2.3.4, 10.0.0.8"], "1.2.3.4"),
+        ("10.0.0.0/24", "10.0.0.9", [b"6.6.6.6", b"1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.9", "10.0.0.7", [b"1.2.3.4"], "10.0.0.7"),
+        ("10.0.0.9", "10.0.0.9", [b"1.2.3.4, \x1b[2J"], "10.0.0.9"),
+        ("10.0.0.9", "10.0.0.9", [b"::1:2:3"], "::1:2:3"),
+        ("fd00::/8", "fd00::1", [b"2001:db8::5"], "2001:db8::5"),
+        ("10.0.0.9", None, [b"1.2.3.4"], ""),
+    ],
+)
+def test_only_a_trusted_proxy_names_the_client(
+    proxies: str, peer: str | None, forwarded: list[bytes], address: str
+) -> None:
+    addresses = ClientAddresses(read_settings(trusted_proxies=proxies).trusted_proxies)
+    scope = {"client": (peer, 4711) if peer else None}
+    assert addresses.find(scope, forwarded) == address
+
+
+def test_a_label_knows_the_address_of_its_client(
+    workspace: Any, start_app: Callable[..., Any], red: bytes
+) -> None:
+    workspace.promote(workspace.register())
+    client = start_app(workspace.parts(trusted_proxies="127.0.0.1"))
+    body = {"payload": {"image": base64.b64encode(red).decode()}, "label": "Phoma", "actor": "ana"}
+    for address in ("1.2.3.4", "1.2.3.5", "1.2.3.5"):
+        headers = {"X-Forwarded-For": address}
+        answer = client.request("POST", "/v1/feedback", json=body, headers=headers)
+        assert answer.status_code == 200
+    with workspace.ledger.begin(write=False) as unit:
+        rows = unit.feedback(limit=None)
+    assert [(row.client, row.claimed_actor) for row in rows] == [
+        ("1.2.3.4", "ana"),
+        ("1.2.3.5", "ana"),
+    ]
 
 
 def failing(server: Any) -> Routes:

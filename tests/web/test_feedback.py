@@ -18,15 +18,17 @@ from PIL import Image
 from uuid_utils import uuid7
 
 from tidemill.adapters.blobs import FileBlobs
-from tidemill.adapters.memory import MemoryBlobs, MemoryTraffic
+from tidemill.adapters.memory import FixedClock, MemoryBlobs, MemoryTraffic
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import StorageFailed
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Prediction
+from tidemill.loop.feedback import give
 from tidemill.web.feedback import MAX_LABELS
 
+NOW = FixedClock().now()
 Leaf = Callable[[Sequence[int]], bytes]
 
 
@@ -69,7 +71,9 @@ def test_feedback_on_a_prediction_is_pending_and_stores_its_payload(
     example = hashlib.sha256(red).hexdigest()
     assert receipts.pop("repeated") is False
     assert datetime.fromisoformat(receipts.pop("at")) == item.at
-    assert receipts == {name: value for name, value in asdict(item).items() if name != "at"}
+    shown = {**asdict(item), "client": ""}
+    assert receipts == {name: value for name, value in shown.items() if name != "at"}
+    assert client.request("GET", "/v1/feedback").json()["feedback"][0]["client"] == ""
     assert workspace.blobs.get(example) == red
     assert item == Feedback(
         id=item.id,
@@ -79,8 +83,10 @@ def test_feedback_on_a_prediction_is_pending_and_stores_its_payload(
         item="",
         label="Phoma",
         predicted_label="Miner",
-        actor="ana",
+        actor="anonymous",
         at=workspace.clock.now(),
+        claimed_actor="ana",
+        client="127.0.0.1",
     )
 
 
@@ -116,22 +122,42 @@ def test_the_same_again_is_acknowledged_and_not_recorded(
     assert len(feedback_records(workspace)) == 1
 
 
-def test_another_label_supersedes_and_somebody_elses_stands_beside_it(
+def test_a_name_that_nobody_proved_takes_no_label_over(
     client: Any, workspace: Any, red: bytes
 ) -> None:
-    row = {"prediction": predicted(client, red), "actor": "ana"}
-    post_feedback(client, {**row, "label": "Phoma"})
-    post_feedback(client, {**row, "label": "Healthy"})
-    post_feedback(client, {**row, "label": "Miner", "actor": "bob"})
-    strangers = [{"prediction": row["prediction"], "label": name} for name in ("Phoma", "Miner")]
-    post_feedback(client, *strangers)
-    assert [(item.label, item.status) for item in feedback_records(workspace)] == [
-        ("Phoma", "superseded"),
-        ("Healthy", "pending"),
-        ("Miner", "pending"),
-        ("Phoma", "pending"),
-        ("Miner", "pending"),
+    id = predicted(client, red)
+    named = Feedback(
+        "f0", id, hashlib.sha256(red).hexdigest(), "disease", "", "Phoma", "Miner", "ana", NOW
+    )
+    with workspace.ledger.begin() as unit:
+        give(unit, named)
+    for label, actor in (("Phoma", "ana"), ("Healthy", "ana"), ("Miner", "bob")):
+        post_feedback(client, {"prediction": id, "label": label, "actor": actor})
+    rows = [(row.actor, row.claimed_actor, row.label) for row in feedback_records(workspace)]
+    assert rows == [
+        ("ana", "", "Phoma"),
+        ("anonymous", "ana", "Phoma"),
+        ("anonymous", "ana", "Healthy"),
+        ("anonymous", "bob", "Miner"),
     ]
+    assert {row.status for row in feedback_records(workspace)} == {"pending"}
+
+
+@pytest.mark.parametrize("field", ["prediction", "target", "item", "label", "actor"])
+@pytest.mark.parametrize("letter", ["\r", "\n", "\x1b", "\x00", "\x9b", "\u2028", "\u202e"])
+def test_control_characters_are_refused(
+    client: Any, workspace: Any, red: bytes, field: str, letter: str
+) -> None:
+    row = {"prediction": predicted(client, red), "label": "Phoma", field: f"a{letter}[2Jb"}
+    message = refused(client, row, 422, "invalid")["message"]
+    assert message == f"{field}: it has control characters."
+    assert feedback_records(workspace) == []
+
+
+@pytest.mark.parametrize("name", ["ana ", " ana", "\u3000ana"])
+def test_a_name_with_blanks_around_it_is_refused(client: Any, red: bytes, name: str) -> None:
+    row = {"prediction": predicted(client, red), "label": "Phoma", "actor": name}
+    assert "blank" in refused(client, row, 422, "invalid")["message"]
 
 
 def test_many_labels_are_recorded_together(client: Any, workspace: Any, leaf: Leaf) -> None:

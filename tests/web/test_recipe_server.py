@@ -58,7 +58,8 @@ def test_feedback_of_a_recipe_is_that_of_the_server(
     client = ready(workspace, start_app, feedback_recipe({"disease": "Phoma"}, actor="ana"))
     [id] = client.request("POST", "/tell", content=red).json()
     [item] = feedback_records(workspace)
-    assert (item.id, item.target, item.label, item.actor) == (id, "disease", "Phoma", "ana")
+    assert (item.id, item.target, item.label) == (id, "disease", "Phoma")
+    assert (item.actor, item.claimed_actor, item.client) == ("anonymous", "ana", "127.0.0.1")
     assert (item.status, item.prediction, item.predicted_label) == ("pending", "", "")
     assert workspace.blobs.get(item.example) == red
     assert client.request("POST", "/tell", content=red).json() == [id], "the same again is no news"

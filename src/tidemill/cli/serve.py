@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tidemill.adapters.parent_process import watch
-from tidemill.screen import Home, Json, WithParent, emit, say
+from tidemill.screen import Home, Json, WithParent, emit, say, show_log
 from tidemill.settings import read_settings
 from tidemill.web.server import Stop, run_server
 
@@ -26,7 +26,7 @@ def serve(
     Example: tidemill serve --port 8001
     """
     # On stderr, as they are: a person reads there that it is ready, or what it refuses and why.
-    logging.basicConfig(format="%(message)s")
+    show_log()
     logging.getLogger("tidemill").setLevel(logging.INFO)
     run_server(
         read_settings(home=home, host=host, port=port),

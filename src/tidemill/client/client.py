@@ -151,6 +151,8 @@ class Client:
     ) -> Feedback:
         """Record the right label of a prediction or of a payload; it is pending at first.
 
+        `actor` is a name that the server keeps as claimed; the actor is that of the key.
+
         Raises ForeignLabel, InvalidRequest, NotFound, PayloadGone, NotReady and StorageFailed.
         """
         row: dict[str, Any] = {"target": target, "item": item, "label": label}

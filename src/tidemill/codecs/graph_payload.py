@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -17,8 +18,16 @@ from pydantic import (
 from tidemill.codecs.codec import Payload
 from tidemill.codecs.nodes import LONGEST_ID, parse_json, write_canonical
 from tidemill.domain.errors import BadPayload
+from tidemill.domain.text import has_controls
 
-_Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+
+def _require_plain(id: str) -> str:
+    if has_controls(id):
+        raise ValueError("it has control characters")
+    return id
+
+
+_Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_require_plain)]
 _FEATURES = {
     "anyOf": [
         {"type": "array", "items": {"type": "integer", "minimum": 0}},
@@ -74,7 +83,9 @@ class GraphPayload(Payload):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise BadPayload(f"The graph's {where} does not fit: {first['msg']}.") from error
+            raise BadPayload(
+                f"The graph's {where} does not fit: {first['msg'].removeprefix('Value error, ')}."
+            ) from error
 
     def to_bytes(self) -> bytes:
         """Return the canonical payload: sorted keys, no spaces. Raises BadPayload."""

@@ -10,6 +10,7 @@ import orjson
 
 from tidemill.codecs.columns import shown
 from tidemill.domain.errors import BadPayload
+from tidemill.domain.text import has_controls
 
 LONGEST_ID = 200
 """Characters."""
@@ -188,4 +189,6 @@ def _checked_id(id: object, place: int) -> str:
         raise BadPayload(
             f"nodes[{place}] has an id of {len(id):,} characters; it has 1 to {LONGEST_ID}."
         )
+    if has_controls(id):
+        raise BadPayload(f"nodes[{place}] has an id with control characters.")
     return id

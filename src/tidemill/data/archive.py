@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tidemill.codecs.image import IMAGE_SUFFIXES
 from tidemill.data.class_folders import ClassFile, find_class_files, refuse_index
 from tidemill.data.folder import SPLIT_NAMES
-from tidemill.data.ignored_files import HIDDEN, IgnoredFile, printable
+from tidemill.data.ignored_files import HIDDEN, IgnoredFile
 from tidemill.data.remote import DAMAGE
 from tidemill.domain.errors import DataError
+from tidemill.domain.text import printable
 from tidemill.domain.types import Example, Labels, Split, payload_id
 
 LIMIT = 64 * 2**20

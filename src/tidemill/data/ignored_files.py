@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tidemill.domain.ports import Source
+from tidemill.domain.text import printable
 
 HIDDEN = "hidden"
 SHOWN_NAMES = 5
@@ -86,11 +87,3 @@ def _sentence(paths: Sequence[str], reason: str) -> str:
     names = ", ".join(paths[:SHOWN_NAMES])
     more = f" and {count - SHOWN_NAMES} more" if count > SHOWN_NAMES else ""
     return f"{count} {noun} ignored ({reason}): {names}{more}."
-
-
-def printable(name: str) -> str:
-    """A file's name as a line of text: what no terminal prints, and no UTF-8, is escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in name
-    )

@@ -23,7 +23,9 @@ class Feedback:
     `prediction` is the corrected prediction and `predicted_label` its label; both are empty for
     feedback with its own payload. `example` is the payload's id. `item` is the item's name, empty
     for a payload with one item. `settled_at` is when the status last changed, `reason` why.
-    `snapshot` is the latest snapshot that includes it.
+    `snapshot` is the latest snapshot that includes it. `actor` has proved its name, or stands for
+    many people. `claimed_actor` is a name that nobody proved; `client` is the address of a client
+    without a key. Both help a reviewer, and give no right.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Feedback:
     reason: str = ""
     settled_at: datetime | None = None
     snapshot: str = ""
+    claimed_actor: str = ""
+    client: str = ""
 
     @property
     def subject(self) -> tuple[str, str, str]:

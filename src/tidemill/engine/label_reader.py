@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from reprlib import repr as shortened
-from unicodedata import category
 
 from tidemill.adapters.feedback_table import FaultyRow, FeedbackTable, LabelRow
 from tidemill.data.rows import cell_text
@@ -20,6 +19,7 @@ from tidemill.domain.errors import (
     UsageError,
 )
 from tidemill.domain.feedback import Feedback
+from tidemill.domain.text import has_controls
 from tidemill.domain.types import ModelVersion
 from tidemill.loop.feedback import FEEDBACK_TABLE
 from tidemill.loop.feedback_intake import (
@@ -145,7 +145,7 @@ class LabelReader:
         """
         if len(row.actor) > MAX_ACTOR:
             raise InvalidRequest(f"Its actor has {len(row.actor)} characters.")
-        if any(category(letter) == "Cc" for letter in row.actor):
+        if has_controls(row.actor):
             raise InvalidRequest(f"Its actor has control characters: {shortened(row.actor)}.")
         labels = []
         for target, column in self._columns.items():

@@ -1,9 +1,9 @@
 """Decide on feedback, and record the decision in the caller's unit of work.
 
-A named actor has one opinion on a subject, the latest, and at most one label of a subject is
-accepted. A subject is a target of one item, see `Feedback.subject`. `suspicions` and
-`decide_status` are pure; `give`, `settle`, `accept`, `reject` and `review` record each change
-with its event.
+A named actor has proved its name. It has one opinion on a subject, the latest, and at most one
+label of a subject is accepted. A subject is a target of one item, see `Feedback.subject`.
+`suspicions` and `decide_status` are pure; `give`, `settle`, `accept`, `reject` and `review` record
+each change with its event.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ review                    a person decides on each
 accept_unless_suspicious  feedback without suspicions is accepted, the rest is rejected
 """
 ANONYMOUS = "anonymous"
-"""The actor of feedback without a name."""
+"""The actor of feedback whose giver has proved no name."""
 FEEDBACK_TABLE = "feedback_table"
 """The actor of the rows of another system's table that name none."""
 STRANGERS = frozenset({ANONYMOUS, FEEDBACK_TABLE})
-"""Each stands for many people, so another label of it is not a change of mind."""
+"""Each stands for many people, so another label of it is not a change of mind.
+
+Anybody may speak as one of them, so their labels take nothing from those of a named actor.
+"""
 
 
 def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
@@ -38,23 +41,29 @@ def suspicions(item: Feedback, others: Sequence[Feedback]) -> tuple[str, ...]:
     `others` is the result of `beside`, with any status. There are two reasons, and neither depends
     on guesses about the actor:
 
-    * Another actor gave another label. Every stranger counts as another actor. The status of that
-      label does not matter, unless it is superseded. Otherwise the second of two contradicting
-      labels would be accepted.
-    * The same label was rejected or quarantined before.
+    * Another actor gave another label. Every stranger counts as another actor, and none speaks
+      against a named one. The status of that label does not matter, unless it is superseded.
+      Otherwise the second of two contradicting labels would be accepted.
+    * The same label was rejected or quarantined before. A stranger's rejection does not count
+      against a named actor: two strangers who contradict each other would block every label.
     """
     same = _same_subject(item, others)
     against = [
         f"{other.actor} says {other.label!r}."
         for other in same
         if (other.actor != item.actor or item.actor in STRANGERS)
+        and _may_block(other, item)
         and other.label != item.label
         and other.status != "superseded"
     ]
     before = [
         f"{other.label!r} was {other.status} before."
         for other in same
-        if other.label == item.label and other.status in ("rejected", "quarantined")
+        if other.label == item.label
+        and (
+            other.status == "quarantined"
+            or (other.status == "rejected" and _may_block(other, item))
+        )
     ]
     return tuple(dict.fromkeys([*against, *before]))
 
@@ -105,12 +114,14 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     If the actor's last label of the subject is the same, nothing is recorded: the earlier feedback
     is returned with True. After a rejection or replacement the label counts as new. Another label
     supersedes the actor's earlier pending and accepted ones; rejected and quarantined ones keep
-    their status. A stranger's label supersedes nothing, and repeats any stranger's equal label.
+    their status. A stranger's label supersedes nothing. It repeats an equal label of the same
+    actor and client.
     """
     own = [
         other
         for other in _same_subject(item, beside(unit, item))
-        if other.actor == item.actor and other.status not in ("rejected", "superseded")
+        if (other.actor, other.client) == (item.actor, item.client)
+        and other.status not in ("rejected", "superseded")
     ]
     stranger = item.actor in STRANGERS
     repeated = [other for other in (own if stranger else own[-1:]) if other.label == item.label]
@@ -192,6 +203,11 @@ def _same_subject(item: Feedback, others: Sequence[Feedback]) -> list[Feedback]:
     """Return those of `others` on the same subject, in their order."""
     subject = item.subject
     return [other for other in others if other.subject == subject and other.id != item.id]
+
+
+def _may_block(other: Feedback, item: Feedback) -> bool:
+    """Return False for a stranger's label beside that of a named actor."""
+    return item.actor in STRANGERS or other.actor not in STRANGERS
 
 
 def _refuse_settled(item: Feedback, status: FeedbackStatus) -> None:

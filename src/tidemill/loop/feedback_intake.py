@@ -24,6 +24,7 @@ from tidemill.domain.errors import (
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Blobs, Clock, TrafficArchive, TrafficLog
+from tidemill.domain.text import has_controls
 from tidemill.domain.types import Prediction
 from tidemill.loop.feedback import give
 from tidemill.loop.lineage import find_prediction
@@ -51,11 +52,24 @@ class IntakeParts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelClaim:
-    """One label as the actor gave it. `target` may be empty if the model has one target."""
+    """One label as the actor gave it. `target` may be empty if the model has one target.
+
+    `claimed_actor` is a name that the actor did not prove, `client` an address; see `Feedback`.
+    Raises InvalidRequest for control characters, and for a name that is too long.
+    """
 
     target: str
     label: str
     actor: str
+    claimed_actor: str = ""
+    client: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("target", "label", "actor", "claimed_actor"):
+            if has_controls(getattr(self, name)):
+                raise InvalidRequest(f"The {name} has control characters.", hint="Send plain text.")
+        if max(len(self.actor), len(self.claimed_actor)) > MAX_ACTOR:
+            raise InvalidRequest(f"The actor has more than {MAX_ACTOR} characters.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,4 +278,6 @@ def label_feedback(row: ResolvedLabel, example: str, *, at: datetime) -> Feedbac
         predicted_label=row.predicted,
         actor=row.claim.actor,
         at=at,
+        claimed_actor=row.claim.claimed_actor,
+        client=row.claim.client,
     )

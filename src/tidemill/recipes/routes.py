@@ -90,8 +90,9 @@ class Server(PredictionServer, Protocol):
         """Record the right labels of a payload, as `POST /v1/feedback` does.
 
         Returns one record per target, or the earlier record that this one repeats. The ledger
-        holds them before this returns. `actor` is anonymous by default. Raises UsageError for a
-        target or a label that the model does not have, BadPayload, Unavailable (not ready),
+        holds them before this returns. The actor is the caller: its key's name, or anonymous.
+        `actor` is a name that the caller claims, without a right. Raises UsageError for a target or
+        a label that the model does not have, BadPayload, Unavailable (not ready),
         StorageFailed; TidemillError in a golden request, which must not become feedback.
         """
 

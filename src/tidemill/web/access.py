@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import Forbidden
 from tidemill.settings import Settings
+from tidemill.web.caller import Caller, ClientAddresses, set_caller
 from tidemill.web.errors import failure
 from tidemill.web.hosts import HostCheck
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
@@ -15,8 +16,9 @@ from tidemill.web.reply import json_response
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""
+FORWARDED = b"x-forwarded-for"
 READ_HEADERS = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", PREFLIGHT_METHOD, PREFLIGHT_PRIVATE}
+    {b"host", b"origin", b"sec-fetch-site", FORWARDED, PREFLIGHT_METHOD, PREFLIGHT_PRIVATE}
 )
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -41,7 +43,7 @@ FOREIGN_PAGE = Forbidden(
 
 
 class AccessControl:
-    """Checks host and origin, answers preflights, and adds the security headers.
+    """Checks host and origin, answers preflights, names the caller, adds the security headers.
 
     A refused request reaches no route, and its body is not read. Golden requests pass untouched.
     """
@@ -50,6 +52,7 @@ class AccessControl:
         self.app = app
         self._hosts = HostCheck(settings.host, settings.allowed_hosts)
         self._origins = Origins(settings.cors_origins)
+        self._addresses = ClientAddresses(settings.trusted_proxies)
         self._headers = [*SECURITY_HEADERS, *self._origins.vary]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,11 +60,14 @@ class AccessControl:
             await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = {}
-        hosts = 0
+        hosts, forwarded = 0, []
         for name, value in scope["headers"]:
             if name in READ_HEADERS:
                 headers[name] = value
-                hosts += name == b"host"
+                if name == b"host":
+                    hosts += 1
+                elif name == FORWARDED:
+                    forwarded.append(value)
         origin = headers.get(b"origin")
         added = self._headers
         if origin is not None:
@@ -86,6 +92,7 @@ class AccessControl:
             response.raw_headers += self._origins.preflight_headers(headers)
             await response(scope, receive, send_with_headers)
         else:
+            set_caller(scope, Caller(address=self._addresses.find(scope, forwarded)))
             await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: dict[bytes, bytes], hosts: int) -> Forbidden | None:

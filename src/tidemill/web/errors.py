@@ -112,7 +112,7 @@ def invalid_field(error: ValidationError, place: str, *, hint: str) -> InvalidRe
     """Return the error that names the first wrong field of a body, below `place`."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(filter(None, [place, *(str(part) for part in first["loc"])])) or "body"
-    return InvalidRequest(f"{field}: {first['msg']}.", hint=hint)
+    return InvalidRequest(f"{field}: {first['msg'].removeprefix('Value error, ')}.", hint=hint)
 
 
 async def _handle_own(request: Request, raised: Exception) -> Response:

@@ -1,22 +1,22 @@
 """`POST /v1/feedback`: the right labels, durable before the server acknowledges them.
 
-There is no authentication: the request names the actor of its feedback.
+The actor of a label is the caller. A name in the body is a claim, which gives no right.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMedia
 from tidemill.domain.feedback import Feedback
-from tidemill.loop.feedback import ANONYMOUS
+from tidemill.domain.text import has_controls
 from tidemill.loop.feedback_intake import (
     MAX_ACTOR,
     LabelClaim,
@@ -26,6 +26,7 @@ from tidemill.loop.feedback_intake import (
     resolve_payload_label,
 )
 from tidemill.serving import ServerParts
+from tidemill.web.caller import Caller, caller_of
 from tidemill.web.errors import invalid_field
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots, SlotState
@@ -34,7 +35,20 @@ FEEDBACK_PATH = "/v1/feedback"
 MAX_LABELS = 100
 """Labels that one request may hold."""
 
-ShortText = Annotated[str, Field(max_length=200)]
+
+def _require_plain(text: str) -> str:
+    if has_controls(text):
+        raise ValueError("it has control characters")
+    return text
+
+
+def _require_trimmed(name: str) -> str:
+    if name != name.strip():
+        raise ValueError("it begins or ends with a blank")
+    return name
+
+
+ShortText = Annotated[str, Field(max_length=200), AfterValidator(_require_plain)]
 BODY_HINT = (
     'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
     'or many as {"feedback": [...]}.'
@@ -53,12 +67,21 @@ class FeedbackRow(BaseModel):
         "", description="The item of a prediction; needed only where it has several."
     )
     label: Annotated[ShortText, Field(min_length=1)]
-    actor: Annotated[str, Field(min_length=1, max_length=MAX_ACTOR)] = ANONYMOUS
+    actor: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_ACTOR,
+            description="A name that the caller claims to have. It gives no right.",
+        ),
+        AfterValidator(_require_plain),
+        AfterValidator(_require_trimmed),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt(Feedback):
-    """The record of one label. `repeated`: the same actor gave the same label before."""
+    """The record of one label. `repeated`: the same client gave the same label before."""
 
     repeated: bool = False
 
@@ -87,13 +110,14 @@ def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
                 hint="Send application/json.",
             )
         body = await request.body()
-        receipts = await run_in_threadpool(_record, parts, slots.state, body)
+        caller = caller_of(request.scope)
+        receipts = await run_in_threadpool(_record, parts, slots.state, body, caller)
         return json_response({"feedback": receipts})
 
     return router
 
 
-def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[Receipt]:
+def _record(parts: ServerParts, state: SlotState, body: bytes, caller: Caller) -> list[Receipt]:
     """Record every label of a request, or none."""
     rows = parse_feedback(body)
     champion = state.require_champion()
@@ -101,15 +125,20 @@ def _record(parts: ServerParts, state: SlotState, body: bytes) -> list[Receipt]:
     resolved = []
     for index, row in enumerate(rows):
         try:
-            resolved.append(_resolve(lookup, champion, row))
+            resolved.append(_resolve(lookup, champion, row, caller))
         except TidemillError as error:
             if len(rows) == 1:
                 raise
             raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
     return [
-        Receipt(**asdict(record), repeated=repeated)
+        Receipt(**asdict(without_client(record)), repeated=repeated)
         for record, repeated in record_labels(parts, resolved)
     ]
+
+
+def without_client(record: Feedback) -> Feedback:
+    """Return the record as anybody may see it: an address is for reviewers."""
+    return replace(record, client="")
 
 
 def parse_feedback(body: bytes) -> list[FeedbackRow]:
@@ -153,8 +182,10 @@ def _parse_row(content: object, place: str) -> FeedbackRow:
     return row
 
 
-def _resolve(lookup: PredictionLookup, champion: Slot, row: FeedbackRow) -> ResolvedLabel:
-    claim = LabelClaim(row.target, row.label, row.actor)
+def _resolve(
+    lookup: PredictionLookup, champion: Slot, row: FeedbackRow, caller: Caller
+) -> ResolvedLabel:
+    claim = LabelClaim(row.target, row.label, caller.actor, row.actor, caller.client)
     if row.payload is None:
         return lookup.resolve_label(row.prediction, row.item, claim)
     model: type[Payload] = champion.predictor.codec.payload

@@ -24,6 +24,7 @@ from tidemill.loop.lineage import Lineage, find_prediction, trace
 from tidemill.loop.why import find_causes
 from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
+from tidemill.web.feedback import without_client
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
 
@@ -104,7 +105,8 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
     @router.get("/v1/feedback", summary="List feedback and its status, newest first.")
     def feedback(status: StatusFilter = None, limit: FeedbackLimit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
-            return json_response({"feedback": listed(unit, status, limit=limit)})
+            rows = [without_client(row) for row in listed(unit, status, limit=limit)]
+            return json_response({"feedback": rows})
 
     @router.get("/v1/drift", summary="Show how far the champion's traffic is from its reference.")
     def drift(limit: Limit = 100) -> Response:

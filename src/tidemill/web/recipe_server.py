@@ -19,13 +19,13 @@ from tidemill.domain.errors import Forbidden, InvalidRequest, NotReady, Tidemill
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Labels, ModelVersion, Prediction, Run
-from tidemill.loop.feedback import ANONYMOUS
 from tidemill.loop.feedback_intake import LabelClaim, record_labels, resolve_payload_label
 from tidemill.loop.window import open_profiles
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import DriftState, Server
 from tidemill.serving import ServerParts
 from tidemill.web.batcher import Batcher
+from tidemill.web.caller import Caller, caller_of
 from tidemill.web.slots import Slot, Slots
 
 MethodPath = tuple[str, str]
@@ -92,10 +92,11 @@ class RecipeServer:
         return await self._batcher.predict(context.slot, payloads, context.kind)
 
     async def record_feedback(
-        self, request: Request, payload: bytes, labels: Labels, *, actor: str = ANONYMOUS
+        self, request: Request, payload: bytes, labels: Labels, *, actor: str = ""
     ) -> list[Feedback]:
         """Record a label per target, all or none; return the record of each.
 
+        The caller is the actor; `actor` is a name that the caller claims.
         Raises ForeignLabel, InvalidRequest, BadPayload, NotReady and StorageFailed; and
         TidemillError, a 500, in a golden request, whose answer must not become feedback.
         """
@@ -104,14 +105,21 @@ class RecipeServer:
                 f"{request.scope['path']} records feedback, so it cannot have a golden request.",
                 hint="Name it in the `silent_paths` of the recipe's routes instead.",
             )
-        return await run_in_threadpool(self._record, payload, labels, actor)
+        caller = caller_of(request.scope)
+        return await run_in_threadpool(self._record, payload, labels, actor, caller)
 
-    def _record(self, payload: bytes, labels: Labels, actor: str) -> list[Feedback]:
+    def _record(
+        self, payload: bytes, labels: Labels, claimed_actor: str, caller: Caller
+    ) -> list[Feedback]:
         if not labels:
             raise InvalidRequest("Feedback needs a label.")
         champion = self._slots.state.require_champion()
         resolved = [
-            resolve_payload_label(champion, payload, LabelClaim(target, label, actor))
+            resolve_payload_label(
+                champion,
+                payload,
+                LabelClaim(target, label, caller.actor, claimed_actor, caller.client),
+            )
             for target, label in labels.items()
         ]
         return [feedback for feedback, _ in record_labels(self._parts, resolved)]

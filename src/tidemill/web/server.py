@@ -45,6 +45,8 @@ def run_server(
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                # The access control reads X-Forwarded-For, and trusts it only where it is told to.
+                proxy_headers=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
             server = _Server(config, lambda: announce(url_of(listening)))

@@ -34,7 +34,6 @@ from tidemill.domain.ports import Clock
 from tidemill.domain.types import Explanation, ModelVersion, Prediction, payload_id
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.feedback_intake import (
-    MAX_ACTOR,
     LabelClaim,
     PredictionLookup,
     record_labels,
@@ -137,8 +136,6 @@ class PredictionPart(WorkspaceParts):
         """
         champion = self._load_champion()
         claim = LabelClaim(target, label, actor or self.actor)
-        if len(claim.actor) > MAX_ACTOR:
-            raise InvalidRequest(f"The actor has more than {MAX_ACTOR} characters.")
         if isinstance(subject, Prediction):
             subject = subject.require_id()
         if isinstance(subject, str) and PREDICTION_ID.fullmatch(subject):

@@ -6,7 +6,7 @@ import json
 
 from tests.cases.commands import feedback_rows, tick
 from tests.cases.server import Serve, Server
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 
 def give(server: Server, label: str, actor: str) -> int:
@@ -15,7 +15,6 @@ def give(server: Server, label: str, actor: str) -> int:
     return server.ask("/v1/feedback", json.dumps(body).encode()).status
 
 
-@falls_short("everyday", "'ana ' and 'ana' are two people, and both their labels are rejected")
 def test_a_name_with_a_blank_is_the_same_person(serve: Serve) -> None:
     with serve("sentiment") as server:
         padded, plain = give(server, "negative", "ana "), give(server, "positive", "ana")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.cases.names import ANONYMOUS, Feedback, FeedbackPolicy, review_label
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY: FeedbackPolicy = "accept_unless_suspicious"
@@ -17,7 +17,6 @@ def label(minute: int, name: str, actor: str) -> Feedback:
     return Feedback(str(minute), "", "leaf", "disease", "", name, "", actor, at)
 
 
-@falls_short("judge", "one anonymous contradiction has two named labels rejected")
 def test_an_anonymous_label_outweighs_no_named_person() -> None:
     ana, carl = label(1, "rust", "ana"), label(3, "rust", "carl")
     stranger = label(2, "phoma", ANONYMOUS)

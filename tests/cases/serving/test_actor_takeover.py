@@ -7,12 +7,11 @@ import json
 from tests.cases.commands import feedback_rows
 from tests.cases.requests import TEXT, json_body
 from tests.cases.server import Answer, Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 CONTROLS = ("ana\r\nbob", "a\x1b[2Jb")
 
 
-@falls_short("serving", "a stranger supersedes ana's label; names with control characters get 200")
 def test_a_name_that_nobody_proved_takes_no_label_over(serve: Serve) -> None:
     with serve("sentiment") as server:
         prediction = json.loads(server.ask("/v1/predict", TEXT).body)["predictions"][0]

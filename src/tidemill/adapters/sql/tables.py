@@ -30,7 +30,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that this code expects. The server refuses any other."""
 
 
@@ -193,6 +193,8 @@ FEEDBACK = _table(
     _text("reason"),
     _at("settled_at", null=True),
     _text("snapshot"),
+    _text("claimed_actor"),
+    _text("client"),
 )
 Index("feedback_status", FEEDBACK.c.status)
 Index("feedback_settled", FEEDBACK.c.status, FEEDBACK.c.settled_at)
