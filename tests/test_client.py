@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,9 +54,13 @@ def test_many_payloads_keep_their_order(workspace: Workspace, client: Client) ->
 def test_feedback_is_the_record_at_home(workspace: Workspace, client: Client) -> None:
     by_prediction = client.feedback(client.predict(FLINT), "slate", actor="bob")
     by_payload = client.feedback({**FLINT, "gloss": 41.0}, "flint")
-    assert (by_prediction.predicted_label, by_prediction.actor) == ("flint", "bob")
-    assert {by_prediction, by_payload} <= set(workspace.list_feedback())
-    assert client.list_feedback(limit=2) == workspace.list_feedback(limit=2)
+    assert (by_prediction.predicted_label, by_prediction.actor) == ("flint", "anonymous")
+    assert by_prediction.claimed_actor == "bob"
+    at_home = workspace.list_feedback(limit=2)
+    assert {row.client for row in at_home} == {"127.0.0.1"}
+    shown = [replace(row, client="") for row in at_home]  # an address is for reviewers
+    assert shown == [by_payload, by_prediction]
+    assert client.list_feedback(limit=2) == shown
     assert client.list_feedback(status="rejected") == []
 
 
@@ -227,7 +232,7 @@ def test_a_request_holds_so_many_bytes_at_most() -> None:
 
 
 def test_feedback_names_a_prediction_by_its_id(client: Client) -> None:
-    prediction = client.predict(FLINT)
+    prediction = client.predict({**FLINT, "gloss": 42.0})
     assert client.feedback(prediction.id, "slate").prediction == prediction.id
 
 
