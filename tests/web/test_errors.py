@@ -65,7 +65,8 @@ def test_each_error_as_its_status(
     response = client.request("GET", "/fail")
     error_body = shape(response, STATUS[kind])
     assert error_body == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
-    assert ("Retry-After" in response.headers) == (STATUS[kind] == 503)
+    waiting_helps = kind in (domain.Overloaded, domain.Starting, domain.StorageFailed)
+    assert ("Retry-After" in response.headers) == waiting_helps
 
 
 def test_an_unexpected_error_is_logged_and_not_shown(
@@ -134,3 +135,48 @@ def test_every_route_refuses_in_the_one_shape(client: Any) -> None:
 )
 def test_statuses(client: Any, method: str, path: str, status: int) -> None:
     shape(client.request(method, path), status)
+
+
+def test_a_failure_quotes_no_control_characters_and_not_everything(
+    workspace: Any, start_app: Any
+) -> None:
+    wild = "\x1b[2J\r\n\u202e\u2028\udcff\x7f caf\u00e9 \u4e2d\u6587 " + "x" * 5_000
+    error = TidemillError(wild, hint=wild)
+    client = start_app(workspace.parts(), failing(error))
+    body = shape(client.request("GET", "/fail"), 500)
+    for text in (body["message"], body["hint"]):
+        begin = r"\x1b[2J\r\n\u202e\u2028\udcff\x7f" + " caf\u00e9 \u4e2d\u6587 xx"
+        assert text.startswith(begin)
+        assert text.endswith("x...")
+        assert len(text) < 1_100
+
+
+@pytest.mark.parametrize("path", ["/v1/live", "/v1/models", "/docs", "/openapi.json", "/metrics"])
+def test_head_answers_where_get_does_without_a_body(client: Any, path: str) -> None:
+    got, headed = client.request("GET", path), client.request("HEAD", path)
+    assert (headed.status_code, headed.content) == (got.status_code, b"")
+    assert headed.headers["content-type"] == got.headers["content-type"]
+
+
+def test_head_of_a_recipes_route_sends_no_byte_of_the_body(client: Any) -> None:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    head = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": "HEAD", "path": "/health", "query_string": b""}
+    asyncio.run(client.app({**scope, "headers": head}, receive, send))
+    assert messages[0]["status"] == 200
+    assert dict(messages[0]["headers"])[b"content-length"] != b"0"
+    assert all(message["body"] == b"" for message in messages[1:])
+
+
+def test_head_is_refused_where_there_is_no_get(client: Any) -> None:
+    response = client.request("HEAD", "/v1/predict")
+    assert (response.status_code, response.content) == (405, b"")
+    assert response.headers["allow"] == "POST"
+    assert client.request("DELETE", "/v1/live").headers["allow"] == "GET, HEAD"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import platform
+from collections.abc import Iterator
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from tests.web.conftest import SAMPLES
+from tidemill.adapters.memory import FixedClock
+from tidemill.domain.types import Answer, Prediction
+from tidemill.web.metrics import VersionCounter
 
 
 def numbers(client: Any) -> dict[str, float]:
@@ -38,7 +46,7 @@ def test_predictions_batches_queue_and_slots(client: Any, workspace: Any, red: b
     name = 'tidemill_predictions_total{kind="live",label="Miner",target="disease",version="v1"}'
     assert read[name] == 3
     assert read["tidemill_queue_payloads"] == 0
-    assert read["tidemill_batch_size_sum"] == 3 + 1 + SAMPLES * 3
+    assert read["tidemill_batch_payloads_sum"] == 3 + 1 + SAMPLES * 3
     assert read['tidemill_slot_info{slot="champion",version="v1"}'] == 1
     workspace.promote(workspace.register())
     client.slots.refresh()
@@ -53,3 +61,109 @@ def test_two_apps_count_apart(workspace: Any, start_app: Any) -> None:
     live = 'http_requests_total{handler="/v1/live",method="GET",status="200"}'
     assert numbers(first)[live] == 1
     assert live not in numbers(second)
+
+
+def test_head_is_counted_under_its_own_name(client: Any) -> None:
+    client.request("HEAD", "/v1/live")
+    assert numbers(client)['http_requests_total{handler="/v1/live",method="HEAD",status="200"}']
+
+
+def test_a_failure_is_counted_by_its_reason(client: Any) -> None:
+    client.request("GET", "/v1/models/v9")
+    client.request("GET", "/no/such/route")
+    client.request("HEAD", "/no/such/route")
+    client.request("GET", "/v1/live", headers={"Host": "elsewhere.example"})
+    client.request("POST", "/v1/predict", json={})
+    read = numbers(client)
+    counts = {"not_found": 3, "forbidden": 1, "invalid": 1}
+    for reason, count in counts.items():
+        assert read[f'http_requests_rejected_total{{reason="{reason}"}}'] == count
+
+
+def test_only_loaded_versions_have_series(client: Any, workspace: Any, red: bytes) -> None:
+    row = {"image": base64.b64encode(red).decode()}
+    for _ in range(4):
+        workspace.promote(workspace.register())
+        client.slots.refresh()
+        assert client.request("POST", "/v1/predict", json=row).status_code == 200
+    read = numbers(client)
+    versions = {name.partition('version="')[2].partition('"')[0] for name in read} - {""}
+    assert versions == {"v4", "v5", platform.python_version()}
+    name = 'tidemill_predictions_total{kind="live",label="Miner",target="disease",version="v5"}'
+    assert read[name] == 1
+
+
+def test_the_series_are_bounded_when_nobody_reads() -> None:
+    counter = VersionCounter(CollectorRegistry())
+    for at in range(100):
+        answers = (Answer("topic", "a", 1.0, {"a": 1.0}),)
+        version, now = f"v{at}", FixedClock().now()
+        counter.count([Prediction(f"p{at}", "s", at, version, now, "live", b"", answers)])
+    assert len(counter._series) == 1
+
+
+def test_readiness_and_the_process_are_numbers(workspace: Any, start_app: Any) -> None:
+    client = start_app(workspace.parts())
+    assert numbers(client)["tidemill_ready"] == 0
+    workspace.promote(workspace.register())
+    client.slots.refresh()
+    read = numbers(client)
+    assert read["tidemill_ready"] == 1
+    assert read["process_resident_memory_bytes"] > 0
+    assert read["process_open_fds"] > 0
+    assert any(name.startswith("python_gc_collections_total") for name in read)
+
+
+def test_an_upload_is_counted_apart_from_the_answer(client: Any) -> None:
+    """The body comes in two parts, and a GET has none."""
+
+    def parts() -> Iterator[dict[str, Any]]:
+        yield {"type": "http.request", "body": b"{", "more_body": True}
+        yield {"type": "http.request", "body": b"}", "more_body": False}
+
+    messages = parts()
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(_message: Any) -> None:
+        pass
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "query_string": b""}
+    asyncio.run(client.app({**scope, "headers": headers}, receive, send))
+    client.request("GET", "/v1/live")
+    read = numbers(client)
+    name = 'http_request_upload_seconds_count{handler="%s"}'
+    assert read[name % "/v1/predict"] == 1
+    assert name % "/v1/live" not in read
+    latency = 'http_request_duration_seconds_sum{handler="/v1/predict",method="POST"}'
+    assert 0 < read[latency] < 10
+
+
+def test_live_ready_info_and_metrics_use_no_thread(client: Any) -> None:
+    """They answer while every thread of the pool waits for the ledger."""
+    for path in ("/v1/live", "/v1/ready", "/v1/info", "/metrics", "/openapi.json"):
+        client.request("GET", path)  # A first request may have something to compute.
+        assert ran_in_threads(client, path) == 0, path
+    assert ran_in_threads(client, "/v1/models") == 1
+
+
+def ran_in_threads(client: Any, path: str) -> int:
+    """How often a request takes a thread of the shared pool."""
+    import anyio.to_thread
+
+    calls = 0
+    original = anyio.to_thread.run_sync
+
+    async def counting(*arguments: Any, **choices: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await original(*arguments, **choices)
+
+    anyio.to_thread.run_sync = counting
+    try:
+        assert client.request("GET", path).status_code == 200
+    finally:
+        anyio.to_thread.run_sync = original
+    return calls

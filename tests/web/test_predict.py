@@ -147,7 +147,8 @@ def test_no_predictions_before_a_golden_check(workspace: Any, start_app: Any, re
     response = start_app(workspace.parts()).request("POST", "/v1/predict", json=as_json(red))
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "not_ready"
-    assert response.headers["Retry-After"]
+    # Somebody must promote a version; waiting alone changes nothing.
+    assert "Retry-After" not in response.headers
 
 
 def test_no_client_can_choose_the_slot(client: Any, workspace: Any, red: bytes) -> None:

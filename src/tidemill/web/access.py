@@ -8,11 +8,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tidemill.domain.errors import Forbidden
 from tidemill.settings import Settings
 from tidemill.web.caller import Caller, ClientAddresses, set_caller
-from tidemill.web.errors import failure
+from tidemill.web.errors import error_response
 from tidemill.web.hosts import HostCheck
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
 from tidemill.web.recipe_server import is_golden_request
-from tidemill.web.reply import json_response
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""
@@ -85,8 +84,7 @@ class AccessControl:
 
         refusal = self._refusal(scope["method"], headers, hosts)
         if refusal is not None:
-            body = failure(refusal.code, refusal.message, refusal.hint)
-            await json_response(body, status=403)(scope, receive, send_with_headers)
+            await error_response(refusal)(scope, receive, send_with_headers)
         elif origin is not None and scope["method"] == "OPTIONS" and PREFLIGHT_METHOD in headers:
             response = Response(status_code=204)
             response.raw_headers += self._origins.preflight_headers(headers)

@@ -20,7 +20,9 @@ from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import Explainer, build_explain_route
 from tidemill.web.feedback import build_feedback_route
 from tidemill.web.golden_check import GoldenChecker
-from tidemill.web.metrics import Meter, Metrics, build_metrics_route
+from tidemill.web.head import HeadRequests
+from tidemill.web.meter import Meter
+from tidemill.web.metrics import Metrics, build_metrics_route
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
 from tidemill.web.recipe_server import RecipeServer
@@ -83,7 +85,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     recipe = _require_checkable(routes(server))
     checker.golden_requests = recipe.golden_requests
     server.checked_routes = checker.checked_routes
-    numbers.watch(lambda: batcher.waiting, lambda: slots.state)
+    numbers.watch(lambda: batcher.waiting, lambda: slots.state, server.ready)
     numbers.add(recipe.collectors)
 
     for router in (
@@ -100,6 +102,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     app.include_router(recipe.router, tags=[parts.recipe])
 
     install_handlers(app)
+    app.add_middleware(HeadRequests)
     app.add_middleware(BodyLimit)
     app.add_middleware(ErrorGuard)
     # Outside the guard, so that its answers carry the headers, too.

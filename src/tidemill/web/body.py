@@ -6,9 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import Overloaded
-from tidemill.web.errors import RETRY_AFTER, failure
+from tidemill.web.errors import FailureResponse, error_response
 from tidemill.web.recipe_server import is_golden_request
-from tidemill.web.reply import json_response
 
 MAX_BODY_BYTES = 32 << 20
 """Bytes of one body. A request may hold many payloads; each codec limits the single one."""
@@ -45,14 +44,11 @@ class BodyLimit:
             return
         declared = _declared_length(scope)
         if declared > self.max_body:
-            refusal = json_response(failure("too_large", self._message), status=413, headers=CLOSE)
+            refusal = FailureResponse("too_large", self._message, status=413, headers=CLOSE)
             await refusal(scope, receive, send)
             return
         if self._total + declared > self.max_total:
-            full = self._full()
-            body = failure(full.code, full.message, full.hint)
-            refusal = json_response(body, status=503, headers={**CLOSE, **RETRY_AFTER})
-            await refusal(scope, receive, send)
+            await error_response(self._full(), close=True)(scope, receive, send)
             return
         received = 0
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
+from collections.abc import Mapping
 from typing import cast
 
+import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -35,12 +38,19 @@ from tidemill.domain.errors import (
     UnsupportedMedia,
     UsageError,
 )
-from tidemill.web.reply import json_response
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "1"}
+WAITING_HELPS = (Overloaded, Starting, StorageFailed)
+"""Errors that may pass by themselves: a full queue empties, a locked ledger or a full log is free
+again. A server that refused its champion stays so until somebody acts.
+"""
 
+REASON_KEY = "tidemill.reason"
+"""Where the ASGI scope holds the code of the error that answered the request."""
+MAX_SENTENCE = 1_000
+"""Characters of a message or a hint. Both may quote what the client sent."""
 
 STATUS: dict[type[TidemillError], int] = {
     TidemillError: 500,
@@ -90,15 +100,61 @@ class Failure(BaseModel):
     error: FailureDetail
 
 
-def failure(code: str, message: str, hint: str = "") -> dict[str, dict[str, str]]:
-    """Return the body of a failure."""
-    return {"error": {"code": code, "message": message, "hint": hint}}
+class FailureResponse(Response):
+    """The response of a failure. It leaves its code in the scope, where the metrics read it."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        detail = {"code": code, "message": show_text(message), "hint": show_text(hint)}
+        super().__init__(
+            orjson.dumps({"error": detail}), status, headers, media_type="application/json"
+        )
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REASON_KEY] = self._code
+        await super().__call__(scope, receive, send)
 
 
-INTERNAL = failure(
-    "internal", "The server failed at this request.", "The server's log has the cause."
-)
-GONE = failure("client_gone", "The client went away before its request was read.")
+def show_text(text: str) -> str:
+    """Return a sentence of bounded length whose control characters are escaped."""
+    if len(text) > MAX_SENTENCE:
+        text = text[: MAX_SENTENCE - 3] + "..."
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    """Escape what moves a cursor, turns the direction of a line, or is no character at all."""
+    hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    turns = unicodedata.bidirectional(character) in TURNS
+    return character.encode("unicode_escape").decode() if hidden or turns else character
+
+
+TURNS = {"LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def error_response(error: TidemillError, *, close: bool = False) -> FailureResponse:
+    """Return the response to an error. `close`: no request can follow on the connection."""
+    headers = {"Connection": "close"} if close else {}
+    if isinstance(error, WAITING_HELPS):
+        headers |= RETRY_AFTER
+    return FailureResponse(
+        error.code, error.message, error.hint, status=status_of(error), headers=headers
+    )
+
+
+def status_of(error: TidemillError) -> int:
+    """Return the status of an error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -117,25 +173,18 @@ def invalid_field(error: ValidationError, place: str, *, hint: str) -> InvalidRe
 
 async def _handle_own(request: Request, raised: Exception) -> Response:
     error = cast(TidemillError, raised)
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if status == 500:
+    if status_of(error) == 500:
         log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
-    return json_response(
-        failure(error.code, error.message, error.hint),
-        status=status,
-        headers=RETRY_AFTER if status == 503 else None,
-    )
+    return error_response(error)
 
 
 async def _handle_validation(_request: Request, raised: Exception) -> Response:
     first = cast(RequestValidationError, raised).errors()[0]
     field = ".".join(str(part) for part in first["loc"])
-    return json_response(
-        failure(
-            InvalidRequest.code,
-            f"{field}: {first['msg']}.",
-            "See /docs for the form that the route takes.",
-        ),
+    return FailureResponse(
+        InvalidRequest.code,
+        f"{field}: {first['msg']}.",
+        "See /docs for the form that the route takes.",
         status=422,
     )
 
@@ -152,11 +201,20 @@ async def _handle_framework(request: Request, raised: Exception) -> Response:
         404: f"There is no route {request.url.path}.",
         405: f"{request.url.path} does not take {request.method}.",
     }.get(error.status_code, str(error.detail))
-    return json_response(
-        failure(code, message, "See /docs for the routes."),
-        status=error.status_code,
-        headers=error.headers,
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", "").split(", "):
+        headers["Allow"] += ", HEAD"  # as HeadRequests answers
+    return FailureResponse(
+        code, message, "See /docs for the routes.", status=error.status_code, headers=headers
     )
+
+
+INTERNAL = (
+    "internal",
+    "The server failed at this request.",
+    "The server's log has the cause.",
+)
+GONE = ("client_gone", "The client went away before its request was read.")
 
 
 class ErrorGuard:
@@ -182,9 +240,9 @@ class ErrorGuard:
             # There is no client to answer. The status is for the metrics alone.
             log.debug("%s %s: the client went away", scope["method"], scope["path"])
             if not started:
-                await json_response(GONE, status=499)(scope, receive, send)
+                await FailureResponse(*GONE, status=499)(scope, receive, send)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise
-            await json_response(INTERNAL, status=500)(scope, receive, send)
+            await FailureResponse(*INTERNAL, status=500)(scope, receive, send)

@@ -6,14 +6,13 @@ import re
 
 from tests.cases.requests import TEXT
 from tests.cases.server import Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 from tests.cases.versions import promote_copy, wait_until_served
 
 SWAPS, ALLOWED = 20, 3
 VERSION = re.compile(r'version="(v\d+)"')
 
 
-@falls_short("serving", "after 20 swaps /metrics has series of 21 versions; 3 may be")
 def test_the_metrics_forget_versions_that_are_gone(serve: Serve) -> None:
     with serve("sentiment") as server:
         before = len(server.ask("/metrics").body.splitlines())
