@@ -322,7 +322,7 @@ def test_every_error_has_a_row_with_its_status_and_exit_code() -> None:
     edge = {code: (str(status), "") for status, code in FRAMEWORK_CODES.items()}
     edge |= {"internal": ("500", ""), "client_gone": ("499", "")}
     edge |= {"bug": ("", str(BUG)), "interrupted": ("", "130")}
-    assert {INTERNAL["error"]["code"], GONE["error"]["code"]} < set(edge)
+    assert {INTERNAL[0], GONE[0]} < set(edge)
     for kind in tree(errors.TidemillError):
         edge[kind.code] = (str(STATUS[kind]), str(exit_code(kind("x"))))
     rows_of = {code: (row[0], row[1]) for code, row in table.items()}
