@@ -4,6 +4,7 @@ VENV := .venv
 # Tests and demo start hundreds of processes. Each compiles the sources anew if none may keep them.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help setup demo demos up test test-newer check coverage integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
@@ -37,8 +38,8 @@ coverage: $(VENV)/.dev ## Measure which branches of src the tests run; writes do
 	$(BIN)/coverage json -q -o .coverage.json
 	$(BIN)/python docs/record_coverage.py .coverage.json
 
-integration: $(VENV)/.dev ## The tests that take minutes.
-	$(BIN)/pytest -m slow
+integration: $(VENV)/.dev $(CLIENTS)/.made ## The tests that take minutes, and those with clients of others.
+	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" $(BIN)/pytest -m "slow or client"
 
 chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
 	$(BIN)/pytest tests/chaos
@@ -86,6 +87,11 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Tidemill needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(CLIENTS)/.made: $(VENV)/.made requirements/clients.txt
+	$(VENV)/bin/python -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/clients.txt
 	@touch $@
 
 # torch first and alone: its pin decides which build everything after it sees.

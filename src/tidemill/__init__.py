@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidemill.client.client import Client
+    from tidemill.client.load_report import LoadReport
+    from tidemill.client.load_test import run_load_test
     from tidemill.codecs.codec import Codec
     from tidemill.codecs.graph import GraphCodec
     from tidemill.codecs.image import ImageCodec
@@ -40,6 +42,7 @@ __all__ = [
     "Feedback",
     "GraphCodec",
     "ImageCodec",
+    "LoadReport",
     "Prediction",
     "Recipe",
     "TableCodec",
@@ -50,6 +53,7 @@ __all__ = [
     "__version__",
     "errors",
     "open_bundle",
+    "run_load_test",
 ]
 
 __version__ = "0.1.0"
@@ -72,6 +76,7 @@ _MODULES = {
     "Feedback": "tidemill.domain.feedback",
     "GraphCodec": "tidemill.codecs.graph",
     "ImageCodec": "tidemill.codecs.image",
+    "LoadReport": "tidemill.client.load_report",
     "Prediction": "tidemill.domain.types",
     "Recipe": "tidemill.recipes.recipe",
     "TableCodec": "tidemill.codecs.table",
@@ -80,6 +85,7 @@ _MODULES = {
     "Verdict": "tidemill.domain.types",
     "Workspace": "tidemill.workspace.workspace",
     "open_bundle": "tidemill.workspace.predictions",
+    "run_load_test": "tidemill.client.load_test",
 }
 
 

@@ -52,6 +52,7 @@ COMMANDS = (
     Command("drift", "Show what the last drift check found, feature by feature."),
     Command("why", "Print the chain of causes of a version, a cycle or a prediction."),
     Command("lineage", "Show what a prediction came from."),
+    Command("bench", "Measure a server under load."),
     Command("config", "Show the settings, or an experiment as it would run."),
     Command("doctor", "Check that Tidemill works on this machine."),
 )
