@@ -51,8 +51,8 @@ def test_files_are_sent_and_the_verdict_is_the_exit_code(
     tell: Ask, url: str, pebble: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "load.html"
-    words = ("bench", "load", url, "--users", "4", "--time", "2s", "--no-pause")
-    words = (*words, "--payload", str(pebble), "--html", str(page))
+    words = ["bench", "load", url, "--users", "4", "--time", "2s", "--no-pause"]
+    words += ["--payload", str(pebble), "--html", str(page)]
     result = tell(*words, "--json")
     body = result.body
     assert (result.code, body["passed"], body["failures"], body["faults"]) == (0, True, 0, {})
