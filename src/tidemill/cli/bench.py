@@ -14,14 +14,12 @@ from rich.table import Table
 from tidemill import LoadReport, Workspace, errors, run_load_test
 from tidemill.screen import OUT, Home, Json, Stages, emit, say
 
-app = typer.Typer(help="Measure a server under load.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure a server under load.\n\nExample: tidemill bench load coffee",
+    no_args_is_help=True,
+)
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m)?")
-
-
-@app.callback()
-def _group() -> None:
-    """Let Typer keep `load` as a word of its own."""
 
 
 @app.command("load")
