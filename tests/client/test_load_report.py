@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tidemill.client.load_mix import LoadTask, payload_mix, recipe_mix, upload
-from tidemill.client.load_report import StepResult, build_report, find_knee, read_objective
+from tidemill.client.load_report import StepResult, build_load_report, find_knee, read_objective
 from tidemill.client.load_test import plan_steps
 from tidemill.domain.errors import DataError, UsageError
 
@@ -34,7 +34,7 @@ RECORDS: list[Record] = [
 
 
 def test_a_request_counts_for_the_step_in_which_it_began() -> None:
-    report = build_report("http://localhost:1", RECORDS, [read_objective("p95<=50ms")])
+    report = build_load_report("http://localhost:1", RECORDS, [read_objective("p95<=50ms")])
     assert [(step.users, step.requests, step.seconds) for step in report.steps] == [
         (5, 80, 8.0),
         (10, 96, 8.0),
@@ -50,20 +50,20 @@ def test_a_request_counts_for_the_step_in_which_it_began() -> None:
 )
 def test_an_objective_can_be_missed(objective: str) -> None:
     failed = [*RECORDS[:-1], request(119.0, 1.0, "503"), ["end", 120.0]]
-    assert build_report("", failed, [read_objective(objective)]).missed == [objective]
+    assert build_load_report("", failed, [read_objective(objective)]).missed == [objective]
 
 
 def test_a_failure_counts_also_while_a_step_settles() -> None:
     records = [*RECORDS[:-1], request(110.5, 1.0, "refused"), ["end", 120.0]]
-    report = build_report("", records, [read_objective("failures<=0%")])
+    report = build_load_report("", records, [read_objective("failures<=0%")])
     assert (report.last.failures, report.faults) == (1, {"GET /: refused": 1})
     assert not report.passed
 
 
 def test_nothing_holds_without_a_request() -> None:
     objectives = [read_objective("failures<=0%"), read_objective("p95<=9s")]
-    assert len(build_report("", [], objectives).missed) == 2
-    report = build_report("", [["step", 1.0, 5], ["end", 9.0]], objectives)
+    assert len(build_load_report("", [], objectives).missed) == 2
+    report = build_load_report("", [["step", 1.0, 5], ["end", 9.0]], objectives)
     assert len(report.missed) == 2
     assert report.to_json()["p95_ms"] is None
     assert math.isnan(report.last.percentile(0.5))

@@ -138,7 +138,7 @@ class LoadReport:
         }
 
 
-def build_report(
+def build_load_report(
     url: str, records: Iterable[Sequence[Any]], objectives: Sequence[Objective]
 ) -> LoadReport:
     """Return the report of what Locust wrote, line by line.

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tidemill.client.load_mix import LoadMix, payload_mix, recipe_mix
-from tidemill.client.load_report import LoadReport, build_report, read_objective
+from tidemill.client.load_report import LoadReport, build_load_report, read_objective
 from tidemill.domain.errors import DataError, TidemillError, Unavailable, UsageError
 from tidemill.domain.hosts import reaches_this_machine
 from tidemill.learn.progress import SILENT, Progress
@@ -116,7 +116,7 @@ def run_load_test(
                 f"Locust ended with exit code {code}: {''.join(tail)}",
                 hint="Does the locustfile run by itself?",
             )
-        report = build_report(url, _records(results), objectives)
+        report = build_load_report(url, _records(results), objectives)
     if not report.steps or not any(step.requests for step in report.steps):
         raise DataError(
             "No request was sent.", hint="Give more time, or shorten the pauses (--no-pause)."
