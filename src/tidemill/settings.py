@@ -35,6 +35,8 @@ def _text(value: object) -> str:
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names with commas between them, as an environment variable holds them."""
+PUBLIC_SCOPES = ("predict", "feedback")
+"""What clients without a key may be allowed to do."""
 ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:_-]+")
 HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-][a-z0-9._-]*|[0-9a-f:]+")
 
@@ -79,6 +81,13 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field(
         (), description="Further names that the server answers to; *.NAME allows all below it."
     )
+    public_scopes: Names | None = Field(
+        None,
+        description="What clients without a key may do: predict, feedback, both or nothing.",
+    )
+    allow_anonymous: bool = Field(
+        False, description="Let other machines reach a server without any API key."
+    )
     trusted_proxies: Names = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For names the client.",
@@ -99,7 +108,9 @@ class Settings(BaseSettings):
             if value is not None
         }
 
-    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "trusted_proxies", "public_scopes", mode="before"
+    )
     @classmethod
     def _split_names(cls, value: object) -> object:
         """Return the names between the commas, without blanks around them."""
@@ -116,6 +127,15 @@ class Settings(BaseSettings):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://my.page:3000")
         return cleaned
+
+    @field_validator("public_scopes")
+    @classmethod
+    def _check_scopes(cls, scopes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Return the scopes. Whoever reviews or administers has to prove a name."""
+        for scope in scopes or ():
+            if scope not in PUBLIC_SCOPES:
+                raise ValueError(f"{scope!r} is none of {', '.join(PUBLIC_SCOPES)}")
+        return scopes
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -65,7 +65,8 @@ def test_each_error_as_its_status(
     response = client.request("GET", "/fail")
     error_body = shape(response, STATUS[kind])
     assert error_body == {"code": kind.code, "message": "A sentence.", "hint": "Another."}
-    waiting_helps = kind in (domain.Overloaded, domain.Starting, domain.StorageFailed)
+    passing = (domain.Overloaded, domain.RateLimited, domain.Starting, domain.StorageFailed)
+    waiting_helps = kind in passing
     assert ("Retry-After" in response.headers) == waiting_helps
 
 

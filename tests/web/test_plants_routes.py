@@ -234,9 +234,12 @@ def test_a_model_without_a_target_is_never_served(served: Any, files: Any) -> No
 
 def test_refresh_needs_a_token(served: Any) -> None:
     client = served()
-    response = client.request("POST", "/refresh", headers=TOKEN)
+    response = client.request("POST", "/refresh")
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
     assert "TIDEMILL_REFRESH_TOKEN" in response.json()["error"]["hint"]
+    # What is neither the token nor a key opens no route at all.
+    response = client.request("POST", "/refresh", headers=TOKEN)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
 
 
 @pytest.mark.parametrize(

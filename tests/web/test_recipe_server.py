@@ -267,8 +267,9 @@ def test_a_blank_token_opens_nothing(
 
     monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", token)
     client = ready(workspace, start_app, build)
+    assert client.request("POST", "/refresh").json()["error"]["code"] == "forbidden"
     response = client.request("POST", "/refresh", headers={"Authorization": brought})
-    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorised")
     monkeypatch.setenv("TIDEMILL_REFRESH_TOKEN", "much-told")
     client = start_app(workspace.parts(), build)
     response = client.request("POST", "/refresh", headers={"Authorization": brought})

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tidemill.adapters.memory import FixedClock
 from tidemill.adapters.memory_unit.cycles import CyclesPart
 from tidemill.adapters.memory_unit.import_offsets import ImportOffsetsPart
+from tidemill.adapters.memory_unit.keys import KeysPart
 from tidemill.adapters.memory_unit.records import State
 from tidemill.adapters.memory_unit.registry import RegistryPart
 from tidemill.adapters.memory_unit.reviews import ReviewsPart
@@ -16,7 +17,7 @@ from tidemill.adapters.memory_unit.traffic import TrafficPart
 from tidemill.domain.ledger import Ledger
 
 
-class MemoryUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart):
+class MemoryUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart, KeysPart):
     """A unit of work: all parts on one state."""
 
 

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("data", "Check, count and keep data sets."),
     Command("models", "List, inspect, promote and roll back model versions."),
     Command("feedback", "List feedback, and accept or reject it."),
+    Command("keys", "Create, list and revoke API keys."),
     Command("loop", "Run the engine: drain, review, check for drift, retrain, promote or refuse."),
     Command("drift", "Show what the last drift check found, feature by feature."),
     Command("why", "Print the chain of causes of a version, a cycle or a prediction."),

@@ -17,6 +17,10 @@ def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to bind; loopback by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    allow_anonymous: Annotated[
+        bool,
+        typer.Option("--allow-anonymous", help="Let other machines reach it without any API key."),
+    ] = False,
     home: Home = None,
     with_parent: WithParent = False,
     as_json: Json = False,
@@ -29,7 +33,9 @@ def serve(
     show_log()
     logging.getLogger("tidemill").setLevel(logging.INFO)
     run_server(
-        read_settings(home=home, host=host, port=port),
+        read_settings(
+            home=home, host=host, port=port, allow_anonymous=True if allow_anonymous else None
+        ),
         announce=_json if as_json else _print_url,
         watch=watch if with_parent else _alone,
     )

@@ -20,8 +20,9 @@ Every error a user can meet, drawn once:
       . Starting        the server has not checked a model yet
     - Overloaded        more requests wait than the queue holds
     - StorageFailed     something could not be written; nothing was acknowledged
-  + Unauthorised        the request has no token, or a wrong one
+  + Unauthorised        the request has no key, or a wrong one
   + Forbidden           this server does not allow the request
+  + RateLimited         the key has sent more requests than it may
 
 `code` is stable and machine-readable, `hint` is the next thing to try. The command line maps a
 class to an exit code, the server maps it to a status; neither knowledge is kept here.
@@ -163,7 +164,7 @@ class StorageFailed(Unavailable):
 
 
 class Unauthorised(TidemillError):
-    """The request has no token, or a wrong one."""
+    """The request has no key, or a wrong one."""
 
     code = "unauthorised"
 
@@ -172,6 +173,16 @@ class Forbidden(TidemillError):
     """This server does not allow the request."""
 
     code = "forbidden"
+
+
+class RateLimited(TidemillError):
+    """The key has sent more requests than it may. `wait_s` is when the next one is answered."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, hint: str = "", wait_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.wait_s = wait_s
 
 
 def read_error(body: object) -> TidemillError | None:

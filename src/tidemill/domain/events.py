@@ -131,6 +131,19 @@ class LeaseTaken(Event):
     token: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCreated(Event):
+    name: str
+    scopes: str
+    rate: int
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRevoked(Event):
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """An event as the ledger stores it."""

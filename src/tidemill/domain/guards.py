@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from tidemill.domain.api_key import ApiKey
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import Conflict, LeaseLost, NotFound
@@ -94,6 +95,14 @@ def guard_status(before: Feedback, expected: FeedbackStatus) -> None:
             f"Feedback {before.id} is {before.status}, no longer {expected}.",
             hint="Read it again before you decide.",
         )
+
+
+def guard_revocation(before: ApiKey, to: ApiKey) -> None:
+    """Let a key be revoked once."""
+    if before.revoked_at is not None:
+        raise Conflict(f"Key {before.id} of {before.name} is revoked already.")
+    if to.revoked_at is None:
+        raise Conflict(f"Key {before.id} of {before.name} changes only by its revocation.")
 
 
 def guard_taken(

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from tidemill.domain.api_key import ApiKey
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import NotFound, UsageError
@@ -28,10 +29,10 @@ from tidemill.domain.types import (
     Verdict,
 )
 
-Record = Snapshot | Run | ModelVersion | Verdict | Feedback | DriftVerdict | Cycle
+Record = Snapshot | Run | ModelVersion | Verdict | Feedback | DriftVerdict | Cycle | ApiKey
 """The records that the ledger stores by id.
 
-Run, Feedback and Cycle change, each by its one method below. The others never change.
+Run, Feedback, Cycle and ApiKey change, each by its one method below. The others never change.
 """
 
 R = TypeVar("R", bound=Record)
@@ -230,7 +231,17 @@ class ImportOffsets(Protocol):
         """Replace an import offset. Raises Conflict when it is not `expected`."""
 
 
-class UnitOfWork(Records, Registry, Traffic, Reviews, Cycles, ImportOffsets, Protocol):
+class Keys(Protocol):
+    """The keys by which clients prove their names."""
+
+    def unrevoked_keys(self) -> list[ApiKey]:
+        """Return the keys that are not revoked, the oldest first; some may have expired."""
+
+    def revoke_key(self, to: ApiKey, event: Event) -> None:
+        """Replace a key by its revoked state. Raises NotFound, and Conflict when it is revoked."""
+
+
+class UnitOfWork(Records, Registry, Traffic, Reviews, Cycles, ImportOffsets, Keys, Protocol):
     """Everything done in one unit of work is stored together, or nothing is.
 
     Reads see the earlier writes of the same unit. A normal end of the block commits; an exception

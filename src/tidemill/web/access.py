@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
+
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tidemill.domain.errors import Forbidden
+from tidemill.domain.api_key import KeyScope, digest_of
+from tidemill.domain.errors import Forbidden, RateLimited, TidemillError, Unauthorised
 from tidemill.settings import Settings
-from tidemill.web.caller import Caller, ClientAddresses, set_caller
+from tidemill.web.caller import KEY_HINT, Caller, ClientAddresses, set_caller
 from tidemill.web.errors import error_response
+from tidemill.web.exposure import public_scopes
 from tidemill.web.hosts import HostCheck
+from tidemill.web.keyring import Keyring, read_secret
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
 from tidemill.web.recipe_server import is_golden_request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""
-FORWARDED = b"x-forwarded-for"
+OPEN_PATHS = frozenset({"/v1/live", "/v1/ready", "/health", "/v2/health/live", "/v2/health/ready"})
+"""What anybody may read: what runs the server asks there whether it works."""
+AUTHORIZATION, FORWARDED = b"authorization", b"x-forwarded-for"
 READ_HEADERS = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", FORWARDED, PREFLIGHT_METHOD, PREFLIGHT_PRIVATE}
+    {
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        AUTHORIZATION,
+        FORWARDED,
+        PREFLIGHT_METHOD,
+        PREFLIGHT_PRIVATE,
+    }
 )
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -39,19 +55,35 @@ FOREIGN_PAGE = Forbidden(
     "A web page of another origin may not change anything here.",
     hint="Start the server with TIDEMILL_CORS_ORIGINS=ORIGIN to allow the pages of that origin.",
 )
+NO_KEY = Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
 
 
 class AccessControl:
-    """Checks host and origin, answers preflights, names the caller, adds the security headers.
+    """Checks host, origin and key, answers preflights, adds the security headers.
 
     A refused request reaches no route, and its body is not read. Golden requests pass untouched.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        keyring: Keyring,
+        path_scopes: Mapping[str, KeyScope],
+    ) -> None:
+        """Guard `app`. `path_scopes` are the scopes that changing requests to these paths need.
+
+        A route of another path asks for its scope itself; see `Caller.require`.
+        """
         self.app = app
         self._hosts = HostCheck(settings.host, settings.allowed_hosts)
         self._origins = Origins(settings.cors_origins)
         self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._keyring = keyring
+        self._path_scopes = path_scopes
+        self._public = public_scopes(settings)
+        token = settings.refresh_token
+        self._refresh_digest = digest_of(token.get_secret_value()) if token else ""
         self._headers = [*SECURITY_HEADERS, *self._origins.vary]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,19 +114,28 @@ class AccessControl:
                 message["headers"] = [*own, *more]
             await send(message)
 
-        refusal = self._refusal(scope["method"], headers, hosts)
+        method = scope["method"]
+        preflight = method == "OPTIONS" and PREFLIGHT_METHOD in headers
+        refusal: TidemillError | None = self._refuse_origin(method, headers, hosts)
+        if refusal is None and not preflight:
+            address = self._addresses.find(scope, forwarded)
+            try:
+                set_caller(scope, self._admit(scope, headers.get(AUTHORIZATION), address))
+            except (Unauthorised, Forbidden, RateLimited) as error:
+                refusal = error
         if refusal is not None:
             await error_response(refusal)(scope, receive, send_with_headers)
-        elif origin is not None and scope["method"] == "OPTIONS" and PREFLIGHT_METHOD in headers:
+        elif preflight:
             response = Response(status_code=204)
             response.raw_headers += self._origins.preflight_headers(headers)
             await response(scope, receive, send_with_headers)
         else:
-            set_caller(scope, Caller(address=self._addresses.find(scope, forwarded)))
             await self.app(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, headers: dict[bytes, bytes], hosts: int) -> Forbidden | None:
-        """Return why a request may not pass; None when it may."""
+    def _refuse_origin(
+        self, method: str, headers: Mapping[bytes, bytes], hosts: int
+    ) -> Forbidden | None:
+        """Return why a request may not pass, whoever sends it; None when it may."""
         if hosts > 1:
             return TWO_HOSTS
         # A request without the header is HTTP/1.0, which no browser speaks.
@@ -105,3 +146,31 @@ class AccessControl:
         if method == "OPTIONS" and PREFLIGHT_METHOD in headers:
             return None if self._origins.allows(headers.get(b"origin", b"")) else FOREIGN_PAGE
         return None
+
+    def _admit(self, scope: Scope, authorization: bytes | None, address: str) -> Caller:
+        """Return the caller of a request. Raises Unauthorised, Forbidden and RateLimited."""
+        path: str = scope["path"]
+        if path in OPEN_PATHS:
+            return Caller(address=address, scopes=self._public)
+        if authorization is None:
+            caller = Caller(address=address, scopes=self._public)
+        elif self._is_refresh_token(authorization):
+            caller = Caller(address=address, scopes=self._public | {"refresh"})
+        else:
+            key = self._keyring.find(authorization)
+            caller = Caller(key.name, address, frozenset(key.scopes), key.id)
+        if not caller.scopes:
+            raise NO_KEY
+        if scope["method"] not in SAFE_METHODS and (needed := self._path_scopes.get(path)):
+            caller.require(needed)
+        return caller
+
+    def _is_refresh_token(self, authorization: bytes) -> bool:
+        """Return True for the token of the setting, which the routes check again."""
+        if not self._refresh_digest:
+            return False
+        try:
+            digest = digest_of(read_secret(authorization))
+        except Unauthorised:
+            return False
+        return secrets.compare_digest(digest, self._refresh_digest)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from fastapi import FastAPI
 
 from tidemill import __version__
+from tidemill.domain.api_key import KeyScope
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
@@ -17,12 +18,15 @@ from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
 from tidemill.web.document import FAILURES, install_document
 from tidemill.web.errors import ErrorGuard, install_handlers
-from tidemill.web.explain import Explainer, build_explain_route
-from tidemill.web.feedback import build_feedback_route
+from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
+from tidemill.web.exposure import require_keys
+from tidemill.web.feedback import FEEDBACK_PATH, build_feedback_route
 from tidemill.web.golden_check import GoldenChecker
 from tidemill.web.head import HeadRequests
+from tidemill.web.keyring import Keyring
 from tidemill.web.meter import Meter
 from tidemill.web.metrics import Metrics, build_metrics_route
+from tidemill.web.predict import PATH as PREDICT_PATH
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
 from tidemill.web.recipe_server import RecipeServer
@@ -35,11 +39,15 @@ SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
 def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     """Return the app of one server process. Its lifespan starts and stops the threads it needs.
 
-    `app.state.slots` and `app.state.batcher` are there for tests. Raises UsageError when a POST
-    route of the recipe has no golden request, when a route takes a path of the server's, or when a
-    metric takes a name of the server's.
+    `app.state` has the slots, the batcher and the keyring, for tests. Raises UsageError when others
+    can reach the server and there is no API key, when a POST route of the recipe has no golden
+    request, when a route takes a path of the server's, or when a metric takes a name of the
+    server's.
     """
     settings = parts.settings
+    keyring = Keyring(parts.ledger, parts.clock)
+    keyring.refresh()
+    require_keys(settings, keyring)
     numbers = Metrics()
     batcher = Batcher(
         server=parts.server,
@@ -54,12 +62,14 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keyring.start()
         batcher.start()
         slots.start()
         yield
         # In this order: a running golden check still needs predictions.
         slots.close()
         batcher.close()
+        keyring.close()
         explainer.close()
 
     app = FastAPI(
@@ -106,11 +116,23 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(ErrorGuard)
     # Outside the guard, so that its answers carry the headers, too.
-    app.add_middleware(AccessControl, settings=settings)
+    app.add_middleware(
+        AccessControl, settings=settings, keyring=keyring, path_scopes=_path_scopes(recipe)
+    )
     app.add_middleware(Meter, metrics=numbers)
+    app.state.keyring = keyring
     app.state.slots = slots
     app.state.batcher = batcher
     return app
+
+
+def _path_scopes(recipe: Routes) -> Mapping[str, KeyScope]:
+    """Return the scope that a changing request to each path needs."""
+    predicting = {request.path for request in recipe.golden_requests}
+    return {
+        **dict.fromkeys((PREDICT_PATH, EXPLAIN_PATH, *predicting), "predict"),
+        FEEDBACK_PATH: "feedback",
+    }
 
 
 def _require_checkable(recipe: Routes) -> Routes:

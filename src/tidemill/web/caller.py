@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from tidemill.domain.api_key import KeyScope
+from tidemill.domain.errors import Forbidden, Unauthorised
 from tidemill.loop.feedback import ANONYMOUS
 
 _KEY = "tidemill.caller"
@@ -16,19 +18,40 @@ _KEY = "tidemill.caller"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`actor` is the name in feedback and events. `address` is where the request comes from."""
+    """`actor` is the name in feedback and events. `address` is where the request comes from.
+
+    `key` is the id of the key that proved the name; empty for a client without one.
+    """
 
     actor: str = ANONYMOUS
     address: str = ""
+    scopes: frozenset[str] = frozenset()
+    key: str = ""
 
     @property
     def client(self) -> str:
         """What tells clients without a key apart; empty for one with a key."""
-        return self.address if self.actor == ANONYMOUS else ""
+        return "" if self.key else self.address
+
+    def may(self, scope: KeyScope) -> bool:
+        """Return True when the caller has a scope; admin includes all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def require(self, scope: KeyScope) -> None:
+        """Raise Unauthorised for a client without a key, and Forbidden for a key without it."""
+        if self.may(scope):
+            return
+        if not self.key:
+            raise Unauthorised(f"This needs a key with the scope {scope}.", hint=KEY_HINT)
+        raise Forbidden(
+            f"The key of {self.actor} does not have the scope {scope}.",
+            hint=f"Create another: tidemill keys create {self.actor} --scope {scope}",
+        )
 
 
-NOBODY = Caller()
-"""The caller of a request that passed no access control: one of the golden check."""
+KEY_HINT = "Send it as `Authorization: Bearer SECRET`; `tidemill keys create NAME` makes one."
+GOLDEN_CHECK = Caller(scopes=frozenset({"predict"}))
+"""The caller of a request of the golden check, which passes the access control untouched."""
 
 
 def set_caller(scope: Scope, caller: Caller) -> None:
@@ -38,7 +61,7 @@ def set_caller(scope: Scope, caller: Caller) -> None:
 
 def caller_of(scope: Scope) -> Caller:
     """Return who sends a request."""
-    caller: Caller = scope.get(_KEY, NOBODY)
+    caller: Caller = scope.get(_KEY, GOLDEN_CHECK)
     return caller
 
 

@@ -30,6 +30,7 @@ from tidemill.domain.errors import (
     NotReady,
     Overloaded,
     PayloadGone,
+    RateLimited,
     Starting,
     StorageFailed,
     TidemillError,
@@ -60,6 +61,7 @@ STATUS: dict[type[TidemillError], int] = {
     ForeignLabel: 422,
     Unauthorised: 401,
     Forbidden: 403,
+    RateLimited: 429,
     DataError: 500,
     BadPayload: 400,
     DataRefused: 422,
@@ -142,14 +144,26 @@ def _escape(character: str) -> str:
 TURNS = {"LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
+CHALLENGES = (
+    (b"www-authenticate", b'Bearer realm="tidemill"'),
+    (b"www-authenticate", b'Basic realm="tidemill"'),
+)
+"""How a client may send a key; a 401 says so."""
+
+
 def error_response(error: TidemillError, *, close: bool = False) -> FailureResponse:
     """Return the response to an error. `close`: no request can follow on the connection."""
     headers = {"Connection": "close"} if close else {}
     if isinstance(error, WAITING_HELPS):
         headers |= RETRY_AFTER
-    return FailureResponse(
+    if isinstance(error, RateLimited):
+        headers |= {"Retry-After": str(error.wait_s)}
+    response = FailureResponse(
         error.code, error.message, error.hint, status=status_of(error), headers=headers
     )
+    if isinstance(error, Unauthorised):
+        response.raw_headers += CHALLENGES
+    return response
 
 
 def status_of(error: TidemillError) -> int:

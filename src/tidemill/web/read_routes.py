@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from tidemill import __version__
 from tidemill.domain.cycle import Cycle
@@ -24,6 +24,7 @@ from tidemill.loop.lineage import Lineage, find_prediction, trace
 from tidemill.loop.why import find_causes
 from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
+from tidemill.web.caller import caller_of
 from tidemill.web.feedback import without_client
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
@@ -103,10 +104,14 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
     router = APIRouter(tags=["loop"])
 
     @router.get("/v1/feedback", summary="List feedback and its status, newest first.")
-    def feedback(status: StatusFilter = None, limit: FeedbackLimit = 100) -> Response:
+    def feedback(
+        request: Request, status: StatusFilter = None, limit: FeedbackLimit = 100
+    ) -> Response:
         with parts.ledger.begin(write=False) as unit:
-            rows = [without_client(row) for row in listed(unit, status, limit=limit)]
-            return json_response({"feedback": rows})
+            rows = listed(unit, status, limit=limit)
+        if not caller_of(request.scope).may("review"):
+            rows = [without_client(row) for row in rows]
+        return json_response({"feedback": rows})
 
     @router.get("/v1/drift", summary="Show how far the champion's traffic is from its reference.")
     def drift(limit: Limit = 100) -> Response:

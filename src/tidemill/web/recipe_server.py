@@ -86,6 +86,7 @@ class RecipeServer:
                 f"{' '.join(route)} has no golden request, so it gets no predictions.",
                 hint="Return a GoldenRequest for it from the recipe's routes.",
             )
+        caller_of(request.scope).require("predict")
         context = self.context(request)
         if not payloads:
             return []
@@ -106,6 +107,7 @@ class RecipeServer:
                 hint="Name it in the `silent_paths` of the recipe's routes instead.",
             )
         caller = caller_of(request.scope)
+        caller.require("feedback")
         return await run_in_threadpool(self._record, payload, labels, actor, caller)
 
     def _record(
@@ -163,8 +165,19 @@ class RecipeServer:
     def refresh(self, request: Request) -> str:
         """Read the ledger at once; return the champion's id when this server serves it.
 
-        Raises Forbidden when no token is set, Unauthorised for a wrong one, NotReady.
+        Takes a key with the scope admin, or the token of the setting. Raises Forbidden when no
+        token is set, Unauthorised for a wrong one, NotReady.
         """
+        if not caller_of(request.scope).may("admin"):
+            self._require_token(request)
+        self._slots.refresh()
+        with self._parts.ledger.begin(write=False) as unit:
+            champion = unit.alias("champion")
+        if champion is None:
+            raise NotReady("No version is champion.")
+        return self._slot_of(champion.version).version.id
+
+    def _require_token(self, request: Request) -> None:
         token = self._parts.settings.refresh_token
         if token is None:
             raise Forbidden(
@@ -178,12 +191,6 @@ class RecipeServer:
             raise Unauthorised(
                 "The token is missing or wrong.", hint="Send Authorization: Bearer TOKEN."
             )
-        self._slots.refresh()
-        with self._parts.ledger.begin(write=False) as unit:
-            champion = unit.alias("champion")
-        if champion is None:
-            raise NotReady("No version is champion.")
-        return self._slot_of(champion.version).version.id
 
     def _slot_of(self, champion: str) -> Slot:
         """Return the slot of that version. Raises NotReady when this server does not serve it."""

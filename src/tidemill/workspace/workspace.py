@@ -7,6 +7,7 @@ from tidemill.workspace.cycles import CyclePart
 from tidemill.workspace.drift import DriftPart
 from tidemill.workspace.feedback import FeedbackPart
 from tidemill.workspace.history import HistoryPart
+from tidemill.workspace.keys import KeyPart
 from tidemill.workspace.policies import PolicyPart
 from tidemill.workspace.status import StatusPart
 from tidemill.workspace.training import TrainingPart
@@ -21,6 +22,7 @@ class Workspace(
     StatusPart,
     PolicyPart,
     HistoryPart,
+    KeyPart,
 ):
     """The folder of one recipe: ledger, snapshots, bundles, traffic logs.
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLA
 
 from tidemill.adapters.sql.cycles import CyclesPart
 from tidemill.adapters.sql.import_offsets import ImportOffsetsPart
+from tidemill.adapters.sql.keys import KeysPart
 from tidemill.adapters.sql.records import damaged
 from tidemill.adapters.sql.registry import RegistryPart
 from tidemill.adapters.sql.reviews import ReviewsPart
@@ -62,7 +63,7 @@ def read_revision(connection: Connection) -> str:
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
 
-class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart):
+class SqlUnit(RegistryPart, TrafficPart, ReviewsPart, CyclesPart, ImportOffsetsPart, KeysPart):
     """A unit of work: all parts on one connection, in one transaction."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from tidemill.domain.api_key import ApiKey
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict, FeatureDrift, Profile
 from tidemill.domain.ledger import R, Record
@@ -32,6 +33,8 @@ def from_row(kind: type[R], row: Mapping[str, Any]) -> R:
     if kind is DriftVerdict:
         values["n"] = row["answers"]
         values["features"] = tuple(FeatureDrift(**feature) for feature in values["features"])
+    if kind is ApiKey:
+        values["scopes"] = tuple(values["scopes"])
     if kind is Cycle:
         values["runs"] = tuple(values["runs"])
     return kind(**values)

@@ -25,12 +25,13 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from tidemill.domain.api_key import ApiKey
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that this code expects. The server refuses any other."""
 
 
@@ -237,6 +238,18 @@ IMPORT_OFFSETS = Table(
     _at("caught_up_at", null=True),
 )
 
+API_KEYS = _table(
+    "api_keys",
+    _text("name"),
+    _text("digest"),
+    _json("scopes"),
+    _at(),
+    _whole("rate"),
+    _at("expires_at", null=True),
+    _at("revoked_at", null=True),
+)
+Index("api_keys_digest", API_KEYS.c.digest, unique=True)
+
 TABLES: Mapping[type, Table] = {
     Snapshot: SNAPSHOTS,
     Run: RUNS,
@@ -245,4 +258,5 @@ TABLES: Mapping[type, Table] = {
     Feedback: FEEDBACK,
     DriftVerdict: DRIFT_VERDICTS,
     Cycle: CYCLES,
+    ApiKey: API_KEYS,
 }

@@ -1,0 +1,154 @@
+"""The API keys of a server: held in memory, read again several times a second."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidemill.domain.api_key import ApiKey, digest_of
+from tidemill.domain.errors import RateLimited, Unauthorised
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Clock
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.3
+"""A revocation holds within a second, so this is no setting.
+
+Reading the keys has a thread of its own: the thread of the slots may be busy with a golden check.
+"""
+MAX_SECRET = 256
+"""Characters of a secret; a longer one is none of ours."""
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """`rate` tokens, which fill again within a minute; each request takes one."""
+
+    rate: int
+    tokens: float
+    at: datetime
+
+    def take(self, now: datetime) -> float:
+        """Take a token, and return 0; without one, return the seconds until there is one."""
+        # A clock that was set back fills nothing.
+        passed = max(0.0, (now - self.at).total_seconds())
+        self.tokens = min(self.rate, self.tokens + passed * self.rate / 60)
+        self.at = now
+        if self.tokens >= 1:
+            self.tokens -= 1
+            return 0.0
+        return (1 - self.tokens) * 60 / self.rate
+
+
+@dataclass(slots=True)
+class Keyring:
+    """The keys that are not revoked, by digest, and the bucket of each that has a rate."""
+
+    ledger: Ledger
+    clock: Clock
+    _keys: dict[str, ApiKey] = field(default_factory=dict)
+    _buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    on_poll: Callable[[], None] = lambda: None
+
+    def refresh(self) -> None:
+        """Read the keys. Raises StorageFailed and Corrupt."""
+        with self.ledger.begin(write=False) as unit:
+            keys = {key.digest: key for key in unit.unrevoked_keys()}
+        ids = {key.id for key in keys.values()}
+        # Both are replaced at once: requests read them meanwhile.
+        self._buckets = {id: row for id, row in self._buckets.items() if id in ids}
+        self._keys = keys
+
+    def start(self) -> None:
+        """Read the keys now and from now on. Raises what `refresh` raises."""
+        self.refresh()
+        self._thread = threading.Thread(target=self._run, name="tidemill-keys", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading the keys."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def has_valid(self) -> bool:
+        """True when there is a key that somebody can use."""
+        now = self.clock.now()
+        return any(key.holds(now) for key in self._keys.values())
+
+    def find(self, authorization: bytes) -> ApiKey:
+        """Return the key of an `Authorization` header: bearer, or basic with it as password.
+
+        Raises Unauthorised for any other, and RateLimited when the key has used up its rate.
+        """
+        digest = digest_of(read_secret(authorization))
+        key = self._keys.get(digest)
+        # The look-up is by a digest, which tells an attacker nothing about the secret; comparing
+        # the rest takes equal time for every key.
+        if key is None or not secrets.compare_digest(key.digest, digest):
+            raise _wrong_key()
+        if key.expires_at is not None and not key.holds(self.clock.now()):
+            raise _wrong_key()
+        if key.rate:
+            self._take_token(key)
+        return key
+
+    def _take_token(self, key: ApiKey) -> None:
+        now = self.clock.now()
+        bucket = self._buckets.get(key.id)
+        if bucket is None:
+            bucket = self._buckets[key.id] = TokenBucket(key.rate, key.rate, now)
+        wait = bucket.take(now)
+        if wait:
+            raise RateLimited(
+                f"The key of {key.name} may send {key.rate} requests a minute.",
+                hint="Send fewer, or create a key with a higher rate.",
+                wait_s=int(wait) + 1,
+            )
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stop.wait(POLL_S):
+            try:
+                self.refresh()
+                self.on_poll()
+            except Exception as error:  # noqa: BLE001  the thread must live to try again
+                # The known keys go on: a ledger that cannot be read must not stop predictions.
+                if not failing:
+                    log.warning("The API keys cannot be read again: %s", error)
+                failing = True
+            else:
+                failing = False
+
+
+def read_secret(authorization: bytes) -> str:
+    """Return the secret in an `Authorization` header. Raises Unauthorised when it has none."""
+    kind, _, rest = authorization.decode("latin-1").partition(" ")
+    secret = rest.strip()
+    if kind.lower() == "basic":
+        try:
+            _, _, secret = base64.b64decode(secret, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise _wrong_key() from error
+    elif kind.lower() != "bearer":
+        raise _wrong_key()
+    if not secret or len(secret) > MAX_SECRET:
+        raise _wrong_key()
+    return secret
+
+
+def _wrong_key() -> Unauthorised:
+    return Unauthorised(
+        "The key is unknown, revoked or expired.",
+        hint="`tidemill keys create NAME` makes one; send it as `Authorization: Bearer SECRET`.",
+    )
