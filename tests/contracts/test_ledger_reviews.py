@@ -64,6 +64,21 @@ def test_feedback_is_found_by_status_and_by_example(ledger: Ledger) -> None:
         assert unit.feedback(status="quarantined") == []
 
 
+def test_feedback_is_found_by_its_giver(ledger: Ledger) -> None:
+    rows = [
+        FEEDBACK,
+        replace(FEEDBACK, id="f2", actor="ben"),
+        replace(FEEDBACK, id="f3", actor="ben", client="192.0.2.1"),
+        replace(FEEDBACK, id="f4", actor="ben", example="x2"),
+    ]
+    give(ledger, *rows)
+    with ledger.begin(write=False) as unit:
+        assert unit.feedback(actor="ben") == rows[1:]
+        assert unit.feedback(actor="ben", client="") == [rows[1], rows[3]]
+        assert unit.feedback(example="x1", actor="ben", client="192.0.2.1") == [rows[2]]
+        assert unit.feedback(actor="cleo") == []
+
+
 def test_feedback_is_found_by_its_item_whatever_the_example(ledger: Ledger) -> None:
     rows = [
         FEEDBACK,

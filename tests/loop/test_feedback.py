@@ -351,6 +351,32 @@ def test_a_review_takes_the_oldest_and_stops_at_its_limit(desk: Desk) -> None:
     assert desk.events("f1")[-1] == ("FeedbackStatusChanged", "engine", "accepted")
 
 
+@pytest.mark.parametrize("policy", ["accept", "accept_unless_suspicious"])
+def test_a_review_of_many_decides_as_reviews_of_one(desk: Desk, policy: FeedbackPolicy) -> None:
+    """A review keeps what it has read of a subject, so it must see its own decisions."""
+    for at, example in enumerate(("a" * 64, "b" * 64)):
+        for label, actor in (("rust", "ana"), ("rust", "ben"), ("spot", "cleo"), ("rust", "dora")):
+            desk.give(label if at else "rust", actor, example=example)
+    with desk.ledger.begin(write=False) as unit:
+        given = unit.feedback(limit=None)
+    assert desk.review(policy) == len(given)
+    with desk.ledger.begin(write=False) as unit:
+        together = [(row.status, row.reason) for row in unit.feedback(limit=None)]
+    assert together == decided_one_by_one(given, policy)
+
+
+def decided_one_by_one(given: list[Feedback], policy: FeedbackPolicy) -> list[tuple[str, str]]:
+    """Status and reason of each when every decision reads the ledger anew."""
+    desk = Desk(LEDGERS["memory"](Path()))
+    with desk.ledger.begin() as unit:
+        for item in given:
+            give(unit, item)
+    while desk.review(policy, limit=1):
+        pass
+    with desk.ledger.begin(write=False) as unit:
+        return [(row.status, row.reason) for row in unit.feedback(limit=None)]
+
+
 def test_under_review_nothing_is_decided(desk: Desk) -> None:
     desk.give("rust")
     assert desk.review("review") == 0

@@ -165,11 +165,13 @@ class Reviews(Protocol):
         status: FeedbackStatus | None = None,
         example: str | None = None,
         item: str | None = None,
+        actor: str | None = None,
+        client: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         """Return feedback in the order of arrival, the oldest first; a limit of None has no bound.
 
-        No index leads to an item, so a search for an item alone reads all feedback.
+        Only feedback that has each given value. Values of None are not compared.
         """
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:

@@ -24,6 +24,8 @@ accept                    all feedback is accepted
 review                    a person decides on each
 accept_unless_suspicious  feedback without suspicions is accepted, the rest is rejected
 """
+MAX_REASONS = 5
+"""Reasons against a label that its record names; thousands of people may have given another."""
 ANONYMOUS = "anonymous"
 """The actor of feedback whose giver has proved no name."""
 FEEDBACK_TABLE = "feedback_table"
@@ -85,7 +87,9 @@ def decide_status(
         return "accepted", "Everything is accepted."
     doubts = suspicions(item, others)
     if doubts:
-        return "rejected", " ".join(doubts)
+        more = len(doubts) - MAX_REASONS
+        reasons = [*doubts[:MAX_REASONS], *([f"{more:,} more reasons."] if more > 0 else [])]
+        return "rejected", " ".join(reasons)
     return "accepted", "Nothing speaks against it."
 
 
@@ -97,15 +101,26 @@ def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> li
 
 
 def beside(
-    unit: UnitOfWork, item: Feedback, *, status: FeedbackStatus | None = None
+    unit: UnitOfWork,
+    item: Feedback,
+    *,
+    status: FeedbackStatus | None = None,
+    same_giver: bool = False,
 ) -> list[Feedback]:
     """Return feedback that may be about the same subject, with `item` itself, the oldest first.
 
-    A named item may be part of other examples, too.
+    A named item may be part of other examples, too. `same_giver` returns only that of the same
+    actor and client: thousands of people may have labelled one subject.
     """
-    if item.item:
-        return unit.feedback(status=status, item=item.item, limit=None)
-    return unit.feedback(status=status, example=item.example, limit=None)
+    actor, client = (item.actor, item.client) if same_giver else (None, None)
+    return unit.feedback(
+        status=status,
+        example=None if item.item else item.example,
+        item=item.item or None,
+        actor=actor,
+        client=client,
+        limit=None,
+    )
 
 
 def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
@@ -119,9 +134,8 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     """
     own = [
         other
-        for other in _same_subject(item, beside(unit, item))
-        if (other.actor, other.client) == (item.actor, item.client)
-        and other.status not in ("rejected", "superseded")
+        for other in _same_subject(item, beside(unit, item, same_giver=True))
+        if other.status not in ("rejected", "superseded")
     ]
     stranger = item.actor in STRANGERS
     repeated = [other for other in (own if stranger else own[-1:]) if other.label == item.label]
@@ -155,15 +169,36 @@ def settle(
 
     Accepted feedback replaces the accepted feedback on the same subject.
     """
+    return _settle(unit, item, status, reason=reason, actor=actor, at=at)[-1]
+
+
+def _settle(
+    unit: UnitOfWork,
+    item: Feedback,
+    status: FeedbackStatus,
+    *,
+    reason: str,
+    actor: str,
+    at: datetime,
+) -> list[Feedback]:
+    """Do what `settle` does, and return every record that changed; the settled one is last."""
     settled = replace(item, status=status, reason=reason, settled_at=at)
-    if status == "accepted":
-        for other in _same_subject(item, beside(unit, item, status="accepted")):
-            why = f"{item.label!r}, from {item.actor}, has been accepted."
-            _move(
-                unit, other, replace(other, status="superseded", reason=why, settled_at=at), actor
-            )
+    superseded = _supersede_accepted(unit, item, actor=actor, at=at) if status == "accepted" else []
     _move(unit, item, settled, actor)
-    return settled
+    return [*superseded, settled]
+
+
+def _supersede_accepted(
+    unit: UnitOfWork, item: Feedback, *, actor: str, at: datetime
+) -> list[Feedback]:
+    """Move accepted feedback on the subject to superseded, because `item` replaces it."""
+    superseded = []
+    for other in _same_subject(item, beside(unit, item, status="accepted")):
+        why = f"{item.label!r}, from {item.actor}, has been accepted."
+        moved = replace(other, status="superseded", reason=why, settled_at=at)
+        _move(unit, other, moved, actor)
+        superseded.append(moved)
+    return superseded
 
 
 def accept(unit: UnitOfWork, id: str, *, actor: str, reason: str, at: datetime) -> Feedback:
@@ -193,9 +228,16 @@ def review(
     if policy == "review":
         return 0
     pending = unit.feedback(status="pending", limit=limit)
+    # Thousands may have labelled one subject: its feedback is read once, not once per label.
+    subjects: dict[tuple[str, str, str], dict[str, Feedback]] = {}
     for item in pending:
-        status, reason = decide_status(item, beside(unit, item), policy)
-        settle(unit, item, status, reason=reason, actor=actor, at=at)
+        if item.subject not in subjects:
+            same = (row for row in beside(unit, item) if row.subject == item.subject)
+            subjects[item.subject] = {row.id: row for row in same}
+        rows = subjects[item.subject]
+        status, reason = decide_status(item, list(rows.values()), policy)
+        for changed in _settle(unit, item, status, reason=reason, actor=actor, at=at):
+            rows[changed.id] = changed
     return len(pending)
 
 

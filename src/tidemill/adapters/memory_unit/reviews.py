@@ -21,6 +21,8 @@ class ReviewsPart(RecordsPart):
         status: FeedbackStatus | None = None,
         example: str | None = None,
         item: str | None = None,
+        actor: str | None = None,
+        client: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         rows = [
@@ -29,6 +31,8 @@ class ReviewsPart(RecordsPart):
             if status in (None, row.status)
             and example in (None, row.example)
             and item in (None, row.item)
+            and actor in (None, row.actor)
+            and client in (None, row.client)
         ]
         return rows[:limit]
 

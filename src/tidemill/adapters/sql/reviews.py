@@ -39,9 +39,17 @@ class ReviewsPart(RecordsPart):
         status: FeedbackStatus | None = None,
         example: str | None = None,
         item: str | None = None,
+        actor: str | None = None,
+        client: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
-        wanted = {"status": status, "example": example, "item": item}
+        wanted = {
+            "status": status,
+            "example": example,
+            "item": item,
+            "actor": actor,
+            "client": client,
+        }
         values = {name: value for name, value in wanted.items() if value is not None}
         query = _feedback_by(tuple(values), limited=limit is not None)
         return self._records(Feedback, query, {**values, "limit": limit})
