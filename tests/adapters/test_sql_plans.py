@@ -27,6 +27,7 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "count_answers": lambda unit: unit.count_answers("v1"),
     "feedback of a status": lambda unit: unit.feedback(status="pending"),
     "feedback on an example": lambda unit: unit.feedback(example="x1"),
+    "feedback on an item": lambda unit: unit.feedback(item="node 1"),
     "count_accepted_feedback": lambda unit: unit.count_accepted_feedback(NOW),
     "cycle": lambda unit: unit.cycle(),
     "lease": lambda unit: unit.lease("engine"),
@@ -69,6 +70,14 @@ def test_an_index_leads_to_what_a_tick_asks_for(engine: Engine, what: str) -> No
 
 def test_a_question_that_reads_everything_would_be_seen(engine: Engine) -> None:
     assert plans(engine, lambda unit: unit.feedback(limit=None)) == ["SCAN feedback"]
+
+
+@pytest.mark.parametrize("name", ["example", "item"])
+def test_feedback_on_a_subject_is_found_by_its_giver(engine: Engine, name: str) -> None:
+    (plan,) = plans(engine, lambda unit: unit.feedback(**{name: "x", "actor": "a", "client": "c"}))
+    assert f"({name}=? AND actor=? AND client=?)" in plan
+    (plan,) = plans(engine, lambda unit: unit.feedback(**{name: "x", "status": "accepted"}))
+    assert f"({name}=?)" in plan
 
 
 def test_what_is_open_is_found_without_reading_what_is_closed(engine: Engine) -> None:

@@ -7,7 +7,7 @@ import time
 
 from tests.cases.requests import json_body
 from tests.cases.server import Serve, Server
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 STORED, AT_ONCE, PATIENCE, ALLOWED = 2_000, 100, 120, 3.0
 
@@ -29,9 +29,6 @@ def seconds_for_a_hundred(server: Server, row: Row, first: int = 0) -> float:
     return answer.seconds
 
 
-@falls_short(
-    "serving", "100 labels of a text with 2,000 cost 22 times those of a new one; 3 may be"
-)
 def test_labels_of_a_known_text_cost_what_those_of_a_new_one_do(serve: Serve) -> None:
     with serve("sentiment") as server:
         known, stored, began = ask_about(server, "profit rose by a third"), 0, time.monotonic()
