@@ -31,9 +31,8 @@ def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
 def give_many(ledger: SqlLedger, first: int, count: int, item: str) -> None:
     with ledger.begin() as unit:
         for at in range(first, first + count):
-            label = "up" if at % 3 else "down"
-            named = {"id": f"{item}{at}", "item": item, "actor": f"person {at}", "label": label}
-            give(unit, replace(LABEL, **named))
+            who, label = f"person {at}", "up" if at % 3 else "down"
+            give(unit, replace(LABEL, id=f"{item}{at}", item=item, actor=who, label=label))
 
 
 def rows_read(ledger: SqlLedger, first: int, count: int, item: str) -> int:

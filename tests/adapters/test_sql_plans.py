@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,17 @@ def test_a_question_that_reads_everything_would_be_seen(engine: Engine) -> None:
     assert plans(engine, lambda unit: unit.feedback(limit=None)) == ["SCAN feedback"]
 
 
-@pytest.mark.parametrize("name", ["example", "item"])
-def test_feedback_on_a_subject_is_found_by_its_giver(engine: Engine, name: str) -> None:
-    (plan,) = plans(engine, lambda unit: unit.feedback(**{name: "x", "actor": "a", "client": "c"}))
+SUBJECTS: tuple[Mapping[str, Any], ...] = ({"example": "x1"}, {"item": "node 1"})
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_feedback_on_a_subject_is_found_by_its_giver(
+    engine: Engine, subject: Mapping[str, Any]
+) -> None:
+    [name] = subject
+    (plan,) = plans(engine, lambda unit: unit.feedback(**subject, actor="ann", client=""))
     assert f"({name}=? AND actor=? AND client=?)" in plan
-    (plan,) = plans(engine, lambda unit: unit.feedback(**{name: "x", "status": "accepted"}))
+    (plan,) = plans(engine, lambda unit: unit.feedback(**subject, status="accepted"))
     assert f"({name}=?)" in plan
 
 
