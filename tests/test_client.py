@@ -28,8 +28,14 @@ def workspace(pebbled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def client(workspace: Workspace) -> Iterator[Client]:
-    with workspace.serve() as server, Client(server.url, "a-key") as client:
+def secret(workspace: Workspace) -> str:
+    return workspace.create_key("rita", ["admin"]).secret
+
+
+@pytest.fixture(scope="module")
+def client(workspace: Workspace, secret: str) -> Iterator[Client]:
+    assert secret, "the key is there before the server"
+    with workspace.serve() as server, Client(server.url) as client:
         yield client
 
 
@@ -263,3 +269,26 @@ def test_a_prediction_that_was_not_recorded_is_refused(
     ):
         with pytest.raises(errors.UsageError, match="not recorded"):
             use(prediction)
+
+
+def test_a_key_reviews_and_administers(workspace: Workspace, client: Client, secret: str) -> None:
+    url = str(client._http.base_url)
+    admin = Client(url, secret)
+    given = client.feedback({**FLINT, "gloss": 43.0}, "slate")
+    with pytest.raises(errors.Unauthorised, match="scope review"):
+        client.accept_feedback(given.id)
+    [accepted] = admin.accept_feedback(given.id, reason="seen")
+    assert (accepted.status, accepted.reason) == ("accepted", "seen")
+    [rejected] = admin.reject_feedback(given.id, reason="blurred")
+    assert rejected in workspace.list_feedback(status="rejected")
+    assert admin.feedback({**FLINT, "gloss": 44.0}, "slate").actor == "rita"
+    with pytest.raises(errors.Conflict, match="champion already"):
+        admin.promote("v1", reason="again")
+    with pytest.raises(errors.NotFound, match="no previous champion"):
+        admin.rollback(reason="complaints")
+    admin.close()
+    with (
+        Client(url, "wrong") as stranger,
+        pytest.raises(errors.Unauthorised, match="unknown"),
+    ):
+        stranger.info()

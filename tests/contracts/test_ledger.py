@@ -225,6 +225,18 @@ def test_a_version_is_found_by_its_run(filled: Ledger) -> None:
         assert unit.find_version("r9") is None
 
 
+def test_the_events_of_a_unit_name_the_address_of_its_request(ledger: Ledger) -> None:
+    with ledger.begin() as unit:
+        unit.record_event(moved("v1"))
+        unit.note_address("10.0.0.1")
+        unit.record_event(moved("v2"))
+    with ledger.begin() as unit:
+        unit.record_event(moved("v3"))
+    with ledger.begin(write=False) as unit:
+        addresses = [event.detail.get("address") for event in unit.events()]
+    assert addresses == [None, "10.0.0.1", None]
+
+
 def test_an_event_may_stand_by_itself(ledger: Ledger) -> None:
     with ledger.begin() as unit:
         unit.record_event(moved("v1"))

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from tidemill.adapters.memory import FixedClock, MemoryBlobs, MemoryTraffic
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.onnx import OnnxRuntime
 from tidemill.bundle import BundleStore
+from tidemill.domain.api_key import ApiKey, KeyScope, digest_of
 from tidemill.domain.cycle import Cycle
 from tidemill.domain.drift import DriftVerdict, FeatureDrift
 from tidemill.domain.events import (
     AliasMoved,
     CycleOpened,
     DriftChecked,
+    KeyCreated,
     RunFinished,
     SnapshotTaken,
     VerdictRecorded,
@@ -49,6 +52,8 @@ ANSWER = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
 OPEN = {"probabilities", "classes", "code", "config", "detail", "environment", "metrics", "policy"}
 """Objects whose keys belong to the model, the run or the kind of event."""
 ID = "s" * 64
+SECRET = "tidemill_for_the_test"
+HEADERS = {"Authorization": f"Bearer {SECRET}"}
 
 
 @pytest.fixture
@@ -80,6 +85,12 @@ def home(tmp_path: Path, tiny_files: Callable[..., dict[str, bytes]]) -> ServerP
         cycle = Cycle("c1", "coffee", "drift", "red drifted", "v1", now, runs=(run.id,))
         event = CycleOpened(actor="ana", subject="c1", trigger="drift", champion="v1")
         unit.open_cycle(cycle, event)
+        scopes: tuple[KeyScope, ...] = ("review", "admin")
+        key = ApiKey("k1", "ana", digest_of(SECRET), scopes, now)
+        created = KeyCreated(actor="ana", subject="k1", name="ana", scopes="admin", rate=0)
+        unit.add(key, created)
+        unit.add(replace(version, id="v2"), registration)
+        unit.add(replace(verdict, id="d2", version="v2", champion="v1"), decision)
 
     def load(version: ModelVersion) -> Predictor:
         bundle = bundles.open(version.bundle)
@@ -157,19 +168,34 @@ async def test_the_answers_have_the_documented_form(
     params = {"image": base64.b64encode(payload).decode()}
     answers = (await client.post("/v1/predict", json=params)).json()
     id = answers["predictions"][0]["id"]
+    labels = [
+        (await client.post("/v1/feedback", json={"prediction": id, "label": label})).json()
+        for label in ("miner", "healthy")
+    ]
+    accepted, rejected = (row["feedback"][0]["id"] for row in labels)
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/feedback": {"prediction": id, "label": "phoma"},
+        "/v1/feedback/accept": {"ids": [accepted]},
+        "/v1/feedback/reject": {"ids": [rejected], "reason": "blurred"},
+        "/v1/feedback/import": {},
+        "/v1/models/promote": {"version": "v2"},
+        "/v1/models/rollback": {},
+    }
+    statuses = {"/v1/feedback/import": 400}  # there is no database
     compared = 0
     for (method, path), text in documented().items():
         names = {"predictions": id, "models": "v1", "why": "v1", "cycles": "c1"}
         place = path.replace("{id}", next((names[kind] for kind in names if kind in path), ""))
         arguments: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
-        if place == "/v1/feedback":
-            arguments = {"json": {"prediction": id, "label": "phoma"}} if method == "POST" else {}
-        response = await client.request(method, place, **arguments)
-        assert response.status_code == (202 if "predictions/" in path else 200), place
+        if method == "POST" and place in bodies:
+            arguments = {"json": bodies[place]}
+        response = await client.request(method, place, headers=HEADERS, **arguments)
+        expected = statuses.get(place, 202 if "predictions/" in path else 200)
+        assert response.status_code == expected, (place, response.text)
         for written in ANSWER.findall(text):
             assert_same_form(json.loads(written), response.json(), f"{method} {path}")
             compared += 1
-    assert compared == 14
+    assert compared == 16
 
 
 async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncClient) -> None:

@@ -1,6 +1,6 @@
 """A client of a running server, with the types and the errors of `Workspace`.
 
-Training, promotion and review have no routes: they are done at home, where the workspace is.
+Training and judgement have no routes: they are done at home, where the workspace is.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from tidemill.domain.errors import (
 )
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.hosts import reaches_this_machine
-from tidemill.domain.types import Explanation, Prediction
+from tidemill.domain.types import Explanation, Prediction, Verdict
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.drift import DriftPolicy, window_of
 from tidemill.loop.lineage import PREDICTION_ID
+from tidemill.loop.rollout import Rollback
 from tidemill.workspace.drift import DriftReport
 from tidemill.workspace.versions import VersionRecord, Versions
 
@@ -63,7 +64,7 @@ class _NumberedPayload:
 class Client:
     """A server by its URL. Use it in a `with` block, or call `close`.
 
-    `key` is sent as a bearer token; a server without keys ignores it. Every method raises
+    `key` is an API key; a server refuses a wrong one. Every method raises
     Unavailable when the server cannot be reached, and otherwise the error that the server names.
     """
 
@@ -181,6 +182,47 @@ class Client:
         with reading():
             return read_record(list[Feedback], body["feedback"])
 
+    def accept_feedback(self, *ids: str, reason: str = "accepted over HTTP") -> list[Feedback]:
+        """Accept all of these, or none; the key needs the scope review.
+
+        Raises Unauthorised and Forbidden, NotFound and Conflict.
+        """
+        return self._review("accept", ids, reason)
+
+    def reject_feedback(self, *ids: str, reason: str) -> list[Feedback]:
+        """Reject all of these, or none; the key needs the scope review.
+
+        Raises Unauthorised and Forbidden, NotFound and Conflict.
+        """
+        return self._review("reject", ids, reason)
+
+    def promote(self, version: str, *, reason: str = "", override: str = "") -> Verdict:
+        """Make a judged version the champion; the key needs the scope admin.
+
+        `override` is a reason to promote it against its verdict. Raises Unauthorised and Forbidden,
+        NotFound, GateRefused, and Conflict without a verdict on today's champion.
+        """
+        row = {"version": version, "reason": reason, "override": override}
+        body = self._send("POST", "/v1/models/promote", json=row)
+        with reading():
+            return read_record(Verdict, body["verdict"])
+
+    def rollback(self, *, reason: str = "rolled back over HTTP") -> Rollback:
+        """Serve the previous champion again; the key needs the scope admin.
+
+        Raises Unauthorised and Forbidden, and NotFound when there is none.
+        """
+        body = self._send("POST", "/v1/models/rollback", json={"reason": reason})
+        with reading():
+            return read_record(
+                Rollback,
+                {
+                    "champion": body["champion"],
+                    "previous": body["previous"],
+                    "quarantined_feedback": body["quarantined"],
+                },
+            )
+
     def prediction(self, id: str) -> Prediction:
         """Return a prediction by its id. Raises NotFound, StorageFailed."""
         body = self._send("GET", f"/v1/predictions/{path_segment(id)}")
@@ -295,6 +337,12 @@ class Client:
         if len(predictions) != len(batch):
             raise unexpected(f"{len(predictions)} predictions for {len(batch)} payloads")
         return predictions
+
+    def _review(self, decision: str, ids: Sequence[str], reason: str) -> list[Feedback]:
+        row = {"ids": list(ids), "reason": reason}
+        body = self._send("POST", f"/v1/feedback/{decision}", json=row)
+        with reading():
+            return read_record(list[Feedback], body["feedback"])
 
     @cached_property
     def _form(self) -> type[Payload]:

@@ -144,6 +144,17 @@ class KeyRevoked(Event):
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsRefused(Event):
+    """A server refused requests; `subject` is the server, `reason` that of the most.
+
+    Each of `refusals` has actor, address, reason and count.
+    """
+
+    count: int
+    refusals: list[dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """An event as the ledger stores it."""

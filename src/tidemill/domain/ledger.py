@@ -74,6 +74,12 @@ class Records(Protocol):
     def record_event(self, event: Event) -> None:
         """Record an event that changes no record."""
 
+    def note_address(self, address: str) -> None:
+        """Let the following events of this unit say which address asked for their changes.
+
+        It stands in their detail as `address`.
+        """
+
 
 class Registry(Protocol):
     """Runs, versions and aliases."""

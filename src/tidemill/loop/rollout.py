@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from uuid_utils import uuid7
+
 from tidemill.domain.errors import Conflict, GateRefused, NotFound
-from tidemill.domain.events import AliasMoved
+from tidemill.domain.events import AliasMoved, VerdictRecorded
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Alias, ModelVersion, Snapshot, Verdict
 from tidemill.loop.feedback import settle
@@ -34,6 +36,32 @@ def promote(
     away = Alias("previous", champion.version, champion.verdict, at)
     _move(unit, away, previous.version if previous else None, actor, reason)
     return champion.version
+
+
+def promote_judged(
+    unit: UnitOfWork, version: str, *, actor: str, reason: str, override: str, at: datetime
+) -> tuple[Verdict, str | None]:
+    """Promote a version by its latest verdict; return that, and the predecessor.
+
+    `override` is a reason to promote it against the verdict, which is then recorded once more with
+    that reason. Raises NotFound for an unknown version, GateRefused when the verdict does not allow
+    it, and Conflict without a verdict and when the champion has changed since.
+    """
+    unit.get(ModelVersion, version)
+    verdict = next(iter(unit.verdicts(version, limit=1)), None)
+    if verdict is None:
+        raise Conflict(
+            f"{version} has not been judged yet.",
+            hint=f"`tidemill models promote {version}` judges it, in the workspace.",
+        )
+    if override and not verdict.allows:
+        verdict = replace(verdict, id=str(uuid7()), override_reason=override, at=at)
+        event = VerdictRecorded(
+            actor=actor, subject=verdict.id, reason=override, version=version, passed=False
+        )
+        unit.add(verdict, event)
+    why = override or reason or "passed its gate"
+    return verdict, promote(unit, verdict, actor=actor, reason=why, at=at)
 
 
 @dataclass(frozen=True, slots=True)

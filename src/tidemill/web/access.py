@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,13 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tidemill.domain.api_key import KeyScope, digest_of
 from tidemill.domain.errors import Forbidden, RateLimited, TidemillError, Unauthorised
 from tidemill.settings import Settings
-from tidemill.web.caller import KEY_HINT, Caller, ClientAddresses, set_caller
-from tidemill.web.errors import error_response
+from tidemill.web.caller import KEY_HINT, Caller, ClientAddresses, caller_of, set_caller
+from tidemill.web.errors import REASON_KEY, error_response
 from tidemill.web.exposure import public_scopes
 from tidemill.web.hosts import HostCheck
 from tidemill.web.keyring import Keyring, read_secret
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
 from tidemill.web.recipe_server import is_golden_request
+from tidemill.web.refusals import RefusalLog
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""
@@ -55,7 +56,8 @@ FOREIGN_PAGE = Forbidden(
     "A web page of another origin may not change anything here.",
     hint="Start the server with TIDEMILL_CORS_ORIGINS=ORIGIN to allow the pages of that origin.",
 )
-NO_KEY = Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
+REFUSED = frozenset({401, 403, 429})
+"""The statuses of refusals."""
 
 
 class AccessControl:
@@ -69,6 +71,7 @@ class AccessControl:
         app: ASGIApp,
         settings: Settings,
         keyring: Keyring,
+        refusals: RefusalLog,
         path_scopes: Mapping[str, KeyScope],
     ) -> None:
         """Guard `app`. `path_scopes` are the scopes that changing requests to these paths need.
@@ -80,6 +83,7 @@ class AccessControl:
         self._origins = Origins(settings.cors_origins)
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._keyring = keyring
+        self._refusals = refusals
         self._path_scopes = path_scopes
         self._public = public_scopes(settings)
         token = settings.refresh_token
@@ -106,6 +110,8 @@ class AccessControl:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] in REFUSED:
+                    self._count_refusal(scope, forwarded, refusal)
                 own = message["headers"]
                 more = added
                 if not any(name == b"cache-control" for name, _ in own):
@@ -120,7 +126,7 @@ class AccessControl:
         if refusal is None and not preflight:
             address = self._addresses.find(scope, forwarded)
             try:
-                set_caller(scope, self._admit(scope, headers.get(AUTHORIZATION), address))
+                self._admit(scope, headers.get(AUTHORIZATION), address)
             except (Unauthorised, Forbidden, RateLimited) as error:
                 refusal = error
         if refusal is not None:
@@ -131,6 +137,15 @@ class AccessControl:
             await response(scope, receive, send_with_headers)
         else:
             await self.app(scope, receive, send_with_headers)
+
+    def _count_refusal(
+        self, scope: Scope, forwarded: Sequence[bytes], refusal: TidemillError | None
+    ) -> None:
+        """Count a refused request, also one that a route refused."""
+        caller = caller_of(scope)
+        address = caller.address or self._addresses.find(scope, forwarded)
+        reason = refusal.message if refusal else scope.get(REASON_KEY, "refused")
+        self._refusals.count(caller.actor, address, reason)
 
     def _refuse_origin(
         self, method: str, headers: Mapping[bytes, bytes], hosts: int
@@ -147,23 +162,23 @@ class AccessControl:
             return None if self._origins.allows(headers.get(b"origin", b"")) else FOREIGN_PAGE
         return None
 
-    def _admit(self, scope: Scope, authorization: bytes | None, address: str) -> Caller:
-        """Return the caller of a request. Raises Unauthorised, Forbidden and RateLimited."""
+    def _admit(self, scope: Scope, authorization: bytes | None, address: str) -> None:
+        """Let a request know its caller. Raises Unauthorised, Forbidden and RateLimited."""
         path: str = scope["path"]
-        if path in OPEN_PATHS:
-            return Caller(address=address, scopes=self._public)
-        if authorization is None:
+        if authorization is None or path in OPEN_PATHS:
             caller = Caller(address=address, scopes=self._public)
         elif self._is_refresh_token(authorization):
             caller = Caller(address=address, scopes=self._public | {"refresh"})
         else:
             key = self._keyring.find(authorization)
             caller = Caller(key.name, address, frozenset(key.scopes), key.id)
+        set_caller(scope, caller)
+        if path in OPEN_PATHS:
+            return
         if not caller.scopes:
-            raise NO_KEY
+            raise Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
         if scope["method"] not in SAFE_METHODS and (needed := self._path_scopes.get(path)):
             caller.require(needed)
-        return caller
 
     def _is_refresh_token(self, authorization: bytes) -> bool:
         """Return True for the token of the setting, which the routes check again."""

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 
 from tidemill import __version__
+from tidemill.adapters.feedback_command import pull_feedback
 from tidemill.domain.api_key import KeyScope
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
+from tidemill.settings import Settings
 from tidemill.web.access import AccessControl
+from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
 from tidemill.web.batcher import Batcher
 from tidemill.web.body import BodyLimit
+from tidemill.web.caller import Caller
 from tidemill.web.document import FAILURES, install_document
 from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
@@ -30,6 +36,7 @@ from tidemill.web.predict import PATH as PREDICT_PATH
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
 from tidemill.web.recipe_server import RecipeServer
+from tidemill.web.refusals import RefusalLog
 from tidemill.web.slots import Slots
 
 SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
@@ -48,6 +55,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     keyring = Keyring(parts.ledger, parts.clock)
     keyring.refresh()
     require_keys(settings, keyring)
+    refusals = RefusalLog(parts.ledger, parts.clock, parts.server)
     numbers = Metrics()
     batcher = Batcher(
         server=parts.server,
@@ -63,6 +71,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keyring.start()
+        refusals.start()
         batcher.start()
         slots.start()
         yield
@@ -70,6 +79,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         slots.close()
         batcher.close()
         keyring.close()
+        refusals.close()
         explainer.close()
 
     app = FastAPI(
@@ -105,6 +115,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         build_server_routes(parts, slots),
         build_ledger_routes(parts),
         build_loop_routes(parts),
+        build_model_routes(parts),
+        build_review_routes(parts, partial(_import_feedback, settings)),
         build_metrics_route(numbers),
     ):
         app.include_router(router)
@@ -117,13 +129,28 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     app.add_middleware(ErrorGuard)
     # Outside the guard, so that its answers carry the headers, too.
     app.add_middleware(
-        AccessControl, settings=settings, keyring=keyring, path_scopes=_path_scopes(recipe)
+        AccessControl,
+        settings=settings,
+        keyring=keyring,
+        refusals=refusals,
+        path_scopes=_path_scopes(recipe),
     )
     app.add_middleware(Meter, metrics=numbers)
     app.state.keyring = keyring
+    app.state.refusals = refusals
     app.state.slots = slots
     app.state.batcher = batcher
     return app
+
+
+def _import_feedback(settings: Settings, caller: Caller) -> dict[str, Any]:
+    """Import feedback for a caller, in whose name. Raises UsageError without a database."""
+    if settings.feedback_database is None:
+        raise UsageError(
+            "The server has no feedback database.",
+            hint="Start it with TIDEMILL_FEEDBACK_DATABASE=ADDRESS.",
+        )
+    return pull_feedback(settings.home, settings.variables() | {"TIDEMILL_ACTOR": caller.actor})
 
 
 def _path_scopes(recipe: Routes) -> Mapping[str, KeyScope]:
@@ -132,6 +159,7 @@ def _path_scopes(recipe: Routes) -> Mapping[str, KeyScope]:
     return {
         **dict.fromkeys((PREDICT_PATH, EXPLAIN_PATH, *predicting), "predict"),
         FEEDBACK_PATH: "feedback",
+        **ADMIN_SCOPES,
     }
 
 

@@ -16,7 +16,6 @@ from starlette.concurrency import run_in_threadpool
 from tidemill.codecs.codec import Payload
 from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMedia
 from tidemill.domain.feedback import Feedback
-from tidemill.domain.text import has_controls
 from tidemill.loop.feedback_intake import (
     MAX_ACTOR,
     LabelClaim,
@@ -28,27 +27,13 @@ from tidemill.loop.feedback_intake import (
 from tidemill.serving import ServerParts
 from tidemill.web.caller import Caller, caller_of
 from tidemill.web.errors import invalid_field
+from tidemill.web.fields import ShortText, require_plain, require_trimmed
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots, SlotState
 
 FEEDBACK_PATH = "/v1/feedback"
 MAX_LABELS = 100
 """Labels that one request may hold."""
-
-
-def _require_plain(text: str) -> str:
-    if has_controls(text):
-        raise ValueError("it has control characters")
-    return text
-
-
-def _require_trimmed(name: str) -> str:
-    if name != name.strip():
-        raise ValueError("it begins or ends with a blank")
-    return name
-
-
-ShortText = Annotated[str, Field(max_length=200), AfterValidator(_require_plain)]
 BODY_HINT = (
     'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
     'or many as {"feedback": [...]}.'
@@ -74,8 +59,8 @@ class FeedbackRow(BaseModel):
             max_length=MAX_ACTOR,
             description="A name that the caller claims to have. It gives no right.",
         ),
-        AfterValidator(_require_plain),
-        AfterValidator(_require_trimmed),
+        AfterValidator(require_plain),
+        AfterValidator(require_trimmed),
     ] = ""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 
 from tidemill import __version__
 from tidemill.domain.cycle import Cycle
+from tidemill.domain.events import RecordedEvent
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import (
@@ -92,9 +93,12 @@ def build_ledger_routes(parts: ServerParts) -> APIRouter:
             return json_response(_version_rows([unit.get(ModelVersion, id)], unit)[0])
 
     @router.get("/v1/events", tags=["ledger"], summary="Who did what, to what, and why.")
-    def events(limit: Limit = 100) -> Response:
+    def events(request: Request, limit: Limit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
-            return json_response({"events": unit.events(limit=limit)})
+            rows = unit.events(limit=limit)
+        if not caller_of(request.scope).may("review"):
+            rows = [_without_addresses(row) for row in rows]
+        return json_response({"events": rows})
 
     return router
 
@@ -127,9 +131,18 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
     def cycle(id: str) -> Response:
         with parts.ledger.begin(write=False) as unit:
             record = unit.get(Cycle, id)
-            return json_response(asdict(record) | {"events": unit.events(subject=id)})
+            events = [_without_addresses(event) for event in unit.events(subject=id)]
+            return json_response(asdict(record) | {"events": events})
 
     return router
+
+
+def _without_addresses(event: RecordedEvent) -> RecordedEvent:
+    """Return the event as anybody may see it: addresses are for reviewers."""
+    detail = {name: value for name, value in event.detail.items() if name != "address"}
+    if "refusals" in detail:
+        detail["refusals"] = [{**row, "address": ""} for row in detail["refusals"]]
+    return replace(event, detail=detail)
 
 
 def _info(parts: ServerParts, slots: Slots) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from uuid_utils import uuid7
 
@@ -57,6 +57,7 @@ class RecordsPart:
         self._state = state
         self._clock = clock
         self._write = write
+        self._address = ""
 
     def add(self, record: Record, event: Event) -> None:
         if record.id in self._rows(type(record)):
@@ -88,9 +89,15 @@ class RecordsPart:
                 event.actor,
                 event.subject,
                 event.reason,
-                event.detail(),
+                self._detail(event),
             )
         )
+
+    def note_address(self, address: str) -> None:
+        self._address = address
+
+    def _detail(self, event: Event) -> dict[str, Any]:
+        return event.detail() | ({"address": self._address} if self._address else {})
 
     def _require_write(self) -> None:
         if not self._write:

@@ -56,6 +56,7 @@ class RecordsPart:
         self._connection = connection
         self._clock = clock
         self._write = write
+        self._address = ""
 
     def add(self, record: Record, event: Event) -> None:
         table = TABLES[type(record)]
@@ -94,9 +95,15 @@ class RecordsPart:
                 "actor": event.actor,
                 "subject": event.subject,
                 "reason": event.reason,
-                "detail": event.detail(),
+                "detail": self._detail(event),
             },
         )
+
+    def note_address(self, address: str) -> None:
+        self._address = address
+
+    def _detail(self, event: Event) -> dict[str, Any]:
+        return event.detail() | ({"address": self._address} if self._address else {})
 
     def _require_write(self) -> None:
         if not self._write:

@@ -1,0 +1,109 @@
+"""Refused requests as events of the ledger: who, from where, why, and how often.
+
+A stranger can have any number of requests refused, so they are counted in memory and written
+seldom: after a second, then after pauses that double while refusals go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.events import RequestsRefused
+from tidemill.domain.ledger import Ledger
+from tidemill.domain.ports import Clock
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(seconds=1)
+LAST_PAUSE = timedelta(hours=1)
+GROWTH = 4
+POLL_S = 1.0
+MAX_KINDS = 20
+"""Different refusals that one event lists; the others are one more row of it."""
+OTHERS = ("", "", "others")
+
+Refusal = tuple[str, str, str]
+"""Actor, address and reason."""
+
+
+class RefusalLog:
+    """Counts refusals, and writes an event for many of them. Any thread may count."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, server: str) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._server = server
+        self._lock = threading.Lock()
+        self._counts: Counter[Refusal] = Counter()
+        self._due: datetime | None = None
+        self._pause = FIRST_PAUSE
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidemill-refusals", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write events."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write the last event, and stop."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._write()
+        except TidemillError as error:
+            log.warning("Refused requests could not be recorded: %s", error)
+
+    def count(self, actor: str, address: str, reason: str) -> None:
+        """Count one refused request."""
+        refusal = (actor, address, reason)
+        with self._lock:
+            full = len(self._counts) >= MAX_KINDS and refusal not in self._counts
+            self._counts[OTHERS if full else refusal] += 1
+
+    def write_due(self, now: datetime) -> bool:
+        """Write the event if it is due, and return True if it was."""
+        with self._lock:
+            if not self._counts:
+                if self._due is not None and now >= self._due:
+                    # A whole pause without a refusal.
+                    self._due, self._pause = None, FIRST_PAUSE
+                return False
+            if self._due is None:
+                self._due = now + self._pause
+            # A clock that was set back must not delay the event.
+            if now < self._due <= now + LAST_PAUSE:
+                return False
+            self._pause = min(self._pause * GROWTH, LAST_PAUSE)
+            self._due = now + self._pause
+        self._write()
+        return True
+
+    def _write(self) -> None:
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        if not counts:
+            return
+        event = RequestsRefused(
+            actor="server",
+            subject=self._server,
+            reason=counts.most_common(1)[0][0][2],
+            count=counts.total(),
+            refusals=[
+                {"actor": actor, "address": address, "reason": reason, "count": count}
+                for (actor, address, reason), count in counts.most_common()
+            ],
+        )
+        with self._ledger.begin() as unit:
+            unit.record_event(event)
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_S):
+            try:
+                self.write_due(self._clock.now())
+            except Exception as error:  # noqa: BLE001  the thread must live to try again
+                log.warning("Refused requests could not be recorded: %s", error)
