@@ -135,9 +135,9 @@ def test_an_error_is_read_from_its_code() -> None:
         error = read_error({"error": body})
         assert error
         assert (type(error), error.message, error.hint) == (each, "It failed.", "Try again.")
-    strange = read_error({"error": {"code": "too_large", "message": "It is too large."}})
+    strange = read_error({"error": {"code": "too_round", "message": "It is too round."}})
     assert strange
-    assert (type(strange), strange.code) == (errors.TidemillError, "too_large")
+    assert (type(strange), strange.code) == (errors.TidemillError, "too_round")
     refused = read_error({"error": {"code": "data_refused", "message": "No.", "lines": ["a.png"]}})
     assert isinstance(refused, errors.DataRefused)
     assert refused.lines == ("a.png",)

@@ -73,15 +73,32 @@ def map_occlusion(
     UsageError for a model of something other than images, for a name that the model does not have
     and for a grid finer than the pixels.
     """
+    require_images(model)
+    decoded: DecodedImage = model.codec.decode(payload)
+    return occlude(model, decoded, target=target, label=label, grid=grid)
+
+
+def require_images(model: Model) -> None:
+    """Raise UsageError for a model of something other than images."""
     if not isinstance(model.codec, ImageCodec):
         raise UsageError(
             f"Only answers to images are explained, and this model takes {model.codec.kind}."
         )
+
+
+def occlude(
+    model: Model,
+    decoded: DecodedImage,
+    *,
+    target: str | None = None,
+    label: str | None = None,
+    grid: Grid | None = None,
+) -> OcclusionMap:
+    """Do what `map_occlusion` does, for an image that is decoded already."""
     target = _target(model, target)
     names = model.classes[target]
     if label is not None and label not in names:
         raise UsageError(f"{target} has no label {label!r}.", hint=f"It has {', '.join(names)}.")
-    decoded: DecodedImage = model.codec.decode(payload)
     x0, y0, x1, y1 = decoded.inner
     rows, columns = _grid(y1 - y0, x1 - x0) if grid is None else grid
     if not (1 <= rows <= y1 - y0 and 1 <= columns <= x1 - x0):

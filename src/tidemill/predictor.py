@@ -41,6 +41,14 @@ class Preprocessed:
     features: Sequence[Mapping[str, float]]
 
 
+def preprocess(codec: Codec[Any], payload: bytes) -> Preprocessed:
+    """Decode one payload and compute its drift features. Raises BadPayload."""
+    decoded = codec.decode(payload)
+    if isinstance(codec, ManyCodec):
+        return Preprocessed(decoded, codec.item_features(decoded))
+    return Preprocessed(decoded, (codec.features(decoded),))
+
+
 class Model:
     """A model for predictions. Threads may share it if they may share the runtime."""
 
@@ -60,10 +68,11 @@ class Model:
 
     def preprocess(self, payload: bytes) -> Preprocessed:
         """Decode one payload and compute its drift features. Raises BadPayload."""
-        decoded = self.codec.decode(payload)
-        if self.many is None:
-            return Preprocessed(decoded, (self.codec.features(decoded),))
-        return Preprocessed(decoded, self.many.item_features(decoded))
+        return preprocess(self.codec, payload)
+
+    def terminate(self) -> None:
+        """End the runs in progress; each raises TimedOut. Any thread may call this."""
+        self._runtime.terminate()
 
     def item_names(self, decoded: Any) -> tuple[str, ...]:
         """Return the names of the items of a decoded payload."""

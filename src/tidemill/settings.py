@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     threads: int = Field(1, ge=1, description="Processor threads that one run of a model may use.")
     batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
     queue: int = Field(256, ge=1, description="Payloads that may wait before a request gets 503.")
+    connections: int = Field(
+        1_000, ge=1, description="Connections at once; a silent one makes room for a new one."
+    )
+    keep_alive_s: int = Field(
+        5, ge=1, description="Seconds that a connection without a request stays open."
+    )
     poll_ms: int = Field(200, ge=10, description="How often the server looks at the ledger.")
     tick_ms: int = Field(500, ge=10, description="How often an idle engine looks for work.")
     lease_ms: int = Field(

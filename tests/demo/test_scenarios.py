@@ -17,7 +17,7 @@ from tidemill.demo.scenario import Scenario
 from tidemill.demo.scenarios import SCENARIOS
 from tidemill.domain.errors import UsageError
 from tidemill.domain.types import Example, Split, payload_id
-from tidemill.web.predict import parse_payloads
+from tidemill.web.json_body import parse_payloads
 from tidemill.workspace.planning import plan
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
@@ -67,7 +67,7 @@ def test_a_client_sends_the_payload_itself(scenario: Scenario) -> None:
         assert form == {"files": {"file": payload}}
         return
     body = json.dumps(form["json"]).encode()
-    assert parse_payloads(body, codec_of(scenario).payload, 1) == [payload]
+    assert parse_payloads(codec_of(scenario), body, 1) == [payload]
 
 
 @every_scenario

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -55,6 +55,11 @@ class Canned:
         if self.error:
             raise self.error
         return CODEC
+
+    async def read(
+        self, request: Request, function: Callable[..., bytes], *args: Any, cost_ns: float
+    ) -> bytes:
+        return function(self.codec(request), *args)
 
 
 async def ask(server: Canned, **request: Any) -> httpx.Response:

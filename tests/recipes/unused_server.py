@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -12,6 +12,7 @@ from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import Unavailable
 from tidemill.recipes.routes import DriftState
 
+T = TypeVar("T")
 UNUSED = "No route of this recipe uses this."
 
 
@@ -19,6 +20,14 @@ class UnusedServer:
     """Every method raises."""
 
     def drift_state(self, *, limit: int) -> DriftState:
+        raise Unavailable(UNUSED)
+
+    async def decode(self, request: Request, payloads: Sequence[bytes]) -> list[Any]:
+        raise Unavailable(UNUSED)
+
+    async def read(
+        self, request: Request, function: Callable[..., T], *args: Any, cost_ns: float
+    ) -> T:
         raise Unavailable(UNUSED)
 
     def codec(self, request: Request) -> Codec[Any]:

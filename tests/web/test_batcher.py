@@ -27,6 +27,8 @@ from tidemill.domain.ports import Runtime
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
 from tidemill.web.batcher import MAX_ITEMS, Batcher
+from tidemill.web.reader import Reader
+from tidemill.web.request_context import RequestContext
 from tidemill.web.slots import Slot
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +48,9 @@ class HeldRuntime:
         self.inner = inner
         self.entered: Queue[int] = Queue()
         self.go = threading.Semaphore(0)
+
+    def terminate(self) -> None:
+        """Its runs are short."""
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         self.entered.put(len(next(iter(arrays.values()))))
@@ -86,12 +91,14 @@ Make = Callable[..., Batcher]
 @pytest.fixture
 def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
     batchers: list[Batcher] = []
+    reader = Reader()
 
     def start(batch: int = 64, queue: int = 256, items: int = MAX_ITEMS) -> Batcher:
         batcher = Batcher(
             server="s",
             clock=workspace.clock,
             traffic=traffic,
+            reader=reader,
             batch=batch,
             queue=queue,
             on_batch=lambda _: None,
@@ -103,8 +110,9 @@ def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
 
     yield start
     for batcher in batchers:
-        if not batcher._closing:
+        if not batcher._closing.is_set():
             batcher.close()
+    reader.close()
 
 
 def runtime_of(slot: Slot) -> HeldRuntime:
@@ -119,7 +127,7 @@ async def entered(slot: Slot) -> int:
 
 async def queued(batcher: Batcher, jobs: int) -> None:
     async with asyncio.timeout(20):
-        while len(batcher._jobs) != jobs:
+        while len(batcher._live) + len(batcher._golden) != jobs:
             await asyncio.sleep(0)
 
 
@@ -128,7 +136,7 @@ Ask = Callable[..., asyncio.Task[list[Prediction]]]
 
 def asking(batcher: Batcher, slot: Slot, payload: bytes) -> Ask:
     def ask(count: int = 1, of: Slot = slot, kind: Any = "live") -> Any:
-        return asyncio.create_task(batcher.predict(of, [payload] * count, kind))
+        return asyncio.create_task(batcher.predict(RequestContext(of, kind), [payload] * count))
 
     return ask
 
@@ -195,7 +203,7 @@ async def test_a_payload_that_cannot_be_read_leaves_no_trace(
 ) -> None:
     batcher = make()
     with pytest.raises(BadPayload, match="Payload 1") as caught:
-        await batcher.predict(slot, [red, b"no image", b"neither"], "live")
+        await batcher.predict(RequestContext(slot, "live"), [red, b"no image", b"neither"])
     assert caught.value.index == 1
     assert (batcher.waiting, traffic.appends) == (0, [])
 
@@ -229,8 +237,8 @@ async def test_every_prediction_has_its_bins(
     batcher = make()
     runtime_of(slot).go.release(9)
     blue = leaf((10, 10, 200))
-    [first, other] = await batcher.predict(slot, [red, blue], "live")
-    [probe] = await batcher.predict(slot, [red], "golden")
+    [first, other] = await batcher.predict(RequestContext(slot, "live"), [red, blue])
+    [probe] = await batcher.predict(RequestContext(slot, "golden"), [red])
     predictor = slot.predictor
     reference = predictor.bundle.reference
     expected = [
@@ -257,7 +265,7 @@ async def test_a_reference_of_another_graph_fails_the_request(
     forged = replace(bundle.reference, view=view, counts=np.concatenate(list(counts.values())))
     predictor = Predictor(replace(bundle, reference=forged), OnnxRuntime(bundle.model))
     with pytest.raises(Corrupt, match="does not fit what the model answers"):
-        await make().predict(Slot(slot.version, predictor), [red], "live")
+        await make().predict(RequestContext(Slot(slot.version, predictor), "live"), [red])
     assert traffic.appends == []
 
 
@@ -282,12 +290,18 @@ async def test_a_failed_append_fails_its_requests(
 class BrokenRuntime:
     alone = False
 
+    def terminate(self) -> None:
+        """Its runs are short."""
+
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RuntimeError("broken")
 
 
 class OverflowingRuntime(HeldRuntime):
     """Answers an image that is more blue than red with infinity."""
+
+    def terminate(self) -> None:
+        """Its runs are short."""
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         outputs = dict(super().run(arrays))
@@ -308,7 +322,7 @@ async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
     first = asking(batcher, slot, red)()
     await entered(slot)
     tasks = [
-        asyncio.create_task(batcher.predict(slot, payloads, "live"))
+        asyncio.create_task(batcher.predict(RequestContext(slot, "live"), payloads))
         for payloads in ([red], [red, blue], [red, red], [blue])
     ]
     await queued(batcher, 4)
@@ -341,10 +355,12 @@ async def test_a_request_asks_for_so_many_items_at_most(
     with pytest.raises(
         InvalidRequest, match="6 items are too many for one request; at most 5"
     ) as caught:
-        await batcher.predict(herds, [herd(150, 50, 101), herd(99, 20, 30)], "live")
+        await batcher.predict(RequestContext(herds, "live"), [herd(150, 50, 101), herd(99, 20, 30)])
     assert "several requests" in caught.value.hint
     assert (batcher.waiting, traffic.appends) == (0, [])
-    answers = await batcher.predict(herds, [herd(150, 50, 101), herd(99, 20)], "live")
+    answers = await batcher.predict(
+        RequestContext(herds, "live"), [herd(150, 50, 101), herd(99, 20)]
+    )
     assert [len(one.answers) for one in answers] == [3, 2]
 
 
@@ -383,7 +399,7 @@ async def test_two_versions_wait_together_and_answer_apart(
     ask = asking(batcher, slot, red)
     first = ask()
     await entered(slot)
-    tasks = [ask(), ask(2, of=second), ask(of=broken, kind="golden"), ask()]
+    tasks = [ask(), ask(2, of=second), ask(of=broken), ask()]
     await queued(batcher, 4)
     runtime_of(slot).go.release(2)
     await first

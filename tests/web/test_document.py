@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from tidemill.web.predict import parse_payloads
+from tidemill.web.json_body import parse_payloads
 
 
 def body_of(client: Any) -> dict[str, Any]:
@@ -63,6 +63,6 @@ def test_docs_lists_every_route_and_asks_nothing_of_others(client: Any) -> None:
 
 
 def test_a_json_payload_is_parsed_by_the_codecs_own_schema(client: Any, red: bytes) -> None:
-    model = client.slots.state.champion.predictor.codec.payload
+    codec = client.slots.state.champion.predictor.codec
     body = json.dumps({"image": base64.b64encode(red).decode()}).encode()
-    assert parse_payloads(body, model, 4) == [red]
+    assert parse_payloads(codec, body, 4) == [red]

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter
 
 from tidemill.domain import errors as domain
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import InvalidRequest, TidemillError
 from tidemill.recipes.routes import PredictionServer, Routes
 from tidemill.web.errors import STATUS
 
@@ -142,9 +142,9 @@ def test_a_failure_quotes_no_control_characters_and_not_everything(
     workspace: Any, start_app: Any
 ) -> None:
     wild = "\x1b[2J\r\n\u202e\u2028\udcff\x7f caf\u00e9 \u4e2d\u6587 " + "x" * 5_000
-    error = TidemillError(wild, hint=wild)
+    error = InvalidRequest(wild, hint=wild)  # a 500 would be in the log, and in the report
     client = start_app(workspace.parts(), failing(error))
-    body = shape(client.request("GET", "/fail"), 500)
+    body = shape(client.request("GET", "/fail"), 422)
     for text in (body["message"], body["hint"]):
         begin = r"\x1b[2J\r\n\u202e\u2028\udcff\x7f" + " caf\u00e9 \u4e2d\u6587 xx"
         assert text.startswith(begin)

@@ -144,6 +144,9 @@ class Held:
     def __init__(self, inner: Any, reached: threading.Event, go: threading.Event) -> None:
         self._inner, self._reached, self._go = inner, reached, go
 
+    def terminate(self) -> None:
+        """Its runs are short."""
+
     def run(self, arrays: Any) -> dict[str, Any]:
         if len(arrays["image"]) == BATCH:
             self._reached.set()
@@ -191,16 +194,16 @@ def test_a_client_that_leaves_does_not_keep_the_others_out(
     explainer = Explainer()
 
     async def leave() -> None:
-        task = asyncio.create_task(explainer.explain(slot, red, None, None))
+        task = asyncio.create_task(explainer.explain(slot, predictor.decode(red), None, None))
         assert await asyncio.to_thread(reached.wait, 20)
         with pytest.raises(Overloaded):
-            await explainer.explain(slot, red, None, None)
+            await explainer.explain(slot, predictor.decode(red), None, None)
         task.cancel()
         go.set()
         await asyncio.to_thread(explainer.close)
         for _ in range(2):  # not that another is being explained
             with pytest.raises(Unavailable, match="stopping"):
-                await explainer.explain(slot, red, None, None)
+                await explainer.explain(slot, predictor.decode(red), None, None)
 
     asyncio.run(leave())
 
@@ -230,7 +233,8 @@ def test_it_steps_back_from_those_that_answer(tiny: Callable[..., Predictor], re
 
     bundle = tiny().bundle
     explainer = Explainer()
-    slot = LoadedVersion(VERSION, Predictor(bundle, PriorityRuntime(bundle.model)))
-    asyncio.run(explainer.explain(slot, red, None, None))
+    predictor = Predictor(bundle, PriorityRuntime(bundle.model))
+    slot = LoadedVersion(VERSION, predictor)
+    asyncio.run(explainer.explain(slot, predictor.decode(red), None, None))
     explainer.close()
     assert min(results) > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

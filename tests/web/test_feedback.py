@@ -257,7 +257,7 @@ def test_an_item_that_was_not_answered_is_refused(client: Any, red: bytes) -> No
         ({"prediction": "x", "label": 7}, "label: "),
         ({"prediction": "x", "label": "y", "actor": ""}, "actor: "),
         ({"prediction": "x", "label": "y", "actor": "a" * 201}, "actor: "),
-        ({"payload": {"photo": ""}, "label": "Phoma"}, "payload.image: Field required"),
+        ({"payload": {"photo": ""}, "label": "Phoma"}, "payload: photo: There is no such field"),
         ({"feedback": [{"prediction": "x", "label": "y"}] * (MAX_LABELS + 1)}, "too many"),
     ],
 )

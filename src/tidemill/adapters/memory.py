@@ -66,6 +66,9 @@ class MemoryTraffic:
             predictions = (replace(row, payload=b"") for row in log[start : start + limit])
             return bounded(predictions, rows)
 
+    def check(self) -> None:
+        """Do nothing: memory can always be written."""
+
     def close(self) -> None:
         """Do nothing: there is no file."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from tidemill.domain.errors import Corrupt
+from tidemill.domain.errors import Corrupt, TimedOut
 
 
 class OnnxRuntime:
@@ -35,16 +36,35 @@ class OnnxRuntime:
         except Exception as error:
             raise Corrupt(f"The model cannot be loaded: {error}.") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._running: set[onnxruntime.RunOptions] = set()
+        self._guard = threading.Lock()
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.alone = metadata.get("single") == "true"
 
     def run(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Map named arrays to named arrays; the first axis is the batch on both sides.
 
-        Raises Corrupt when the graph does not accept these arrays.
+        Raises Corrupt when the graph does not accept these arrays, and TimedOut when `terminate`
+        ended the run.
         """
+        options = onnxruntime.RunOptions()
+        with self._guard:
+            self._running.add(options)
         try:
-            results = self._session.run(self._outputs, dict(arrays))
+            results = self._session.run(self._outputs, dict(arrays), options)
         except (ValueError, InvalidArgument) as error:
             raise Corrupt(f"The model does not take what its codec makes: {error}.") from error
+        except Exception as error:
+            if options.terminate:
+                raise TimedOut("The run of the model took too long and was ended.") from error
+            raise
+        finally:
+            with self._guard:
+                self._running.discard(options)
         return dict(zip(self._outputs, results, strict=True))
+
+    def terminate(self) -> None:
+        """End the runs in progress, between two nodes of the graph."""
+        with self._guard:
+            for options in self._running:
+                options.terminate = True

@@ -7,6 +7,7 @@ operating system holds the pages. With `host` every commit reaches the disk befo
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 import time
@@ -36,6 +37,9 @@ CREATE TABLE IF NOT EXISTS predictions (
 """
 COLUMNS = "sequence, id, version, at, kind, payload, answers, bins"
 INSERT = "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_ROOM = "INSERT INTO predictions VALUES (-1, '', '', '', '', zeroblob(?), x'', x'')"
+ROOM_BYTES = 64 << 10
+"""A log with less room than this is as good as full."""
 SUFFIX = ".sqlite"
 BUSY_MS = 5_000
 _MEBIBYTE = 1 << 20
@@ -58,6 +62,7 @@ class SqliteTraffic:
         """Open a new log file. Raises StorageFailed when the folder cannot be written."""
         self._name = f"{server}{SUFFIX}"
         self._writing = threading.Lock()
+        self._path = root / self._name
         with _translated(self._name):
             root.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
@@ -88,6 +93,24 @@ class SqliteTraffic:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def check(self) -> None:
+        """Raise StorageFailed when the file is gone, or the bound or the disk leaves no room.
+
+        Nothing is committed: the file does not change, so an idle server makes no work for others.
+        """
+        with self._writing, _translated(self._name):
+            if not self._path.exists():
+                raise FileNotFoundError(f"{self._path} is gone")
+            if shutil.disk_usage(self._path).free < ROOM_BYTES:
+                raise OSError("the disk is full")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.execute(INSERT_ROOM, (ROOM_BYTES,))
+            finally:
+                # A full log has rolled back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def find(self, id: str) -> Prediction | None:
         """Return the prediction with this id, from any server."""

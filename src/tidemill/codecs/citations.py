@@ -21,6 +21,7 @@ from tidemill.domain.errors import BadPayload
 
 _BLOCK = 512
 """The number of lines that are read together: few enough for the processor's cache."""
+_TEXT_BLOCK = 1 << 20
 _LARGEST = float(np.finfo(np.float32).max)
 _MARK = b"\xef\xbb\xbf"
 _ZERO, _ONE = np.frombuffer(b"0\t1\t", "<u2")
@@ -182,10 +183,11 @@ def _line(
 def _links(cites: bytes, ids: dict[str, int]) -> list[list[str]]:
     """Return the ids beside each node, sorted, each once. Raises BadPayload."""
     places = {id.encode(): place for id, place in ids.items()}
-    lines = [line.split() for line in cites.removeprefix(_MARK).split(b"\n")]
+    text = cites.removeprefix(_MARK)
+    lines = [line.split() for line in _distinct_lines(text)]
     ends = [places.get(end, -1) for end in chain.from_iterable(lines)]
     if -1 in ends or not set(map(len, lines)) <= {0, 2}:
-        _refuse(lines, places)
+        _refuse([line.split() for line in text.split(b"\n")], places)
     pairs = np.array(ends, np.int64).reshape(-1, 2)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     heads, tails = both[both[:, 0] != both[:, 1]].T
@@ -197,6 +199,16 @@ def _links(cites: bytes, ids: dict[str, int]) -> list[list[str]]:
     beside = [names[rank] for rank in (keys % len(names)).tolist()]
     bounds = np.searchsorted(keys, np.arange(len(names) + 1) * len(names)).tolist()
     return [beside[start:end] for start, end in pairwise(bounds)]
+
+
+def _distinct_lines(text: bytes) -> set[bytes]:
+    """Return each line once. A line that repeats takes no memory again."""
+    lines: set[bytes] = set()
+    rest = b""
+    for start in range(0, len(text), _TEXT_BLOCK):
+        *whole, rest = (rest + text[start : start + _TEXT_BLOCK]).split(b"\n")
+        lines.update(whole)
+    return lines | {rest}
 
 
 def _refuse(lines: Sequence[Sequence[bytes]], places: Mapping[bytes, int]) -> NoReturn:

@@ -30,6 +30,8 @@ from tidemill.domain.errors import BadPayload, UsageError
 from tidemill.validation import validate
 
 _Count = Annotated[int, Field(strict=True, ge=1)]
+_BYTE_NS, _JOIN_NS = 400.0, 1e6
+"""Nanoseconds on one core of a usual server."""
 _NAMED = 3
 """The number of lost links that a remark names."""
 
@@ -108,6 +110,10 @@ class GraphCodec:
         stored = _pack_graph(payload)
         Nodes(read_payload(payload).objects, self.settings.features)
         return type(self)(self.settings.model_copy(update={"stored": stored}))
+
+    def estimate_ns(self, payload: bytes) -> float:
+        """Return an estimate from the length, and for the neighbourhood in the stored graph."""
+        return _BYTE_NS * len(payload) + _JOIN_NS
 
     def decode(self, payload: bytes) -> DecodedGraph:
         """Decode the nodes of a payload and their neighbourhood. Raises BadPayload."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -63,7 +63,7 @@ _Sent = Annotated[
 class GraphPayload(Payload):
     """Nodes inside JSON, each of which gets an answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    json_ns_per_byte: ClassVar[float] = 500.0
 
     nodes: list[_Sent] = Field(
         min_length=1,

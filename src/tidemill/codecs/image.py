@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidemill.codecs.codec import Arrays, Fingerprint, Payload
+from tidemill.codecs.image_cost import estimate_image_ns
 from tidemill.codecs.image_features import perceptual_hash, visual_features
 from tidemill.codecs.pixels import Limits, Pixels, decode, letterbox
 from tidemill.domain.errors import BadPayload, UsageError
@@ -155,6 +156,12 @@ class ImageCodec:
     def config(self) -> dict[str, Any]:
         """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
+
+    def estimate_ns(self, payload: bytes) -> float:
+        """Return an estimate from the file's structure; see `estimate_image_ns`."""
+        if len(payload) > self.settings.max_bytes:
+            return 0.0  # `decode` refuses it at once
+        return estimate_image_ns(payload, self.settings.max_pixels)
 
     def decode(self, payload: bytes) -> DecodedImage:
         """Decode, turn upright and letterbox one image. Raises BadPayload."""

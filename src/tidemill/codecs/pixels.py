@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from tidemill.codecs.image_cost import require_pixels
 from tidemill.domain.errors import BadPayload
 
 Pixels = npt.NDArray[np.uint8]
@@ -99,11 +100,7 @@ def decode(payload: bytes, limits: Limits) -> Image.Image:
         width, height = image.size
     except _BROKEN as error:
         raise BadPayload(f"The image's header cannot be read: {_reason(error)}.") from error
-    if width * height > limits.pixels:
-        raise BadPayload(
-            f"The image claims {width} x {height} pixels; the limit is {limits.pixels:,}.",
-            hint="Scale the image down before sending it.",
-        )
+    require_pixels(width, height, limits.pixels)
     try:
         image.load()
         orientation = image.getexif().get(Base.Orientation, 1)

@@ -34,6 +34,9 @@ from tidemill.codecs.plain import to_plain
 from tidemill.domain.errors import BadPayload
 from tidemill.validation import validate
 
+_BYTE_NS, _COLUMN_NS = 200.0, 2_000.0
+"""Nanoseconds on one core of a usual server."""
+
 
 class TableConfig(BaseModel):
     """The codec's configuration: the columns, and how long a payload may be."""
@@ -54,11 +57,11 @@ class TableConfig(BaseModel):
 class RowPayload(Payload):
     """A row inside JSON. The codec, which knows the columns, validates the cells."""
 
-    model_config = ConfigDict(extra="forbid")
-
     row: dict[str, Cell] = Field(description="Column name to value.")
 
     at_hand: ClassVar[str] = "a row of a data frame, "
+    json_limit: ClassVar[int] = 4 << 20
+    json_ns_per_byte: ClassVar[float] = 200.0
     columns: ClassVar[tuple[Column, ...]] = ()
 
     @classmethod
@@ -139,6 +142,10 @@ class TableCodec:
     def config(self) -> dict[str, Any]:
         """Return plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
+
+    def estimate_ns(self, payload: bytes) -> float:
+        """Return an estimate from the length and the number of columns."""
+        return _BYTE_NS * len(payload) + _COLUMN_NS * len(self.settings.columns)
 
     def decode(self, payload: bytes) -> DecodedRow:
         """Decode one row. A column that is absent or null is missing. Raises BadPayload."""

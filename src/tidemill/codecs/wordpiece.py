@@ -56,7 +56,7 @@ class WordPieces:
         # A payload that contains the text of a mark, such as "[SEP]", means its letters.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._most = max_tokens * LONGEST
+        self.max_characters = max_tokens * LONGEST
         self._unknown = _unknown(tokenizer, saved)
 
     def read(self, text: str) -> Pieces:
@@ -64,7 +64,7 @@ class WordPieces:
 
         So the cost does not depend on the length of the text.
         """
-        head = text[: self._most]
+        head = text[: self.max_characters]
         encoding = self._tokenizer.encode(head)
         ids = encoding.ids
         characters = len(head)

@@ -4,6 +4,9 @@ Every error a user can meet, drawn once:
 * TidemillError
   + UsageError          the command or the configuration is wrong
     - InvalidRequest    the request does not have the form that is needed
+      . Malformed       the request is cut off or contradicts itself
+      . TooLarge        the request has more bytes than the server takes
+      . TooSlow         the request came too slowly
     - UnsupportedMedia  the body has a content type that the route does not read
     - ForeignLabel      feedback names a target or a label that the model does not have
   + DataError           the data is missing, unreadable or contradicts itself
@@ -19,6 +22,7 @@ Every error a user can meet, drawn once:
     - NotReady          the server has no model that passed its golden check
       . Starting        the server has not checked a model yet
     - Overloaded        more requests wait than the queue holds
+    - TimedOut          the work was not done in time, so it was ended
     - StorageFailed     something could not be written; nothing was acknowledged
   + Unauthorised        the request has no key, or a wrong one
   + Forbidden           this server does not allow the request
@@ -57,6 +61,24 @@ class InvalidRequest(UsageError):
     """The request does not have the form that is needed."""
 
     code = "invalid"
+
+
+class Malformed(InvalidRequest):
+    """The request is cut off or contradicts itself."""
+
+    code = "malformed"
+
+
+class TooLarge(InvalidRequest):
+    """The request has more bytes than the server takes."""
+
+    code = "too_large"
+
+
+class TooSlow(InvalidRequest):
+    """The request came too slowly."""
+
+    code = "too_slow"
 
 
 class UnsupportedMedia(UsageError):
@@ -155,6 +177,12 @@ class Overloaded(Unavailable):
     """More requests wait than the queue holds."""
 
     code = "overloaded"
+
+
+class TimedOut(Unavailable):
+    """The work was not done in time, so it was ended."""
+
+    code = "timed_out"
 
 
 class StorageFailed(Unavailable):

@@ -20,6 +20,9 @@ class TrafficLog(Protocol):
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Append these durably together. Raises StorageFailed, and then appends none of them."""
 
+    def check(self) -> None:
+        """Write as `append` does, without a prediction. Raises StorageFailed when that fails."""
+
     def find(self, id: str) -> Prediction | None:
         """Return the prediction with this id, also one of an earlier server process."""
 
@@ -76,7 +79,13 @@ class Runtime(Protocol):
     def alone(self) -> bool: ...
 
     def run(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Map named arrays to named arrays; the first axis is the batch on both sides."""
+        """Map named arrays to named arrays; the first axis is the batch on both sides.
+
+        Raises TimedOut when `terminate` ended it.
+        """
+
+    def terminate(self) -> None:
+        """End the runs in progress. Any thread may call this; later runs are not touched."""
 
 
 JobState = Literal["running", "ended", "unknown"]

@@ -159,7 +159,10 @@ class LabelReader:
             if row.prediction or row.payload is None:
                 labels.append(lookup.resolve_label(row.prediction, row.item, claim))
             else:
-                labels.append(resolve_payload_label(self._champion, row.payload, claim))
+                decoded = self._champion.predictor.decode(row.payload)
+                labels.append(
+                    resolve_payload_label(self._champion, row.payload, claim, decoded=decoded)
+                )
         if not labels:
             raise ForeignLabel("It has no label.")
         return labels

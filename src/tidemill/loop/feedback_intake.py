@@ -88,23 +88,37 @@ class ResolvedLabel:
     many: ManyCodec[Any] | None = None
 
 
+CutItems = Callable[[ManyCodec[Any], bytes, Sequence[str]], list[bytes]]
+"""Returns the examples of items. A server does this where it decodes payloads."""
+
+
+def cut_items(codec: ManyCodec[Any], payload: bytes, names: Sequence[str]) -> list[bytes]:
+    """Return the example of each of these items. Raises BadPayload."""
+    return codec.item_payloads(payload, names)
+
+
 def resolve_payload_label(
-    champion: LoadedVersion, payload: bytes, claim: LabelClaim
+    champion: LoadedVersion,
+    payload: bytes,
+    claim: LabelClaim,
+    *,
+    decoded: Any,
+    cut: CutItems = cut_items,
 ) -> ResolvedLabel:
-    """Resolve a label of a raw payload, which must have one item.
+    """Resolve a label of a raw payload, which must have one item. `decoded` is the payload.
 
     Raises ForeignLabel, InvalidRequest (no target, several items) and BadPayload.
     """
     target = _resolve_target(champion, claim)
     predictor = champion.predictor
-    names = predictor.item_names(predictor.decode(payload))
+    names = predictor.item_names(decoded)
     if len(names) > 1:
         raise InvalidRequest(
             f"The payload has {len(names)} items, and one label cannot be about all of them.",
             hint="Send it to /v1/predict first, then a label for each item of that prediction.",
         )
     if predictor.many is not None:
-        [payload] = predictor.many.item_payloads(payload, names)
+        [payload] = cut(predictor.many, payload, names)
     return ResolvedLabel(claim, target, payload, item=names[0])
 
 
@@ -179,12 +193,14 @@ class _PredictionOutcome:
         return next(iter(self.items)) if len(self.items) == 1 else ""
 
 
-def record_labels(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[tuple[Feedback, bool]]:
+def record_labels(
+    parts: IntakeParts, rows: Sequence[ResolvedLabel], *, cut: CutItems = cut_items
+) -> list[tuple[Feedback, bool]]:
     """Record every label, or none. Return each record, and True where it is an earlier one.
 
     All payloads are durable before any label is. Raises PayloadGone and StorageFailed.
     """
-    examples = store_examples(parts, rows)
+    examples = store_examples(parts, rows, cut=cut)
     with parts.ledger.begin() as unit:
         return [
             give(unit, label_feedback(row, example, at=parts.clock.now()))
@@ -221,7 +237,9 @@ def _client_prediction(parts: IntakeParts, id: str) -> Prediction:
     return prediction
 
 
-def store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[str]:
+def store_examples(
+    parts: IntakeParts, rows: Sequence[ResolvedLabel], *, cut: CutItems = cut_items
+) -> list[str]:
     """Store every example durably and return their ids, in order.
 
     The payload of a prediction is read and decoded once for all of its labels.
@@ -233,7 +251,7 @@ def store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[st
     ids = {
         (prediction, item): parts.blobs.put(example)
         for prediction, codecs in items.items()
-        for item, example in _cut_items(_payload(parts, prediction), codecs).items()
+        for item, example in _cut_all(_payload(parts, prediction), codecs, cut).items()
     }
     return [
         ids[row.prediction, row.item] if row.payload is None else parts.blobs.put(row.payload)
@@ -241,13 +259,15 @@ def store_examples(parts: IntakeParts, rows: Sequence[ResolvedLabel]) -> list[st
     ]
 
 
-def _cut_items(payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None]) -> dict[str, bytes]:
+def _cut_all(
+    payload: bytes, codecs: Mapping[str, ManyCodec[Any] | None], cut: CutItems
+) -> dict[str, bytes]:
     """Return the example of each item. All items share the codec of the version that answered."""
     many = next(iter(codecs.values()))
     if many is None:
         return dict.fromkeys(codecs, payload)
     names = list(codecs)
-    return dict(zip(names, many.item_payloads(payload, names), strict=True))
+    return dict(zip(names, cut(many, payload, names), strict=True))
 
 
 def _payload(parts: IntakeParts, prediction: str) -> bytes:

@@ -6,6 +6,7 @@ One writer appends to one log and counts its predictions. The engine drains the 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from uuid_utils import uuid7
 from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import StorageFailed
 from tidemill.domain.ports import Clock, TrafficLog
-from tidemill.domain.types import ModelVersion, Prediction
+from tidemill.domain.types import Answer, ModelVersion, Prediction
 from tidemill.predictor import Predictor, Preprocessed
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,18 @@ class PredictionRequest:
     kind: RequestKind = "live"
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a version answered to a request, not recorded yet. `bins` are for the drift check."""
+
+    loaded: LoadedVersion
+    request: PredictionRequest
+    answers: tuple[Answer, ...]
+    bins: bytes
+
+
 class PredictionLog:
-    """The log of one writer. Only one thread may use it at a time."""
+    """The log of one writer. Threads may share it."""
 
     def __init__(self, *, server: str, clock: Clock, traffic: TrafficLog) -> None:
         """`server` is the id of the writer, a UUIDv7, and the name of its log."""
@@ -46,50 +57,65 @@ class PredictionLog:
         self._clock = clock
         self._traffic = traffic
         self._sequence = 0
+        self._writing = threading.Lock()
 
-    def predict(
-        self, loaded: LoadedVersion, requests: Sequence[PredictionRequest]
-    ) -> list[Prediction]:
-        """Return one prediction per request, in order. Nothing is recorded yet.
+    def check(self) -> None:
+        """Raise StorageFailed when the log cannot be written now."""
+        self._traffic.check()
 
-        Raises what `Predictor.predict_with_bins` raises.
+    def record(self, observations: Sequence[Observation]) -> list[Prediction]:
+        """Return the prediction of each, in order, once all are durable together.
+
+        Raises StorageFailed, and then none of them is in the log.
         """
-        predictor = loaded.predictor
-        inputs = [request.preprocessed for request in requests]
-        observed = predictor.predict_with_bins(inputs)
+        if not observations:
+            return []
+        # Numbers and appends have one order, because the engine reads the log by number.
+        with self._writing:
+            predictions = self._number(observations)
+            try:
+                self._traffic.append(predictions)
+            except StorageFailed:
+                raise
+            except Exception as error:
+                log.exception("The traffic log failed")
+                raise StorageFailed(
+                    "The traffic log cannot store the prediction, so it is not returned."
+                ) from error
+        return predictions
+
+    def _number(self, observations: Sequence[Observation]) -> list[Prediction]:
         now = self._clock.now()
         predictions = []
-        for request, (answers, bins) in zip(requests, observed, strict=True):
+        for row in observations:
             # A failed append uses its numbers up: nobody can tell how far it came.
             self._sequence += 1
-            golden = request.kind == "golden"
+            request = row.request
             predictions.append(
                 Prediction(
                     id=str(uuid7()),
                     server=self._server,
                     sequence=self._sequence,
-                    version=loaded.version.id,
+                    version=row.loaded.version.id,
                     at=now,
                     kind=request.kind,
                     # The bundle holds the golden samples; the log need not hold them again.
-                    payload=b"" if golden else request.payload,
-                    answers=answers,
-                    bins=bins,
-                    remarks=predictor.remarks(request.preprocessed.decoded),
+                    payload=b"" if request.kind == "golden" else request.payload,
+                    answers=row.answers,
+                    bins=row.bins,
+                    remarks=row.loaded.predictor.remarks(request.preprocessed.decoded),
                 )
             )
         return predictions
 
-    def append(self, predictions: Sequence[Prediction]) -> None:
-        """Make these durable together. Raises StorageFailed, and then none of them is kept."""
-        if not predictions:
-            return
-        try:
-            self._traffic.append(predictions)
-        except StorageFailed:
-            raise
-        except Exception as error:
-            log.exception("The traffic log failed")
-            raise StorageFailed(
-                "The traffic log cannot store the prediction, so it is not returned."
-            ) from error
+
+def observe(loaded: LoadedVersion, requests: Sequence[PredictionRequest]) -> list[Observation]:
+    """Run the model once and return what it answers to each request, in order.
+
+    Raises what `Predictor.predict_with_bins` raises.
+    """
+    rows = loaded.predictor.predict_with_bins([request.preprocessed for request in requests])
+    return [
+        Observation(loaded, request, answers, bins)
+        for request, (answers, bins) in zip(requests, rows, strict=True)
+    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Request
 from prometheus_client.registry import Collector
@@ -22,6 +22,8 @@ from tidemill.codecs.codec import Codec
 from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import Labels, Prediction
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,23 @@ class Server(PredictionServer, Protocol):
         `actor` is a name that the caller claims, without a right. Raises UsageError for a target or
         a label that the model does not have, BadPayload, Unavailable (not ready),
         StorageFailed; TidemillError in a golden request, which must not become feedback.
+        """
+
+    async def decode(self, request: Request, payloads: Sequence[bytes]) -> list[Any]:
+        """Return each payload as the served model's codec decodes it, without a prediction.
+
+        Cheap payloads are decoded in threads, costly ones in processes that a deadline ends; no
+        request keeps another waiting for long. Raises BadPayload, Overloaded and Unavailable.
+        """
+
+    async def read(
+        self, request: Request, function: Callable[..., T], *args: Any, cost_ns: float
+    ) -> T:
+        """Return `function(codec, *args)`, done where payloads are decoded.
+
+        For routes that turn what clients send into payloads. `cost_ns` is about how many
+        nanoseconds it takes at most. Arguments and result must be picklable, and the function
+        importable by its name. Raises what the function raises and what `decode` raises.
         """
 
     def drift_state(self, *, limit: int) -> DriftState:

@@ -26,7 +26,7 @@ from tidemill.domain.ports import Jobs
 from tidemill.domain.types import Example, Prediction
 from tidemill.engine.engine import Engine, Tick
 from tidemill.loop.feedback import give
-from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest
+from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest, observe
 from tidemill.testing.tiny_recipe.entry_points import use_tiny_recipe
 from tidemill.workspace.workspace import Workspace
 
@@ -88,15 +88,11 @@ class InProcessLoop:
         """Predict these with the champion, as a server would, and log the predictions."""
         version = self.workspace.champion()
         loaded = LoadedVersion(version, self.workspace.predictor(version))
-        predictions = self._log.predict(
-            loaded,
-            [
-                PredictionRequest(row.payload, loaded.predictor.preprocess(row.payload), kind)
-                for row in examples
-            ],
-        )
-        self._log.append(predictions)
-        return predictions
+        requests = [
+            PredictionRequest(row.payload, loaded.predictor.preprocess(row.payload), kind)
+            for row in examples
+        ]
+        return self._log.record(observe(loaded, requests))
 
     def give_feedback(self, examples: Sequence[Example], actor: str = "bob") -> list[Feedback]:
         """Give the labels of these examples as feedback, each with its payload."""

@@ -17,8 +17,8 @@ from tidemill.web.exposure import public_scopes
 from tidemill.web.hosts import HostCheck
 from tidemill.web.keyring import Keyring, read_secret
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
-from tidemill.web.recipe_server import is_golden_request
 from tidemill.web.refusals import RefusalLog
+from tidemill.web.request_context import is_golden_request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""

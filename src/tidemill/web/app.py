@@ -8,7 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.formparsers import MultiPartParser
 
 from tidemill import __version__
 from tidemill.adapters.feedback_command import pull_feedback
@@ -19,14 +20,15 @@ from tidemill.serving import ServerParts
 from tidemill.settings import Settings
 from tidemill.web.access import AccessControl
 from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
+from tidemill.web.admission import Admission, BodyLimits
 from tidemill.web.batcher import Batcher
-from tidemill.web.body import BodyLimit
 from tidemill.web.caller import Caller
 from tidemill.web.document import FAILURES, install_document
 from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
 from tidemill.web.exposure import require_keys
 from tidemill.web.feedback import FEEDBACK_PATH, build_feedback_route
+from tidemill.web.files import refuse_extra_files
 from tidemill.web.golden_check import GoldenChecker
 from tidemill.web.head import HeadRequests
 from tidemill.web.keyring import Keyring
@@ -35,12 +37,18 @@ from tidemill.web.metrics import Metrics, build_metrics_route
 from tidemill.web.predict import PATH as PREDICT_PATH
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
+from tidemill.web.reader import Reader
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.refusals import RefusalLog
 from tidemill.web.slots import Slots
 
 SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
 """The prefix of the paths of the server's own routes."""
+MAX_STARTING_JSON = 64 << 10
+"""Bytes of a JSON body before a model is served; no route takes more then."""
+
+# The whole body is in memory and bounded when a form is read, so no part goes to a file.
+MultiPartParser.spool_max_size = BodyLimits().body
 
 
 def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
@@ -57,10 +65,12 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     require_keys(settings, keyring)
     refusals = RefusalLog(parts.ledger, parts.clock, parts.server)
     numbers = Metrics()
+    reader = Reader()
     batcher = Batcher(
         server=parts.server,
         clock=parts.clock,
         traffic=parts.traffic,
+        reader=reader,
         batch=settings.batch,
         queue=settings.queue,
         on_batch=numbers.count,
@@ -75,12 +85,15 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         batcher.start()
         slots.start()
         yield
-        # In this order: a running golden check still needs predictions.
+        # In this order: a running golden check still needs predictions until it has ended.
+        checker.stop()
+        batcher.end_golden_run()
         slots.close()
         batcher.close()
         keyring.close()
         refusals.close()
         explainer.close()
+        reader.close()
 
     app = FastAPI(
         title=f"Tidemill: {parts.recipe}",
@@ -101,7 +114,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         checker,
         poll=timedelta(milliseconds=settings.poll_ms),
     )
-    server = RecipeServer(parts, slots, batcher)
+    server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
     checker.golden_requests = recipe.golden_requests
     server.checked_routes = checker.checked_routes
@@ -111,8 +124,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     for router in (
         build_predict_route(server),
         build_explain_route(server, explainer),
-        build_feedback_route(parts, slots),
-        build_server_routes(parts, slots),
+        build_feedback_route(server),
+        build_server_routes(parts, slots, server.readiness),
         build_ledger_routes(parts),
         build_loop_routes(parts),
         build_model_routes(parts),
@@ -121,11 +134,12 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     ):
         app.include_router(router)
     install_document(app, slots, batcher.max_payloads)
-    app.include_router(recipe.router, tags=[parts.recipe])
+    single = [Depends(refuse_extra_files)]
+    app.include_router(recipe.router, tags=[parts.recipe], dependencies=single)
 
     install_handlers(app)
     app.add_middleware(HeadRequests)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(Admission, limits=BodyLimits(), json_limit=lambda: _json_limit(slots))
     app.add_middleware(ErrorGuard)
     # Outside the guard, so that its answers carry the headers, too.
     app.add_middleware(
@@ -161,6 +175,12 @@ def _path_scopes(recipe: Routes) -> Mapping[str, KeyScope]:
         FEEDBACK_PATH: "feedback",
         **ADMIN_SCOPES,
     }
+
+
+def _json_limit(slots: Slots) -> int:
+    """Return how large a JSON body for the served model may be."""
+    champion = slots.state.champion
+    return champion.predictor.codec.payload.json_limit if champion else MAX_STARTING_JSON
 
 
 def _require_checkable(recipe: Routes) -> Routes:

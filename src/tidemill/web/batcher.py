@@ -1,7 +1,7 @@
 """Micro-batching: the model answers all waiting payloads together as soon as it is free.
 
-No request waits for a batch to fill. One thread takes the waiting payloads, runs the model, makes
-the predictions durable in one append, and only then completes the requests.
+No request waits for a batch to fill. The thread of a lane takes the waiting payloads, runs the
+model, makes the predictions durable in one append, and only then completes the requests.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 
 from tidemill.domain.drift import RequestKind
@@ -24,38 +22,26 @@ from tidemill.domain.errors import (
 )
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
-from tidemill.loop.prediction_log import PredictionLog, PredictionRequest
-from tidemill.predictor import Preprocessed
-from tidemill.web.preprocess import Preprocessor, at_index
+from tidemill.loop.prediction_log import Observation, PredictionLog, PredictionRequest, observe
+from tidemill.web.batch_lane import BatchLane, Job
+from tidemill.web.reader import Reader, at_index
+from tidemill.web.request_context import RequestContext
 from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)
 
 MAX_ITEMS = 200_000
 """Items that one request, or one batch of several, may hold, where a payload has many items."""
+MAX_RUN_S = 10.0
+"""How long one run of a model may take. A longer one is ended, and its requests fail."""
+MAX_WAIT_S = 15.0
+"""How long a request may wait for the model before the server is not ready."""
+WATCH_S = 0.25
+LOOKS_PER_CHECK = 4
+"""How many looks at the lanes there are for one at the log."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """The payloads of one request. They stay together."""
-
-    slot: Slot
-    kind: RequestKind
-    payloads: Sequence[bytes]
-    inputs: list[Preprocessed]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[list[Prediction]]
-
-    @property
-    def items(self) -> int:
-        return sum(len(row.features) for row in self.inputs)
-
-    def fits(self, payloads: int, items: int) -> bool:
-        """Return True when a batch with so much room left can take the job."""
-        return len(self.payloads) <= payloads and self.items <= items
-
-
-_Outcome = tuple[_Job, list[Prediction] | Exception]
+_Observed = tuple[Job, list[Observation] | Exception]
+_Outcome = tuple[Job, list[Prediction] | Exception]
 
 
 class Batcher:
@@ -67,24 +53,29 @@ class Batcher:
         server: str,
         clock: Clock,
         traffic: TrafficLog,
+        reader: Reader,
         batch: int,
         queue: int,
         on_batch: Callable[[Sequence[Prediction]], None],
         max_items: int = MAX_ITEMS,
+        max_run_s: float = MAX_RUN_S,
     ) -> None:
         self.max_payloads = min(batch, queue)
         """Payloads that one request may hold."""
         self._log = PredictionLog(server=server, clock=clock, traffic=traffic)
-        self._batch = batch
+        self._reader = reader
         self._queue = queue
         self._max_items = max_items
         self._on_batch = on_batch
-        self._preprocessor = Preprocessor()
-        self._wake = threading.Condition()
-        self._jobs: deque[_Job] = deque()
+        self._counting = threading.Lock()
         self._waiting = 0
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="tidemill-batch", daemon=True)
+        self._log_fault = ""
+        self._closing = threading.Event()
+        self._live, self._golden = (
+            BatchLane(name, self._process, batch=batch, max_items=max_items, max_run_s=max_run_s)
+            for name in ("batch", "golden")
+        )
+        self._watch = threading.Thread(target=self._look_after, name="tidemill-watch", daemon=True)
 
     @property
     def waiting(self) -> int:
@@ -92,46 +83,65 @@ class Batcher:
         return self._waiting
 
     def start(self) -> None:
-        """Start the thread that answers."""
-        self._thread.start()
+        """Start the threads that answer."""
+        for lane in (self._live, self._golden):
+            lane.start()
+        self._watch.start()
 
     def close(self) -> None:
         """Answer the waiting requests, then stop. Later requests get Unavailable."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
-        self._preprocessor.close()
+        self._closing.set()
+        for lane in (self._golden, self._live):
+            unanswered = lane.close()
+            _deliver([(job, Unavailable("The server is stopping.")) for job in unanswered])
 
-    async def predict(
-        self, slot: Slot, payloads: Sequence[bytes], kind: RequestKind
-    ) -> list[Prediction]:
+    def end_golden_run(self) -> None:
+        """End the run of the model that the golden check waits for."""
+        self._golden.terminate()
+
+    def fault(self) -> str:
+        """Return why live requests get no answer now, as a sentence; empty while they do."""
+        return self._live.fault(MAX_WAIT_S) or self._log_fault
+
+    def check_log(self) -> None:
+        """Look whether the log can be written, and change `fault` accordingly."""
+        try:
+            self._log.check()
+        except StorageFailed as error:
+            self._log_fault = error.message
+        else:
+            self._log_fault = ""
+
+    async def predict(self, context: RequestContext, payloads: Sequence[bytes]) -> list[Prediction]:
         """Return one prediction per payload, in order; all are durable before this returns.
 
         Raises BadPayload, InvalidRequest (more payloads than `max_payloads`, or too many items),
-        Overloaded, StorageFailed and Unavailable (closing).
+        Overloaded, StorageFailed, TimedOut, Unavailable (closing), and ClientDisconnect.
         """
         if len(payloads) > self.max_payloads:
             raise InvalidRequest(f"A request may hold {self.max_payloads} payloads at most.")
-        self._admit(len(payloads), kind)
+        self._admit(len(payloads), context.kind)
         try:
-            inputs = await self._preprocessor.preprocess(slot.predictor, payloads)
+            inputs = await self._reader.decode(context, payloads)
             loop = asyncio.get_running_loop()
-            job = _Job(slot, kind, payloads, inputs, loop, loop.create_future())
+            job = Job(context, payloads, inputs, loop, loop.create_future())
             self._check_items(job)
-            self._submit(job)
+            # The event loop now sees the clients that have left already.
+            await asyncio.sleep(0)
+            lane = self._live if context.kind == "live" else self._golden
+            lane.submit(job)
         except BaseException:
-            self._release(len(payloads), kind)
+            self._release(len(payloads), context.kind)
             raise
         return await job.future
 
     def _admit(self, payloads: int, kind: RequestKind) -> None:
-        with self._wake:
-            if self._closing:
-                raise Unavailable("The server is stopping.")
-            # Golden requests are few, and a full queue must not keep a better model out.
-            if kind != "live":
-                return
+        if self._closing.is_set():
+            raise Unavailable("The server is stopping.")
+        # Golden requests are few, and a full queue must not keep a better model out.
+        if kind != "live":
+            return
+        with self._counting:
             if self._waiting + payloads > self._queue:
                 raise Overloaded(
                     f"{self._waiting} payloads wait already, and the queue holds {self._queue}.",
@@ -141,94 +151,86 @@ class Batcher:
 
     def _release(self, payloads: int, kind: RequestKind) -> None:
         if kind == "live":
-            with self._wake:
+            with self._counting:
                 self._waiting -= payloads
 
-    def _check_items(self, job: _Job) -> None:
+    def _check_items(self, job: Job) -> None:
         # With every other codec a payload is one item, and payloads have a limit already.
-        if job.slot.predictor.many is not None and job.items > self._max_items:
+        if job.context.slot.predictor.many is not None and job.items > self._max_items:
             raise InvalidRequest(
                 f"{job.items:,} items are too many for one request; at most {self._max_items:,}.",
                 hint="Send several requests, each with fewer payloads or smaller ones.",
             )
 
-    def _submit(self, job: _Job) -> None:
-        with self._wake:
-            if self._closing:
-                raise Unavailable("The server is stopping.")
-            self._jobs.append(job)
-            self._wake.notify()
-
-    def _run(self) -> None:
-        while jobs := self._take_jobs():
-            try:
-                outcomes = self._process(jobs)
-            except Exception as error:
-                # Without this thread no request would ever get an answer again.
-                log.exception("A batch failed")
-                outcomes = [(job, error) for job in jobs]
-            _deliver(outcomes)
-
-    def _take_jobs(self) -> list[_Job]:
-        """Return the waiting jobs, up to a full batch; none once closed and drained.
-
-        A batch is full of payloads or of items. One job always fits.
-        """
-        with self._wake:
-            self._wake.wait_for(lambda: self._jobs or self._closing)
-            jobs: list[_Job] = []
-            payloads, items = self._batch, self._max_items
-            while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
-                job = self._jobs.popleft()
-                payloads -= len(job.payloads)
-                items -= job.items
-                jobs.append(job)
-                if job.kind == "live":
-                    self._waiting -= len(job.payloads)
-            return jobs
-
-    def _process(self, jobs: Sequence[_Job]) -> list[_Outcome]:
-        groups: dict[Slot, list[_Job]] = {}
+    def _process(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            groups.setdefault(job.slot, []).append(job)
-        outcomes: list[_Outcome] = []
-        predictions: list[Prediction] = []
-        for slot, members in groups.items():
-            for job, outcome in self._outcomes(slot, members):
-                predictions += outcome if isinstance(outcome, list) else []
-                outcomes.append((job, outcome))
+            self._release(len(job.payloads), job.context.kind)
         try:
-            self._log.append(predictions)
+            outcomes = self._outcomes(jobs)
+        except Exception as error:
+            # Without its thread no request of a lane would ever get an answer again.
+            log.exception("A batch failed")
+            outcomes = [(job, error) for job in jobs]
+        _deliver(outcomes)
+
+    def _outcomes(self, jobs: Sequence[Job]) -> list[_Outcome]:
+        """Return the outcome of each job: its durable predictions, or why there are none."""
+        observed: list[_Observed] = []
+        by_slot: dict[Slot, list[Job]] = {}
+        for job in jobs:
+            if (refusal := job.context.refusal()) is not None:
+                observed.append((job, refusal))
+            else:
+                by_slot.setdefault(job.context.slot, []).append(job)
+        for slot, members in by_slot.items():
+            observed += _observe_jobs(slot, members)
+        # An answer that nobody waits for any more is no traffic.
+        observed = [(job, job.context.refusal() or outcome) for job, outcome in observed]
+        rows = [row for _, outcome in observed if isinstance(outcome, list) for row in outcome]
+        try:
+            predictions = self._log.record(rows)
         except StorageFailed as error:
             log.warning("%s", error)
+            self._log_fault = error.message
             return [
-                (job, error if isinstance(outcome, list) else outcome) for job, outcome in outcomes
+                (job, error if isinstance(outcome, list) else outcome) for job, outcome in observed
             ]
         if predictions:
             self._on_batch(predictions)
-        return outcomes
-
-    def _outcomes(self, slot: Slot, jobs: Sequence[_Job]) -> list[_Outcome]:
-        """Return the outcome of each job of one version, before the append."""
-        try:
-            predictions = self._predict(slot, jobs)
-        except BadPayload as error:
-            # A payload that the model cannot answer must fail one request alone.
-            if len(jobs) > 1:
-                return [*chain.from_iterable(self._outcomes(slot, [job]) for job in jobs)]
-            return [(jobs[0], at_index(error, error.index, of=len(jobs[0].payloads)))]
-        except Exception as error:  # noqa: BLE001  a fault of one version must not fail another's
-            return [(job, error) for job in jobs]
-        rows = iter(predictions)
-        return [(job, list(islice(rows, len(job.payloads)))) for job in jobs]
-
-    def _predict(self, slot: Slot, jobs: Sequence[_Job]) -> list[Prediction]:
-        requests = [
-            PredictionRequest(payload, preprocessed, job.kind)
-            for job in jobs
-            for payload, preprocessed in zip(job.payloads, job.inputs, strict=True)
+        rest = iter(predictions)
+        return [
+            (job, [*islice(rest, len(outcome))] if isinstance(outcome, list) else outcome)
+            for job, outcome in observed
         ]
-        return self._log.predict(slot, requests)
+
+    def _look_after(self) -> None:
+        looks = 0
+        while not self._closing.wait(WATCH_S):
+            for lane in (self._live, self._golden):
+                lane.end_late_run()
+            looks += 1
+            if looks % LOOKS_PER_CHECK == 0:
+                self.check_log()
+
+
+def _observe_jobs(slot: Slot, jobs: Sequence[Job]) -> list[_Observed]:
+    """Return what one version answers to each job, before the append."""
+    requests = [
+        PredictionRequest(payload, preprocessed, job.context.kind)
+        for job in jobs
+        for payload, preprocessed in zip(job.payloads, job.inputs, strict=True)
+    ]
+    try:
+        observations = observe(slot, requests)
+    except BadPayload as error:
+        # A payload that the model cannot answer must fail one request alone.
+        if len(jobs) > 1:
+            return [*chain.from_iterable(_observe_jobs(slot, [job]) for job in jobs)]
+        return [(jobs[0], at_index(error, error.index, of=len(jobs[0].payloads)))]
+    except Exception as error:  # noqa: BLE001  a fault of one version must not fail another's
+        return [(job, error) for job in jobs]
+    rows = iter(observations)
+    return [(job, [*islice(rows, len(job.payloads))]) for job in jobs]
 
 
 def _deliver(outcomes: Sequence[_Outcome]) -> None:

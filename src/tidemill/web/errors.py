@@ -26,6 +26,7 @@ from tidemill.domain.errors import (
     GateRefused,
     InvalidRequest,
     LeaseLost,
+    Malformed,
     NotFound,
     NotReady,
     Overloaded,
@@ -34,6 +35,9 @@ from tidemill.domain.errors import (
     Starting,
     StorageFailed,
     TidemillError,
+    TimedOut,
+    TooLarge,
+    TooSlow,
     Unauthorised,
     Unavailable,
     UnsupportedMedia,
@@ -57,6 +61,9 @@ STATUS: dict[type[TidemillError], int] = {
     TidemillError: 500,
     UsageError: 400,
     InvalidRequest: 422,
+    Malformed: 400,
+    TooLarge: 413,
+    TooSlow: 408,
     UnsupportedMedia: 415,
     ForeignLabel: 422,
     Unauthorised: 401,
@@ -76,6 +83,7 @@ STATUS: dict[type[TidemillError], int] = {
     Starting: 503,
     Overloaded: 503,
     StorageFailed: 503,
+    TimedOut: 504,
 }
 """Every class of the tree has a line here; a test walks the tree."""
 

@@ -17,9 +17,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Request, Response, UploadFile
 
+from tidemill.codecs.image import DecodedImage
 from tidemill.domain.errors import Overloaded, Unavailable
 from tidemill.domain.types import Explanation
-from tidemill.occlusion import map_occlusion
+from tidemill.occlusion import occlude, require_images
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot
@@ -34,32 +35,36 @@ class Explainer:
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
+        self._slot: Slot | None = None
+        self._closed = False
         self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_lower_priority)
 
     async def explain(
-        self, slot: Slot, payload: bytes, target: str | None, label: str | None
+        self, slot: Slot, image: DecodedImage, target: str | None, label: str | None
     ) -> Explanation:
-        """Return the explanation.
+        """Return the explanation of a decoded image.
 
-        Raises BadPayload, UsageError, Overloaded while another one runs, and Unavailable (closing).
+        Raises UsageError, Overloaded while another one runs, TimedOut and Unavailable (closing).
         """
+        if self._closed:
+            raise Unavailable("The server is stopping.")
         if not self._busy.acquire(blocking=False):
             raise Overloaded(
                 "The server is explaining another image, and it explains one at a time.",
                 hint="Try again shortly; `tidemill explain` needs no server.",
             )
-        try:
-            future = self._pool.submit(_explain, slot, payload, target, label)
-        except RuntimeError as error:
-            self._busy.release()
-            raise Unavailable("The server is stopping.") from error
+        future = self._pool.submit(_explain, slot, image, target, label)
+        self._slot = slot
         # When the work ends, not when the client leaves: that does not end the work.
         future.add_done_callback(lambda _: self._busy.release())
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Wait for the running explanation."""
-        self._pool.shutdown()
+        """End the running explanation. Those that run with its model end, too."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._busy.locked() and self._slot is not None:
+            self._slot.predictor.terminate()
 
 
 def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter:
@@ -84,7 +89,9 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
         label: str | None = None,
     ) -> Response:
         slot = server.context(request).slot
-        explanation = await explainer.explain(slot, await file.read(), target, label)
+        require_images(slot.predictor)
+        [image] = await server.decode(request, [await file.read()])
+        explanation = await explainer.explain(slot, image, target, label)
         summary = {
             "version": explanation.version,
             "target": explanation.target,
@@ -92,8 +99,8 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
             "probability": explanation.probability,
         }
         if "application/json" in request.headers.get("accept", ""):
-            image = base64.b64encode(explanation.image).decode()
-            return json_response({**summary, "drops": explanation.drops, "image": image})
+            heat = base64.b64encode(explanation.image).decode()
+            return json_response({**summary, "drops": explanation.drops, "image": heat})
         # JSON, because a header holds ASCII alone and a label may be any text.
         headers = {"X-Explanation": json.dumps(summary)}
         return Response(explanation.image, media_type="image/png", headers=headers)
@@ -101,8 +108,8 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
     return router
 
 
-def _explain(slot: Slot, payload: bytes, target: str | None, label: str | None) -> Explanation:
-    occlusion = map_occlusion(slot.predictor, payload, target=target, label=label)
+def _explain(slot: Slot, image: DecodedImage, target: str | None, label: str | None) -> Explanation:
+    occlusion = occlude(slot.predictor, image, target=target, label=label)
     return occlusion.explanation(slot.version.id)
 
 

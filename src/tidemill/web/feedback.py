@@ -8,32 +8,30 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Request, Response
+from msgspec import UNSET, Raw, UnsetType
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 
-from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMedia
+from tidemill.codecs.codec import Codec
+from tidemill.domain.errors import BadPayload, InvalidRequest, UnsupportedMedia
 from tidemill.domain.feedback import Feedback
-from tidemill.loop.feedback_intake import (
-    MAX_ACTOR,
-    LabelClaim,
-    PredictionLookup,
-    ResolvedLabel,
-    record_labels,
-    resolve_payload_label,
-)
-from tidemill.serving import ServerParts
+from tidemill.loop.feedback_intake import MAX_ACTOR, LabelClaim
 from tidemill.web.caller import Caller, caller_of
 from tidemill.web.errors import invalid_field
+from tidemill.web.feedback_intake import LabelSource, PayloadLabel, PredictionLabel
 from tidemill.web.fields import ShortText, require_plain, require_trimmed
+from tidemill.web.json_body import decode_body, estimate_parse_ns, parse_payload, rows_type
+from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
-from tidemill.web.slots import Slot, Slots, SlotState
 
 FEEDBACK_PATH = "/v1/feedback"
 MAX_LABELS = 100
 """Labels that one request may hold."""
+
+INLINE_NS = 1e6
+"""Nanoseconds of parsing that the event loop does itself; more would delay the other requests."""
+
 BODY_HINT = (
     'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
     'or many as {"feedback": [...]}.'
@@ -64,6 +62,20 @@ class FeedbackRow(BaseModel):
     ] = ""
 
 
+_FIELDS: list[tuple[str, Any, Any]] = [
+    (name, (Raw if name == "payload" else str) | UnsetType, UNSET)
+    for name in FeedbackRow.model_fields
+]
+_ROW = msgspec.json.Decoder(msgspec.defstruct("Label", _FIELDS, forbid_unknown_fields=True))
+_BODY = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Labels",
+        [*_FIELDS, ("feedback", rows_type(MAX_LABELS) | UnsetType, UNSET)],
+        forbid_unknown_fields=True,
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt(Feedback):
     """The record of one label. `repeated`: the same client gave the same label before."""
@@ -77,8 +89,8 @@ class Receipts(BaseModel):
     feedback: list[Receipt]
 
 
-def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
-    """Return the route over the parts of one server."""
+def build_feedback_route(server: RecipeServer) -> APIRouter:
+    """Return the route, which records through `server`."""
     router = APIRouter(tags=["feedback"])
 
     @router.post(
@@ -94,31 +106,15 @@ def build_feedback_route(parts: ServerParts, slots: Slots) -> APIRouter:
                 f"This route does not read a body of type {kind or 'unknown'!r}.",
                 hint="Send application/json.",
             )
-        body = await request.body()
-        caller = caller_of(request.scope)
-        receipts = await run_in_threadpool(_record, parts, slots.state, body, caller)
+        rows = await _parse_rows(request, server, await request.body())
+        recorded = await server.intake.record(server.context(request), rows)
+        receipts = [
+            Receipt(**asdict(without_client(record)), repeated=repeated)
+            for record, repeated in recorded
+        ]
         return json_response({"feedback": receipts})
 
     return router
-
-
-def _record(parts: ServerParts, state: SlotState, body: bytes, caller: Caller) -> list[Receipt]:
-    """Record every label of a request, or none."""
-    rows = parse_feedback(body)
-    champion = state.require_champion()
-    lookup = PredictionLookup(parts, champion, state.find_slot)
-    resolved = []
-    for index, row in enumerate(rows):
-        try:
-            resolved.append(_resolve(lookup, champion, row, caller))
-        except TidemillError as error:
-            if len(rows) == 1:
-                raise
-            raise type(error)(f"feedback.{index}: {error.message}", hint=error.hint) from error
-    return [
-        Receipt(**asdict(without_client(record)), repeated=repeated)
-        for record, repeated in record_labels(parts, resolved)
-    ]
 
 
 def without_client(record: Feedback) -> Feedback:
@@ -126,34 +122,72 @@ def without_client(record: Feedback) -> Feedback:
     return replace(record, client="")
 
 
-def parse_feedback(body: bytes) -> list[FeedbackRow]:
-    """Return the labels of a body. Raises InvalidRequest, naming the wrong field."""
+async def _parse_rows(request: Request, server: RecipeServer, body: bytes) -> list[LabelSource]:
+    """Return the labels of a body, with their payloads decoded."""
+    codec, caller = server.codec(request), caller_of(request.scope)
+    cost = estimate_parse_ns(codec.payload, body)
+    if cost <= INLINE_NS:
+        rows = parse_feedback(codec, body)
+    else:
+        rows = await server.read(request, parse_feedback, body, cost_ns=cost)
+    places = [at for at, (_, payload) in enumerate(rows) if payload is not None]
+    payloads = [payload for _, payload in rows if payload is not None]
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise InvalidRequest("The body must be one JSON object.", hint=BODY_HINT)
-    many = "feedback" in content
-    rows = content["feedback"] if many else [content]
-    if not isinstance(rows, list) or not rows or (many and len(content) > 1):
+        decoded = iter(await server.decode(request, payloads))
+    except BadPayload as error:
+        if len(rows) == 1:
+            raise
+        message = error.message.removeprefix(f"Payload {error.index}: ")
+        raise BadPayload(f"feedback.{places[error.index]}: {message}", hint=error.hint) from error
+    return [
+        PredictionLabel(row.prediction, row.item, _claim(row, caller))
+        if payload is None
+        else PayloadLabel(payload, next(decoded), _claim(row, caller))
+        for row, payload in rows
+    ]
+
+
+def _claim(row: FeedbackRow, caller: Caller) -> LabelClaim:
+    return LabelClaim(row.target, row.label, caller.actor, row.actor, caller.client)
+
+
+def parse_feedback(codec: Codec[Any], body: bytes) -> list[tuple[FeedbackRow, bytes | None]]:
+    """Return the labels of a body, each with its payload if it brings one.
+
+    Raises InvalidRequest, naming the wrong field, and BadPayload.
+    """
+    content = decode_body(_BODY, body, hint=BODY_HINT)
+    rows = content.feedback
+    if rows is UNSET:
+        return [_parse_row(codec, body, "")]
+    others = [name for name in FeedbackRow.model_fields if getattr(content, name) is not UNSET]
+    labels = [row for row in msgspec.structs.astuple(rows) if row is not UNSET]
+    if others or not labels:
         raise InvalidRequest(
             "'feedback' must be the only field and a list of at least one.", hint=BODY_HINT
         )
-    if len(rows) > MAX_LABELS:
-        raise InvalidRequest(
-            f"{len(rows)} labels are too many for one request; at most {MAX_LABELS}.",
-            hint="Send several requests.",
-        )
-    return [_parse_row(row, f"feedback.{index}" if many else "") for index, row in enumerate(rows)]
+    return [_parse_row(codec, row, f"feedback.{at}") for at, row in enumerate(labels)]
 
 
-def _parse_row(content: object, place: str) -> FeedbackRow:
+def _parse_row(
+    codec: Codec[Any], content: Raw | bytes, place: str
+) -> tuple[FeedbackRow, bytes | None]:
     try:
-        row = FeedbackRow.model_validate(content)
+        read = decode_body(_ROW, bytes(content), hint=BODY_HINT)
+    except InvalidRequest as error:
+        message = ": ".join(filter(None, [place, error.message]))
+        raise InvalidRequest(message, hint=BODY_HINT) from error
+    fields = {
+        name: value
+        for name, value in msgspec.structs.asdict(read).items()
+        if value is not UNSET and name != "payload"
+    }
+    sent = b"null" if read.payload is UNSET else bytes(read.payload)
+    try:
+        row = FeedbackRow.model_validate(fields)
     except ValidationError as error:
         raise invalid_field(error, place, hint=BODY_HINT) from error
-    if bool(row.prediction) == (row.payload is not None):
+    if bool(row.prediction) == (sent != b"null"):
         raise InvalidRequest(
             ": ".join(filter(None, [place, "Either a prediction or a payload is needed."])),
             hint=BODY_HINT,
@@ -164,21 +198,10 @@ def _parse_row(content: object, place: str) -> FeedbackRow:
             ": ".join(filter(None, [place, f"A payload has no item {row.item!r} yet."])),
             hint="Predictions name the items; send the prediction's id instead of the payload.",
         )
-    return row
-
-
-def _resolve(
-    lookup: PredictionLookup, champion: Slot, row: FeedbackRow, caller: Caller
-) -> ResolvedLabel:
-    claim = LabelClaim(row.target, row.label, caller.actor, row.actor, caller.client)
-    if row.payload is None:
-        return lookup.resolve_label(row.prediction, row.item, claim)
-    model: type[Payload] = champion.predictor.codec.payload
-    try:
-        payload = model.model_validate(row.payload).to_bytes()
-    except ValidationError as error:
-        raise invalid_field(error, "payload", hint=BODY_HINT) from error
-    return resolve_payload_label(champion, payload, claim)
+    if sent == b"null":
+        return row, None
+    field = ".".join(filter(None, [place, "payload"]))
+    return row, parse_payload(sent, codec.payload, field)
 
 
 def _request_body() -> dict[str, Any]:

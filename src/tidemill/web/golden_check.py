@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,10 +20,11 @@ import httpx
 from starlette.types import ASGIApp
 
 from tidemill.bundle import TOLERANCE, Golden
-from tidemill.domain.errors import Unavailable
+from tidemill.domain.errors import TimedOut, Unavailable
 from tidemill.recipes.routes import GoldenRequest, ShownAnswer, ShownProbabilities, TopLabels
 from tidemill.web import predict
-from tidemill.web.recipe_server import MethodPath, pin_slot
+from tidemill.web.recipe_server import MethodPath
+from tidemill.web.request_context import pin_slot
 from tidemill.web.slots import Slot
 
 PREDICT_ROUTE: MethodPath = ("POST", predict.PATH)
@@ -33,11 +35,18 @@ Under load a check gets as large a share of the server as its share of the reque
 """
 
 
+DEADLINE_S = 60.0
+"""How long one check may take. A version that takes longer is tried again later."""
+
+
 class GoldenChecker:
     """Sends every golden sample of a slot to every route. Call it from a thread with no loop."""
 
-    def __init__(self, app: ASGIApp, *, max_payloads: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_payloads: int, deadline_s: float = DEADLINE_S) -> None:
         self._app = app
+        self._deadline_s = deadline_s
+        self._stopped = False
+        self._ending: tuple[asyncio.AbstractEventLoop, asyncio.Task[str]] | None = None
         self._max_payloads = max_payloads
         # Set after the recipe has built its routes: they need the slots, which need this object.
         self.golden_requests: Sequence[GoldenRequest] = ()
@@ -52,12 +61,37 @@ class GoldenChecker:
         """Return what is wrong with this slot, as a sentence; empty when it may serve.
 
         Raises Unavailable when the server cannot answer now (503), which says nothing about the
-        slot.
+        slot, and TimedOut after the deadline.
         """
         bundle = slot.predictor.bundle
         if not bundle.golden:
             return "the bundle has no golden samples, so nothing can be checked"
-        return asyncio.run(self._check(slot, bundle.golden))
+        return asyncio.run(self._check_in_time(slot, bundle.golden))
+
+    def stop(self) -> None:
+        """End the check in progress; it raises Unavailable. Any thread may call this."""
+        self._stopped = True
+        with suppress(RuntimeError):  # its loop may be over by now
+            if self._ending is not None:
+                loop, task = self._ending
+                loop.call_soon_threadsafe(task.cancel)
+
+    async def _check_in_time(self, slot: Slot, golden: Sequence[Golden]) -> str:
+        task = asyncio.create_task(self._check(slot, golden))
+        self._ending = asyncio.get_running_loop(), task
+        if self._stopped:
+            task.cancel()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await task
+        except TimeoutError as error:
+            raise TimedOut(
+                f"The golden check was not over after {self._deadline_s:g} s."
+            ) from error
+        except asyncio.CancelledError as error:
+            raise Unavailable("The server is stopping.") from error
+        finally:
+            self._ending = None
 
     async def _check(self, slot: Slot, golden: Sequence[Golden]) -> str:
         transport = httpx.ASGITransport(pin_slot(self._app, slot), raise_app_exceptions=False)
@@ -128,6 +162,8 @@ async def _find_fault(
     response = await client.request(method, path, **request)
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise Unavailable(f"{route} is unavailable: {response.text:.300}")
+    if response.status_code == httpx.codes.GATEWAY_TIMEOUT:
+        raise TimedOut(f"{route} took too long: {response.text:.300}")
     if response.status_code != 200:
         return f"{route} answered a golden sample with {response.status_code}: {response.text:.300}"
     try:

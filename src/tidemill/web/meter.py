@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.web.errors import REASON_KEY
 from tidemill.web.metrics import Metrics
-from tidemill.web.recipe_server import is_golden_request
+from tidemill.web.request_context import is_golden_request
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """The known methods. A client may send any other word, which must not become a label value."""

@@ -27,6 +27,7 @@ from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
 from tidemill.web.caller import caller_of
 from tidemill.web.feedback import without_client
+from tidemill.web.readiness import Readiness
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
 
@@ -38,7 +39,7 @@ StatusFilter = Annotated[
 ]
 
 
-def build_server_routes(parts: ServerParts, slots: Slots) -> APIRouter:
+def build_server_routes(parts: ServerParts, slots: Slots, readiness: Readiness) -> APIRouter:
     """Return the routes about the server itself."""
     router = APIRouter(tags=["operation"])
 
@@ -48,9 +49,8 @@ def build_server_routes(parts: ServerParts, slots: Slots) -> APIRouter:
 
     @router.get("/v1/ready", summary="Does the server serve a model that passed its golden check?")
     async def ready() -> Response:
-        state = slots.state
-        version = state.require_champion().version.id
-        return json_response({"ready": True, "version": version, "fault": state.fault})
+        version = readiness.require().version.id
+        return json_response({"ready": True, "version": version, "fault": slots.state.fault})
 
     @router.get("/v1/info", summary="What runs here?")
     async def info() -> Response:

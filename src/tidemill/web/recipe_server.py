@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.bundle import Golden
 from tidemill.codecs.codec import Codec
-from tidemill.domain.drift import Profile, RequestKind
+from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Forbidden, InvalidRequest, NotReady, TidemillError, Unauthorised
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import Labels, ModelVersion, Prediction, Run
-from tidemill.loop.feedback_intake import LabelClaim, record_labels, resolve_payload_label
+from tidemill.loop.feedback_intake import LabelClaim
 from tidemill.loop.window import open_profiles
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import DriftState, Server
 from tidemill.serving import ServerParts
 from tidemill.web.batcher import Batcher
-from tidemill.web.caller import Caller, caller_of
+from tidemill.web.caller import caller_of
+from tidemill.web.feedback_intake import FeedbackIntake, PayloadLabel
+from tidemill.web.reader import Reader
+from tidemill.web.readiness import Readiness
+from tidemill.web.request_context import RequestContext, context_of, is_golden_request
 from tidemill.web.slots import Slot, Slots
 
+T = TypeVar("T")
 MethodPath = tuple[str, str]
 """Method and path of a request."""
-
-_KEY = "tidemill.context"
-"""Where the ASGI scope holds the context of a request. No header or path reaches this name."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """The slot that answers one request, and who sent it: a client or the golden check."""
-
-    slot: Slot
-    kind: RequestKind
 
 
 class RecipeServer:
     """Picks the slot of a request, once, and answers with it."""
 
-    def __init__(self, parts: ServerParts, slots: Slots, batcher: Batcher) -> None:
+    def __init__(self, parts: ServerParts, slots: Slots, batcher: Batcher, reader: Reader) -> None:
         self._parts = parts
         self._slots = slots
         self._batcher = batcher
+        self._reader = reader
+        self.intake = FeedbackIntake(parts, slots, reader)
+        self.readiness = Readiness(lambda: slots.state, (batcher.fault,))
         # Set after the recipe has built its routes, because the routes need this object.
         self.checked_routes: Collection[MethodPath] = ()
 
@@ -59,8 +54,8 @@ class RecipeServer:
         return self._batcher.max_payloads
 
     def ready(self) -> bool:
-        """Return True while a champion is served that passed its golden check."""
-        return self._slots.state.champion is not None
+        """Return True while a champion that passed its golden check answers requests."""
+        return not self.readiness.fault()
 
     def is_golden_request(self, request: Request) -> bool:
         """Return True for a request of the golden check."""
@@ -68,9 +63,7 @@ class RecipeServer:
 
     def context(self, request: Request) -> RequestContext:
         """Return the context of a request; every call returns the same one. Raises NotReady."""
-        if _KEY not in request.scope:
-            request.scope[_KEY] = RequestContext(self._slots.state.require_champion(), "live")
-        return cast(RequestContext, request.scope[_KEY])
+        return context_of(request.scope, self._slots.require_champion)
 
     async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
         """Return one prediction per payload; all are durable before this returns.
@@ -90,7 +83,25 @@ class RecipeServer:
         context = self.context(request)
         if not payloads:
             return []
-        return await self._batcher.predict(context.slot, payloads, context.kind)
+        return await self._batcher.predict(context, payloads)
+
+    async def decode(self, request: Request, payloads: Sequence[bytes]) -> list[Any]:
+        """Return each payload decoded, in order, without a prediction. See `Reader.decode`."""
+        rows = await self._reader.decode(self.context(request), payloads)
+        return [row.decoded for row in rows]
+
+    async def read(
+        self, request: Request, function: Callable[..., T], *args: Any, cost_ns: float
+    ) -> T:
+        """Return `function(codec, *args)`, done where all payloads of this server are decoded.
+
+        See `recipes.routes.Server.read`.
+        """
+        context = self.context(request)
+        codec = context.slot.predictor.codec
+        return await asyncio.wrap_future(
+            self._reader.submit(context, codec, cost_ns, function, *args)
+        )
 
     async def record_feedback(
         self, request: Request, payload: bytes, labels: Labels, *, actor: str = ""
@@ -108,23 +119,19 @@ class RecipeServer:
             )
         caller = caller_of(request.scope)
         caller.require("feedback")
-        return await run_in_threadpool(self._record, payload, labels, actor, caller)
-
-    def _record(
-        self, payload: bytes, labels: Labels, claimed_actor: str, caller: Caller
-    ) -> list[Feedback]:
         if not labels:
             raise InvalidRequest("Feedback needs a label.")
-        champion = self._slots.state.require_champion()
-        resolved = [
-            resolve_payload_label(
-                champion,
+        [decoded] = await self.decode(request, [payload])
+        rows = [
+            PayloadLabel(
                 payload,
-                LabelClaim(target, label, caller.actor, claimed_actor, caller.client),
+                decoded,
+                LabelClaim(target, label, caller.actor, actor, caller.client),
             )
             for target, label in labels.items()
         ]
-        return [feedback for feedback, _ in record_labels(self._parts, resolved)]
+        recorded = await self.intake.record(self.context(request), rows)
+        return [feedback for feedback, _ in recorded]
 
     def drift_state(self, *, limit: int) -> DriftState:
         """Return the state of the champion's traffic from the ledger. Raises NotReady."""
@@ -200,20 +207,6 @@ class RecipeServer:
                 f"This server does not serve {champion} yet.", hint="GET /v1/ready says why."
             )
         return slot
-
-
-def pin_slot(app: ASGIApp, slot: Slot) -> ASGIApp:
-    """Return the same app, answering with `slot`; it logs its predictions as golden."""
-
-    async def pinned_app(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, _KEY: RequestContext(slot, "golden")}, receive, send)
-
-    return pinned_app
-
-
-def is_golden_request(scope: Scope) -> bool:
-    """Return True for a request of the golden check."""
-    return _KEY in scope and scope[_KEY].kind == "golden"
 
 
 def _drift_minimum(unit: UnitOfWork, version: ModelVersion) -> int | None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from tidemill.adapters.malloc import return_large_blocks
 from tidemill.serving import open_parts
 from tidemill.settings import Settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.app import create_app
+from tidemill.web.connection import ConnectionLimits, connection_type
 
 SHUTDOWN_SECONDS = 10
 """Time that requests in progress get when the server stops."""
@@ -34,12 +36,14 @@ def run_server(
     as a signal does; any thread may call it. Raises Unavailable when the address cannot be bound
     (before anything else happens) or there is nothing to serve.
     """
+    return_large_blocks()
     with bind(settings.host, settings.port) as listening:
         parts, routes = open_parts(settings)
         try:
             config = uvicorn.Config(
                 create_app(parts, routes),
-                http="httptools",
+                http=connection_type(ConnectionLimits(connections=settings.connections)),
+                timeout_keep_alive=settings.keep_alive_s,
                 ws="none",
                 lifespan="on",
                 access_log=False,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidemill.domain.errors import Corrupt, NotReady, Starting, TidemillError, Unavailable
+from tidemill.domain.errors import Corrupt, NotReady, Starting, TidemillError, TimedOut, Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, AliasName, ModelVersion
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 RETRY = timedelta(seconds=5)
 """How long a version waits that could not be loaded or checked, before the next attempt."""
+RETRY_LATE = timedelta(minutes=5)
+"""How long one waits whose check took too long: each attempt takes as long."""
+CLOSE_S = 5.0
 
 FINAL_NOTE = "It is not tried again until the alias moves or the server is restarted."
 
@@ -56,6 +59,7 @@ class _Refusal:
     at: datetime
     final: bool
     """True for a final fault: a bundle never changes, so another attempt would fail, too."""
+    retry: timedelta
 
 
 class Slots:
@@ -93,14 +97,22 @@ class Slots:
         """Return what is served at this moment. Never blocks."""
         return self._state
 
+    def require_champion(self) -> Slot:
+        """Return the champion that is served at this moment. Raises NotReady."""
+        return self._state.require_champion()
+
     def start(self) -> None:
         """Begin to follow the ledger."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following the ledger. Loaded versions can still answer."""
+        """Stop following the ledger. Loaded versions can still answer.
+
+        The caller ends a check in progress. A model that is being loaded is left behind.
+        """
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join(CLOSE_S)
 
     def refresh(self) -> None:
         """Read the aliases, check what is new, swap. Raises nothing.
@@ -157,33 +169,35 @@ class Slots:
         before = self._refused.get(alias)
         now = self._clock.now()
         # A clock that was set back must not delay the next attempt.
-        if before and (before.final or timedelta(0) <= now - before.at < RETRY):
+        if before and (before.final or timedelta(0) <= now - before.at < before.retry):
             return None
         outcome = self._attempt(version)
-        if isinstance(outcome, Slot):
+        if isinstance(outcome, LoadedVersion):
             self._checked[version] = outcome
             self._refused.pop(alias, None)
             return outcome
-        fault, final = outcome
+        fault, final, retry = outcome
         reason = f"{alias.name} {version.id} is refused: {fault}"
         note = f"{reason} {FINAL_NOTE}" if final else reason
-        self._refused[alias] = _Refusal(note, now, final)
+        self._refused[alias] = _Refusal(note, now, final, retry)
         return None
 
-    def _attempt(self, version: ModelVersion) -> Slot | tuple[str, bool]:
-        """Return the loaded and checked version, or its fault and whether the fault is final.
+    def _attempt(self, version: ModelVersion) -> Slot | tuple[str, bool, timedelta]:
+        """Return the loaded and checked version, or its fault, whether it is final, and when else
+        the next attempt comes.
 
         The check also warms the version up: every golden sample goes through every route.
         """
         try:
             slot = Slot(version, self._load(version))
         except Exception as error:  # noqa: BLE001  every error becomes the reason of the refusal
-            return _describe_error(error), isinstance(error, Corrupt)
+            return _describe_error(error), isinstance(error, Corrupt), RETRY
         try:
             fault = self._check(slot)
         except Exception as error:  # noqa: BLE001  the same
-            return _describe_error(error), not isinstance(error, Unavailable)
-        return (f"{fault}.", True) if fault else slot
+            retry = RETRY_LATE if isinstance(error, TimedOut) else RETRY
+            return _describe_error(error), not isinstance(error, Unavailable), retry
+        return (f"{fault}.", True, RETRY) if fault else slot
 
     def _faults(self) -> str:
         return " ".join(refusal.reason for refusal in self._refused.values())

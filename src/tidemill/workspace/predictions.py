@@ -40,7 +40,7 @@ from tidemill.loop.feedback_intake import (
     resolve_payload_label,
 )
 from tidemill.loop.lineage import PREDICTION_ID
-from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest
+from tidemill.loop.prediction_log import LoadedVersion, PredictionLog, PredictionRequest, observe
 from tidemill.occlusion import map_occlusion
 from tidemill.predictor import Predictor
 from tidemill.settings import Settings
@@ -143,7 +143,9 @@ class PredictionPart(WorkspaceParts):
             resolved = lookup.resolve_label(subject, item, claim)
         else:
             payload = to_payload(champion.predictor.codec.payload, subject)
-            resolved = resolve_payload_label(champion, payload, claim)
+            resolved = resolve_payload_label(
+                champion, payload, claim, decoded=champion.predictor.decode(payload)
+            )
         [(record, _)] = record_labels(self, [resolved])
         return record
 
@@ -268,9 +270,7 @@ class Recorder:
     ) -> list[Prediction]:
         """Predict and make the predictions durable."""
         with self._lock:
-            predictions = self._log.predict(loaded, requests)
-            self._log.append(predictions)
-        return predictions
+            return self._log.record(observe(loaded, requests))
 
     def close(self) -> None:
         with self._lock:

@@ -74,6 +74,9 @@ class HerdCodec:
     def config(self) -> dict[str, Any]:
         return {"year": self.year}
 
+    def estimate_ns(self, payload: bytes) -> float:
+        return 100.0 * len(payload)
+
     def decode(self, payload: bytes) -> DecodedHerd:
         animals = self._animals(payload)
         rows = [[animal.weight, animal.height] for animal in animals.values()]

@@ -140,9 +140,9 @@ def build(server: Server) -> Routes:
         )
 
     @router.get("/demo/{filename}", summary="Show the image of such a leaf.")
-    def demo(request: Request, filename: str) -> Response:
+    async def demo(request: Request, filename: str) -> Response:
         leaf = _find_leaf(server.golden_samples(request), filename)
-        image = server.codec(request).decode(leaf.payload)
+        [image] = await server.decode(request, [leaf.payload])
         return Response(_encode_png(image.pixels), media_type="image/png")
 
     @router.post("/refresh", summary="Read the ledger now and serve its champion.")

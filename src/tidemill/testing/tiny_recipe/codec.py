@@ -74,6 +74,10 @@ class PebbleCodec:
         """Plain values that rebuild this codec."""
         return self.settings.model_dump(mode="json")
 
+    def estimate_ns(self, payload: bytes) -> float:
+        """Return an estimate from the length."""
+        return 200.0 * len(payload)
+
     def decode(self, payload: bytes) -> Pebble:
         """Decode one pebble. Raises BadPayload."""
         if len(payload) > self.settings.max_bytes:

@@ -1,0 +1,329 @@
+"""Reads the body of each request before the app sees it, within limits of size, time and share.
+
+The app gets the whole body in one message. So a slow client holds no model version, and no route
+needs limits of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tidemill.domain.errors import (
+    InvalidRequest,
+    Overloaded,
+    TidemillError,
+    TooLarge,
+    TooSlow,
+    UnsupportedMedia,
+)
+from tidemill.web.errors import error_response
+from tidemill.web.multipart import check_form, form_boundary
+from tidemill.web.request_context import BODY_AT_KEY, DEADLINE_KEY, client_of, is_golden_request
+
+MAX_DROP_BYTES = 64 << 20
+MAX_DROP_S = 2.0
+"""How much of a refused body is read, and for how long."""
+TIMEOUT_HEADER = b"x-request-timeout"
+UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The limits of one server. Sizes are in bytes.
+
+    A body must bring `rate` bytes a second, or all that is missing, in each `window` of seconds.
+    One client may hold half of `total`. Large bodies leave an eighth of it to small ones.
+    """
+
+    body: int = 32 << 20
+    total: int = 256 << 20
+    small: int = 64 << 10
+    rate: int = 16 << 10
+    window: float = 5.0
+
+    @property
+    def total_of_large(self) -> int:
+        return self.total - self.total // 8
+
+    @property
+    def total_of_client(self) -> int:
+        return self.total // 2
+
+
+class Admission:
+    """The middleware. `json_limit` returns the limit of a JSON body for the served model.
+
+    Golden requests pass: they come from this process, and high traffic must not keep a better model
+    out.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limits: BodyLimits, json_limit: Callable[[], int] | None = None
+    ) -> None:
+        self.app = app
+        self._limits = limits
+        self._json_limit = json_limit or (lambda: limits.body)
+        # Only the server's one event loop changes these.
+        self._total = 0
+        self._by_client: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_golden_request(scope):
+            await self.app(scope, receive, send)
+            return
+        try:
+            head = _read_head(scope)
+        except TidemillError as error:
+            await error_response(error, close=True)(scope, receive, send)
+            return
+        if head.timeout is not None:
+            scope[DEADLINE_KEY] = monotonic() + head.timeout
+        if not head.has_body:
+            scope[BODY_AT_KEY] = perf_counter()
+            await self.app(scope, receive, send)
+            return
+        upload = _Upload(self, client_of(scope), head)
+        try:
+            try:
+                body = await upload.read(receive)
+            except TidemillError as error:
+                await _drop_rest(scope, receive)
+                # What is still to come is not read, so no request can follow on the connection.
+                await error_response(error, close=True)(scope, receive, send)
+                return
+            scope[BODY_AT_KEY] = perf_counter()
+            await self.app(scope, _replay(body, receive), send)
+        finally:
+            upload.release()
+
+    def limit_of(self, head: _Head) -> int:
+        """Return how many bytes this body may have."""
+        if head.media_type == "application/json":
+            return min(self._limits.body, self._json_limit())
+        return self._limits.body
+
+    def take(self, client: str, size: int, before: int, declared: int) -> None:
+        """Count `size` more bytes of a client's body. Raises Overloaded when there is no room."""
+        limits = self._limits
+        small = max(declared, before + size) <= limits.small
+        room = (limits.total if small else limits.total_of_large) - self._total
+        own_room = limits.total_of_client - self._by_client[client]
+        missing = max(size, declared - before)
+        if missing > room or (missing > own_room and not small):
+            raise Overloaded(
+                f"The requests in progress fill the {limits.total >> 20} MiB of this server.",
+                hint="Try again shortly, or send less at a time.",
+            )
+        self._total += size
+        self._by_client[client] += size
+
+    def give_back(self, client: str, size: int) -> None:
+        """Count a body out again."""
+        self._total -= size
+        self._by_client[client] -= size
+        if not self._by_client[client]:
+            del self._by_client[client]
+
+    @property
+    def limits(self) -> BodyLimits:
+        return self._limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the header says about the body."""
+
+    media_type: str = ""
+    content_type: str = ""
+    declared: int = 0
+    has_body: bool = False
+    gzip: bool = False
+    timeout: float | None = None
+
+
+class _Upload:
+    """The body of one request on its way in."""
+
+    def __init__(self, admission: Admission, client: str, head: _Head) -> None:
+        self._admission = admission
+        self._client = client
+        self._head = head
+        self._counted = 0
+
+    async def read(self, receive: Receive) -> bytes:
+        """Return the body, decompressed.
+
+        Raises TooLarge, TooSlow, Overloaded, InvalidRequest, and ClientDisconnect when the client
+        left before the end.
+        """
+        head, limit = self._head, self._admission.limit_of(self._head)
+        if head.declared > limit:
+            raise _too_large(limit)
+        parts = await self._receive_parts(receive, limit)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if head.gzip:
+            body = await asyncio.to_thread(_unpack, body, limit)
+            self._take(max(0, len(body) - self._counted))
+        if boundary := form_boundary(head.content_type):
+            body = check_form(body, boundary)
+        return body
+
+    async def _receive_parts(self, receive: Receive, limit: int) -> list[bytes]:
+        limits = self._admission.limits
+        enough = limits.rate * limits.window
+        loop = asyncio.get_running_loop()
+        parts: list[bytes] = []
+        size = windowed = 0
+        try:
+            async with asyncio.timeout(limits.window) as timeout:
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    part = message.get("body", b"")
+                    size, windowed = size + len(part), windowed + len(part)
+                    if size > limit:
+                        raise _too_large(limit)
+                    self._take(len(part))
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return parts
+                    if windowed >= enough:
+                        windowed = 0
+                        timeout.reschedule(loop.time() + limits.window)
+        except TimeoutError as error:
+            raise TooSlow(
+                f"The body came too slowly: {windowed:,} bytes in {limits.window:g} s.",
+                hint=f"Send at least {limits.rate >> 10} KiB a second.",
+            ) from error
+
+    def _take(self, size: int) -> None:
+        self._admission.take(self._client, size, self._counted, self._head.declared)
+        self._counted += size
+
+    def release(self) -> None:
+        self._admission.give_back(self._client, self._counted)
+
+
+async def _drop_rest(scope: Scope, receive: Receive) -> None:
+    """Read on for a while and keep nothing, so that a client that is sending reads the answer.
+
+    It would see a reset connection otherwise. One that waits for `100 Continue` sends nothing yet.
+    """
+    if any(name == b"expect" for name, _ in scope["headers"]):
+        return
+    dropped = 0
+    with suppress(TimeoutError):  # what is still to come is not read
+        async with asyncio.timeout(MAX_DROP_S):
+            while dropped < MAX_DROP_BYTES:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                dropped += len(message.get("body", b""))
+
+
+def _read_head(scope: Scope) -> _Head:
+    """Return what matters of a header. Raises UnsupportedMedia and InvalidRequest."""
+    content_type, declared, has_body, gzip, timeout = "", 0, False, False, None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value.decode("latin-1")
+        elif name == b"content-length":
+            # The HTTP parser refuses anything but digits; the count of bytes holds in any case.
+            declared = int(value) if value.isdigit() else 0
+            has_body = has_body or declared > 0
+        elif name == b"transfer-encoding":
+            has_body = True
+        elif name == b"content-encoding":
+            gzip = _is_gzip(value)
+        elif name == TIMEOUT_HEADER:
+            timeout = _seconds(value)
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    if media_type == "application/json" and parameters:
+        _require_utf8(parameters)
+    return _Head(media_type, content_type, declared, has_body, gzip, timeout)
+
+
+def _is_gzip(value: bytes) -> bool:
+    coding = value.decode("latin-1").strip().lower()
+    if coding in ("", "identity"):
+        return False
+    if coding not in ("gzip", "x-gzip"):
+        raise UnsupportedMedia(
+            f"This server does not read the content encoding {coding[:40]!r}.",
+            hint="Send the body as it is, or with Content-Encoding: gzip.",
+        )
+    return True
+
+
+def _seconds(value: bytes) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidRequest(
+            "X-Request-Timeout is no number of seconds above 0.", hint="X-Request-Timeout: 2.5"
+        )
+    return seconds
+
+
+def _require_utf8(parameters: str) -> None:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in UTF8:
+            raise UnsupportedMedia(
+                f"JSON in the charset {charset[:40]!r} is not read.", hint="Encode it as UTF-8."
+            )
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    """Return the content of a gzip body. Raises TooLarge and InvalidRequest."""
+    content, rest = bytearray(), body
+    while rest:
+        decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            content += decoder.decompress(rest, limit + 1 - len(content))
+        except zlib.error as error:
+            raise InvalidRequest(
+                f"The body is not gzip: {error}.", hint="Leave Content-Encoding out."
+            ) from error
+        if len(content) > limit:
+            raise _too_large(limit)
+        if not decoder.eof:
+            raise InvalidRequest("The gzip body is cut off.", hint="Send it again.")
+        rest = decoder.unused_data
+    return bytes(content)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"A body like this may hold {limit / (1 << 20):g} MiB at most.",
+        hint="Send less at a time.",
+    )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the whole body once, then what comes after it."""
+    sent = False
+
+    async def receive_body() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_body

@@ -1,0 +1,145 @@
+"""One thread that takes what waits for the model, and the facts about its health.
+
+Live requests and those of the golden check have a lane each, so that the check of a slow version
+keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from tidemill.domain.errors import Unavailable
+from tidemill.domain.types import Prediction
+from tidemill.predictor import Predictor, Preprocessed
+from tidemill.web.request_context import RequestContext
+
+CLOSE_S = 5.0
+"""How long a lane that closes answers what waits, before it ends the running model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """The payloads of one request. They stay together."""
+
+    context: RequestContext
+    payloads: Sequence[bytes]
+    inputs: Sequence[Preprocessed]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[Prediction]]
+    at: float = field(default_factory=monotonic)
+
+    @property
+    def items(self) -> int:
+        return sum(len(row.features) for row in self.inputs)
+
+    def fits(self, payloads: int, items: int) -> bool:
+        """Return True when a batch with so much room left can take the job."""
+        return len(self.payloads) <= payloads and self.items <= items
+
+
+class BatchLane:
+    """A queue and the thread that hands its jobs, a batch at a time, to `process`."""
+
+    def __init__(
+        self,
+        name: str,
+        process: Callable[[Sequence[Job]], None],
+        *,
+        batch: int,
+        max_items: int,
+        max_run_s: float,
+    ) -> None:
+        self._process = process
+        self._batch = batch
+        self._max_items = max_items
+        self._max_run_s = max_run_s
+        self._wake = threading.Condition()
+        self._jobs: deque[Job] = deque()
+        self._closing = False
+        self._running: Sequence[Predictor] = ()
+        self._began = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"tidemill-{name}", daemon=True)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Add a job. Raises Unavailable (closing)."""
+        with self._wake:
+            if self._closing:
+                raise Unavailable("The server is stopping.")
+            self._jobs.append(job)
+            self._wake.notify()
+
+    def close(self) -> list[Job]:
+        """Answer what waits, then stop. Returns what is unanswered after CLOSE_S.
+
+        The running model is ended then.
+        """
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread.ident:
+            self._thread.join(CLOSE_S)
+        with self._wake:
+            unanswered = [*self._jobs]
+            self._jobs.clear()
+        self.terminate()
+        if self._thread.ident:
+            self._thread.join(CLOSE_S)
+        return unanswered
+
+    def terminate(self) -> None:
+        """End the run of the model that is in progress. Its requests get TimedOut."""
+        for predictor in self._running:
+            predictor.terminate()
+
+    def end_late_run(self) -> None:
+        """End the run when it takes longer than it may."""
+        if self._running and monotonic() - self._began > self._max_run_s:
+            self.terminate()
+
+    def fault(self, max_wait_s: float) -> str:
+        """Return why this lane does not answer, as a sentence; empty while it does."""
+        if self._thread.ident and not self._thread.is_alive():
+            return "The thread that runs the model has ended."
+        jobs, running = self._jobs, self._running
+        oldest = self._began if running else (jobs[0].at if jobs else None)
+        if oldest is not None and monotonic() - oldest > max_wait_s:
+            return f"A request has waited for the model for more than {max_wait_s:g} s."
+        return ""
+
+    def _run(self) -> None:
+        while jobs := self._take_jobs():
+            self._began = monotonic()
+            self._running = tuple({job.context.slot.predictor for job in jobs})
+            try:
+                self._process(jobs)
+            finally:
+                self._running = ()
+
+    def _take_jobs(self) -> list[Job]:
+        """Return the waiting jobs, up to a full batch; none once closed and drained.
+
+        A batch is full of payloads or of items. One job always fits.
+        """
+        with self._wake:
+            while not self._jobs and not self._closing:
+                self._wake.wait()
+            jobs: list[Job] = []
+            payloads, items = self._batch, self._max_items
+            while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
+                job = self._jobs.popleft()
+                payloads -= len(job.payloads)
+                items -= job.items
+                jobs.append(job)
+            return jobs

@@ -1,0 +1,234 @@
+"""A process that decodes: what it is asked overruns no deadline, because the process is killed.
+
+The parent writes frames to its stdin and reads frames from its stdout. A frame is a length of 8
+bytes and a pickle. Both ends are of one installation and of one user.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+from tidemill.codecs.codec import Codec, open_codec
+from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
+
+if sys.platform != "win32":
+    import resource
+
+MEMORY_BYTES = 3 << 30
+"""Address space of the process. More ends the decode, not the server."""
+GRACE_S = 5.0
+"""How much later than the parent the process ends itself, if the parent was killed meanwhile."""
+
+_SIZE = struct.Struct(">Q")
+_START = "from tidemill.web.reader_process import serve_parent; serve_parent()"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One piece of work: `function(codec, *args)`. The function is a name that can be imported."""
+
+    function: Callable[..., Any]
+    codec: Codec[Any]
+    args: tuple[Any, ...]
+
+    def perform(self) -> Any:
+        """Do it here and now."""
+        return self.function(self.codec, *self.args)
+
+
+class ReaderProcess:
+    """One process, started when it is needed. Only one thread may call `perform`."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._process: _Process | None = None
+        # An id alone could be that of a newer codec.
+        self._codecs: dict[int, Codec[Any]] = {}
+        self._ending = threading.Lock()
+        self._closed = False
+
+    def perform(self, call: Call) -> Any:
+        """Return the result. Raises what the function raises.
+
+        Raises BadPayload when it overran the deadline or ended the process, and Unavailable
+        (closing, or no process can be started).
+        """
+        process = self._running()
+        overran = threading.Event()
+
+        def end() -> None:
+            overran.set()
+            process.kill()
+
+        timer = threading.Timer(self._deadline_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            _write(process.requests, self._frame(call))
+            succeeded, result = _read(process.results)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self.rest()
+            raise self._lost(overran.is_set()) from error
+        finally:
+            timer.cancel()
+        if succeeded:
+            return result
+        raise result
+
+    def rest(self) -> None:
+        """End the process. The next call starts another one."""
+        with self._ending:
+            process, self._process = self._process, None
+        self._codecs.clear()
+        if process is None:
+            return
+        process.end()
+
+    def close(self) -> None:
+        """End the process for good. Any thread may call this."""
+        self._closed = True
+        with self._ending:
+            process = self._process
+        if process is not None:
+            process.kill()
+
+    def _running(self) -> _Process:
+        with self._ending:
+            if self._closed:
+                raise Unavailable("The server is stopping.")
+            if self._process is None or self._process.has_ended():
+                self._codecs.clear()
+                self._process = _start()
+                _write(self._process.requests, pickle.dumps(self._deadline_s))
+            return self._process
+
+    def _frame(self, call: Call) -> bytes:
+        key = id(call.codec)
+        known = self._codecs.get(key) is call.codec
+        saved = None if known else (call.codec.kind, call.codec.config())
+        self._codecs[key] = call.codec
+        return pickle.dumps((key, saved, call.function, call.args), protocol=5)
+
+    def _lost(self, overran: bool) -> TidemillError:
+        if self._closed:
+            return Unavailable("The server is stopping.")
+        if overran:
+            return BadPayload(
+                f"The payload took longer than {self._deadline_s:g} s to decode.",
+                hint="Send a smaller one, or save it again with another program.",
+            )
+        return BadPayload(
+            "The payload ended the process that decoded it.",
+            hint="It may need too much memory. Send a smaller one.",
+        )
+
+
+class _Process:
+    """A running process and both pipes."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        requests, self.requests = _pipe()
+        self.results, results = _pipe()
+        with requests, results:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START], stdin=requests, stdout=results, env=env
+            )
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process and collect it."""
+        self._process.kill()
+        self._process.wait()
+        self.results.close()
+        with suppress(BrokenPipeError):  # what was not written has no reader any more
+            self.requests.close()
+
+
+def _pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Return both ends of a pipe: to read from, to write to."""
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+
+def _start() -> _Process:
+    # Threads of numerical libraries would each reserve address space.
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # What can be imported here can be imported there.
+    paths = os.pathsep.join(filter(None, sys.path))
+    env = {**os.environ, **single, "PYTHONPATH": paths}
+    try:
+        return _Process(env)
+    except OSError as error:
+        raise Unavailable(f"No process can be started to decode this: {error}.") from error
+
+
+def serve_parent() -> None:
+    """Do what the parent asks until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    requests, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # Whatever prints must not write into the frames.
+    os.dup2(2, 1)
+    _limit_memory()
+    deadline_s = _read(requests)
+    codecs: dict[int, Codec[Any]] = {}
+    while True:
+        try:
+            key, saved, function, args = _read(requests)
+        except EOFError:
+            return
+        faulthandler.dump_traceback_later(deadline_s + GRACE_S, exit=True)
+        _write(results, _outcome(codecs, key, saved, function, args))
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _outcome(
+    codecs: dict[int, Codec[Any]], key: int, saved: Any, function: Callable[..., Any], args: Any
+) -> bytes:
+    try:
+        if saved is not None:
+            codecs.clear()  # an older version is rarely asked again
+            codecs[key] = open_codec(*saved)
+        return pickle.dumps((True, function(codecs[key], *args)), protocol=5)
+    except Exception as error:  # noqa: BLE001  the parent raises it again
+        try:
+            return pickle.dumps((False, error), protocol=5)
+        except Exception:  # noqa: BLE001  not every error can be pickled
+            return pickle.dumps((False, TidemillError(f"{type(error).__name__}: {error}.")))
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def _write(pipe: IO[bytes], content: bytes) -> None:
+    pipe.write(_SIZE.pack(len(content)))
+    pipe.write(content)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> Any:
+    head = pipe.read(_SIZE.size)
+    if len(head) < _SIZE.size:
+        raise EOFError
+    (size,) = _SIZE.unpack(head)
+    content = pipe.read(size)
+    if len(content) < size:
+        raise EOFError
+    return pickle.loads(content)  # noqa: S301  the other end is this program

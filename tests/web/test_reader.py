@@ -1,0 +1,189 @@
+"""Cheap payloads are decoded in threads, costly ones in processes that end at a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from tidemill.domain.errors import BadPayload, Overloaded, TimedOut, Unavailable
+from tidemill.web import reader as reader_module
+from tidemill.web.reader import THREAD_NS, Reader
+from tidemill.web.request_context import RequestContext
+from tidemill.web.slots import Slot
+
+COSTLY = 2 * THREAD_NS
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    reader = Reader(workers=1, deadline_s=20)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def slot(workspace: Any) -> Slot:
+    version = workspace.register()
+    return Slot(version, workspace.load(version))
+
+
+def process_id(_codec: Any) -> int:
+    return os.getpid()
+
+
+def sleep_for_ever(_codec: Any) -> None:
+    time.sleep(3600)
+
+
+def die(_codec: Any) -> None:
+    os._exit(9)
+
+
+def refuse(_codec: Any) -> None:
+    raise BadPayload("Not this one.", hint="Another.", index=3)
+
+
+def take_memory(_codec: Any) -> int:
+    return len(bytearray(8 << 30))
+
+
+def kind_of(codec: Any) -> str:
+    return f"{codec.kind} {codec.settings.width}"
+
+
+class Door:
+    """Keeps a worker busy until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+
+    def wait(self, _codec: Any) -> None:
+        self.entered.set()
+        assert self.opened.wait(20)
+
+
+def call(reader: Reader, slot: Slot, cost: float, function: Any, *args: Any, **context: Any) -> Any:
+    request = RequestContext(slot, "live", **context)
+    codec = slot.predictor.codec
+    return reader.submit(request, codec, cost, function, *args)
+
+
+def test_what_is_costly_is_done_in_one_other_process(reader: Reader, slot: Slot) -> None:
+    assert call(reader, slot, THREAD_NS, process_id).result(20) == os.getpid()
+    other = call(reader, slot, COSTLY, process_id).result(20)
+    assert other != os.getpid()
+    assert call(reader, slot, float("inf"), process_id).result(20) == other
+    assert call(reader, slot, COSTLY, kind_of).result(20) == "image 8"
+
+
+def test_an_error_comes_back_whole(reader: Reader, slot: Slot) -> None:
+    with pytest.raises(BadPayload, match="Not this one") as caught:
+        call(reader, slot, COSTLY, refuse).result(20)
+    assert (caught.value.hint, caught.value.index) == ("Another.", 3)
+
+
+def test_what_ends_its_process_is_refused_and_the_next_is_done(reader: Reader, slot: Slot) -> None:
+    first = call(reader, slot, COSTLY, process_id).result(20)
+    with pytest.raises(BadPayload, match="ended the process"):
+        call(reader, slot, COSTLY, die).result(20)
+    assert call(reader, slot, COSTLY, process_id).result(20) not in (first, os.getpid())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process has no limit of memory here")
+def test_memory_has_a_limit(reader: Reader, slot: Slot) -> None:
+    with pytest.raises(MemoryError):
+        call(reader, slot, COSTLY, take_memory).result(20)
+
+
+def test_what_overruns_the_deadline_is_ended(slot: Slot) -> None:
+    reader = Reader(workers=1, deadline_s=1.0)
+    with pytest.raises(BadPayload, match="longer than 1 s"):
+        call(reader, slot, COSTLY, sleep_for_ever).result(20)
+    reader.close()
+
+
+def test_a_reader_that_closes_ends_what_runs(slot: Slot) -> None:
+    reader = Reader(workers=1, deadline_s=600)
+    call(reader, slot, COSTLY, process_id).result(20)
+    running = call(reader, slot, COSTLY, sleep_for_ever)
+    waiting = call(reader, slot, COSTLY, process_id)
+    reader.close()
+    for future in (running, waiting):
+        with pytest.raises(Unavailable, match="stopping"):
+            future.result(20)
+    with pytest.raises(Unavailable, match="stopping"):
+        call(reader, slot, COSTLY, process_id)
+
+
+def test_a_request_that_is_gone_or_late_is_not_read(reader: Reader, slot: Slot) -> None:
+    with pytest.raises(ClientDisconnect):
+        call(reader, slot, 1, process_id, is_gone=lambda: True).result(20)
+    with pytest.raises(TimedOut):
+        call(reader, slot, 1, process_id, deadline=time.monotonic() - 1).result(20)
+
+
+def test_what_waits_has_a_limit(
+    reader: Reader, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_WAITING", 1)
+    door = Door()
+    first = call(reader, slot, 1, door.wait)
+    assert door.entered.wait(20)
+    second = call(reader, slot, 1, process_id)
+    with pytest.raises(Overloaded):
+        call(reader, slot, 1, process_id)
+    door.opened.set()
+    first.result(20)
+    assert second.result(20) == os.getpid()
+
+
+async def test_a_small_payload_is_decoded_without_a_thread(
+    reader: Reader, slot: Slot, red: bytes
+) -> None:
+    context = RequestContext(slot, "live")
+    door = Door()
+    blocked = call(reader, slot, 1, door.wait)
+    assert await asyncio.to_thread(door.entered.wait, 20)
+    [row] = await reader.decode(context, [red])
+    assert row.decoded.size == (8, 8)
+    door.opened.set()
+    await asyncio.wrap_future(blocked)
+
+
+async def test_the_payloads_of_a_request_stay_in_order(
+    reader: Reader, slot: Slot, leaf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some in turns of a thread, some in the process."""
+    monkeypatch.setattr(reader_module, "INLINE_BYTES", 0)
+    monkeypatch.setattr(reader_module, "TURN_NS", 1.0)
+    payloads = [leaf((10 * n, 0, 0)) for n in range(7)]
+    costs = {payload: COSTLY if n in (0, 3, 4) else 10.0 for n, payload in enumerate(payloads)}
+    monkeypatch.setattr(
+        type(slot.predictor.codec), "estimate_ns", lambda _, payload: costs[payload]
+    )
+    rows = await reader.decode(RequestContext(slot, "live"), payloads)
+    assert [int(row.decoded.pixels[0, 0, 0]) for row in rows] == [0, 10, 20, 30, 40, 50, 60]
+
+
+async def test_the_faulty_payload_is_named_in_each_lane(
+    reader: Reader, slot: Slot, red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "INLINE_BYTES", 0)
+    for cost in (1.0, COSTLY):
+        monkeypatch.setattr(type(slot.predictor.codec), "estimate_ns", lambda *_, c=cost: c)
+        with pytest.raises(BadPayload, match=r"^Payload 1: ") as caught:
+            await reader.decode(RequestContext(slot, "live"), [red, b"no image"])
+        assert caught.value.index == 1
