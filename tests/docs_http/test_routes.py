@@ -45,6 +45,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     ROOT / "docs" / "serving.md",
     ROOT / "docs" / "feedback.md",
+    ROOT / "docs" / "open-inference.md",
     ROOT / "src/tidemill/recipes/coffee/README.md",
 )
 ROUTE = re.compile(r"^### `([A-Z]+) (/\S*)`$(.*?)(?=^##|\Z)", re.M | re.S)
@@ -186,7 +187,12 @@ async def test_the_answers_have_the_documented_form(
     for (method, path), text in documented().items():
         names = {"predictions": id, "models": "v1", "why": "v1", "cycles": "c1"}
         place = path.replace("{id}", next((names[kind] for kind in names if kind in path), ""))
+        place = place.replace("{model}", "coffee").replace("{version}", "v1")
         arguments: dict[str, Any] = {"files": {"file": payload}} if method == "POST" else {}
+        if place.endswith("/infer"):
+            tensor: dict[str, Any] = {"name": "payload", "datatype": "BYTES", "shape": [1]}
+            tensor |= {"data": [params["image"]], "parameters": {"content_type": "base64"}}
+            arguments = {"json": {"id": "42", "inputs": [tensor]}}
         if method == "POST" and place in bodies:
             arguments = {"json": bodies[place]}
         response = await client.request(method, place, headers=HEADERS, **arguments)
@@ -195,7 +201,7 @@ async def test_the_answers_have_the_documented_form(
         for written in ANSWER.findall(text):
             assert_same_form(json.loads(written), response.json(), f"{method} {path}")
             compared += 1
-    assert compared == 16
+    assert compared == 20
 
 
 async def test_every_metric_is_documented_with_its_labels(client: httpx.AsyncClient) -> None:

@@ -34,6 +34,7 @@ from tidemill.web.head import HeadRequests
 from tidemill.web.keyring import Keyring
 from tidemill.web.meter import Meter
 from tidemill.web.metrics import Metrics, build_metrics_route
+from tidemill.web.openinference import build_inference_routes, golden_request, infer_path
 from tidemill.web.predict import PATH as PREDICT_PATH
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
@@ -42,7 +43,7 @@ from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.refusals import RefusalLog
 from tidemill.web.slots import Slots
 
-SERVER_PATHS = ("/v1/", "/metrics", "/docs", "/openapi.json")
+SERVER_PATHS = ("/v1/", "/v2", "/metrics", "/docs", "/openapi.json")
 """The prefix of the paths of the server's own routes."""
 MAX_STARTING_JSON = 64 << 10
 """Bytes of a JSON body before a model is served; no route takes more then."""
@@ -116,13 +117,14 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     )
     server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
-    checker.golden_requests = recipe.golden_requests
+    checker.golden_requests = (golden_request(parts.recipe), *recipe.golden_requests)
     server.checked_routes = checker.checked_routes
     numbers.watch(lambda: batcher.waiting, lambda: slots.state, server.ready)
     numbers.add(recipe.collectors)
 
     for router in (
         build_predict_route(server),
+        build_inference_routes(parts.recipe, server, slots),
         build_explain_route(server, explainer),
         build_feedback_route(server),
         build_server_routes(parts, slots, server.readiness),
@@ -147,7 +149,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         settings=settings,
         keyring=keyring,
         refusals=refusals,
-        path_scopes=_path_scopes(recipe),
+        path_scopes={**_path_scopes(recipe), infer_path(parts.recipe): "predict"},
     )
     app.add_middleware(Meter, metrics=numbers)
     app.state.keyring = keyring

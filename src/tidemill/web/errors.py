@@ -54,6 +54,7 @@ again. A server that refused its champion stays so until somebody acts.
 
 REASON_KEY = "tidemill.reason"
 """Where the ASGI scope holds the code of the error that answered the request."""
+INFERENCE_PREFIX = "/v2/"
 MAX_SENTENCE = 1_000
 """Characters of a message or a hint. Both may quote what the client sent."""
 
@@ -127,9 +128,15 @@ class FailureResponse(Response):
             orjson.dumps({"error": detail}), status, headers, media_type="application/json"
         )
         self._code = code
+        self._sentences = f"{detail['message']} {detail['hint']}".strip()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[REASON_KEY] = self._code
+        if scope["path"].startswith(INFERENCE_PREFIX):
+            # The Open Inference Protocol has an error shape of its own, and no 422.
+            self.body = orjson.dumps({"error": self._sentences})
+            self.headers["content-length"] = str(len(self.body))
+            self.status_code = 400 if self.status_code == 422 else self.status_code
         await super().__call__(scope, receive, send)
 
 

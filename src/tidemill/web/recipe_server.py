@@ -65,15 +65,20 @@ class RecipeServer:
         """Return the context of a request; every call returns the same one. Raises NotReady."""
         return context_of(request.scope, self._slots.require_champion)
 
-    async def predict(self, request: Request, payloads: Sequence[bytes]) -> list[Prediction]:
+    async def predict(
+        self, request: Request, payloads: Sequence[bytes], *, checked_as: str = ""
+    ) -> list[Prediction]:
         """Return one prediction per payload; all are durable before this returns.
+
+        `checked_as` is a path that the golden check asks in place of the request's, because the
+        same code reads and answers both.
 
         Raises BadPayload, InvalidRequest, NotReady, Overloaded and StorageFailed; and
         TidemillError, a 500, for a method and path that the golden check does not ask. The path is
         that of the request, so a mounted, nested or parametrised route needs a golden request for
         each path.
         """
-        route = (request.scope["method"], request.scope["path"])
+        route = (request.scope["method"], checked_as or request.scope["path"])
         if route not in self.checked_routes:
             raise TidemillError(
                 f"{' '.join(route)} has no golden request, so it gets no predictions.",

@@ -1,0 +1,410 @@
+"""The Open Inference Protocol v2 over HTTP, under `/v2`.
+
+The recipe is the model, and the champion is its version. Every input becomes payloads, which go
+through the codec and into the log as those of `/v1/predict` do. So a tensor is taken where it
+stands for payloads: bytes, a column of rows, or the pixels of images. Arrays of the network are
+not, because what the log held of them could become no example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from tidemill import __version__
+from tidemill.codecs.codec import Payload
+from tidemill.codecs.image import ImagePayload
+from tidemill.domain.errors import BadPayload, InvalidRequest, NotFound
+from tidemill.domain.types import Prediction
+from tidemill.predictor import Predictor
+from tidemill.recipes.routes import GoldenRequest, ShownAnswer
+from tidemill.web.caller import caller_of
+from tidemill.web.errors import invalid_field
+from tidemill.web.preprocess import at_index
+from tidemill.web.recipe_server import RecipeServer
+from tidemill.web.reply import json_response
+from tidemill.web.slots import Slot, Slots
+from tidemill.web.tensors import (
+    BYTES,
+    LENGTH_HEADER,
+    InferenceCall,
+    Tensor,
+    read_call,
+    require_outputs,
+    write_response,
+)
+
+PAYLOAD, PIXELS = "payload", "pixels"
+INLINE_BYTES = 64 << 10
+"""Bytes of a request that the event loop reads itself; more would delay the other requests."""
+INLINE_ANSWERS = 1_000
+"""Answers that the event loop writes itself, for the same reason."""
+
+
+class ServerMetadata(BaseModel):
+    """The server."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    """A tensor. A side of -1 has any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """The model. `versions` holds the one that is served."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ResponseTensor(BaseModel):
+    """An output. In binary, `parameters.binary_data_size` takes the place of `data`."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: list[Any] = []
+
+
+class InferenceResponse(BaseModel):
+    """The outputs of a request."""
+
+    model_name: str
+    model_version: str
+    id: str = ""
+    outputs: list[ResponseTensor]
+
+
+REQUEST_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["inputs"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "parameters": {"type": "object"},
+                        "inputs": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {
+                                "type": "object",
+                                "required": ["name", "shape", "datatype", "data"],
+                                "properties": {
+                                    "name": {"type": "string"},
+                                    "shape": {"type": "array", "items": {"type": "integer"}},
+                                    "datatype": {"type": "string"},
+                                    "parameters": {"type": "object"},
+                                    "data": {"type": "array", "items": {}},
+                                },
+                            },
+                        },
+                        "outputs": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["name"],
+                                "properties": {"name": {"type": "string"}},
+                            },
+                        },
+                    },
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+def infer_path(recipe: str) -> str:
+    """Return the path of inference that the golden check asks."""
+    return f"/v2/models/{recipe}/infer"
+
+
+def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> APIRouter:
+    """Return the routes of the protocol."""
+    router = APIRouter(tags=["open inference"])
+
+    def find_slot(model: str, version: str | None, request: Request | None = None) -> Slot:
+        """Return the slot of a model, for a request that is to be answered with it.
+
+        Raises NotFound for another model or version, and NotReady without one.
+        """
+        if model != recipe:
+            raise NotFound(f"There is no model {model!r}.", hint=f"The model is {recipe!r}.")
+        state = slots.state
+        slot = server.context(request).slot if request else state.require_champion()
+        if version not in (None, slot.version.id):
+            raise NotFound(
+                f"The version {version!r} is not served.", hint=f"It is {slot.version.id!r}."
+            )
+        return slot
+
+    @router.get("/v2", include_in_schema=False)
+    @router.get("/v2/", summary="Which server is this?", response_model=ServerMetadata)
+    async def server_metadata() -> Response:
+        extensions = ["binary_tensor_data"]
+        return json_response({"name": "tidemill", "version": __version__, "extensions": extensions})
+
+    @router.get("/v2/health/live", summary="Is the process alive?")
+    async def live() -> Response:
+        return json_response({"live": True})
+
+    @router.get("/v2/health/ready", summary="Is the model ready?")
+    async def ready() -> Response:
+        slots.state.require_champion()
+        return json_response({"ready": True})
+
+    @router.get("/v2/models/{model}/ready", summary="Is this model ready?")
+    @router.get("/v2/models/{model}/versions/{version}/ready", summary="Is this version ready?")
+    async def model_ready(model: str, version: str | None = None) -> Response:
+        slot = find_slot(model, version)
+        return json_response({"name": recipe, "version": slot.version.id, "ready": True})
+
+    @router.get(
+        "/v2/models/{model}", summary="What does the model take?", response_model=ModelMetadata
+    )
+    @router.get(
+        "/v2/models/{model}/versions/{version}",
+        summary="What does this version take?",
+        response_model=ModelMetadata,
+    )
+    async def model_metadata(model: str, version: str | None = None) -> Response:
+        return json_response(describe_model(recipe, find_slot(model, version)))
+
+    @router.post(
+        "/v2/models/{model}/infer",
+        summary="Predict.",
+        response_model=InferenceResponse,
+        openapi_extra=REQUEST_BODY,
+    )
+    @router.post(
+        "/v2/models/{model}/versions/{version}/infer",
+        summary="Predict with this version.",
+        response_model=InferenceResponse,
+        openapi_extra=REQUEST_BODY,
+    )
+    async def infer(request: Request, model: str, version: str | None = None) -> Response:
+        # Before the body is read: the access control knows only the path without a version.
+        caller_of(request.scope).require("predict")
+        slot = find_slot(model, version, request)
+        body = await request.body()
+        header = request.headers.get(LENGTH_HEADER)
+        form = slot.predictor.codec.payload
+        arguments = (body, header, form, server.max_payloads)
+        if len(body) > INLINE_BYTES:
+            call, payloads = await run_in_threadpool(_read, *arguments)
+        else:
+            call, payloads = _read(*arguments)
+        require_outputs(call, [name for name, _, _ in _outputs(slot.predictor)])
+        predictions = await server.predict(request, payloads, checked_as=infer_path(recipe))
+        if sum(len(prediction.answers) for prediction in predictions) > INLINE_ANSWERS:
+            return await run_in_threadpool(_response, recipe, slot, call, predictions)
+        return _response(recipe, slot, call, predictions)
+
+    return router
+
+
+def describe_model(recipe: str, slot: Slot) -> dict[str, Any]:
+    """Return the metadata of the model in a slot."""
+    outputs = [
+        {"name": name, "datatype": datatype, "shape": shape}
+        for name, datatype, shape in _outputs(slot.predictor)
+    ]
+    return {
+        "name": recipe,
+        "versions": [slot.version.id],
+        "platform": "onnx_onnxv1",
+        "inputs": [{"name": PAYLOAD, "datatype": BYTES, "shape": [-1]}],
+        "outputs": outputs,
+    }
+
+
+def golden_request(recipe: str) -> GoldenRequest:
+    """Return how the golden check asks the route of inference."""
+    return GoldenRequest(infer_path(recipe), _build_request, _read_answers)
+
+
+def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int) -> list[bytes]:
+    """Return the payloads that tensors stand for.
+
+    Raises InvalidRequest for tensors that stand for none, and BadPayload with the index.
+    """
+    by_name = {tensor.name: tensor for tensor in inputs}
+    if len(by_name) != len(inputs):
+        raise InvalidRequest("Two inputs have one name.")
+    cells = form.cells()
+    known = [PAYLOAD, *cells, *([PIXELS] if issubclass(form, ImagePayload) else [])]
+    if strange := [name for name in by_name if name not in known]:
+        raise InvalidRequest(
+            f"There is no input {strange[0]!r}.",
+            hint=f"Send {PAYLOAD!r} as BYTES, or the fields of a payload: {', '.join(known[1:])}. "
+            "Arrays of the network are not taken: they could not become examples.",
+        )
+    first = inputs[0]
+    if len(inputs) > 1 and not set(by_name) <= set(cells):
+        raise InvalidRequest(f"{PAYLOAD!r} and {PIXELS!r} stand alone.")
+    count = first.shape[0] if first.shape else 1
+    if count > max_payloads:
+        raise InvalidRequest(
+            f"{count} payloads are too many for one request; at most {max_payloads}.",
+            hint="Send several requests.",
+        )
+    if first.name == PIXELS and PIXELS not in cells:
+        return _pixel_payloads(first, form)
+    for tensor in inputs:
+        if len(tensor.values) != count or len(tensor.shape) > 2:
+            raise InvalidRequest(f"The input {tensor.name!r} needs the shape [{count}].")
+    if first.name == PAYLOAD and PAYLOAD not in cells:
+        if first.datatype != BYTES:
+            raise InvalidRequest(f"The input {PAYLOAD!r} is BYTES, not {first.datatype}.")
+        return list(first.values)
+    columns = {tensor.name: _cells(tensor) for tensor in inputs}
+    return [
+        _row_payload({name: column[at] for name, column in columns.items()}, form, at, count)
+        for at in range(count)
+    ]
+
+
+def _read(
+    body: bytes, header_length: str | None, form: type[Payload], max_payloads: int
+) -> tuple[InferenceCall, list[bytes]]:
+    call = read_call(body, header_length)
+    return call, to_payloads(call.inputs, form, max_payloads)
+
+
+def _pixel_payloads(tensor: Tensor, form: type[Payload]) -> list[bytes]:
+    if tensor.datatype != "UINT8" or len(tensor.shape) not in (3, 4):
+        raise InvalidRequest(f"The input {PIXELS!r} is UINT8 [n, rows, columns, 3].")
+    payloads = []
+    for at, array in enumerate(tensor.values):
+        try:
+            payloads.append(form.from_value(array).to_bytes())
+        except BadPayload as error:
+            raise at_index(error, at, of=len(tensor.values)) from error
+    return payloads
+
+
+def _cells(tensor: Tensor) -> Sequence[Any]:
+    if tensor.datatype != BYTES:
+        values: list[Any] = tensor.values.ravel().tolist()
+        return values
+    try:
+        return [each.decode() for each in tensor.values]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"An element of the input {tensor.name!r} is no UTF-8.") from error
+
+
+def _row_payload(row: Mapping[str, Any], form: type[Payload], at: int, count: int) -> bytes:
+    try:
+        return form.from_cells(row).to_bytes()
+    except ValidationError as error:
+        place = f"payload {at}" if count > 1 else ""
+        hint = f"The fields are {', '.join(form.cells())}."
+        raise invalid_field(error, place, hint=hint) from error
+    except BadPayload as error:
+        raise at_index(error, at, of=count) from error
+
+
+def _outputs(predictor: Predictor) -> list[tuple[str, str, list[int]]]:
+    rows: list[tuple[str, str, list[int]]] = [("prediction_id", BYTES, [-1])]
+    if predictor.many is not None:
+        rows += [("input_index", "INT64", [-1]), ("item", BYTES, [-1])]
+    for target, classes in predictor.classes.items():
+        rows += [
+            (f"{target}_label", BYTES, [-1]),
+            (f"{target}_confidence", "FP64", [-1]),
+            (f"{target}_probabilities", "FP64", [-1, len(classes)]),
+        ]
+    return [*rows, ("remarks", BYTES, [-1])]
+
+
+def _response(
+    recipe: str, slot: Slot, call: InferenceCall, predictions: Sequence[Prediction]
+) -> Response:
+    content = {"model_name": recipe, "model_version": slot.version.id}
+    if call.id is not None:
+        content["id"] = call.id
+    body, length = write_response(content, output_tensors(slot.predictor, predictions), call)
+    if length is None:
+        return Response(body, media_type="application/json")
+    headers = {LENGTH_HEADER: str(length)}
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def output_tensors(predictor: Predictor, predictions: Sequence[Prediction]) -> list[Tensor]:
+    """Return the outputs: a row for each payload, or for each item where payloads have many."""
+    targets = list(predictor.classes)
+    rows = [
+        (index, prediction, prediction.answers[start : start + len(targets)])
+        for index, prediction in enumerate(predictions)
+        for start in range(0, len(prediction.answers), len(targets))
+    ]
+    n = len(rows)
+    columns: dict[str, Any] = {
+        "prediction_id": [prediction.id.encode() for _, prediction, _ in rows],
+        "input_index": [index for index, _, _ in rows],
+        "item": [answers[0].item.encode() for _, _, answers in rows],
+        "remarks": [" ".join(prediction.remarks).encode() for _, prediction, _ in rows],
+    }
+    parameters: dict[str, Mapping[str, Any]] = {}
+    for at, target in enumerate(targets):
+        classes = predictor.classes[target]
+        answers = [row[2][at] for row in rows]
+        columns[f"{target}_label"] = [answer.label.encode() for answer in answers]
+        columns[f"{target}_confidence"] = [answer.confidence for answer in answers]
+        probabilities = [[answer.probabilities[name] for name in classes] for answer in answers]
+        columns[f"{target}_probabilities"] = np.array(probabilities).reshape(n, len(classes))
+        parameters[f"{target}_probabilities"] = {"classes": list(classes)}
+    return [
+        Tensor(name, datatype, (n, *shape[1:]), columns[name], parameters.get(name, {}))
+        for name, datatype, shape in _outputs(predictor)
+    ]
+
+
+def _build_request(payload: bytes) -> Mapping[str, Any]:
+    """Send a golden payload in binary, which holds any payload."""
+    chunk = len(payload).to_bytes(4, "little") + payload
+    tensor = {
+        "name": PAYLOAD,
+        "datatype": BYTES,
+        "shape": [1],
+        "parameters": {"binary_data_size": len(chunk)},
+    }
+    head = json_response({"inputs": [tensor]}).body
+    return {"content": bytes(head) + chunk, "headers": {LENGTH_HEADER: str(len(head))}}
+
+
+def _read_answers(body: Any) -> list[ShownAnswer]:
+    outputs = {row["name"]: row for row in body["outputs"]}
+    answers: list[ShownAnswer] = []
+    for name, row in outputs.items():
+        if not name.endswith("_probabilities"):
+            continue
+        target = name.removesuffix("_probabilities")
+        shares = dict(zip(row["parameters"]["classes"], row["data"], strict=True))
+        [label], [confidence] = (
+            outputs[f"{target}_{part}"]["data"] for part in ("label", "confidence")
+        )
+        if shares[label] != confidence:
+            raise ValueError(f"the confidence of {label!r} is not its probability")
+        answers.append((target, label, shares))
+    return answers
