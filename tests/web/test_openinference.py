@@ -145,7 +145,7 @@ def test_the_answers_are_those_of_predict_and_in_the_log(
 
 def test_binary_in_and_out(client: Any, red: bytes) -> None:
     chunk = len(red).to_bytes(4, "little") + red
-    row = {"name": "payload", "datatype": "BYTES", "shape": [1]}
+    row: dict[str, Any] = {"name": "payload", "datatype": "BYTES", "shape": [1]}
     row |= {"parameters": {"binary_data_size": len(chunk)}}
     wanted = [{"name": "disease_confidence", "parameters": {"binary_data": True}}]
     head = json.dumps({"inputs": [row], "outputs": wanted}).encode()
