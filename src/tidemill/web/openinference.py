@@ -25,7 +25,7 @@ from tidemill.predictor import Predictor
 from tidemill.recipes.routes import GoldenRequest, ShownAnswer
 from tidemill.web.caller import caller_of
 from tidemill.web.errors import invalid_field
-from tidemill.web.preprocess import at_index
+from tidemill.web.reader import at_index
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
