@@ -13,8 +13,10 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -38,6 +40,42 @@ DTYPES: dict[str, npt.DTypeLike] = {
 }
 LENGTH_HEADER = "Inference-Header-Content-Length"
 MAX_RANK = 8
+MAX_INPUTS = 1_000
+MAX_JSON_ELEMENTS = 500_000
+"""Elements of a tensor in JSON, about, where each costs tens of bytes of memory; binary has no such
+bound.
+"""
+
+_Parameters = dict[str, bool | int | float | str | None]
+
+
+class _InputRow(msgspec.Struct):
+    """A tensor of a request; its data is read later, by its datatype."""
+
+    name: str
+    datatype: str
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=MAX_RANK)]
+    parameters: _Parameters = {}
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _OutputRow(msgspec.Struct):
+    """An output that a request wants."""
+
+    name: str
+    parameters: _Parameters = {}
+
+
+class _CallRow(msgspec.Struct):
+    """A request, without the bytes of its tensors."""
+
+    inputs: Annotated[list[_InputRow], msgspec.Meta(min_length=1, max_length=MAX_INPUTS)]
+    outputs: list[_OutputRow] | None = None
+    id: str | None = None
+    parameters: _Parameters = {}
+
+
+_CALL = msgspec.json.Decoder(_CallRow)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,27 +109,24 @@ def read_call(body: bytes, header_length: str | None) -> InferenceCall:
         if length > len(body):
             raise InvalidRequest(f"{LENGTH_HEADER} is larger than the body.")
     try:
-        content = orjson.loads(body[:length])
-    except orjson.JSONDecodeError as error:
+        content = _CALL.decode(body[:length])
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The request does not fit: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The request is not JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise InvalidRequest("The request must be one JSON object.")
-    id = content.get("id")
-    if not (id is None or isinstance(id, str)):
-        raise InvalidRequest("'id' must be a string.")
-    rows = content.get("inputs")
-    if not isinstance(rows, list) or not rows:
-        raise InvalidRequest("'inputs' must be a list of at least one tensor.")
     buffer = memoryview(body)[length:]
     inputs = []
-    for row in rows:
+    for row in content.inputs:
         tensor, used = _read_tensor(row, buffer)
         inputs.append(tensor)
         buffer = buffer[used:]
     if buffer:
         raise InvalidRequest(f"{len(buffer)} bytes belong to no tensor.")
-    binary = _parameters(content).get("binary_data_output") is True
-    return InferenceCall(id, inputs, _read_outputs(content.get("outputs"), binary), binary)
+    binary = content.parameters.get("binary_data_output") is True
+    outputs = {
+        row.name: row.parameters.get("binary_data", binary) is True for row in content.outputs or ()
+    }
+    return InferenceCall(content.id, inputs, outputs or None, binary)
 
 
 def require_outputs(call: InferenceCall, names: Sequence[str]) -> None:
@@ -131,89 +166,75 @@ def write_response(
     return b"".join([head, *chunks]), len(head) if chunks else None
 
 
-def _read_outputs(rows: object, binary: bool) -> dict[str, bool] | None:
-    if rows is None or rows == []:
-        return None
-    if not isinstance(rows, list):
-        raise InvalidRequest("'outputs' must be a list.")
-    outputs = {}
-    for row in rows:
-        if not (isinstance(row, dict) and isinstance(row.get("name"), str)):
-            raise InvalidRequest("Each of 'outputs' must be an object with a name.")
-        outputs[row["name"]] = _parameters(row).get("binary_data", binary) is True
-    return outputs
-
-
-def _read_tensor(row: object, buffer: memoryview) -> tuple[Tensor, int]:
+def _read_tensor(row: _InputRow, buffer: memoryview) -> tuple[Tensor, int]:
     """Return a tensor, and how many bytes of the buffer it took."""
-    if not (isinstance(row, dict) and isinstance(row.get("name"), str)):
-        raise InvalidRequest("Each of 'inputs' must be an object with a name.")
-    name, datatype, shape = row["name"], row.get("datatype"), row.get("shape")
-    if datatype != BYTES and (not isinstance(datatype, str) or datatype not in DTYPES):
+    name, datatype, shape = row.name, row.datatype, row.shape
+    if datatype != BYTES and datatype not in DTYPES:
         raise InvalidRequest(
             f"The input {name!r} has no known datatype.", hint=f"Use {_list([BYTES, *DTYPES])}."
         )
-    if not (
-        isinstance(shape, list)
-        and len(shape) <= MAX_RANK
-        and all(type(side) is int and side >= 0 for side in shape)
-    ):
-        raise InvalidRequest(f"The shape of the input {name!r} is no list of whole numbers.")
-    parameters = _parameters(row)
-    count = math.prod(shape)
-    size = parameters.get("binary_data_size")
-    if (size is None) != ("data" in row):
+    size = row.parameters.get("binary_data_size")
+    if (size is None) != isinstance(row.data, msgspec.Raw):
         raise InvalidRequest(f"The input {name!r} needs 'data', or binary data, and not both.")
-    if size is None:
-        values = _from_json(name, datatype, row["data"], parameters)
+    if isinstance(row.data, msgspec.Raw):
+        values = _from_json(name, datatype, bytes(row.data), row.parameters)
         used = 0
     else:
         if type(size) is not int or not 0 <= size <= len(buffer):
             raise InvalidRequest(f"The binary data of the input {name!r} is incomplete.")
         values, used = _from_binary(name, datatype, bytes(buffer[:size])), size
-    if len(values) != count:
+    if len(values) != math.prod(shape):
         raise InvalidRequest(
-            f"The input {name!r} has {len(values)} elements, and its shape {count}."
+            f"The input {name!r} has {len(values)} elements, and its shape {math.prod(shape)}."
         )
     if isinstance(values, np.ndarray):
         values = values.reshape(shape)
-    return Tensor(name, datatype, tuple(shape), values, parameters), used
+    return Tensor(name, datatype, tuple(shape), values, row.parameters), used
 
 
 def _from_json(
-    name: str, datatype: str, data: object, parameters: Mapping[str, Any]
+    name: str, datatype: str, raw: bytes, parameters: Mapping[str, Any]
 ) -> list[bytes] | npt.NDArray[Any]:
-    if not isinstance(data, list):
-        raise InvalidRequest(f"The data of the input {name!r} is no list.")
-    for _ in range(MAX_RANK):
-        if not any(isinstance(each, list) for each in data):
-            break
-        if not all(isinstance(each, list) for each in data):
-            raise InvalidRequest(f"The data of the input {name!r} is uneven.")
+    """Read the data of an input, flat or nested; the type ends the reading at the first misfit."""
+    if raw.count(b'"' if datatype == BYTES else b",") >= 2 * MAX_JSON_ELEMENTS:
+        raise InvalidRequest(
+            f"The input {name!r} has too many elements for JSON.",
+            hint=f"Send it in binary, with {LENGTH_HEADER}.",
+        )
+    depth = len(raw) - len(raw.lstrip(b"[ \t\r\n"))
+    depth = min(raw[:depth].count(b"["), MAX_RANK)
+    kind = "s" if datatype == BYTES else np.dtype(DTYPES[datatype]).kind
+    try:
+        data = _decoder(kind, depth).decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The data of the input {name!r} does not fit: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The data of the input {name!r} is not JSON: {error}.") from error
+    for _ in range(depth - 1):
         data = [element for row in data for element in row]
     if datatype == BYTES:
         return [_text_bytes(name, each, parameters) for each in data]
-    kind = np.dtype(DTYPES[datatype]).kind
-    types = {"b": (bool,), "f": (int, float)}.get(kind, (int,))
-    if not all(type(each) in types for each in data):
-        raise InvalidRequest(f"The data of the input {name!r} does not fit {datatype}.")
     try:
         return np.array(data, DTYPES[datatype])
     except OverflowError as error:
         raise InvalidRequest(f"A number of the input {name!r} does not fit {datatype}.") from error
 
 
-def _text_bytes(name: str, element: object, parameters: Mapping[str, Any]) -> bytes:
-    if not isinstance(element, str):
-        raise InvalidRequest(f"An element of the input {name!r} is no string.")
-    try:
-        if parameters.get("content_type") == "base64":
-            return base64.b64decode(element, validate=True)
+@cache
+def _decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:
+    element: Any = {"s": str, "b": bool, "f": float}.get(kind, int)
+    for _ in range(max(depth, 1)):
+        element = list[element]
+    return msgspec.json.Decoder(element)
+
+
+def _text_bytes(name: str, element: str, parameters: Mapping[str, Any]) -> bytes:
+    if parameters.get("content_type") != "base64":
         return element.encode()
+    try:
+        return base64.b64decode(element, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(
-            f"An element of the input {name!r} cannot be read: {error}."
-        ) from error
+        raise InvalidRequest(f"An element of the input {name!r} is no base64: {error}.") from error
 
 
 def _from_binary(name: str, datatype: str, data: bytes) -> list[bytes] | npt.NDArray[Any]:
@@ -243,13 +264,6 @@ def _to_list(tensor: Tensor) -> list[Any]:
     if tensor.datatype != BYTES:
         return np.asarray(tensor.values, DTYPES[tensor.datatype]).ravel().tolist()
     return [each.decode() for each in tensor.values]
-
-
-def _parameters(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    parameters = row.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise InvalidRequest("'parameters' must be an object.")
-    return parameters
 
 
 def _list(names: Any) -> str:
