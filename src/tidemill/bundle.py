@@ -23,7 +23,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -116,6 +116,10 @@ class Bundle:
     reference: Reference = field(repr=False)
     model: bytes = field(repr=False)
 
+    def without_model(self) -> Bundle:
+        """Return the bundle for one whose runtime holds the graph, which need not be held twice."""
+        return replace(self, model=b"")
+
     def evaluation(self) -> Evaluation:
         """Read the scores of the model from disk.
 
@@ -128,6 +132,43 @@ class Bundle:
                 f"{EVALUATION} of bundle {self.id[:12]} cannot be read: {error.strerror}."
             ) from error
         return _understood(self.id, EVALUATION, content, Evaluation.from_bytes)
+
+
+class BundleGuard:
+    """Looks whether the files of an open bundle are still those that were verified."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._stamps: Mapping[str, tuple[int, int, int]] = {}
+        self._fault = ""
+
+    def fault(self) -> str:
+        """Return what is wrong with the files, as a sentence; empty while they are whole.
+
+        Files are read again only when one of them has changed.
+        """
+        stamps = _stamps(self._bundle.path)
+        if stamps != self._stamps:
+            self._fault = self._verify()
+            self._stamps = stamps
+        return self._fault
+
+    def _verify(self) -> str:
+        try:
+            open_folder(self._bundle.path, self._bundle.id)
+        except (Corrupt, NotFound, StorageFailed) as error:
+            return error.message
+        return ""
+
+
+def _stamps(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes when a file does: its number, its size and when it was written."""
+    try:
+        entries = [*path.iterdir()]
+        stats = {entry.name: entry.stat() for entry in entries}
+    except OSError:
+        return {}
+    return {name: (row.st_ino, row.st_size, row.st_mtime_ns) for name, row in stats.items()}
 
 
 def encode(body: object) -> bytes:

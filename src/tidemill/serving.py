@@ -75,7 +75,8 @@ def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
 
     def load(version: ModelVersion) -> Predictor:
         bundle = bundles.open(version.bundle)
-        return Predictor(bundle, OnnxRuntime(bundle.model, threads=settings.threads))
+        runtime = OnnxRuntime(bundle.model, threads=settings.threads)
+        return Predictor(bundle.without_model(), runtime)
 
     return ServerParts(recipe, server, settings, ledger, traffic, blobs, clock, load), routes
 

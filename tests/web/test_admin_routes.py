@@ -204,7 +204,7 @@ def test_addresses_are_for_reviewers(client: Any, admin: Admin, workspace: Any) 
     judge(workspace, "v2", "v1")
     assert admin.post("/v1/models/promote", version="v2").status_code == 200
     client.request("GET", "/v1/live", headers={"Host": "evil.example"})
-    client.app.state.refusals.close()
+    client.app.state.refusallog.close()
     for headers, addresses in (({}, set()), (admin._headers, {"127.0.0.1"})):
         events = client.request("GET", "/v1/events", headers=headers).json()["events"]
         moved = next(row for row in events if row["kind"] == "AliasMoved")

@@ -104,7 +104,7 @@ def test_every_kind_of_refusal_is_counted(client: Any, workspace: Any, red: byte
     ]
     for each in headers:
         client.request("POST", "/predict", files={"file": red}, headers=each)
-    refusals = client.app.state.refusals
+    refusals = client.app.state.refusallog
     refusals.close()
     with workspace.ledger.begin(write=False) as unit:
         [event] = [row for row in unit.events() if row.kind == "RequestsRefused"]

@@ -42,6 +42,7 @@ from tidemill.web.reader import Reader
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.refusals import RefusalLog
 from tidemill.web.slots import Slots
+from tidemill.web.watch import Watch
 
 SERVER_PATHS = ("/v1/", "/v2", "/metrics", "/docs", "/openapi.json")
 """The prefix of the paths of the server's own routes."""
@@ -55,10 +56,10 @@ MultiPartParser.spool_max_size = BodyLimits().body
 def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     """Return the app of one server process. Its lifespan starts and stops the threads it needs.
 
-    `app.state` has the slots, the batcher and the keyring, for tests. Raises UsageError when others
-    can reach the server and there is no API key, when a POST route of the recipe has no golden
-    request, when a route takes a path of the server's, or when a metric takes a name of the
-    server's.
+    `app.state` has its parts, each by the name of its class, for tests. Raises UsageError when
+    others can reach the server and there is no API key, when a POST route of the recipe has no
+    golden request, when a route takes a path of the server's, or when a metric takes a name of
+    the server's.
     """
     settings = parts.settings
     keyring = Keyring(parts.ledger, parts.clock)
@@ -85,8 +86,10 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         refusals.start()
         batcher.start()
         slots.start()
+        watch.start()
         yield
         # In this order: a running golden check still needs predictions until it has ended.
+        watch.close()
         checker.stop()
         batcher.end_golden_run()
         slots.close()
@@ -115,6 +118,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         checker,
         poll=timedelta(milliseconds=settings.poll_ms),
     )
+    watch = Watch(batcher.look_after, batcher.check_log, slots.check_bundle)
     server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
     checker.golden_requests = (golden_request(parts.recipe), *recipe.golden_requests)
@@ -152,10 +156,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         path_scopes={**_path_scopes(recipe), infer_path(parts.recipe): "predict"},
     )
     app.add_middleware(Meter, metrics=numbers)
-    app.state.keyring = keyring
-    app.state.refusals = refusals
-    app.state.slots = slots
-    app.state.batcher = batcher
+    for part in (batcher, keyring, refusals, slots, watch):
+        setattr(app.state, type(part).__name__.lower(), part)
     return app
 
 

@@ -7,6 +7,7 @@ keeps nobody waiting.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor, Preprocessed
 from tidemill.web.request_context import RequestContext
+
+log = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
 """How long a lane that closes answers what waits, before it ends the running model."""
@@ -63,7 +66,8 @@ class BatchLane:
         self._closing = False
         self._running: Sequence[Predictor] = ()
         self._began = 0.0
-        self._thread = threading.Thread(target=self._run, name=f"tidemill-{name}", daemon=True)
+        self._name = f"tidemill-{name}"
+        self._thread = self._new_thread()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -103,10 +107,14 @@ class BatchLane:
         for predictor in self._running:
             predictor.terminate()
 
-    def end_late_run(self) -> None:
-        """End the run when it takes longer than it may."""
+    def look_after(self) -> None:
+        """End the run when it takes longer than it may; start the thread again if it has ended."""
         if self._running and monotonic() - self._began > self._max_run_s:
             self.terminate()
+        if self._thread.ident and not self._thread.is_alive() and not self._closing:
+            log.error("The thread %s has ended and is started again.", self._thread.name)
+            self._thread = self._new_thread()
+            self._thread.start()
 
     def fault(self, max_wait_s: float) -> str:
         """Return why this lane does not answer, as a sentence; empty while it does."""
@@ -117,6 +125,9 @@ class BatchLane:
         if oldest is not None and monotonic() - oldest > max_wait_s:
             return f"A request has waited for the model for more than {max_wait_s:g} s."
         return ""
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def _run(self) -> None:
         while jobs := self._take_jobs():

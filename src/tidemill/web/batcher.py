@@ -36,9 +36,6 @@ MAX_RUN_S = 10.0
 """How long one run of a model may take. A longer one is ended, and its requests fail."""
 MAX_WAIT_S = 15.0
 """How long a request may wait for the model before the server is not ready."""
-WATCH_S = 0.25
-LOOKS_PER_CHECK = 4
-"""How many looks at the lanes there are for one at the log."""
 
 _Observed = tuple[Job, list[Observation] | Exception]
 _Outcome = tuple[Job, list[Prediction] | Exception]
@@ -75,7 +72,6 @@ class Batcher:
             BatchLane(name, self._process, batch=batch, max_items=max_items, max_run_s=max_run_s)
             for name in ("batch", "golden")
         )
-        self._watch = threading.Thread(target=self._look_after, name="tidemill-watch", daemon=True)
 
     @property
     def waiting(self) -> int:
@@ -86,7 +82,6 @@ class Batcher:
         """Start the threads that answer."""
         for lane in (self._live, self._golden):
             lane.start()
-        self._watch.start()
 
     def close(self) -> None:
         """Answer the waiting requests, then stop. Later requests get Unavailable."""
@@ -102,6 +97,11 @@ class Batcher:
     def fault(self) -> str:
         """Return why live requests get no answer now, as a sentence; empty while they do."""
         return self._live.fault(MAX_WAIT_S) or self._log_fault
+
+    def look_after(self) -> None:
+        """End runs of the model that take longer than they may, and start ended threads again."""
+        for lane in (self._live, self._golden):
+            lane.look_after()
 
     def check_log(self) -> None:
         """Look whether the log can be written, and change `fault` accordingly."""
@@ -168,9 +168,12 @@ class Batcher:
         try:
             outcomes = self._outcomes(jobs)
         except Exception as error:
-            # Without its thread no request of a lane would ever get an answer again.
+            # Without its thread no request of a lane would get an answer for a while.
             log.exception("A batch failed")
             outcomes = [(job, error) for job in jobs]
+        except BaseException as error:
+            _deliver([(job, Unavailable(f"The batch was ended: {error!r}.")) for job in jobs])
+            raise
         _deliver(outcomes)
 
     def _outcomes(self, jobs: Sequence[Job]) -> list[_Outcome]:
@@ -202,15 +205,6 @@ class Batcher:
             (job, [*islice(rest, len(outcome))] if isinstance(outcome, list) else outcome)
             for job, outcome in observed
         ]
-
-    def _look_after(self) -> None:
-        looks = 0
-        while not self._closing.wait(WATCH_S):
-            for lane in (self._live, self._golden):
-                lane.end_late_run()
-            looks += 1
-            if looks % LOOKS_PER_CHECK == 0:
-                self.check_log()
 
 
 def _observe_jobs(slot: Slot, jobs: Sequence[Job]) -> list[_Observed]:

@@ -87,6 +87,12 @@ class Connection(HttpToolsProtocol):
         self._stop_header_timer()
         super().connection_lost(exc)
 
+    def eof_received(self) -> None:
+        # The transport closes now, and reports it some turns of the event loop later.
+        if self.busy:
+            self.cycle.disconnected = True
+        super().eof_received()
+
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return

@@ -44,7 +44,7 @@ class RecipeServer:
         self._batcher = batcher
         self._reader = reader
         self.intake = FeedbackIntake(parts, slots, reader)
-        self.readiness = Readiness(lambda: slots.state, (batcher.fault,))
+        self.readiness = Readiness(lambda: slots.state, (batcher.fault, lambda: slots.bundle_fault))
         # Set after the recipe has built its routes, because the routes need this object.
         self.checked_routes: Collection[MethodPath] = ()
 

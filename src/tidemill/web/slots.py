@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tidemill.bundle import BundleGuard
 from tidemill.domain.errors import Corrupt, NotReady, Starting, TidemillError, TimedOut, Unavailable
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
@@ -88,6 +89,8 @@ class Slots:
         self._state = SlotState()
         self._checked: dict[ModelVersion, Slot] = {}
         self._refused: dict[Alias, _Refusal] = {}
+        self._bundle_fault = ""
+        self._guard: tuple[Slot, BundleGuard] | None = None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidemill-slots", daemon=True)
@@ -100,6 +103,21 @@ class Slots:
     def require_champion(self) -> Slot:
         """Return the champion that is served at this moment. Raises NotReady."""
         return self._state.require_champion()
+
+    @property
+    def bundle_fault(self) -> str:
+        """What is wrong with the files of the champion's bundle, by the last look at them."""
+        return self._bundle_fault
+
+    def check_bundle(self) -> None:
+        """Look at the files of the champion's bundle, and change `bundle_fault` accordingly."""
+        champion = self._state.champion
+        if champion is None:
+            self._bundle_fault = ""
+            return
+        if self._guard is None or self._guard[0] is not champion:
+            self._guard = champion, BundleGuard(champion.predictor.bundle)
+        self._bundle_fault = self._guard[1].fault()
 
     def start(self) -> None:
         """Begin to follow the ledger."""

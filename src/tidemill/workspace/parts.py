@@ -190,4 +190,5 @@ class WorkspaceParts:
 
 def load_predictor(bundle: Bundle) -> Predictor:
     """Return the model of a bundle; it may use every processor."""
-    return Predictor(bundle, OnnxRuntime(bundle.model, threads=os.cpu_count() or 1))
+    runtime = OnnxRuntime(bundle.model, threads=os.cpu_count() or 1)
+    return Predictor(bundle.without_model(), runtime)
