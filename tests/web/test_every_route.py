@@ -85,10 +85,21 @@ def walk(
     watch.forget()
     for path, request in requests.items():
         before = watch.decodes
-        response = client.request("POST", path, **request)
+        place = path.format(model=client.request("GET", "/v1/info").json()["recipe"], version="v1")
+        response = client.request("POST", place, **request)
         assert response.status_code == 200, (path, response.text)
         assert watch.decodes > before, path
     assert watch.strays == 0
+
+
+INFER = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+
+
+def inference(text: str, **parameters: str) -> dict[str, Any]:
+    """An input of the Open Inference Protocol, in each of its paths."""
+    row = {"name": "payload", "datatype": "BYTES", "shape": [1], "data": [text]}
+    body = {"inputs": [row | {"parameters": parameters}]}
+    return {path: {"json": body} for path in INFER}
 
 
 def label(payload: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -101,7 +112,8 @@ def test_routes_for_images(workspace: Any, start_app: Any, watch: Watch, red: by
     image = {"image": base64.b64encode(red).decode()}
     file = {"files": {"file": ("a.png", red)}}
     requests = {"/v1/predict": {"json": image}, "/v1/feedback": label(image, "Miner")}
-    walk(client, watch, {**requests, "/v1/explain": file, "/predict": file})
+    posts = {**requests, "/v1/explain": file, "/predict": file}
+    walk(client, watch, posts | inference(image["image"], content_type="base64"))
 
 
 def test_routes_for_texts(workspace: Any, start_app: Any, watch: Watch) -> None:
@@ -113,7 +125,8 @@ def test_routes_for_texts(workspace: Any, start_app: Any, watch: Watch) -> None:
     requests = {"/v1/predict": {"json": text}, "/v1/feedback": label(text, "bad")}
     refused = client.request("POST", "/v1/explain", files={"file": ("a.txt", TEXT.encode())})
     assert refused.status_code == 400, "texts are not explained"
-    walk(client, watch, {**requests, "/predict": {"json": text}}, besides={"/v1/explain"})
+    posts = {**requests, "/predict": {"json": text}} | inference(TEXT)
+    walk(client, watch, posts, besides={"/v1/explain"})
 
 
 def test_the_routes_of_lucky(workspace: Any, start_app: Any, watch: Watch) -> None:

@@ -41,7 +41,7 @@ from tidemill.web.tensors import (
 )
 
 PAYLOAD, PIXELS = "payload", "pixels"
-JSON_NS, PIXEL_NS = 20.0, 120.0
+JSON_NS, PIXEL_NS = 200.0, 300.0
 """Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG."""
 INLINE_ANSWERS = 1_000
 """Answers that the event loop writes itself, for the same reason."""

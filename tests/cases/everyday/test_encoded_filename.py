@@ -7,13 +7,12 @@ import json
 from tests.cases.images import green_png
 from tests.cases.requests import FORM, file_part, form, image_form
 from tests.cases.server import Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 ROUTES = ("/v1/predict", "/predict")
 NAMED = "filename*=UTF-8''Bl%C3%A4tter.png"
 
 
-@falls_short("everyday", "a form with filename* alone gets 422: no part named 'file'")
 def test_a_file_with_an_encoded_name_is_answered(serve: Serve) -> None:
     plain = image_form(green_png())
     encoded = form(file_part(green_png(), filename=NAMED))

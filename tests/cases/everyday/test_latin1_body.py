@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from tests.cases.server import Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 BODY = '{"text": "Umsatz über Plan, Gewinn höher"}'
 NAMES = ("charset", "encod", "iso-8859-1")
 
 
-@falls_short("everyday", "a latin-1 body gets 422 about surrogates; it must be read or named")
 def test_a_body_in_another_charset_is_read_or_refused_by_name(serve: Serve) -> None:
     with serve("sentiment") as server:
         assert server.ask("/v1/predict", BODY.encode()).status == 200

@@ -10,12 +10,11 @@ import base64
 from tests.cases.images import black_png
 from tests.cases.requests import json_body
 from tests.cases.server import PeakMemory, Serve, call_together
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 SIDE, CLIENTS, ALLOWED = 3_162, 10, 475
 
 
-@falls_short("serving", "ten labels with an image of 0.05 MB each take 1.3 GB; 475 MB may be")
 def test_images_of_labels_are_decoded_within_the_bound(serve: Serve) -> None:
     image = base64.b64encode(black_png(SIDE, alpha=True)).decode()
     body = json_body({"payload": {"image": image}, "label": "rust", "actor": "ana"})

@@ -10,7 +10,7 @@ from functools import partial
 
 from tests.cases.requests import large_text, post_head
 from tests.cases.server import Serve, Server, call_together
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 SIZE, AT_ONCE = 31 << 20, 256 << 20
 """Bytes of one body, bytes of all bodies that the server takes at once."""
@@ -60,7 +60,6 @@ def statuses_since_refusal(server: Server, clients: list[socket.socket]) -> list
     return rows
 
 
-@falls_short("serving", "beside nine idle bodies 0 of 16 small requests are answered")
 def test_idle_bodies_do_not_keep_others_out(serve: Serve) -> None:
     with serve("sentiment") as server, slow_clients(server) as clients:
         statuses = statuses_since_refusal(server, clients)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from tests.cases.server import STRANGER, Pulse, Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 PAIRS, ALLOWED = 10_400_000, 0.3
 
 
-@falls_short("serving", "29 MiB of brackets let /v1/live wait 3.4 s; 0.3 s may be")
 def test_brackets_are_refused_before_they_are_built(serve: Serve) -> None:
     body = b'{"instances":[' + b"[]," * PAIRS + b"[]]}"
     with serve("sentiment") as server:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cases.requests import json_body, large_text
 from tests.cases.server import Answer, Serve, Server
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 LABELS, CLIENTS, ALLOWED = 45, 60, 1.0
 HEAD_START_S = 1
@@ -48,7 +48,6 @@ def answers_beside_labels(server: Server, row: dict[str, str]) -> dict[str, Answ
     return answers
 
 
-@falls_short("serving", "beside a locked ledger what only reads waits 9 s; 1 s may be")
 def test_what_only_reads_does_not_wait_for_the_ledger(serve: Serve) -> None:
     with serve("sentiment") as server:
         answer = server.ask("/v1/predict", json_body({"text": "profit rose"}))

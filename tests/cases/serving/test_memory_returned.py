@@ -7,12 +7,11 @@ import time
 from tests.cases.images import black_png
 from tests.cases.requests import FORM, image_form
 from tests.cases.server import Serve
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 SIDE, IMAGES, IDLE_S, ALLOWED = 6_324, 4, 10, 2.0
 
 
-@falls_short("serving", "after four images the server keeps eleven times its memory; twice may be")
 def test_memory_of_large_images_is_given_back(serve: Serve) -> None:
     small, large = image_form(black_png(64)), image_form(black_png(SIDE, alpha=True))
     with serve("coffee") as server:

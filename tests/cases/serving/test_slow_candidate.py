@@ -24,7 +24,7 @@ from tests.cases.names import (
     pebbles,
 )
 from tests.cases.server import Server, served, wait_until
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 from tests.cases.versions import much_slower, read_bundle
 
 SIDE, WATCHED_S, PATIENCE = 5_500, 12, 30
@@ -69,9 +69,6 @@ def seconds_to_end(server: Server) -> float:
     return time.monotonic() - began
 
 
-@falls_short(
-    "serving", "beside the proof of a slow version answers wait 5 s, and no end within 30 s"
-)
 def test_the_proof_of_a_slow_version_stops_nothing(trained_pebbles: Path, home: Path) -> None:
     shutil.copytree(trained_pebbles, home)
     register_slow_version(home)

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.cases.images import green_png
 from tests.cases.requests import FORM, file_part, form, image_form, json_body
 from tests.cases.server import Serve, Server
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 SPOOLED_SIDE, FILES = 900, 65
 """More than a megabyte of noise is spooled to a file; a route for one image takes one."""
@@ -50,7 +50,6 @@ def wrong_answers(server: Server, spool: Path) -> Iterator[str]:
         yield f"a large upload {before}, and {after} once the spool cannot be written (503)"
 
 
-@falls_short("serving", "a gzip body 422, 65 files 200, no spool 400: three of four mislead")
 def test_statuses_do_not_mislead(serve: Serve, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
