@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     traffic_max_mb: int = Field(
         0, ge=0, description="Size of a traffic log at which requests get 503; 0 has no bound."
     )
+    access_log: str | None = Field(
+        None, description="A file that gets a line of JSON for each request; - is stdout."
+    )
     refresh_token: SecretStr | None = Field(
         None, description="Who brings it may have a recipe's route make the server look at once."
     )

@@ -56,6 +56,23 @@ def test_a_log_at_its_bound_refuses_and_keeps_what_it_has(tmp_path: Path) -> Non
     log.close()
 
 
+def test_a_log_of_an_earlier_version_has_no_request_ids(tmp_path: Path) -> None:
+    server = str(uuid7())
+    log = SqliteTraffic(tmp_path, server)
+    row = replace(prediction(1), request_id="r1", traceparent="t1")
+    log.append([row])
+    log.close()
+    files = TrafficFiles(tmp_path)
+    [new] = files.after(server, 0, limit=9)
+    assert (new.request_id, new.traceparent) == ("r1", "t1")
+    with contextlib.closing(sqlite3.connect(tmp_path / f"{server}.sqlite")) as db:
+        for name in ("request_id", "traceparent"):
+            db.execute(f"ALTER TABLE predictions DROP COLUMN {name}")
+        db.commit()
+    [old] = files.after(server, 0, limit=9)
+    assert (old.id, old.answers, old.request_id, old.traceparent) == (row.id, (ANSWER,), "", "")
+
+
 WRITER = """
 import os, signal, sys
 from datetime import UTC, datetime
@@ -148,7 +165,7 @@ def test_nothing_that_is_still_being_written_is_read(tmp_path: Path) -> None:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute(
             "INSERT INTO predictions SELECT 2, 'b', version, at, kind, payload, answers,"
-            " bins FROM predictions"
+            " bins, request_id, traceparent FROM predictions"
         )
         assert [row.sequence for row in files.after(server, 0, limit=10)] == [1]
         writer.execute("COMMIT")

@@ -33,7 +33,18 @@ def predictions(first: int, last: int, server: str = "web") -> list[Prediction]:
     """What a server answered, from one sequence to another."""
     return [
         Prediction(
-            f"{server}-{n}", server, n, "v1", NOW, "live", b"leaf", (ANSWER,), b"\1", f"x{n}"
+            f"{server}-{n}",
+            server,
+            n,
+            "v1",
+            NOW,
+            "live",
+            b"leaf",
+            (ANSWER,),
+            b"\1",
+            f"x{n}",
+            request_id=f"r{n}",
+            traceparent=f"t{n}",
         )
         for n in range(first, last + 1)
     ]

@@ -76,7 +76,17 @@ def prediction(
     now = FixedClock().now()
     content = bytes([sequence % 256, 0, 255])
     return Prediction(
-        str(uuid7()), server, sequence, "v1", now, kind, payload, (answer,), bins=content
+        str(uuid7()),
+        server,
+        sequence,
+        "v1",
+        now,
+        kind,
+        payload,
+        (answer,),
+        bins=content,
+        request_id=f"r{sequence}",
+        traceparent=f"00-{'1' * 32}-{'2' * 16}-01",
     )
 
 

@@ -32,12 +32,17 @@ CREATE TABLE IF NOT EXISTS predictions (
     kind TEXT NOT NULL,
     payload BLOB NOT NULL,
     answers BLOB NOT NULL,
-    bins BLOB NOT NULL
+    bins BLOB NOT NULL,
+    request_id TEXT NOT NULL,
+    traceparent TEXT NOT NULL
 ) STRICT
 """
 COLUMNS = "sequence, id, version, at, kind, payload, answers, bins"
-INSERT = "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-INSERT_ROOM = "INSERT INTO predictions VALUES (-1, '', '', '', '', zeroblob(?), x'', x'')"
+REQUEST_COLUMNS = "request_id, traceparent"
+NO_REQUEST_COLUMNS = "'', ''"
+"""What logs have in their place that an earlier Tidemill wrote."""
+INSERT = "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_ROOM = "INSERT INTO predictions VALUES (-1, '', '', '', '', zeroblob(?), x'', x'', '', '')"
 ROOM_BYTES = 64 << 10
 """A log with less room than this is as good as full."""
 SUFFIX = ".sqlite"
@@ -197,10 +202,13 @@ class TrafficFiles:
     ) -> list[Prediction]:
         name = f"{server}{SUFFIX}"
         with _translated(name), contextlib.closing(_open_to_read(self._root / name)) as db:
-            if not db.execute("PRAGMA table_info(predictions)").fetchone():
+            names = {row[1] for row in db.execute("PRAGMA table_info(predictions)")}
+            if not names:
                 return []  # The server stopped before it had created its table.
+            columns = REQUEST_COLUMNS if "request_id" in names else NO_REQUEST_COLUMNS
             # The text consists of constants; the caller's values are bound.
-            rows = db.execute(f"SELECT {COLUMNS} FROM predictions {which}", values)  # noqa: S608
+            query = f"SELECT {COLUMNS}, {columns} FROM predictions {which}"  # noqa: S608
+            rows = db.execute(query, values)
             # One row at a time: an unused payload is freed before the next row, and rows beyond
             # `most` answers are not read.
             return bounded((_from_row(server, row, payload=payloads) for row in rows), most)
@@ -262,12 +270,14 @@ def _to_row(prediction: Prediction) -> tuple[object, ...]:
         prediction.payload,
         orjson.dumps(prediction.answers),
         prediction.bins,
+        prediction.request_id,
+        prediction.traceparent,
     )
 
 
 def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
     """Return the prediction of a row, with its payload on request and always with its example."""
-    sequence, id, version, at, kind, content, answers, bins = row
+    sequence, id, version, at, kind, content, answers, bins, request_id, traceparent = row
     return Prediction(
         id=id,
         server=server,
@@ -279,6 +289,8 @@ def _from_row(server: str, row: Sequence[Any], *, payload: bool) -> Prediction:
         answers=tuple(Answer(**answer) for answer in orjson.loads(answers)),
         bins=bins,
         example="" if kind == "golden" else payload_id(content),
+        request_id=request_id,
+        traceparent=traceparent,
     )
 
 

@@ -107,7 +107,8 @@ class Prediction:
     `bins` has one byte for each feature of the version's reference: the bin of this prediction.
     `example` is the payload's id, empty for a golden request. Reading a log computes it, and the
     ledger stores it in place of the payload. `remarks` say how the payload was decoded (a text that
-    was cut). They follow from the payload, so they are not stored.
+    was cut). They follow from the payload, so they are not stored. `request_id` and `traceparent`
+    (W3C Trace Context) are those of the request over HTTP; both may be empty.
     """
 
     id: str
@@ -121,6 +122,8 @@ class Prediction:
     bins: bytes = field(default=b"", repr=False)
     example: str = ""
     remarks: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    request_id: str = ""
+    traceparent: str = ""
 
     def _repr_html_(self) -> str:
         """Return the answers as a table, and the probabilities of a single one, for a notebook."""

@@ -36,6 +36,8 @@ class PredictionRequest:
     payload: bytes
     preprocessed: Preprocessed
     kind: RequestKind = "live"
+    request_id: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class PredictionLog:
                     answers=row.answers,
                     bins=row.bins,
                     remarks=row.loaded.predictor.remarks(request.preprocessed.decoded),
+                    request_id=request.request_id,
+                    traceparent=request.traceparent,
                 )
             )
         return predictions

@@ -19,6 +19,7 @@ from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
 from tidemill.settings import Settings
 from tidemill.web.access import AccessControl
+from tidemill.web.access_log import AccessLog
 from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
 from tidemill.web.admission import Admission, BodyLimits
 from tidemill.web.batcher import Batcher
@@ -41,6 +42,7 @@ from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, bui
 from tidemill.web.reader import Reader
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.refusals import RefusalLog
+from tidemill.web.request_ids import RequestIds
 from tidemill.web.slots import Slots
 from tidemill.web.watch import Watch
 
@@ -66,6 +68,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     keyring.refresh()
     require_keys(settings, keyring)
     refusals = RefusalLog(parts.ledger, parts.clock, parts.server)
+    access_log = AccessLog(settings.access_log)
     numbers = Metrics()
     reader = Reader()
     batcher = Batcher(
@@ -96,6 +99,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         batcher.close()
         keyring.close()
         refusals.close()
+        access_log.close()
         explainer.close()
         reader.close()
 
@@ -156,6 +160,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         path_scopes={**_path_scopes(recipe), infer_path(parts.recipe): "predict"},
     )
     app.add_middleware(Meter, metrics=numbers)
+    app.add_middleware(RequestIds, log=access_log)
     for part in (batcher, keyring, refusals, slots, watch):
         setattr(app.state, type(part).__name__.lower(), part)
     return app

@@ -210,8 +210,11 @@ class Batcher:
 def _observe_jobs(slot: Slot, jobs: Sequence[Job]) -> list[_Observed]:
     """Return what one version answers to each job, before the append."""
     requests = [
-        PredictionRequest(payload, preprocessed, job.context.kind)
+        PredictionRequest(
+            payload, preprocessed, context.kind, context.request_id, context.traceparent
+        )
         for job in jobs
+        for context in (job.context,)
         for payload, preprocessed in zip(job.payloads, job.inputs, strict=True)
     ]
     try:

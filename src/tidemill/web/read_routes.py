@@ -176,6 +176,8 @@ def _prediction_body(lineage: Lineage) -> dict[str, Any]:
         "version": prediction.version,
         "kind": prediction.kind,
         "example": lineage.example,
+        "request_id": prediction.request_id,
+        "traceparent": prediction.traceparent,
         "answers": prediction.answers,
         "lineage": {
             "version": version.id,

@@ -22,6 +22,8 @@ DEADLINE_KEY = "tidemill.deadline"
 """Where it holds the `monotonic` time by which the client wants the answer, if it named one."""
 BODY_AT_KEY = "tidemill.body_at"
 """Where it holds the `perf_counter` time at which the body was complete."""
+REQUEST_ID_KEY, TRACEPARENT_KEY = "tidemill.request_id", "tidemill.traceparent"
+"""Where it holds the id of the request, and its place in the client's trace, if it has one."""
 _KEY = "tidemill.context"
 """Where it holds the context. No header or path reaches these names."""
 
@@ -42,6 +44,8 @@ class RequestContext:
     client: str = ""
     is_gone: Callable[[], bool] = _never
     deadline: float = math.inf
+    request_id: str = ""
+    traceparent: str = ""
 
     def refusal(self) -> Exception | None:
         """Return why nobody wants the answer any more; None while its client waits."""
@@ -64,8 +68,16 @@ def context_of(scope: Scope, slot: Callable[[], Slot]) -> RequestContext:
             client_of(scope),
             scope.get(GONE_KEY, _never),
             scope.get(DEADLINE_KEY, math.inf),
+            scope.get(REQUEST_ID_KEY, ""),
+            scope.get(TRACEPARENT_KEY, ""),
         )
     return cast(RequestContext, scope[_KEY])
+
+
+def version_of(scope: Scope) -> str | None:
+    """Return the version that answers a request; None where none does."""
+    context = scope.get(_KEY)
+    return context.slot.version.id if context else None
 
 
 def client_of(scope: Scope) -> str:

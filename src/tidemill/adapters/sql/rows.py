@@ -50,6 +50,8 @@ def prediction_to_row(prediction: Prediction) -> dict[str, Any]:
         "at": prediction.at,
         "kind": prediction.kind,
         "example": prediction.example,
+        "request_id": prediction.request_id,
+        "traceparent": prediction.traceparent,
         "answers": [_answer_to_json(answer) for answer in prediction.answers],
     }
 

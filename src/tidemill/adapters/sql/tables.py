@@ -31,7 +31,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The migration that this code expects. The server refuses any other."""
 
 
@@ -145,6 +145,8 @@ PREDICTIONS = _table(
     _at(),
     _text("kind"),
     _text("example"),
+    _text("request_id"),
+    _text("traceparent"),
     _json("answers"),
 )
 Index("predictions_sequence", PREDICTIONS.c.server, PREDICTIONS.c.sequence, unique=True)
