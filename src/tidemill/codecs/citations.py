@@ -18,6 +18,7 @@ import numpy as np
 from tidemill.codecs.columns import shown
 from tidemill.codecs.nodes import LONGEST_ID, node_object, write_canonical
 from tidemill.domain.errors import BadPayload
+from tidemill.domain.text import has_controls
 
 _BLOCK = 512
 """The number of lines that are read together: few enough for the processor's cache."""
@@ -177,6 +178,8 @@ def _line(
         raise _fault("content", number, "the id or the label is not UTF-8") from error
     if len(name) > LONGEST_ID:
         raise _fault("content", number, f"the id is longer than {LONGEST_ID} characters")
+    if has_controls(name):
+        raise _fault("content", number, "the id has control characters")
     return _Line(number, name, title, features)
 
 

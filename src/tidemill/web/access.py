@@ -47,6 +47,9 @@ SECURITY_HEADERS = [
 NO_STORE = (b"cache-control", b"no-store")
 """What an answer carries that does not say itself how long it may be kept."""
 
+MAX_STRANGERS = 256
+"""Callers without a key that are remembered, which spares making them anew."""
+
 FOREIGN_HOST = Forbidden(
     "This server does not answer to the name in the Host header.",
     hint="Ask by its address, or start it with TIDEMILL_ALLOWED_HOSTS=NAME.",
@@ -89,6 +92,8 @@ class AccessControl:
         token = settings.refresh_token
         self._refresh_digest = digest_of(token.get_secret_value()) if token else ""
         self._headers = [*SECURITY_HEADERS, *self._origins.vary]
+        self._no_store_headers = [*self._headers, NO_STORE]
+        self._strangers: dict[str, Caller] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_golden_request(scope):
@@ -104,18 +109,19 @@ class AccessControl:
                 elif name == FORWARDED:
                     forwarded.append(value)
         origin = headers.get(b"origin")
-        added = self._headers
+        added, no_store = self._headers, self._no_store_headers
         if origin is not None:
             added = [*added, *self._origins.answer_headers(origin)]
+            no_store = [*added, NO_STORE]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] in REFUSED:
                     self._count_refusal(scope, forwarded, refusal)
-                own = message["headers"]
-                more = added
-                if not any(name == b"cache-control" for name, _ in own):
-                    more = [*added, NO_STORE]
+                own, more = message["headers"], no_store
+                for name, _ in own:
+                    if name == b"cache-control":
+                        more = added
                 # A new list: the response may be one that is sent again.
                 message["headers"] = [*own, *more]
             await send(message)
@@ -166,7 +172,7 @@ class AccessControl:
         """Let a request know its caller. Raises Unauthorised, Forbidden and RateLimited."""
         path: str = scope["path"]
         if authorization is None or path in OPEN_PATHS:
-            caller = Caller(address=address, scopes=self._public)
+            caller = self._strangers.get(address) or self._stranger(address)
         elif self._is_refresh_token(authorization):
             caller = Caller(address=address, scopes=self._public | {"refresh"})
         else:
@@ -179,6 +185,13 @@ class AccessControl:
             raise Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
         if scope["method"] not in SAFE_METHODS and (needed := self._path_scopes.get(path)):
             caller.require(needed)
+
+    def _stranger(self, address: str) -> Caller:
+        """Return a caller without a key, the same one for its next request."""
+        caller = Caller(address=address, scopes=self._public)
+        if len(self._strangers) < MAX_STRANGERS:
+            self._strangers[address] = caller
+        return caller
 
     def _is_refresh_token(self, authorization: bytes) -> bool:
         """Return True for the token of the setting, which the routes check again."""
