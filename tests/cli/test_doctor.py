@@ -70,9 +70,13 @@ def test_a_port_in_use(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_port_of_the_workspaces_own_server(
     beach: Path, tmp_path: Path, tell: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with started("serve", "--port", "0", home=beach) as server:
+    """Also of one that answers nobody without a key."""
+    secret = tell("keys", "create", "ana", "--json").body["secret"]
+    with started("serve", "--port", "0", home=beach, TIDEMILL_PUBLIC_SCOPES="") as server:
         port = until(server, r"listens on http://127\.0\.0\.1:(\d+)").group(1)
         monkeypatch.setenv("TIDEMILL_PORT", port)
+        assert "is in use" in sentence_on_port(tell("doctor", "--json"))
+        monkeypatch.setenv("TIDEMILL_KEY", secret)
         own = tell("doctor", "--json")
         other = tell("doctor", "--home", str(tmp_path / "other"), "--json")
     assert (own.code, sentence_on_port(own)) == (

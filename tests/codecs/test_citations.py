@@ -136,6 +136,7 @@ def test_ids_and_labels_may_be_in_any_script() -> None:
         (b"\xff" + CONTENT, None, "content line 1: the id or the label is not UTF-8"),
         (CONTENT.replace(b"Genetic", b"\xe9"), None, "line 1: the id or the label is not UTF-8"),
         (b"x" * 201 + CONTENT, None, "content line 1: the id is longer than 200 characters"),
+        (b"\x1b[2J" + CONTENT, None, "content line 1: the id has control characters"),
     ],
 )
 def test_a_fault_of_the_content_names_the_line(

@@ -180,6 +180,7 @@ def test_two_nodes_are_the_same_when_their_ids_are(codec: GraphCodec) -> None:
         (sent({"features": []}), r"nodes\[0\] has no id that is text"),
         (sent({"id": 35}), r"nodes\[0\] has no id that is text"),
         (sent({"id": ""}), r"nodes\[0\] has an id of 0 characters"),
+        (sent(A, "x\x1b[2J"), r"nodes\[1\] has an id with control characters"),
         (sent(A, "x" * 201), r"nodes\[1\] has an id of 201 characters"),
         (sent(A | {"label": "x"}), "node 'a' has 'label'"),
         (sent(A, B, A), "Two nodes have the id 'a'"),
@@ -318,6 +319,7 @@ def test_a_fault_of_the_form_is_that_of_a_node() -> None:
     for node, says in (
         ({"id": "a", "links": [7]}, r"nodes\.0\.node\.links\.0 does not fit"),
         ({"id": "a", "links": ["b", ""]}, r"nodes\.0\.node\.links\.1 does not fit"),
+        ({"id": "a\n"}, r"nodes\.0\.node\.id does not fit: it has control characters"),
         ({"id": "a", "links": ["x" * 201]}, r"nodes\.0\.node\.links\.0 does not fit"),
         ({"id": 7}, r"nodes\.0\.node\.id does not fit"),
         ("", r"nodes\.0\.id does not fit"),

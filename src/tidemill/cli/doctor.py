@@ -169,7 +169,7 @@ def _port(settings: Settings) -> Iterator[str]:
     try:
         bind(settings.host, settings.port).close()
     except errors.Unavailable as refusal:
-        server = read_server_id(settings.host, settings.port)
+        server = read_server_id(settings.host, settings.port, os.environ.get("TIDEMILL_KEY", ""))
         if not server:
             raise
         with tidemill.Workspace(settings.home) as workspace:

@@ -55,14 +55,16 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
-def read_server_id(host: str, port: int) -> str:
+def read_server_id(host: str, port: int, key: str = "") -> str:
     """Return the id of the Tidemill server that answers at an address; empty when none does.
 
-    It needs no more than the standard library, for an installation of which half is missing.
+    `key` is an API key, for a server that answers nobody without one. Only the standard library is
+    needed, for an installation of which half is missing.
     """
     connection = http.client.HTTPConnection(_local(host), port, timeout=PATIENCE_S)
     try:
-        connection.request("GET", "/v1/info")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        connection.request("GET", "/v1/info", headers=headers)
         body = json.loads(connection.getresponse().read(INFO_BYTES))
     except (OSError, http.client.HTTPException, ValueError):
         return ""
