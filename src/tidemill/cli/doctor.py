@@ -29,6 +29,7 @@ SERVING = (
     "fastapi",
     "httptools",
     "httpx",
+    "msgspec",
     "onnxruntime",
     "orjson",
     "PIL",
