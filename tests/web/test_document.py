@@ -66,3 +66,66 @@ def test_a_json_payload_is_parsed_by_the_codecs_own_schema(client: Any, red: byt
     codec = client.slots.state.champion.predictor.codec
     body = json.dumps({"image": base64.b64encode(red).decode()}).encode()
     assert parse_payloads(codec, body, 4) == [red]
+
+
+WITHOUT_BODY = {"/v1/feedback/import"}
+
+
+def test_every_operation_is_described(client: Any) -> None:
+    document = client.request("GET", "/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            responses = operation["responses"]
+            success = [row for status, row in responses.items() if status < "300"]
+            assert success, path
+            for row in success:
+                assert all("schema" in kind for kind in row["content"].values()), path
+                assert not any(kind["schema"] == {} for kind in row["content"].values()), path
+            if method == "post":
+                assert path in WITHOUT_BODY or operation["requestBody"]["content"], path
+                assert {"400", "408", "413", "415", "503"} <= set(responses), path
+                assert ("422" in responses) != path.startswith("/v2/"), path
+            if "{" in path:
+                assert "404" in responses, path
+
+
+def test_an_operation_names_the_keys_that_it_takes(workspace: Any, start_app: Any) -> None:
+    workspace.promote(workspace.register())
+    secured = {}
+    for scopes in ("predict", ""):
+        client = start_app(workspace.parts(public_scopes=scopes))
+        document = client.app.state.apidocument.build()
+        assert set(document["components"]["securitySchemes"]) == {"bearer", "basic"}
+        posts = {path: row["post"] for path, row in document["paths"].items() if "post" in row}
+        secured[scopes] = {path: {} in row["security"] for path, row in posts.items()}
+        assert document["paths"]["/v1/live"]["get"]["security"] == []
+    assert secured["predict"]["/v1/predict"]
+    assert secured["predict"]["/predict"]
+    assert not secured["predict"]["/v1/feedback"]
+    assert not any(secured[""].values())
+
+
+def test_the_document_is_written_once_per_bundle(client: Any, workspace: Any) -> None:
+    builds = 0
+    document = client.app.state.apidocument
+    build = document.build
+
+    def count_builds() -> Any:
+        nonlocal builds
+        builds += 1
+        return build()
+
+    document.build = count_builds
+    first = [client.request("GET", "/openapi.json").content for _ in range(5)]
+    assert (builds, len(set(first))) == (1, 1)
+    workspace.promote(workspace.register(sharpness=3.0))
+    client.slots.refresh()
+    for _ in range(5):
+        client.request("GET", "/openapi.json")
+        client.request("GET", "/docs")
+    assert builds == 2
+
+
+def test_clients_that_come_together_wait_for_one_document(client: Any) -> None:
+    waiting = [client.send("GET", "/openapi.json") for _ in range(20)]
+    assert len({reply.result(timeout=60).content for reply in waiting}) == 1

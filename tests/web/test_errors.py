@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 
+from tests.web.test_keys import bearer, create_key
 from tidemill.domain import errors as domain
 from tidemill.domain.errors import InvalidRequest, TidemillError
 from tidemill.recipes.routes import PredictionServer, Routes
@@ -107,11 +108,13 @@ def test_a_client_that_goes_away_while_it_sends_is_no_failure_of_ours(
     assert client.request("GET", "/v1/ready").status_code == 200
 
 
-def test_every_route_refuses_in_the_one_shape(client: Any) -> None:
+def test_every_route_refuses_in_the_one_shape(client: Any, workspace: Any) -> None:
+    headers = bearer(create_key(workspace, "admin")[1])
+    client.app.state.keyring.refresh()
     paths = client.request("GET", "/openapi.json").json()["paths"]
     assert {"/v1/predict", "/v1/models/{id}", "/metrics", "/predict", "/health"} <= set(paths)
     for path, operations in paths.items():
-        response = client.request("DELETE", path.replace("{id}", "x"))
+        response = client.request("DELETE", path.replace("{id}", "x"), headers=headers)
         if path.startswith("/v2/"):
             # The Open Inference Protocol has a shape of its own.
             assert (response.status_code, type(response.json()["error"])) == (405, str)
@@ -119,8 +122,10 @@ def test_every_route_refuses_in_the_one_shape(client: Any) -> None:
         assert shape(response, 405)["code"] == "method_not_allowed", path
         assert response.headers["allow"]
         for operation in operations.values():
-            assert "$ref" in str(operation["responses"]["default"]), path
-            assert "422" not in operation["responses"], path
+            failures = {s: row for s, row in operation["responses"].items() if s >= "400"}
+            assert {"403", "500"} <= set(failures), path
+            for failure in failures.values():
+                assert str(failure["content"]).endswith("/schemas/Failure'}}}"), path
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ ADMIN_SCOPES: dict[str, KeyScope] = {
     REJECT_PATH: "review",
 }
 """The access control refuses others before their body is read."""
+UNKNOWN_OR_CHANGED: dict[int | str, dict[str, Any]] = {404: {}, 409: {}}
+"""Failures that these routes give besides those of every route."""
 MAX_REVIEWED = 100
 """Labels that one request may accept or reject."""
 
@@ -110,7 +112,10 @@ def build_model_routes(parts: ServerParts) -> APIRouter:
     router = APIRouter(tags=["ledger"])
 
     @router.post(
-        PROMOTE_PATH, summary="Make a judged version the champion.", response_model=Promoted
+        PROMOTE_PATH,
+        summary="Make a judged version the champion.",
+        response_model=Promoted,
+        responses=UNKNOWN_OR_CHANGED,
     )
     def promote(request: Request, body: Promotion) -> Response:
         caller = _require(request, "admin")
@@ -129,7 +134,10 @@ def build_model_routes(parts: ServerParts) -> APIRouter:
         )
 
     @router.post(
-        ROLLBACK_PATH, summary="Serve the previous champion again.", response_model=RolledBack
+        ROLLBACK_PATH,
+        summary="Serve the previous champion again.",
+        response_model=RolledBack,
+        responses=UNKNOWN_OR_CHANGED,
     )
     def rollback(request: Request, body: Withdrawal) -> Response:
         caller = _require(request, "admin")
@@ -154,16 +162,23 @@ def build_review_routes(parts: ServerParts, import_feedback: FeedbackImporter) -
     router = APIRouter(tags=["feedback"])
     importing = threading.Lock()
 
-    @router.post(ACCEPT_PATH, summary="Accept labels.", response_model=Reviewed)
+    @router.post(
+        ACCEPT_PATH, summary="Accept labels.", response_model=Reviewed, responses=UNKNOWN_OR_CHANGED
+    )
     def accept(request: Request, body: Acceptance) -> Response:
         return _review(parts, _require(request, "review"), "accept", body.ids, body.reason)
 
-    @router.post(REJECT_PATH, summary="Reject labels.", response_model=Reviewed)
+    @router.post(
+        REJECT_PATH, summary="Reject labels.", response_model=Reviewed, responses=UNKNOWN_OR_CHANGED
+    )
     def reject(request: Request, body: Rejection) -> Response:
         return _review(parts, _require(request, "review"), "reject", body.ids, body.reason)
 
     @router.post(
-        IMPORT_PATH, summary="Import the new rows of the database.", response_model=ImportedRows
+        IMPORT_PATH,
+        summary="Import the new rows of the database.",
+        response_model=ImportedRows,
+        responses=UNKNOWN_OR_CHANGED,
     )
     def import_rows(request: Request) -> Response:
         caller = _require(request, "admin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -18,16 +18,16 @@ from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
 from tidemill.settings import Settings
-from tidemill.web.access import AccessControl
+from tidemill.web.access import OPEN_PATHS, SAFE_METHODS, AccessControl
 from tidemill.web.access_log import AccessLog
 from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
 from tidemill.web.admission import Admission, BodyLimits
 from tidemill.web.batcher import Batcher
 from tidemill.web.caller import Caller
-from tidemill.web.document import FAILURES, install_document
+from tidemill.web.document import Access, ApiDocument, build_document_route
 from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
-from tidemill.web.exposure import require_keys
+from tidemill.web.exposure import public_scopes, require_keys
 from tidemill.web.feedback import FEEDBACK_PATH, build_feedback_route
 from tidemill.web.files import refuse_extra_files
 from tidemill.web.golden_check import GoldenChecker
@@ -35,7 +35,12 @@ from tidemill.web.head import HeadRequests
 from tidemill.web.keyring import Keyring
 from tidemill.web.meter import Meter
 from tidemill.web.metrics import Metrics, build_metrics_route
-from tidemill.web.openinference import build_inference_routes, golden_request, infer_path
+from tidemill.web.openinference import (
+    INFER_TEMPLATES,
+    build_inference_routes,
+    golden_request,
+    infer_path,
+)
 from tidemill.web.predict import PATH as PREDICT_PATH
 from tidemill.web.predict import build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
@@ -112,7 +117,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         redoc_url=None,
         # A redirect would be a failure without the JSON shape of failures.
         redirect_slashes=False,
-        responses=FAILURES,
+        openapi_url=None,
     )
     checker = GoldenChecker(app, max_payloads=batcher.max_payloads)
     slots = Slots(
@@ -130,6 +135,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     numbers.watch(lambda: batcher.waiting, lambda: slots.state, server.ready)
     numbers.add(recipe.collectors)
 
+    path_scopes = {**_path_scopes(recipe), infer_path(parts.recipe): "predict"}
     for router in (
         build_predict_route(server),
         build_inference_routes(parts.recipe, server, slots),
@@ -143,7 +149,13 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         build_metrics_route(numbers),
     ):
         app.include_router(router)
-    install_document(app, slots, batcher.max_payloads)
+    document = ApiDocument(
+        app,
+        lambda: slots.state,
+        batcher.max_payloads,
+        Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes)),
+    )
+    app.include_router(build_document_route(document))
     single = [Depends(refuse_extra_files)]
     app.include_router(recipe.router, tags=[parts.recipe], dependencies=single)
 
@@ -157,11 +169,11 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         settings=settings,
         keyring=keyring,
         refusals=refusals,
-        path_scopes={**_path_scopes(recipe), infer_path(parts.recipe): "predict"},
+        path_scopes=path_scopes,
     )
     app.add_middleware(Meter, metrics=numbers)
     app.add_middleware(RequestIds, log=access_log)
-    for part in (batcher, keyring, refusals, slots, watch):
+    for part in (batcher, document, keyring, refusals, slots, watch):
         setattr(app.state, type(part).__name__.lower(), part)
     return app
 
@@ -174,6 +186,16 @@ def _import_feedback(settings: Settings, caller: Caller) -> dict[str, Any]:
             hint="Start it with TIDEMILL_FEEDBACK_DATABASE=ADDRESS.",
         )
     return pull_feedback(settings.home, settings.variables() | {"TIDEMILL_ACTOR": caller.actor})
+
+
+def _needs_key(
+    public: Collection[str], path_scopes: Mapping[str, KeyScope], method: str, path: str
+) -> bool:
+    """Return True when a client without a key is refused, as AccessControl refuses it."""
+    scope = None if method in SAFE_METHODS else path_scopes.get(path)
+    if path in INFER_TEMPLATES:
+        scope = "predict"
+    return not public if scope is None else not {scope, "admin"} & {*public}
 
 
 def _path_scopes(recipe: Routes) -> Mapping[str, KeyScope]:

@@ -21,6 +21,7 @@ from tidemill.codecs.image import DecodedImage
 from tidemill.domain.errors import Overloaded, Unavailable
 from tidemill.domain.types import Explanation
 from tidemill.occlusion import occlude, require_images
+from tidemill.web.read_bodies import ExplanationBody
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot
@@ -77,7 +78,8 @@ def build_explain_route(server: RecipeServer, explainer: Explainer) -> APIRouter
         response_class=Response,
         responses={
             200: {
-                "content": {"image/png": {}, "application/json": {}},
+                "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+                "model": ExplanationBody,
                 "description": "The heat image; with `Accept: application/json`, also the drops.",
             }
         },

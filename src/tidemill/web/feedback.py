@@ -97,6 +97,7 @@ def build_feedback_route(server: RecipeServer) -> APIRouter:
         FEEDBACK_PATH,
         summary="Record the right labels.",
         response_model=Receipts,
+        responses={status: {} for status in (404, 409, 410)},
         openapi_extra={"requestBody": _request_body()},
     )
     async def feedback(request: Request) -> Response:

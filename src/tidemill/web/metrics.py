@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, get_args
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -211,7 +212,7 @@ def build_metrics_route(metrics: Metrics) -> APIRouter:
     """
     router = APIRouter(tags=["operation"])
 
-    @router.get("/metrics", summary="Numbers for Prometheus.", response_class=Response)
+    @router.get("/metrics", summary="Numbers for Prometheus.", response_class=PlainTextResponse)
     async def read() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -41,6 +41,7 @@ from tidemill.web.tensors import (
 )
 
 PAYLOAD, PIXELS = "payload", "pixels"
+INFER_TEMPLATES = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
 JSON_NS, PIXEL_NS = 200.0, 300.0
 """Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG."""
 INLINE_ANSWERS = 1_000
@@ -53,6 +54,26 @@ class ServerMetadata(BaseModel):
     name: str
     version: str
     extensions: list[str]
+
+
+class LiveServer(BaseModel):
+    """The process is alive."""
+
+    live: bool
+
+
+class ReadyServer(BaseModel):
+    """A model is served."""
+
+    ready: bool
+
+
+class ReadyModel(BaseModel):
+    """The served version of the model."""
+
+    name: str
+    version: str
+    ready: bool
 
 
 class TensorMetadata(BaseModel):
@@ -165,17 +186,23 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
         extensions = ["binary_tensor_data"]
         return json_response({"name": "tidemill", "version": __version__, "extensions": extensions})
 
-    @router.get("/v2/health/live", summary="Is the process alive?")
+    @router.get("/v2/health/live", summary="Is the process alive?", response_model=LiveServer)
     async def live() -> Response:
         return json_response({"live": True})
 
-    @router.get("/v2/health/ready", summary="Is the model ready?")
+    @router.get("/v2/health/ready", summary="Is the model ready?", response_model=ReadyServer)
     async def ready() -> Response:
         slots.state.require_champion()
         return json_response({"ready": True})
 
-    @router.get("/v2/models/{model}/ready", summary="Is this model ready?")
-    @router.get("/v2/models/{model}/versions/{version}/ready", summary="Is this version ready?")
+    @router.get(
+        "/v2/models/{model}/ready", summary="Is this model ready?", response_model=ReadyModel
+    )
+    @router.get(
+        "/v2/models/{model}/versions/{version}/ready",
+        summary="Is this version ready?",
+        response_model=ReadyModel,
+    )
     async def model_ready(model: str, version: str | None = None) -> Response:
         slot = find_slot(model, version)
         return json_response({"name": recipe, "version": slot.version.id, "ready": True})
@@ -192,13 +219,13 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
         return json_response(describe_model(recipe, find_slot(model, version)))
 
     @router.post(
-        "/v2/models/{model}/infer",
+        INFER_TEMPLATES[0],
         summary="Predict.",
         response_model=InferenceResponse,
         openapi_extra=REQUEST_BODY,
     )
     @router.post(
-        "/v2/models/{model}/versions/{version}/infer",
+        INFER_TEMPLATES[1],
         summary="Predict with this version.",
         response_model=InferenceResponse,
         openapi_extra=REQUEST_BODY,

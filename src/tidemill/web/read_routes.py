@@ -27,6 +27,20 @@ from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
 from tidemill.web.caller import caller_of
 from tidemill.web.feedback import without_client
+from tidemill.web.read_bodies import (
+    CausesBody,
+    CycleBody,
+    CyclesBody,
+    DriftBody,
+    EventsBody,
+    FeedbackBody,
+    InfoBody,
+    LiveBody,
+    PredictionBody,
+    ReadyBody,
+    VersionBody,
+    VersionsBody,
+)
 from tidemill.web.readiness import Readiness
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
@@ -43,16 +57,20 @@ def build_server_routes(parts: ServerParts, slots: Slots, readiness: Readiness) 
     """Return the routes about the server itself."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/v1/live", summary="Is the process alive?")
+    @router.get("/v1/live", summary="Is the process alive?", response_model=LiveBody)
     async def live() -> Response:
         return json_response({"live": True})
 
-    @router.get("/v1/ready", summary="Does the server serve a model that passed its golden check?")
+    @router.get(
+        "/v1/ready",
+        summary="Does the server serve a model that passed its golden check?",
+        response_model=ReadyBody,
+    )
     async def ready() -> Response:
         version = readiness.require().version.id
         return json_response({"ready": True, "version": version, "fault": slots.state.fault})
 
-    @router.get("/v1/info", summary="What runs here?")
+    @router.get("/v1/info", summary="What runs here?", response_model=InfoBody)
     async def info() -> Response:
         return json_response(_info(parts, slots))
 
@@ -66,8 +84,9 @@ def build_ledger_routes(parts: ServerParts) -> APIRouter:
     @router.get(
         "/v1/predictions/{id}",
         tags=["predict"],
-        status_code=202,
         summary="Show a prediction and its lineage.",
+        response_model=PredictionBody,
+        responses={202: {"model": PredictionBody, "description": "Only the traffic log has it."}},
     )
     def prediction(id: str) -> Response:
         with parts.ledger.begin(write=False) as unit:
@@ -76,23 +95,43 @@ def build_ledger_routes(parts: ServerParts) -> APIRouter:
             body = _prediction_body(trace(unit, record))
             return json_response(body, status=200 if drained else 202)
 
-    @router.get("/v1/why/{id}", tags=["ledger"], summary="Why a version, cycle or answer came.")
+    @router.get(
+        "/v1/why/{id}",
+        tags=["ledger"],
+        summary="Why a version, cycle or answer came.",
+        response_model=CausesBody,
+    )
     def why(id: str) -> Response:
         with parts.ledger.begin(write=False) as unit:
             return json_response({"causes": find_causes(unit, parts.traffic, id)})
 
-    @router.get("/v1/models", tags=["ledger"], summary="List the versions, newest first.")
+    @router.get(
+        "/v1/models",
+        tags=["ledger"],
+        summary="List the versions, newest first.",
+        response_model=VersionsBody,
+    )
     def models(limit: Limit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
             versions = unit.latest(ModelVersion, limit=limit)
             return json_response({"models": _version_rows(versions, unit)})
 
-    @router.get("/v1/models/{id}", tags=["ledger"], summary="Show one version and its verdict.")
+    @router.get(
+        "/v1/models/{id}",
+        tags=["ledger"],
+        summary="Show one version and its verdict.",
+        response_model=VersionBody,
+    )
     def model(id: str) -> Response:
         with parts.ledger.begin(write=False) as unit:
             return json_response(_version_rows([unit.get(ModelVersion, id)], unit)[0])
 
-    @router.get("/v1/events", tags=["ledger"], summary="Who did what, to what, and why.")
+    @router.get(
+        "/v1/events",
+        tags=["ledger"],
+        summary="Who did what, to what, and why.",
+        response_model=EventsBody,
+    )
     def events(request: Request, limit: Limit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
             rows = unit.events(limit=limit)
@@ -107,7 +146,11 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
     """Return the routes about feedback, drift and cycles."""
     router = APIRouter(tags=["loop"])
 
-    @router.get("/v1/feedback", summary="List feedback and its status, newest first.")
+    @router.get(
+        "/v1/feedback",
+        summary="List feedback and its status, newest first.",
+        response_model=FeedbackBody,
+    )
     def feedback(
         request: Request, status: StatusFilter = None, limit: FeedbackLimit = 100
     ) -> Response:
@@ -117,17 +160,27 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
             rows = [without_client(row) for row in rows]
         return json_response({"feedback": rows})
 
-    @router.get("/v1/drift", summary="Show how far the champion's traffic is from its reference.")
+    @router.get(
+        "/v1/drift",
+        summary="Show how far the champion's traffic is from its reference.",
+        response_model=DriftBody,
+    )
     def drift(limit: Limit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
             return json_response(_drift_body(unit, limit))
 
-    @router.get("/v1/cycles", summary="List the cycles of the loop, newest first.")
+    @router.get(
+        "/v1/cycles",
+        summary="List the cycles of the loop, newest first.",
+        response_model=CyclesBody,
+    )
     def cycles(limit: Limit = 100) -> Response:
         with parts.ledger.begin(write=False) as unit:
             return json_response({"cycles": unit.latest(Cycle, limit=limit)})
 
-    @router.get("/v1/cycles/{id}", summary="Show one cycle and its events.")
+    @router.get(
+        "/v1/cycles/{id}", summary="Show one cycle and its events.", response_model=CycleBody
+    )
     def cycle(id: str) -> Response:
         with parts.ledger.begin(write=False) as unit:
             record = unit.get(Cycle, id)

@@ -60,7 +60,12 @@ def build(server: Server) -> Routes:
     """
     router = APIRouter()
 
-    @router.get("/", summary="Redirect to the list of routes.", status_code=307)
+    @router.get(
+        "/",
+        summary="Redirect to the list of routes.",
+        status_code=307,
+        response_class=RedirectResponse,
+    )
     async def root() -> RedirectResponse:
         return RedirectResponse("/docs")
 

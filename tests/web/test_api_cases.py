@@ -1,0 +1,68 @@
+"""The OpenAPI document of each recipe keeps its word: generated requests, right and wrong ones.
+
+No answer is a server error, and none has a status, a content type or a body that the document does
+not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.web import tiny_text
+from tests.web.api_cases import send_cases
+from tests.web.test_keys import bearer, create_key
+from tidemill.recipes.coffee.routes import build as coffee
+from tidemill.recipes.lucky import routes as lucky
+from tidemill.recipes.sentiment import routes as sentiment
+
+FEW, MANY = 100, 3_000
+Serve = Callable[[Any, Any], Any]
+
+
+def serve_coffee(workspace: Any, start_app: Any) -> Any:
+    workspace.promote(workspace.register())
+    return start_app(workspace.parts(), coffee)
+
+
+def serve_sentiment(workspace: Any, start_app: Any) -> Any:
+    workspace.recipe = "sentiment"
+    names = ("negative", "neutral", "positive")
+    workspace.promote(workspace.enter(*tiny_text.files(sentiment.TARGET, names)))
+    return start_app(workspace.parts(), sentiment.build)
+
+
+def serve_lucky(workspace: Any, start_app: Any) -> Any:
+    workspace.recipe = "lucky"
+    workspace.promote(workspace.enter(*tiny_text.files(lucky.TARGET, ("no", "yes"))))
+    return start_app(workspace.parts(), lucky.build)
+
+
+SERVED: dict[str, Serve] = {
+    "coffee": serve_coffee,
+    "sentiment": serve_sentiment,
+    "lucky": serve_lucky,
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "count"),
+    [
+        ("coffee", FEW),
+        *(pytest.param(recipe, MANY, marks=pytest.mark.slow) for recipe in SERVED),
+    ],
+)
+def test_no_answer_differs_from_the_document(
+    workspace: Any, start_app: Any, recipe: str, count: int
+) -> None:
+    # With it the requests reach the routes behind the keys.
+    key = bearer(create_key(workspace, "admin")[1])
+    client = SERVED[recipe](workspace, start_app)
+    statuses, faults = send_cases(client, count, headers=key)
+    assert faults == []
+    assert statuses.total() >= count * 0.6
+    # Right requests are among them, and wrong ones.
+    assert statuses[200] > count // 10
+    assert statuses[422] > count // 20
