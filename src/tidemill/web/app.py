@@ -24,7 +24,7 @@ from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_re
 from tidemill.web.admission import Admission, BodyLimits
 from tidemill.web.batcher import Batcher
 from tidemill.web.caller import Caller
-from tidemill.web.document import Access, ApiDocument, build_document_route
+from tidemill.web.document import Access, install_document
 from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
 from tidemill.web.exposure import public_scopes, require_keys
@@ -149,15 +149,11 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         build_metrics_route(numbers),
     ):
         app.include_router(router)
-    document = ApiDocument(
-        app,
-        lambda: slots.state,
-        batcher.max_payloads,
-        Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes)),
+    access = Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes))
+    document = install_document(app, lambda: slots.state, batcher.max_payloads, access)
+    app.include_router(
+        recipe.router, tags=[parts.recipe], dependencies=[Depends(refuse_extra_files)]
     )
-    app.include_router(build_document_route(document))
-    single = [Depends(refuse_extra_files)]
-    app.include_router(recipe.router, tags=[parts.recipe], dependencies=single)
 
     install_handlers(app)
     app.add_middleware(HeadRequests)

@@ -151,8 +151,11 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[st
             yield method.upper(), path, operation
 
 
-def build_document_route(document: ApiDocument) -> APIRouter:
-    """Return the routes of the document and of its page."""
+def install_document(
+    app: FastAPI, state: Callable[[], SlotState], max_payloads: int, access: Access
+) -> ApiDocument:
+    """Give `app` the routes of its document and of the page, and return the document."""
+    document = ApiDocument(app, state, max_payloads, access)
     router = APIRouter()
 
     @router.get("/openapi.json", include_in_schema=False)
@@ -163,7 +166,8 @@ def build_document_route(document: ApiDocument) -> APIRouter:
     async def read_page() -> HTMLResponse:
         return HTMLResponse(await document.read_page())
 
-    return router
+    app.include_router(router)
+    return document
 
 
 def render_docs(document: Mapping[str, Any]) -> str:
