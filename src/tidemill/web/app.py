@@ -149,8 +149,12 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         build_metrics_route(numbers),
     ):
         app.include_router(router)
-    access = Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes))
-    document = install_document(app, lambda: slots.state, batcher.max_payloads, access)
+    document = install_document(
+        app,
+        lambda: slots.state,
+        batcher.max_payloads,
+        Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes)),
+    )
     app.include_router(
         recipe.router, tags=[parts.recipe], dependencies=[Depends(refuse_extra_files)]
     )
