@@ -222,6 +222,15 @@ def test_without_a_model_nothing_is_ready(workspace: Any, start_app: Any) -> Non
         assert (response.status_code, set(response.json())) == (503, {"error"})
 
 
+def test_a_log_that_fails_is_not_ready_here_either(client: Any) -> None:
+    for path in ("/v2/health/ready", "/v2/models/coffee/ready"):
+        assert client.request("GET", path).status_code == 200
+    client.batcher._log_fault = "The traffic log is full."
+    for path in ("/v2/health/ready", "/v2/models/coffee/ready"):
+        response = client.request("GET", path)
+        assert (response.status_code, "is full" in response.json()["error"]) == (503, True)
+
+
 def test_inference_needs_the_scope(workspace: Any, start_app: Any, red: bytes) -> None:
     workspace.promote(workspace.register())
     client = start_app(workspace.parts(public_scopes="feedback"))

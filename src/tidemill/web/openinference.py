@@ -192,7 +192,7 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
 
     @router.get("/v2/health/ready", summary="Is the model ready?", response_model=ReadyServer)
     async def ready() -> Response:
-        slots.state.require_champion()
+        server.readiness.require()
         return json_response({"ready": True})
 
     @router.get(
@@ -205,6 +205,7 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
     )
     async def model_ready(model: str, version: str | None = None) -> Response:
         slot = find_slot(model, version)
+        server.readiness.require()
         return json_response({"name": recipe, "version": slot.version.id, "ready": True})
 
     @router.get(
