@@ -116,6 +116,17 @@ def test_readiness_and_the_process_are_numbers(workspace: Any, start_app: Any) -
     assert any(name.startswith("python_gc_collections_total") for name in read)
 
 
+def test_each_stage_of_a_prediction_is_measured(client: Any, red: bytes) -> None:
+    """Golden requests are none of them: the app has answered some before it was ready."""
+    name = 'tidemill_stage_duration_seconds_count{stage="%s"}'
+    stages = ("decode", "queue", "model", "log")
+    assert [numbers(client)[name % stage] for stage in stages] == [0, 0, 0, 0]
+    row = {"image": base64.b64encode(red).decode()}
+    assert client.request("POST", "/v1/predict", json={"instances": [row] * 3}).status_code == 200
+    assert client.request("POST", "/v1/predict", json={"image": "AAAA"}).status_code == 400
+    assert [numbers(client)[name % stage] for stage in stages] == [1, 1, 1, 1]
+
+
 def test_an_upload_is_counted_apart_from_the_answer(client: Any) -> None:
     """The body comes in two parts, and a GET has none."""
 

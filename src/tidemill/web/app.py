@@ -84,6 +84,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         batch=settings.batch,
         queue=settings.queue,
         on_batch=numbers.count,
+        on_stage=numbers.observe_stage,
     )
 
     explainer = Explainer()

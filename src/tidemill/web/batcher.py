@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
+from time import monotonic
 
 from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import (
@@ -24,6 +26,7 @@ from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.loop.prediction_log import Observation, PredictionLog, PredictionRequest, observe
 from tidemill.web.batch_lane import BatchLane, Job
+from tidemill.web.metrics import Stage
 from tidemill.web.reader import Reader, at_index
 from tidemill.web.request_context import RequestContext
 from tidemill.web.slots import Slot
@@ -42,7 +45,10 @@ _Outcome = tuple[Job, list[Prediction] | Exception]
 
 
 class Batcher:
-    """`predict` may be awaited on any event loop. `on_batch` gets every batch after the append."""
+    """`predict` may be awaited on any event loop. `on_batch` gets every batch after the append.
+
+    `on_stage` gets the seconds of each stage of a live request or batch.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class Batcher:
         batch: int,
         queue: int,
         on_batch: Callable[[Sequence[Prediction]], None],
+        on_stage: Callable[[Stage, float], None] = lambda _stage, _seconds: None,
         max_items: int = MAX_ITEMS,
         max_run_s: float = MAX_RUN_S,
     ) -> None:
@@ -64,6 +71,7 @@ class Batcher:
         self._queue = queue
         self._max_items = max_items
         self._on_batch = on_batch
+        self._on_stage = on_stage
         self._counting = threading.Lock()
         self._waiting = 0
         self._log_fault = ""
@@ -122,7 +130,10 @@ class Batcher:
             raise InvalidRequest(f"A request may hold {self.max_payloads} payloads at most.")
         self._admit(len(payloads), context.kind)
         try:
+            start = monotonic()
             inputs = await self._reader.decode(context, payloads)
+            if context.kind == "live":
+                self._on_stage("decode", monotonic() - start)
             loop = asyncio.get_running_loop()
             job = Job(context, payloads, inputs, loop, loop.create_future())
             self._check_items(job)
@@ -163,8 +174,11 @@ class Batcher:
             )
 
     def _process(self, jobs: Sequence[Job]) -> None:
+        now = monotonic()
         for job in jobs:
             self._release(len(job.payloads), job.context.kind)
+            if job.context.kind == "live":
+                self._on_stage("queue", now - job.at)
         try:
             outcomes = self._outcomes(jobs)
         except Exception as error:
@@ -176,6 +190,13 @@ class Batcher:
             raise
         _deliver(outcomes)
 
+    @contextmanager
+    def _measure(self, stage: Stage, counted: bool) -> Iterator[None]:
+        start = monotonic()
+        yield
+        if counted:
+            self._on_stage(stage, monotonic() - start)
+
     def _outcomes(self, jobs: Sequence[Job]) -> list[_Outcome]:
         """Return the outcome of each job: its durable predictions, or why there are none."""
         observed: list[_Observed] = []
@@ -185,13 +206,17 @@ class Batcher:
                 observed.append((job, refusal))
             else:
                 by_slot.setdefault(job.context.slot, []).append(job)
-        for slot, members in by_slot.items():
-            observed += _observe_jobs(slot, members)
+        # Jobs of the two kinds have a lane each.
+        live = jobs[0].context.kind == "live"
+        with self._measure("model", live and bool(by_slot)):
+            for slot, members in by_slot.items():
+                observed += _observe_jobs(slot, members)
         # An answer that nobody waits for any more is no traffic.
         observed = [(job, job.context.refusal() or outcome) for job, outcome in observed]
         rows = [row for _, outcome in observed if isinstance(outcome, list) for row in outcome]
         try:
-            predictions = self._log.record(rows)
+            with self._measure("log", live and bool(rows)):
+                predictions = self._log.record(rows)
         except StorageFailed as error:
             log.warning("%s", error)
             self._log_fault = error.message
