@@ -130,6 +130,16 @@ def test_a_port_in_use_is_said_before_the_training(tmp_path: Path) -> None:
     assert not home.exists()
 
 
+def test_a_server_that_others_reach_needs_a_key_before_the_training(tmp_path: Path) -> None:
+    every = "0.0.0.0"  # noqa: S104  nothing is bound for long
+    code, output = ended("up", "coffee", home=tmp_path, TIDEMILL_HOST=every, TIDEMILL_PORT="0")
+    assert code == 2
+    assert "there is no API key" in output
+    assert "--allow-anonymous" in output
+    assert "training one" not in output
+    assert not (tmp_path / "ledger.sqlite").exists()
+
+
 def test_a_server_that_cannot_start_says_why_once(keep: Keep) -> None:
     code, output = ended("up", "--port", "0", home=keep("tea"))
     assert (code, output.count("error:")) == (4, 1)

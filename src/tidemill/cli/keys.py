@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from tidemill import Workspace
 from tidemill.screen import OUT, Home, Json, emit, say
@@ -67,18 +68,11 @@ def list_(
     if as_json:
         emit({"keys": [_shown(key) for key in keys]})
         return
-    table = Table("key", "name", "scopes", "created", "expires", "rate", "state")
+    whole = Column("key", no_wrap=True)  # to be copied after `revoke`
+    table = Table(whole, *(Column(name, overflow="fold") for name in ("name", "may", "state")))
     for key in keys:
-        state = "revoked" if key.revoked_at else "valid" if key.holds(now) else "expired"
-        table.add_row(
-            key.id,
-            key.name,
-            ", ".join(key.scopes),
-            f"{key.at:%Y-%m-%d %H:%M}",
-            f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "",
-            f"{key.rate} a minute" if key.rate else "",
-            state,
-        )
+        rate = [f"{key.rate} a minute"] if key.rate else []
+        table.add_row(key.id, key.name, ", ".join([*key.scopes, *rate]), _state(key, now))
     OUT.print(table)
 
 
@@ -101,6 +95,14 @@ def revoke(
         return
     for row in revoked:
         say(f"Key {row.id} of {row.name} is revoked.")
+
+
+def _state(key: Any, now: datetime) -> str:
+    if key.revoked_at:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if key.expires_at is None:
+        return "valid"
+    return f"{'valid until' if key.holds(now) else 'expired'} {key.expires_at:%Y-%m-%d}"
 
 
 def _shown(key: Any) -> dict[str, Any]:

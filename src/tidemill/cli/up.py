@@ -18,6 +18,10 @@ from tidemill import Workspace, errors
 from tidemill.adapters.child_process import Child, Ended, EngineProcess, ServerProcess, run_child
 from tidemill.screen import Home, say
 from tidemill.web.address import bind
+from tidemill.web.exposure import require_keys
+
+MAX_KEYS = 10_000
+"""Keys among which a valid one is looked for; revoked ones count."""
 
 
 def up(
@@ -51,6 +55,9 @@ def up(
         workspace.policies(*overrides or ())
         # Before minutes of training, not after them.
         bind(workspace.settings.host, workspace.settings.port).close()
+        keys = workspace.list_keys(limit=MAX_KEYS) if workspace.exists else []
+        now = workspace.clock.now()
+        require_keys(workspace.settings, has_key=any(key.holds(now) for key in keys))
         has_champion = workspace.exists and "champion" in workspace.aliases()
         served = workspace.champion().recipe if has_champion else None
     if served is None:

@@ -71,7 +71,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     settings = parts.settings
     keyring = Keyring(parts.ledger, parts.clock)
     keyring.refresh()
-    require_keys(settings, keyring)
+    require_keys(settings, has_key=keyring.has_valid)
     refusals = RefusalLog(parts.ledger, parts.clock, parts.server)
     access_log = AccessLog(settings.access_log)
     numbers = Metrics()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tidemill.domain.errors import UsageError
 from tidemill.settings import Settings
 from tidemill.web.hosts import is_loopback
-from tidemill.web.keyring import Keyring
 
 LOOPBACK_SCOPES = ("predict", "feedback")
 """What a client without a key may do on this machine: what the original systems' clients do."""
@@ -22,9 +21,9 @@ def public_scopes(settings: Settings) -> frozenset[str]:
     return frozenset(LOOPBACK_SCOPES if open_to_all else ())
 
 
-def require_keys(settings: Settings, keyring: Keyring) -> None:
+def require_keys(settings: Settings, *, has_key: bool) -> None:
     """Raise UsageError for a server that others can reach, without a key and without leave."""
-    if settings.allow_anonymous or is_loopback(settings.host) or keyring.has_valid:
+    if settings.allow_anonymous or is_loopback(settings.host) or has_key:
         return
     raise UsageError(
         f"Other machines can reach {settings.host}, and there is no API key.",
