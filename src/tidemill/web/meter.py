@@ -9,10 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.web.errors import REASON_KEY
 from tidemill.web.metrics import Metrics
-from tidemill.web.request_context import is_golden_request
+from tidemill.web.request_context import BODY_AT_KEY, is_golden_request
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """The known methods. A client may send any other word, which must not become a label value."""
+
+WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 
 
 class Meter:
@@ -33,17 +35,6 @@ class Meter:
             return
         status = 500
         start = perf_counter()
-        complete = 0.0
-        size = 0
-
-        async def timed_receive() -> Message:
-            nonlocal complete, size
-            message = await receive()
-            if not complete and message["type"] == "http.request":
-                size += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    complete = perf_counter()
-            return message
 
         async def counting_send(message: Message) -> None:
             nonlocal status
@@ -52,14 +43,15 @@ class Meter:
             await send(message)
 
         try:
-            await self.app(scope, timed_receive, counting_send)
+            await self.app(scope, receive, counting_send)
         finally:
             handler = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in METHODS else "other"
             key = (method, handler, status)
             # Finding the series of a request costs more than counting it.
             finish = self._finishers.get(key) or self._find_series(*key)
-            upload = complete - start if complete and size else None
+            complete = scope.get(BODY_AT_KEY, 0.0)
+            upload = complete - start if complete and method not in WITHOUT_BODY else None
             finish(perf_counter() - (complete or start), upload)
             if reason := scope.get(REASON_KEY):
                 self._metrics.rejected.labels(reason).inc()
