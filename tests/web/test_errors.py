@@ -190,3 +190,44 @@ def test_head_is_refused_where_there_is_no_get(client: Any) -> None:
     assert (response.status_code, response.content) == (405, b"")
     assert response.headers["allow"] == "POST"
     assert client.request("DELETE", "/v1/live").headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "readable"),
+    [
+        ("/predict", "application/json", "multipart/form-data"),
+        ("/predict", "text/plain", "multipart/form-data"),
+        ("/v1/explain", "application/json", "multipart/form-data"),
+        ("/v1/predict", "text/plain", "application/json, or multipart/form-data"),
+        ("/v1/models/promote", "text/plain", "application/json"),
+        ("/v1/models/promote", "multipart/form-data; boundary=B", "application/json"),
+    ],
+)
+def test_a_body_of_another_type_is_refused_for_its_type(
+    client: Any, workspace: Any, path: str, media_type: str, readable: str
+) -> None:
+    headers = bearer(create_key(workspace, "admin")[1]) | {"Content-Type": media_type}
+    client.app.state.keyring.refresh()
+    body = b"--B--\r\n" if "boundary" in media_type else b'{"file": "x"}'
+    error = shape(client.request("POST", path, content=body, headers=headers), 415)
+    assert error["code"] == "unsupported_media_type"
+    assert media_type.partition(";")[0] in error["message"]
+    assert readable in error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "The body is not JSON in UTF-8: "),
+        ('{"version": "caf\u00e9"}'.encode("latin-1"), "The body is not JSON in UTF-8."),
+        (b"", "body: Field required."),
+        (b'{"version": "v1", "extra": 1}', "body.extra: Extra inputs are not permitted."),
+    ],
+)
+def test_a_json_body_that_is_none_says_why(
+    client: Any, workspace: Any, body: bytes, message: str
+) -> None:
+    headers = bearer(create_key(workspace, "admin")[1]) | {"Content-Type": "application/json"}
+    client.app.state.keyring.refresh()
+    response = client.request("POST", "/v1/models/promote", content=body, headers=headers)
+    assert shape(response, 422)["message"].startswith(message)

@@ -43,6 +43,7 @@ from tidemill.domain.errors import (
     UnsupportedMedia,
     UsageError,
 )
+from tidemill.web.media import body_error
 
 log = logging.getLogger(__name__)
 
@@ -207,8 +208,10 @@ async def _handle_own(request: Request, raised: Exception) -> Response:
     return error_response(error)
 
 
-async def _handle_validation(_request: Request, raised: Exception) -> Response:
+async def _handle_validation(request: Request, raised: Exception) -> Response:
     first = cast(RequestValidationError, raised).errors()[0]
+    if (error := body_error(request, first)) is not None:
+        return error_response(error)
     field = ".".join(str(part) for part in first["loc"])
     return FailureResponse(
         InvalidRequest.code,
@@ -225,6 +228,10 @@ async def _handle_framework(request: Request, raised: Exception) -> Response:
         response = await _handle_own(request, error.__cause__)
         response.headers.update(error.headers or {})
         return response
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return error_response(
+            InvalidRequest("The body is not JSON in UTF-8.", hint="Encode it as UTF-8.")
+        )
     code = FRAMEWORK_CODES.get(error.status_code, f"http_{error.status_code}")
     message = {
         404: f"There is no route {request.url.path}.",
