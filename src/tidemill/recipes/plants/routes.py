@@ -119,7 +119,9 @@ def build(server: Server) -> Routes:
         return LeafResponse(targets=top_labels(prediction))
 
     @router.post(
-        "/predict-random", summary="Predict plant and disease on a leaf of the validation data."
+        "/predict-random",
+        summary="Predict plant and disease on a leaf of the validation data.",
+        responses={404: {"description": "There is no leaf of this name."}},
     )
     async def predict_random(
         request: Request,
