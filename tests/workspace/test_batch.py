@@ -20,6 +20,7 @@ from tidemill.domain.types import Prediction
 from tidemill.learn.progress import Progress
 from tidemill.testing.in_process import OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
+from tidemill.workspace import batch_chunk
 from tidemill.workspace.batch_journal import BatchJournal
 
 pytestmark = pytest.mark.xdist_group("pebbles")
@@ -155,6 +156,21 @@ def test_a_bad_row_stops_the_batch_or_is_written(overflowing: Workspace, tmp_pat
     file.write_text("".join(lines))
     assert workspace.batch(file, output, keep=["id"], restart=True).errors is None
     assert not report.errors.exists()
+
+
+def test_large_payloads_make_small_chunks(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pebbles"
+    folder.mkdir()
+    for at, row in enumerate(pebbles(5, 3, 0.0)):
+        (folder / f"{at}.json").write_bytes(row.payload.ljust(1000))
+    monkeypatch.setattr(batch_chunk, "CHUNK_BYTES", 2000)
+    steps: list[tuple[int, int]] = []
+    progress = Progress(step=lambda done, total: steps.append((done, total)))
+    report = workspace.batch(folder, tmp_path / "scored.csv", progress=progress)
+    assert steps == [(2, 5), (4, 5), (5, 5)]
+    assert report.predictions == 5
 
 
 def test_an_overflow_stops_the_batch(overflowing: Workspace, tmp_path: Path) -> None:

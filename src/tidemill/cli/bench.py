@@ -111,7 +111,8 @@ def _show(report: LoadReport, html: Path) -> None:
     for fault, count in sorted(report.faults.items(), key=lambda row: -row[1])[:5]:
         say(f"{count} x {fault}")
     if report.knee:
-        OUT.print(f"Knee: beyond {report.knee} users the rate stops following the users.")
+        users = "1 user" if report.knee == 1 else f"{report.knee} users"
+        OUT.print(f"Knee: beyond {users} the rate stops following the users.")
     else:
         OUT.print(f"Knee: none up to {report.last.users} users.")
     if report.passed:

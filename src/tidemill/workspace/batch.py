@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,21 +163,20 @@ class BatchPart(PredictionPart):
             if (prediction.version, prediction.kind) == (loaded.version.id, kind):
                 logged[prediction.example].append(prediction)
         recorder = self._open_recorder()
+        # Pillow and the tokenizers let other threads run.
+        pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tidemill-batch")
         try:
             journal.add_server(recorder.server)
-            chunk = BatchChunk(loaded, kind, logged, stop=errors == "stop")
+            chunk = BatchChunk(loaded, kind, logged, pool, stop=errors == "stop")
             for row in files.rows(done):
-                try:
-                    chunk.add(row)
-                except TidemillError:
-                    chunk.finish(recorder, journal)
-                    raise
+                chunk.add(row)
                 if chunk.is_full:
                     done += chunk.finish(recorder, journal)
                     progress.step(done, max(total, done))
             done += chunk.finish(recorder, journal)
             progress.step(done, done)
         finally:
+            pool.shutdown(cancel_futures=True)
             recorder.close()
 
     def _logged(self, journal: BatchJournal) -> list[Prediction]:

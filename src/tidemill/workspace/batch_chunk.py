@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tidemill.codecs.payload_like import to_payload
@@ -28,14 +32,17 @@ class BatchChunk:
         loaded: LoadedVersion,
         kind: RequestKind,
         logged: Mapping[str, list[Prediction]],
+        pool: Executor,
         *,
         stop: bool,
     ) -> None:
+        """`pool` decodes the rows. With `stop`, the first error ends the batch."""
         self._loaded = loaded
         self._kind = kind
         self._logged = logged
+        self._pool = pool
         self._stop = stop
-        self._rows: list[tuple[InputRow, PredictionRequest | TidemillError]] = []
+        self._rows: list[tuple[InputRow, Future[PredictionRequest | TidemillError]]] = []
         self._bytes = 0
 
     @property
@@ -43,24 +50,29 @@ class BatchChunk:
         return len(self._rows) >= CHUNK or self._bytes >= CHUNK_BYTES
 
     def add(self, row: InputRow) -> None:
-        """Decode one row. Its error is part of the chunk, or is raised where errors stop."""
-        outcome = self._decode(row)
-        if isinstance(outcome, TidemillError):
-            if self._stop:
-                raise _stopped(row, outcome)
-        else:
-            self._bytes += len(outcome.payload)
-        self._rows.append((row, outcome))
+        """Begin to decode one row."""
+        self._bytes += _size_of(row)
+        self._rows.append((row, self._pool.submit(self._decode, row)))
 
     def finish(self, recorder: Recorder, journal: BatchJournal) -> int:
-        """Predict, log and then journal the rows; the chunk is empty then. Returns their number."""
-        rows = self._predict(recorder)
-        if rows:
-            journal.append(rows)
-        return len(rows)
+        """Predict, log and then journal the rows; the chunk is empty then. Returns their number.
 
-    def _predict(self, recorder: Recorder) -> list[JournalRow]:
-        rows, self._rows, self._bytes = self._rows, [], 0
+        Raises DataError for the first row at fault where errors stop, after the rows before it.
+        """
+        rows = [(row, future.result()) for row, future in self._rows]
+        self._rows, self._bytes = [], 0
+        faults = [at for at, (_, outcome) in enumerate(rows) if isinstance(outcome, TidemillError)]
+        end = faults[0] if faults and self._stop else len(rows)
+        if done := self._predict(recorder, rows[:end]):
+            journal.append(done)
+        for row, error in rows[end:]:
+            if isinstance(error, TidemillError):
+                raise _stopped(row, error)
+        return len(done)
+
+    def _predict(
+        self, recorder: Recorder, rows: Sequence[tuple[InputRow, PredictionRequest | TidemillError]]
+    ) -> list[JournalRow]:
         outcomes: list[Prediction | TidemillError | None] = [None] * len(rows)
         requests: list[tuple[int, PredictionRequest]] = []
         for at, (_, outcome) in enumerate(rows):
@@ -115,6 +127,14 @@ class BatchChunk:
         remarks = self._loaded.predictor.remarks(request.preprocessed.decoded)
         body |= {"id": outcome.id, "answers": outcome.answers, "remarks": remarks}
         return JournalRow(body, outcome.server, outcome.sequence)
+
+
+def _size_of(row: InputRow) -> int:
+    """Return how many bytes a payload has, or will have once its file is read."""
+    if isinstance(row.value, os.PathLike):
+        with suppress(OSError):
+            return Path(row.value).stat().st_size
+    return len(row.value) if isinstance(row.value, bytes | str) else 0
 
 
 def _stopped(row: InputRow, error: TidemillError) -> DataError:
