@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
         server, id = str(uuid7()), str(uuid7())
         answer = Answer("disease", "rust", 0.9, {"rust": 0.9, "healthy": 0.1})
         log = SqliteTraffic(home / "traffic", server)
-        log.append([Prediction(id, server, 1, "v1", NOW, "live", b"leaf", (answer,))])
+        row = Prediction(id, server, 1, "v1", NOW, "live", b"leaf", (answer,))
+        log.append([replace(row, request_id="order-7", traceparent="00-a-b-01")])
         log.close()
         return id
 
@@ -67,6 +69,14 @@ def test_only_the_changed_settings_are_shown(tell: Ask, record: Record) -> None:
     assert f"configuration: 1 of {len(lines)} settings" in title
     assert f"train.epochs: {default + 1} (default {default})" in lines
     assert f"checks.policy: {config['checks']['policy']}" in lines
+
+
+def test_the_request_is_named(tell: Ask, record: Record) -> None:
+    id = record(Workspace(recipe="coffee").experiment())
+    out = tell("lineage", id).out
+    assert "request order-7" in out
+    assert "trace 00-a-b-01" in out
+    assert "a client sent the request order-7." in tell("why", id).out
 
 
 def test_another_option_of_a_group_is_a_change(tell: Ask, record: Record) -> None:

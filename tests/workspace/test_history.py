@@ -111,6 +111,11 @@ def test_a_golden_request_is_named_as_one(circle: InProcessLoop) -> None:
     assert "; it was a golden request of the server.\n" in explain(circle, golden.id)
 
 
+def test_a_batch_is_no_client(circle: InProcessLoop) -> None:
+    [prediction] = circle.predict(pebbles(1, 66, 1.0), "batch")
+    assert "; a batch asked for it.\n" in explain(circle, prediction.id)
+
+
 def test_what_people_said_about_a_payload_stands_in_its_chain(circle: InProcessLoop) -> None:
     [example] = pebbles(1, 61, 1.0)
     [prediction] = circle.predict([example])

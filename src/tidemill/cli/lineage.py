@@ -37,6 +37,10 @@ def lineage(
     at = f"{trace.prediction.at:%Y-%m-%d %H:%M:%S} UTC"
     tree = Tree(f"prediction {prediction}: {escape(answers)}, {at}")
     tree.add(f"payload {trace.example[:12] or 'not kept: a golden request'}")
+    if trace.prediction.request_id:
+        tree.add(f"request {escape(trace.prediction.request_id)}")
+    if trace.prediction.traceparent:
+        tree.add(f"trace {trace.prediction.traceparent}")
     version = tree.add(f"version {trace.version.id}, bundle {trace.version.bundle[:12]}")
     run = version.add(f"run {trace.run.id}, seed {trace.run.seed}")
     code = trace.run.code

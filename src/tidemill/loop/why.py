@@ -43,16 +43,21 @@ def why_prediction(unit: UnitOfWork, prediction: Prediction) -> Iterator[str]:
     answers = ", ".join(
         f"{answer.target} {answer.label} ({answer.confidence:.1%})" for answer in prediction.answers
     )
-    sender = (
-        "it was a golden request of the server"
-        if prediction.kind == "golden"
-        else "a client sent the request"
-    )
-    yield f"{prediction.version} answered {answers} at {_when(prediction)}; {sender}."
+    yield f"{prediction.version} answered {answers} at {_when(prediction)}; {_sender(prediction)}."
     for item in unit.feedback(example=prediction.example) if prediction.example else ():
         status = f"{item.status}{_because(item.reason)}"
         yield f"{item.actor} gave the label {item.label}, which is {status}."
     yield from why_version(unit, unit.get(ModelVersion, prediction.version))
+
+
+def _sender(prediction: Prediction) -> str:
+    """Return who asked for a prediction, with the id of the request where there is one."""
+    if prediction.kind == "golden":
+        return "it was a golden request of the server"
+    if prediction.kind == "batch":
+        return "a batch asked for it"
+    id = prediction.request_id
+    return "a client sent the request" + (f" {id}" if id else "")
 
 
 def why_version(unit: UnitOfWork, version: ModelVersion) -> Iterator[str]:
