@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cases.names import SMALL_PLANS, argv
-from tests.cases.verdict import falls_short, require
+from tests.cases.verdict import require
 
 TROUBLE = re.compile(
     "warning|matplotlib|not a writable|mkdir|cannot create|failed to|permission", re.IGNORECASE
@@ -21,7 +21,6 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 KEPT = ("PATH", "LANG", "PYTHONPATH")
 
 
-@falls_short("everyday", "a training without a home folder says 3 lines of trouble; none may be")
 def test_a_training_without_a_home_folder_is_quiet(tmp_path: Path, home: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "tmp").mkdir()
