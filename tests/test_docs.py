@@ -124,7 +124,9 @@ def shell_lines(block: str) -> Iterator[list[str]]:
 def test_every_shell_line_parses(page: Path) -> None:
     verbs = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     for language, content in blocks(page):
-        assert language in ("sh", "console", "python", "json", "mermaid", "text", ""), language
+        assert language in ("sh", "console", "python", "json", "yaml", "mermaid", "text", ""), (
+            language
+        )
         for words in shell_lines(content) if language == "sh" else ():
             if words[0] == "make":
                 assert set(words[1:]) <= set(verbs), words
