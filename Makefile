@@ -39,7 +39,7 @@ coverage: $(VENV)/.dev ## Measure which branches of src the tests run; writes do
 	$(BIN)/python docs/record_coverage.py .coverage.json
 
 integration: $(VENV)/.dev $(CLIENTS)/.made ## The tests that take minutes, and those with clients of others.
-	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" $(BIN)/pytest -m "slow or client"
+	PATH="$$PATH:$(CURDIR)/$(CLIENTS)/bin" $(BIN)/pytest -m "slow or client"
 
 chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
 	$(BIN)/pytest tests/chaos

@@ -23,7 +23,7 @@ from tidemill.codecs.text import TextPayload
 from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.recipes.routes import Routes, Server
 from tidemill.web import openinference
-from tidemill.web.openinference import to_payloads
+from tidemill.web.inference_payloads import to_payloads
 from tidemill.web.tensors import BYTES, Tensor
 
 DOCUMENT = yaml.safe_load(Path(__file__).with_name("open_inference_rest.yaml").read_text("utf-8"))

@@ -9,24 +9,29 @@ not, because what the log held of them could become no example.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from tidemill import __version__
-from tidemill.codecs.codec import Codec, Payload
-from tidemill.codecs.image import ImagePayload
-from tidemill.domain.errors import BadPayload, InvalidRequest, NotFound
+from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import GoldenRequest, ShownAnswer
 from tidemill.web.caller import caller_of
-from tidemill.web.errors import invalid_field
-from tidemill.web.reader import INLINE_NS, at_index
+from tidemill.web.inference_bodies import (
+    REQUEST_BODY,
+    InferenceResponse,
+    LiveServer,
+    ModelMetadata,
+    ReadyModel,
+    ReadyServer,
+    ServerMetadata,
+)
+from tidemill.web.inference_payloads import PAYLOAD, estimate_ns, read_inference
+from tidemill.web.reader import INLINE_NS
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
 from tidemill.web.slots import Slot, Slots
@@ -35,125 +40,13 @@ from tidemill.web.tensors import (
     LENGTH_HEADER,
     InferenceCall,
     Tensor,
-    read_call,
     require_outputs,
     write_response,
 )
 
-PAYLOAD, PIXELS = "payload", "pixels"
 INFER_TEMPLATES = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
-JSON_NS, PIXEL_NS = 200.0, 300.0
-"""Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG."""
 INLINE_ANSWERS = 1_000
 """Answers that the event loop writes itself, for the same reason."""
-
-
-class ServerMetadata(BaseModel):
-    """The server."""
-
-    name: str
-    version: str
-    extensions: list[str]
-
-
-class LiveServer(BaseModel):
-    """The process is alive."""
-
-    live: bool
-
-
-class ReadyServer(BaseModel):
-    """A model is served."""
-
-    ready: bool
-
-
-class ReadyModel(BaseModel):
-    """The served version of the model."""
-
-    name: str
-    version: str
-    ready: bool
-
-
-class TensorMetadata(BaseModel):
-    """A tensor. A side of -1 has any length."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
-class ModelMetadata(BaseModel):
-    """The model. `versions` holds the one that is served."""
-
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[TensorMetadata]
-    outputs: list[TensorMetadata]
-
-
-class ResponseTensor(BaseModel):
-    """An output. In binary, `parameters.binary_data_size` takes the place of `data`."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: dict[str, Any] = {}
-    data: list[Any] = []
-
-
-class InferenceResponse(BaseModel):
-    """The outputs of a request."""
-
-    model_name: str
-    model_version: str
-    id: str = ""
-    outputs: list[ResponseTensor]
-
-
-REQUEST_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["inputs"],
-                    "properties": {
-                        "id": {"type": "string"},
-                        "parameters": {"type": "object"},
-                        "inputs": {
-                            "type": "array",
-                            "minItems": 1,
-                            "items": {
-                                "type": "object",
-                                "required": ["name", "shape", "datatype", "data"],
-                                "properties": {
-                                    "name": {"type": "string"},
-                                    "shape": {"type": "array", "items": {"type": "integer"}},
-                                    "datatype": {"type": "string"},
-                                    "parameters": {"type": "object"},
-                                    "data": {"type": "array", "items": {}},
-                                },
-                            },
-                        },
-                        "outputs": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["name"],
-                                "properties": {"name": {"type": "string"}},
-                            },
-                        },
-                    },
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 
 def infer_path(recipe: str) -> str:
@@ -238,7 +131,7 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
         body = await request.body()
         header = request.headers.get(LENGTH_HEADER)
         codec, most = slot.predictor.codec, server.max_payloads
-        cost = _estimate_ns(body, header)
+        cost = estimate_ns(body, header)
         if cost <= INLINE_NS:
             call, payloads = read_inference(codec, body, header, most)
         else:
@@ -272,95 +165,6 @@ def describe_model(recipe: str, slot: Slot) -> dict[str, Any]:
 def golden_request(recipe: str) -> GoldenRequest:
     """Return how the golden check asks the route of inference."""
     return GoldenRequest(infer_path(recipe), _build_request, _read_answers)
-
-
-def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int) -> list[bytes]:
-    """Return the payloads that tensors stand for.
-
-    Raises InvalidRequest for tensors that stand for none, and BadPayload with the index.
-    """
-    by_name = {tensor.name: tensor for tensor in inputs}
-    if len(by_name) != len(inputs):
-        raise InvalidRequest("Two inputs have one name.")
-    cells = form.cells()
-    known = [PAYLOAD, *cells, *([PIXELS] if issubclass(form, ImagePayload) else [])]
-    if strange := [name for name in by_name if name not in known]:
-        raise InvalidRequest(
-            f"There is no input {strange[0]!r}.",
-            hint=f"Send {PAYLOAD!r} as BYTES, or the fields of a payload: {', '.join(known[1:])}. "
-            "Arrays of the network are not taken: they could not become examples.",
-        )
-    first = inputs[0]
-    if len(inputs) > 1 and not set(by_name) <= set(cells):
-        raise InvalidRequest(f"{PAYLOAD!r} and {PIXELS!r} stand alone.")
-    count = first.shape[0] if first.shape else 1
-    if count > max_payloads:
-        raise InvalidRequest(
-            f"{count} payloads are too many for one request; at most {max_payloads}.",
-            hint="Send several requests.",
-        )
-    if first.name == PIXELS and PIXELS not in cells:
-        return _pixel_payloads(first, form)
-    for tensor in inputs:
-        if len(tensor.values) != count or len(tensor.shape) > 2:
-            raise InvalidRequest(f"The input {tensor.name!r} needs the shape [{count}].")
-    if first.name == PAYLOAD and PAYLOAD not in cells:
-        if first.datatype != BYTES:
-            raise InvalidRequest(f"The input {PAYLOAD!r} is BYTES, not {first.datatype}.")
-        return list(first.values)
-    columns = {tensor.name: _cells(tensor) for tensor in inputs}
-    return [
-        _row_payload({name: column[at] for name, column in columns.items()}, form, at, count)
-        for at in range(count)
-    ]
-
-
-def read_inference(
-    codec: Codec[Any], body: bytes, header_length: str | None, max_payloads: int
-) -> tuple[InferenceCall, list[bytes]]:
-    """Return what a request wants, without its tensors, and the payloads that they stand for."""
-    call = read_call(body, header_length)
-    payloads = to_payloads(call.inputs, codec.payload, max_payloads)
-    return replace(call, inputs=()), payloads
-
-
-def _estimate_ns(body: bytes, header_length: str | None) -> float:
-    """Return about how long the reading takes: pixels are compressed, JSON is parsed."""
-    head = body[: int(header_length)] if header_length and header_length.isdecimal() else body
-    return PIXEL_NS * len(body) if b'"pixels"' in head[:4096] else JSON_NS * len(head)
-
-
-def _pixel_payloads(tensor: Tensor, form: type[Payload]) -> list[bytes]:
-    if tensor.datatype != "UINT8" or len(tensor.shape) not in (3, 4):
-        raise InvalidRequest(f"The input {PIXELS!r} is UINT8 [n, rows, columns, 3].")
-    payloads = []
-    for at, array in enumerate(tensor.values):
-        try:
-            payloads.append(form.from_value(array).to_bytes())
-        except BadPayload as error:
-            raise at_index(error, at, of=len(tensor.values)) from error
-    return payloads
-
-
-def _cells(tensor: Tensor) -> Sequence[Any]:
-    if tensor.datatype != BYTES:
-        values: list[Any] = tensor.values.ravel().tolist()
-        return values
-    try:
-        return [each.decode() for each in tensor.values]
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"An element of the input {tensor.name!r} is no UTF-8.") from error
-
-
-def _row_payload(row: Mapping[str, Any], form: type[Payload], at: int, count: int) -> bytes:
-    try:
-        return form.from_cells(row).to_bytes()
-    except ValidationError as error:
-        place = f"payload {at}" if count > 1 else ""
-        hint = f"The fields are {', '.join(form.cells())}."
-        raise invalid_field(error, place, hint=hint) from error
-    except BadPayload as error:
-        raise at_index(error, at, of=count) from error
 
 
 def _outputs(predictor: Predictor) -> list[tuple[str, str, list[int]]]:

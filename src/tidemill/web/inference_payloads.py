@@ -1,0 +1,113 @@
+"""Tensors of the Open Inference Protocol become payloads.
+
+A tensor is taken where it stands for payloads: bytes, a column of rows, or the pixels of images.
+Arrays of the network are not, because what the log held of them could become no example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from tidemill.codecs.codec import Codec, Payload
+from tidemill.codecs.image import ImagePayload
+from tidemill.domain.errors import BadPayload, InvalidRequest
+from tidemill.web.errors import invalid_field
+from tidemill.web.reader import at_index
+from tidemill.web.tensors import BYTES, InferenceCall, Tensor, read_call
+
+PAYLOAD, PIXELS = "payload", "pixels"
+JSON_NS, PIXEL_NS = 200.0, 300.0
+"""Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG."""
+
+
+def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int) -> list[bytes]:
+    """Return the payloads that tensors stand for.
+
+    Raises InvalidRequest for tensors that stand for none, and BadPayload with the index.
+    """
+    by_name = {tensor.name: tensor for tensor in inputs}
+    if len(by_name) != len(inputs):
+        raise InvalidRequest("Two inputs have one name.")
+    cells = form.cells()
+    known = [PAYLOAD, *cells, *([PIXELS] if issubclass(form, ImagePayload) else [])]
+    if strange := [name for name in by_name if name not in known]:
+        raise InvalidRequest(
+            f"There is no input {strange[0]!r}.",
+            hint=f"Send {PAYLOAD!r} as BYTES, or the fields of a payload: {', '.join(known[1:])}. "
+            "Arrays of the network are not taken: they could not become examples.",
+        )
+    first = inputs[0]
+    if len(inputs) > 1 and not set(by_name) <= set(cells):
+        raise InvalidRequest(f"{PAYLOAD!r} and {PIXELS!r} stand alone.")
+    count = first.shape[0] if first.shape else 1
+    if count > max_payloads:
+        raise InvalidRequest(
+            f"{count} payloads are too many for one request; at most {max_payloads}.",
+            hint="Send several requests.",
+        )
+    if first.name == PIXELS and PIXELS not in cells:
+        return _pixel_payloads(first, form)
+    for tensor in inputs:
+        if len(tensor.values) != count or len(tensor.shape) > 2:
+            raise InvalidRequest(f"The input {tensor.name!r} needs the shape [{count}].")
+    if first.name == PAYLOAD and PAYLOAD not in cells:
+        if first.datatype != BYTES:
+            raise InvalidRequest(f"The input {PAYLOAD!r} is BYTES, not {first.datatype}.")
+        return list(first.values)
+    columns = {tensor.name: _cells(tensor) for tensor in inputs}
+    return [
+        _row_payload({name: column[at] for name, column in columns.items()}, form, at, count)
+        for at in range(count)
+    ]
+
+
+def read_inference(
+    codec: Codec[Any], body: bytes, header_length: str | None, max_payloads: int
+) -> tuple[InferenceCall, list[bytes]]:
+    """Return what a request wants, without its tensors, and the payloads that they stand for."""
+    call = read_call(body, header_length)
+    payloads = to_payloads(call.inputs, codec.payload, max_payloads)
+    return replace(call, inputs=()), payloads
+
+
+def estimate_ns(body: bytes, header_length: str | None) -> float:
+    """Return about how long the reading takes: pixels are compressed, JSON is parsed."""
+    head = body[: int(header_length)] if header_length and header_length.isdecimal() else body
+    return PIXEL_NS * len(body) if b'"pixels"' in head[:4096] else JSON_NS * len(head)
+
+
+def _pixel_payloads(tensor: Tensor, form: type[Payload]) -> list[bytes]:
+    if tensor.datatype != "UINT8" or len(tensor.shape) not in (3, 4):
+        raise InvalidRequest(f"The input {PIXELS!r} is UINT8 [n, rows, columns, 3].")
+    payloads = []
+    for at, array in enumerate(tensor.values):
+        try:
+            payloads.append(form.from_value(array).to_bytes())
+        except BadPayload as error:
+            raise at_index(error, at, of=len(tensor.values)) from error
+    return payloads
+
+
+def _cells(tensor: Tensor) -> Sequence[Any]:
+    if tensor.datatype != BYTES:
+        values: list[Any] = tensor.values.ravel().tolist()
+        return values
+    try:
+        return [each.decode() for each in tensor.values]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"An element of the input {tensor.name!r} is no UTF-8.") from error
+
+
+def _row_payload(row: Mapping[str, Any], form: type[Payload], at: int, count: int) -> bytes:
+    try:
+        return form.from_cells(row).to_bytes()
+    except ValidationError as error:
+        place = f"payload {at}" if count > 1 else ""
+        hint = f"The fields are {', '.join(form.cells())}."
+        raise invalid_field(error, place, hint=hint) from error
+    except BadPayload as error:
+        raise at_index(error, at, of=count) from error
