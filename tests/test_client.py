@@ -274,12 +274,12 @@ def test_a_prediction_that_was_not_recorded_is_refused(
 def test_a_key_reviews_and_administers(workspace: Workspace, client: Client, secret: str) -> None:
     url = str(client._http.base_url)
     admin = Client(url, secret)
-    given = client.feedback({**FLINT, "gloss": 43.0}, "slate")
+    label = client.feedback({**FLINT, "gloss": 43.0}, "slate")
     with pytest.raises(errors.Unauthorised, match="scope review"):
-        client.accept_feedback(given.id)
-    [accepted] = admin.accept_feedback(given.id, reason="seen")
+        client.accept_feedback(label.id)
+    [accepted] = admin.accept_feedback(label.id, reason="seen")
     assert (accepted.status, accepted.reason) == ("accepted", "seen")
-    [rejected] = admin.reject_feedback(given.id, reason="blurred")
+    [rejected] = admin.reject_feedback(label.id, reason="blurred")
     assert rejected in workspace.list_feedback(status="rejected")
     assert admin.feedback({**FLINT, "gloss": 44.0}, "slate").actor == "rita"
     with pytest.raises(errors.Conflict, match="champion already"):

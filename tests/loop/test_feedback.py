@@ -358,18 +358,18 @@ def test_a_review_of_many_decides_as_reviews_of_one(desk: Desk, policy: Feedback
         for label, actor in (("rust", "ana"), ("rust", "ben"), ("spot", "cleo"), ("rust", "dora")):
             desk.give(label if at else "rust", actor, example=example)
     with desk.ledger.begin(write=False) as unit:
-        given = unit.feedback(limit=None)
-    assert desk.review(policy) == len(given)
+        labels = unit.feedback(limit=None)
+    assert desk.review(policy) == len(labels)
     with desk.ledger.begin(write=False) as unit:
         together = [(row.status, row.reason) for row in unit.feedback(limit=None)]
-    assert together == decided_one_by_one(given, policy)
+    assert together == decided_one_by_one(labels, policy)
 
 
-def decided_one_by_one(given: list[Feedback], policy: FeedbackPolicy) -> list[tuple[str, str]]:
+def decided_one_by_one(labels: list[Feedback], policy: FeedbackPolicy) -> list[tuple[str, str]]:
     """Status and reason of each when every decision reads the ledger anew."""
     desk = Desk(LEDGERS["memory"](Path()))
     with desk.ledger.begin() as unit:
-        for item in given:
+        for item in labels:
             give(unit, item)
     while desk.review(policy, limit=1):
         pass

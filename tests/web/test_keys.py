@@ -272,7 +272,7 @@ def test_the_actor_of_feedback_is_the_name_of_the_key(
         assert {row["client"] for row in shown} == addresses
 
 
-def telling(server: Server) -> Routes:
+def label_recipe(server: Server) -> Routes:
     """A route of a recipe that records a label, and one that reads the ledger at once."""
     router = APIRouter()
 
@@ -291,7 +291,7 @@ def telling(server: Server) -> Routes:
 def test_a_recipe_s_own_routes_need_the_scope(workspace: Any, start_app: Start, red: bytes) -> None:
     workspace.promote(workspace.register())
     secrets = {scope: create_key(workspace, scope)[1] for scope in ("predict", "feedback", "admin")}
-    client = start_app(workspace.parts(public_scopes="", refresh_token="let me"), telling)
+    client = start_app(workspace.parts(public_scopes="", refresh_token="let me"), label_recipe)
 
     def statuses(path: str) -> dict[str, int]:
         return {

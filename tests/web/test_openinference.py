@@ -87,7 +87,7 @@ def test_the_judge_of_schemas_refuses() -> None:
 
 
 def test_every_operation_of_the_document_is_answered_in_its_form(client: Any, red: bytes) -> None:
-    asked = set()
+    requests = set()
     for template, operations in DOCUMENT["paths"].items():
         path = template.replace("${MODEL_NAME}", "coffee").replace("${MODEL_VERSION}", "v1")
         for method in {"get", "post"} & operations.keys():
@@ -100,8 +100,8 @@ def test_every_operation_of_the_document_is_answered_in_its_form(client: Any, re
             content = operations[method]["responses"]["200"].get("content")
             if content:
                 assert fits(response.json(), content["application/json"]["schema"]), path
-            asked.add((method, path))
-    assert len(asked) == 6
+            requests.add((method, path))
+    assert len(requests) == 6
     paths = client.request("GET", "/openapi.json").json()["paths"]
     for template in DOCUMENT["paths"]:
         ours = template.replace("${MODEL_NAME}", "{model}").replace("${MODEL_VERSION}", "{version}")

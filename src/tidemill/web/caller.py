@@ -97,7 +97,7 @@ class ClientAddresses:
 
     def _trusts(self, address: str) -> bool:
         try:
-            found = ipaddress.ip_address(address)
+            known = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return any(found in network for network in self._networks)
+        return any(known in network for network in self._networks)

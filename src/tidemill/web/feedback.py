@@ -108,7 +108,7 @@ def build_feedback_route(server: RecipeServer) -> APIRouter:
                 hint="Send application/json.",
             )
         rows = await _parse_rows(request, server, await request.body())
-        recorded = await server.intake.record(server.context(request), rows)
+        recorded = await server.feedback_intake.record(server.context(request), rows)
         receipts = [
             Receipt(**asdict(without_client(record)), repeated=repeated)
             for record, repeated in recorded

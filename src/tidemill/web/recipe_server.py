@@ -43,7 +43,7 @@ class RecipeServer:
         self._slots = slots
         self._batcher = batcher
         self._reader = reader
-        self.intake = FeedbackIntake(parts, slots, reader)
+        self.feedback_intake = FeedbackIntake(parts, slots, reader)
         self.readiness = Readiness(lambda: slots.state, (batcher.fault, lambda: slots.bundle_fault))
         # Set after the recipe has built its routes, because the routes need this object.
         self.checked_routes: Collection[MethodPath] = ()
@@ -135,7 +135,7 @@ class RecipeServer:
             )
             for target, label in labels.items()
         ]
-        recorded = await self.intake.record(self.context(request), rows)
+        recorded = await self.feedback_intake.record(self.context(request), rows)
         return [feedback for feedback, _ in recorded]
 
     def drift_state(self, *, limit: int) -> DriftState:

@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = timedelta(seconds=1)
 LAST_PAUSE = timedelta(hours=1)
-GROWTH = 4
+PAUSE_FACTOR = 4
 POLL_S = 1.0
 MAX_KINDS = 20
 """Different refusals that one event lists; the others are one more row of it."""
 OTHERS = ("", "", "others")
 
-Refusal = tuple[str, str, str]
+RefusedRequest = tuple[str, str, str]
 """Actor, address and reason."""
 
 
@@ -38,7 +38,7 @@ class RefusalLog:
         self._clock = clock
         self._server = server
         self._lock = threading.Lock()
-        self._counts: Counter[Refusal] = Counter()
+        self._counts: Counter[RefusedRequest] = Counter()
         self._due: datetime | None = None
         self._pause = FIRST_PAUSE
         self._stop = threading.Event()
@@ -78,7 +78,7 @@ class RefusalLog:
             # A clock that was set back must not delay the event.
             if now < self._due <= now + LAST_PAUSE:
                 return False
-            self._pause = min(self._pause * GROWTH, LAST_PAUSE)
+            self._pause = min(self._pause * PAUSE_FACTOR, LAST_PAUSE)
             self._due = now + self._pause
         self._write()
         return True

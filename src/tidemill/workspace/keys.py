@@ -87,14 +87,14 @@ class KeyPart(WorkspaceParts):
         """
         now = self.clock.now()
         with self.ledger.begin() as unit:
-            found = [row for row in unit.unrevoked_keys() if key in (row.id, row.name)]
-            if not found:
-                found = [row for row in unit.latest(ApiKey, limit=10_000) if row.id == key]
-            if not found:
+            matches = [row for row in unit.unrevoked_keys() if key in (row.id, row.name)]
+            if not matches:
+                matches = [row for row in unit.latest(ApiKey, limit=10_000) if row.id == key]
+            if not matches:
                 raise NotFound(
                     f"There is no key {key!r} to revoke.", hint="`tidemill keys list` shows them."
                 )
-            revoked = [replace(row, revoked_at=now) for row in found]
+            revoked = [replace(row, revoked_at=now) for row in matches]
             for row in revoked:
                 event = KeyRevoked(actor=self.actor, subject=row.id, reason=reason, name=row.name)
                 unit.revoke_key(row, event)
