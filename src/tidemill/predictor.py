@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, chain, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +45,16 @@ class Preprocessed:
 def preprocess(codec: Codec[Any], payload: bytes) -> Preprocessed:
     """Decode one payload and compute its drift features. Raises BadPayload."""
     decoded = codec.decode(payload)
-    if isinstance(codec, ManyCodec):
-        return Preprocessed(decoded, codec.item_features(decoded))
+    if _has_items(type(codec)):
+        many = cast(ManyCodec[Any], codec)
+        return Preprocessed(decoded, many.item_features(decoded))
     return Preprocessed(decoded, (codec.features(decoded),))
+
+
+@cache
+def _has_items(codec: type[Codec[Any]]) -> bool:
+    # To look at a Protocol takes as long as the decode of a short text.
+    return hasattr(codec, "item_features")
 
 
 class Model:

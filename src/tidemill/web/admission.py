@@ -28,7 +28,13 @@ from tidemill.domain.errors import (
 )
 from tidemill.web.errors import error_response
 from tidemill.web.multipart import check_form, form_boundary
-from tidemill.web.request_context import BODY_AT_KEY, DEADLINE_KEY, client_of, is_golden_request
+from tidemill.web.request_context import (
+    BODY_AT_KEY,
+    DEADLINE_KEY,
+    UPLOADING_KEY,
+    client_of,
+    is_golden_request,
+)
 
 MAX_DROP_BYTES = 64 << 20
 MAX_DROP_S = 2.0
@@ -92,7 +98,7 @@ class Admission:
             scope[BODY_AT_KEY] = perf_counter()
             await self.app(scope, receive, send)
             return
-        upload = _Upload(self, client_of(scope), head)
+        upload = _Upload(self, client_of(scope), head, _is_here(scope))
         try:
             try:
                 body = await upload.read(receive)
@@ -154,7 +160,10 @@ class _Head:
 class _Upload:
     """The body of one request on its way in."""
 
-    def __init__(self, admission: Admission, client: str, head: _Head) -> None:
+    def __init__(
+        self, admission: Admission, client: str, head: _Head, is_here: Callable[[], bool]
+    ) -> None:
+        self._is_here = is_here
         self._admission = admission
         self._client = client
         self._head = head
@@ -169,13 +178,27 @@ class _Upload:
         head, limit = self._head, self._admission.limit_of(self._head)
         if head.declared > limit:
             raise _too_large(limit)
-        parts = await self._receive_parts(receive, limit)
+        if self._is_here():
+            parts = [await self._receive_whole(receive, limit)]
+        else:
+            parts = await self._receive_parts(receive, limit)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if head.gzip:
             body = await asyncio.to_thread(_unpack, body, limit)
             self._take(max(0, len(body) - self._counted))
         if boundary := form_boundary(head.content_type):
             body = check_form(body, boundary)
+        return body
+
+    async def _receive_whole(self, receive: Receive, limit: int) -> bytes:
+        """Return a body that is in the server's buffer: no time-out can pass."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        self._take(len(body))
         return body
 
     async def _receive_parts(self, receive: Receive, limit: int) -> list[bytes]:
@@ -213,6 +236,12 @@ class _Upload:
 
     def release(self) -> None:
         self._admission.give_back(self._client, self._counted)
+
+
+def _is_here(scope: Scope) -> Callable[[], bool]:
+    """Return a function that tells whether the whole body has come; False where nobody knows."""
+    uploading = scope.get(UPLOADING_KEY)
+    return (lambda: False) if uploading is None else (lambda: not uploading())
 
 
 async def _drop_rest(scope: Scope, receive: Receive) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -32,6 +32,7 @@ from tidemill.web.feedback import FEEDBACK_PATH, build_feedback_route
 from tidemill.web.files import refuse_extra_files
 from tidemill.web.golden_check import GoldenChecker
 from tidemill.web.head import HeadRequests
+from tidemill.web.hot_path import HotPath
 from tidemill.web.keyring import Keyring
 from tidemill.web.meter import Meter
 from tidemill.web.metrics import Metrics, build_metrics_route
@@ -42,7 +43,7 @@ from tidemill.web.openinference import (
     infer_path,
 )
 from tidemill.web.predict import PATH as PREDICT_PATH
-from tidemill.web.predict import build_predict_route
+from tidemill.web.predict import build_predict_endpoint, build_predict_route
 from tidemill.web.read_routes import build_ledger_routes, build_loop_routes, build_server_routes
 from tidemill.web.reader import Reader
 from tidemill.web.recipe_server import RecipeServer
@@ -89,31 +90,13 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
 
     explainer = Explainer()
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keyring.start()
-        refusals.start()
-        batcher.start()
-        slots.start()
-        watch.start()
-        yield
-        # In this order: a running golden check still needs predictions until it has ended.
-        watch.close()
-        checker.stop()
-        batcher.end_golden_run()
-        slots.close()
-        batcher.close()
-        keyring.close()
-        refusals.close()
-        access_log.close()
-        explainer.close()
-        reader.close()
-
+    starts: list[Callable[[], None]] = []
+    ends: list[Callable[[], None]] = []
     app = FastAPI(
         title=f"Tidemill: {parts.recipe}",
         version=__version__,
         description="Predictions, their lineage, and the decisions in the ledger.",
-        lifespan=lifespan,
+        lifespan=lambda _: _running(starts, ends),
         docs_url=None,
         redoc_url=None,
         # A redirect would be a failure without the JSON shape of failures.
@@ -129,6 +112,10 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         poll=timedelta(milliseconds=settings.poll_ms),
     )
     watch = Watch(batcher.look_after, batcher.check_log, slots.check_bundle)
+    starts += [part.start for part in (keyring, refusals, batcher, slots, watch)]
+    # In this order: a running golden check still needs predictions until it has ended.
+    ends += [watch.close, checker.stop, batcher.end_golden_run, slots.close, batcher.close]
+    ends += [part.close for part in (keyring, refusals, access_log, explainer, reader)]
     server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
     checker.golden_requests = (golden_request(parts.recipe), *recipe.golden_requests)
@@ -137,8 +124,9 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     numbers.add(recipe.collectors)
 
     path_scopes = {**_path_scopes(recipe), infer_path(parts.recipe): "predict"}
+    predict = build_predict_endpoint(server)
     for router in (
-        build_predict_route(server),
+        build_predict_route(predict),
         build_inference_routes(parts.recipe, server, slots),
         build_explain_route(server, explainer),
         build_feedback_route(server),
@@ -161,6 +149,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     )
 
     install_handlers(app)
+    app.add_middleware(HotPath, path=PREDICT_PATH, endpoint=predict)
     app.add_middleware(HeadRequests)
     app.add_middleware(Admission, limits=BodyLimits(), json_limit=lambda: _json_limit(slots))
     app.add_middleware(ErrorGuard)
@@ -177,6 +166,18 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     for part in (batcher, document, keyring, refusals, slots, watch):
         setattr(app.state, type(part).__name__.lower(), part)
     return app
+
+
+@asynccontextmanager
+async def _running(
+    starts: Sequence[Callable[[], None]], ends: Sequence[Callable[[], None]]
+) -> AsyncIterator[None]:
+    """Start the parts of an app, and end them with it."""
+    for start in starts:
+        start()
+    yield
+    for end in ends:
+        end()
 
 
 def _import_feedback(settings: Settings, caller: Caller) -> dict[str, Any]:

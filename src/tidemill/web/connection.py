@@ -16,7 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tidemill.web.request_context import GONE_KEY
+from tidemill.web.request_context import GONE_KEY, UPLOADING_KEY
 
 if sys.platform != "win32":
     import resource
@@ -123,7 +123,9 @@ class Connection(HttpToolsProtocol):
         self._unparsed = 0
         self._stop_header_timer()
         super().on_headers_complete()
-        cast(Scope, self.scope)[GONE_KEY] = partial(getattr, self.cycle, "disconnected")
+        scope, cycle = cast(Scope, self.scope), self.cycle
+        scope[GONE_KEY] = partial(getattr, cycle, "disconnected")
+        scope[UPLOADING_KEY] = partial(getattr, cycle, "more_body")
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0

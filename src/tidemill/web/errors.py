@@ -202,7 +202,11 @@ def invalid_field(error: ValidationError, place: str, *, hint: str) -> InvalidRe
 
 
 async def _handle_own(request: Request, raised: Exception) -> Response:
-    error = cast(TidemillError, raised)
+    return answer_error(request, cast(TidemillError, raised))
+
+
+def answer_error(request: Request, error: TidemillError) -> Response:
+    """Return the response to an error of a request; a 500 is logged."""
     if status_of(error) == 500:
         log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
     return error_response(error)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import InvalidRequest, UnsupportedMedia
 from tidemill.domain.types import Prediction
+from tidemill.web.hot_path import Endpoint
 from tidemill.web.json_body import estimate_parse_ns, parse_payloads
 from tidemill.web.multipart import FormFile, form_boundary, read_form
 from tidemill.web.recipe_server import RecipeServer
@@ -66,11 +67,9 @@ def answer_entries(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     ]
 
 
-def build_predict_route(server: RecipeServer) -> APIRouter:
-    """Return the route, which answers through `server`."""
-    router = APIRouter(tags=["predict"])
+def build_predict_endpoint(server: RecipeServer) -> Endpoint:
+    """Return the function of the route, which answers through `server`."""
 
-    @router.post(PATH, summary="Predict one payload or many.", response_model=Predictions)
     async def predict(request: Request) -> Response:
         codec = server.codec(request)
         payloads = await _read_payloads(request, codec, server)
@@ -79,6 +78,13 @@ def build_predict_route(server: RecipeServer) -> APIRouter:
             return await asyncio.to_thread(_response, predictions)
         return _response(predictions)
 
+    return predict
+
+
+def build_predict_route(endpoint: Endpoint) -> APIRouter:
+    """Return the route, for the OpenAPI document: `HotPath` answers before it."""
+    router = APIRouter(tags=["predict"])
+    router.post(PATH, summary="Predict one payload or many.", response_model=Predictions)(endpoint)
     return router
 
 

@@ -18,6 +18,8 @@ from tidemill.web.slots import Slot
 
 GONE_KEY = "tidemill.client_gone"
 """Where the ASGI scope holds a function that returns True once the client has left."""
+UPLOADING_KEY = "tidemill.uploading"
+"""Where it holds a function that returns True while a part of the body is still to come."""
 DEADLINE_KEY = "tidemill.deadline"
 """Where it holds the `monotonic` time by which the client wants the answer, if it named one."""
 BODY_AT_KEY = "tidemill.body_at"
