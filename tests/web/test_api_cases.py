@@ -93,7 +93,7 @@ def test_no_answer_differs_from_the_document(
     client.app.state.keyring.refresh()
     statuses, faults = send_cases(client, count, headers=key)
     assert faults == []
-    assert statuses.total() >= count * 0.6
+    assert statuses.total() >= count * 0.75
     # Right requests are among them, and wrong ones.
     assert statuses[200] > count // 10
     assert statuses[422] > count // 20
