@@ -79,16 +79,16 @@ FAULTS = {
     ),
     "the log is written after the reply": Fault(
         "predictions_durable",
-        "web/batcher.py",
-        "            self._log.append(predictions)\n",
-        "            threading.Timer(1, self._log.append, [predictions]).start()\n",
+        "loop/prediction_log.py",
+        "                self._traffic.append(predictions)\n",
+        "                threading.Timer(1, self._traffic.append, [predictions]).start()\n",
         "is lost (404)",
     ),
     "a failing log is ignored": Fault(
         "predictions_durable",
         "loop/prediction_log.py",
-        "        except StorageFailed:\n            raise\n",
-        "        except StorageFailed:\n            return\n",
+        "            except StorageFailed:\n                raise\n",
+        "            except StorageFailed:\n                return predictions\n",
         "went unnoticed",
     ),
     "the lineage names another run": Fault(

@@ -32,7 +32,7 @@ TURN_NS = 2e7
 THREAD_NS = 6e7
 """What costs more goes to a process."""
 DEADLINE_S = 5.0
-"""How long a process may take for one payload."""
+"""Processor time that a process may take for one payload."""
 MAX_WAITING = 1_024
 """Jobs that wait in one lane; one more is refused."""
 IDLE_S = 10.0

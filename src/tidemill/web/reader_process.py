@@ -20,13 +20,20 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from tidemill.codecs.codec import Codec, open_codec
-from tidemill.domain.errors import BadPayload, TidemillError, Unavailable
+from tidemill.domain.errors import BadPayload, TidemillError, TimedOut, Unavailable
 
 if sys.platform != "win32":
     import resource
 
+    OVERRAN = -signal.SIGPROF
+else:
+    OVERRAN = 0
+    """No signal ends a process there; the clock alone does."""
+
 MEMORY_BYTES = 3 << 30
 """Address space of the process. More ends the decode, not the server."""
+WALL_FACTOR = 4
+"""A process may take so many times its processor time by the clock: the machine may be busy."""
 GRACE_S = 5.0
 """How much later than the parent the process ends itself, if the parent was killed meanwhile."""
 
@@ -51,6 +58,7 @@ class ReaderProcess:
     """One process, started when it is needed. Only one thread may call `perform`."""
 
     def __init__(self, deadline_s: float) -> None:
+        """`deadline_s` is processor time."""
         self._deadline_s = deadline_s
         self._process: _Process | None = None
         # An id alone could be that of a newer codec.
@@ -61,8 +69,8 @@ class ReaderProcess:
     def perform(self, call: Call) -> Any:
         """Return the result. Raises what the function raises.
 
-        Raises BadPayload when it overran the deadline or ended the process, and Unavailable
-        (closing, or no process can be started).
+        Raises BadPayload when it overran the deadline or ended the process, TimedOut when the
+        machine was too busy, and Unavailable (closing, or no process can be started).
         """
         process = self._running()
         overran = threading.Event()
@@ -71,15 +79,16 @@ class ReaderProcess:
             overran.set()
             process.kill()
 
-        timer = threading.Timer(self._deadline_s, end)
+        timer = threading.Timer(WALL_FACTOR * self._deadline_s, end)
         timer.daemon = True
         timer.start()
         try:
             _write(process.requests, self._frame(call))
             succeeded, result = _read(process.results)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
+            ended_by = process.end()
             self.rest()
-            raise self._lost(overran.is_set()) from error
+            raise self._lost(ended_by, late=overran.is_set()) from error
         finally:
             timer.cancel()
         if succeeded:
@@ -120,13 +129,17 @@ class ReaderProcess:
         self._codecs[key] = call.codec
         return pickle.dumps((key, saved, call.function, call.args), protocol=5)
 
-    def _lost(self, overran: bool) -> TidemillError:
+    def _lost(self, ended_by: int, *, late: bool) -> TidemillError:
         if self._closed:
             return Unavailable("The server is stopping.")
-        if overran:
+        if ended_by == OVERRAN:
             return BadPayload(
                 f"The payload took longer than {self._deadline_s:g} s to decode.",
                 hint="Send a smaller one, or save it again with another program.",
+            )
+        if late:
+            return TimedOut(
+                "The payload was not decoded in time.", hint="The server is busy. Try again later."
             )
         return BadPayload(
             "The payload ended the process that decoded it.",
@@ -151,13 +164,14 @@ class _Process:
     def kill(self) -> None:
         self._process.kill()
 
-    def end(self) -> None:
-        """Kill the process and collect it."""
+    def end(self) -> int:
+        """Kill the process and collect it; return what it ended with, negative for a signal."""
         self._process.kill()
-        self._process.wait()
+        code = self._process.wait()
         self.results.close()
         with suppress(BrokenPipeError):  # what was not written has no reader any more
             self.requests.close()
+        return code
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
@@ -192,8 +206,10 @@ def serve_parent() -> None:
             key, saved, function, args = _read(requests)
         except EOFError:
             return
-        faulthandler.dump_traceback_later(deadline_s + GRACE_S, exit=True)
+        faulthandler.dump_traceback_later(WALL_FACTOR * deadline_s + GRACE_S, exit=True)
+        _limit_time(deadline_s)
         _write(results, _outcome(codecs, key, saved, function, args))
+        _limit_time(0)
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -210,6 +226,12 @@ def _outcome(
             return pickle.dumps((False, error), protocol=5)
         except Exception:  # noqa: BLE001  not every error can be pickled
             return pickle.dumps((False, TidemillError(f"{type(error).__name__}: {error}.")))
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process after so much processor time; 0 lifts the limit."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:
