@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.12", "3.13")
-TOOLS = ("alembic", "hypothesis", "onnx", "packaging", "pytest", "pytest-xdist")
+TOOLS = ("alembic", "hypothesis", "onnx", "packaging", "pytest", "pytest-xdist", "schemathesis")
 """What the tests use beside the server: a test makes ledgers and tiny models by itself."""
 INPUTS = ("requirements/serve.txt", "requirements/dev.txt", "pyproject.toml")
 MARKS = "not slow and not chaos and not case"

@@ -15,7 +15,6 @@ from tests.conftest import COLOURS, tiny_bundle_files, tiny_image
 from tests.web import tiny_text
 from tests.web.api_cases import send_cases
 from tests.web.test_keys import bearer, create_key
-from tidemill import Workspace as TrainingWorkspace
 from tidemill.bundle import REFERENCE
 from tidemill.recipes.coffee.routes import build as coffee
 from tidemill.recipes.lucky import routes as lucky
@@ -49,7 +48,9 @@ def serve_lucky(workspace: Any, start_app: Any) -> Any:
 def serve_cora(workspace: Any, start_app: Any) -> Any:
     """Train a small graph model, because none of this folder is written by hand."""
     home = workspace.root / "cora"
-    with TrainingWorkspace(home, "cora") as training:
+    from tidemill import Workspace  # which needs the libraries of training
+
+    with Workspace(home, "cora") as training:
         training.train(
             "data.train=300", "data.val=100", "data.test=200", "gate.floor=0.3", promote=True
         )
