@@ -58,6 +58,7 @@ docs: $(VENV)/.dev ## Write docs/cli.md anew from the commands' help.
 
 bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.serving
+	$(BIN)/python -m bench.attack
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
 
