@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo demos up test test-newer check coverage integration chaos cases docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo demos up test test-newer check coverage integration chaos fuzz cases docs bench bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ integration: $(VENV)/.dev $(CLIENTS)/.made ## The tests that take minutes, and t
 
 chaos: $(VENV)/.dev ## Kill engine, trainer and server at every edge and 100 random moments.
 	$(BIN)/pytest tests/chaos
+
+fuzz: $(VENV)/.dev ## Ask the routes of each recipe 2,500 generated questions; ten minutes.
+	FUZZ_CASES=2500 $(BIN)/pytest -m slow tests/web/test_api_cases.py
 
 cases: $(VENV)/.dev ## Show what falls short today, one verdict a case; half an hour.
 	$(BIN)/pytest -m case tests/cases

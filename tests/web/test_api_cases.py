@@ -6,6 +6,7 @@ not name.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from tidemill.recipes.sentiment import routes as sentiment
 from tidemill.serving import open_parts
 from tidemill.settings import read_settings
 
-FEW, MANY = 100, 2_500
+FEW, MANY = 100, int(os.environ.get("FUZZ_CASES", "300"))
 Serve = Callable[[Any, Any], Any]
 
 

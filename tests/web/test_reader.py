@@ -191,6 +191,16 @@ async def test_the_payloads_of_a_request_stay_in_order(
     assert [int(row.decoded.pixels[0, 0, 0]) for row in rows] == [0, 10, 20, 30, 40, 50, 60]
 
 
+async def test_what_would_take_far_too_long_is_refused_at_once(
+    reader: Reader, slot: Slot, red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = 2 * reader_module.REFUSED_NS
+    monkeypatch.setattr(type(slot.predictor.codec), "estimate_ns", lambda *_: cost)
+    with pytest.raises(BadPayload, match="take too long"):
+        await reader.decode(RequestContext(slot, "live"), [red])
+    assert not reader._processes._started
+
+
 async def test_the_faulty_payload_is_named_in_each_lane(
     reader: Reader, slot: Slot, red: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ costly payloads keeps another waiting for one of them at most.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ TURN_NS = 2e7
 """What a thread decodes before others get a turn."""
 THREAD_NS = 6e7
 """What costs more goes to a process."""
+REFUSED_NS = 5e10
+"""What costs more is refused at once. Estimates are of the worst content, so this is generous."""
 DEADLINE_S = 5.0
 """Processor time that a process may take for one payload."""
 MAX_WAITING = 1_024
@@ -226,9 +229,16 @@ def at_index(error: BadPayload, index: int, *, of: int) -> BadPayload:
 
 def _estimate(codec: Codec[Any], payloads: Sequence[bytes], at: int) -> float:
     try:
-        return codec.estimate_ns(payloads[at])
+        cost = codec.estimate_ns(payloads[at])
     except BadPayload as error:
         raise at_index(error, at, of=len(payloads)) from error
+    if REFUSED_NS < cost < math.inf:
+        too_costly = BadPayload(
+            "The payload would take too long to decode.",
+            hint="Send a smaller one, or save it again with another program.",
+        )
+        raise at_index(too_costly, at, of=len(payloads))
+    return cost
 
 
 def _decode(codec: Codec[Any], payloads: Sequence[bytes], at: int) -> Preprocessed:
