@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
+from tidemill.adapters.processors import available_processors
 from tidemill.codecs.codec import Codec
 from tidemill.domain.errors import BadPayload, Overloaded, Unavailable
 from tidemill.predictor import Preprocessed, preprocess
@@ -68,7 +68,7 @@ class Reader:
     """The one reader of a server. `decode` may be awaited on any event loop."""
 
     def __init__(self, *, workers: int | None = None, deadline_s: float = DEADLINE_S) -> None:
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or available_processors()
         self._threads = Lane("read", self._workers, InThread)
         self._processes = Lane("read-process", self._workers, lambda: ReaderProcess(deadline_s))
 

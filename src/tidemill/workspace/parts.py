@@ -6,7 +6,6 @@ workspace leaves nothing on the disk.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Self
 from tidemill.adapters.blobs import FileBlobs
 from tidemill.adapters.clock import SystemClock
 from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.adapters.processors import available_processors
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.adapters.traffic import TrafficFiles
@@ -190,5 +190,5 @@ class WorkspaceParts:
 
 def load_predictor(bundle: Bundle) -> Predictor:
     """Return the model of a bundle; it may use every processor."""
-    runtime = OnnxRuntime(bundle.model, threads=os.cpu_count() or 1)
+    runtime = OnnxRuntime(bundle.model, threads=available_processors())
     return Predictor(bundle.without_model(), runtime)
