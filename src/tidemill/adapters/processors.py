@@ -1,4 +1,4 @@
-"""How many processors this process may use: of the machine, of its affinity and of its container."""
+"""How many processors this process may use: of its machine, affinity and container."""
 
 from __future__ import annotations
 

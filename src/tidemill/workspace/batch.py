@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tidemill.adapters.processors import available_processors
 from tidemill.data.payload_files import PayloadFiles
 from tidemill.data.result_files import (
     ExtraTypes,
@@ -164,7 +165,7 @@ class BatchPart(PredictionPart):
                 logged[prediction.example].append(prediction)
         recorder = self._open_recorder()
         # Pillow and the tokenizers let other threads run.
-        pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tidemill-batch")
+        pool = ThreadPoolExecutor(available_processors(), thread_name_prefix="tidemill-batch")
         try:
             journal.add_server(recorder.server)
             chunk = BatchChunk(loaded, kind, logged, pool, stop=errors == "stop")

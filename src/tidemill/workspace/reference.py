@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 import numpy as np
 
 from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.adapters.processors import available_processors
 from tidemill.codecs.codec import open_codec
 from tidemill.data.open_snapshot import OpenSnapshot
 from tidemill.data.retraining_set import SOURCE
@@ -43,7 +43,7 @@ def reference_of(
     if missing := [name for name in ("codec.json", "model.onnx") if name not in files]:
         raise DataError(f"The bundle lacks {', '.join(missing)}.")
     codec = open_codec(**json.loads(files["codec.json"]))
-    model = Model(codec, classes, OnnxRuntime(files["model.onnx"], threads=os.cpu_count() or 1))
+    model = Model(codec, classes, OnnxRuntime(files["model.onnx"], threads=available_processors()))
     features: list[Mapping[str, float]] = []
     answered, embedded = [], []
     for batch in _batches(_held_out(snapshot)):
