@@ -54,7 +54,7 @@ def counting_model() -> bytes:
     return content
 
 
-def arrays(times: int) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def arrays(times: int) -> dict[str, np.ndarray]:
     return {"x": np.eye(SIDE, dtype=np.float32), "times": np.array([times], np.int64)}
 
 

@@ -7,8 +7,6 @@ needs limits of its own.
 from __future__ import annotations
 
 import asyncio
-import math
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,14 +16,8 @@ from time import monotonic, perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tidemill.domain.errors import (
-    InvalidRequest,
-    Overloaded,
-    TidemillError,
-    TooLarge,
-    TooSlow,
-    UnsupportedMedia,
-)
+from tidemill.domain.errors import Overloaded, TidemillError, TooSlow
+from tidemill.web.body_head import BodyHead, read_body_head, too_large, unpack_gzip
 from tidemill.web.errors import error_response
 from tidemill.web.multipart import check_form, form_boundary
 from tidemill.web.request_context import (
@@ -39,8 +31,6 @@ from tidemill.web.request_context import (
 MAX_DROP_BYTES = 64 << 20
 MAX_DROP_S = 2.0
 """How much of a refused body is read, and for how long."""
-TIMEOUT_HEADER = b"x-request-timeout"
-UTF8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +78,7 @@ class Admission:
             await self.app(scope, receive, send)
             return
         try:
-            head = _read_head(scope)
+            head = read_body_head(scope)
         except TidemillError as error:
             await error_response(error, close=True)(scope, receive, send)
             return
@@ -112,7 +102,7 @@ class Admission:
         finally:
             upload.release()
 
-    def limit_of(self, head: _Head) -> int:
+    def limit_of(self, head: BodyHead) -> int:
         """Return how many bytes this body may have."""
         if head.media_type == "application/json":
             return min(self._limits.body, self._json_limit())
@@ -145,23 +135,11 @@ class Admission:
         return self._limits
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """What the header says about the body."""
-
-    media_type: str = ""
-    content_type: str = ""
-    declared: int = 0
-    has_body: bool = False
-    gzip: bool = False
-    timeout: float | None = None
-
-
 class _Upload:
     """The body of one request on its way in."""
 
     def __init__(
-        self, admission: Admission, client: str, head: _Head, is_here: Callable[[], bool]
+        self, admission: Admission, client: str, head: BodyHead, is_here: Callable[[], bool]
     ) -> None:
         self._is_here = is_here
         self._admission = admission
@@ -177,14 +155,14 @@ class _Upload:
         """
         head, limit = self._head, self._admission.limit_of(self._head)
         if head.declared > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if self._is_here():
             parts = [await self._receive_whole(receive, limit)]
         else:
             parts = await self._receive_parts(receive, limit)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if head.gzip:
-            body = await asyncio.to_thread(_unpack, body, limit)
+            body = await asyncio.to_thread(unpack_gzip, body, limit)
             self._take(max(0, len(body) - self._counted))
         if boundary := form_boundary(head.content_type):
             body = check_form(body, boundary)
@@ -197,7 +175,7 @@ class _Upload:
             raise ClientDisconnect
         body: bytes = message.get("body", b"")
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         self._take(len(body))
         return body
 
@@ -216,7 +194,7 @@ class _Upload:
                     part = message.get("body", b"")
                     size, windowed = size + len(part), windowed + len(part)
                     if size > limit:
-                        raise _too_large(limit)
+                        raise too_large(limit)
                     self._take(len(part))
                     parts.append(part)
                     if not message.get("more_body", False):
@@ -259,89 +237,6 @@ async def _drop_rest(scope: Scope, receive: Receive) -> None:
                 if not message.get("more_body", False):
                     return
                 dropped += len(message.get("body", b""))
-
-
-def _read_head(scope: Scope) -> _Head:
-    """Return what matters of a header. Raises UnsupportedMedia and InvalidRequest."""
-    content_type, declared, has_body, gzip, timeout = "", 0, False, False, None
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"content-length":
-            # The HTTP parser refuses anything but digits; the count of bytes holds in any case.
-            declared = int(value) if value.isdigit() else 0
-            has_body = has_body or declared > 0
-        elif name == b"transfer-encoding":
-            has_body = True
-        elif name == b"content-encoding":
-            gzip = _is_gzip(value)
-        elif name == TIMEOUT_HEADER:
-            timeout = _seconds(value)
-    media_type, _, parameters = content_type.partition(";")
-    media_type = media_type.strip().lower()
-    if media_type == "application/json" and parameters:
-        _require_utf8(parameters)
-    return _Head(media_type, content_type, declared, has_body, gzip, timeout)
-
-
-def _is_gzip(value: bytes) -> bool:
-    coding = value.decode("latin-1").strip().lower()
-    if coding in ("", "identity"):
-        return False
-    if coding not in ("gzip", "x-gzip"):
-        raise UnsupportedMedia(
-            f"This server does not read the content encoding {coding[:40]!r}.",
-            hint="Send the body as it is, or with Content-Encoding: gzip.",
-        )
-    return True
-
-
-def _seconds(value: bytes) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise InvalidRequest(
-            "X-Request-Timeout is no number of seconds above 0.", hint="X-Request-Timeout: 2.5"
-        )
-    return seconds
-
-
-def _require_utf8(parameters: str) -> None:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        charset = value.strip().strip('"').lower()
-        if name.strip().lower() == "charset" and charset not in UTF8:
-            raise UnsupportedMedia(
-                f"JSON in the charset {charset[:40]!r} is not read.", hint="Encode it as UTF-8."
-            )
-
-
-def _unpack(body: bytes, limit: int) -> bytes:
-    """Return the content of a gzip body. Raises TooLarge and InvalidRequest."""
-    content, rest = bytearray(), body
-    while rest:
-        decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            content += decoder.decompress(rest, limit + 1 - len(content))
-        except zlib.error as error:
-            raise InvalidRequest(
-                f"The body is not gzip: {error}.", hint="Leave Content-Encoding out."
-            ) from error
-        if len(content) > limit:
-            raise _too_large(limit)
-        if not decoder.eof:
-            raise InvalidRequest("The gzip body is cut off.", hint="Send it again.")
-        rest = decoder.unused_data
-    return bytes(content)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        f"A body like this may hold {limit / (1 << 20):g} MiB at most.",
-        hint="Send less at a time.",
-    )
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
