@@ -81,12 +81,16 @@ async def test_predict_that_fails(error: TidemillError, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [{}, {"files": {"other": ("a", b"")}}, {"data": {"file": "x"}}]
+    ("request_", "status", "code"),
+    [
+        ({}, 422, "invalid"),
+        ({"files": {"other": ("a", b"")}}, 422, "invalid"),
+        ({"data": {"file": "x"}}, 415, "unsupported_media_type"),
+    ],
 )
-async def test_predict_without_a_file(request_: dict[str, Any]) -> None:
+async def test_predict_without_a_file(request_: dict[str, Any], status: int, code: str) -> None:
     response = await ask(Canned(), "POST", "/predict", **request_)
-    assert response.status_code == 422
-    assert response.json()["error"]["code"] == "invalid"
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
 async def test_health_needs_a_checked_model() -> None:

@@ -155,7 +155,9 @@ async def served(home: Path) -> AsyncIterator[httpx.AsyncClient]:
         async with app.router.lifespan_context(app):
             await asyncio.to_thread(app.state.slots.refresh)
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 yield client
     finally:
         parts.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,10 @@ import httpx
 import pytest
 from fastapi import FastAPI, File, Request, UploadFile
 
+from tidemill.domain.errors import TooLarge
 from tidemill.web import admission, errors
 from tidemill.web.admission import Admission, BodyLimits
+from tidemill.web.body_head import unpack_gzip
 from tidemill.web.request_context import DEADLINE_KEY
 
 pytestmark = pytest.mark.anyio
@@ -178,6 +181,34 @@ async def test_a_packed_body_is_unpacked_within_the_limit() -> None:
 @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99)[:-9]])
 async def test_a_body_that_is_not_packed_is_refused(content: bytes) -> None:
     refused(await post("/raw", content=content, headers=PACKED), 422, "invalid")
+
+
+async def test_the_members_of_a_packed_body_are_few_and_each_is_read_once() -> None:
+    """What follows a member was copied for each member: a quadratic cost."""
+    member = gzip.compress(b"", mtime=0)
+    assert (
+        await post("/raw", content=member * 99 + gzip.compress(b"x"), headers=PACKED)
+    ).json() == 1
+    refused(await post("/raw", content=member * 101, headers=PACKED), 422, "invalid")
+
+
+@pytest.mark.parametrize("size", [1, 65_530, 65_536, 65_540, 200_000])
+def test_a_packed_body_is_read_whole_over_the_ends_of_slices(size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    body = gzip.compress(content[: size // 2], mtime=0) + gzip.compress(content[size // 2 :], 0)
+    assert unpack_gzip(body, size) == content
+    with pytest.raises(TooLarge):
+        unpack_gzip(body, size - 1)
+
+
+async def test_a_boundary_has_a_length_and_stands_at_the_end() -> None:
+    long = "b" * 71
+    head = {"content-type": f"multipart/form-data; boundary={long}"}
+    body = f"--{long}--\r\n".encode()
+    refused(await post("/form", content=body, headers=head), 400, "malformed")
+    head = {"content-type": "multipart/form-data; boundary=b"}
+    body = b"--b--\r\n" + b"x" * 5_000
+    refused(await post("/form", content=body, headers=head), 400, "malformed")
 
 
 async def test_another_encoding_is_named() -> None:

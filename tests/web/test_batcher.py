@@ -193,6 +193,28 @@ async def test_a_full_queue_refuses_clients_but_not_golden_requests(
     assert [one.kind for one in await tasks[-1]] == ["golden"]
 
 
+async def test_one_client_leaves_a_part_of_the_queue_to_others(
+    make: Make, slot: Slot, red: bytes
+) -> None:
+    batcher = make(queue=8)
+
+    def ask(count: int, client: str) -> asyncio.Task[list[Prediction]]:
+        context = RequestContext(slot, "live", client)
+        return asyncio.create_task(batcher.predict(context, [red] * count))
+
+    tasks = [ask(1, "a")]
+    await entered(slot)
+    tasks += [ask(4, "a"), ask(3, "a")]
+    await queued(batcher, 2)
+    with pytest.raises(Overloaded):
+        await ask(1, "a")
+    tasks.append(ask(1, "b"))
+    await queued(batcher, 3)
+    runtime_of(slot).go.release(9)
+    await asyncio.gather(*tasks)
+    assert (batcher.waiting, batcher._by_client) == (0, {})
+
+
 async def test_more_than_a_batch_is_no_request(make: Make, slot: Slot, red: bytes) -> None:
     with pytest.raises(InvalidRequest, match="4 payloads at most"):
         await asking(make(batch=4), slot, red)(5)

@@ -186,3 +186,36 @@ def test_the_app_can_tell_that_its_client_left(run: Callable[..., Running]) -> N
     second = running.dial(send=GET + b"\r\n")
     assert answer(second) == (200, "")
     assert sorted(running.app.gone) == [False, True]
+
+
+def test_a_client_that_does_not_read_its_answer_is_dropped(run: Callable[..., Running]) -> None:
+    running = run(write_seconds=0.2)
+    connection = running.dial(send=GET.replace(b"/ ", b"/much ", 1) + b"\r\n")
+    with pytest.raises(OSError, match=r"reset|pipe"):
+        while True:  # the server takes what is sent until it drops the connection
+            connection.sendall(b" " * 65_536)
+
+
+def test_a_full_server_drops_a_client_that_reads_nothing(run: Callable[..., Running]) -> None:
+    running = run(connections=1)
+    running.dial(send=GET.replace(b"/ ", b"/much ", 1) + b"\r\n")
+    statuses = []
+    while 200 not in statuses:  # until the buffers of its connection are full
+        statuses.append(answer(running.dial(send=GET + b"\r\n"))[0])
+        assert len(statuses) < 1_000
+    assert set(statuses) <= {0, 200, 503}
+
+
+def test_a_client_with_a_large_body_can_be_seen_to_leave(run: Callable[..., Running]) -> None:
+    """A large body pauses the reading of its connection."""
+    running = run()
+    size = 3 << 20
+    head = b"POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    connection = running.dial(send=head + b"x" * size)
+    assert running.app.holding.acquire(timeout=WAIT_S)
+    connection.close()
+    second = running.dial(send=GET + b"\r\n")
+    assert answer(second) == (200, "")
+    while len(running.app.gone) < 2:
+        running.dial(send=GET + b"\r\n")
+    assert True in running.app.gone

@@ -19,6 +19,10 @@ MAX_CHUNKS = 16_384
 UNKNOWN = math.inf
 """The estimate where the structure does not bound the cost."""
 
+_ANY_IMAGE = 5e5
+"""What the smallest image costs."""
+_PER_EXIF_BYTE = 500.0
+"""Pillow reads each entry of EXIF data in Python."""
 _PER_PIXEL = 10.0
 """Conversion to RGB and scaling, of any format."""
 _TRANSPARENT = 30.0
@@ -41,7 +45,7 @@ def estimate_image_ns(payload: bytes, max_pixels: int) -> float:
     for signature, estimate in _FORMATS:
         if payload.startswith(signature):
             try:
-                return estimate(payload, max_pixels)
+                return _ANY_IMAGE + estimate(payload, max_pixels)
             except (struct.error, IndexError):
                 return UNKNOWN  # cut off; the decoder says where
     return 0.0
@@ -58,28 +62,31 @@ def require_pixels(width: int, height: int, max_pixels: int) -> int:
 
 
 def _jpeg(payload: bytes, max_pixels: int) -> float:
-    pixels = _jpeg_pixels(payload, max_pixels)
+    pixels, exif = _jpeg_header(payload, max_pixels)
     if pixels is None:
         return UNKNOWN
     # The two bytes cannot stand in the pixels, so this counts each scan, and perhaps a thumbnail's.
     scans = payload.count(b"\xff\xda")
-    return pixels * (_PER_PIXEL + 5.0 * scans) + 25.0 * len(payload)
+    return pixels * (_PER_PIXEL + 5.0 * scans) + 25.0 * len(payload) + _PER_EXIF_BYTE * exif
 
 
-def _jpeg_pixels(payload: bytes, max_pixels: int) -> int | None:
-    """Return the pixels that the frame header claims; None when no pixels follow one."""
-    at, pixels, skipped = 2, None, 0
+def _jpeg_header(payload: bytes, max_pixels: int) -> tuple[int | None, int]:
+    """Return the pixels that the frame header claims, and the bytes of EXIF data.
+
+    None when no pixels follow a frame header.
+    """
+    at, pixels, skipped, exif = 2, None, 0, 0
     for _ in range(MAX_SEGMENTS):
         start = payload.find(b"\xff", at)
         if start < 0 or start + 4 > len(payload):
-            return None
+            return None, exif
         # Pillow skips each other byte by itself.
         skipped += start - at
         if skipped > MAX_SEGMENTS:
             break
         at, marker = start, payload[start + 1]
         if marker == 0xDA:
-            return pixels
+            return pixels, exif
         if marker == 0xFF:
             at += 1
         elif marker in _BARE_MARKERS:
@@ -88,25 +95,29 @@ def _jpeg_pixels(payload: bytes, max_pixels: int) -> int | None:
             if marker in _FRAME_MARKERS:
                 height, width = struct.unpack_from(">HH", payload, at + 5)
                 pixels = max(pixels or 0, require_pixels(width, height, max_pixels))
-            at += 2 + struct.unpack_from(">H", payload, at + 2)[0]
+            length = struct.unpack_from(">H", payload, at + 2)[0]
+            exif += length if marker == 0xE1 else 0
+            at += 2 + length
     raise _too_fragmented(f"JPEG has more than {MAX_SEGMENTS:,} segments before its pixels")
 
 
 def _png(payload: bytes, max_pixels: int) -> float:
     width, height, depth, colour = struct.unpack_from(">IIBB", payload, 16)
     pixels = require_pixels(width, height, max_pixels)
-    at, texts = 8, 0
+    at, texts, exif = 8, 0, 0
     for _ in range(MAX_CHUNKS):
         if at + 8 > len(payload):
             break
         length, kind = struct.unpack_from(">I4s", payload, at)
         texts += kind in _TEXT_CHUNKS
+        exif += length if kind == b"eXIf" else 0
         at += length + 12
     else:
         raise _too_fragmented(f"PNG has more than {MAX_CHUNKS:,} chunks")
     samples = _CHANNELS.get(colour, 4) * (2 if depth > 8 else 1)
     per_pixel = 10.0 * samples + _PER_PIXEL + _TRANSPARENT
-    return pixels * per_pixel + 25.0 * len(payload) + texts * _TEXT_CHUNK
+    extra = texts * _TEXT_CHUNK + _PER_EXIF_BYTE * min(exif, len(payload))
+    return pixels * per_pixel + 25.0 * len(payload) + extra
 
 
 def _gif(payload: bytes, max_pixels: int) -> float:
@@ -139,7 +150,10 @@ def _webp(payload: bytes, max_pixels: int) -> float:
     else:
         return UNKNOWN
     pixels = require_pixels(width, height, max_pixels)
-    return pixels * (30.0 + _PER_PIXEL + _TRANSPARENT) + 120.0 * len(payload)
+    # EXIF data stands behind the frames. Where the header promises some, all may be that.
+    exif = len(payload) if kind == b"VP8X" and payload[20] & 0x08 else 0
+    per_pixel = 30.0 + _PER_PIXEL + _TRANSPARENT
+    return pixels * per_pixel + 120.0 * len(payload) + _PER_EXIF_BYTE * exif
 
 
 def _bmp(payload: bytes, max_pixels: int) -> float:

@@ -27,7 +27,9 @@ from tidemill.web.request_context import (
     client_of,
     is_golden_request,
 )
+from tidemill.web.work import Work
 
+UNPACKING_THREADS = 2
 MAX_DROP_BYTES = 64 << 20
 MAX_DROP_S = 2.0
 """How much of a refused body is read, and for how long."""
@@ -69,6 +71,7 @@ class Admission:
         self.app = app
         self._limits = limits
         self._json_limit = json_limit or (lambda: limits.body)
+        self.unpack = Work("unpacking", threads=UNPACKING_THREADS, max_waiting=64)
         # Only the server's one event loop changes these.
         self._total = 0
         self._by_client: Counter[str] = Counter()
@@ -162,7 +165,7 @@ class _Upload:
             parts = await self._receive_parts(receive, limit)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if head.gzip:
-            body = await asyncio.to_thread(unpack_gzip, body, limit)
+            body = await self._admission.unpack.run(unpack_gzip, body, limit)
             self._take(max(0, len(body) - self._counted))
         if boundary := form_boundary(head.content_type):
             body = check_form(body, boundary)

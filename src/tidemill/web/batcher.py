@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from time import monotonic
 
-from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import (
     BadPayload,
     InvalidRequest,
@@ -74,6 +74,7 @@ class Batcher:
         self._on_stage = on_stage
         self._counting = threading.Lock()
         self._waiting = 0
+        self._by_client: Counter[str] = Counter()
         self._log_fault = ""
         self._closing = threading.Event()
         self._live, self._golden = (
@@ -128,7 +129,7 @@ class Batcher:
         """
         if len(payloads) > self.max_payloads:
             raise InvalidRequest(f"A request may hold {self.max_payloads} payloads at most.")
-        self._admit(len(payloads), context.kind)
+        self._admit(len(payloads), context)
         try:
             start = monotonic()
             inputs = await self._reader.decode(context, payloads)
@@ -142,28 +143,36 @@ class Batcher:
             lane = self._live if context.kind == "live" else self._golden
             lane.submit(job)
         except BaseException:
-            self._release(len(payloads), context.kind)
+            self._release(len(payloads), context)
             raise
         return await job.future
 
-    def _admit(self, payloads: int, kind: RequestKind) -> None:
+    def _admit(self, payloads: int, context: RequestContext) -> None:
         if self._closing.is_set():
             raise Unavailable("The server is stopping.")
         # Golden requests are few, and a full queue must not keep a better model out.
-        if kind != "live":
+        if context.kind != "live":
             return
         with self._counting:
-            if self._waiting + payloads > self._queue:
+            own = self._by_client[context.client] + payloads
+            # A client that holds more than half leaves an eighth to others.
+            room = self._queue if own <= self._queue // 2 else self._queue - self._queue // 8
+            if self._waiting + payloads > room:
                 raise Overloaded(
                     f"{self._waiting} payloads wait already, and the queue holds {self._queue}.",
                     hint="Try again shortly, or send fewer at a time.",
                 )
             self._waiting += payloads
+            self._by_client[context.client] = own
 
-    def _release(self, payloads: int, kind: RequestKind) -> None:
-        if kind == "live":
-            with self._counting:
-                self._waiting -= payloads
+    def _release(self, payloads: int, context: RequestContext) -> None:
+        if context.kind != "live":
+            return
+        with self._counting:
+            self._waiting -= payloads
+            self._by_client[context.client] -= payloads
+            if not self._by_client[context.client]:
+                del self._by_client[context.client]
 
     def _check_items(self, job: Job) -> None:
         # With every other codec a payload is one item, and payloads have a limit already.
@@ -176,7 +185,7 @@ class Batcher:
     def _process(self, jobs: Sequence[Job]) -> None:
         now = monotonic()
         for job in jobs:
-            self._release(len(job.payloads), job.context.kind)
+            self._release(len(job.payloads), job.context)
             if job.context.kind == "live":
                 self._on_stage("queue", now - job.at)
         try:

@@ -38,6 +38,7 @@ class ConnectionLimits:
     header_bytes: int = 32 << 10
     header_count: int = 100
     header_seconds: float = 10.0
+    write_seconds: float = 10.0
 
 
 class HeaderTooLarge(Exception):
@@ -61,6 +62,7 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._crowd = crowd
         self._header_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._unparsed = 0
         self._header_bytes = 0
         self._header_count = 0
@@ -69,6 +71,11 @@ class Connection(HttpToolsProtocol):
     def busy(self) -> bool:
         """True while a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def is_stuck(self) -> bool:
+        """True while the client does not read its answer."""
+        return self._write_timer is not None
 
     @property
     def address(self) -> str:
@@ -85,6 +92,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._crowd.leave(self)
         self._stop_header_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -134,6 +142,23 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unparsed = 0
         super().on_message_complete()
+        if not self.pipeline:
+            # A large body has paused the reading, and nobody would see the client leave.
+            self.flow.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self._limits.write_seconds, self.drop)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_write_timer()
+
+    def drop(self) -> None:
+        """End the connection at once, without an answer."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         error = sys.exception()
@@ -163,6 +188,11 @@ class Connection(HttpToolsProtocol):
             self._header_timer.cancel()
             self._header_timer = None
 
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
     def _header_late(self) -> None:
         self._header_timer = None
         if not self.busy and not self.transport.is_closing():
@@ -181,18 +211,18 @@ class Crowd:
         return len(self._connections)
 
     def admit(self, connection: Connection) -> bool:
-        """Add a connection; a full server closes one that asks for nothing.
+        """Add a connection; a full server closes one that asks for nothing, or reads nothing.
 
         Returns False when all others are busy. The oldest idle one of the client with the most
         connections goes first, so that no client crowds the others out.
         """
         if len(self._connections) >= self.limit:
-            idle = [other for other in self._connections if not other.busy]
+            idle = [other for other in self._connections if not other.busy or other.is_stuck]
             if not idle:
                 return False
             oldest = max(idle, key=lambda other: self._counts[other.address])
             self.leave(oldest)
-            oldest.transport.abort()
+            oldest.drop()
         self._connections[connection] = None
         self._counts[connection.address] = self._counts.get(connection.address, 0) + 1
         return True

@@ -13,6 +13,10 @@ from python_multipart.multipart import parse_options_header
 from tidemill.domain.errors import Malformed
 
 MAX_PARTS = 1_000
+MAX_BOUNDARY = 70
+"""Characters, as RFC 2046 has it."""
+MAX_EPILOGUE = 4 << 10
+"""Bytes at the end of a body in which its last boundary must stand."""
 MAX_PART_HEADER = 8 << 10
 """Bytes of the header of one part."""
 
@@ -43,6 +47,8 @@ def form_boundary(content_type: str) -> bytes:
             "The form has no boundary in its Content-Type.",
             hint="Let the HTTP library set the Content-Type of a form.",
         )
+    if len(boundary) > MAX_BOUNDARY:
+        raise Malformed(f"The boundary of a form has {MAX_BOUNDARY} characters at most.")
     return boundary
 
 
@@ -52,8 +58,8 @@ def check_form(body: bytes, boundary: bytes) -> bytes:
     The web framework takes a part without a `filename` for a text. Raises Malformed for a form
     that is cut off, and for too many parts.
     """
-    end = body.rfind(b"--" + boundary + b"--")
-    if end < 0:
+    # An epilogue may follow. A search from the end takes the product of both lengths at worst.
+    if b"--" + boundary + b"--" not in body[-MAX_EPILOGUE:]:
         raise Malformed(
             "The form ends before its last boundary.", hint="Send the whole body again."
         )

@@ -77,7 +77,7 @@ class Reader:
     ) -> list[Preprocessed]:
         """Decode every payload, in order.
 
-        Raises BadPayload for the first unreadable one, Overloaded, Unavailable (closing)
+        Raises BadPayload for an unreadable one, Overloaded, Unavailable (closing)
         and ClientDisconnect.
         """
         codec = context.slot.predictor.codec
@@ -87,14 +87,16 @@ class Reader:
                 return [_decode(codec, payloads, at) for at in range(len(payloads))]
         size = -(-len(payloads) // self._workers)
         spans = [(at, min(at + size, len(payloads))) for at in range(0, len(payloads), size)]
-        parts = await asyncio.gather(
-            *(self._decode_span(context, codec, payloads, *span) for span in spans),
-            return_exceptions=True,
-        )
-        for part in parts:
-            if isinstance(part, BaseException):
-                raise part
-        return list(chain.from_iterable(part for part in parts if isinstance(part, list)))
+        tasks = [
+            asyncio.create_task(self._decode_span(context, codec, payloads, *span))
+            for span in spans
+        ]
+        try:
+            return list(chain.from_iterable(await asyncio.gather(*tasks)))
+        finally:
+            # After a failure the rest would be decoded for nobody.
+            for task in tasks:
+                task.cancel()
 
     def submit(
         self,
