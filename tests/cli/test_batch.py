@@ -66,4 +66,4 @@ def test_the_summary_counts_what_could_not_be_read(tell: Ask, tmp_path: Path) ->
     result = tell("batch", str(file), "-o", str(output), "--errors", "write")
     assert (result.code, result.out) == (0, "")
     assert "v1 predicted 1 of 2 inputs, 1 of them by an earlier run." in result.err
-    assert f"1 inputs could not be read: {tmp_path / 'scored.errors.jsonl'}" in result.err
+    assert f"1 inputs could not be read: {tmp_path / 'scored.csv.errors.jsonl'}" in result.err

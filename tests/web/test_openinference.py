@@ -23,7 +23,8 @@ from tidemill.codecs.text import TextPayload
 from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.recipes.routes import Routes, Server
 from tidemill.web import openinference
-from tidemill.web.inference_payloads import to_payloads
+from tidemill.web.inference_payloads import estimate_ns, to_payloads
+from tidemill.web.reader import INLINE_NS
 from tidemill.web.tensors import BYTES, Tensor
 
 DOCUMENT = yaml.safe_load(Path(__file__).with_name("open_inference_rest.yaml").read_text("utf-8"))
@@ -293,6 +294,12 @@ def test_columns_become_rows() -> None:
         (table, [column("pixels", "UINT8", 1)], "no input 'pixels'"),
         (lambda: ImagePayload, [column("pixels", "UINT8", 1)], "is UINT8"),
         (lambda: TextPayload, [column("text", "FP64", 1.0)], "text: Input should be"),
+        (lambda: TextPayload, [Tensor("text", "FP64", (), np.array(1.0))], "has no shape"),
+        (
+            lambda: ImagePayload,
+            [Tensor("pixels", "UINT8", (2, 2, 3), np.zeros((2, 2, 3), np.uint8))],
+            "is UINT8",
+        ),
     ],
 )
 def test_tensors_that_stand_for_no_payload_are_named(
@@ -303,6 +310,26 @@ def test_tensors_that_stand_for_no_payload_are_named(
     wrong = Tensor("pixels", "UINT8", (1, 2, 2, 2), np.zeros((1, 2, 2, 2), np.uint8))
     with pytest.raises(BadPayload, match="is no image"):
         to_payloads([wrong], ImagePayload, 8)
+
+
+def test_the_cost_counts_all_bytes_of_a_body() -> None:
+    """Neither BYTES after the JSON nor pixels far behind its beginning are read on the loop."""
+    body = b'{"inputs": []}' + bytes(10_000)
+    assert estimate_ns(body, "14") > INLINE_NS
+    assert estimate_ns(body, None) > INLINE_NS
+    assert estimate_ns(body[:14], None) < INLINE_NS
+    with pytest.raises(InvalidRequest, match="larger than the body"):
+        estimate_ns(body, "9" * 5_000)
+
+
+def test_a_shape_or_header_out_of_all_bounds_is_refused(client: Any, red: bytes) -> None:
+    headers = {"Inference-Header-Content-Length": "9" * 5_000}
+    body = json.dumps({"inputs": [image_input(red)]})
+    assert client.request("POST", INFER, content=body, headers=headers).status_code == 400
+    for shape in ([2**62, 0, 8, 3], [2**30, 0, 2**30, 3], [], [1, 0, 8, 3]):
+        row = {"name": "pixels", "datatype": "UINT8", "shape": shape, "data": []}
+        response = client.request("POST", INFER, json={"inputs": [row]})
+        assert response.status_code == 400, (shape, response.text)
 
 
 def test_each_item_has_its_row(workspace: Any, start_app: Any) -> None:

@@ -84,7 +84,12 @@ def test_binary_bytes_have_their_lengths() -> None:
         (tensor(), "needs 'data', or binary data"),
         (tensor(data=[1, 2], parameters={"binary_data_size": 0}), "and not both"),
         (tensor(parameters={"binary_data_size": 1}), "is incomplete"),
-        (tensor(parameters={"binary_data_size": "1"}), "is incomplete"),
+        (tensor(parameters={"binary_data_size": -1}), "is incomplete"),
+        (tensor(parameters={"binary_data_size": "1"}), r"does not fit: .*binary_data_size"),
+        (tensor(shape=[], data=[1]), r"does not fit: .*shape"),
+        (tensor(shape=[2**62, 0, 8, 3], data=[]), r"does not fit: .*shape"),
+        (tensor(shape=[2**30, 0, 2**30, 2**30], data=[]), "shape .* is too large"),
+        (tensor("FP16", data=[1, 1e30]), "does not fit FP16"),
         (tensor(parameters=[1], data=[1, 2]), "does not fit: .*parameters"),
         (tensor(data="12"), "does not fit: Expected `array`"),
         (tensor(data=[[1], 2]), "does not fit: Expected `array`"),
@@ -111,6 +116,7 @@ def test_a_malformed_tensor_is_named(row: Any, sentence: str) -> None:
         (b'{"id": 1, "inputs": [1]}', None, "does not fit"),
         (b"{}", "x", "is no number"),
         (b"{}", "3", "is larger than the body"),
+        (b"{}", "9" * 5_000, "is larger than the body"),
         (b'{"inputs": [{}], "a": 1}??', "8", "is not JSON"),
     ],
 )
@@ -129,6 +135,21 @@ def test_all_bytes_belong_to_a_tensor() -> None:
         row = tensor(BYTES, parameters={"binary_data_size": len(data)})
         with pytest.raises(InvalidRequest, match="ends inside an element"):
             call(row, data=data)
+
+
+def test_elements_of_bytes_end_with_the_shape() -> None:
+    data = bytes(4 * 1_000_000)
+    row = tensor(BYTES, parameters={"binary_data_size": len(data)})
+    with pytest.raises(InvalidRequest, match="has more elements than its shape, 2"):
+        call(row, data=data)
+
+
+def test_parameters_that_nobody_reads_are_left_alone() -> None:
+    for parameters in (None, {}, {"priority": {"level": [1]}, "content_type": None}):
+        outputs = [{"name": "label", "parameters": parameters}]
+        row = tensor(data=[1, 2], parameters=parameters)
+        read = call(row, outputs=outputs, parameters=parameters)
+        assert (read.inputs[0].values.tolist(), read.outputs) == ([1, 2], {"label": False})
 
 
 def test_outputs_are_chosen_and_written() -> None:

@@ -145,7 +145,7 @@ def test_a_bad_row_stops_the_batch_or_is_written(overflowing: Workspace, tmp_pat
     report = workspace.batch(file, output, keep=["id"], errors="write")
     assert (report.rows, report.predictions, report.refused, report.resumed) == (73, 70, 3, 66)
     assert [row["id"] for row in results(output)] == [row["id"] for row in rows]
-    assert report.errors == tmp_path / "scored.errors.jsonl"
+    assert report.errors == tmp_path / "scored.jsonl.errors.jsonl"
     errors = results(report.errors)
     assert [(row["input"].split()[-1], row.get("id")) for row in errors] == [
         ("67", "none"),
@@ -237,6 +237,60 @@ def test_one_process_writes_an_output_and_none_replaces_one(
     workspace.batch(file, output, keep=["id"])
     with pytest.raises(Conflict, match="exists already"):
         workspace.batch(file, output, keep=["id"])
+
+
+def test_an_input_is_never_overwritten(workspace: Workspace, tmp_path: Path) -> None:
+    file, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
+    write_rows(file, 3)
+    before = file.read_bytes()
+    link.symlink_to(file)
+    for output in (file, link):
+        with pytest.raises(UsageError, match="it would be overwritten"):
+            workspace.batch(file, output, keep=["id"], restart=True)
+    errors = tmp_path / "scored.csv.errors.jsonl"
+    errors.write_bytes(before)
+    with pytest.raises(UsageError, match="it would be overwritten"):
+        workspace.batch([file, errors], tmp_path / "scored.csv", keep=["id"], restart=True)
+    assert file.read_bytes() == errors.read_bytes() == before
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_glob_and_a_folder_leave_out_what_the_batch_writes(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", 3)
+    output = tmp_path / "scored.jsonl"
+    for _ in range(2):
+        report = workspace.batch(tmp_path / "*.jsonl", output, keep=["id"], restart=True)
+        assert report.rows == 3
+        (tmp_path / "scored.jsonl.errors.jsonl").write_text("no row\n")
+    output.unlink()
+    with pytest.raises(Conflict, match=r"errors\.jsonl exists already"):
+        workspace.batch(tmp_path / "rows.jsonl", output, keep=["id"])
+
+
+def test_a_batch_goes_on_after_a_kill_behind_its_output(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchJournal, "remove", BatchJournal.close)
+        workspace.batch(tmp_path / "*.jsonl", tmp_path / "scored.jsonl", keep=["id"])
+    report = workspace.batch(tmp_path / "*.jsonl", tmp_path / "scored.jsonl", keep=["id"])
+    assert (report.rows, report.resumed, len(logged(workspace))) == (3, 3, 3)
+    assert list(tmp_path.glob(".scored*")) == []
+
+
+def test_outputs_of_one_stem_have_errors_of_their_own(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    write_rows(file, 3)
+    good = file.read_text()
+    file.write_text(good + "bad\n")
+    errors = workspace.batch(file, tmp_path / "a.csv", keep=["id"], errors="write").errors
+    file.write_text(good)
+    assert workspace.batch(file, tmp_path / "a.parquet", keep=["id"]).errors is None
+    assert errors is not None
+    assert len(results(errors)) == 1
 
 
 def test_what_cannot_begin_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:

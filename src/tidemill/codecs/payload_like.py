@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from pydantic import ValidationError
 
 from tidemill.codecs.codec import Payload
-from tidemill.domain.errors import BadPayload, DataError, InvalidRequest, TidemillError
+from tidemill.domain.errors import (
+    BadPayload,
+    DataError,
+    InvalidRequest,
+    TidemillError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -109,11 +115,17 @@ def list_payloads(form: type[Payload], values: object) -> Iterator[PayloadLike]:
         )
 
 
-def find_files(form: type[Payload], paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+def find_files(
+    form: type[Payload],
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    outputs: Sequence[Path] = (),
+) -> list[Path]:
     """Return the files that these paths name, in order; a folder and a glob name several.
 
     A folder stands for the files below it that have one of the suffixes of `form` and no hidden
-    part. Raises DataError for a path that names no file.
+    part. `outputs` are files that the caller writes: folders and globs leave them out. Raises
+    DataError for a path that names no file, and UsageError for one that names an output.
     """
     files: list[Path] = []
     for path in (Path(each).expanduser() for each in paths):
@@ -121,11 +133,17 @@ def find_files(form: type[Payload], paths: Sequence[str | os.PathLike[str]]) -> 
             named = sorted(each for each in path.rglob("*") if _is_payload(each, path, form))
             missing = f"{path} has no file that ends in {', '.join(form.suffixes)}."
         elif exists(path) or not glob.has_magic(str(path)):  # noqa: PTH110
+            if _is_one_of(path, outputs):
+                raise UsageError(
+                    f"{path} is an input, and it would be overwritten.",
+                    hint="Choose another output.",
+                )
             named, missing = [path], ""
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207
             named = [each for each in matches if each.is_file()]
             missing = f"No file matches {path}."
+        named = [each for each in named if not _is_one_of(each, outputs)]
         if not named:
             raise DataError(
                 missing, hint="Name a file, a folder, or a glob such as 'leaves/*.jpg'."
@@ -164,6 +182,15 @@ def _frame_rows(values: object) -> Iterable[Mapping[str, Any]] | None:
 def _is_payload(file: Path, folder: Path, form: type[Payload]) -> bool:
     visible = not any(part.startswith(".") for part in file.relative_to(folder).parts)
     return visible and file.suffix.lower() in form.suffixes and file.is_file()
+
+
+def _is_one_of(file: Path, others: Sequence[Path]) -> bool:
+    """Compare files, not names: links and the case of letters give one file several names."""
+    return any(
+        os.path.realpath(file) == os.path.realpath(other)
+        or (exists(file) and exists(other) and file.samefile(other))  # noqa: PTH110
+        for other in others
+    )
 
 
 def _read_file(path: Path) -> bytes:

@@ -54,13 +54,17 @@ class PayloadFiles:
         column: str = "",
         extras: Sequence[str] = (),
         lines: bool = False,
+        outputs: Sequence[Path] = (),
     ) -> None:
-        """Find the files. Raises DataError for a path that names no file."""
+        """Find the files, without the `outputs`.
+
+        Raises DataError for a path that names no file, and UsageError for one that names an output.
+        """
         self.form = form
         self.column = column
         self.extras = tuple(dict.fromkeys(extras))
         self.lines = lines
-        self.files = find_files(form, paths)
+        self.files = find_files(form, paths, outputs=outputs)
 
     def digest(self) -> str:
         """Return a digest of the files' names, sizes and times, and of how they are read."""

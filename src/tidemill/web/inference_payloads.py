@@ -17,11 +17,14 @@ from tidemill.codecs.image import ImagePayload
 from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.web.errors import invalid_field
 from tidemill.web.reader import at_index
-from tidemill.web.tensors import BYTES, InferenceCall, Tensor, read_call
+from tidemill.web.tensors import BYTES, InferenceCall, Tensor, read_call, read_length
 
 PAYLOAD, PIXELS = "payload", "pixels"
-JSON_NS, PIXEL_NS = 200.0, 300.0
-"""Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG."""
+JSON_NS, PIXEL_NS = 300.0, 300.0
+"""Nanoseconds for a byte of JSON, and for a byte of pixels that become a PNG.
+
+The JSON may hold pixels, too, and the rest of a body BYTES instead.
+"""
 
 
 def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int) -> list[bytes]:
@@ -43,7 +46,9 @@ def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int
     first = inputs[0]
     if len(inputs) > 1 and not set(by_name) <= set(cells):
         raise InvalidRequest(f"{PAYLOAD!r} and {PIXELS!r} stand alone.")
-    count = first.shape[0] if first.shape else 1
+    if not first.shape:
+        raise InvalidRequest(f"The input {first.name!r} has no shape.", hint="Use [n].")
+    count = first.shape[0]
     if count > max_payloads:
         raise InvalidRequest(
             f"{count} payloads are too many for one request; at most {max_payloads}.",
@@ -52,7 +57,7 @@ def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int
     if first.name == PIXELS and PIXELS not in cells:
         return _pixel_payloads(first, form)
     for tensor in inputs:
-        if len(tensor.values) != count or len(tensor.shape) > 2:
+        if len(tensor.shape) not in (1, 2) or len(tensor.values) != count:
             raise InvalidRequest(f"The input {tensor.name!r} needs the shape [{count}].")
     if first.name == PAYLOAD and PAYLOAD not in cells:
         if first.datatype != BYTES:
@@ -75,13 +80,16 @@ def read_inference(
 
 
 def estimate_ns(body: bytes, header_length: str | None) -> float:
-    """Return about how long the reading takes: pixels are compressed, JSON is parsed."""
-    head = body[: int(header_length)] if header_length and header_length.isdecimal() else body
-    return PIXEL_NS * len(body) if b'"pixels"' in head[:4096] else JSON_NS * len(head)
+    """Return about how long the reading takes at most. Raises InvalidRequest for a wrong header.
+
+    Only the length counts: what stands in the JSON is not known before it is parsed.
+    """
+    head = read_length(body, header_length)
+    return JSON_NS * head + PIXEL_NS * (len(body) - head)
 
 
 def _pixel_payloads(tensor: Tensor, form: type[Payload]) -> list[bytes]:
-    if tensor.datatype != "UINT8" or len(tensor.shape) not in (3, 4):
+    if tensor.datatype != "UINT8" or len(tensor.shape) != 4:
         raise InvalidRequest(f"The input {PIXELS!r} is UINT8 [n, rows, columns, 3].")
     payloads = []
     for at, array in enumerate(tensor.values):

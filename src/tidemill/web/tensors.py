@@ -39,14 +39,38 @@ DTYPES: dict[str, npt.DTypeLike] = {
     "FP64": "<f8",
 }
 LENGTH_HEADER = "Inference-Header-Content-Length"
+MAX_LENGTH_DIGITS = 12
 MAX_RANK = 8
+MAX_SIDE = 2**31 - 1
+MAX_ELEMENTS = 2**40
+"""The product of the sides above 0: numpy multiplies them also where the tensor is empty."""
 MAX_INPUTS = 1_000
 MAX_JSON_ELEMENTS = 500_000
 """Elements of a tensor in JSON, about, where each costs tens of bytes of memory; binary has no such
 bound.
 """
 
-_Parameters = dict[str, bool | int | float | str | None]
+
+class _CallParameters(msgspec.Struct):
+    """The parameters of a request that are read; others pass unchecked, and are never built."""
+
+    binary_data_output: bool | None = None
+
+
+class _InputParameters(msgspec.Struct):
+    """The parameters of a tensor that are read."""
+
+    binary_data_size: int | None = None
+    content_type: str | None = None
+
+
+class _OutputParameters(msgspec.Struct):
+    """The parameters of a wanted output that are read."""
+
+    binary_data: bool | None = None
+
+
+_Side = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIDE)]
 
 
 class _InputRow(msgspec.Struct):
@@ -54,8 +78,8 @@ class _InputRow(msgspec.Struct):
 
     name: str
     datatype: str
-    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=MAX_RANK)]
-    parameters: _Parameters = {}
+    shape: Annotated[list[_Side], msgspec.Meta(min_length=1, max_length=MAX_RANK)]
+    parameters: _InputParameters | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -63,7 +87,7 @@ class _OutputRow(msgspec.Struct):
     """An output that a request wants."""
 
     name: str
-    parameters: _Parameters = {}
+    parameters: _OutputParameters | None = None
 
 
 class _CallRow(msgspec.Struct):
@@ -72,7 +96,7 @@ class _CallRow(msgspec.Struct):
     inputs: Annotated[list[_InputRow], msgspec.Meta(min_length=1, max_length=MAX_INPUTS)]
     outputs: list[_OutputRow] | None = None
     id: str | None = None
-    parameters: _Parameters = {}
+    parameters: _CallParameters | None = None
 
 
 _CALL = msgspec.json.Decoder(_CallRow)
@@ -99,15 +123,20 @@ class InferenceCall:
     binary: bool
 
 
+def read_length(body: bytes, header_length: str | None) -> int:
+    """Return the length of the JSON in a body. Raises InvalidRequest for a wrong header."""
+    if header_length is None:
+        return len(body)
+    if not (header_length.isascii() and header_length.isdigit()):
+        raise InvalidRequest(f"{LENGTH_HEADER} is no number.")
+    if len(header_length) > MAX_LENGTH_DIGITS or int(header_length) > len(body):
+        raise InvalidRequest(f"{LENGTH_HEADER} is larger than the body.")
+    return int(header_length)
+
+
 def read_call(body: bytes, header_length: str | None) -> InferenceCall:
     """Read a request. Raises InvalidRequest."""
-    length = len(body)
-    if header_length is not None:
-        if not (header_length.isascii() and header_length.isdigit()):
-            raise InvalidRequest(f"{LENGTH_HEADER} is no number.")
-        length = int(header_length)
-        if length > len(body):
-            raise InvalidRequest(f"{LENGTH_HEADER} is larger than the body.")
+    length = read_length(body, header_length)
     try:
         content = _CALL.decode(body[:length])
     except msgspec.ValidationError as error:
@@ -122,10 +151,8 @@ def read_call(body: bytes, header_length: str | None) -> InferenceCall:
         buffer = buffer[used:]
     if buffer:
         raise InvalidRequest(f"{len(buffer)} bytes belong to no tensor.")
-    binary = content.parameters.get("binary_data_output") is True
-    outputs = {
-        row.name: row.parameters.get("binary_data", binary) is True for row in content.outputs or ()
-    }
+    binary = bool(content.parameters and content.parameters.binary_data_output)
+    outputs = {row.name: _is_binary(row, default=binary) for row in content.outputs or ()}
     return InferenceCall(content.id, inputs, outputs or None, binary)
 
 
@@ -166,6 +193,11 @@ def write_response(
     return b"".join([head, *chunks]), len(head) if chunks else None
 
 
+def _is_binary(row: _OutputRow, *, default: bool) -> bool:
+    wanted = row.parameters and row.parameters.binary_data
+    return default if wanted is None else wanted
+
+
 def _read_tensor(row: _InputRow, buffer: memoryview) -> tuple[Tensor, int]:
     """Return a tensor, and how many bytes of the buffer it took."""
     name, datatype, shape = row.name, row.datatype, row.shape
@@ -173,27 +205,30 @@ def _read_tensor(row: _InputRow, buffer: memoryview) -> tuple[Tensor, int]:
         raise InvalidRequest(
             f"The input {name!r} has no known datatype.", hint=f"Use {_list([BYTES, *DTYPES])}."
         )
-    size = row.parameters.get("binary_data_size")
+    parameters = row.parameters or _InputParameters()
+    size, elements = parameters.binary_data_size, math.prod(shape)
+    if math.prod(filter(None, shape)) > MAX_ELEMENTS:
+        raise InvalidRequest(f"The shape of the input {name!r} is too large.")
     if (size is None) != isinstance(row.data, msgspec.Raw):
         raise InvalidRequest(f"The input {name!r} needs 'data', or binary data, and not both.")
     if isinstance(row.data, msgspec.Raw):
-        values = _from_json(name, datatype, bytes(row.data), row.parameters)
+        values = _from_json(name, datatype, bytes(row.data), parameters)
         used = 0
     else:
-        if type(size) is not int or not 0 <= size <= len(buffer):
+        if size is None or not 0 <= size <= len(buffer):
             raise InvalidRequest(f"The binary data of the input {name!r} is incomplete.")
-        values, used = _from_binary(name, datatype, bytes(buffer[:size])), size
-    if len(values) != math.prod(shape):
+        values, used = _from_binary(name, datatype, bytes(buffer[:size]), elements), size
+    if len(values) != elements:
         raise InvalidRequest(
-            f"The input {name!r} has {len(values)} elements, and its shape {math.prod(shape)}."
+            f"The input {name!r} has {len(values)} elements, and its shape {elements}."
         )
     if isinstance(values, np.ndarray):
         values = values.reshape(shape)
-    return Tensor(name, datatype, tuple(shape), values, row.parameters), used
+    return Tensor(name, datatype, tuple(shape), values), used
 
 
 def _from_json(
-    name: str, datatype: str, raw: bytes, parameters: Mapping[str, Any]
+    name: str, datatype: str, raw: bytes, parameters: _InputParameters
 ) -> list[bytes] | npt.NDArray[Any]:
     """Read the data of an input, flat or nested; the type ends the reading at the first misfit."""
     if raw.count(b'"' if datatype == BYTES else b",") >= 2 * MAX_JSON_ELEMENTS:
@@ -215,8 +250,9 @@ def _from_json(
     if datatype == BYTES:
         return [_text_bytes(name, each, parameters) for each in data]
     try:
-        return np.array(data, DTYPES[datatype])
-    except OverflowError as error:
+        with np.errstate(over="raise"):
+            return np.array(data, DTYPES[datatype])
+    except (OverflowError, FloatingPointError) as error:
         raise InvalidRequest(f"A number of the input {name!r} does not fit {datatype}.") from error
 
 
@@ -228,8 +264,8 @@ def _decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(element)
 
 
-def _text_bytes(name: str, element: str, parameters: Mapping[str, Any]) -> bytes:
-    if parameters.get("content_type") != "base64":
+def _text_bytes(name: str, element: str, parameters: _InputParameters) -> bytes:
+    if parameters.content_type != "base64":
         return element.encode()
     try:
         return base64.b64decode(element, validate=True)
@@ -237,7 +273,10 @@ def _text_bytes(name: str, element: str, parameters: Mapping[str, Any]) -> bytes
         raise InvalidRequest(f"An element of the input {name!r} is no base64: {error}.") from error
 
 
-def _from_binary(name: str, datatype: str, data: bytes) -> list[bytes] | npt.NDArray[Any]:
+def _from_binary(
+    name: str, datatype: str, data: bytes, most: int
+) -> list[bytes] | npt.NDArray[Any]:
+    """Read binary data; elements of BYTES end the reading when there are more than `most`."""
     if datatype != BYTES:
         dtype = np.dtype(DTYPES[datatype])
         if len(data) % dtype.itemsize:
@@ -245,6 +284,8 @@ def _from_binary(name: str, datatype: str, data: bytes) -> list[bytes] | npt.NDA
         return np.frombuffer(data, dtype)
     elements, at = [], 0
     while at < len(data):
+        if len(elements) == most:
+            raise InvalidRequest(f"The input {name!r} has more elements than its shape, {most}.")
         end = at + 4
         length = struct.unpack_from("<I", data, at)[0] if end <= len(data) else len(data)
         if end + length > len(data):

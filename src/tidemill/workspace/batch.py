@@ -73,9 +73,10 @@ class BatchPart(PredictionPart):
 
         Predictions are in the traffic log, of the kind `batch`, which drift checks leave out;
         `live=True` counts them as traffic. An input that cannot be read stops the batch. With
-        `errors="write"` it becomes a line of `NAME.errors.jsonl`. A batch that ended early goes on
-        when it is called again; `restart` begins anew. Raises Conflict when the output exists, when
-        the inputs have changed, and when another process writes it; what `predict` raises.
+        `errors="write"` it becomes a line of `OUTPUT.errors.jsonl`. A batch that ended early goes
+        on when it is called again; `restart` begins anew. Raises Conflict when the output exists,
+        when the inputs have changed, and when another process writes it; UsageError when the output
+        is an input; what `predict` raises.
         """
         path = Path(output)
         write, journal_path = result_writer(path), path.with_name(f".{path.name}.journal")
@@ -84,18 +85,27 @@ class BatchPart(PredictionPart):
         if errors not in ("stop", "write"):
             raise UsageError(f"{errors!r} is no policy of errors.", hint="Use stop or write.")
         named = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+        outputs = (path, path.with_name(f"{path.name}.errors.jsonl"))
         champion = self._load_champion()
         files = PayloadFiles(
-            champion.predictor.codec.payload, named, column=column, extras=keep, lines=lines
+            champion.predictor.codec.payload,
+            named,
+            column=column,
+            extras=keep,
+            lines=lines,
+            outputs=outputs,
         )
         if restart:
             with closing(BatchJournal(journal_path)):
                 pass  # Nobody else has it.
             remove_journal(journal_path)
-        elif path.exists() and not journal_path.exists():
-            raise Conflict(
-                f"{path} exists already.", hint="Choose another name; --restart replaces it."
-            )
+        elif not journal_path.exists():
+            for each in outputs:
+                if each.exists():
+                    raise Conflict(
+                        f"{each} exists already.",
+                        hint="Choose another name; --restart replaces it.",
+                    )
         plan = {
             "inputs": files.digest(),
             "version": champion.version.id,
@@ -112,7 +122,7 @@ class BatchPart(PredictionPart):
             progress.stage("write the results")
             _write_results(path, journal, columns, loaded.version.id, write)
             rows, refused = len(journal), journal.refused()
-            errors_file = _write_errors(path, journal)
+            errors_file = _write_errors(outputs[1], journal)
             journal.remove()
         except TidemillError:
             if not len(journal) and not self._logged(journal):
@@ -219,10 +229,12 @@ def _write_results(
         raise _unwritable(path, error) from error
 
 
-def _write_errors(path: Path, journal: BatchJournal) -> Path | None:
-    """Write the errors beside the output, or remove an older file when there are none."""
-    errors = path.with_name(f"{path.stem}.errors.jsonl")
-    partial = path.with_name(f".{errors.name}.partial")
+def _write_errors(errors: Path, journal: BatchJournal) -> Path | None:
+    """Write the errors beside the output, or remove the file when there are none.
+
+    The file is of this journal, or of the batch that a restart replaces: no batch begins with it.
+    """
+    partial = errors.with_name(f".{errors.name}.partial")
     try:
         if not journal.refused():
             errors.unlink(missing_ok=True)
