@@ -194,7 +194,7 @@ def write_response(
 
 
 def _is_binary(row: _OutputRow, *, default: bool) -> bool:
-    wanted = row.parameters and row.parameters.binary_data
+    wanted = row.parameters.binary_data if row.parameters else None
     return default if wanted is None else wanted
 
 
@@ -282,7 +282,8 @@ def _from_binary(
         if len(data) % dtype.itemsize:
             raise InvalidRequest(f"The binary data of the input {name!r} ends inside an element.")
         return np.frombuffer(data, dtype)
-    elements, at = [], 0
+    elements: list[bytes] = []
+    at = 0
     while at < len(data):
         if len(elements) == most:
             raise InvalidRequest(f"The input {name!r} has more elements than its shape, {most}.")
