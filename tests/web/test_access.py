@@ -230,6 +230,21 @@ def test_a_label_knows_the_address_of_its_client(
     ]
 
 
+def test_a_fault_of_a_middleware_is_a_failure_like_any_other(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("a secret of the server")
+
+    monkeypatch.setattr(HostCheck, "allows", fail)
+    answer = client.request("GET", "/v1/info", headers={"X-Request-Id": "r1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers.get_list("x-request-id") == ["r1"]
+
+
 def failing(server: Any) -> Routes:
     router = APIRouter()
 

@@ -144,12 +144,13 @@ def test_public_scopes_are_those_of_the_setting(serve: Start, red: bytes) -> Non
         bearer("x" * 5000),
         basic("tidemill_wrong"),
         {"Authorization": "Basic %%%"},
+        {"Authorization": b"Basic \xff\xff"},
         {"Authorization": "Digest x"},
         {"Authorization": ""},
     ],
 )
 def test_a_wrong_key_is_refused_where_no_key_would_pass(
-    serve: Start, red: bytes, headers: dict[str, str]
+    serve: Start, red: bytes, headers: dict[str, Any]
 ) -> None:
     response = ask(serve(), red, "/predict", headers)
     assert response.status_code == 401

@@ -20,7 +20,7 @@ from tidemill.domain.ledger import UnitOfWork
 
 FeedbackPolicy = Literal["accept", "review", "accept_unless_suspicious"]
 """
-accept                    all feedback is accepted
+accept                    all feedback is accepted, except strangers' beside a named actor's
 review                    a person decides on each
 accept_unless_suspicious  feedback without suspicions is accepted, the rest is rejected
 """
@@ -79,10 +79,19 @@ def decide_status(
     later = [
         other
         for other in _same_subject(item, others)
-        if other.status == "accepted" and (other.at, other.id) > (item.at, item.id)
+        if other.status == "accepted"
+        and (other.at, other.id) > (item.at, item.id)
+        and _may_block(other, item)
     ]
     if later:
         return "superseded", f"{later[-1].label!r}, given later, has been accepted."
+    named = [
+        other
+        for other in _same_subject(item, others)
+        if other.status == "accepted" and not _may_block(item, other)
+    ]
+    if named:
+        return _beside_named(item, named[-1])
     if policy == "accept":
         return "accepted", "Everything is accepted."
     doubts = suspicions(item, others)
@@ -91,6 +100,16 @@ def decide_status(
         reasons = [*doubts[:MAX_REASONS], *([f"{more:,} more reasons."] if more > 0 else [])]
         return "rejected", " ".join(reasons)
     return "accepted", "Nothing speaks against it."
+
+
+def _beside_named(item: Feedback, named: Feedback) -> tuple[FeedbackStatus, str]:
+    """Decide on a stranger's label where a named actor's is accepted: that one stays.
+
+    An equal label is not wrong, so it counts as replaced. A person may still accept another one.
+    """
+    if item.label == named.label:
+        return "superseded", f"{named.label!r}, from {named.actor}, is accepted already."
+    return "rejected", f"{named.actor} says {named.label!r}."
 
 
 def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> list[Feedback]:

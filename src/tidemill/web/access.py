@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,13 +13,13 @@ from tidemill.domain.api_key import KeyScope, digest_of
 from tidemill.domain.errors import Forbidden, RateLimited, TidemillError, Unauthorised
 from tidemill.settings import Settings
 from tidemill.web.caller import KEY_HINT, Caller, ClientAddresses, caller_of, set_caller
-from tidemill.web.errors import REASON_KEY, error_response
+from tidemill.web.errors import INTERNAL, REASON_KEY, FailureResponse, error_response
 from tidemill.web.exposure import public_scopes
 from tidemill.web.hosts import HostCheck
 from tidemill.web.keyring import Keyring, read_secret
 from tidemill.web.origins import PREFLIGHT_METHOD, PREFLIGHT_PRIVATE, Origins
 from tidemill.web.refusals import RefusalLog
-from tidemill.web.request_context import is_golden_request
+from tidemill.web.request_context import REQUEST_ID_KEY, is_golden_request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. No route of a server or a recipe changes something by them."""
@@ -61,6 +62,18 @@ FOREIGN_PAGE = Forbidden(
 )
 REFUSED = frozenset({401, 403, 429})
 """The statuses of refusals."""
+
+
+async def answer_escaped(request: Request, raised: Exception) -> Response:
+    """Answer an error that no guard has caught, as one of a middleware.
+
+    The framework calls it outside every middleware, and the server then logs the error.
+    """
+    response = FailureResponse(*INTERNAL, status=500)
+    response.raw_headers += [*SECURITY_HEADERS, NO_STORE]
+    if id := request.scope.get(REQUEST_ID_KEY):
+        response.headers["X-Request-Id"] = id
+    return response
 
 
 class AccessControl:

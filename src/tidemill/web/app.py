@@ -18,7 +18,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
 from tidemill.serving import ServerParts
 from tidemill.settings import Settings
-from tidemill.web.access import OPEN_PATHS, SAFE_METHODS, AccessControl
+from tidemill.web.access import OPEN_PATHS, SAFE_METHODS, AccessControl, answer_escaped
 from tidemill.web.access_log import AccessLog
 from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
 from tidemill.web.admission import Admission, BodyLimits
@@ -149,6 +149,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     )
 
     install_handlers(app)
+    app.add_exception_handler(Exception, answer_escaped)
     app.add_middleware(HotPath, path=PREDICT_PATH, endpoint=predict)
     app.add_middleware(HeadRequests)
     app.add_middleware(Admission, limits=BodyLimits(), json_limit=lambda: _json_limit(slots))

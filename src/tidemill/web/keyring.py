@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import secrets
 import threading
@@ -64,8 +63,9 @@ class Keyring:
         with self.ledger.begin(write=False) as unit:
             keys = {key.digest: key for key in unit.unrevoked_keys()}
         ids = {key.id for key in keys.values()}
-        # Both are replaced at once: requests read them meanwhile.
-        self._buckets = {id: row for id, row in self._buckets.items() if id in ids}
+        # Both are replaced at once: requests read them meanwhile. A request may add a bucket, so
+        # the rows are copied first.
+        self._buckets = {id: row for id, row in list(self._buckets.items()) if id in ids}
         self._keys = keys
 
     def start(self) -> None:
@@ -138,7 +138,8 @@ def read_secret(authorization: bytes) -> str:
     if kind.lower() == "basic":
         try:
             _, _, secret = base64.b64decode(secret, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
+            # Neither base64 nor UTF-8, or not even ASCII.
             raise _wrong_key() from error
     elif kind.lower() != "bearer":
         raise _wrong_key()
