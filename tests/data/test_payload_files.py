@@ -119,7 +119,7 @@ def test_a_row_at_fault_does_not_end_the_file(tmp_path: Path) -> None:
     file.write_bytes(
         b'text,id\none,1\ntwo\n"thr\xe9e",3\nfo"ur,4\n"fi"ve,5\nsix,6\n"open,7\nend,8\n'
     )
-    rows = list(PayloadFiles(TextPayload, [file]).rows())
+    rows = list(PayloadFiles(TextPayload, [file], extras=["id"]).rows())
     places = [(row.source.split()[-1], row.error is None) for row in rows]
     # The quote of line 8 has no end, so that line and those after it are one row.
     assert places == [
@@ -135,6 +135,20 @@ def test_a_row_at_fault_does_not_end_the_file(tmp_path: Path) -> None:
     file.write_bytes(b'{"text": "one"}\n\n{"text"\n["two"]\n{"text": "\xff"}\n{"text": "end"}\n')
     rows = list(PayloadFiles(TextPayload, [file]).rows())
     assert [row.error is None for row in rows] == [True, False, False, False, True]
+
+
+def test_a_column_that_is_used_has_one_name_alone(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("id,text,text\n1,one,two\n")
+    for options in ({"column": "text"}, {"column": "id", "extras": ["text"]}, {"extras": ["id"]}):
+        with pytest.raises(DataError, match="names the column 'text' twice"):
+            list(PayloadFiles(TextPayload, [file], **options).rows())
+    [row] = PayloadFiles(TextPayload, [file], column="id").rows()
+    assert row.value == "1"
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, file.with_suffix(".parquet"))
+    with pytest.raises(DataError, match="names the column 'text' twice"):
+        list(PayloadFiles(TextPayload, [file.with_suffix(".parquet")], column="text").rows())
 
 
 def test_a_json_file_that_is_too_large_or_none(

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidemill import Engine, Workspace
+from tidemill.data.result_files import ResultColumns, result_writer
 from tidemill.domain.errors import Conflict, DataError, NotFound, UsageError
 from tidemill.domain.types import Prediction
 from tidemill.learn.progress import Progress
 from tidemill.testing.in_process import OpenLoop
 from tidemill.testing.tiny_recipe.pebbles import pebbles
 from tidemill.workspace import batch_chunk
-from tidemill.workspace.batch_journal import BatchJournal
+from tidemill.workspace.batch_journal import BatchJournal, to_json
 
 pytestmark = pytest.mark.xdist_group("pebbles")
 TOO_LARGE = '{"id": "big", "gloss": 1, "length": 1e30, "weight": 1}\n'
@@ -291,6 +292,52 @@ def test_outputs_of_one_stem_have_errors_of_their_own(workspace: Workspace, tmp_
     assert workspace.batch(file, tmp_path / "a.parquet", keep=["id"]).errors is None
     assert errors is not None
     assert len(results(errors)) == 1
+
+
+def test_every_repeated_value_is_written(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    extras = [
+        {"u": 2**64 - 1, "big": 2**70, "text": "a\ud800", "mixed": 1.5, "near": 1.5},
+        {"u": 1, "big": 1, "text": "b", "mixed": 2**53 + 1, "near": 2},
+    ]
+    rows = [json.loads(row.payload) for row in pebbles(2, 3, 0.0)]
+    file.write_text(
+        "".join(json.dumps(row | more) + "\n" for row, more in zip(rows, extras, strict=True))
+    )
+    for name in ("a.jsonl", "a.csv", "a.parquet"):
+        report = workspace.batch(file, tmp_path / name, keep=list(extras[0]))
+        assert report.predictions == 2
+    [first, second] = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert {name: first[name] for name in extras[0]} == {
+        "u": 2**64 - 1,
+        "big": str(2**70),
+        "text": "a\\ud800",
+        "mixed": "1.5",
+        "near": 1.5,
+    }
+    assert second["mixed"] == str(2**53 + 1)
+
+
+def test_what_no_file_holds_is_text_or_an_error(tmp_path: Path) -> None:
+    nested: Any = "\udfff"
+    for _ in range(300):
+        nested = [nested]
+    assert b"udfff" in to_json({"extras": {"nested": nested}})
+    columns = ResultColumns((), (), items=False)
+    write = result_writer(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="do not fit Parquet"):
+        write(tmp_path / "a.parquet", [{"input": 5}], columns, {})
+
+
+def test_a_repeated_column_never_hides_a_field_of_the_errors(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", 3)
+    for name in ("code", "message", "hint"):
+        with pytest.raises(UsageError, match=f"'{name}' cannot be repeated: the errors"):
+            workspace.batch(
+                tmp_path / "rows.jsonl", tmp_path / "a.csv", keep=[name], errors="write"
+            )
 
 
 def test_what_cannot_begin_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:

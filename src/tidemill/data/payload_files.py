@@ -13,7 +13,7 @@ from typing import Any
 from tidemill.codecs.codec import Payload
 from tidemill.codecs.payload_like import PayloadLike, find_files
 from tidemill.data.lines import LineFault, scan_lines
-from tidemill.data.row_files import SUFFIXES, FileRows, ParquetRows, open_rows
+from tidemill.data.row_files import SUFFIXES, FileRows, JsonRows, ParquetRows, open_rows
 from tidemill.data.rows import BadRow, Row
 from tidemill.domain.errors import DataError, TidemillError, UsageError
 
@@ -105,6 +105,9 @@ class PayloadFiles:
         rows: FileRows = open_rows(file)
         if isinstance(rows, ParquetRows):
             rows.batch = PARQUET_ROWS
+        if not isinstance(rows, JsonRows):
+            own = [self.column] if self.column else list(self.form.cells())
+            rows.distinct = (*own, *self.extras)
         fits = False
         for row in rows.scan():
             source = f"{file} {row.place}"

@@ -14,11 +14,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidemill.domain.errors import UsageError
+from tidemill.domain.errors import DataError, UsageError
 from tidemill.domain.types import Answer
 
 GROUP = 1024
 """Rows of a row group of Parquet, which are in memory together."""
+
+EXACT = 2**53
+"""A float holds every whole number up to this one."""
 
 Result = Mapping[str, Any]
 """One row of the results: column to value."""
@@ -99,15 +102,23 @@ class ExtraTypes:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._kinds: dict[str, set[type]] = {name: set() for name in names}
+        self._bounds: dict[str, tuple[int, int]] = dict.fromkeys(self._kinds, (0, 0))
 
     def add(self, extras: Mapping[str, Any]) -> None:
         """Look at the values of one row."""
         for name, kinds in self._kinds.items():
-            kinds.add(type(extras.get(name)))
+            value = extras.get(name)
+            kinds.add(type(value))
+            if isinstance(value, int):
+                least, most = self._bounds[name]
+                self._bounds[name] = min(least, value), max(most, value)
 
     def types(self) -> dict[str, pa.DataType]:
         """Return truth values, whole numbers and numbers as such, and everything else as text."""
-        return {name: _arrow_type(kinds - {type(None)}) for name, kinds in self._kinds.items()}
+        return {
+            name: _arrow_type(kinds - {type(None)}, *self._bounds[name])
+            for name, kinds in self._kinds.items()
+        }
 
 
 WriteResults = Callable[[Path, Iterable[Result], ResultColumns, Mapping[str, pa.DataType]], None]
@@ -137,9 +148,15 @@ def _write_parquet(
     schema = columns.schema(types)
     texts = [name for name in columns.extras if types[name] == pa.string()]
     remaining = iter(rows)
-    with pq.ParquetWriter(path, schema) as writer:
-        while group := [_to_arrow(row, texts) for row in islice(remaining, GROUP)]:
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+    try:
+        with pq.ParquetWriter(path, schema) as writer:
+            while group := [_to_arrow(row, texts) for row in islice(remaining, GROUP)]:
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The results do not fit Parquet: {error}.",
+            hint="Write .jsonl or .csv, or repeat fewer columns.",
+        ) from error
 
 
 _WRITERS: dict[str, WriteResults] = {
@@ -161,12 +178,15 @@ def result_writer(path: Path) -> WriteResults:
     return writer
 
 
-def _arrow_type(kinds: set[type]) -> pa.DataType:
+def _arrow_type(kinds: set[type], least: int, most: int) -> pa.DataType:
+    """Return the type that holds every value exactly; text where no number does."""
     if kinds == {bool}:
         return pa.bool_()
-    if kinds == {int}:
+    if kinds == {int} and least >= -(2**63) and most < 2**63:
         return pa.int64()
-    if kinds and kinds <= {int, float}:
+    if kinds == {int} and least >= 0 and most < 2**64:
+        return pa.uint64()
+    if float in kinds and kinds <= {int, float} and least >= -EXACT and most <= EXACT:
         return pa.float64()
     return pa.string()
 

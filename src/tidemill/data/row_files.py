@@ -45,6 +45,8 @@ class CsvRows:
         self.encoding = encoding
         self.names = tuple(names)
         self.delimiter = delimiter
+        self.distinct: Sequence[str] = ()
+        """Names that the header has once at most."""
         self.name = name or path.name
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
@@ -93,9 +95,7 @@ class CsvRows:
                 f"{self.name} is empty, or begins with an empty line.",
                 hint="The first line names the columns.",
             )
-        twice = [column for column in columns if names.count(column) > 1]
-        if twice:
-            raise DataError(f"{self.name} line 1 names the column {twice[0]!r} twice.")
+        _require_once((*columns, *self.distinct), names, f"{self.name} line 1")
         return names
 
     def _check(self, fields: Sequence[str], names: Sequence[str], line: int) -> None:
@@ -159,6 +159,8 @@ class ParquetRows:
         self.path = path
         self.name = name or path.name
         self.batch = batch
+        self.distinct: Sequence[str] = ()
+        """Names that one column has at most."""
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield only these columns of every row. Raises DataError when one is missing."""
@@ -180,6 +182,9 @@ class ParquetRows:
         try:
             with pq.ParquetFile(self.path) as file:
                 require(columns or (), file.schema_arrow.names, self.name)
+                _require_once(
+                    (*(columns or ()), *self.distinct), file.schema_arrow.names, self.name
+                )
                 for batch in file.iter_batches(batch_size=self.batch, columns=columns):
                     for values in batch.to_pylist():
                         number += 1
@@ -189,6 +194,12 @@ class ParquetRows:
 
 
 FileRows = CsvRows | JsonRows | ParquetRows
+
+
+def _require_once(columns: Sequence[str], names: Sequence[str], where: str) -> None:
+    twice = [column for column in columns if names.count(column) > 1]
+    if twice:
+        raise DataError(f"{where} names the column {twice[0]!r} twice.")
 
 
 class _LineReader:

@@ -21,7 +21,14 @@ from tidemill.data.result_files import (
     result_writer,
 )
 from tidemill.domain.drift import RequestKind
-from tidemill.domain.errors import Conflict, NotFound, StorageFailed, TidemillError, UsageError
+from tidemill.domain.errors import (
+    Conflict,
+    DataError,
+    NotFound,
+    StorageFailed,
+    TidemillError,
+    UsageError,
+)
 from tidemill.domain.types import Answer, Prediction
 from tidemill.learn.progress import SILENT, Progress
 from tidemill.loop.prediction_log import LoadedVersion
@@ -30,6 +37,10 @@ from tidemill.workspace.batch_journal import BatchJournal, remove_journal, to_js
 from tidemill.workspace.predictions import PredictionPart
 
 ErrorPolicy = Literal["stop", "write"]
+
+
+ERROR_FIELDS = ("input", "code", "message", "hint")
+"""The fields of a line in the file with the errors, besides the repeated columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,11 @@ class BatchPart(PredictionPart):
             raise UsageError(f"There is no folder {path.absolute().parent}.", hint="Create it.")
         if errors not in ("stop", "write"):
             raise UsageError(f"{errors!r} is no policy of errors.", hint="Use stop or write.")
+        if errors == "write" and (taken := [name for name in keep if name in ERROR_FIELDS]):
+            raise UsageError(
+                f"The column {taken[0]!r} cannot be repeated: the errors have this field.",
+                hint=f"The errors have the fields {', '.join(ERROR_FIELDS)}.",
+            )
         named = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
         outputs = (path, path.with_name(f"{path.name}.errors.jsonl"))
         champion = self._load_champion()
@@ -224,6 +240,9 @@ def _write_results(
     try:
         write(partial, rows(), columns, types.types())
         partial.replace(path)
+    except DataError:
+        partial.unlink(missing_ok=True)
+        raise
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise _unwritable(path, error) from error

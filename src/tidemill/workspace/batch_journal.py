@@ -17,6 +17,8 @@ import orjson
 
 from tidemill.domain.errors import Conflict, StorageFailed
 
+MAX_DEPTH = 100
+"""What is nested deeper in a repeated column becomes text."""
 SCHEMA = """
 CREATE TABLE plan (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE servers (server TEXT PRIMARY KEY) STRICT;
@@ -136,8 +138,26 @@ class BatchJournal:
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:
-    """Return a body as JSON; a date becomes its text."""
-    return orjson.dumps(body, default=str)
+    """Return a body as JSON; a date becomes its text, and so does what no JSON file holds."""
+    try:
+        return orjson.dumps(body, default=str)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_storable(body), default=str)
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Write whole numbers above 64 bits as text, escape lone surrogates, and end deep nesting."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping | list) and depth > MAX_DEPTH:
+        return str(value).encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(str(k)): _storable(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_storable(each, depth + 1) for each in value]
+    return value
 
 
 def remove_journal(path: Path) -> None:
