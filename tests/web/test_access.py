@@ -15,7 +15,7 @@ from tidemill.recipes.routes import Routes
 from tidemill.settings import read_settings
 from tidemill.web.caller import ClientAddresses
 from tidemill.web.hosts import HostCheck, is_loopback
-from tidemill.web.origins import is_same_origin
+from tidemill.web.origins import Origins, is_same_origin
 
 EVERY = "0.0.0.0"  # noqa: S104  nothing is bound
 PAGE, EVIL = "https://page.example", "http://evil.example"
@@ -48,6 +48,8 @@ def is_forbidden(response: httpx.Response) -> bool:
         ("127.0.0.1", (), "localhost.evil.example", False),
         ("127.0.0.1", (), "10.0.0.1:8000", False),
         ("127.0.0.1", (), "", False),
+        ("127.0.0.1", (), "[::1].evil.example", False),
+        ("127.0.0.1", (), "localhost:x.evil.example", False),
         ("::1", (), "evil.example", False),
         ("localhost", (), "evil.example", False),
         ("127.0.0.1", ("models.example",), "Models.Example:443", True),
@@ -150,6 +152,12 @@ def test_an_origin_is_compared_with_the_host(origin: str, host: str, same: bool)
     assert is_same_origin(origin.encode(), host.encode()) is same
 
 
+def test_an_allowed_origin_may_be_written_with_its_default_port() -> None:
+    origins = Origins(("https://a.example:443", "http://b.example:443"))
+    assert origins.allows(b"https://a.example")
+    assert not origins.allows(b"http://b.example")
+
+
 def test_without_the_setting_no_page_may_read(client: Any) -> None:
     for headers in ({"Origin": EVIL}, FOREIGN):
         response = client.request("GET", "/v1/info", headers=headers)
@@ -202,6 +210,13 @@ def test_a_page_of_an_allowed_origin_asks_and_reads(
         ("10.0.0.9", "10.0.0.9", [b"::1:2:3"], "::1:2:3"),
         ("fd00::/8", "fd00::1", [b"2001:db8::5"], "2001:db8::5"),
         ("10.0.0.9", None, [b"1.2.3.4"], ""),
+        ("10.0.0.9", "::ffff:10.0.0.9", [b"::ffff:1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.9", "10.0.0.9", [b"1.2.3.4:5678"], "1.2.3.4"),
+        ("10.0.0.9", "10.0.0.9", [b"[2001:db8::5]:443"], "2001:db8::5"),
+        ("10.0.0.9", "10.0.0.9", [b"1.2.3.4:x"], "10.0.0.9"),
+        ("10.0.0.9", "10.0.0.9", [b"fe80::1%" + b"z" * 5000], "10.0.0.9"),
+        ("", "fe80::1%eth0", [], "fe80::1"),
+        ("", "a name", [], ""),
     ],
 )
 def test_only_a_trusted_proxy_names_the_client(

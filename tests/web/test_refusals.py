@@ -72,6 +72,20 @@ def test_after_a_pause_the_next_one_is_written_soon(books: Books) -> None:
     assert len(books.events()) == before + 1
 
 
+def test_what_could_not_be_written_is_written_later(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(books.ledger, "begin", lambda: 1 / 0)
+        books.log.count("ana", "1.1.1.1", "no scope")
+        with pytest.raises(ZeroDivisionError):
+            books.pass_time(3 * SECOND)
+    books.log.count("ana", "1.1.1.1", "no scope")
+    books.pass_time(timedelta(minutes=1))
+    [event] = books.events()
+    assert event.detail["count"] == 2
+
+
 def test_many_strangers_are_one_row(books: Books) -> None:
     for n in range(1000):
         books.log.count("anonymous", f"10.0.{n // 250}.{n % 250}", "no")

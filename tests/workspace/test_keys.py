@@ -76,6 +76,8 @@ def test_a_wrong_scope_time_or_rate_is_refused(workspace: Workspace) -> None:
             workspace.create_key("ana", days=days)
     with pytest.raises(UsageError, match="requests a minute"):
         workspace.create_key("ana", rate=-1)
+    with pytest.raises(UsageError, match="requests a minute"):
+        workspace.create_key("ana", rate=99_999_999_999_999_999_999)
     assert workspace.list_keys() == []
 
 

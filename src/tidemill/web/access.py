@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,6 +55,9 @@ FOREIGN_HOST = Forbidden(
     "This server does not answer to the name in the Host header.",
     hint="Ask by its address, or start it with TIDEMILL_ALLOWED_HOSTS=NAME.",
 )
+NO_KEY = Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
+REFRESH_ONLY = frozenset({"refresh"})
+"""What a caller may do who has proved to know the refresh token, and nothing else."""
 TWO_HOSTS = Forbidden("The request has two Host headers.")
 FOREIGN_PAGE = Forbidden(
     "A web page of another origin may not change anything here.",
@@ -89,10 +92,12 @@ class AccessControl:
         keyring: Keyring,
         refusals: RefusalLog,
         path_scopes: Mapping[str, KeyScope],
+        refresh_paths: Collection[str] = (),
     ) -> None:
         """Guard `app`. `path_scopes` are the scopes that changing requests to these paths need.
 
-        A route of another path asks for its scope itself; see `Caller.require`.
+        A route of another path asks for its scope itself; see `Caller.require`. The refresh token
+        alone lets a caller post to `refresh_paths`, and do nothing else.
         """
         self.app = app
         self._hosts = HostCheck(settings.host, settings.allowed_hosts)
@@ -101,6 +106,7 @@ class AccessControl:
         self._keyring = keyring
         self._refusals = refusals
         self._path_scopes = path_scopes
+        self._refresh_paths = frozenset(refresh_paths)
         self._public = public_scopes(settings)
         token = settings.refresh_token
         self._refresh_digest = digest_of(token.get_secret_value()) if token else ""
@@ -187,7 +193,7 @@ class AccessControl:
         if authorization is None or path in OPEN_PATHS:
             caller = self._strangers.get(address) or self._stranger(address)
         elif self._is_refresh_token(authorization):
-            caller = Caller(address=address, scopes=self._public | {"refresh"})
+            caller = Caller(address=address, scopes=self._public | REFRESH_ONLY)
         else:
             key = self._keyring.find(authorization)
             caller = Caller(key.name, address, frozenset(key.scopes), key.id)
@@ -195,7 +201,10 @@ class AccessControl:
         if path in OPEN_PATHS:
             return
         if not caller.scopes:
-            raise Unauthorised("This server answers only to clients with a key.", hint=KEY_HINT)
+            raise NO_KEY
+        refreshes = scope["method"] == "POST" and path in self._refresh_paths
+        if caller.scopes == REFRESH_ONLY and not refreshes:
+            raise NO_KEY
         if scope["method"] not in SAFE_METHODS and (needed := self._path_scopes.get(path)):
             caller.require(needed)
 

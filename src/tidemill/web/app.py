@@ -161,6 +161,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         keyring=keyring,
         refusals=refusals,
         path_scopes=path_scopes,
+        refresh_paths=recipe.silent_paths,
     )
     app.add_middleware(Meter, metrics=numbers)
     app.add_middleware(RequestIds, log=access_log)

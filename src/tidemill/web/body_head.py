@@ -65,7 +65,8 @@ def _is_gzip(value: bytes) -> bool:
 
 def _seconds(value: bytes) -> float:
     try:
-        seconds = float(value)
+        # Python takes 1_0 for a number.
+        seconds = math.nan if b"_" in value else float(value)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:

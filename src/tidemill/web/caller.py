@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -65,6 +66,36 @@ def caller_of(scope: Scope) -> Caller:
     return caller
 
 
+MAX_ADDRESS = 64
+"""Characters of an address with its zone and port; a longer text is none."""
+
+
+@lru_cache(maxsize=256)
+def read_address(text: str) -> str:
+    """Return the address in a text in its usual form; empty when there is none.
+
+    One client has one form: an IPv4 address also where IPv6 maps it, without zone and port.
+    """
+    text = text.strip()
+    if len(text) > MAX_ADDRESS:
+        return ""
+    if text.startswith("["):
+        text, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        text, _, port = text.partition(":")
+    else:
+        port = ""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if port and not (port.isascii() and port.isdigit()):
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
 class ClientAddresses:
     """Finds the address that a request comes from, behind proxies that are trusted.
 
@@ -82,15 +113,15 @@ class ClientAddresses:
         Empty where the server's socket has no addresses.
         """
         client = scope.get("client")
-        address: str = client[0] if client else ""
+        address = read_address(client[0]) if client else ""
         if not (self._networks and forwarded and self._trusts(address)):
             return address
         chain = b",".join(forwarded).decode("latin-1").split(",")
         for part in reversed(chain):
-            try:
-                address = str(ipaddress.ip_address(part.strip()))
-            except ValueError:
+            known = read_address(part)
+            if not known:
                 break
+            address = known
             if not self._trusts(address):
                 break
         return address

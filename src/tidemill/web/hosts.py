@@ -70,6 +70,9 @@ class HostCheck:
 def host_name(value: bytes) -> str:
     """Return the name in a `Host` header, without port, brackets and a last dot, in lower case."""
     text = value.decode("latin-1").strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0].removesuffix(".")
+    name, mark, port = text.rpartition(":")
+    if mark and (not port or port.isdigit()):
+        text = name
+    if text.startswith("[") and text.endswith("]"):
+        return text[1:-1]
+    return text.removesuffix(".")

@@ -32,11 +32,11 @@ class Origins:
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self._answers: dict[bytes, RawHeaders] = {
-            origin.encode(): [
-                (b"access-control-allow-origin", origin.encode()),
+            origin: [
+                (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", SHOWN_HEADERS),
             ]
-            for origin in allowed
+            for origin in (without_default_port(text.encode()) for text in allowed)
         }
         self.vary: RawHeaders = [(b"vary", b"Origin")] if allowed else []
         """What every answer carries: a cache must keep one answer per origin."""
@@ -74,6 +74,12 @@ class Origins:
         return self.allows(origin) or (
             site is None and is_same_origin(origin, headers.get(b"host", b""))
         )
+
+
+def without_default_port(origin: bytes) -> bytes:
+    """Return an origin as a browser sends it."""
+    port = DEFAULT_PORTS.get(origin.partition(b"://")[0].lower(), b"")
+    return origin.removesuffix(port)
 
 
 def is_same_origin(origin: bytes, host: bytes) -> bool:

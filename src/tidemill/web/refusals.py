@@ -60,10 +60,12 @@ class RefusalLog:
 
     def count(self, actor: str, address: str, reason: str) -> None:
         """Count one refused request."""
-        refusal = (actor, address, reason)
+        self._add((actor, address, reason), 1)
+
+    def _add(self, refusal: RefusedRequest, count: int) -> None:
         with self._lock:
             full = len(self._counts) >= MAX_KINDS and refusal not in self._counts
-            self._counts[OTHERS if full else refusal] += 1
+            self._counts[OTHERS if full else refusal] += count
 
     def write_due(self, now: datetime) -> bool:
         """Write the event if it is due, and return True if it was."""
@@ -98,8 +100,14 @@ class RefusalLog:
                 for (actor, address, reason), count in counts.most_common()
             ],
         )
-        with self._ledger.begin() as unit:
-            unit.record_event(event)
+        try:
+            with self._ledger.begin() as unit:
+                unit.record_event(event)
+        except Exception:
+            # The next event has them, too.
+            for refusal, count in counts.items():
+                self._add(refusal, count)
+            raise
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):

@@ -21,6 +21,7 @@ from tidemill.workspace.parts import WorkspaceParts
 
 DEFAULT_SCOPES = ("predict", "feedback")
 MAX_DAYS = 36_500
+MAX_RATE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,11 @@ class KeyPart(WorkspaceParts):
         check_key_name(name)
         if days is not None and not 0 < days <= MAX_DAYS:
             raise UsageError(f"A key expires after 0 to {MAX_DAYS:,} days, not {days:g}.")
-        if rate < 0:
-            raise UsageError(f"A key cannot send {rate} requests a minute.")
+        if not 0 <= rate <= MAX_RATE:
+            raise UsageError(
+                f"A key cannot send {rate} requests a minute.",
+                hint=f"State 0, which has no bound, or up to {MAX_RATE:,}.",
+            )
         secret, now = new_secret(), self.clock.now()
         key = ApiKey(
             id=str(uuid7()),
