@@ -210,3 +210,22 @@ async def test_the_faulty_payload_is_named_in_each_lane(
         with pytest.raises(BadPayload, match=r"^Payload 1: ") as caught:
             await reader.decode(RequestContext(slot, "live"), [red, b"no image"])
         assert caught.value.index == 1
+
+
+async def test_a_golden_check_decodes_each_sample_once(
+    reader: Reader, slot: Slot, red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = type(slot.predictor.codec)
+    decoded: list[bytes] = []
+    decode = codec.decode
+
+    def counting_decode(self: Any, payload: bytes) -> Any:
+        decoded.append(payload)
+        return decode(self, payload)
+
+    monkeypatch.setattr(codec, "decode", counting_decode)
+    context = RequestContext(slot, "golden", memo={})
+    first = await reader.decode(context, [red, red])
+    assert (await reader.decode(context, [red]))[0] is first[0] is first[1]
+    await reader.decode(RequestContext(slot, "live"), [red])
+    assert decoded == [red, red]

@@ -118,7 +118,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     ends += [part.close for part in (keyring, refusals, access_log, explainer, reader)]
     server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
-    checker.golden_requests = (golden_request(parts.recipe), *recipe.golden_requests)
+    checker.many_requests = (golden_request(parts.recipe),)
+    checker.golden_requests = recipe.golden_requests
     server.checked_routes = checker.checked_routes
     numbers.watch(lambda: batcher.waiting, lambda: slots.state, server.ready)
     numbers.add(recipe.collectors)

@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -28,7 +29,7 @@ from tidemill.web.request_context import pin_slot
 from tidemill.web.slots import Slot
 
 PREDICT_ROUTE: MethodPath = ("POST", predict.PATH)
-MAX_PARALLEL_REQUESTS = 4
+MAX_PARALLEL_REQUESTS = 8
 """Requests of one check in flight: few for live requests to wait behind, and enough to get on.
 
 Under load a check gets as large a share of the server as its share of the requests in flight.
@@ -37,6 +38,19 @@ Under load a check gets as large a share of the server as its share of the reque
 
 DEADLINE_S = 60.0
 """How long one check may take. A version that takes longer is tried again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManyGoldenRequest:
+    """How to send many golden payloads to a route in one request, and how to read the answers.
+
+    For a route of the server itself. It gets one sample for each combination of labels, because
+    each further one makes every promotion slower.
+    """
+
+    path: str
+    build_request: Callable[[Sequence[bytes]], Mapping[str, Any]]
+    read_answers: Callable[[Any], Sequence[Sequence[ShownAnswer]]]
 
 
 class GoldenChecker:
@@ -50,12 +64,14 @@ class GoldenChecker:
         self._max_payloads = max_payloads
         # Set after the recipe has built its routes: they need the slots, which need this object.
         self.golden_requests: Sequence[GoldenRequest] = ()
+        self.many_requests: Sequence[ManyGoldenRequest] = ()
 
     @property
     def checked_routes(self) -> frozenset[MethodPath]:
         """Every method and path that the check asks. Only these get predictions."""
         recipe_routes = ((request.method, request.path) for request in self.golden_requests)
-        return frozenset({PREDICT_ROUTE, *recipe_routes})
+        own_routes = (("POST", request.path) for request in self.many_requests)
+        return frozenset({PREDICT_ROUTE, *own_routes, *recipe_routes})
 
     def __call__(self, slot: Slot) -> str:
         """Return what is wrong with this slot, as a sentence; empty when it may serve.
@@ -124,19 +140,24 @@ class GoldenChecker:
             yield _find_fault(client, predict.PATH, {"json": instances}, read, part)
             files = [("file", ("golden", sample.payload)) for sample in part]
             yield _find_fault(client, predict.PATH, {"files": files}, read, part)
-        for request in self.golden_requests:
+        # One sample for each combination of labels shows each row of a label table.
+        distinct = [*{tuple(row.labels.items()): row for row in reversed(golden)}.values()][:size]
+        for many in self.many_requests:
+            request = many.build_request([sample.payload for sample in distinct])
+            yield _find_fault(client, many.path, request, many.read_answers, distinct)
+        for single in self.golden_requests:
             for sample in golden:
                 payload = sample.payload
-                if request.expand is not None:
-                    payload = request.expand(slot.predictor.codec, payload)
+                if single.expand is not None:
+                    payload = single.expand(slot.predictor.codec, payload)
                 yield _find_fault(
                     client,
-                    request.path,
-                    request.build_request(payload),
-                    partial(_read_single, request),
+                    single.path,
+                    single.build_request(payload),
+                    partial(_read_single, single),
                     [sample],
-                    method=request.method,
-                    targets=request.targets,
+                    method=single.method,
+                    targets=single.targets,
                 )
 
 

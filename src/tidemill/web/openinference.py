@@ -19,8 +19,9 @@ from tidemill import __version__
 from tidemill.domain.errors import NotFound
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor
-from tidemill.recipes.routes import GoldenRequest, ShownAnswer
+from tidemill.recipes.routes import ShownAnswer
 from tidemill.web.caller import caller_of
+from tidemill.web.golden_check import ManyGoldenRequest
 from tidemill.web.inference_bodies import (
     REQUEST_BODY,
     InferenceResponse,
@@ -45,6 +46,7 @@ from tidemill.web.tensors import (
 )
 
 INFER_TEMPLATES = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+PARTS = ("label", "confidence")
 INLINE_ANSWERS = 1_000
 """Answers that the event loop writes itself, for the same reason."""
 
@@ -162,9 +164,9 @@ def describe_model(recipe: str, slot: Slot) -> dict[str, Any]:
     }
 
 
-def golden_request(recipe: str) -> GoldenRequest:
+def golden_request(recipe: str) -> ManyGoldenRequest:
     """Return how the golden check asks the route of inference."""
-    return GoldenRequest(infer_path(recipe), _build_request, _read_answers)
+    return ManyGoldenRequest(infer_path(recipe), _build_request, _read_answers)
 
 
 def _outputs(predictor: Predictor) -> list[tuple[str, str, list[int]]]:
@@ -223,31 +225,36 @@ def output_tensors(predictor: Predictor, predictions: Sequence[Prediction]) -> l
     ]
 
 
-def _build_request(payload: bytes) -> Mapping[str, Any]:
-    """Send a golden payload in binary, which holds any payload."""
-    chunk = len(payload).to_bytes(4, "little") + payload
+def _build_request(payloads: Sequence[bytes]) -> Mapping[str, Any]:
+    """Send golden payloads in binary, which holds any payload."""
+    chunk = b"".join(len(payload).to_bytes(4, "little") + payload for payload in payloads)
     tensor = {
         "name": PAYLOAD,
         "datatype": BYTES,
-        "shape": [1],
+        "shape": [len(payloads)],
         "parameters": {"binary_data_size": len(chunk)},
     }
     head = json_response({"inputs": [tensor]}).body
     return {"content": bytes(head) + chunk, "headers": {LENGTH_HEADER: str(len(head))}}
 
 
-def _read_answers(body: Any) -> list[ShownAnswer]:
+def _read_answers(body: Any) -> list[list[ShownAnswer]]:
+    """Return the answers to each payload; a golden payload has one item."""
     outputs = {row["name"]: row for row in body["outputs"]}
-    answers: list[ShownAnswer] = []
+    answers: list[list[ShownAnswer]] = [[] for _ in outputs["prediction_id"]["data"]]
     for name, row in outputs.items():
         if not name.endswith("_probabilities"):
             continue
-        target = name.removesuffix("_probabilities")
-        shares = dict(zip(row["parameters"]["classes"], row["data"], strict=True))
-        [label], [confidence] = (
-            outputs[f"{target}_{part}"]["data"] for part in ("label", "confidence")
-        )
-        if shares[label] != confidence:
-            raise ValueError(f"the confidence of {label!r} is not its probability")
-        answers.append((target, label, shares))
+        target, classes = name.removesuffix("_probabilities"), row["parameters"]["classes"]
+        labels, confidences = (outputs[f"{target}_{part}"]["data"] for part in PARTS)
+        shares = [
+            row["data"][at : at + len(classes)] for at in range(0, len(row["data"]), len(classes))
+        ]
+        for own, label, confidence, values in zip(
+            answers, labels, confidences, shares, strict=True
+        ):
+            probabilities = dict(zip(classes, values, strict=True))
+            if probabilities[label] != confidence:
+                raise ValueError(f"the confidence of {label!r} is not its probability")
+            own.append((target, label, probabilities))
     return answers

@@ -80,6 +80,16 @@ class Reader:
         Raises BadPayload for an unreadable one, Overloaded, Unavailable (closing)
         and ClientDisconnect.
         """
+        if context.memo is None:
+            return await self._decode(context, payloads)
+        memo = context.memo
+        unread = [payload for payload in dict.fromkeys(payloads) if payload not in memo]
+        memo.update(zip(unread, await self._decode(context, unread), strict=True))
+        return [memo[payload] for payload in payloads]
+
+    async def _decode(
+        self, context: RequestContext, payloads: Sequence[bytes]
+    ) -> list[Preprocessed]:
         codec = context.slot.predictor.codec
         if sum(map(len, payloads)) <= INLINE_BYTES:
             costs = [_estimate(codec, payloads, at) for at in range(len(payloads))]
