@@ -59,8 +59,8 @@ FAULTS = {
     "the recipe's routes are not checked": Fault(
         "readiness_checked",
         "web/golden_check.py",
-        "for request in self.golden_requests:",
-        "for request in ():",
+        "for single in self.golden_requests:",
+        "for single in ():",
         "golden requests for",
     ),
     "probabilities are never compared": Fault(

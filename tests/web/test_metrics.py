@@ -48,7 +48,7 @@ def test_predictions_batches_queue_and_slots(client: Any, workspace: Any, red: b
     name = 'tidemill_predictions_total{kind="live",label="Miner",target="disease",version="v1"}'
     assert read[name] == 3
     assert read["tidemill_queue_payloads"] == 0
-    assert read["tidemill_batch_payloads_sum"] == 3 + 1 + SAMPLES * 4
+    assert read["tidemill_batch_payloads_sum"] == 3 + 1 + SAMPLES * 3 + 3
     assert read['tidemill_slot_info{slot="champion",version="v1"}'] == 1
     workspace.promote(workspace.register())
     client.slots.refresh()
