@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -87,15 +88,34 @@ def measure(
     return record.finish(_figure(record))
 
 
-class Second:
+class Beside(ABC):
+    """Runs in a thread for as long as the block."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Go on until `_over` is set."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+class Second(Beside):
     """A second client. It asks at a steady pace; each time counts from when it was due."""
 
     def __init__(self, url: str, path: str, leaf: bytes | None = None) -> None:
+        super().__init__()
         self.ms: list[float] = []
         self.failed = 0
         self._url, self._path, self._leaf = url, path, leaf
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=90, trust_env=False) as session:
@@ -114,35 +134,18 @@ class Second:
                 due = max(due + EVERY_S, time.monotonic() - EVERY_S)
                 self._over.wait(max(0.0, due - time.monotonic()))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-
-class Memory:
+class Memory(Beside):
     """The most that the server and its processes held together, in MiB."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self._pid = pid
         self.peak = self.start = resident(pid)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         while not self._over.wait(0.02):
             self.peak = max(self.peak, resident(self._pid))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 def resident(pid: int) -> int:

@@ -45,10 +45,15 @@ class Preprocessed:
 def preprocess(codec: Codec[Any], payload: bytes) -> Preprocessed:
     """Decode one payload and compute its drift features. Raises BadPayload."""
     decoded = codec.decode(payload)
-    if _has_items(type(codec)):
-        many = cast(ManyCodec[Any], codec)
+    many = _many_codec(codec)
+    if many is not None:
         return Preprocessed(decoded, many.item_features(decoded))
     return Preprocessed(decoded, (codec.features(decoded),))
+
+
+def _many_codec(codec: Codec[Any]) -> ManyCodec[Any] | None:
+    """Return the codec, when its payloads have many items."""
+    return cast(ManyCodec[Any], codec) if _has_items(type(codec)) else None
 
 
 @cache
@@ -64,7 +69,7 @@ class Model:
         self, codec: Codec[Any], classes: Mapping[str, Sequence[str]], runtime: Runtime
     ) -> None:
         self.codec = codec
-        self.many = codec if isinstance(codec, ManyCodec) else None
+        self.many = _many_codec(codec)
         """The codec, when its payloads have many items."""
         self.classes = classes
         self._runtime = runtime

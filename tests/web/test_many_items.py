@@ -16,7 +16,7 @@ from tidemill.loop.feedback import review
 from tidemill.recipes.routes import Routes, Server
 from tidemill.web.batcher import MAX_ITEMS
 from tidemill.web.feedback import MAX_LABELS
-from tidemill.web.predict import INLINE_ANSWERS
+from tidemill.web.reply import INLINE_ANSWERS
 
 WEIGHTS = (150.0, 50.0, 101.0)
 

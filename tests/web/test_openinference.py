@@ -22,9 +22,9 @@ from tidemill.codecs.table import TableCodec
 from tidemill.codecs.text import TextPayload
 from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.recipes.routes import Routes, Server
-from tidemill.web import openinference
+from tidemill.web import openinference, recipe_server, reply
 from tidemill.web.inference_payloads import estimate_ns, to_payloads
-from tidemill.web.reader import INLINE_NS
+from tidemill.web.recipe_server import INLINE_READ_NS
 from tidemill.web.tensors import BYTES, Tensor
 
 DOCUMENT = yaml.safe_load(Path(__file__).with_name("open_inference_rest.yaml").read_text("utf-8"))
@@ -174,8 +174,8 @@ def test_pixels_become_an_image_that_is_logged(client: Any, workspace: Any) -> N
 def test_a_large_request_is_read_off_the_loop(
     client: Any, red: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openinference, "INLINE_NS", 1)
-    monkeypatch.setattr(openinference, "INLINE_ANSWERS", 0)
+    monkeypatch.setattr(recipe_server, "INLINE_READ_NS", 1)
+    monkeypatch.setattr(reply, "INLINE_ANSWERS", 0)
     response = client.request("POST", INFER, json={"inputs": [image_input(red)]})
     assert outputs_of(response)["disease_label"]["data"] == ["Miner"]
 
@@ -315,9 +315,9 @@ def test_tensors_that_stand_for_no_payload_are_named(
 def test_the_cost_counts_all_bytes_of_a_body() -> None:
     """Neither BYTES after the JSON nor pixels far behind its beginning are read on the loop."""
     body = b'{"inputs": []}' + bytes(10_000)
-    assert estimate_ns(body, "14") > INLINE_NS
-    assert estimate_ns(body, None) > INLINE_NS
-    assert estimate_ns(body[:14], None) < INLINE_NS
+    assert estimate_ns(body, "14") > INLINE_READ_NS
+    assert estimate_ns(body, None) > INLINE_READ_NS
+    assert estimate_ns(body[:14], None) < INLINE_READ_NS
     with pytest.raises(InvalidRequest, match="larger than the body"):
         estimate_ns(body, "9" * 5_000)
 

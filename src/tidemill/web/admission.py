@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tidemill.domain.errors import Overloaded, TidemillError, TooSlow
 from tidemill.web.body_head import BodyHead, read_body_head, too_large, unpack_gzip
 from tidemill.web.errors import error_response
+from tidemill.web.media import JSON
 from tidemill.web.multipart import check_form, form_boundary
 from tidemill.web.request_context import (
     BODY_AT_KEY,
@@ -69,7 +70,7 @@ class Admission:
         self, app: ASGIApp, limits: BodyLimits, json_limit: Callable[[], int] | None = None
     ) -> None:
         self.app = app
-        self._limits = limits
+        self.limits = limits
         self._json_limit = json_limit or (lambda: limits.body)
         self.unpack = Work("unpacking", threads=UNPACKING_THREADS, max_waiting=64)
         # Only the server's one event loop changes these.
@@ -107,13 +108,12 @@ class Admission:
 
     def limit_of(self, head: BodyHead) -> int:
         """Return how many bytes this body may have."""
-        if head.media_type == "application/json":
-            return min(self._limits.body, self._json_limit())
-        return self._limits.body
+        most = self.limits.body
+        return min(most, self._json_limit()) if head.media_type == JSON else most
 
     def take(self, client: str, size: int, before: int, declared: int) -> None:
         """Count `size` more bytes of a client's body. Raises Overloaded when there is no room."""
-        limits = self._limits
+        limits = self.limits
         small = max(declared, before + size) <= limits.small
         room = (limits.total if small else limits.total_of_large) - self._total
         own_room = limits.total_of_client - self._by_client[client]
@@ -132,10 +132,6 @@ class Admission:
         self._by_client[client] -= size
         if not self._by_client[client]:
             del self._by_client[client]
-
-    @property
-    def limits(self) -> BodyLimits:
-        return self._limits
 
 
 class _Upload:
@@ -160,7 +156,8 @@ class _Upload:
         if head.declared > limit:
             raise too_large(limit)
         if self._is_here():
-            parts = [await self._receive_whole(receive, limit)]
+            # No time-out can pass.
+            parts = [self._accept(await receive(), limit)]
         else:
             parts = await self._receive_parts(receive, limit)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -171,35 +168,18 @@ class _Upload:
             body = check_form(body, boundary)
         return body
 
-    async def _receive_whole(self, receive: Receive, limit: int) -> bytes:
-        """Return a body that is in the server's buffer: no time-out can pass."""
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise too_large(limit)
-        self._take(len(body))
-        return body
-
     async def _receive_parts(self, receive: Receive, limit: int) -> list[bytes]:
         limits = self._admission.limits
         enough = limits.rate * limits.window
         loop = asyncio.get_running_loop()
         parts: list[bytes] = []
-        size = windowed = 0
+        windowed = 0
         try:
             async with asyncio.timeout(limits.window) as timeout:
                 while True:
                     message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    part = message.get("body", b"")
-                    size, windowed = size + len(part), windowed + len(part)
-                    if size > limit:
-                        raise too_large(limit)
-                    self._take(len(part))
-                    parts.append(part)
+                    parts.append(self._accept(message, limit))
+                    windowed += len(parts[-1])
                     if not message.get("more_body", False):
                         return parts
                     if windowed >= enough:
@@ -210,6 +190,16 @@ class _Upload:
                 f"The body came too slowly: {windowed:,} bytes in {limits.window:g} s.",
                 hint=f"Send at least {limits.rate >> 10} KiB a second.",
             ) from error
+
+    def _accept(self, message: Message, limit: int) -> bytes:
+        """Return the part of the body in a message, counted."""
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        if self._counted + len(part) > limit:
+            raise too_large(limit)
+        self._take(len(part))
+        return part
 
     def _take(self, size: int) -> None:
         self._admission.take(self._client, size, self._counted, self._head.declared)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from tidemill.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia
+from tidemill.web.media import JSON, media_type_of
 
 MAX_MEMBERS = 100
 SLICE_BYTES = 64 << 10
@@ -44,10 +45,9 @@ def read_body_head(scope: Scope) -> BodyHead:
             gzip = _is_gzip(value)
         elif name == TIMEOUT_HEADER:
             timeout = _seconds(value)
-    media_type, _, parameters = content_type.partition(";")
-    media_type = media_type.strip().lower()
-    if media_type == "application/json" and parameters:
-        _require_utf8(parameters)
+    media_type = media_type_of(content_type)
+    if media_type == JSON:
+        _require_utf8(content_type)
     return BodyHead(media_type, content_type, declared, has_body, gzip, timeout)
 
 
@@ -76,8 +76,8 @@ def _seconds(value: bytes) -> float:
     return seconds
 
 
-def _require_utf8(parameters: str) -> None:
-    for parameter in parameters.split(";"):
+def _require_utf8(content_type: str) -> None:
+    for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in UTF8:

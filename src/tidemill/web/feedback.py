@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tidemill.codecs.codec import Codec
-from tidemill.domain.errors import BadPayload, InvalidRequest, UnsupportedMedia
+from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback_intake import MAX_ACTOR, LabelClaim
 from tidemill.web.caller import Caller, caller_of
@@ -22,6 +22,7 @@ from tidemill.web.errors import invalid_field
 from tidemill.web.feedback_intake import LabelSource, PayloadLabel, PredictionLabel
 from tidemill.web.fields import ShortText, require_plain, require_trimmed
 from tidemill.web.json_body import decode_body, estimate_parse_ns, parse_payload, rows_type
+from tidemill.web.media import JSON, media_type_of, unread_media
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
 
@@ -29,8 +30,6 @@ FEEDBACK_PATH = "/v1/feedback"
 MAX_LABELS = 100
 """Labels that one request may hold."""
 
-INLINE_NS = 1e6
-"""Nanoseconds of parsing that the event loop does itself; more would delay the other requests."""
 
 BODY_HINT = (
     'Send {"prediction": id, "label": name} or {"payload": {...}, "label": name}, '
@@ -101,12 +100,9 @@ def build_feedback_route(server: RecipeServer) -> APIRouter:
         openapi_extra={"requestBody": _request_body()},
     )
     async def feedback(request: Request) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise UnsupportedMedia(
-                f"This route does not read a body of type {kind or 'unknown'!r}.",
-                hint="Send application/json.",
-            )
+        kind = media_type_of(request.headers.get("content-type", ""))
+        if kind != JSON:
+            raise unread_media(kind, JSON)
         rows = await _parse_rows(request, server, await request.body())
         recorded = await server.feedback_intake.record(server.context(request), rows)
         receipts = [
@@ -125,12 +121,9 @@ def without_client(record: Feedback) -> Feedback:
 
 async def _parse_rows(request: Request, server: RecipeServer, body: bytes) -> list[LabelSource]:
     """Return the labels of a body, with their payloads decoded."""
-    codec, caller = server.codec(request), caller_of(request.scope)
-    cost = estimate_parse_ns(codec.payload, body)
-    if cost <= INLINE_NS:
-        rows = parse_feedback(codec, body)
-    else:
-        rows = await server.read(request, parse_feedback, body, cost_ns=cost)
+    caller = caller_of(request.scope)
+    cost = estimate_parse_ns(server.codec(request).payload, body)
+    rows = await server.read(request, parse_feedback, body, cost_ns=cost)
     places = [at for at, (_, payload) in enumerate(rows) if payload is not None]
     payloads = [payload for _, payload in rows if payload is not None]
     try:

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import UploadFile as FormFile
 
 from tidemill.domain.errors import Malformed
+from tidemill.web.media import FORM, media_type_of
 
 
 async def refuse_extra_files(request: Request) -> None:
@@ -14,7 +15,7 @@ async def refuse_extra_files(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.dependant.body_params:
         return
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    if media_type_of(request.headers.get("content-type", "")) != FORM:
         return
     form = await request.form()
     for field in route.dependant.body_params:

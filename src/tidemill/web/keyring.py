@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import logging
 import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,8 +12,7 @@ from tidemill.domain.api_key import ApiKey, digest_of
 from tidemill.domain.errors import RateLimited, Unauthorised
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
-
-log = logging.getLogger(__name__)
+from tidemill.web.watch import Watch
 
 POLL_S = 0.3
 """A revocation holds within a second, so this is no setting.
@@ -54,8 +51,7 @@ class Keyring:
     clock: Clock
     _keys: dict[str, ApiKey] = field(default_factory=dict)
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _watch: Watch | None = None
     on_poll: Callable[[], None] = lambda: None
 
     def refresh(self) -> None:
@@ -71,14 +67,15 @@ class Keyring:
     def start(self) -> None:
         """Read the keys now and from now on. Raises what `refresh` raises."""
         self.refresh()
-        self._thread = threading.Thread(target=self._run, name="tidemill-keys", daemon=True)
-        self._thread.start()
+        # The known keys go on: a ledger that cannot be read must not stop predictions.
+        warning = "The API keys cannot be read again"
+        self._watch = Watch(self._poll, name="keys", warning=warning, every_s=POLL_S)
+        self._watch.start()
 
     def close(self) -> None:
         """Stop reading the keys."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._watch is not None:
+            self._watch.close()
 
     @property
     def has_valid(self) -> bool:
@@ -116,19 +113,9 @@ class Keyring:
                 wait_s=int(wait) + 1,
             )
 
-    def _run(self) -> None:
-        failing = False
-        while not self._stop.wait(POLL_S):
-            try:
-                self.refresh()
-                self.on_poll()
-            except Exception as error:  # noqa: BLE001  the thread must live to try again
-                # The known keys go on: a ledger that cannot be read must not stop predictions.
-                if not failing:
-                    log.warning("The API keys cannot be read again: %s", error)
-                failing = True
-            else:
-                failing = False
+    def _poll(self) -> None:
+        self.refresh()
+        self.on_poll()
 
 
 def read_secret(authorization: bytes) -> str:

@@ -13,6 +13,19 @@ from tidemill.domain.errors import InvalidRequest, TidemillError, UnsupportedMed
 JSON, FORM, FIELDS = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 
 
+def media_type_of(content_type: str) -> str:
+    """Return the media type of a Content-Type, without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def unread_media(kind: str, wanted: str) -> UnsupportedMedia:
+    """Return the error of a body of a type that the route does not read."""
+    return UnsupportedMedia(
+        f"This route does not read a body of type {kind[:80] or 'unknown'!r}.",
+        hint=f"Send {wanted}.",
+    )
+
+
 def media_types(route: object) -> tuple[str, ...]:
     """Return the media types that the framework reads for a route; none without a body."""
     fields = route.dependant.body_params if isinstance(route, APIRoute) else []
@@ -33,13 +46,10 @@ def body_error(request: Request, first: Mapping[str, Any]) -> TidemillError | No
     """
     if not first["loc"] or first["loc"][0] != "body":
         return None
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request.headers.get("content-type", ""))
     readable = media_types(request.scope.get("route"))
     if media_type and readable and media_type not in readable and not media_type.endswith("+json"):
-        return UnsupportedMedia(
-            f"This route does not read a body of type {media_type[:80]!r}.",
-            hint=f"Send {' or '.join(readable)}.",
-        )
+        return unread_media(media_type, " or ".join(readable))
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "it cannot be parsed")
         return InvalidRequest(

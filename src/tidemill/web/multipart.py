@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from python_multipart.multipart import parse_options_header
 
 from tidemill.domain.errors import Malformed
+from tidemill.web.media import FORM, media_type_of
 
 MAX_PARTS = 1_000
 MAX_BOUNDARY = 70
@@ -38,7 +39,7 @@ def form_boundary(content_type: str) -> bytes:
 
     Raises Malformed for a form without a boundary.
     """
-    if not content_type[:19].lower().startswith("multipart/form-data"):
+    if media_type_of(content_type) != FORM:
         return b""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")

@@ -9,11 +9,11 @@ not, because what the log held of them could become no example.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from tidemill import __version__
 from tidemill.domain.errors import NotFound
@@ -32,9 +32,8 @@ from tidemill.web.inference_bodies import (
     ServerMetadata,
 )
 from tidemill.web.inference_payloads import PAYLOAD, estimate_ns, read_inference
-from tidemill.web.reader import INLINE_NS
 from tidemill.web.recipe_server import RecipeServer
-from tidemill.web.reply import json_response
+from tidemill.web.reply import json_response, write_predictions
 from tidemill.web.slots import Slot, Slots
 from tidemill.web.tensors import (
     BYTES,
@@ -47,8 +46,6 @@ from tidemill.web.tensors import (
 
 INFER_TEMPLATES = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
 PARTS = ("label", "confidence")
-INLINE_ANSWERS = 1_000
-"""Answers that the event loop writes itself, for the same reason."""
 
 
 def infer_path(recipe: str) -> str:
@@ -132,19 +129,12 @@ def build_inference_routes(recipe: str, server: RecipeServer, slots: Slots) -> A
         slot = find_slot(model, version, request)
         body = await request.body()
         header = request.headers.get(LENGTH_HEADER)
-        codec, most = slot.predictor.codec, server.max_payloads
+        arguments = (body, header, server.max_payloads)
         cost = estimate_ns(body, header)
-        if cost <= INLINE_NS:
-            call, payloads = read_inference(codec, body, header, most)
-        else:
-            call, payloads = await server.read(
-                request, read_inference, body, header, most, cost_ns=cost
-            )
+        call, payloads = await server.read(request, read_inference, *arguments, cost_ns=cost)
         require_outputs(call, [name for name, _, _ in _outputs(slot.predictor)])
         predictions = await server.predict(request, payloads, checked_as=infer_path(recipe))
-        if sum(len(prediction.answers) for prediction in predictions) > INLINE_ANSWERS:
-            return await run_in_threadpool(_response, recipe, slot, call, predictions)
-        return _response(recipe, slot, call, predictions)
+        return await write_predictions(predictions, partial(_response, recipe, slot, call))
 
     return router
 

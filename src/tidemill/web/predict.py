@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from tidemill.codecs.codec import Codec
-from tidemill.domain.errors import InvalidRequest, UnsupportedMedia
+from tidemill.domain.errors import InvalidRequest
 from tidemill.domain.types import Prediction
 from tidemill.web.hot_path import Endpoint
 from tidemill.web.json_body import estimate_parse_ns, parse_payloads
+from tidemill.web.media import FORM, JSON, media_type_of, unread_media
 from tidemill.web.multipart import FormFile, form_boundary, read_form
 from tidemill.web.recipe_server import RecipeServer
-from tidemill.web.reply import json_response
+from tidemill.web.reply import json_response, write_predictions
 
 PATH = "/v1/predict"
-INLINE_NS = 1e6
-"""Nanoseconds of parsing that the event loop does itself; more would delay the other requests."""
-INLINE_ANSWERS = 1_000
-"""Answers that the event loop writes itself, for the same reason."""
 
 
 class AnswerEntry(BaseModel):
@@ -71,12 +66,9 @@ def build_predict_endpoint(server: RecipeServer) -> Endpoint:
     """Return the function of the route, which answers through `server`."""
 
     async def predict(request: Request) -> Response:
-        codec = server.codec(request)
-        payloads = await _read_payloads(request, codec, server)
+        payloads = await _read_payloads(request, server)
         predictions = await server.predict(request, payloads)
-        if sum(len(prediction.answers) for prediction in predictions) > INLINE_ANSWERS:
-            return await asyncio.to_thread(_response, predictions)
-        return _response(predictions)
+        return await write_predictions(predictions, _response)
 
     return predict
 
@@ -92,23 +84,16 @@ def _response(predictions: Sequence[Prediction]) -> Response:
     return json_response({"predictions": answer_entries(predictions)})
 
 
-async def _read_payloads(
-    request: Request, codec: Codec[Any], server: RecipeServer
-) -> Sequence[bytes]:
+async def _read_payloads(request: Request, server: RecipeServer) -> Sequence[bytes]:
     content_type = request.headers.get("content-type", "")
     body = await request.body()
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json":
-        cost = estimate_parse_ns(codec.payload, body)
-        if cost <= INLINE_NS:
-            return parse_payloads(codec, body, server.max_payloads)
+    kind = media_type_of(content_type)
+    if kind == JSON:
+        cost = estimate_parse_ns(server.codec(request).payload, body)
         return await server.read(request, parse_payloads, body, server.max_payloads, cost_ns=cost)
-    if kind == "multipart/form-data":
+    if kind == FORM:
         return _files(read_form(body, form_boundary(content_type)), server.max_payloads)
-    raise UnsupportedMedia(
-        f"This route does not read a body of type {kind or 'unknown'!r}.",
-        hint="Send application/json, or multipart/form-data with parts named 'file'.",
-    )
+    raise unread_media(kind, "application/json, or multipart/form-data with parts named 'file'")
 
 
 def _files(form: Sequence[FormFile], max_payloads: int) -> list[bytes]:

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -36,6 +37,8 @@ REFUSED_NS = 5e10
 """What costs more is refused at once. Estimates are of the worst content, so this is generous."""
 DEADLINE_S = 5.0
 """Processor time that a process may take for one payload."""
+WALL_S = 20.0
+"""How long it may take by the clock: the machine may be busy."""
 MAX_WAITING = 1_024
 """Jobs that wait in one lane; one more is refused."""
 IDLE_S = 10.0
@@ -67,10 +70,17 @@ class InThread:
 class Reader:
     """The one reader of a server. `decode` may be awaited on any event loop."""
 
-    def __init__(self, *, workers: int | None = None, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        deadline_s: float = DEADLINE_S,
+        wall_s: float = WALL_S,
+    ) -> None:
         self._workers = workers or available_processors()
         self._threads = Lane("read", self._workers, InThread)
-        self._processes = Lane("read-process", self._workers, lambda: ReaderProcess(deadline_s))
+        process = partial(ReaderProcess, deadline_s, wall_s)
+        self._processes = Lane("read-process", self._workers, process)
 
     async def decode(
         self, context: RequestContext, payloads: Sequence[bytes]
@@ -80,16 +90,6 @@ class Reader:
         Raises BadPayload for an unreadable one, Overloaded, Unavailable (closing)
         and ClientDisconnect.
         """
-        if context.memo is None:
-            return await self._decode(context, payloads)
-        memo = context.memo
-        unread = [payload for payload in dict.fromkeys(payloads) if payload not in memo]
-        memo.update(zip(unread, await self._decode(context, unread), strict=True))
-        return [memo[payload] for payload in payloads]
-
-    async def _decode(
-        self, context: RequestContext, payloads: Sequence[bytes]
-    ) -> list[Preprocessed]:
         codec = context.slot.predictor.codec
         if sum(map(len, payloads)) <= INLINE_BYTES:
             costs = [_estimate(codec, payloads, at) for at in range(len(payloads))]

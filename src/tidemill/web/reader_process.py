@@ -32,8 +32,6 @@ else:
 
 MEMORY_BYTES = 3 << 30
 """Address space of the process. More ends the decode, not the server."""
-WALL_FACTOR = 4
-"""A process may take so many times its processor time by the clock: the machine may be busy."""
 GRACE_S = 5.0
 """How much later than the parent the process ends itself, if the parent was killed meanwhile."""
 
@@ -57,9 +55,10 @@ class Call:
 class ReaderProcess:
     """One process, started when it is needed. Only one thread may call `perform`."""
 
-    def __init__(self, deadline_s: float) -> None:
-        """`deadline_s` is processor time."""
+    def __init__(self, deadline_s: float, wall_s: float) -> None:
+        """A call may take `deadline_s` of processor time, and `wall_s` by the clock."""
         self._deadline_s = deadline_s
+        self._wall_s = wall_s
         self._process: _Process | None = None
         # An id alone could be that of a newer codec.
         self._codecs: dict[int, Codec[Any]] = {}
@@ -79,7 +78,7 @@ class ReaderProcess:
             overran.set()
             process.kill()
 
-        timer = threading.Timer(WALL_FACTOR * self._deadline_s, end)
+        timer = threading.Timer(self._wall_s, end)
         timer.daemon = True
         timer.start()
         try:
@@ -119,7 +118,7 @@ class ReaderProcess:
             if self._process is None or self._process.has_ended():
                 self._codecs.clear()
                 self._process = _start()
-                _write(self._process.requests, pickle.dumps(self._deadline_s))
+                _write(self._process.requests, pickle.dumps((self._deadline_s, self._wall_s)))
             return self._process
 
     def _frame(self, call: Call) -> bytes:
@@ -199,14 +198,14 @@ def serve_parent() -> None:
     # Whatever prints must not write into the frames.
     os.dup2(2, 1)
     _limit_memory()
-    deadline_s = _read(requests)
+    deadline_s, wall_s = _read(requests)
     codecs: dict[int, Codec[Any]] = {}
     while True:
         try:
             key, saved, function, args = _read(requests)
         except EOFError:
             return
-        faulthandler.dump_traceback_later(WALL_FACTOR * deadline_s + GRACE_S, exit=True)
+        faulthandler.dump_traceback_later(wall_s + GRACE_S, exit=True)
         _limit_time(deadline_s)
         _write(results, _outcome(codecs, key, saved, function, args))
         _limit_time(0)

@@ -31,6 +31,8 @@ from tidemill.web.request_context import RequestContext, context_of, is_golden_r
 from tidemill.web.slots import Slot, Slots
 
 T = TypeVar("T")
+INLINE_READ_NS = 1e6
+"""Nanoseconds of reading that the event loop does itself; more would delay the other requests."""
 MethodPath = tuple[str, str]
 """Method and path of a request."""
 
@@ -100,10 +102,12 @@ class RecipeServer:
     ) -> T:
         """Return `function(codec, *args)`, done where all payloads of this server are decoded.
 
-        See `recipes.routes.Server.read`.
+        What is cheap is done at once. See `recipes.routes.Server.read`.
         """
         context = self.context(request)
         codec = context.slot.predictor.codec
+        if cost_ns <= INLINE_READ_NS:
+            return function(codec, *args)
         return await asyncio.wrap_future(
             self._reader.submit(context, codec, cost_ns, function, *args)
         )

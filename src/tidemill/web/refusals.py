@@ -15,6 +15,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import RequestsRefused
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
+from tidemill.web.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ FIRST_PAUSE = timedelta(seconds=1)
 LAST_PAUSE = timedelta(hours=1)
 PAUSE_FACTOR = 4
 POLL_S = 1.0
+_WARNING = "Refused requests could not be recorded"
 MAX_KINDS = 20
 """Different refusals that one event lists; the others are one more row of it."""
 OTHERS = ("", "", "others")
@@ -35,28 +37,26 @@ class RefusalLog:
 
     def __init__(self, ledger: Ledger, clock: Clock, server: str) -> None:
         self._ledger = ledger
-        self._clock = clock
         self._server = server
         self._lock = threading.Lock()
         self._counts: Counter[RefusedRequest] = Counter()
         self._due: datetime | None = None
         self._pause = FIRST_PAUSE
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tidemill-refusals", daemon=True)
+        self._watch = Watch(
+            lambda: self.write_due(clock.now()), name="refusals", warning=_WARNING, every_s=POLL_S
+        )
 
     def start(self) -> None:
         """Begin to write events."""
-        self._thread.start()
+        self._watch.start()
 
     def close(self) -> None:
         """Write the last event, and stop."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._watch.close()
         try:
             self._write()
         except TidemillError as error:
-            log.warning("Refused requests could not be recorded: %s", error)
+            log.warning("%s: %s", _WARNING, error)
 
     def count(self, actor: str, address: str, reason: str) -> None:
         """Count one refused request."""
@@ -108,10 +108,3 @@ class RefusalLog:
             for refusal, count in counts.items():
                 self._add(refusal, count)
             raise
-
-    def _run(self) -> None:
-        while not self._stop.wait(POLL_S):
-            try:
-                self.write_due(self._clock.now())
-            except Exception as error:  # noqa: BLE001  the thread must live to try again
-                log.warning("Refused requests could not be recorded: %s", error)

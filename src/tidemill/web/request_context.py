@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.domain.drift import RequestKind
 from tidemill.domain.errors import TimedOut
-from tidemill.predictor import Preprocessed
 from tidemill.web.caller import caller_of
 from tidemill.web.slots import Slot
 
@@ -49,8 +48,6 @@ class RequestContext:
     deadline: float = math.inf
     request_id: str = ""
     traceparent: str = ""
-    memo: dict[bytes, Preprocessed] | None = None
-    """Decoded payloads of one golden check, which sends each sample to several routes."""
 
     def refusal(self) -> Exception | None:
         """Return why nobody wants the answer any more; None while its client waits."""
@@ -97,10 +94,8 @@ def client_of(scope: Scope) -> str:
 def pin_slot(app: ASGIApp, slot: Slot) -> ASGIApp:
     """Return the same app, answering with `slot`; it logs its predictions as golden."""
 
-    memo: dict[bytes, Preprocessed] = {}
-
     async def pinned_app(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, _KEY: RequestContext(slot, "golden", memo=memo)}, receive, send)
+        await app({**scope, _KEY: RequestContext(slot, "golden")}, receive, send)
 
     return pinned_app
 
