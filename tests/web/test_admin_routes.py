@@ -184,6 +184,7 @@ def test_an_import_needs_a_database(admin: Admin) -> None:
     assert "TIDEMILL_FEEDBACK_DATABASE" in response.json()["error"]["hint"]
 
 
+@pytest.mark.train_extra
 def test_an_import_runs_the_command_and_passes_its_error_on(
     workspace: Any, start_app: Callable[..., Any]
 ) -> None:
