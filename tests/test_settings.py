@@ -41,6 +41,8 @@ def test_the_environment_decides_and_an_option_decides_more(
         ("THREADS", "0"),
         ("BATCH", "0"),
         ("QUEUE", "many"),
+        ("BATCH_DELAY_MS", "1001"),
+        ("REQUEST_PAYLOADS", "0"),
         ("POLL_MS", "1"),
         ("DURABILITY", "never"),
         ("TRAFFIC_MAX_MB", "-5"),

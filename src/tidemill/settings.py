@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Its port; 0 takes a free one.")
     threads: int = Field(1, ge=1, description="Processor threads that one run of a model may use.")
     batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
+    batch_delay_ms: int = Field(
+        0, ge=0, le=1_000, description="How long a batch that is not full waits for more payloads."
+    )
+    request_payloads: int = Field(64, ge=1, description="Payloads that one request may hold.")
     queue: int = Field(256, ge=1, description="Payloads that may wait before a request gets 503.")
     connections: int = Field(
         1_000, ge=1, description="Connections at once; a silent one makes room for a new one."

@@ -68,6 +68,7 @@ def batcher(workspace: Any, traffic: MemoryTraffic) -> Iterator[Batcher]:
         reader=reader,
         batch=8,
         queue=8,
+        request_payloads=8,
         on_batch=lambda _: None,
         max_run_s=0.0,
     )

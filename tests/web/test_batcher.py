@@ -93,7 +93,13 @@ def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
     batchers: list[Batcher] = []
     reader = Reader()
 
-    def start(batch: int = 64, queue: int = 256, items: int = MAX_ITEMS) -> Batcher:
+    def start(
+        batch: int = 64,
+        queue: int = 256,
+        items: int = MAX_ITEMS,
+        request: int = 64,
+        delay_s: float = 0.0,
+    ) -> Batcher:
         batcher = Batcher(
             server="s",
             clock=workspace.clock,
@@ -101,6 +107,8 @@ def make(workspace: Any, traffic: ToldTraffic) -> Iterator[Make]:
             reader=reader,
             batch=batch,
             queue=queue,
+            request_payloads=request,
+            delay_s=delay_s,
             on_batch=lambda _: None,
             max_items=items,
         )
@@ -215,9 +223,54 @@ async def test_one_client_leaves_a_part_of_the_queue_to_others(
     assert (batcher.waiting, batcher._by_client) == (0, {})
 
 
-async def test_more_than_a_batch_is_no_request(make: Make, slot: Slot, red: bytes) -> None:
+@pytest.mark.parametrize("limits", [{"request": 4}, {"queue": 4}])
+async def test_a_request_holds_no_more_than_its_limit_or_the_queue(
+    make: Make, slot: Slot, red: bytes, limits: dict[str, int]
+) -> None:
     with pytest.raises(InvalidRequest, match="4 payloads at most"):
-        await asking(make(batch=4), slot, red)(5)
+        await asking(make(**limits), slot, red)(5)
+
+
+async def test_a_request_beyond_a_batch_runs_in_parts_and_is_one_append(
+    make: Make, slot: Slot, traffic: ToldTraffic, red: bytes
+) -> None:
+    batcher = make(batch=4)
+    task = asking(batcher, slot, red)(9)
+    runtime_of(slot).go.release(3)
+    assert [await entered(slot) for _ in range(3)] == [4, 4, 1]
+    assert len(await task) == 9
+    assert [len(append) for append in traffic.appends] == [9]
+
+
+async def test_a_delay_lets_a_batch_fill(make: Make, slot: Slot, red: bytes) -> None:
+    ask = asking(make(batch=4, delay_s=3_600.0), slot, red)
+    tasks = [ask(count) for count in (1, 2, 1)]
+    runtime_of(slot).go.release()
+    assert await entered(slot) == 4
+    await asyncio.gather(*tasks)
+
+
+async def test_a_delay_ends_though_nothing_follows(make: Make, slot: Slot, red: bytes) -> None:
+    task = asking(make(batch=4, delay_s=0.001), slot, red)()
+    runtime_of(slot).go.release()
+    assert await entered(slot) == 1
+    await task
+
+
+async def test_a_batcher_that_closes_delays_nothing(make: Make, slot: Slot, red: bytes) -> None:
+    batcher = make(batch=4, delay_s=3_600.0)
+    task = asking(batcher, slot, red)()
+    await queued(batcher, 1)
+    runtime_of(slot).go.release()
+    await asyncio.to_thread(batcher.close)
+    assert len(await task) == 1
+
+
+async def test_golden_requests_wait_for_no_batch(make: Make, slot: Slot, red: bytes) -> None:
+    task = asking(make(batch=4, delay_s=3_600.0), slot, red)(kind="golden")
+    runtime_of(slot).go.release()
+    assert await entered(slot) == 1
+    await task
 
 
 async def test_a_payload_that_cannot_be_read_leaves_no_trace(
@@ -358,6 +411,19 @@ async def test_a_payload_without_a_finite_answer_fails_its_own_request_alone(
     assert [len(append) for append in traffic.appends] == [1, 1 + 2]
     assert [one.sequence for append in traffic.appends for one in append] == [1, 2, 3, 4]
     assert batcher.waiting == 0
+
+
+async def test_the_index_of_a_payload_counts_all_parts_of_a_request(
+    make: Make, workspace: Any, traffic: ToldTraffic, red: bytes, leaf: Callable[..., bytes]
+) -> None:
+    version = workspace.register()
+    workspace.wrap = OverflowingRuntime
+    slot = Slot(version, workspace.load(version))
+    runtime_of(slot).go.release(9)
+    payloads = [red, red, red, leaf((10, 10, 200))]
+    with pytest.raises(BadPayload, match="Payload 3") as caught:
+        await make(batch=2).predict(RequestContext(slot, "live"), payloads)
+    assert (caught.value.index, traffic.appends) == (3, [])
 
 
 @pytest.fixture

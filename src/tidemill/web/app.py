@@ -84,6 +84,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         reader=reader,
         batch=settings.batch,
         queue=settings.queue,
+        request_payloads=settings.request_payloads,
+        delay_s=settings.batch_delay_ms / 1_000,
         on_batch=numbers.count,
         on_stage=numbers.observe_stage,
     )

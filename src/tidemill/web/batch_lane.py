@@ -54,11 +54,13 @@ class BatchLane:
         process: Callable[[Sequence[Job]], None],
         *,
         batch: int,
+        delay_s: float,
         max_items: int,
         max_run_s: float,
     ) -> None:
         self._process = process
         self._batch = batch
+        self._delay_s = delay_s
         self._max_items = max_items
         self._max_run_s = max_run_s
         self._wake = threading.Condition()
@@ -146,6 +148,7 @@ class BatchLane:
         with self._wake:
             while not self._jobs and not self._closing:
                 self._wake.wait()
+            self._wait_for_more()
             jobs: list[Job] = []
             payloads, items = self._batch, self._max_items
             while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
@@ -154,3 +157,11 @@ class BatchLane:
                 items -= job.items
                 jobs.append(job)
             return jobs
+
+    def _wait_for_more(self) -> None:
+        """Wait until a batch is full, its oldest job has waited for the delay, or all closes."""
+        while self._jobs and not self._closing:
+            rest = self._jobs[0].at + self._delay_s - monotonic()
+            if rest <= 0 or sum(len(job.payloads) for job in self._jobs) >= self._batch:
+                return
+            self._wake.wait(rest)

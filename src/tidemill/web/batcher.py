@@ -1,7 +1,8 @@
 """Micro-batching: the model answers all waiting payloads together as soon as it is free.
 
-No request waits for a batch to fill. The thread of a lane takes the waiting payloads, runs the
-model, makes the predictions durable in one append, and only then completes the requests.
+No request waits for a batch to fill, unless a delay is set. The thread of a lane takes the waiting
+payloads, runs the model, makes the predictions durable in one append, and only then completes the
+requests.
 """
 
 from __future__ import annotations
@@ -59,15 +60,18 @@ class Batcher:
         reader: Reader,
         batch: int,
         queue: int,
+        request_payloads: int,
+        delay_s: float = 0.0,
         on_batch: Callable[[Sequence[Prediction]], None],
         on_stage: Callable[[Stage, float], None] = lambda _stage, _seconds: None,
         max_items: int = MAX_ITEMS,
         max_run_s: float = MAX_RUN_S,
     ) -> None:
-        self.max_payloads = min(batch, queue)
+        self.max_payloads = min(request_payloads, queue)
         """Payloads that one request may hold."""
         self._log = PredictionLog(server=server, clock=clock, traffic=traffic)
         self._reader = reader
+        self._batch = batch
         self._queue = queue
         self._max_items = max_items
         self._on_batch = on_batch
@@ -78,8 +82,15 @@ class Batcher:
         self._log_fault = ""
         self._closing = threading.Event()
         self._live, self._golden = (
-            BatchLane(name, self._process, batch=batch, max_items=max_items, max_run_s=max_run_s)
-            for name in ("batch", "golden")
+            BatchLane(
+                name,
+                self._process,
+                batch=batch,
+                delay_s=delay,
+                max_items=max_items,
+                max_run_s=max_run_s,
+            )
+            for name, delay in (("batch", delay_s), ("golden", 0.0))
         )
 
     @property
@@ -219,7 +230,7 @@ class Batcher:
         live = jobs[0].context.kind == "live"
         with self._measure("model", live and bool(by_slot)):
             for slot, members in by_slot.items():
-                observed += _observe_jobs(slot, members)
+                observed += _observe_jobs(slot, members, self._batch)
         # An answer that nobody waits for any more is no traffic.
         observed = [(job, job.context.refusal() or outcome) for job, outcome in observed]
         rows = [row for _, outcome in observed if isinstance(outcome, list) for row in outcome]
@@ -241,7 +252,7 @@ class Batcher:
         ]
 
 
-def _observe_jobs(slot: Slot, jobs: Sequence[Job]) -> list[_Observed]:
+def _observe_jobs(slot: Slot, jobs: Sequence[Job], batch: int) -> list[_Observed]:
     """Return what one version answers to each job, before the append."""
     requests = [
         PredictionRequest(
@@ -252,16 +263,29 @@ def _observe_jobs(slot: Slot, jobs: Sequence[Job]) -> list[_Observed]:
         for payload, preprocessed in zip(job.payloads, job.inputs, strict=True)
     ]
     try:
-        observations = observe(slot, requests)
+        observations = _observe_parts(slot, requests, batch)
     except BadPayload as error:
         # A payload that the model cannot answer must fail one request alone.
         if len(jobs) > 1:
-            return [*chain.from_iterable(_observe_jobs(slot, [job]) for job in jobs)]
+            return [*chain.from_iterable(_observe_jobs(slot, [job], batch) for job in jobs)]
         return [(jobs[0], at_index(error, error.index, of=len(jobs[0].payloads)))]
     except Exception as error:  # noqa: BLE001  a fault of one version must not fail another's
         return [(job, error) for job in jobs]
     rows = iter(observations)
     return [(job, [*islice(rows, len(job.payloads))]) for job in jobs]
+
+
+def _observe_parts(
+    slot: Slot, requests: Sequence[PredictionRequest], batch: int
+) -> list[Observation]:
+    """Run the model on at most `batch` payloads at a time. Raises what `observe` raises."""
+    observations: list[Observation] = []
+    for start in range(0, len(requests), batch):
+        try:
+            observations += observe(slot, requests[start : start + batch])
+        except BadPayload as error:
+            raise BadPayload(error.message, hint=error.hint, index=start + error.index) from error
+    return observations
 
 
 def _deliver(outcomes: Sequence[_Outcome]) -> None:
