@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 from tidemill.domain import events
-from tidemill.domain.events import Event
+from tidemill.domain.events import Event, EventKind
 
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 ROW = re.compile(r"^\| `([A-Z]\w+)` \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
@@ -28,3 +29,7 @@ def test_the_page_lists_every_kind_of_event_and_no_other() -> None:
     rows = {name: set(re.findall(r"`(\w+)`", detail)) for name, _, detail in ROW.findall(section)}
     assert rows == kinds()
     assert len(rows) > 15, "the table was found"
+
+
+def test_a_reader_can_ask_for_every_kind() -> None:
+    assert sorted(get_args(EventKind)) == sorted(kinds())

@@ -29,6 +29,7 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "feedback on an example": lambda unit: unit.feedback(example="x1"),
     "feedback on an item": lambda unit: unit.feedback(item="node 1"),
     "count_accepted_feedback": lambda unit: unit.count_accepted_feedback(NOW),
+    "events of a kind": lambda unit: unit.events(kinds=["AliasMoved"]),
     "cycle": lambda unit: unit.cycle(),
     "lease": lambda unit: unit.lease("engine"),
 }
@@ -84,6 +85,11 @@ def test_feedback_on_a_subject_is_found_by_its_giver(
     assert f"({name}=? AND actor=? AND client=?)" in plan
     (plan,) = plans(engine, lambda unit: unit.feedback(**subject, status="accepted"))
     assert f"({name}=?)" in plan
+
+
+def test_the_latest_events_of_kinds_are_read_without_the_others(engine: Engine) -> None:
+    asked = plans(engine, lambda unit: unit.events(kinds=["AliasMoved", "KeyRevoked"]))
+    assert asked == ["SEARCH events USING INDEX events_kind (kind=?)"] * 2
 
 
 def test_what_is_open_is_found_without_reading_what_is_closed(engine: Engine) -> None:

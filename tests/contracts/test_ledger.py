@@ -12,6 +12,8 @@ from tidemill.domain.errors import Conflict, GateRefused, NotFound
 from tidemill.domain.events import (
     AliasMoved,
     Event,
+    KeyRevoked,
+    LeaseTaken,
     RunAbandoned,
     RunFailed,
     RunFinished,
@@ -106,6 +108,41 @@ def test_events_come_newest_first_up_to_a_bound_or_all(ledger: Ledger) -> None:
         assert unit.events(subject="champion") == everything[:100]
         assert unit.events(subject="champion", limit=1) == everything[:1]
         assert unit.events(subject="another", limit=None) == []
+
+
+def test_events_of_some_kinds_come_newest_first(ledger: Ledger) -> None:
+    with ledger.begin() as unit:
+        for count in range(5):
+            unit.record_event(moved(f"v{count}"))
+            unit.record_event(KeyRevoked(actor="ana", subject=f"k{count}", name="app"))
+            unit.record_event(LeaseTaken(actor="e", subject="engine", token=count))
+        everything = unit.events(limit=None)
+        keys = unit.events(kinds=["KeyRevoked"])
+        assert [event.subject for event in keys] == ["k4", "k3", "k2", "k1", "k0"]
+        two = unit.events(kinds=["KeyRevoked", "AliasMoved", "KeyRevoked"], limit=None)
+        assert two == [event for event in everything if event.kind != "LeaseTaken"]
+        assert unit.events(kinds=["KeyRevoked", "AliasMoved"], limit=3) == two[:3]
+        assert unit.events(kinds=["AliasMoved"], subject="k1") == []
+        assert unit.events(kinds=["KeyRevoked"], subject="k1") == keys[3:4]
+        assert unit.events(kinds=["CycleMoved"]) == []
+
+
+def test_events_are_read_page_by_page(ledger: Ledger) -> None:
+    with ledger.begin() as unit:
+        for count in range(7):
+            unit.record_event(moved(f"v{count}"))
+            unit.record_event(LeaseTaken(actor="e", subject="engine", token=count))
+        everything = unit.events(limit=None)
+        pages = [unit.events(limit=5)]
+        while pages[-1]:
+            pages.append(unit.events(before=pages[-1][-1].id, limit=5))
+        assert [len(page) for page in pages] == [5, 5, 4, 0]
+        assert [event for page in pages for event in page] == everything
+        middle = everything[6]
+        older = unit.events(kinds=["LeaseTaken"], before=middle.id)
+        assert older == [event for event in everything[7:] if event.kind == "LeaseTaken"]
+        with pytest.raises(NotFound, match="no event 'nowhere'"):
+            unit.events(before="nowhere")
 
 
 def test_a_unit_that_fails_leaves_nothing(filled: Ledger) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid_utils import uuid7
 
 from tidemill import __version__
+from tidemill.domain.events import FeedbackReceived
 
 
 def predicted(client: Any, payload: bytes) -> dict[str, Any]:
@@ -130,3 +131,34 @@ def test_events_newest_first(client: Any) -> None:
     assert [event["kind"] for event in events] == kinds
     assert events[0]["detail"]["version"] == "v1"
     assert len(client.request("GET", "/v1/events?limit=2").json()["events"]) == 2
+
+
+def test_labels_of_strangers_push_no_other_event_out_of_sight(client: Any, workspace: Any) -> None:
+    kinds = ["AliasMoved", "VerdictRecorded", "VersionRegistered", "RunFinished", "SnapshotTaken"]
+    flood = FeedbackReceived(actor="anonymous", subject="f1", example="x", target="t", label="rust")
+    with workspace.ledger.begin() as unit:
+        for _ in range(1_001):
+            unit.record_event(flood)
+
+    def read(query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = client.request("GET", f"/v1/events?{query}").json()["events"]
+        return rows
+
+    page = read("limit=1000")
+    assert {event["kind"] for event in page} == {"FeedbackReceived"}
+    rest = read(f"limit=1000&before={page[-1]['id']}")
+    assert [event["kind"] for event in rest] == ["FeedbackReceived", *kinds]
+    moves = read("kind=AliasMoved&kind=RunFinished")
+    assert [event["kind"] for event in moves] == ["AliasMoved", "RunFinished"]
+    assert read(f"kind=AliasMoved&before={moves[0]['id']}") == []
+
+
+def test_bad_filters_of_events_are_named(client: Any) -> None:
+    response = client.request("GET", "/v1/events?kind=AliasMoved&kind=Promotion")
+    assert response.status_code == 422
+    assert "'AliasMoved'" in response.json()["error"]["message"]
+    assert client.request("GET", "/v1/events?before=yesterday").status_code == 422
+    unknown = uuid7()
+    response = client.request("GET", f"/v1/events?before={unknown}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    assert str(unknown) in response.json()["error"]["message"]

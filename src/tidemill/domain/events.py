@@ -4,7 +4,31 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+EventKind = Literal[
+    "SnapshotTaken",
+    "RunStarted",
+    "RunFinished",
+    "RunFailed",
+    "RunInterrupted",
+    "RunAbandoned",
+    "VersionRegistered",
+    "VerdictRecorded",
+    "AliasMoved",
+    "DriftChecked",
+    "FeedbackReceived",
+    "FeedbackStatusChanged",
+    "FeedbackImported",
+    "ScheduledRunSkipped",
+    "CycleOpened",
+    "CycleMoved",
+    "LeaseTaken",
+    "KeyCreated",
+    "KeyRevoked",
+    "RequestsRefused",
+]
+"""The kinds that a reader can ask for: the classes below, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from tidemill.domain.api_key import ApiKey
 from tidemill.domain.cycle import Cycle, CycleState, Lease
 from tidemill.domain.drift import DriftVerdict, Profile
 from tidemill.domain.errors import NotFound, UsageError
-from tidemill.domain.events import Event, RecordedEvent
+from tidemill.domain.events import Event, EventKind, RecordedEvent
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.import_offset import ImportOffset
 from tidemill.domain.types import (
@@ -53,6 +53,11 @@ def missing(kind: type, id: str) -> NotFound:
     )
 
 
+def missing_event(id: str) -> NotFound:
+    """Return the error of a page that begins before an unknown event."""
+    return NotFound(f"There is no event {id!r}.", hint="Give the `id` of an event that you read.")
+
+
 class Records(Protocol):
     """Records of every kind, and their events."""
 
@@ -65,10 +70,18 @@ class Records(Protocol):
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         """Return the latest records of a kind, newest first."""
 
-    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
-        """Return the latest events, newest first, of one subject if it is stated.
+    def events(
+        self,
+        *,
+        subject: str | None = None,
+        kinds: Sequence[EventKind] = (),
+        before: str | None = None,
+        limit: int | None = 100,
+    ) -> list[RecordedEvent]:
+        """Return the latest events, newest first, of one subject and of some kinds if stated.
 
-        A limit of None has no bound.
+        With `before`, the id of an event, only events older than it. Raises NotFound when there is
+        no such event. A limit of None has no bound.
         """
 
     def record_event(self, event: Event) -> None:

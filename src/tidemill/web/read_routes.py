@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from tidemill import __version__
 from tidemill.domain.cycle import Cycle
-from tidemill.domain.events import RecordedEvent
+from tidemill.domain.events import EventKind, RecordedEvent
 from tidemill.domain.feedback import FeedbackStatus
 from tidemill.domain.ledger import UnitOfWork
 from tidemill.domain.types import (
@@ -50,6 +50,16 @@ FeedbackLimit = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 StatusFilter = Annotated[
     FeedbackStatus | None,
     Query(description="Only this status, oldest first: the order of the review."),
+]
+KindFilter = Annotated[
+    Sequence[EventKind], Query(description="Only these kinds; give it again for each.")
+]
+Before = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f-]{36}$",
+        description="Only events older than the one with this id: the next page.",
+    ),
 ]
 
 
@@ -131,10 +141,13 @@ def build_ledger_routes(parts: ServerParts) -> APIRouter:
         tags=["ledger"],
         summary="Who did what, to what, and why.",
         response_model=EventsBody,
+        responses={404: {}},
     )
-    def events(request: Request, limit: Limit = 100) -> Response:
+    def events(
+        request: Request, kind: KindFilter = (), before: Before = None, limit: Limit = 100
+    ) -> Response:
         with parts.ledger.begin(write=False) as unit:
-            rows = unit.events(limit=limit)
+            rows = unit.events(kinds=kind, before=before, limit=limit)
         if not caller_of(request.scope).may("review"):
             rows = [_without_addresses(row) for row in rows]
         return json_response({"events": rows})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -11,9 +12,9 @@ from uuid_utils import uuid7
 from tidemill.domain.cycle import Lease
 from tidemill.domain.drift import Profile
 from tidemill.domain.errors import Conflict
-from tidemill.domain.events import Event, RecordedEvent
+from tidemill.domain.events import Event, EventKind, RecordedEvent
 from tidemill.domain.import_offset import ImportOffset
-from tidemill.domain.ledger import R, Record, missing, require_text
+from tidemill.domain.ledger import R, Record, missing, missing_event, require_text
 from tidemill.domain.ports import Clock
 from tidemill.domain.types import Alias, Prediction
 
@@ -75,9 +76,27 @@ class RecordsPart:
     def latest(self, kind: type[R], *, limit: int = 100) -> list[R]:
         return list(self._rows(kind).values())[::-1][:limit]
 
-    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
-        events = [event for event in self._state.events if subject in (None, event.subject)]
+    def events(
+        self,
+        *,
+        subject: str | None = None,
+        kinds: Sequence[EventKind] = (),
+        before: str | None = None,
+        limit: int | None = 100,
+    ) -> list[RecordedEvent]:
+        older = self._state.events[: None if before is None else self._place(before)]
+        events = [
+            event
+            for event in older
+            if subject in (None, event.subject) and (not kinds or event.kind in kinds)
+        ]
         return events[::-1][:limit]
+
+    def _place(self, id: str) -> int:
+        for place, event in enumerate(self._state.events):
+            if event.id == id:
+                return place
+        raise missing_event(id)
 
     def record_event(self, event: Event) -> None:
         self._require_write()

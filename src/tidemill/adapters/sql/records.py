@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Select, Table, bindparam, insert, select
@@ -13,8 +14,8 @@ from uuid_utils import uuid7
 from tidemill.adapters.sql.rows import from_row, to_row
 from tidemill.adapters.sql.tables import EVENTS, TABLES
 from tidemill.domain.errors import Conflict, Corrupt
-from tidemill.domain.events import Event, RecordedEvent
-from tidemill.domain.ledger import R, Record, missing, require_text
+from tidemill.domain.events import Event, EventKind, RecordedEvent
+from tidemill.domain.ledger import R, Record, missing, missing_event, require_text
 from tidemill.domain.ports import Clock
 
 
@@ -76,13 +77,33 @@ class RecordsPart:
         table = TABLES[kind]
         return self._records(kind, select(table).order_by(table.c.n.desc()).limit(limit))
 
-    def events(self, *, subject: str | None = None, limit: int | None = 100) -> list[RecordedEvent]:
+    def events(
+        self,
+        *,
+        subject: str | None = None,
+        kinds: Sequence[EventKind] = (),
+        before: str | None = None,
+        limit: int | None = 100,
+    ) -> list[RecordedEvent]:
         query = select(EVENTS).order_by(EVENTS.c.n.desc()).limit(limit)
         if subject is not None:
             query = query.where(EVENTS.c.subject == subject)
+        if before is not None:
+            query = query.where(EVENTS.c.n < self._place(before))
+        # One statement for each kind: an index leads to its latest rows, however many there are.
+        asked = [query.where(EVENTS.c.kind == kind) for kind in dict.fromkeys(kinds)] or [query]
         with as_written():
-            rows = self._connection.execute(query).mappings()
-            return [RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows]
+            rows = [row for each in asked for row in self._connection.execute(each).mappings()]
+            rows.sort(key=itemgetter("n"), reverse=True)
+            return [
+                RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows[:limit]
+            ]
+
+    def _place(self, id: str) -> int:
+        place = self._connection.scalar(_taken_in(EVENTS), {"id": id})
+        if place is None:
+            raise missing_event(id)
+        return int(place)
 
     def record_event(self, event: Event) -> None:
         self._require_write()

@@ -31,7 +31,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The migration that this code expects. The server refuses any other."""
 
 
@@ -136,6 +136,7 @@ EVENTS = _table(
     _json("detail"),
 )
 Index("events_subject", EVENTS.c.subject)
+Index("events_kind", EVENTS.c.kind)
 
 PREDICTIONS = _table(
     "predictions",
