@@ -10,7 +10,7 @@ import typer
 from tidemill.adapters.parent_process import watch
 from tidemill.screen import Home, Json, WithParent, emit, say, show_log
 from tidemill.settings import read_settings
-from tidemill.web.server import Stop, run_server
+from tidemill.web.server import Stop, StopTimer, run_server
 
 
 def serve(
@@ -38,6 +38,7 @@ def serve(
         ),
         announce=_json if as_json else _print_url,
         watch=watch if with_parent else _alone,
+        timer=StopTimer(),
     )
 
 

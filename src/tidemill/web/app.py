@@ -168,7 +168,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     )
     app.add_middleware(Meter, metrics=numbers)
     app.add_middleware(RequestIds, log=access_log)
-    for part in (batcher, document, keyring, refusals, slots, watch):
+    for part in (batcher, document, keyring, reader, refusals, slots, watch):
         setattr(app.state, type(part).__name__.lower(), part)
     return app
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import chain
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from tidemill.adapters.processors import available_processors
@@ -43,7 +44,8 @@ MAX_WAITING = 1_024
 """Jobs that wait in one lane; one more is refused."""
 IDLE_S = 10.0
 """After so long without work a process ends, and its memory is free."""
-CLOSE_S = 5.0
+CLOSE_S = 1.0
+"""How long a closing reader waits for its threads. Their work is cheap, or was ended."""
 
 
 class Performer(Protocol):
@@ -125,9 +127,12 @@ class Reader:
         return lane.submit(context, Call(function, codec, args))
 
     def close(self) -> None:
-        """End what runs and refuse what waits. Takes CLOSE_S at most for each lane."""
-        self._threads.close()
-        self._processes.close()
+        """End what runs and refuse what waits. Takes CLOSE_S at most; any thread may call this."""
+        for lane in (self._threads, self._processes):
+            lane.close()
+        deadline = monotonic() + CLOSE_S
+        for lane in (self._threads, self._processes):
+            lane.join(deadline)
 
     async def _decode_span(
         self,
@@ -182,7 +187,7 @@ class Lane:
         return job.future
 
     def close(self) -> None:
-        """End the workers; what waits gets Unavailable."""
+        """Let the workers end; what waits gets Unavailable, and so does what runs in a process."""
         with self._wake:
             self._closing = True
             while self._turns:
@@ -190,9 +195,12 @@ class Lane:
             self._wake.notify_all()
         for performer in self._performers:
             performer.close()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the workers of a closed lane, until `deadline` by the monotonic clock."""
         if self._started:
             for worker in self._workers:
-                worker.join(CLOSE_S)
+                worker.join(max(0.0, deadline - monotonic()))
 
     def _run(self, performer: Performer) -> None:
         while (job := self._next(performer)) is not None:

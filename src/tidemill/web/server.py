@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import uvicorn
 
@@ -16,10 +17,9 @@ from tidemill.settings import Settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.app import create_app
 from tidemill.web.connection import ConnectionLimits, connection_type
+from tidemill.web.stop import ANSWER_S, CONNECTION_S, StopTimer
 
-SHUTDOWN_SECONDS = 10
-"""Time that requests in progress get when the server stops."""
-
+__all__ = ["Stop", "StopTimer", "run_server"]
 Stop = Callable[[], None]
 
 
@@ -28,20 +28,23 @@ def run_server(
     *,
     announce: Callable[[str], None],
     watch: Callable[[Stop], None] = lambda _: None,
+    timer: StopTimer | None = None,
 ) -> None:
     """Serve the workspace until SIGTERM or SIGINT; requests in progress are answered first.
 
     `announce` gets the address as soon as the server accepts connections. When it raises, the
     server ends and this function raises the error. `watch` gets a function that ends the server
-    as a signal does; any thread may call it. Raises Unavailable when the address cannot be bound
+    as a signal does; any thread may call it. `timer` ends a process that does not stop in time; it
+    goes on after this function. Raises Unavailable when the address cannot be bound
     (before anything else happens) or there is nothing to serve.
     """
     return_large_blocks()
     with bind(settings.host, settings.port) as listening:
         parts, routes = open_parts(settings)
         try:
+            app = create_app(parts, routes)
             config = uvicorn.Config(
-                create_app(parts, routes),
+                app,
                 http=connection_type(ConnectionLimits(connections=settings.connections)),
                 timeout_keep_alive=settings.keep_alive_s,
                 ws="none",
@@ -51,9 +54,11 @@ def run_server(
                 server_header=False,
                 # The access control reads X-Forwarded-For, and trusts it only where it is told to.
                 proxy_headers=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=round(CONNECTION_S),
             )
-            server = _Server(config, lambda: announce(url_of(listening)))
+            server = _Server(
+                config, lambda: announce(url_of(listening)), app.state.reader.close, timer
+            )
             watch(server.stop)
             server.run(sockets=[listening])
         finally:
@@ -63,13 +68,38 @@ def run_server(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    """`end_decoding` refuses what still waits to be decoded, and may take a while."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        started: Callable[[], None],
+        end_decoding: Callable[[], None],
+        timer: StopTimer | None,
+    ) -> None:
         super().__init__(config)
         self._started = started
+        self._end_decoding = end_decoding
+        self._timer = timer
         self.failure: Exception | None = None
 
     def stop(self) -> None:
         self.should_exit = True
+        if self._timer is not None:
+            self._timer.start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        late = threading.Timer(ANSWER_S, self._end_decoding)
+        late.daemon = True
+        late.start()
+        try:
+            await super().shutdown(sockets)
+        finally:
+            late.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
