@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 
 from tests.loop.test_feedback import NOW, ONE, Desk, desk, ledger, other
-from tidemill.loop.feedback import STRANGERS, FeedbackPolicy, accept, decide_status, reject
+from tidemill.domain.errors import Conflict
+from tidemill.loop.feedback import (
+    MAX_ANONYMOUS,
+    STRANGERS,
+    FeedbackPolicy,
+    accept,
+    decide_status,
+    reject,
+)
 
 __all__ = ["desk", "ledger"]
 POLICIES: list[FeedbackPolicy] = ["accept", "accept_unless_suspicious"]
@@ -92,3 +100,44 @@ def test_strangers_correct_each_other_as_before(desk: Desk, policy: FeedbackPoli
     desk.review(policy)
     expected = ("superseded", "accepted") if policy == "accept" else ("accepted", "rejected")
     assert desk.statuses == dict(zip(("f1", id), expected, strict=True))
+
+
+def rows_after(desk: Desk, *labels: str, policy: FeedbackPolicy) -> list[str]:
+    """Give the labels as one stranger, each reviewed, and return the statuses of its rows."""
+    for label in labels:
+        desk.give(label, "anonymous")
+        desk.review(policy)
+    return [status for id, status in desk.statuses.items() if desk.get(id).actor == "anonymous"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("label", "status"), [("rust", "superseded"), ("miner", "rejected")])
+def test_a_stranger_who_repeats_a_label_adds_one_row(
+    desk: Desk, policy: FeedbackPolicy, label: str, status: str
+) -> None:
+    desk.give("rust")
+    desk.review(policy)
+    assert rows_after(desk, *[label] * 30, policy=policy) == [status]
+    assert desk.give(label, "anonymous")[1], "it is a repetition"
+
+
+def test_a_stranger_s_label_counts_again_when_the_named_one_is_gone(desk: Desk) -> None:
+    desk.give("rust")
+    desk.review("accept")
+    rows_after(desk, "rust", "rust", policy="accept")
+    with desk.ledger.begin() as unit:
+        reject(unit, "f1", actor="eve", reason="wrong", at=NOW)
+    id, repeated = desk.give("rust", "anonymous")
+    desk.review("accept")
+    assert (repeated, desk.statuses[id]) == (False, "accepted")
+
+
+def test_a_stranger_who_alternates_is_refused_in_the_end(desk: Desk) -> None:
+    rows_after(desk, *["rust", "miner"] * (MAX_ANONYMOUS // 2), policy="accept")
+    assert len(desk.statuses) == MAX_ANONYMOUS
+    with pytest.raises(Conflict, match="10 labels of this item") as raised:
+        desk.give("rust", "anonymous")
+    assert "API key" in raised.value.hint
+    assert desk.give("miner", "anonymous")[1], "the last one is repeated"
+    assert desk.give("rust", "ana")[1] is False, "a named actor may"
+    assert len(desk.statuses) == MAX_ANONYMOUS + 1

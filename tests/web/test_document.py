@@ -6,6 +6,8 @@ import base64
 import json
 from typing import Any
 
+import pytest
+
 from tidemill.web.json_body import parse_payloads
 
 
@@ -81,10 +83,11 @@ def test_every_operation_is_described(client: Any) -> None:
             for row in success:
                 assert all("schema" in kind for kind in row["content"].values()), path
                 assert not any(kind["schema"] == {} for kind in row["content"].values()), path
+            assert {"400", "408", "413", "415", "431", "503"} <= set(responses), path
+            assert ("422" in responses) != path.startswith("/v2/"), path
             if method == "post":
                 assert path in WITHOUT_BODY or operation["requestBody"]["content"], path
-                assert {"400", "408", "413", "415", "503"} <= set(responses), path
-                assert ("422" in responses) != path.startswith("/v2/"), path
+                assert "504" in responses, path
             if "{" in path:
                 assert "404" in responses, path
 
@@ -129,3 +132,39 @@ def test_the_document_is_written_once_per_bundle(client: Any, workspace: Any) ->
 def test_clients_that_come_together_wait_for_one_document(client: Any) -> None:
     waiting = [client.send("GET", "/openapi.json") for _ in range(20)]
     assert len({reply.result(timeout=60).content for reply in waiting}) == 1
+
+
+def test_every_operation_names_the_headers_that_it_reads(client: Any) -> None:
+    document = client.request("GET", "/openapi.json").json()
+    named = document["components"]["parameters"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            rows = [row["$ref"] for row in operation["parameters"] if "$ref" in row]
+            headers = {named[row.rpartition("/")[2]]["name"] for row in rows}
+            assert headers == {"X-Request-Timeout", "X-Request-Id", "traceparent"}, path
+            response = client.request(method, path, headers={"X-Request-Timeout": "soon"})
+            assert str(response.status_code) in operation["responses"], path
+            # The key comes first.
+            refused = {400 if path.startswith("/v2/") else 422, *([401] if method != "get" else [])}
+            assert response.status_code in refused, path
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"content-encoding": "br"}, b"x", 415),
+        ({"content-encoding": "gzip"}, b"x", 422),
+        ({"content-type": "application/json; charset=latin-1"}, b"{}", 415),
+        ({"content-type": "multipart/form-data; boundary=b"}, b"no form", 400),
+        ({"content-type": "application/json"}, b" " * (33 << 20), 413),
+    ],
+)
+def test_a_body_that_a_get_brings_fails_as_the_document_says(
+    client: Any, headers: dict[str, str], content: bytes, status: int
+) -> None:
+    document = client.request("GET", "/openapi.json").json()
+    for path in ("/v1/live", "/v1/info", "/v1/events", "/v2/health/live"):
+        response = client.request("GET", path, content=content, headers=headers)
+        expected = 400 if path.startswith("/v2/") and status == 422 else status
+        assert response.status_code == expected, path
+        assert str(expected) in document["paths"][path]["get"]["responses"], path

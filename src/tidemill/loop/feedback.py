@@ -30,6 +30,8 @@ ANONYMOUS = "anonymous"
 """The actor of feedback whose giver has proved no name."""
 FEEDBACK_TABLE = "feedback_table"
 """The actor of the rows of another system's table that name none."""
+MAX_ANONYMOUS = 10
+"""Labels of one subject that one address may give without a name, so that the ledger is bounded."""
 STRANGERS = frozenset({ANONYMOUS, FEEDBACK_TABLE})
 """Each stands for many people, so another label of it is not a change of mind.
 
@@ -149,17 +151,22 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     is returned with True. After a rejection or replacement the label counts as new. Another label
     supersedes the actor's earlier pending and accepted ones; rejected and quarantined ones keep
     their status. A stranger's label supersedes nothing. It repeats an equal label of the same
-    actor and client.
+    actor and client, see `_repeated_by_stranger`. Raises Conflict after MAX_ANONYMOUS labels.
     """
-    own = [
-        other
-        for other in _same_subject(item, beside(unit, item, same_giver=True))
-        if other.status not in ("rejected", "superseded")
-    ]
+    earlier = _same_subject(item, beside(unit, item, same_giver=True))
+    own = [other for other in earlier if other.status not in ("rejected", "superseded")]
     stranger = item.actor in STRANGERS
-    repeated = [other for other in (own if stranger else own[-1:]) if other.label == item.label]
-    if repeated:
-        return repeated[-1], True
+    if stranger:
+        repeated = _repeated_by_stranger(unit, item, earlier)
+    else:
+        repeated = next((other for other in own[-1:] if other.label == item.label), None)
+    if repeated is not None:
+        return repeated, True
+    if item.actor == ANONYMOUS and len(earlier) >= MAX_ANONYMOUS:
+        raise Conflict(
+            f"{len(earlier)} labels of this item came from this address already.",
+            hint="Send it with an API key: its labels replace one another.",
+        )
     for other in own:
         if not stranger and other.status != "quarantined":
             reason = f"{item.actor} says {item.label!r} now."
@@ -173,6 +180,24 @@ def give(unit: UnitOfWork, item: Feedback) -> tuple[Feedback, bool]:
     )
     unit.add(item, event)
     return item, False
+
+
+def _repeated_by_stranger(
+    unit: UnitOfWork, item: Feedback, earlier: Sequence[Feedback]
+) -> Feedback | None:
+    """Return the stranger's earlier label that `item` repeats, so that repetitions add no rows.
+
+    A rejected or superseded one counts as long as a named actor's label is accepted, because the
+    new one would end in the same way.
+    """
+    equal = [other for other in earlier if other.label == item.label]
+    for other in reversed(equal):
+        if other.status not in ("rejected", "superseded"):
+            return other
+    accepted = _same_subject(item, beside(unit, item, status="accepted")) if equal else []
+    if any(other.actor not in STRANGERS for other in accepted):
+        return equal[-1]
+    return None
 
 
 def settle(

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from tidemill.codecs.codec import Payload
 from tidemill.web import predict
 from tidemill.web.errors import Failure
-from tidemill.web.failures import describe_failures
+from tidemill.web.failures import HEADERS, describe_failures
 from tidemill.web.slots import SlotState
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
@@ -135,6 +135,7 @@ class ApiDocument:
             schemas = components.setdefault("schemas", {})
             failure = Failure.model_json_schema(ref_template=SCHEMA_REFERENCE)
             schemas |= failure.pop("$defs") | {"Failure": failure}
+            components["parameters"] = copy.deepcopy(HEADERS)
             components["securitySchemes"] = copy.deepcopy({**SCHEMES})
             for method, path, operation in _operations(content):
                 describe_failures(method, path, operation)

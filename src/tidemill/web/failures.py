@@ -21,16 +21,16 @@ FAILURES: dict[int, str] = {
     415: "The route does not read a body of this type or encoding.",
     422: "The request does not have the form that the route takes.",
     429: "The key has used up its rate.",
+    431: "The header is too large.",
     500: "The server failed at this request.",
     503: "The server cannot answer now.",
     504: "The work was not done in time, so it was ended.",
 }
-EVERY = (403, 500)
-"""Failures of every request: a foreign `Host`, and a fault of the server."""
+EVERY = (400, 403, 408, 413, 415, 422, 431, 500, 503)
+"""Failures of every request: it may come from a foreign `Host`, or with a wrong header, or meet a
+fault or a full server. Also a GET may bring a body, which is read before a route sees the request.
+"""
 WITH_KEY = (401, 429)
-OF_A_BODY = (400, 408, 413, 415, 422, 503, 504)
-"""Any request but a GET may have a body, which is read before the route sees the request."""
-NEVER_UNAVAILABLE = frozenset({"/v1/live", "/v1/info", "/metrics"})
 SCHEMA: dict[str, Any] = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
 INFERENCE_SCHEMA: dict[str, Any] = {
     "application/json": {
@@ -42,6 +42,29 @@ INFERENCE_SCHEMA: dict[str, Any] = {
     }
 }
 """The Open Inference Protocol has a shape of its own."""
+HEADERS: dict[str, dict[str, Any]] = {
+    "RequestTimeout": {
+        "name": "X-Request-Timeout",
+        "in": "header",
+        "description": "Seconds that the client waits. What is not answered by then is not"
+        " computed any more.",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "A name for the request, for logs and predictions; the server makes one in"
+        " place of any other text.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@-]{1,128}$"},
+    },
+    "Traceparent": {
+        "name": "traceparent",
+        "in": "header",
+        "description": "The place in a trace (W3C Trace Context); the prediction keeps it.",
+        "schema": {"type": "string"},
+    },
+}
+"""The headers that every operation reads, by their name among the document's components."""
 RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds after which another attempt may succeed; absent where waiting does"
@@ -57,13 +80,9 @@ def describe_failures(method: str, path: str, operation: dict[str, Any]) -> None
     parameters = operation.get("parameters", [])
     statuses = {*EVERY, *WITH_KEY}
     if method != "GET":
-        statuses |= {*OF_A_BODY}
-    if parameters:
-        statuses.add(422)
+        statuses.add(504)
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
-    if path not in NEVER_UNAVAILABLE:
-        statuses.add(503)
     # FastAPI's own description of a 422 has another shape, which no route of ours gives.
     responses.pop("422", None)
     responses.pop("default", None)
@@ -71,10 +90,12 @@ def describe_failures(method: str, path: str, operation: dict[str, Any]) -> None
     schema = SCHEMA
     if path.startswith(INFERENCE_PREFIX):
         schema = INFERENCE_SCHEMA
-        statuses = statuses - {422} | {400}
+        statuses -= {422}
     for status in sorted(statuses | named):
         response = responses.setdefault(str(status), {})
         response.setdefault("description", FAILURES.get(status, "A failure."))
         response["content"] = schema
         if status in (429, 503):
             response["headers"] = RETRY_AFTER
+    shared = [{"$ref": f"#/components/parameters/{name}"} for name in HEADERS]
+    operation["parameters"] = [*parameters, *shared]
