@@ -283,6 +283,26 @@ def test_columns_become_rows() -> None:
     assert to_payloads([column("text", BYTES, "ä".encode())], TextPayload, 8) == ["ä".encode()]
 
 
+def empty(name: str, datatype: str, *shape: int) -> Tensor:
+    return Tensor(name, datatype, shape, [] if datatype == BYTES else np.zeros(shape, np.uint8))
+
+
+EMPTY: list[tuple[Callable[[], type[Payload]], Tensor]] = [
+    (lambda: ImagePayload, empty("pixels", "UINT8", 0, 8, 8, 3)),
+    (lambda: ImagePayload, empty("pixels", "UINT8", 0, 0, 0, 3)),
+    (lambda: ImagePayload, empty("pixels", "UINT8", 2, 0, 8, 3)),
+    (lambda: ImagePayload, empty("pixels", "UINT8", 2, 8, 0, 3)),
+    (lambda: ImagePayload, empty("pixels", "UINT8", 2, 8, 8, 0)),
+    (lambda: ImagePayload, empty("payload", BYTES, 0)),
+    (lambda: ImagePayload, empty("image", BYTES, 0)),
+    (lambda: TextPayload, empty("payload", BYTES, 0)),
+    (lambda: TextPayload, empty("text", BYTES, 2, 0)),
+    (table, empty("payload", BYTES, 0, 1)),
+    (table, empty("size", "FP64", 0)),
+    (table, empty("size", "FP64", 2, 0)),
+]
+
+
 @pytest.mark.parametrize(
     ("form", "inputs", "sentence"),
     [
@@ -300,6 +320,9 @@ def test_columns_become_rows() -> None:
             [Tensor("pixels", "UINT8", (2, 2, 3), np.zeros((2, 2, 3), np.uint8))],
             "is UINT8",
         ),
+        *((form, [tensor], "no payload|no pixels|needs the shape") for form, tensor in EMPTY),
+        # Not two rows of the first two of six values.
+        (table, [Tensor("size", "FP64", (2, 3), np.ones((2, 3)))], r"needs the shape \[2\]"),
     ],
 )
 def test_tensors_that_stand_for_no_payload_are_named(
@@ -326,7 +349,7 @@ def test_a_shape_or_header_out_of_all_bounds_is_refused(client: Any, red: bytes)
     headers = {"Inference-Header-Content-Length": "9" * 5_000}
     body = json.dumps({"inputs": [image_input(red)]})
     assert client.request("POST", INFER, content=body, headers=headers).status_code == 400
-    for shape in ([2**62, 0, 8, 3], [2**30, 0, 2**30, 3], [], [1, 0, 8, 3]):
+    for shape in ([2**62, 0, 8, 3], [2**30, 0, 2**30, 3], [], [1, 0, 8, 3], [0, 8, 8, 3]):
         row = {"name": "pixels", "datatype": "UINT8", "shape": shape, "data": []}
         response = client.request("POST", INFER, json={"inputs": [row]})
         assert response.status_code == 400, (shape, response.text)

@@ -49,6 +49,10 @@ def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int
     if not first.shape:
         raise InvalidRequest(f"The input {first.name!r} has no shape.", hint="Use [n].")
     count = first.shape[0]
+    if not count:
+        raise InvalidRequest(
+            f"The input {first.name!r} holds no payload.", hint="Its shape begins with 1 or more."
+        )
     if count > max_payloads:
         raise InvalidRequest(
             f"{count} payloads are too many for one request; at most {max_payloads}.",
@@ -57,7 +61,7 @@ def to_payloads(inputs: Sequence[Tensor], form: type[Payload], max_payloads: int
     if first.name == PIXELS and PIXELS not in cells:
         return _pixel_payloads(first, form)
     for tensor in inputs:
-        if len(tensor.shape) not in (1, 2) or len(tensor.values) != count:
+        if tensor.shape not in ((count,), (count, 1)):
             raise InvalidRequest(f"The input {tensor.name!r} needs the shape [{count}].")
     if first.name == PAYLOAD and PAYLOAD not in cells:
         if first.datatype != BYTES:
@@ -91,6 +95,11 @@ def estimate_ns(body: bytes, header_length: str | None) -> float:
 def _pixel_payloads(tensor: Tensor, form: type[Payload]) -> list[bytes]:
     if tensor.datatype != "UINT8" or len(tensor.shape) != 4:
         raise InvalidRequest(f"The input {PIXELS!r} is UINT8 [n, rows, columns, 3].")
+    if 0 in tensor.shape:
+        raise InvalidRequest(
+            f"The images of the input {PIXELS!r} have no pixels.",
+            hint=f"Its shape is {list(tensor.shape)}.",
+        )
     payloads = []
     for at, array in enumerate(tensor.values):
         try:
