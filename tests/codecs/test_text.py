@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.work import measure_work
 from tidemill.codecs.codec import open_codec
 from tidemill.codecs.grams import grams
-from tidemill.codecs.text import GramsForm, TextCodec, TextPayload
+from tidemill.codecs.text import _BLANKS, GramsForm, TextCodec, TextPayload
 from tidemill.domain.errors import BadPayload, UsageError
 
 CONFIG: dict[str, Any] = {
@@ -175,6 +175,19 @@ def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     assert codec.decode(again).text == decoded.text
     assert codec.fingerprint(again) == codec.fingerprint(payload)
     assert np.isfinite(list(codec.features(decoded).values())).all()
+
+
+@given(st.text() | st.text(st.characters(codec="ascii")))
+def test_a_clean_text_is_read_as_any_other(text: str) -> None:
+    """A text without control characters takes a shorter way to the same result."""
+    codec = TextCodec.from_config(CONFIG)
+    coded = text.encode(errors="replace")
+    words = " ".join(coded.decode().translate(_BLANKS).split())
+    if any(letter.isprintable() for letter in words.replace(" ", "")):
+        assert codec.decode(coded).text == words
+    else:
+        with pytest.raises(BadPayload, match="empty"):
+            codec.decode(coded)
 
 
 def test_threads_may_share_a_codec(codec: TextCodec) -> None:

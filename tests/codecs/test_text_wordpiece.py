@@ -102,6 +102,14 @@ def test_an_over_long_text_is_cut_and_said_so(codec: TextCodec) -> None:
     assert codec.remarks(codec.decode(b"the tide")) == ()
 
 
+def test_a_text_that_just_fits_is_whole(codec: TextCodec) -> None:
+    """Sixteen tokens, two of them marks: one word more is cut."""
+    for words, is_cut in ((14, False), (15, True)):
+        decoded = codec.decode(" ".join(["tide"] * words).encode())
+        assert len(decoded.ids) == 16
+        assert bool(codec.remarks(decoded)) == is_cut
+
+
 class Meter:
     """A tokenizer that counts the characters it is given."""
 

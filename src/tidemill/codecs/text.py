@@ -220,9 +220,12 @@ class TextCodec:
                 f"The text has {len(payload):,} bytes; the limit is {self.settings.max_bytes:,}.",
                 hint="Send a shorter text.",
             )
-        text = " ".join(_decoded(payload).translate(_BLANKS).split())
+        text = _decoded(payload)
+        if not (clean := text.isprintable()):
+            text = text.translate(_BLANKS)
+        text = " ".join(text.split())
         # Zero-width characters are not blanks, but they are invisible, too.
-        if not any(map(str.isprintable, text.replace(" ", ""))):
+        if not text or not (clean or any(map(str.isprintable, text.replace(" ", "")))):
             raise BadPayload("The text is empty.", hint="Send at least one word.")
         return text
 

@@ -56,6 +56,7 @@ class WordPieces:
         # A payload that contains the text of a mark, such as "[SEP]", means its letters.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
         self.max_characters = max_tokens * LONGEST
         self._unknown = _unknown(tokenizer, saved)
 
@@ -68,7 +69,8 @@ class WordPieces:
         encoding = self._tokenizer.encode(head)
         ids = encoding.ids
         characters = len(head)
-        if encoding.overflowing:
+        # Only a full encoding may have an overflow, and to look takes half as long as to tokenize.
+        if len(ids) == self._max_tokens and encoding.overflowing:
             characters = max((end for _, end in encoding.offsets), default=0)
         return Pieces(
             ids=np.array(ids, dtype=np.int64),

@@ -104,6 +104,8 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         # A redirect would be a failure without the JSON shape of failures.
         redirect_slashes=False,
         openapi_url=None,
+        # Nothing is sent to anybody, and to look whether it should be takes time at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     checker = GoldenChecker(app, max_payloads=batcher.max_payloads)
     slots = Slots(

@@ -12,11 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from time import monotonic
 
 from tidemill.domain.errors import Unavailable
 from tidemill.domain.types import Prediction
 from tidemill.predictor import Predictor, Preprocessed
+from tidemill.web.batch_size import BatchSize
 from tidemill.web.request_context import RequestContext
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class BatchLane:
         self._closing = False
         self._running: Sequence[Predictor] = ()
         self._began = 0.0
+        self._size = BatchSize()
         self._name = f"tidemill-{name}"
         self._thread = self._new_thread()
 
@@ -139,6 +142,8 @@ class BatchLane:
                 self._process(jobs)
             finally:
                 self._running = ()
+            payloads = sum(len(job.payloads) for job in jobs)
+            self._size.observe(payloads, monotonic() - self._began)
 
     def _take_jobs(self) -> list[Job]:
         """Return the waiting jobs, up to a full batch; none once closed and drained.
@@ -150,7 +155,9 @@ class BatchLane:
                 self._wake.wait()
             self._wait_for_more()
             jobs: list[Job] = []
-            payloads, items = self._batch, self._max_items
+            waiting = sum(len(job.payloads) for job in islice(self._jobs, self._batch))
+            payloads = self._size.choose(min(waiting, self._batch))
+            items = self._max_items
             while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
                 job = self._jobs.popleft()
                 payloads -= len(job.payloads)

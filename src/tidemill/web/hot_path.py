@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.domain.errors import TidemillError
@@ -23,6 +25,26 @@ class HotRoute:
     """What metrics and the access log read of a route."""
 
     path: str
+
+
+def content_type_of(scope: Scope) -> str:
+    """Return the content type of a request; empty without one."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            return cast(bytes, value).decode("latin-1")
+    return ""
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body, which comes whole in one message through Admission.
+
+    Raises ClientDisconnect.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    body: bytes = message.get("body", b"")
+    return body + await request.body() if message.get("more_body") else body
 
 
 class HotPath:

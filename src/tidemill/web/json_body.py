@@ -29,7 +29,7 @@ def parse_payloads(codec: Codec[Any], body: bytes, max_payloads: int) -> list[by
     content = decode_body(_body_decoder(model, max_payloads), body, hint=_hint(model))
     rows = content.instances
     if rows is UNSET:
-        return [parse_payload(body, model)]
+        return [_payload(content, body, model, "")]
     _refuse_others(content, model)
     instances = [row for row in msgspec.structs.astuple(rows) if row is not UNSET]
     if not instances:
@@ -96,15 +96,33 @@ def parse_payload(row: Raw | bytes, model: type[Payload], place: str = "") -> by
     """Return the payload of one JSON object. Raises InvalidRequest naming the field below `place`,
     and BadPayload.
     """
-    hint, content = _hint(model), bytes(row)
+    hint, json = _hint(model), bytes(row)
     try:
-        decode_body(_row_decoder(model), content, hint=hint)
+        content = decode_body(_row_decoder(model), json, hint=hint)
     except InvalidRequest as error:
         raise InvalidRequest(": ".join(filter(None, [place, error.message])), hint=hint) from error
+    return _payload(content, json, model, place)
+
+
+def _payload(content: Any, json: bytes, model: type[Payload], place: str) -> bytes:
+    """Return the payload of a JSON object and what msgspec read of it. Raises InvalidRequest and
+    BadPayload.
+    """
     try:
-        return model.model_validate_json(content).to_bytes()
+        if _has_texts_only(model):
+            texts = {name: getattr(content, name) for name in model.model_fields}
+            checked = model(**{name: text for name, text in texts.items() if text is not UNSET})
+        else:
+            checked = model.model_validate_json(json)
+        return checked.to_bytes()
     except ValidationError as error:
-        raise invalid_field(error, place, hint=hint) from error
+        raise invalid_field(error, place, hint=_hint(model)) from error
+
+
+@cache
+def _has_texts_only(model: type[Payload]) -> bool:
+    """Return True when msgspec reads every field whole, so that nothing is parsed twice."""
+    return all(field.annotation is str for field in model.model_fields.values())
 
 
 def _parse_instance(row: Raw, model: type[Payload], index: int, of: int) -> bytes:
@@ -139,6 +157,7 @@ def _sentence(error: msgspec.ValidationError) -> str:
     return f"{field}: {message}"
 
 
+@cache
 def _hint(model: type[Payload]) -> str:
     fields = ", ".join(f'"{name}": ...' for name in model.model_fields)
     return f'Send {{{fields}}} or {{"instances": [{{{fields}}}, ...]}}.'

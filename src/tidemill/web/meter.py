@@ -59,13 +59,14 @@ class Meter:
     def _find_series(self, method: str, handler: str, status: int) -> _Finish:
         count = self._metrics.requests.labels(method, handler, status).inc
         observe = self._metrics.request_seconds.labels(method, handler).observe
-        upload_seconds = self._metrics.upload_seconds
+        has_body = method not in WITHOUT_BODY
+        observe_upload = self._metrics.upload_seconds.labels(handler).observe if has_body else None
 
         def finish(seconds: float, upload: float | None) -> None:
             count()
             observe(seconds)
-            if upload is not None:
-                upload_seconds.labels(handler).observe(upload)
+            if upload is not None and observe_upload is not None:
+                observe_upload(upload)
 
         self._finishers[method, handler, status] = finish
         return finish

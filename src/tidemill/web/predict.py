@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from tidemill.domain.errors import InvalidRequest
 from tidemill.domain.types import Prediction
-from tidemill.web.hot_path import Endpoint
+from tidemill.web.hot_path import Endpoint, content_type_of, read_body
 from tidemill.web.json_body import estimate_parse_ns, parse_payloads
 from tidemill.web.media import FORM, JSON, media_type_of, unread_media
 from tidemill.web.multipart import FormFile, form_boundary, read_form
@@ -85,8 +85,8 @@ def _response(predictions: Sequence[Prediction]) -> Response:
 
 
 async def _read_payloads(request: Request, server: RecipeServer) -> Sequence[bytes]:
-    content_type = request.headers.get("content-type", "")
-    body = await request.body()
+    content_type = content_type_of(request.scope)
+    body = await read_body(request)
     kind = media_type_of(content_type)
     if kind == JSON:
         cost = estimate_parse_ns(server.codec(request).payload, body)

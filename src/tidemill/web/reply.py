@@ -9,6 +9,9 @@ import orjson
 from fastapi import Response
 
 from tidemill.domain.types import Prediction
+from tidemill.web.media import JSON
+
+_CONTENT_TYPE = (b"content-type", JSON.encode())
 
 INLINE_ANSWERS = 1_000
 """Answers that the event loop writes itself; more would delay the other requests."""
@@ -27,6 +30,19 @@ def json_response(
     body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a response with `body` as JSON."""
-    return Response(
-        orjson.dumps(body), status, headers=dict(headers or {}), media_type="application/json"
+    return JsonResponse(
+        orjson.dumps(body), status, headers=None if headers is None else dict(headers)
     )
+
+
+class JsonResponse(Response):
+    """JSON that is written already."""
+
+    media_type = JSON
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the two headers of every answer without looking for them among none."""
+        if headers is not None:
+            super().init_headers(headers)
+            return
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), _CONTENT_TYPE]
