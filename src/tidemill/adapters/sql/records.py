@@ -91,9 +91,9 @@ class RecordsPart:
         if before is not None:
             query = query.where(EVENTS.c.n < self._place(before))
         # One statement for each kind: an index leads to its latest rows, however many there are.
-        asked = [query.where(EVENTS.c.kind == kind) for kind in dict.fromkeys(kinds)] or [query]
+        queries = [query.where(EVENTS.c.kind == kind) for kind in dict.fromkeys(kinds)] or [query]
         with as_written():
-            rows = [row for each in asked for row in self._connection.execute(each).mappings()]
+            rows = [row for each in queries for row in self._connection.execute(each).mappings()]
             rows.sort(key=itemgetter("n"), reverse=True)
             return [
                 RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows[:limit]
