@@ -213,6 +213,9 @@ def test_two_nodes_are_the_same_when_their_ids_are(codec: GraphCodec) -> None:
         (sent(D, A | {"links": ["b", None]}), "node 'a' links to None, which is no id"),
         (sent(D, A | {"links": ["b", ["b"]]}), "which is no id"),
         (sent(D, A | {"links": ["b", ""]}), "node 'a' links to '', which is no id"),
+        (b'{"nodes": ["a"], "nodes": ["b"]}', "The key 'nodes' stands twice"),
+        (b'{"nodes": [{"id": "a", "id": "b"}]}', "The key 'id' stands twice"),
+        (b'{"nodes": [{"id": "a", "features": {"1": 1, "1": 2}}]}', "The key '1' stands twice"),
         (sent(D, A | {"links": ["b", "x" * 201]}), r"node 'a' links to 'x+\.\.\., which is no id"),
     ],
 )

@@ -125,7 +125,13 @@ def test_json_lines_are_objects(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("[1]", "is no JSON object"), ("{", "is no JSON: "), ("[" * 10**5, "is no")],
+    [
+        ("[1]", "is no JSON object"),
+        ("{", "is no JSON: "),
+        ("[" * 10**5, "is no"),
+        ('{"text": "a", "text": "b"}', "names the key 'text' twice"),
+        ('{"text": {"a": 1, "\\u0061": 1}}', "names the key 'a' twice"),
+    ],
 )
 def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataError, match=rf"a\.jsonl line 2 {message}"):

@@ -433,3 +433,20 @@ def test_an_answer_of_another_server_can_be_spoken_of(
     assert (
         post_feedback(client, {"prediction": other.id, "label": "Phoma"})[0]["status"] == "pending"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"prediction": "p1", "label": "Phoma", "label": "Miner"}', "label"),
+        ('{"prediction": "p1", "label": "Phoma", "lab\\u0065l": "Miner"}', "label"),
+        ('{"feedback": [{"prediction": "p1", "label": "a", "label": "b"}]}', "label"),
+        ('{"feedback": [], "feedback": [{"prediction": "p1", "label": "b"}]}', "feedback"),
+        ('{"payload": {"image": "AA==", "image": "AA=="}, "label": "b"}', "image"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(client: Any, body: str, key: str) -> None:
+    head = {"content-type": "application/json"}
+    response = client.request("POST", "/v1/feedback", content=body, headers=head)
+    assert response.status_code == 422
+    assert f"The key '{key}' stands twice" in response.json()["error"]["message"]

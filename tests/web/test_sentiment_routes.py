@@ -109,3 +109,15 @@ def test_without_a_champion_the_drift_service_is_not_well(
     response = start_app(workspace.parts(), sentiment.build).request("GET", path)
     assert response.status_code == 503
     assert response.json()["error"]["message"]
+
+
+def test_a_text_that_stands_twice_is_refused(client: Any) -> None:
+    head = {"content-type": "application/json"}
+    for body in ('{"text": "good", "text": "bad"}', '{"text": "good", "te\\u0078t": "bad"}'):
+        response = client.request("POST", "/predict", content=body, headers=head)
+        assert response.status_code == 422
+        assert "The key 'text' stands twice" in response.json()["error"]["message"]
+    odd = b"\xef\xbb\xbf" + b'{"text": "a \\u00e4"}'
+    assert client.request("POST", "/predict", content=odd, headers=head).status_code in (200, 422)
+    fine = '{"text": "the \\"text\\" of a text"}'
+    assert client.request("POST", "/predict", content=fine, headers=head).status_code == 200

@@ -189,3 +189,9 @@ def test_outputs_are_chosen_and_written() -> None:
     for malformed in ("label", [1], [{"name": 1}]):
         with pytest.raises(InvalidRequest, match=r"does not fit: .*outputs"):
             call(row, outputs=malformed)
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    row = '{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"], "data": ["b"]}'
+    with pytest.raises(InvalidRequest, match="The key 'data' stands twice"):
+        read_call(f'{{"inputs": [{row}]}}'.encode(), None)

@@ -10,6 +10,7 @@ import orjson
 
 from tidemill.codecs.columns import shown
 from tidemill.domain.errors import BadPayload
+from tidemill.domain.json_keys import DoubledKey, refuse_doubled_keys
 from tidemill.domain.text import has_controls
 
 LONGEST_ID = 200
@@ -40,6 +41,9 @@ def parse_json(payload: bytes) -> dict[str, Any]:
     """Return the JSON object of a payload. Raises BadPayload."""
     try:
         content = orjson.loads(payload)
+        refuse_doubled_keys(payload)
+    except DoubledKey as error:
+        raise BadPayload(f"{error}.", hint=_FORM) from error
     except orjson.JSONDecodeError as error:
         raise BadPayload(f"The graph is not JSON: {error}.", hint=_FORM) from error
     if not isinstance(content, dict):

@@ -16,6 +16,7 @@ from tidemill.data.lines import LineFault, scan_lines
 from tidemill.data.row_files import SUFFIXES, FileRows, JsonRows, ParquetRows, open_rows
 from tidemill.data.rows import BadRow, Row
 from tidemill.domain.errors import DataError, TidemillError, UsageError
+from tidemill.domain.json_keys import DoubledKey, unique_keys
 
 MAX_JSON_BYTES = 64 << 20
 """A larger JSON file is refused: unlike JSON Lines, it is in memory as a whole."""
@@ -166,7 +167,10 @@ class PayloadFiles:
             yield InputRow(str(file), error=error)
             return
         try:
-            values = json.loads(file.read_bytes())
+            values = json.loads(file.read_bytes(), object_pairs_hook=unique_keys)
+        except DoubledKey as error:
+            yield InputRow(str(file), error=DataError(f"{file} names the key {error.key!r} twice."))
+            return
         except (ValueError, RecursionError, OSError) as error:
             yield InputRow(str(file), error=DataError(f"{file} is no JSON: {error}."))
             return

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tidemill.data.lines import Encoding, LineFault, scan_lines
 from tidemill.data.rows import BadRow, Row, require
 from tidemill.domain.errors import DataError, UsageError
+from tidemill.domain.json_keys import DoubledKey, unique_keys
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -141,7 +142,11 @@ class JsonRows:
 
     def _values(self, line: str, number: int) -> dict[str, Any]:
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=unique_keys)
+        except DoubledKey as error:
+            raise DataError(
+                f"{self.name} line {number} names the key {error.key!r} twice."
+            ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.name} line {number} is no JSON: {error}.") from error
         if not isinstance(values, dict):

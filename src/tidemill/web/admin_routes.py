@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.domain.api_key import KeyScope
@@ -22,6 +22,7 @@ from tidemill.loop import feedback, rollout
 from tidemill.serving import ServerParts
 from tidemill.web.caller import Caller, caller_of
 from tidemill.web.fields import Reason, ShortText
+from tidemill.web.files import refuse_doubled_fields
 from tidemill.web.reply import json_response
 
 PROMOTE_PATH, ROLLBACK_PATH = "/v1/models/promote", "/v1/models/rollback"
@@ -109,7 +110,7 @@ class ImportedRows(BaseModel):
 
 def build_model_routes(parts: ServerParts) -> APIRouter:
     """Return the routes that move the champion."""
-    router = APIRouter(tags=["ledger"])
+    router = APIRouter(tags=["ledger"], dependencies=[Depends(refuse_doubled_fields)])
 
     @router.post(
         PROMOTE_PATH,
@@ -159,7 +160,7 @@ def build_model_routes(parts: ServerParts) -> APIRouter:
 
 def build_review_routes(parts: ServerParts, import_feedback: FeedbackImporter) -> APIRouter:
     """Return the routes that review labels and import them."""
-    router = APIRouter(tags=["feedback"])
+    router = APIRouter(tags=["feedback"], dependencies=[Depends(refuse_doubled_fields)])
     importing = threading.Lock()
 
     @router.post(

@@ -29,7 +29,7 @@ from tidemill.web.errors import ErrorGuard, install_handlers
 from tidemill.web.explain import EXPLAIN_PATH, Explainer, build_explain_route
 from tidemill.web.exposure import public_scopes, require_keys
 from tidemill.web.feedback import FEEDBACK_PATH, build_feedback_route
-from tidemill.web.files import refuse_extra_files
+from tidemill.web.files import refuse_doubled_fields, refuse_extra_files
 from tidemill.web.golden_check import GoldenChecker
 from tidemill.web.head import HeadRequests
 from tidemill.web.hot_path import HotPath
@@ -150,7 +150,9 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         Access(OPEN_PATHS, partial(_needs_key, public_scopes(settings), path_scopes)),
     )
     app.include_router(
-        recipe.router, tags=[parts.recipe], dependencies=[Depends(refuse_extra_files)]
+        recipe.router,
+        tags=[parts.recipe],
+        dependencies=[Depends(refuse_extra_files), Depends(refuse_doubled_fields)],
     )
 
     install_handlers(app)

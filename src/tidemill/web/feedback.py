@@ -18,10 +18,16 @@ from tidemill.domain.errors import BadPayload, InvalidRequest
 from tidemill.domain.feedback import Feedback
 from tidemill.loop.feedback_intake import MAX_ACTOR, LabelClaim
 from tidemill.web.caller import Caller, caller_of
+from tidemill.web.doubled_keys import refuse_doubled
 from tidemill.web.errors import invalid_field
 from tidemill.web.feedback_intake import LabelSource, PayloadLabel, PredictionLabel
 from tidemill.web.fields import ShortText, require_plain, require_trimmed
-from tidemill.web.json_body import decode_body, estimate_parse_ns, parse_payload, rows_type
+from tidemill.web.json_body import (
+    decode_body,
+    estimate_parse_ns,
+    parse_payload,
+    rows_type,
+)
 from tidemill.web.media import JSON, media_type_of, unread_media
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.reply import json_response
@@ -65,6 +71,7 @@ _FIELDS: list[tuple[str, Any, Any]] = [
     (name, (Raw if name == "payload" else str) | UnsetType, UNSET)
     for name in FeedbackRow.model_fields
 ]
+_ROW_NAMES = [name for name, _, _ in _FIELDS]
 _ROW = msgspec.json.Decoder(msgspec.defstruct("Label", _FIELDS, forbid_unknown_fields=True))
 _BODY = msgspec.json.Decoder(
     msgspec.defstruct(
@@ -160,6 +167,7 @@ def parse_feedback(codec: Codec[Any], body: bytes) -> list[tuple[FeedbackRow, by
         raise InvalidRequest(
             "'feedback' must be the only field and a list of at least one.", hint=BODY_HINT
         )
+    refuse_doubled(body, ("feedback",), hint=BODY_HINT)
     return [_parse_row(codec, row, f"feedback.{at}") for at, row in enumerate(labels)]
 
 
@@ -171,6 +179,7 @@ def _parse_row(
     except InvalidRequest as error:
         message = ": ".join(filter(None, [place, error.message]))
         raise InvalidRequest(message, hint=BODY_HINT) from error
+    refuse_doubled(bytes(content), tuple(_ROW_NAMES), place, hint=BODY_HINT)
     fields = {
         name: value
         for name, value in msgspec.structs.asdict(read).items()

@@ -1,4 +1,4 @@
-"""Refuses forms that hold more files than a route takes, which would be passed over in silence."""
+"""Refuses what the framework passes over in silence: further files, and keys that stand twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import UploadFile as FormFile
 
 from tidemill.domain.errors import Malformed
-from tidemill.web.media import FORM, media_type_of
+from tidemill.web.doubled_keys import refuse_doubled
+from tidemill.web.media import FORM, JSON, media_type_of
 
 
 async def refuse_extra_files(request: Request) -> None:
@@ -25,3 +26,18 @@ async def refuse_extra_files(request: Request) -> None:
                 f"{request.url.path} takes one file as {field.alias!r}; {len(files)} came.",
                 hint="Send one request for each file.",
             )
+
+
+async def refuse_doubled_fields(request: Request) -> None:
+    """Raise InvalidRequest when the JSON of a route names one of its fields twice."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or not route.dependant.body_params:
+        return
+    if media_type_of(request.headers.get("content-type", "")) != JSON:
+        return
+    names = [
+        name
+        for param in route.dependant.body_params
+        for name in getattr(param.field_info.annotation, "model_fields", ())
+    ]
+    refuse_doubled(await request.body(), names, hint="See /docs for the form of the route.")

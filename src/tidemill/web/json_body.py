@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tidemill.codecs.codec import Codec, Payload
 from tidemill.domain.errors import BadPayload, InvalidRequest
+from tidemill.web.doubled_keys import refuse_doubled
 from tidemill.web.errors import invalid_field
 from tidemill.web.reader import at_index
 
@@ -31,6 +32,7 @@ def parse_payloads(codec: Codec[Any], body: bytes, max_payloads: int) -> list[by
     if rows is UNSET:
         return [_payload(content, body, model, "")]
     _refuse_others(content, model)
+    refuse_doubled(body, ("instances",), hint=_hint(model))
     instances = [row for row in msgspec.structs.astuple(rows) if row is not UNSET]
     if not instances:
         raise InvalidRequest(
@@ -114,9 +116,11 @@ def _payload(content: Any, json: bytes, model: type[Payload], place: str) -> byt
             checked = model(**{name: text for name, text in texts.items() if text is not UNSET})
         else:
             checked = model.model_validate_json(json)
-        return checked.to_bytes()
     except ValidationError as error:
         raise invalid_field(error, place, hint=_hint(model)) from error
+    names = tuple(model.model_fields) if _has_texts_only(model) else None
+    refuse_doubled(json, names, place, hint=_hint(model))
+    return checked.to_bytes()
 
 
 @cache

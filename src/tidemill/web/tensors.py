@@ -22,6 +22,7 @@ import numpy.typing as npt
 import orjson
 
 from tidemill.domain.errors import InvalidRequest
+from tidemill.domain.json_keys import refuse_doubled_keys
 
 BYTES = "BYTES"
 DTYPES: dict[str, npt.DTypeLike] = {
@@ -49,6 +50,9 @@ MAX_JSON_ELEMENTS = 500_000
 """Elements of a tensor in JSON, about, where each costs tens of bytes of memory; binary has no such
 bound.
 """
+
+MAX_CHECKED = 64 << 10
+"""Bytes of the JSON of a request up to which its keys are compared; longer ones hold numbers."""
 
 
 class _CallParameters(msgspec.Struct):
@@ -143,6 +147,8 @@ def read_call(body: bytes, header_length: str | None) -> InferenceCall:
         raise InvalidRequest(f"The request does not fit: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The request is not JSON: {error}.") from error
+    if length <= MAX_CHECKED:
+        _refuse_doubled_keys(body[:length])
     buffer = memoryview(body)[length:]
     inputs = []
     for row in content.inputs:
@@ -154,6 +160,13 @@ def read_call(body: bytes, header_length: str | None) -> InferenceCall:
     binary = bool(content.parameters and content.parameters.binary_data_output)
     outputs = {row.name: _is_binary(row, default=binary) for row in content.outputs or ()}
     return InferenceCall(content.id, inputs, outputs or None, binary)
+
+
+def _refuse_doubled_keys(head: bytes) -> None:
+    try:
+        refuse_doubled_keys(head)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The request does not fit: {error}.") from error
 
 
 def require_outputs(call: InferenceCall, names: Sequence[str]) -> None:
