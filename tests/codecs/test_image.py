@@ -260,7 +260,11 @@ def test_encode_stacks_raw_pixels(codec: ImageCodec) -> None:
 def test_config_round_trip(codec: ImageCodec) -> None:
     again = ImageCodec.from_config(codec.config())
     assert again.config() == codec.config()
-    assert codec.config() == CONFIG | {"max_bytes": 20_000_000, "max_pixels": 40_000_000}
+    assert codec.config() == CONFIG | {
+        "max_bytes": 20_000_000,
+        "max_pixels": 40_000_000,
+        "draft": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = frozenset({5, 6, 7, 8})
+"""The orientations whose width is the height of the upright image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,17 @@ class Limits:
     pixels: int
 
 
-def decode(payload: bytes, limits: Limits) -> Image.Image:
-    """Return the image in `payload`: mode RGB, turned upright by its EXIF orientation.
+Size = tuple[int, int]
+"""Width and height."""
 
-    Of an animation, the first frame. Transparent parts lie on white, as a browser shows them.
+
+def decode(payload: bytes, limits: Limits, *, fit: Size | None = None) -> tuple[Image.Image, Size]:
+    """Return the image in `payload`, mode RGB, turned upright by its EXIF orientation, and its
+    size.
+
+    Of an animation, the first frame. Transparent parts lie on white, as a browser shows them. With
+    `fit`, a JPEG that is at least four times as large as what fits into that is decoded at a half,
+    a quarter or an eighth of its size, and stays at least twice as large.
     Raises BadPayload; the size is judged from the header, before any pixel is decoded.
     """
     if not payload:
@@ -102,6 +111,9 @@ def decode(payload: bytes, limits: Limits) -> Image.Image:
         raise BadPayload(f"The image's header cannot be read: {_reason(error)}.") from error
     require_pixels(width, height, limits.pixels)
     try:
+        if fit is not None and isinstance(image, JpegImageFile):
+            _reduce(image, fit)
+        is_whole = image.size == (width, height)
         image.load()
         orientation = image.getexif().get(Base.Orientation, 1)
         upright = to_rgb(image)
@@ -110,8 +122,22 @@ def decode(payload: bytes, limits: Limits) -> Image.Image:
             f"The image cannot be decoded: {_reason(error)}.",
             hint="It may be truncated or damaged; save it again.",
         ) from error
-    turn = _UPRIGHT.get(orientation)
-    return upright if turn is None else upright.transpose(turn)
+    if (turn := _UPRIGHT.get(orientation)) is not None:
+        upright = upright.transpose(turn)
+    if is_whole:
+        return upright, upright.size
+    return upright, (height, width) if orientation in _TURNED else (width, height)
+
+
+def _reduce(image: JpegImageFile, fit: Size) -> None:
+    """Let a JPEG decode fewer pixels: its blocks are scaled before they become pixels.
+
+    Twice what is needed leaves the rest to a filter, which is sharper than blocks.
+    """
+    if image.getexif().get(Base.Orientation, 1) in _TURNED:
+        fit = fit[::-1]
+    inner = inner_size(image.size, fit)
+    image.draft(None, (2 * inner[0], 2 * inner[1]))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -131,21 +157,28 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def inner_size(size: Size, fit: Size) -> Size:
+    """Return the largest size of the same shape that fits."""
+    scale = min(fit[0] / size[0], fit[1] / size[1])
+    return (
+        min(fit[0], max(1, round(size[0] * scale))),
+        min(fit[1], max(1, round(size[1] * scale))),
+    )
+
+
 def letterbox(
-    image: Image.Image, width: int, height: int
+    image: Image.Image, width: int, height: int, size: Size | None = None
 ) -> tuple[Pixels, tuple[int, int, int, int]]:
     """Fit an RGB image into `width` x `height` without distorting it.
+
+    `size` is that of the original, when the image has a rounded part of it.
 
     Returns pixels `[height, width, 3]` and the box (x0, y0, x1, y1) that the image fills; the
     rest is GREY. An image of exactly that size comes through untouched.
     """
     if image.size == (width, height):
         return np.asarray(image), (0, 0, width, height)
-    scale = min(width / image.width, height / image.height)
-    inner = (
-        min(width, max(1, round(image.width * scale))),
-        min(height, max(1, round(image.height * scale))),
-    )
+    inner = inner_size(size or image.size, (width, height))
     fitted = image.resize(inner, Image.Resampling.BILINEAR)
     x0, y0 = (width - inner[0]) // 2, (height - inner[1]) // 2
     pixels = np.full((height, width, 3), GREY, dtype=np.uint8)

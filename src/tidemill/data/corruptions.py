@@ -68,7 +68,7 @@ def variants(
 
 def _opened(payload: bytes, limits: Limits) -> Image.Image:
     """Return the decoded image, scaled to SIDE x SIDE pixels or to the most that `limits` allow."""
-    image = decode(payload, limits)
+    image, _ = decode(payload, limits)
     # A BMP needs less than 54 bytes besides its rows, and at most 4 bytes a pixel.
     area = max(1, min(SIDE * SIDE, limits.pixels, limits.bytes // 4 - 14))
     scale = math.sqrt(area / (image.width * image.height))
