@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidemill.domain.errors import Overloaded, TidemillError, TooSlow
-from tidemill.web.body_head import BodyHead, read_body_head, too_large, unpack_gzip
+from tidemill.web.body_head import BodyHead, read_body_head, too_large, unpack_gzip, without_mark
 from tidemill.web.errors import error_response
 from tidemill.web.media import JSON
 from tidemill.web.multipart import check_form, form_boundary
@@ -164,6 +164,8 @@ class _Upload:
         if head.gzip:
             body = await self._admission.unpack.run(unpack_gzip, body, limit)
             self._take(max(0, len(body) - self._counted))
+        if head.media_type == JSON:
+            body = without_mark(body)
         if boundary := form_boundary(head.content_type):
             body = check_form(body, boundary)
         return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import zlib
 from dataclasses import dataclass
@@ -42,12 +43,13 @@ def read_body_head(scope: Scope) -> BodyHead:
         elif name == b"transfer-encoding":
             has_body = True
         elif name == b"content-encoding":
-            gzip = _is_gzip(value)
+            # Two fields are one list: packed twice.
+            gzip = _is_gzip(b"gzip, " + value if gzip else value)
         elif name == TIMEOUT_HEADER:
             timeout = _seconds(value)
     media_type = media_type_of(content_type)
     if media_type == JSON:
-        _require_utf8(content_type)
+        require_utf8(content_type, "JSON")
     return BodyHead(media_type, content_type, declared, has_body, gzip, timeout)
 
 
@@ -76,14 +78,20 @@ def _seconds(value: bytes) -> float:
     return seconds
 
 
-def _require_utf8(content_type: str) -> None:
+def require_utf8(content_type: str, what: str) -> None:
+    """Raise UnsupportedMedia for a Content-Type with another charset."""
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in UTF8:
             raise UnsupportedMedia(
-                f"JSON in the charset {charset[:40]!r} is not read.", hint="Encode it as UTF-8."
+                f"{what} in the charset {charset[:40]!r} is not read.", hint="Encode it as UTF-8."
             )
+
+
+def without_mark(body: bytes) -> bytes:
+    """Return JSON without the byte order mark that some programs write before it."""
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 def unpack_gzip(body: bytes, limit: int) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import get_args, get_origin
+
 from fastapi import Request, UploadFile
 from fastapi.routing import APIRoute
 from starlette.datastructures import UploadFile as FormFile
 
-from tidemill.domain.errors import Malformed
+from tidemill.domain.errors import InvalidRequest, Malformed
 from tidemill.web.doubled_keys import refuse_doubled
 from tidemill.web.media import FORM, JSON, media_type_of
 
@@ -29,9 +32,17 @@ async def refuse_extra_files(request: Request) -> None:
 
 
 async def refuse_doubled_fields(request: Request) -> None:
-    """Raise InvalidRequest when the JSON of a route names one of its fields twice."""
+    """Raise InvalidRequest when the query or the JSON of a route names one field twice."""
     route = request.scope.get("route")
-    if not isinstance(route, APIRoute) or not route.dependant.body_params:
+    if not isinstance(route, APIRoute):
+        return
+    for param in route.dependant.query_params:
+        many = _takes_many(param.field_info.annotation)
+        if not many and len(request.query_params.getlist(param.alias)) > 1:
+            raise InvalidRequest(
+                f"The query names {param.alias!r} twice.", hint="See /docs for the form."
+            )
+    if not route.dependant.body_params:
         return
     if media_type_of(request.headers.get("content-type", "")) != JSON:
         return
@@ -41,3 +52,9 @@ async def refuse_doubled_fields(request: Request) -> None:
         for name in getattr(param.field_info.annotation, "model_fields", ())
     ]
     refuse_doubled(await request.body(), names, hint="See /docs for the form of the route.")
+
+
+def _takes_many(annotation: object) -> bool:
+    """Return True for the type of a parameter that may be given several times."""
+    kinds = (list, set, tuple, frozenset, Sequence)
+    return any(get_origin(each) in kinds for each in (annotation, *get_args(annotation)))

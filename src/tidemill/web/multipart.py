@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
 
-from tidemill.domain.errors import Malformed
+from tidemill.domain.errors import Malformed, UnsupportedMedia
+from tidemill.web.body_head import require_utf8
 from tidemill.web.media import FORM, media_type_of
 
 MAX_PARTS = 1_000
@@ -21,7 +23,11 @@ MAX_EPILOGUE = 4 << 10
 MAX_PART_HEADER = 8 << 10
 """Bytes of the header of one part."""
 
-_EXTENDED_NAME = re.compile(rb";\s*filename\*=[^;\r\n]*", re.IGNORECASE)
+PLAIN = frozenset({"", "7bit", "8bit", "binary", "identity"})
+"""Encodings of a part that leave its bytes as they are."""
+
+_EXTENDED_NAME = re.compile(rb";\s*filename\*[\d*]*\s*=[^;\r\n]*", re.IGNORECASE)
+"""`filename*` of RFC 5987, or a name in pieces: `filename*0` of RFC 2231."""
 _NAME = re.compile(rb";\s*filename=", re.IGNORECASE)
 
 
@@ -66,10 +72,37 @@ def check_form(body: bytes, boundary: bytes) -> bytes:
         )
     if body.count(b"--" + boundary) > MAX_PARTS + 1:
         raise Malformed(f"A form may have {MAX_PARTS:,} parts at most.")
-    if b"filename*" not in body and b"FILENAME*" not in body:
-        return body
     delimiter = b"--" + boundary
+    heads = list(_part_heads(body, delimiter))
+    for head in heads:
+        _refuse_encoded(head)
+    if not any(map(_EXTENDED_NAME.search, heads)):
+        return body
     return delimiter.join(_with_plain_name(part) for part in body.split(delimiter))
+
+
+def _part_heads(body: bytes, delimiter: bytes) -> Iterator[bytes]:
+    """Yield the header of each part. One that is too long is left to `read_form`."""
+    at = body.find(delimiter)
+    while at >= 0:
+        end = body.find(b"\r\n\r\n", at, at + MAX_PART_HEADER)
+        if end >= 0:
+            yield body[at:end]
+        at = body.find(delimiter, at + len(delimiter))
+
+
+def _refuse_encoded(head: bytes) -> None:
+    """Raise UnsupportedMedia for a part that would be read as other bytes or another text."""
+    for line in head.split(b"\r\n"):
+        key, _, value = line.decode("latin-1").partition(":")
+        name, value = key.strip().lower(), value.strip().lower()
+        if name in ("content-transfer-encoding", "content-encoding") and value not in PLAIN:
+            raise UnsupportedMedia(
+                f"A part of the form in the encoding {value[:40]!r} is not read.",
+                hint="Send the part as it is; Content-Encoding: gzip packs a whole body.",
+            )
+        if name == "content-type" and value.startswith("text/"):
+            require_utf8(value, "A text")
 
 
 def read_form(body: bytes, boundary: bytes) -> list[FormFile]:
