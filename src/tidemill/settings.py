@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address that the server binds.")
     port: int = Field(8000, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    workers: int = Field(
+        1, ge=1, le=16, description="Processes that serve; they share the port and the limits."
+    )
     threads: int = Field(1, ge=1, description="Processor threads that one run of a model may use.")
     batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
     batch_delay_ms: int = Field(

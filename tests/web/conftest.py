@@ -25,6 +25,8 @@ from uuid_utils import uuid7
 from tidemill.adapters.memory import FixedClock, MemoryBlobs, MemoryTraffic
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.adapters.sql.ledger import SqlLedger
+from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.bundle import REFERENCE, BundleStore, Golden
 from tidemill.domain.events import (
     AliasMoved,
@@ -287,3 +289,13 @@ def leaf() -> Callable[[Sequence[int]], bytes]:
 def red() -> bytes:
     """An image that is Miner."""
     return image((200, 10, 10))
+
+
+@pytest.fixture
+def on_disk(workspace: Any) -> Iterator[Any]:
+    """A workspace whose ledger is a file, without any version."""
+    ledger = workspace.root / "ledger.sqlite"
+    upgrade(ledger)
+    workspace.ledger = SqlLedger.existing(ledger, workspace.clock)
+    yield workspace
+    workspace.ledger.close()

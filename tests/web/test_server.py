@@ -19,8 +19,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tidemill.adapters.sql.ledger import SqlLedger
-from tidemill.adapters.sql.upgrade import upgrade
 from tidemill.domain.errors import Unavailable
 from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
@@ -46,16 +44,6 @@ class Server:
 def line_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     return process.stdout.readline().strip()
-
-
-@pytest.fixture
-def on_disk(workspace: Any) -> Iterator[Any]:
-    """A workspace whose ledger is a file, without any version."""
-    ledger = workspace.root / "ledger.sqlite"
-    upgrade(ledger)
-    workspace.ledger = SqlLedger.existing(ledger, workspace.clock)
-    yield workspace
-    workspace.ledger.close()
 
 
 @pytest.fixture

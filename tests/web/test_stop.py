@@ -17,11 +17,10 @@ import httpx
 import pytest
 from bench.hostile import repeated_scans
 
-from tests.web.test_server import Server, begun_upload, line_of, on_disk, until_serving
+from tests.web.test_server import Server, begun_upload, line_of, until_serving
 from tidemill.testing.processes import wait_for
 from tidemill.web.stop import OVERRAN, STOP_S
 
-__all__ = ["on_disk"]
 PROGRAM = """
 import sys, threading
 from tidemill.settings import read_settings

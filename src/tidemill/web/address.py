@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import sys
 
 from tidemill.domain.errors import Unavailable
 
@@ -45,6 +46,35 @@ def bind(host: str, port: int) -> socket.socket:
             f"Port {port} of {host} cannot be bound: {error.strerror}.",
             hint="Try --host 127.0.0.1 --port 0.",
         ) from error
+    return bound
+
+
+def bind_shared(host: str, port: int) -> socket.socket:
+    """Return a socket on this address that others of this process may have, too.
+
+    It does not listen, so it gets no connection. The kernel shares connections among those that
+    listen. Raises Unavailable.
+    """
+    if sys.platform != "linux":
+        raise Unavailable(
+            "Only Linux shares the connections of a port among several processes.",
+            hint="Serve with one worker.",
+        )
+    if port:
+        # Otherwise another server with several workers could have the port as well.
+        bind(host, port).close()
+    return open_shared(host, port)
+
+
+def open_shared(host: str, port: int) -> socket.socket:
+    """Return one more socket on an address that this process has already. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(address)
     return bound
 
 

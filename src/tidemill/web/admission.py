@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -57,6 +57,15 @@ class BodyLimits:
     @property
     def total_of_client(self) -> int:
         return self.total // 2
+
+
+def divide_limits(limits: BodyLimits, workers: int) -> BodyLimits:
+    """Return the limits of one of several workers, which share the memory for bodies.
+
+    A client's share of a worker must hold a body of the largest size.
+    """
+    total = limits.total // workers
+    return replace(limits, total=total, body=min(limits.body, total // 2))
 
 
 class Admission:

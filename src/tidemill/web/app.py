@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartParser
 
 from tidemill import __version__
 from tidemill.adapters.feedback_command import pull_feedback
+from tidemill.adapters.processors import available_processors
 from tidemill.domain.api_key import KeyScope
 from tidemill.domain.errors import UsageError
 from tidemill.recipes.routes import Routes, RoutesFactory
@@ -21,7 +22,7 @@ from tidemill.settings import Settings
 from tidemill.web.access import OPEN_PATHS, SAFE_METHODS, AccessControl, answer_escaped
 from tidemill.web.access_log import AccessLog
 from tidemill.web.admin_routes import ADMIN_SCOPES, build_model_routes, build_review_routes
-from tidemill.web.admission import Admission, BodyLimits
+from tidemill.web.admission import Admission, BodyLimits, divide_limits
 from tidemill.web.batcher import Batcher
 from tidemill.web.caller import Caller
 from tidemill.web.document import Access, install_document
@@ -49,8 +50,11 @@ from tidemill.web.reader import Reader
 from tidemill.web.recipe_server import RecipeServer
 from tidemill.web.refusals import RefusalLog
 from tidemill.web.request_ids import RequestIds
+from tidemill.web.shared_metrics import SharedMetrics
+from tidemill.web.shared_rates import SharedRates
 from tidemill.web.slots import Slots
 from tidemill.web.watch import Watch
+from tidemill.web.worker import Worker
 
 SERVER_PATHS = ("/v1/", "/v2", "/metrics", "/docs", "/openapi.json")
 """The prefix of the paths of the server's own routes."""
@@ -61,22 +65,26 @@ MAX_STARTING_JSON = 64 << 10
 MultiPartParser.spool_max_size = BodyLimits().body
 
 
-def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
+def create_app(
+    parts: ServerParts, routes: RoutesFactory, *, worker: Worker | None = None
+) -> FastAPI:
     """Return the app of one server process. Its lifespan starts and stops the threads it needs.
 
-    `app.state` has its parts, each by the name of its class, for tests. Raises UsageError when
-    others can reach the server and there is no API key, when a POST route of the recipe has no
-    golden request, when a route takes a path of the server's, or when a metric takes a name of
-    the server's.
+    `worker` is what it shares with other processes behind its port. `app.state` has its parts, each
+    by the name of its class, for tests. Raises UsageError when others can reach the server and
+    there is no API key, when a POST route of the recipe has no golden request, when a route takes a
+    path of the server's, or when a metric takes a name of the server's.
     """
     settings = parts.settings
-    keyring = Keyring(parts.ledger, parts.clock)
+    keyring = Keyring(parts.ledger, parts.clock, SharedRates(worker.folder) if worker else None)
     keyring.refresh()
     require_keys(settings, has_key=keyring.has_valid)
     refusals = RefusalLog(parts.ledger, parts.clock, parts.server)
     access_log = AccessLog(settings.access_log)
     numbers = Metrics()
-    reader = Reader()
+    reader = Reader(workers=max(1, available_processors() // settings.workers))
+    limits = divide_limits(BodyLimits(), settings.workers)
+    shared = SharedMetrics(numbers, worker.folder, worker.name) if worker else None
     batcher = Batcher(
         server=parts.server,
         clock=parts.clock,
@@ -120,6 +128,11 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     # In this order: a running golden check still needs predictions until it has ended.
     ends += [watch.close, checker.stop, batcher.end_golden_run, slots.close, batcher.close]
     ends += [part.close for part in (keyring, refusals, access_log, explainer, reader)]
+    if shared is not None:
+        writing = Watch(shared.write, name="metrics", warning="The metrics cannot be written")
+        starts.append(writing.start)
+        # Last, so that nothing is counted after it.
+        ends += [writing.close, shared.write]
     server = RecipeServer(parts, slots, batcher, reader)
     recipe = _require_checkable(routes(server))
     checker.many_requests = (golden_request(parts.recipe),)
@@ -140,7 +153,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
         build_loop_routes(parts),
         build_model_routes(parts),
         build_review_routes(parts, partial(_import_feedback, settings)),
-        build_metrics_route(numbers),
+        build_metrics_route(shared.render if shared else numbers.render),
     ):
         app.include_router(router)
     document = install_document(
@@ -159,7 +172,7 @@ def create_app(parts: ServerParts, routes: RoutesFactory) -> FastAPI:
     app.add_exception_handler(Exception, answer_escaped)
     app.add_middleware(HotPath, path=PREDICT_PATH, endpoint=predict)
     app.add_middleware(HeadRequests)
-    app.add_middleware(Admission, limits=BodyLimits(), json_limit=lambda: _json_limit(slots))
+    app.add_middleware(Admission, limits=limits, json_limit=lambda: _json_limit(slots))
     app.add_middleware(ErrorGuard)
     # Outside the guard, so that its answers carry the headers, too.
     app.add_middleware(

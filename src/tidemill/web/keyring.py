@@ -6,12 +6,13 @@ import base64
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from tidemill.domain.api_key import ApiKey, digest_of
 from tidemill.domain.errors import RateLimited, Unauthorised
 from tidemill.domain.ledger import Ledger
 from tidemill.domain.ports import Clock
+from tidemill.web.shared_rates import SharedRates
+from tidemill.web.token_bucket import TokenBucket
 from tidemill.web.watch import Watch
 
 POLL_S = 0.3
@@ -24,31 +25,13 @@ MAX_SECRET = 256
 
 
 @dataclass(slots=True)
-class TokenBucket:
-    """`rate` tokens, which fill again within a minute; each request takes one."""
-
-    rate: int
-    tokens: float
-    at: datetime
-
-    def take(self, now: datetime) -> float:
-        """Take a token, and return 0; without one, return the seconds until there is one."""
-        # A clock that was set back fills nothing.
-        passed = max(0.0, (now - self.at).total_seconds())
-        self.tokens = min(self.rate, self.tokens + passed * self.rate / 60)
-        self.at = now
-        if self.tokens >= 1:
-            self.tokens -= 1
-            return 0.0
-        return (1 - self.tokens) * 60 / self.rate
-
-
-@dataclass(slots=True)
 class Keyring:
     """The keys that are not revoked, by digest, and the bucket of each that has a rate."""
 
     ledger: Ledger
     clock: Clock
+    rates: SharedRates | None = None
+    """The buckets of all workers behind a port; None when this process is alone."""
     _keys: dict[str, ApiKey] = field(default_factory=dict)
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
     _watch: Watch | None = None
@@ -76,6 +59,8 @@ class Keyring:
         """Stop reading the keys."""
         if self._watch is not None:
             self._watch.close()
+        if self.rates is not None:
+            self.rates.close()
 
     @property
     def has_valid(self) -> bool:
@@ -86,7 +71,8 @@ class Keyring:
     def find(self, authorization: bytes) -> ApiKey:
         """Return the key of an `Authorization` header: bearer, or basic with it as password.
 
-        Raises Unauthorised for any other, and RateLimited when the key has used up its rate.
+        Raises Unauthorised for any other, RateLimited when the key has used up its rate, and
+        StorageFailed when the rate cannot be counted.
         """
         digest = digest_of(read_secret(authorization))
         key = self._keys.get(digest)
@@ -102,10 +88,13 @@ class Keyring:
 
     def _take_token(self, key: ApiKey) -> None:
         now = self.clock.now()
-        bucket = self._buckets.get(key.id)
-        if bucket is None:
-            bucket = self._buckets[key.id] = TokenBucket(key.rate, key.rate, now)
-        wait = bucket.take(now)
+        if self.rates is not None:
+            wait = self.rates.take(key.id, key.rate, now)
+        else:
+            bucket = self._buckets.get(key.id)
+            if bucket is None:
+                bucket = self._buckets[key.id] = TokenBucket(key.rate, key.rate, now)
+            wait = bucket.take(now)
         if wait:
             raise RateLimited(
                 f"The key of {key.name} may send {key.rate} requests a minute.",

@@ -111,6 +111,10 @@ class Metrics:
                     hint="Give it a name that no other metric has.",
                 ) from error
 
+    def render(self) -> bytes:
+        """Return the numbers in the format of Prometheus."""
+        return generate_latest(self.registry)
+
     def watch(
         self, waiting: Callable[[], int], state: Callable[[], SlotState], ready: Callable[[], bool]
     ) -> None:
@@ -204,8 +208,8 @@ class _SlotCollector(Collector):
         yield family
 
 
-def build_metrics_route(metrics: Metrics) -> APIRouter:
-    """Return the route that Prometheus reads.
+def build_metrics_route(render: Callable[[], bytes]) -> APIRouter:
+    """Return the route that Prometheus reads; `render` returns the numbers in its format.
 
     It runs on the event loop: a pool whose threads all wait for the ledger would keep the numbers
     back when they are needed most.
@@ -214,6 +218,6 @@ def build_metrics_route(metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics", summary="Numbers for Prometheus.", response_class=PlainTextResponse)
     async def read() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
     return router

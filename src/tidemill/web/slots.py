@@ -39,6 +39,11 @@ class SlotState:
     previous: Slot | None = None
     fault: str = ""
 
+    @property
+    def decided(self) -> bool:
+        """True once a model is served, or a fault says why none is."""
+        return self.champion is not None or bool(self.fault)
+
     def require_champion(self) -> Slot:
         """Return the champion that is served. Raises NotReady."""
         if self.champion is not None:
