@@ -99,6 +99,14 @@ class Model:
         remarks: Callable[[Any], tuple[str, ...]] | None = getattr(self.codec, "remarks", None)
         return () if remarks is None else tuple(remarks(decoded))
 
+    def length(self, decoded: Any) -> int:
+        """Return how long a decoded payload is, where a batch is padded to its longest; else 1.
+
+        Few codecs have the method `length`.
+        """
+        length: Callable[[Any], int] | None = getattr(self.codec, "length", None)
+        return 1 if length is None else max(1, length(decoded))
+
     def predict(self, inputs: Sequence[Any]) -> list[tuple[Answer, ...]]:
         """Return the answers to each decoded payload, one per item and target, ordered by item.
 

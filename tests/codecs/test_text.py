@@ -155,6 +155,11 @@ def test_a_text_is_the_same_alone_and_among_others(codec: TextCodec) -> None:
         assert np.array_equal(arrays["weights"][row, : len(own)], weights)
 
 
+def test_the_length_is_what_a_batch_is_padded_to(codec: TextCodec) -> None:
+    texts = [codec.decode(text) for text in (SHORT, LONG)]
+    assert codec.encode(texts)["ids"].shape == (2, max(map(codec.length, texts)))
+
+
 def test_no_texts_have_a_shape_too(codec: TextCodec) -> None:
     assert {name: array.shape for name, array in codec.encode([]).items()} == {
         "ids": (0, 1),

@@ -18,7 +18,7 @@ def choices(size: BatchSize, waiting: int, cost: Cost, batches: int = 1_500) -> 
     chosen: Counter[int] = Counter()
     for _ in range(batches):
         payloads = size.choose(waiting)
-        size.observe(payloads, payloads * cost(payloads))
+        size.observe(payloads, payloads, payloads * cost(payloads))
         chosen[payloads] += 1
     return chosen
 
@@ -55,6 +55,6 @@ def test_one_slow_run_decides_nothing() -> None:
     size = BatchSize()
     for payloads in (8, 16, 50):
         for _ in range(WINDOW):
-            size.observe(payloads, payloads * (1.0 if payloads == 16 else 1.2))
-    size.observe(16, 16 * 100.0)
+            size.observe(payloads, payloads, payloads * (1.0 if payloads == 16 else 1.2))
+    size.observe(16, 16, 16 * 100.0)
     assert size.choose(50) == 16

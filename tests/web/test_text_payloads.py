@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -68,6 +69,18 @@ def test_every_form_gets_the_same_answer(client: AppClient, workspace: Any, send
     assert entry["probabilities"] == pytest.approx(tiny_text.chances(2, 3, LABELS), abs=1e-6)
     assert "remarks" not in entry, "there is nothing to say"
     assert workspace.traffic.find(entry["id"]).payload == SAID
+
+
+def test_texts_of_unequal_length_at_once_get_their_own_answers(client: AppClient) -> None:
+    """Those nearest in length run together, not those that came together."""
+    rows = [(at % 3, at * 5 % 15) for at in range(60)]
+    with ThreadPoolExecutor(20) as pool:
+        responses = [*pool.map(lambda row: as_json(client, tiny_text.text(*row)), rows)]
+    for row, response in zip(rows, responses, strict=True):
+        [entry] = response.json()["predictions"]
+        assert entry["label"] == LABELS[row[0]]
+        expected = tiny_text.chances(*row, LABELS)
+        assert entry["probabilities"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_texts_of_unequal_length_in_one_request_do_not_touch_each_other(client: AppClient) -> None:

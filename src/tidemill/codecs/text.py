@@ -177,6 +177,10 @@ class TextCodec:
             return {"input_ids": ids, "attention_mask": weights}
         return {"ids": ids, "weights": weights}
 
+    def length(self, decoded: DecodedText) -> int:
+        """Return the number of the model's ids."""
+        return len(decoded.ids)
+
     def features(self, decoded: DecodedText) -> dict[str, float]:
         """Return characters, words, word_length, digits, capitals, punctuation and non_ascii.
 

@@ -6,45 +6,21 @@ keeps nobody waiting.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
 from time import monotonic
 
 from tidemill.domain.errors import Unavailable
-from tidemill.domain.types import Prediction
-from tidemill.predictor import Predictor, Preprocessed
+from tidemill.predictor import Predictor
 from tidemill.web.batch_size import BatchSize
-from tidemill.web.request_context import RequestContext
+from tidemill.web.job import Job, count_payloads, take_batch
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
 """How long a lane that closes answers what waits, before it ends the running model."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """The payloads of one request. They stay together."""
-
-    context: RequestContext
-    payloads: Sequence[bytes]
-    inputs: Sequence[Preprocessed]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[list[Prediction]]
-    at: float = field(default_factory=monotonic)
-
-    @property
-    def items(self) -> int:
-        return sum(len(row.features) for row in self.inputs)
-
-    def fits(self, payloads: int, items: int) -> bool:
-        """Return True when a batch with so much room left can take the job."""
-        return len(self.payloads) <= payloads and self.items <= items
 
 
 class BatchLane:
@@ -142,33 +118,27 @@ class BatchLane:
                 self._process(jobs)
             finally:
                 self._running = ()
-            payloads = sum(len(job.payloads) for job in jobs)
-            self._size.observe(payloads, monotonic() - self._began)
+            self._size.observe(
+                sum(len(job.payloads) for job in jobs),
+                sum(sum(job.lengths) for job in jobs),
+                monotonic() - self._began,
+            )
 
     def _take_jobs(self) -> list[Job]:
-        """Return the waiting jobs, up to a full batch; none once closed and drained.
-
-        A batch is full of payloads or of items. One job always fits.
-        """
+        """Return the jobs of the next batch; none once closed and drained."""
         with self._wake:
             while not self._jobs and not self._closing:
                 self._wake.wait()
             self._wait_for_more()
-            jobs: list[Job] = []
-            waiting = sum(len(job.payloads) for job in islice(self._jobs, self._batch))
-            payloads = self._size.choose(min(waiting, self._batch))
-            items = self._max_items
-            while self._jobs and (not jobs or self._jobs[0].fits(payloads, items)):
-                job = self._jobs.popleft()
-                payloads -= len(job.payloads)
-                items -= job.items
-                jobs.append(job)
-            return jobs
+            if not self._jobs:
+                return []
+            payloads = self._size.choose(count_payloads(self._jobs, self._batch))
+            return take_batch(self._jobs, payloads, self._max_items)
 
     def _wait_for_more(self) -> None:
         """Wait until a batch is full, its oldest job has waited for the delay, or all closes."""
         while self._jobs and not self._closing:
             rest = self._jobs[0].at + self._delay_s - monotonic()
-            if rest <= 0 or sum(len(job.payloads) for job in self._jobs) >= self._batch:
+            if rest <= 0 or count_payloads(self._jobs, self._batch) == self._batch:
                 return
             self._wake.wait(rest)

@@ -16,7 +16,7 @@ WINDOW = 9
 EXPLORE_EVERY = 32
 """One batch in so many tries the size that was tried least, so that no size is judged for ever."""
 CLEARLY = 0.95
-"""A smaller batch must cost less than this share of a larger one's time for each payload."""
+"""A smaller batch must cost less than this share of a larger one's time."""
 
 
 class BatchSize:
@@ -44,11 +44,14 @@ class BatchSize:
             size = self._fastest(sizes)
         return waiting if size == top else size
 
-    def observe(self, payloads: int, seconds: float) -> None:
-        """Learn from a run of so many payloads."""
+    def observe(self, payloads: int, length: int, seconds: float) -> None:
+        """Learn from a run of so many payloads, whose lengths make `length` together.
+
+        Padding is not among them, so a run that pads much is a slow one.
+        """
         if payloads >= SMALLEST:
             costs = self._costs.setdefault(_power(payloads), deque(maxlen=WINDOW))
-            costs.append(seconds / payloads)
+            costs.append(seconds / length)
 
     def _fastest(self, sizes: list[int]) -> int:
         """Return the fastest of these sizes, the largest first."""

@@ -26,7 +26,8 @@ from tidemill.domain.errors import (
 from tidemill.domain.ports import Clock, TrafficLog
 from tidemill.domain.types import Prediction
 from tidemill.loop.prediction_log import Observation, PredictionLog, PredictionRequest, observe
-from tidemill.web.batch_lane import BatchLane, Job
+from tidemill.web.batch_lane import BatchLane
+from tidemill.web.job import Job
 from tidemill.web.metrics import Stage
 from tidemill.web.reader import Reader, at_index
 from tidemill.web.request_context import RequestContext
@@ -147,7 +148,8 @@ class Batcher:
             if context.kind == "live":
                 self._on_stage("decode", monotonic() - start)
             loop = asyncio.get_running_loop()
-            job = Job(context, payloads, inputs, loop, loop.create_future())
+            lengths = [context.slot.predictor.length(row.decoded) for row in inputs]
+            job = Job(context, payloads, inputs, lengths, loop, loop.create_future())
             self._check_items(job)
             # The event loop now sees the clients that have left already.
             await asyncio.sleep(0)
