@@ -36,7 +36,7 @@ from tidemill.workspace.promotion import record_verdict
 from tidemill.workspace.workspace import Workspace
 
 VERSIONS = 3
-GROWTH = 1.1
+FLAT = 1.1
 SECONDS = 120.0
 
 
@@ -118,12 +118,12 @@ def _promote(workspace: Workspace, version: str) -> None:
 def _judge(record: Record) -> None:
     failed = record.rows[-1]["failed"]
     record.goal("no_failures", "no request fails", failed, met=failed == 0)
-    growth = record.rows[-1]["mib"] / record.rows[0]["mib"]
+    ratio = record.rows[-1]["mib"] / record.rows[0]["mib"]
     record.goal(
         "flat",
-        f"memory at the end is at most {GROWTH} times that after the first swaps",
-        growth,
-        met=growth <= GROWTH,
+        f"memory at the end is at most {FLAT} times that after the first swaps",
+        ratio,
+        met=ratio <= FLAT,
     )
 
 
@@ -131,7 +131,7 @@ def _figure(record: Record) -> Figure:
     figure = Figure(figsize=(7, 3.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.plot([row["swaps"] for row in record.rows], [row["mib"] for row in record.rows], color=BAR)
-    axes.axhline(GROWTH * record.rows[0]["mib"], color=GOAL, linestyle="--")
+    axes.axhline(FLAT * record.rows[0]["mib"], color=GOAL, linestyle="--")
     axes.set(xlabel="swaps", ylabel="memory of the server, MiB", ylim=(0, None))
     return figure
 

@@ -88,8 +88,8 @@ def test_feedback_on_a_subject_is_found_by_its_giver(
 
 
 def test_the_latest_events_of_kinds_are_read_without_the_others(engine: Engine) -> None:
-    asked = plans(engine, lambda unit: unit.events(kinds=["AliasMoved", "KeyRevoked"]))
-    assert asked == ["SEARCH events USING INDEX events_kind (kind=?)"] * 2
+    steps = plans(engine, lambda unit: unit.events(kinds=["AliasMoved", "KeyRevoked"]))
+    assert steps == ["SEARCH events USING INDEX events_kind (kind=?)"] * 2
 
 
 def test_what_is_open_is_found_without_reading_what_is_closed(engine: Engine) -> None:

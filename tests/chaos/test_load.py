@@ -32,7 +32,7 @@ USERS = 50
 SWAPS = 100
 SETTLED = 30
 """Swaps after which the memory counts as that of a running server."""
-GROWTH = 1.1
+FLAT = 1.1
 MOST_ANSWERS = 400
 """Up to so many requests are answered between the start of a server and its death."""
 
@@ -41,11 +41,11 @@ MOST_ANSWERS = 400
 def test_swaps_under_load_fail_no_request_and_take_no_memory(tmp_path: Path) -> None:
     home = tmp_path / "home"
     versions = train_versions(home)
-    asked = pebbles(USERS, 7, 0.0)
+    payloads = pebbles(USERS, 7, 0.0)
     with (
         Workspace(home, "pebble") as workspace,
         serve_pebbles(home) as server,
-        Users(lambda: server.url, USERS, asked) as users,
+        Users(lambda: server.url, USERS, payloads) as users,
     ):
         swap(workspace, server.url, versions, SETTLED)
         before = resident(server.pid)
@@ -54,7 +54,7 @@ def test_swaps_under_load_fail_no_request_and_take_no_memory(tmp_path: Path) -> 
     assert users.faults == {}
     assert set(users.versions) == set(versions), "each one answered"
     assert len(users.answered) > SWAPS
-    assert after <= GROWTH * before, (before, after)
+    assert after <= FLAT * before, (before, after)
 
 
 class MortalServer:
@@ -99,9 +99,9 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
     home: Path, server: MortalServer, kills: int
 ) -> None:
     draw = random.Random(SEED)
-    asked = pebbles(USERS, 11, 0.0)
+    payloads = pebbles(USERS, 11, 0.0)
     labels: list[str] = []
-    with Users(lambda: server.url, USERS, asked, may_end=True) as users:
+    with Users(lambda: server.url, USERS, payloads, may_end=True) as users:
         for _ in range(kills):
             users.wait_for_answers(draw.randint(1, MOST_ANSWERS))
             labels.append(give_label(server.url, users.answered[-1]))

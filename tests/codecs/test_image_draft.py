@@ -38,9 +38,9 @@ def test_an_image_stays_twice_as_large_as_the_models(
 ) -> None:
     payload = photo(*size, orientation)
     whole, full = decode(payload, LIMITS)
-    image, told = decode(payload, LIMITS, fit=FIT)
+    image, size_then = decode(payload, LIMITS, fit=FIT)
     inner = inner_size(full, FIT)
-    assert told == full == whole.size
+    assert size_then == full == whole.size
     reduction = whole.width / image.width
     # It is the largest reduction that leaves twice what is needed, and a JPEG has three.
     room = min(full[0] // (2 * inner[0]), full[1] // (2 * inner[1]))
