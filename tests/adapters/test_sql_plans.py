@@ -28,6 +28,7 @@ ASKED: dict[str, Callable[[UnitOfWork], object]] = {
     "feedback of a status": lambda unit: unit.feedback(status="pending"),
     "feedback on an example": lambda unit: unit.feedback(example="x1"),
     "feedback on an item": lambda unit: unit.feedback(item="node 1"),
+    "feedback of an actor": lambda unit: unit.feedback(actor="ann"),
     "count_accepted_feedback": lambda unit: unit.count_accepted_feedback(NOW),
     "events of a kind": lambda unit: unit.events(kinds=["AliasMoved"]),
     "cycle": lambda unit: unit.cycle(),

@@ -79,6 +79,17 @@ def test_feedback_is_found_by_its_giver(ledger: Ledger) -> None:
         assert unit.feedback(actor="cleo") == []
 
 
+def test_feedback_is_read_page_by_page(ledger: Ledger) -> None:
+    rows = [replace(FEEDBACK, id=f"f{n}", actor=("ana", "ben")[n % 2]) for n in range(9)]
+    give(ledger, *rows)
+    with ledger.begin(write=False) as unit:
+        assert unit.feedback(after="f3", limit=2) == rows[4:6]
+        assert unit.feedback(after="f3", actor="ben") == rows[5::2]
+        assert unit.feedback(after="f8") == []
+        with pytest.raises(NotFound, match="no feedback 'f99'"):
+            unit.feedback(after="f99")
+
+
 def test_feedback_is_found_by_its_item_whatever_the_example(ledger: Ledger) -> None:
     rows = [
         FEEDBACK,

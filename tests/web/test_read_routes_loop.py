@@ -50,7 +50,28 @@ def test_feedback_newest_first_and_of_a_status_oldest_first(client: Any, workspa
     assert [row["id"] for row in first] == ["f0"]
 
 
-@pytest.mark.parametrize("query", ["status=maybe", "limit=0", "limit=1001"])
+def test_labels_of_strangers_hide_none_of_another_actor(client: Any, workspace: Any) -> None:
+    with workspace.ledger.begin() as unit:
+        rows = feedback(unit, workspace.clock.now(), 5)
+        stray = replace(rows[0], id="f9", actor="anonymous")
+        event = FeedbackReceived(
+            actor="anonymous", subject="f9", example="x", target="disease", label="Miner"
+        )
+        unit.add(stray, event)
+
+    def ids(query: str) -> list[str]:
+        body = client.request("GET", f"/v1/feedback?{query}").json()
+        return [row["id"] for row in body["feedback"]]
+
+    assert ids("actor=anonymous") == ["f9"]
+    assert ids("actor=ana&status=pending") == ["f0", "f2", "f4"]
+    assert ids("actor=ana&status=pending&after=f0&limit=1") == ["f2"]
+    assert ids("after=f3") == ["f4", "f9"]
+    response = client.request("GET", "/v1/feedback?after=f7")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("query", ["status=maybe", "limit=0", "limit=1001", "actor=%00"])
 def test_a_query_that_makes_no_sense_is_refused(client: Any, query: str) -> None:
     response = client.request("GET", f"/v1/feedback?{query}")
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid")

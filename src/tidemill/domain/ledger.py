@@ -186,11 +186,13 @@ class Reviews(Protocol):
         item: str | None = None,
         actor: str | None = None,
         client: str | None = None,
+        after: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         """Return feedback in the order of arrival, the oldest first; a limit of None has no bound.
 
-        Only feedback that has each given value. Values of None are not compared.
+        Only feedback that has each given value. Values of None are not compared. With `after`, the
+        id of feedback, only what arrived after it. Raises NotFound when there is none with that id.
         """
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:

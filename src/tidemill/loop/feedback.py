@@ -114,11 +114,18 @@ def _beside_named(item: Feedback, named: Feedback) -> tuple[FeedbackStatus, str]
     return "rejected", f"{named.actor} says {named.label!r}."
 
 
-def listed(unit: UnitOfWork, status: FeedbackStatus | None, *, limit: int) -> list[Feedback]:
-    """Return the newest feedback first; of one status, the oldest first, as it is decided on."""
-    if status is None:
+def listed(
+    unit: UnitOfWork,
+    status: FeedbackStatus | None,
+    *,
+    actor: str | None = None,
+    after: str | None = None,
+    limit: int,
+) -> list[Feedback]:
+    """Return the newest feedback first; what is chosen, the oldest first, as it is decided on."""
+    if status is None and actor is None and after is None:
         return unit.latest(Feedback, limit=limit)
-    return unit.feedback(status=status, limit=limit)
+    return unit.feedback(status=status, actor=actor, after=after, limit=limit)
 
 
 def beside(

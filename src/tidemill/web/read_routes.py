@@ -27,6 +27,7 @@ from tidemill.loop.window import open_profiles
 from tidemill.serving import ServerParts
 from tidemill.web.caller import caller_of
 from tidemill.web.feedback import without_client
+from tidemill.web.fields import ShortText
 from tidemill.web.read_bodies import (
     CausesBody,
     CycleBody,
@@ -60,6 +61,11 @@ Before = Annotated[
         pattern="^[0-9a-f-]{36}$",
         description="Only events older than the one with this id: the next page.",
     ),
+]
+ActorFilter = Annotated[ShortText | None, Query(description="Only of this actor, oldest first.")]
+After = Annotated[
+    ShortText | None,
+    Query(description="Only what came after the label with this id, oldest first: the next page."),
 ]
 
 
@@ -163,12 +169,17 @@ def build_loop_routes(parts: ServerParts) -> APIRouter:
         "/v1/feedback",
         summary="List feedback and its status, newest first.",
         response_model=FeedbackBody,
+        responses={404: {}},
     )
     def feedback(
-        request: Request, status: StatusFilter = None, limit: FeedbackLimit = 100
+        request: Request,
+        status: StatusFilter = None,
+        actor: ActorFilter = None,
+        after: After = None,
+        limit: FeedbackLimit = 100,
     ) -> Response:
         with parts.ledger.begin(write=False) as unit:
-            rows = listed(unit, status, limit=limit)
+            rows = listed(unit, status, actor=actor, after=after, limit=limit)
         if not caller_of(request.scope).may("review"):
             rows = [without_client(row) for row in rows]
         return json_response({"feedback": rows})

@@ -23,11 +23,15 @@ class ReviewsPart(RecordsPart):
         item: str | None = None,
         actor: str | None = None,
         client: str | None = None,
+        after: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
+        arrived = list(self._rows(Feedback).values())
+        if after is not None:
+            arrived = arrived[arrived.index(self.get(Feedback, after)) + 1 :]
         rows = [
             row
-            for row in self._rows(Feedback).values()
+            for row in arrived
             if status in (None, row.status)
             and example in (None, row.example)
             and item in (None, row.item)

@@ -14,6 +14,7 @@ from tidemill.adapters.sql.tables import FEEDBACK
 from tidemill.domain.events import Event
 from tidemill.domain.feedback import Feedback, FeedbackStatus
 from tidemill.domain.guards import guard_status, guard_taken
+from tidemill.domain.ledger import missing
 
 NAMED = 500
 """The number of ids in one statement; databases limit the number of parameters."""
@@ -41,6 +42,7 @@ class ReviewsPart(RecordsPart):
         item: str | None = None,
         actor: str | None = None,
         client: str | None = None,
+        after: str | None = None,
         limit: int | None = 100,
     ) -> list[Feedback]:
         wanted = {
@@ -52,6 +54,11 @@ class ReviewsPart(RecordsPart):
         }
         values = {name: value for name, value in wanted.items() if value is not None}
         query = _feedback_by(tuple(values), limited=limit is not None)
+        if after is not None:
+            place = self._connection.scalar(select(FEEDBACK.c.n).where(FEEDBACK.c.id == after))
+            if place is None:
+                raise missing(Feedback, after)
+            query = query.where(FEEDBACK.c.n > place)
         return self._records(Feedback, query, {**values, "limit": limit})
 
     def settle_feedback(self, to: Feedback, *, expected: FeedbackStatus, event: Event) -> None:

@@ -31,7 +31,7 @@ from tidemill.domain.drift import DriftVerdict
 from tidemill.domain.feedback import Feedback
 from tidemill.domain.types import ModelVersion, Run, Snapshot, Verdict
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The migration that this code expects. The server refuses any other."""
 
 
@@ -204,6 +204,7 @@ Index("feedback_status", FEEDBACK.c.status)
 Index("feedback_settled", FEEDBACK.c.status, FEEDBACK.c.settled_at)
 Index("feedback_example", FEEDBACK.c.example)
 Index("feedback_item", FEEDBACK.c.item)
+Index("feedback_actor", FEEDBACK.c.actor)
 Index("feedback_giver", FEEDBACK.c.example, FEEDBACK.c.actor, FEEDBACK.c.client)
 Index("feedback_item_giver", FEEDBACK.c.item, FEEDBACK.c.actor, FEEDBACK.c.client)
 CYCLES = _table(
