@@ -43,6 +43,8 @@ def test_the_environment_decides_and_an_option_decides_more(
         ("QUEUE", "many"),
         ("BATCH_DELAY_MS", "1001"),
         ("REQUEST_PAYLOADS", "0"),
+        ("PROVIDERS", ""),
+        ("PROVIDERS", " , "),
         ("POLL_MS", "1"),
         ("DURABILITY", "never"),
         ("TRAFFIC_MAX_MB", "-5"),

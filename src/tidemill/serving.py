@@ -13,7 +13,7 @@ from uuid_utils import uuid7
 
 from tidemill.adapters.blobs import FileBlobs
 from tidemill.adapters.clock import SystemClock
-from tidemill.adapters.onnx import OnnxRuntime
+from tidemill.adapters.onnx import OnnxRuntime, require_providers
 from tidemill.adapters.sql.ledger import SqlLedger
 from tidemill.adapters.traffic import SqliteTraffic
 from tidemill.bundle import BundleStore
@@ -52,8 +52,10 @@ def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
     """Open the workspace in `settings.home`; return the parts and the recipe's own routes.
 
     Raises Unavailable when the workspace has no version (the ledger names the recipe) or the
-    recipe is not installed, and StorageFailed. A failed start leaves no file behind.
+    recipe is not installed, UsageError for unknown execution providers, and StorageFailed. A failed
+    start leaves no file behind.
     """
+    require_providers(settings.providers)
     clock = SystemClock()
     ledger = SqlLedger.existing(settings.home / "ledger.sqlite", clock)
     try:
@@ -75,7 +77,7 @@ def open_parts(settings: Settings) -> tuple[ServerParts, RoutesFactory]:
 
     def load(version: ModelVersion) -> Predictor:
         bundle = bundles.open(version.bundle)
-        runtime = OnnxRuntime(bundle.model, threads=settings.threads)
+        runtime = OnnxRuntime(bundle.model, threads=settings.threads, providers=settings.providers)
         return Predictor(bundle.without_model(), runtime)
 
     return ServerParts(recipe, server, settings, ledger, traffic, blobs, clock, load), routes

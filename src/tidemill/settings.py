@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         1, ge=1, le=16, description="Processes that serve; they share the port and the limits."
     )
     threads: int = Field(1, ge=1, description="Processor threads that one run of a model may use.")
+    providers: Names = Field(
+        ("CPUExecutionProvider",),
+        min_length=1,
+        description="Execution providers of ONNX Runtime, in the order of preference.",
+    )
     batch: int = Field(64, ge=1, description="Payloads that one run of a model takes at most.")
     batch_delay_ms: int = Field(
         0, ge=0, le=1_000, description="How long a batch that is not full waits for more payloads."
@@ -125,7 +130,12 @@ class Settings(BaseSettings):
         }
 
     @field_validator(
-        "allowed_hosts", "cors_origins", "trusted_proxies", "public_scopes", mode="before"
+        "allowed_hosts",
+        "cors_origins",
+        "trusted_proxies",
+        "public_scopes",
+        "providers",
+        mode="before",
     )
     @classmethod
     def _split_names(cls, value: object) -> object:

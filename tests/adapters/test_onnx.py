@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.domain.errors import Corrupt
+from tidemill.domain.errors import Corrupt, Unavailable
 
 TinyFiles = Callable[..., dict[str, bytes]]
 
@@ -34,6 +34,14 @@ def test_a_whole_graph_runs() -> None:
     weights = numpy_helper.from_array(np.full(1000, 2, np.float32), "w")
     ones = np.ones((3, 1000), np.float32)
     np.testing.assert_array_equal(OnnxRuntime(scaling(weights)).run({"x": ones})["y"], 2 * ones)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_does_not_work_is_no_reason_to_use_the_processor() -> None:
+    graph = scaling(numpy_helper.from_array(np.full(1000, 2, np.float32), "w"))
+    OnnxRuntime(graph, providers=("CPUExecutionProvider",))
+    with pytest.raises(Unavailable, match="TensorrtExecutionProvider does not work"):
+        OnnxRuntime(graph, providers=("TensorrtExecutionProvider", "CPUExecutionProvider"))
 
 
 @pytest.mark.parametrize("place", ["weights.bin", "../here/weights.bin", "{folder}/weights.bin"])

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tidemill.domain.errors import Unavailable
+from tidemill.domain.errors import Unavailable, UsageError
 from tidemill.serving import load_routes, open_parts
 from tidemill.settings import read_settings
 from tidemill.web.address import bind, url_of
@@ -146,6 +146,15 @@ def test_a_start_that_fails_leaves_no_log_behind(on_disk: Any) -> None:
     serving.close()
     assert callable(routes)
     assert len(logs(on_disk.root)) == 1
+
+
+def test_an_execution_provider_that_is_not_installed_is_named_at_the_start(on_disk: Any) -> None:
+    on_disk.register()
+    settings = read_settings(home=on_disk.root, port=0, providers="NoSuchProvider")
+    with pytest.raises(UsageError, match="NoSuchProvider is not in the installed") as caught:
+        open_parts(settings)
+    assert "CPUExecutionProvider" in caught.value.hint
+    assert logs(on_disk.root) == []
 
 
 def test_an_address_in_use_is_noticed_before_anything_is_opened(on_disk: Any) -> None:
