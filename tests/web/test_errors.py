@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import APIRouter
@@ -13,7 +13,9 @@ from tests.web.test_keys import bearer, create_key
 from tidemill.domain import errors as domain
 from tidemill.domain.errors import InvalidRequest, TidemillError
 from tidemill.recipes.routes import PredictionServer, Routes
-from tidemill.web.errors import STATUS
+from tidemill.web.errors import STATUS, ErrorGuard
+from tidemill.web.request_context import pin_slot
+from tidemill.web.slots import Slot
 
 
 def tree(kind: type[TidemillError]) -> Iterator[type[TidemillError]]:
@@ -234,3 +236,28 @@ def test_a_json_body_that_is_none_says_why(
     client.app.state.keyring.refresh()
     response = client.request("POST", "/v1/models/promote", content=body, headers=headers)
     assert shape(response, 422)["message"].startswith(message)
+
+
+def test_what_a_stop_ends_is_answered_and_what_the_golden_check_ends_is_not() -> None:
+    messages: list[Any] = []
+
+    async def wait_for_ever(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def end(app: Any) -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        task = asyncio.create_task(app(scope, None, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    guard = ErrorGuard(wait_for_ever)
+    asyncio.run(end(guard))
+    assert messages[0]["status"] == 503
+    assert b"The server is stopping." in messages[1]["body"]
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(end(pin_slot(guard, cast(Slot, None))))
+    assert len(messages) == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -106,3 +109,32 @@ def test_what_never_ends_does_not_hold_the_process(serve: Callable[..., Server])
     assert server.process.wait(SECONDS) == OVERRAN
     assert server.process.stderr
     assert "did not stop within 0.2 s" in server.process.stderr.read()
+
+
+@pytest.mark.slow
+def test_a_request_that_waits_for_a_locked_ledger_is_refused_in_words(
+    serve: Callable[..., Server], on_disk: Any, red: bytes
+) -> None:
+    server = serve(str(STOP_S), "clean")
+    url = httpx.URL(server.url)
+    with (
+        httpx.Client(base_url=server.url, timeout=SECONDS, trust_env=False) as client,
+        closing(sqlite3.connect(on_disk.root / "ledger.sqlite", isolation_level=None)) as other,
+        closing(socket.create_connection((url.host, url.port or 0), SECONDS)) as connection,
+    ):
+        until_serving(client, "v1")
+        answer = client.post("/v1/predict", files={"file": ("leaf.png", red)}).json()
+        label = {"prediction": answer["predictions"][0]["id"], "label": "Miner"}
+        other.execute("BEGIN IMMEDIATE")
+        body = json.dumps(label).encode()
+        head = f"host: {url.host}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        connection.sendall(f"POST /v1/feedback HTTP/1.1\r\n{head}\r\n\r\n".encode() + body)
+        client.get("/v1/live")  # the label came before this, so the server has it
+        server.process.send_signal(signal.SIGTERM)
+        response = connection.recv(65_536)
+    assert response.startswith(b"HTTP/1.1 503"), response
+    assert b'"unavailable"' in response
+    # A thread that waits for the ledger holds the process until its time is over.
+    assert server.process.wait(SECONDS) in (0, OVERRAN)
+    assert server.process.stderr
+    assert "Traceback" not in server.process.stderr.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import unicodedata
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ from tidemill.domain.errors import (
     UsageError,
 )
 from tidemill.web.media import body_error
+from tidemill.web.request_context import is_golden_request
 
 log = logging.getLogger(__name__)
 
@@ -254,6 +256,7 @@ INTERNAL = (
     "The server failed at this request.",
     "The server's log has the cause.",
 )
+STOPPING = Unavailable("The server is stopping.")
 GONE = ("client_gone", "The client went away before its request was read.")
 
 
@@ -281,6 +284,12 @@ class ErrorGuard:
             log.debug("%s %s: the client went away", scope["method"], scope["path"])
             if not started:
                 await FailureResponse(*GONE, status=499)(scope, receive, send)
+        except asyncio.CancelledError:
+            # The HTTP server ends what is not answered in time when it stops. It would answer
+            # with a page of its own and log the stack. The golden check ends its requests itself.
+            if started or is_golden_request(scope):
+                raise
+            await error_response(STOPPING, close=True)(scope, receive, send)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:

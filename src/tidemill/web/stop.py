@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-STOP_S = 10.0
-"""Time from the signal to the end of the process. `docker stop` waits as long before it kills."""
+STOP_S = 9.0
+"""Time from the signal to the end of the process. `docker stop` waits 10 s before it kills."""
 ANSWER_S = 6.0
 """Time of it that requests in progress have. What is still being decoded then gets a 503."""
 CONNECTION_S = 7.0
