@@ -30,6 +30,11 @@ EMBEDDING = "embedding"
 MEASURE = "measure_"
 """The prefix of outputs that are drift features."""
 
+FEW = 8
+"""So many payloads run together whatever their lengths are: a run has a cost of its own."""
+PADDED = 1.25
+"""More may do so while the longest is at most so many times as long as the shortest."""
+
 ONE = ("",)
 """The item names of a payload that has one item."""
 
@@ -163,12 +168,20 @@ class Model:
         return sum(len(self.item_names(decoded)) for decoded in inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Outputs:
-        if not self._alone or not inputs:
+        if not inputs:
             return self._runtime.run(self.codec.encode(inputs))
-        parts = [self._runtime.run(self.codec.encode([decoded])) for decoded in inputs]
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if self._alone:
+            groups = [[at] for at in range(len(inputs))]
+        else:
+            groups = group_by_length([self.length(decoded) for decoded in inputs])
+        if len(groups) == 1:
+            return self._runtime.run(self.codec.encode(inputs))
+        parts = [
+            self._runtime.run(self.codec.encode([inputs[at] for at in each])) for each in groups
+        ]
+        # The groups are in another order than the payloads, of which each has one row then.
+        places = slice(None) if self._alone else np.argsort([*chain.from_iterable(groups)])
+        return {name: np.concatenate([part[name] for part in parts])[places] for name in parts[0]}
 
     def _probabilities(
         self, outputs: Outputs, inputs: Sequence[Any]
@@ -249,6 +262,21 @@ class Predictor(Model):
             bins = [rows[start:stop].tobytes() for start, stop in spans]
         answers = self._answers([each.decoded for each in preprocessed], probabilities)
         return list(zip(answers, bins, strict=True))
+
+
+def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Return the positions of payloads in groups of like length, which run together.
+
+    A batch is padded to its longest payload, so mixed lengths cost up to three times as much.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    groups: list[list[int]] = []
+    for at in order:
+        if groups and (len(groups[-1]) < FEW or lengths[at] <= PADDED * lengths[groups[-1][0]]):
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    return groups if len(groups) > 1 else [[*range(len(lengths))]]
 
 
 def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
