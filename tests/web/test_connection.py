@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -36,6 +37,9 @@ class App:
             while not self.opened.is_set():
                 message = await receive()  # it comes when the client leaves
                 break
+        if scope["path"] == "/reset":
+            # What a reset does to the transport; the protocol hears of it in a later turn.
+            scope[GONE_KEY].args[1].abort()
         self.gone.append(scope[GONE_KEY]())
         await send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
@@ -178,14 +182,25 @@ def test_a_server_whose_connections_are_all_busy_says_so(run: Callable[..., Runn
     assert answer(running.dial()) == (503, "overloaded")
 
 
-def test_the_app_can_tell_that_its_client_left(run: Callable[..., Running]) -> None:
+@pytest.mark.parametrize("reset", [False, True])
+def test_the_app_can_tell_that_its_client_left(run: Callable[..., Running], reset: bool) -> None:
     running = run()
     connection = running.dial(send=GET.replace(b"/ ", b"/hold ", 1) + b"\r\n")
     assert running.app.holding.acquire(timeout=WAIT_S)
+    if reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
     second = running.dial(send=GET + b"\r\n")
     assert answer(second) == (200, "")
     assert sorted(running.app.gone) == [False, True]
+
+
+def test_a_reset_is_known_in_the_same_turn(run: Callable[..., Running]) -> None:
+    """Else a quick model answers, logs and counts before anybody hears that nobody waits."""
+    running = run()
+    assert answer(running.dial(send=GET.replace(b"/ ", b"/reset ", 1) + b"\r\n")) == (0, "")
+    assert answer(running.dial(send=GET + b"\r\n")) == (200, "")
+    assert running.app.gone == [True, False]
 
 
 def test_a_client_that_does_not_read_its_answer_is_dropped(run: Callable[..., Running]) -> None:

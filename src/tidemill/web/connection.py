@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tidemill.web.request_context import GONE_KEY, UPLOADING_KEY
@@ -132,7 +132,7 @@ class Connection(HttpToolsProtocol):
         self._stop_header_timer()
         super().on_headers_complete()
         scope, cycle = cast(Scope, self.scope), self.cycle
-        scope[GONE_KEY] = partial(getattr, cycle, "disconnected")
+        scope[GONE_KEY] = partial(_has_left, cycle, self.transport)
         scope[UPLOADING_KEY] = partial(getattr, cycle, "more_body")
 
     def on_body(self, body: bytes) -> None:
@@ -197,6 +197,14 @@ class Connection(HttpToolsProtocol):
         self._header_timer = None
         if not self.busy and not self.transport.is_closing():
             self.refuse(TOO_SLOW)
+
+
+def _has_left(cycle: RequestResponseCycle, transport: asyncio.Transport) -> bool:
+    """Return True once the client of a request has left.
+
+    A transport that was reset closes at once, and tells the protocol some turns of the loop later.
+    """
+    return cycle.disconnected or transport.is_closing()
 
 
 class Crowd:
