@@ -26,7 +26,18 @@ from tidemill.testing.processes import require_ready
 
 SIZE = 235.0
 READY = 1.5
-UNWANTED = ("torch", "lightning", "scipy", "pyarrow", "hydra", "omegaconf", "alembic", "matplotlib")
+UNWANTED = (
+    "torch",
+    "lightning",
+    "scipy",
+    "pyarrow",
+    "hydra",
+    "omegaconf",
+    "alembic",
+    "matplotlib",
+    "tokenizers",
+    "huggingface_hub",
+)
 LARGEST = 8
 
 

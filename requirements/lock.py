@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 FOLDER = Path(__file__).parent
 CONSTRAINTS = FOLDER / "constraints.txt"
-EXTRAS = ("serve", "train", "minilm", "dev")
+EXTRAS = ("serve", "wordpiece", "train", "minilm", "dev")
 HEAD = "# Written by `make lock`; what each is for stands in docs/dependencies.md.\n"
 MARKERS = {"uvloop": '; sys_platform != "win32"'}
 

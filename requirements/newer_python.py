@@ -1,9 +1,9 @@
 """Run the tests that need no training on newer versions of Python, with the pins of serving.
 
 Run by `make test-newer`. Each version gets an environment of its own, `.venv-<version>`: the pins
-of `serve.txt`, Tidemill, and the tools of the tests at the versions of `dev.txt`. A version that is
-not on this machine is skipped, and a line says so. `tests/without_training.py` decides which tests
-a missing library of training rules out; every other failure counts.
+of `wordpiece.txt`, Tidemill, and the tools of the tests at the versions of `dev.txt`. A version
+that is not on this machine is skipped, and a line says so. `tests/without_training.py` decides
+which tests a missing library of training rules out; every other failure counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.12", "3.13")
 TOOLS = ("alembic", "hypothesis", "onnx", "packaging", "pytest", "pytest-xdist", "schemathesis")
 """What the tests use beside the server: a test makes ledgers and tiny models by itself."""
-INPUTS = ("requirements/serve.txt", "requirements/dev.txt", "pyproject.toml")
+INPUTS = ("requirements/wordpiece.txt", "requirements/dev.txt", "pyproject.toml")
 MARKS = "not slow and not chaos and not case"
 FLOORS = {"adapters": 50, "codecs": 200, "contracts": 120, "loop": 70, "web": 200}
 """Folder to how many of its tests pass at least. A new import of a training library would otherwise
@@ -79,7 +79,7 @@ def install(python: Path, folder: Path) -> Path:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return own
     pip = [str(own), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    locks = ["-r", "requirements/serve.txt", "-c", "requirements/dev.txt"]
+    locks = ["-r", "requirements/wordpiece.txt", "-c", "requirements/dev.txt"]
     shutil.rmtree(folder, ignore_errors=True)
     for words in (
         [str(python), "-m", "venv", str(folder)],

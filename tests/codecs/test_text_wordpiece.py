@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -230,3 +232,25 @@ def test_the_tokenizer_of_minilm() -> None:
     )
     assert (decoded.ids[0], decoded.ids[-1], decoded.unknown) == (101, 102, 0)
     assert codec.features(decoded)["pieces"] > 1
+
+
+WITHOUT_TOKENIZERS = """
+import sys
+sys.modules["tokenizers"] = None
+from tidemill.codecs.codec import open_codec
+from tidemill.domain.errors import Unavailable
+sizes = {"buckets": 64, "word_max": 1, "char_min": 2, "char_max": 3, "max_grams": 9}
+open_codec("text", {"form": "grams", **sizes})
+try:
+    open_codec("text", {"form": "wordpiece", "tokenizer": "{}"})
+except Unavailable as error:
+    print(error.message, error.hint)
+"""
+
+
+def test_without_the_extra_word_pieces_alone_are_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TOKENIZERS], capture_output=True, text=True, check=True
+    )
+    assert "need tokenizers" in done.stdout
+    assert "pip install 'tidemill[wordpiece]'" in done.stdout

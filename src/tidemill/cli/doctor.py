@@ -36,7 +36,6 @@ SERVING = (
     "prometheus_client",
     "python_multipart",
     "sqlalchemy",
-    "tokenizers",
     "uuid_utils",
     "uvicorn",
 )
@@ -51,6 +50,7 @@ TRAINING = (
     "onnxscript",
     "pyarrow",
     "scipy",
+    "tokenizers",
     "torch",
     "torch_geometric",
     "transformers",

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
-from tidemill.domain.errors import UsageError
+from tidemill.domain.errors import Unavailable, UsageError
+
+try:
+    from tokenizers import Tokenizer
+except ImportError:
+    # The other forms of a text need no tokenizer.
+    Tokenizer = None  # type: ignore[assignment, misc]
 
 LONGEST = 10
 """The number of characters tokenised for each token. English has four or five for each."""
@@ -33,10 +38,15 @@ class WordPieces:
 
     `saved` is the JSON text of the tokenizers library (a model's `tokenizer.json`); `max_tokens`
     counts the marks that it adds. Raises UsageError when it cannot be opened, or when nothing but
-    the marks would fit.
+    the marks would fit, and Unavailable without the extra `wordpiece`.
     """
 
     def __init__(self, saved: str, max_tokens: int) -> None:
+        if Tokenizer is None:
+            raise Unavailable(
+                "This model reads word pieces, which need tokenizers; it is not installed.",
+                hint="pip install 'tidemill[wordpiece]'",
+            )
         try:
             tokenizer = Tokenizer.from_str(saved)
         except Exception as error:  # the library raises nothing narrower
