@@ -75,8 +75,8 @@ def read_families(folder: Path) -> list[Metric]:
         if name == "tidemill_slot_info"
         for _, labels, _ in samples
     }
-    kept = [_keep_counters(ended[name], versions) for name in ended.keys() - live.keys()]
-    return _add([*live.values(), *kept])
+    counters = [_keep_counters(ended[name], versions) for name in ended.keys() - live.keys()]
+    return _add([*live.values(), *counters])
 
 
 def _read_files(folder: Path) -> dict[str, Families]:
