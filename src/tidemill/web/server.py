@@ -22,13 +22,12 @@ from tidemill.settings import Settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.app import create_app
 from tidemill.web.connection import ConnectionLimits, connection_type
-from tidemill.web.stop import ANSWER_S, CONNECTION_S, StopTimer
+from tidemill.web.stop import ANSWER_S, CONNECTION_S, Stop, StopTimer
 from tidemill.web.worker import Worker, divide_settings
 
 __all__ = ["Stop", "StopTimer", "run_server", "run_worker"]
 POLL_S = 0.01
 """Seconds between two looks at a worker that starts."""
-Stop = Callable[[], None]
 
 
 def run_server(

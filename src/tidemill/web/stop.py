@@ -18,6 +18,9 @@ CONNECTION_S = 7.0
 OVERRAN = 1
 """Exit code of a process that did not end by itself."""
 
+Stop = Callable[[], None]
+"""Ends a server as a signal does."""
+
 
 class StopTimer:
     """Ends the process STOP_S after `start`, if it has not ended by then.

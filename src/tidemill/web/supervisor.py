@@ -26,6 +26,7 @@ from tidemill.domain.errors import TidemillError, Unavailable, read_error
 from tidemill.settings import Settings
 from tidemill.web.address import bind_shared, open_shared, url_of
 from tidemill.web.shared_metrics import end_metrics
+from tidemill.web.stop import Stop
 from tidemill.web.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,7 @@ MAX_FAILED_STARTS = 5
 FIRST_PAUSE_S = 0.25
 """The pause after a failed start; each further one is twice as long."""
 STOP_S = 12.0
-"""How long workers may take to end; each ends itself after ten seconds."""
-
-Stop = Callable[[], None]
+"""How long workers may take to end; each ends itself after nine seconds."""
 
 
 @dataclass(slots=True)
