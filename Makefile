@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo demos up test test-newer check coverage integration chaos fuzz cases docs bench bench-train bench-drift bench-real lock wheels clean
+.PHONY: help setup demo demos up test test-newer check coverage integration chaos fuzz cases docs bench bench-peers bench-train bench-drift bench-real lock wheels clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.attack
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
+
+bench-peers: setup ## Measure beside BentoML, LitServe and the bare runtime; a quarter of an hour.
+	$(BIN)/python -m bench.peers
 
 bench-train: $(VENV)/.dev ## Fine-tuning beside the original's algorithm, on the data in TIDEMILL_REAL_DATA.
 	$(BIN)/python -m bench.finetune

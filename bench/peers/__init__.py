@@ -1,0 +1,1 @@
+"""Tidemill beside BentoML, LitServe and the bare runtime: `python -m bench.peers`."""
