@@ -25,7 +25,7 @@ from tidemill.adapters.child_process import ServerProcess
 from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.testing.processes import require_ready
 
-START_S = 60.0
+START_S = 180.0
 STOP_S = 10.0
 
 
@@ -107,7 +107,7 @@ def bentoml(workload: Workload, core: int, scratch: Path, *, log: bool) -> Itera
             name,
             port,
             BENTOML,
-            "workers=1, batchable, max_batch_size=64, max_latency_ms=10000, uvloop, no access log",
+            "workers=1, batchable, max_batch_size=64, max_latency_ms=2000, uvloop, no access log",
             group,
         )
 
@@ -145,7 +145,7 @@ def _server(
     """The group of a peer's processes, which end with the block."""
     own = {
         "PEER_BUNDLE": str(workload.bundle.absolute()),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
         "PEER_FORM": workload.form,
         "ORT_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",

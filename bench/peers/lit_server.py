@@ -17,12 +17,14 @@ TIMEOUT_S = 0.005
 
 
 class Peer(litserve.LitAPI):
-    """Answers texts."""
+    """Answers texts, ids of nodes and uploads of images."""
 
     def setup(self, device: str) -> None:
         self.model: LoggedModel = open_model()
 
     def decode_request(self, request: Request) -> Any:
+        if "file" in request:
+            return request["file"].file.read()
         return request["text"]  # LitServe hands over the parsed body
 
     def batch(self, inputs: list[Any]) -> list[Any]:

@@ -18,7 +18,8 @@ class Dialect:
 
     path: str
     fields: Mapping[Form, str]
-    many: bool
+    lists: frozenset[Form]
+    """The forms that it takes as a list."""
     answer: Callable[[Any], Mapping[str, Any]]
     """From the parsed body to `label` and `probabilities`."""
 
@@ -28,7 +29,9 @@ class Dialect:
         if form == "image":
             return http_request(self.path, *_upload(field, payload))
         text = payload.decode()
-        body = json.dumps({field: [text] if self.many else text}, ensure_ascii=False).encode()
+        body = json.dumps(
+            {field: [text] if form in self.lists else text}, ensure_ascii=False
+        ).encode()
         return http_request(self.path, "application/json", body)
 
     def read(self, body: str) -> Mapping[str, Any]:
@@ -56,13 +59,19 @@ def _upload(field: str, content: bytes) -> tuple[str, bytes]:
 
 TIDEMILL = Dialect(
     "/v1/predict",
-    {"text": "text", "image": "file"},
-    many=False,
+    {"text": "text", "image": "file", "node": "nodes"},
+    frozenset({"node"}),
     answer=lambda body: body["predictions"][0],
 )
 BENTOML = Dialect(
-    "/predict", {"text": "texts", "image": "images"}, many=True, answer=lambda body: body[0]
+    "/predict",
+    {"text": "texts", "image": "images", "node": "texts"},
+    frozenset({"text", "node"}),
+    answer=lambda body: body[0],
 )
 LITSERVE = Dialect(
-    "/predict", {"text": "text", "image": "file"}, many=False, answer=lambda body: body
+    "/predict",
+    {"text": "text", "image": "file", "node": "text"},
+    frozenset(),
+    answer=lambda body: body,
 )

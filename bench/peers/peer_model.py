@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import onnxruntime
+from PIL import Image
 from tokenizers import Tokenizer
 
 from bench.peers.peer_log import PeerLog, open_log
+from tidemill.codecs.codec import open_codec
 
+FORM = "PEER_FORM"
+"""The environment variable that says what a payload is: text, image or node."""
 BUNDLE = "PEER_BUNDLE"
 """The environment variable that names the folder of the bundle."""
 
@@ -67,10 +72,11 @@ class LoggedModel:
 
     def predict(self, payloads: Sequence[Any]) -> list[dict[str, Any]]:
         """Return what `PeerModel.predict` returns."""
+        if self._log is None:
+            return self._model.predict(payloads)
+        contents = [read_content(payload) for payload in payloads]
         answers = self._model.predict(payloads)
-        if self._log is not None:
-            contents = [row.encode() if isinstance(row, str) else row for row in payloads]
-            self._log.append(contents, answers)
+        self._log.append(contents, answers)
         return answers
 
 
@@ -101,7 +107,58 @@ class Texts:
 
 def read_payload(form: str, content: bytes) -> Any:
     """Return what a server's framework hands over: a text, or the bytes of a file."""
-    return content.decode() if form == "text" else content
+    return content if form == "image" else content.decode()
 
 
-DECODERS: dict[str, Any] = {"text": Texts}
+class Images:
+    """Images of the model's size, at most: fitted without distortion, padded with grey."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._size = config["width"], config["height"]
+        self._draft = bool(config.get("draft"))
+
+    def decode(self, payloads: Sequence[bytes | Image.Image]) -> dict[str, Any]:
+        """Return the array of the graph, uint8 [n, height, width, 3]."""
+        width, height = self._size
+        pixels = np.full((len(payloads), height, width, 3), GREY, np.uint8)
+        for row, payload in zip(pixels, payloads, strict=True):
+            image = payload if isinstance(payload, Image.Image) else Image.open(BytesIO(payload))
+            scale = min(width / image.width, height / image.height)
+            inner = tuple(max(1, round(side * scale)) for side in image.size)
+            if self._draft:
+                image.draft(None, (2 * inner[0], 2 * inner[1]))
+            fitted = image.convert("RGB")
+            if fitted.size != inner:
+                fitted = fitted.resize(inner, Image.Resampling.BILINEAR)
+            x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+            row[y : y + inner[1], x : x + inner[0]] = np.asarray(fitted)
+        return {"image": pixels}
+
+
+class Nodes:
+    """Nodes of the stored graph by their ids. Nobody writes this twice: it is Tidemill's codec."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._codec = open_codec("graph", config)
+
+    def decode(self, payloads: Sequence[str]) -> dict[str, Any]:
+        """Return the arrays of the graph: the neighbourhoods side by side."""
+        nodes = [self._codec.decode(json.dumps({"nodes": [id]}).encode()) for id in payloads]
+        return dict(self._codec.encode(nodes))
+
+
+GREY = 128
+DECODERS: dict[str, Any] = {"text": Texts, "image": Images, "graph": Nodes}
+
+
+def read_content(payload: str | bytes | Image.Image) -> bytes:
+    """Return the bytes that were sent."""
+    if isinstance(payload, str):
+        return payload.encode()
+    if isinstance(payload, bytes):
+        return payload
+    file: Any = payload.fp  # type: ignore[attr-defined] # as long as no pixel is loaded
+    file.seek(0)
+    content: bytes = file.read()
+    file.seek(0)
+    return content

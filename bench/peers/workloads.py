@@ -6,15 +6,24 @@ same bundle.
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from PIL import Image
+
 from bench.peers.encoder import write_encoder
 from bench.train import train
+from bench.workspace import leaves
 from tidemill.adapters.child_process import argv, child_environment
+from tidemill.codecs.nodes import parse_json
 from tidemill.domain.errors import NotFound, TidemillError, Unavailable
 from tidemill.recipes.sentiment.sample.headlines import Headlines, examples
 from tidemill.workspace.workspace import Workspace
@@ -23,6 +32,9 @@ Form = Literal["text", "image", "node"]
 PAYLOADS = 64
 WORDS = 28
 """Of each text."""
+LEAVES, PHOTOS = 32, 8
+NOISE = 4.0
+"""Standard deviation, of 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,53 @@ def bert(root: Path) -> Workload:
     return Workload("bert", "text", home, bundle, [row.encode() for row in rows])
 
 
-WORKLOADS: Mapping[str, Callable[[Path], Workload]] = {"bert": bert}
+def leaf(root: Path) -> Workload:
+    """Return JPEGs of painted leaves, of a usual size."""
+    return _coffee(root, "leaf", (1_024, 768), LEAVES)
+
+
+def photo(root: Path) -> Workload:
+    """Return JPEGs of 12 megapixels, as a camera writes them."""
+    return _coffee(root, "photo", (4_000, 3_000), PHOTOS)
+
+
+def cora(root: Path) -> Workload:
+    """Return ids of nodes of the stored graph."""
+    home = root / "cora"
+    bundle = _champion(home, lambda: _train(home, "cora"))
+    config = json.loads((bundle / "codec.json").read_bytes())["config"]
+    nodes = parse_json(zlib.decompress(base64.b64decode(config["stored"])))["nodes"]
+    ids = [node["id"].encode() for node in nodes]
+    return Workload("cora", "node", home, bundle, ids[:: max(1, len(ids) // PAYLOADS)][:PAYLOADS])
+
+
+WORKLOADS: Mapping[str, Callable[[Path], Workload]] = {
+    "bert": bert,
+    "leaf": leaf,
+    "photo": photo,
+    "cora": cora,
+}
+
+
+def _coffee(root: Path, name: str, size: tuple[int, int], count: int) -> Workload:
+    home = root / "coffee"
+    bundle = _champion(home, lambda: _train(home, "coffee"))
+    images = [to_jpeg(Path(file), size) for file in leaves(home, count)]
+    return Workload(name, "image", home, bundle, images)
+
+
+def to_jpeg(file: Path, size: tuple[int, int]) -> bytes:
+    """Return a painted leaf as a JPEG of that size, with the noise that a sensor adds."""
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), np.float32)
+    noise = np.random.default_rng(0).normal(0, NOISE, pixels.shape)
+    out = BytesIO()
+    Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def _train(home: Path, recipe: str) -> None:
+    train(home, "--promote", recipe=recipe)
 
 
 def _champion(home: Path, make: Callable[[], None]) -> Path:
