@@ -152,9 +152,9 @@ def test_an_answer_is_held_against_the_bare_loop(
 
 def test_the_seconds_of_the_log_are_read_from_the_metrics() -> None:
     text = 'tidemill_stage_duration_seconds_sum{stage="log"} 0.25\nother 1.0\n'
-    found = LOG_SECONDS.search(text)
-    assert found is not None
-    assert float(found[1]) == 0.25
+    match = LOG_SECONDS.search(text)
+    assert match is not None
+    assert float(match[1]) == 0.25
 
 
 def test_an_unknown_contestant_is_refused(tmp_path: Path) -> None:

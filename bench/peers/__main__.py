@@ -91,9 +91,9 @@ def _measure(workload: Workload, options: Options, scratch: Path) -> Measured:
             stack.enter_context(start(name, workload, SERVER_CORE, scratch))
             for name in options.contestants
         ]
-        asked = {server.name: Asked(server, workload, options, scratch) for server in servers}
+        clients = {server.name: Client(server, workload, options, scratch) for server in servers}
         longest = 1
-        for name, one in asked.items():
+        for name, one in clients.items():
             print(f"{workload.name}: {name}: {one.server.settings}", flush=True)
             first = one.closed(options.busy)  # every server is warm before the first round
             measured.differing[name] = count_differing(one.server, first, bare.answers)
@@ -101,8 +101,8 @@ def _measure(workload: Workload, options: Options, scratch: Path) -> Measured:
         measured.batch = bare.find_best(min(0.3, options.seconds))
         print(f"{workload.name}: bare loop: best batch {measured.batch}", flush=True)
         least = stack.enter_context(floor(longest, SERVER_CORE))
-        asked[FLOOR] = Asked(least, workload, options, scratch)
-        cases = _cases(bare, asked, options, measured)
+        clients[FLOOR] = Client(least, workload, options, scratch)
+        cases = _cases(bare, clients, options, measured)
         for number in range(options.rounds):
             print(f"{workload.name}: round {number + 1} of {options.rounds}", flush=True)
             for case in list(cases)[:: -1 if number % 2 else 1]:
@@ -110,7 +110,7 @@ def _measure(workload: Workload, options: Options, scratch: Path) -> Measured:
     return measured
 
 
-class Asked:
+class Client:
     """A server and the files of its requests."""
 
     def __init__(
@@ -142,14 +142,14 @@ class Asked:
 
 
 def _cases(
-    bare: BareLoop, asked: Mapping[str, Asked], options: Options, measured: Measured
+    bare: BareLoop, clients: Mapping[str, Client], options: Options, measured: Measured
 ) -> dict[Case, Callable[[], Result]]:
     """Return what a round measures."""
     cases: dict[Case, Callable[[], Result]] = {
         (BARE, ""): partial(bare.run, measured.batch, options.seconds, options.warmup),
         (BARE_ONE, ""): partial(bare.run, 1, options.seconds, options.warmup),
     }
-    for name, one in asked.items():
+    for name, one in clients.items():
         if name == FLOOR or name.endswith(LOG):
             cases[name, options.busy] = partial(one.closed, options.busy)
             continue
@@ -161,7 +161,7 @@ def _cases(
     return cases
 
 
-def _with_log_share(one: Asked, users: int, options: Options, measured: Measured) -> Result:
+def _with_log_share(one: Client, users: int, options: Options, measured: Measured) -> Result:
     """Measure Tidemill, and how much of the time its own metrics give to the log."""
     before = read_log_seconds(one.server.port)
     result = one.closed(users)

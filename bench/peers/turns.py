@@ -73,7 +73,7 @@ def differs(answer: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
 def read_log_seconds(port: int) -> float:
     """Return how long a Tidemill server has spent on its log since its start."""
     response = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False)
-    found = LOG_SECONDS.search(response.raise_for_status().text)
-    if found is None:
+    match = LOG_SECONDS.search(response.raise_for_status().text)
+    if match is None:
         raise TidemillError("The server's metrics do not tell how long its log took.")
-    return float(found[1])
+    return float(match[1])
