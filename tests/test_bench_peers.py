@@ -39,7 +39,7 @@ SHARED = ("onnxruntime", "numpy", "orjson", "tokenizers", "pillow")
 
 
 def pins_of_ours() -> dict[str, str]:
-    lines = (ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "requirements" / "train.txt").read_text(encoding="utf-8").splitlines()
     rows = (line.partition(";")[0].split("==") for line in lines if not line.startswith("#"))
     return dict(rows)
 
