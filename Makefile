@@ -65,7 +65,7 @@ bench: setup ## Measure on painted leaves; writes bench/out/*.json and pictures.
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.install
 
-bench-peers: setup ## Measure beside BentoML, LitServe and the bare runtime; a quarter of an hour.
+bench-peers: setup ## Measure beside BentoML, LitServe and the bare runtime; 25 minutes.
 	$(BIN)/python -m bench.peers
 
 bench-train: $(VENV)/.dev ## Fine-tuning beside the original's algorithm, on the data in TIDEMILL_REAL_DATA.

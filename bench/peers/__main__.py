@@ -137,8 +137,8 @@ class Client:
 
     def _plan(self, users: int) -> Plan:
         options = self._options
-        port, seconds = self.server.port, options.seconds
-        return Plan(port, self._files, users, seconds, options.warmup, CLIENT_CORE)
+        warmup = max(options.warmup, self.server.settle_s)
+        return Plan(self.server.port, self._files, users, options.seconds, warmup, CLIENT_CORE)
 
 
 def _cases(

@@ -27,6 +27,8 @@ from tidemill.testing.processes import require_ready
 
 START_S = 180.0
 STOP_S = 10.0
+ADAPT_S = 3.0
+"""BentoML learns its waits from its last 50 batches, a few seconds of load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Contestant:
     settings: str
     group: int | None = None
     """The process group of a peer, which stands still outside its turns."""
+
+    settle_s: float = 0.0
+    """How long it takes to adapt to another load; so long it warms up at least."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -109,6 +114,7 @@ def bentoml(workload: Workload, core: int, scratch: Path, *, log: bool) -> Itera
             BENTOML,
             "workers=1, batchable, max_batch_size=64, max_latency_ms=2000, uvloop, no access log",
             group,
+            ADAPT_S,
         )
 
 

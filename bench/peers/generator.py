@@ -189,7 +189,10 @@ async def carry_out(plan: Plan) -> Result:
         run.idle.extend(connections)
         await arrive(run, plan.rate)
     loop.call_later(run.end - perf_counter() + 0.001, run.check_over)
-    await asyncio.wait_for(run.over, plan.warmup + plan.seconds + PATIENCE_S)
+    try:
+        await asyncio.wait_for(run.over, plan.warmup + plan.seconds + PATIENCE_S)
+    except TimeoutError:
+        run.faults["no answer"] += run.busy + len(run.due)
     for connection in connections:
         assert connection.transport is not None
         connection.transport.abort()

@@ -22,7 +22,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from bench.peers.peer_log import PeerLog, open_log
-from tidemill.codecs.codec import open_codec
+from tidemill.codecs.graph import GraphCodec
 
 FORM = "PEER_FORM"
 """The environment variable that says what a payload is: text, image or node."""
@@ -139,7 +139,7 @@ class Nodes:
     """Nodes of the stored graph by their ids. Nobody writes this twice: it is Tidemill's codec."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._codec = open_codec("graph", config)
+        self._codec = GraphCodec.from_config(config)
 
     def decode(self, payloads: Sequence[str]) -> dict[str, Any]:
         """Return the arrays of the graph: the neighbourhoods side by side."""
