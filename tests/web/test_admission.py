@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, File, Request, UploadFile
+from starlette.types import Message
 
 from tidemill.domain.errors import TooLarge
 from tidemill.web import admission, errors
 from tidemill.web.admission import Admission, BodyLimits
 from tidemill.web.body_head import unpack_gzip
-from tidemill.web.request_context import DEADLINE_KEY
+from tidemill.web.request_context import DEADLINE_KEY, UPLOADING_KEY
 
 pytestmark = pytest.mark.anyio
 MOST = 10_000
@@ -98,6 +99,25 @@ async def test_a_refused_body_is_read_a_little_further_and_no_more(
     pieces = Pieces()
     refused(await post("/raw", content=pieces), 413, "too_large")
     assert MOST + 5_000 <= pieces.taken <= MOST + 8_000
+
+
+async def test_a_refused_body_that_has_come_is_not_read_on() -> None:
+    """Nothing more comes, and to wait for it would hold the connection and the memory."""
+
+    async def receive() -> Message:
+        assert not received
+        received.append(True)
+        return {"type": "http.request", "body": b"no gzip", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    received: list[bool] = []
+    sent: list[Message] = []
+    headers = [(b"content-encoding", b"gzip"), (b"content-length", b"7")]
+    scope = {"type": "http", "method": "POST", "path": "/raw", "headers": headers}
+    await Admission(bounded(), LIMITS)({**scope, UPLOADING_KEY: lambda: False}, receive, send)
+    assert sent[0]["status"] == 422
 
 
 async def test_one_that_waits_for_a_word_to_send_is_not_asked_to() -> None:

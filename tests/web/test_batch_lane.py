@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,12 +14,17 @@ from starlette.requests import ClientDisconnect
 from tidemill.adapters.memory import MemoryTraffic
 from tidemill.domain.errors import TimedOut, Unavailable
 from tidemill.domain.ports import Runtime
+from tidemill.predictor import Preprocessed
 from tidemill.web import batch_lane
+from tidemill.web.batch_lane import BatchLane
+from tidemill.web.batch_size import BatchSize
 from tidemill.web.batcher import Batcher
+from tidemill.web.job import Job
 from tidemill.web.reader import Reader
 from tidemill.web.request_context import RequestContext
 from tidemill.web.slots import Slot
 
+ANY: Any = None
 pytestmark = pytest.mark.anyio
 
 
@@ -149,3 +155,34 @@ async def test_a_request_that_is_late_does_not_run(
     with pytest.raises(TimedOut, match="X-Request-Timeout"):
         await batcher.predict(RequestContext(hanging, "live", deadline=0.0), [red])
     assert not runtime_of(hanging).entered.is_set()
+
+
+async def test_only_answers_teach_the_batch_size(
+    slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of clients that left takes no time at all."""
+    learned: list[int] = []
+    monkeypatch.setattr(BatchSize, "observe", lambda _self, payloads, *_: learned.append(payloads))
+    outcomes = iter([False, True])
+    lane = BatchLane(
+        "test", lambda _: next(outcomes), batch=5, delay_s=0.0, max_items=99, max_run_s=9.0
+    )
+    context = RequestContext(slots[0], "live")
+    for payloads in (3, 5):
+        inputs = [Preprocessed(None, ({},))] * payloads
+        lane.submit(Job(context, [b""] * payloads, inputs, [1] * payloads, ANY, ANY))
+    lane.start()
+    lane.close()
+    assert learned == [5]
+
+
+async def test_a_request_with_a_deadline_does_not_wait_for_the_run(
+    batcher: Batcher, slots: tuple[Slot, Slot], red: bytes, traffic: MemoryTraffic
+) -> None:
+    _, hanging = slots
+    context = RequestContext(hanging, "live", deadline=monotonic() + 0.5)
+    with pytest.raises(TimedOut, match="X-Request-Timeout"):
+        await batcher.predict(context, [red])
+    assert runtime_of(hanging).entered.is_set()
+    assert not runtime_of(hanging).ended.is_set()
+    assert traffic.after("s", 0, limit=9) == []

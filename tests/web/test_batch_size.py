@@ -51,9 +51,15 @@ def test_a_change_of_the_model_is_followed() -> None:
     assert choices(size, 64, lambda n: 1 / n).most_common(1)[0][0] == 64
 
 
+def test_more_that_wait_than_ever_before_run_together() -> None:
+    size = BatchSize()
+    choices(size, 8, lambda _: 1.0)
+    assert size.choose(50) == 50
+
+
 def test_one_slow_run_decides_nothing() -> None:
     size = BatchSize()
-    for payloads in (8, 16, 50):
+    for payloads in (8, 16, 50, 32):
         for _ in range(WINDOW):
             size.observe(payloads, payloads, payloads * (1.0 if payloads == 16 else 1.2))
     size.observe(16, 16, 16 * 100.0)

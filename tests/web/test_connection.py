@@ -26,9 +26,11 @@ class App:
 
     def __init__(self) -> None:
         self.holding, self.opened = threading.Semaphore(0), threading.Event()
+        self.begun = threading.Semaphore(0)
         self.gone: list[bool] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun.release()
         message = await receive()
         while message.get("more_body"):
             message = await receive()
@@ -171,6 +173,22 @@ def test_a_full_server_closes_a_silent_connection_of_the_largest_crowd(
     assert answer(crowd[0]) == (0, "")
     other.sendall(GET + b"\r\n")
     assert answer(other) == (200, "")
+
+
+def test_a_full_server_drops_a_body_that_does_not_come(run: Callable[..., Running]) -> None:
+    running = run(connections=3)
+    hold = GET.replace(b"/ ", b"/hold ", 1) + b"\r\n"
+    other = running.dial("127.0.0.3", send=hold)
+    assert running.app.holding.acquire(timeout=WAIT_S)
+    head = GET.replace(b"GET", b"POST") + b"Content-Length: 40\r\n\r\n"
+    crowd = [running.dial("127.0.0.2", send=head) for _ in range(2)]
+    for _ in range(3):
+        assert running.app.begun.acquire(timeout=WAIT_S)
+    assert answer(running.dial(send=GET + b"\r\n")) == (200, "")
+    assert answer(crowd[0]) == (0, "")
+    other.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        other.recv(1)
 
 
 def test_a_server_whose_connections_are_all_busy_says_so(run: Callable[..., Running]) -> None:

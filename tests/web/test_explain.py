@@ -19,14 +19,16 @@ from fastapi import APIRouter
 from PIL import Image
 
 from tests.web import tiny_text
+from tests.web.test_batch_lane import HangingRuntime
 from tidemill import Client
 from tidemill.adapters.onnx import OnnxRuntime
-from tidemill.domain.errors import Overloaded, Unavailable, UsageError
+from tidemill.domain.errors import Overloaded, TimedOut, Unavailable, UsageError
 from tidemill.domain.types import ModelVersion
 from tidemill.loop.prediction_log import LoadedVersion
 from tidemill.occlusion import BATCH, map_occlusion
 from tidemill.predictor import Predictor
 from tidemill.recipes.routes import Routes
+from tidemill.web import explain
 from tidemill.web.explain import EXPLAIN_PATH, Explainer
 
 VERSION = ModelVersion("v1", "bundle", "run", "snapshot", "leaves", None, datetime.now(UTC))
@@ -206,6 +208,30 @@ def test_a_client_that_leaves_does_not_keep_the_others_out(
                 await explainer.explain(slot, predictor.decode(red), None, None)
 
     asyncio.run(leave())
+
+
+def test_one_that_hangs_is_ended(
+    tiny: Callable[..., Predictor], red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny().bundle
+    runtime = HangingRuntime(OnnxRuntime(bundle.model))
+    predictor = Predictor(bundle, runtime)
+    explainer = Explainer()
+
+    async def hang() -> None:
+        slot = LoadedVersion(VERSION, predictor)
+        task = asyncio.create_task(explainer.explain(slot, predictor.decode(red), None, None))
+        assert await asyncio.to_thread(runtime.entered.wait, 20)
+        explainer.look_after()
+        assert not runtime.ended.is_set()
+        monkeypatch.setattr(explain, "MAX_EXPLAIN_S", 0.0)
+        explainer.look_after()
+        with pytest.raises(TimedOut):
+            await task
+
+    asyncio.run(hang())
+    explainer.look_after()
+    explainer.close()
 
 
 def test_texts_are_not_explained(workspace: Any, start_app: Any) -> None:

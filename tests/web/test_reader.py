@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect
 
+from tidemill.codecs.image import ImageCodec
 from tidemill.domain.errors import BadPayload, Overloaded, TimedOut, Unavailable
 from tidemill.web import reader as reader_module
 from tidemill.web.reader import THREAD_NS, Reader
@@ -98,6 +100,24 @@ def test_an_error_comes_back_whole(reader: Reader, slot: Slot) -> None:
     with pytest.raises(BadPayload, match="Not this one") as caught:
         call(reader, slot, COSTLY, refuse).result(20)
     assert (caught.value.hint, caught.value.index) == ("Another.", 3)
+
+
+def test_codecs_may_alternate(reader: Reader, slot: Slot) -> None:
+    """As those of two versions do, while one is checked and the other serves."""
+    context = RequestContext(slot, "live")
+    config = {"height": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    wide, wider = (ImageCodec.from_config(config | {"width": width}) for width in (8, 16))
+    for codec in (wide, wider, wide, wide, wider):
+        done = reader.submit(context, codec, COSTLY, kind_of).result(20)
+        assert done == f"image {codec.settings.width}"
+        with pytest.raises(BadPayload, match="Not this one"):
+            reader.submit(context, codec, COSTLY, refuse).result(20)
+
+
+def test_what_cannot_be_sent_there_fails_alone(reader: Reader, slot: Slot) -> None:
+    with pytest.raises((TypeError, pickle.PicklingError)):
+        call(reader, slot, COSTLY, kind_of, threading.Lock()).result(20)
+    assert call(reader, slot, COSTLY, kind_of).result(20) == "image 8"
 
 
 def test_what_ends_its_process_is_refused_and_the_next_is_done(reader: Reader, slot: Slot) -> None:

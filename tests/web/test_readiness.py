@@ -135,6 +135,15 @@ def test_a_request_that_waits_too_long(
     assert reason(client) == ""
 
 
+def test_a_disk_that_hangs_does_not_keep_a_run_from_its_end(gated: Any) -> None:
+    """One thread looks at files, another one at the runs of models."""
+    client, _ = gated
+    files = client.app.state.watch
+    assert client.batcher.check_log in files._checks
+    assert client.batcher.look_after not in files._checks
+    assert {"tidemill-watch", "tidemill-runs"} <= {each.name for each in threading.enumerate()}
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_has_ended_is_started_again(
     gated: tuple[Any, GatedRuntime], red: bytes
@@ -147,7 +156,7 @@ def test_a_thread_that_has_ended_is_started_again(
     thread.join(20)
     assert "has ended" in reason(client)
     runtime.ends = False
-    client.app.state.watch.look()
+    client.batcher.look_after()
     assert reason(client) == ""
     answer = client.request("POST", "/v1/predict", files={"file": ("a.png", red)})
     assert answer.status_code == 200

@@ -231,7 +231,7 @@ async def _drop_rest(scope: Scope, receive: Receive) -> None:
 
     It would see a reset connection otherwise. One that waits for `100 Continue` sends nothing yet.
     """
-    if any(name == b"expect" for name, _ in scope["headers"]):
+    if any(name == b"expect" for name, _ in scope["headers"]) or _is_here(scope)():
         return
     dropped = 0
     with suppress(TimeoutError):  # what is still to come is not read

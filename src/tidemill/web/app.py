@@ -123,10 +123,19 @@ def create_app(
         checker,
         poll=timedelta(milliseconds=settings.poll_ms),
     )
-    watch = Watch(batcher.look_after, batcher.check_log, slots.check_bundle)
-    starts += [part.start for part in (keyring, refusals, batcher, slots, watch)]
+    watch = Watch(batcher.check_log, slots.check_bundle)
+    # Apart, because a disk that hangs must not keep a model that hangs running.
+    runs = Watch(batcher.look_after, explainer.look_after, name="runs")
+    starts += [part.start for part in (keyring, refusals, batcher, slots, watch, runs)]
     # In this order: a running golden check still needs predictions until it has ended.
-    ends += [watch.close, checker.stop, batcher.end_golden_run, slots.close, batcher.close]
+    ends += [
+        watch.close,
+        runs.close,
+        checker.stop,
+        batcher.end_golden_run,
+        slots.close,
+        batcher.close,
+    ]
     ends += [part.close for part in (keyring, refusals, access_log, explainer, reader)]
     if shared is not None:
         writing = Watch(shared.write, name="metrics", warning="The metrics cannot be written")

@@ -29,7 +29,7 @@ class BatchLane:
     def __init__(
         self,
         name: str,
-        process: Callable[[Sequence[Job]], None],
+        process: Callable[[Sequence[Job]], bool],
         *,
         batch: int,
         delay_s: float,
@@ -115,14 +115,16 @@ class BatchLane:
             self._began = monotonic()
             self._running = tuple({job.context.slot.predictor for job in jobs})
             try:
-                self._process(jobs)
+                answered = self._process(jobs)
             finally:
                 self._running = ()
-            self._size.observe(
-                sum(len(job.payloads) for job in jobs),
-                sum(sum(job.lengths) for job in jobs),
-                monotonic() - self._began,
-            )
+            # What was left out or failed took another time than an answer.
+            if answered:
+                self._size.observe(
+                    sum(len(job.payloads) for job in jobs),
+                    sum(sum(job.lengths) for job in jobs),
+                    monotonic() - self._began,
+                )
 
     def _take_jobs(self) -> list[Job]:
         """Return the jobs of the next batch; none once closed and drained."""

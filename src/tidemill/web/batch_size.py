@@ -6,6 +6,7 @@ The best size differs by model and machine, so it is measured while the server a
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import median
 
@@ -54,8 +55,10 @@ class BatchSize:
             costs.append(seconds / length)
 
     def _fastest(self, sizes: list[int]) -> int:
-        """Return the fastest of these sizes, the largest first."""
-        best, least = sizes[0], float("inf")
+        """Return the fastest of these sizes, the largest first, which must have been measured."""
+        if not self._costs.get(sizes[0]):
+            return sizes[0]
+        best, least = sizes[0], math.inf
         for size in sizes:
             if (costs := self._costs.get(size)) and (cost := median(costs)) < least * CLEARLY:
                 best, least = size, cost

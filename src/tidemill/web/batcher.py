@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ from tidemill.web.batch_lane import BatchLane
 from tidemill.web.job import Job
 from tidemill.web.metrics import Stage
 from tidemill.web.reader import Reader, at_index
-from tidemill.web.request_context import RequestContext
+from tidemill.web.request_context import RequestContext, too_late
 from tidemill.web.slots import Slot
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,13 @@ class Batcher:
         except BaseException:
             self._release(len(payloads), context)
             raise
-        return await job.future
+        if context.deadline == math.inf:
+            return await job.future
+        try:
+            async with asyncio.timeout(context.deadline - monotonic()):
+                return await job.future
+        except TimeoutError as error:
+            raise too_late() from error
 
     def _admit(self, payloads: int, context: RequestContext) -> None:
         if self._closing.is_set():
@@ -195,7 +202,8 @@ class Batcher:
                 hint="Send several requests, each with fewer payloads or smaller ones.",
             )
 
-    def _process(self, jobs: Sequence[Job]) -> None:
+    def _process(self, jobs: Sequence[Job]) -> bool:
+        """Answer the jobs. Returns True when the model answered each of them."""
         now = monotonic()
         for job in jobs:
             self._release(len(job.payloads), job.context)
@@ -211,6 +219,7 @@ class Batcher:
             _deliver([(job, Unavailable(f"The batch was ended: {error!r}.")) for job in jobs])
             raise
         _deliver(outcomes)
+        return all(isinstance(outcome, list) for _, outcome in outcomes)
 
     @contextmanager
     def _measure(self, stage: Stage, counted: bool) -> Iterator[None]:

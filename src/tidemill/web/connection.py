@@ -73,6 +73,11 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
+    def is_uploading(self) -> bool:
+        """True while a part of a body is still to come."""
+        return self.busy and bool(self.cycle.more_body)
+
+    @property
     def is_stuck(self) -> bool:
         """True while the client does not read its answer."""
         return self._write_timer is not None
@@ -219,13 +224,15 @@ class Crowd:
         return len(self._connections)
 
     def admit(self, connection: Connection) -> bool:
-        """Add a connection; a full server closes one that asks for nothing, or reads nothing.
+        """Add a connection; a full server closes one that asks for nothing, or reads nothing, else
+        one that has not sent its whole body.
 
-        Returns False when all others are busy. The oldest idle one of the client with the most
+        Returns False when all others wait for an answer. The oldest one of the client with the most
         connections goes first, so that no client crowds the others out.
         """
         if len(self._connections) >= self.limit:
             idle = [other for other in self._connections if not other.busy or other.is_stuck]
+            idle = idle or [other for other in self._connections if other.is_uploading]
             if not idle:
                 return False
             oldest = max(idle, key=lambda other: self._counts[other.address])

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Annotated
 
 from fastapi import APIRouter, File, Request, Response, UploadFile
@@ -29,6 +30,8 @@ from tidemill.web.slots import Slot
 EXPLAIN_PATH = "/v1/explain"
 NICENESS = 10
 """The lower priority of the explaining thread, in units of `nice`."""
+MAX_EXPLAIN_S = 60.0
+"""How long an explanation may take. It runs the model some hundred times."""
 
 
 class Explainer:
@@ -37,6 +40,7 @@ class Explainer:
     def __init__(self) -> None:
         self._busy = threading.Lock()
         self._slot: Slot | None = None
+        self._began = 0.0
         self._closed = False
         self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_lower_priority)
 
@@ -54,16 +58,29 @@ class Explainer:
                 "The server is explaining another image, and it explains one at a time.",
                 hint="Try again shortly; `tidemill explain` needs no server.",
             )
-        future = self._pool.submit(_explain, slot, image, target, label)
-        self._slot = slot
+        self._slot, self._began = slot, monotonic()
+        try:
+            future = self._pool.submit(_explain, slot, image, target, label)
+        except RuntimeError as error:
+            self._busy.release()
+            raise Unavailable("The server is stopping.") from error
         # When the work ends, not when the client leaves: that does not end the work.
         future.add_done_callback(lambda _: self._busy.release())
         return await asyncio.wrap_future(future)
 
+    def look_after(self) -> None:
+        """End an explanation that takes too long, so that it does not keep all others out."""
+        if monotonic() - self._began > MAX_EXPLAIN_S:
+            self._end()
+
     def close(self) -> None:
-        """End the running explanation. Those that run with its model end, too."""
+        """End the running explanation."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._end()
+
+    def _end(self) -> None:
+        """End the runs of the explained model. What runs beside it ends, too."""
         if self._busy.locked() and self._slot is not None:
             self._slot.predictor.terminate()
 

@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -60,8 +60,8 @@ class ReaderProcess:
         self._deadline_s = deadline_s
         self._wall_s = wall_s
         self._process: _Process | None = None
-        # An id alone could be that of a newer codec.
-        self._codecs: dict[int, Codec[Any]] = {}
+        self._codec: Codec[Any] | None = None
+        """The codec that the process has. Both ends know one alone, so they never disagree."""
         self._ending = threading.Lock()
         self._closed = False
 
@@ -71,8 +71,8 @@ class ReaderProcess:
         Raises BadPayload when it overran the deadline or ended the process, TimedOut when the
         machine was too busy, and Unavailable (closing, or no process can be started).
         """
-        process = self._running()
         overran = threading.Event()
+        process = self._running()
 
         def end() -> None:
             overran.set()
@@ -84,6 +84,7 @@ class ReaderProcess:
         try:
             _write(process.requests, self._frame(call))
             succeeded, result = _read(process.results)
+            self._codec = call.codec if succeeded else None
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             ended_by = process.end()
             self.rest()
@@ -98,7 +99,7 @@ class ReaderProcess:
         """End the process. The next call starts another one."""
         with self._ending:
             process, self._process = self._process, None
-        self._codecs.clear()
+        self._codec = None
         if process is None:
             return
         process.end()
@@ -115,18 +116,18 @@ class ReaderProcess:
         with self._ending:
             if self._closed:
                 raise Unavailable("The server is stopping.")
-            if self._process is None or self._process.has_ended():
-                self._codecs.clear()
-                self._process = _start()
-                _write(self._process.requests, pickle.dumps((self._deadline_s, self._wall_s)))
+            if self._process is not None and self._process.has_ended():
+                self._process.end()
+                self._process = None
+            if self._process is None:
+                self._codec = None
+                self._process = _start(self._deadline_s, self._wall_s)
             return self._process
 
     def _frame(self, call: Call) -> bytes:
-        key = id(call.codec)
-        known = self._codecs.get(key) is call.codec
+        known = self._codec is call.codec
         saved = None if known else (call.codec.kind, call.codec.config())
-        self._codecs[key] = call.codec
-        return pickle.dumps((key, saved, call.function, call.args), protocol=5)
+        return pickle.dumps((saved, call.function, call.args), protocol=5)
 
     def _lost(self, ended_by: int, *, late: bool) -> TidemillError:
         if self._closed:
@@ -149,13 +150,11 @@ class ReaderProcess:
 class _Process:
     """A running process and both pipes."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
         requests, self.requests = _pipe()
         self.results, results = _pipe()
         with requests, results:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _START], stdin=requests, stdout=results, env=env
-            )
+            self._process = subprocess.Popen(words, stdin=requests, stdout=results, env=env)
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
@@ -179,14 +178,14 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
 
-def _start() -> _Process:
+def _start(deadline_s: float, wall_s: float) -> _Process:
     # Threads of numerical libraries would each reserve address space.
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # What can be imported here can be imported there.
     paths = os.pathsep.join(filter(None, sys.path))
     env = {**os.environ, **single, "PYTHONPATH": paths}
     try:
-        return _Process(env)
+        return _Process([sys.executable, "-c", _START, str(deadline_s), str(wall_s)], env)
     except OSError as error:
         raise Unavailable(f"No process can be started to decode this: {error}.") from error
 
@@ -198,33 +197,34 @@ def serve_parent() -> None:
     # Whatever prints must not write into the frames.
     os.dup2(2, 1)
     _limit_memory()
-    deadline_s, wall_s = _read(requests)
-    codecs: dict[int, Codec[Any]] = {}
+    deadline_s, wall_s = map(float, sys.argv[1:])
+    codec: Codec[Any] | None = None
     while True:
         try:
-            key, saved, function, args = _read(requests)
+            saved, function, args = _read(requests)
         except EOFError:
             return
         faulthandler.dump_traceback_later(wall_s + GRACE_S, exit=True)
         _limit_time(deadline_s)
-        _write(results, _outcome(codecs, key, saved, function, args))
+        codec, outcome = _outcome(codec, saved, function, args)
+        _write(results, outcome)
         _limit_time(0)
         faulthandler.cancel_dump_traceback_later()
 
 
 def _outcome(
-    codecs: dict[int, Codec[Any]], key: int, saved: Any, function: Callable[..., Any], args: Any
-) -> bytes:
+    codec: Codec[Any] | None, saved: Any, function: Callable[..., Any], args: Any
+) -> tuple[Codec[Any] | None, bytes]:
+    """Return the codec for the next call, and the result or error as a frame."""
     try:
         if saved is not None:
-            codecs.clear()  # an older version is rarely asked again
-            codecs[key] = open_codec(*saved)
-        return pickle.dumps((True, function(codecs[key], *args)), protocol=5)
+            codec = open_codec(*saved)
+        return codec, pickle.dumps((True, function(codec, *args)), protocol=5)
     except Exception as error:  # noqa: BLE001  the parent raises it again
         try:
-            return pickle.dumps((False, error), protocol=5)
+            return None, pickle.dumps((False, error), protocol=5)
         except Exception:  # noqa: BLE001  not every error can be pickled
-            return pickle.dumps((False, TidemillError(f"{type(error).__name__}: {error}.")))
+            return None, pickle.dumps((False, TidemillError(f"{type(error).__name__}: {error}.")))
 
 
 def _limit_time(seconds: float) -> None:

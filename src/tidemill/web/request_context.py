@@ -54,8 +54,13 @@ class RequestContext:
         if self.is_gone():
             return ClientDisconnect()
         if self.deadline < math.inf and monotonic() > self.deadline:
-            return TimedOut("The request waited longer than its X-Request-Timeout.")
+            return too_late()
         return None
+
+
+def too_late() -> TimedOut:
+    """Return the error of a request whose deadline has passed."""
+    return TimedOut("The request waited longer than its X-Request-Timeout.")
 
 
 def context_of(scope: Scope, slot: Callable[[], Slot]) -> RequestContext:

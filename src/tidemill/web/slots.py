@@ -202,7 +202,7 @@ class Slots:
         fault, final, retry = outcome
         reason = f"{alias.name} {version.id} is refused: {fault}"
         note = f"{reason} {FINAL_NOTE}" if final else reason
-        self._refused[alias] = _Refusal(note, now, final, retry)
+        self._refused[alias] = _Refusal(note, self._clock.now(), final, retry)
         return None
 
     def _attempt(self, version: ModelVersion) -> Slot | tuple[str, bool, timedelta]:
