@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,7 @@ def _champion(home: Path, make: Callable[[], None]) -> Path:
     """Return the bundle of the champion, which `make` trains and promotes where there is none."""
     if bundle := _find_champion(home):
         return bundle
+    shutil.rmtree(home, ignore_errors=True)  # what an older Tidemill made is made anew
     make()
     if bundle := _find_champion(home):
         return bundle
