@@ -79,6 +79,13 @@ def bmp_of_runs() -> bytes:
     return struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start) + header + palette + rows
 
 
+def bmp_of_colours() -> bytes:
+    """A palette that claims more colours than the file has, each of which Pillow looks at."""
+    content = bytearray(saved("BMP", 10, "P"))
+    content[46:50] = struct.pack("<I", 65_536)
+    return bytes(content)
+
+
 ORDINARY: Mapping[str, tuple[Callable[[], bytes], ...]] = {
     "JPEG": (lambda: saved("JPEG"), lambda: saved("JPEG", progressive=True)),
     "PNG": (
@@ -112,7 +119,7 @@ COSTLY: Mapping[str, tuple[Callable[[], bytes], ...]] = {
         lambda: saved("PNG")[:20],
     ),
     "WEBP": (lambda: saved("WEBP", 1_500), lambda: b"RIFF\x00\x00\x00\x00WEBPXXXX"),
-    "BMP": (bmp_of_runs, lambda: saved("BMP", 2_000), lambda: saved("BMP")[:20]),
+    "BMP": (bmp_of_runs, bmp_of_colours, lambda: saved("BMP", 2_000), lambda: saved("BMP")[:20]),
     "GIF": (
         lambda: gif_of_blocks(MAX_SEGMENTS + 1),
         gif_with_a_large_frame,

@@ -16,6 +16,8 @@ MAX_SEGMENTS = 1_000
 """Header segments of a JPEG, and blocks of a GIF before its first frame."""
 MAX_CHUNKS = 16_384
 """Chunks of a PNG. Encoders write at least 8 kB into one; 20 MB are 2,441 of them."""
+MAX_COLOURS = 65_536
+"""Colours that the palette of a BMP may claim; Pillow refuses more."""
 UNKNOWN = math.inf
 """The estimate where the structure does not bound the cost."""
 
@@ -23,6 +25,8 @@ _ANY_IMAGE = 5e5
 """What the smallest image costs."""
 _PER_EXIF_BYTE = 500.0
 """Pillow reads each entry of EXIF data in Python."""
+_PER_COLOUR = 1_000.0
+"""Pillow looks at each colour of a palette in Python."""
 _PER_PIXEL = 10.0
 """Conversion to RGB and scaling, of any format."""
 _TRANSPARENT = 30.0
@@ -160,14 +164,15 @@ def _bmp(payload: bytes, max_pixels: int) -> float:
     header = struct.unpack_from("<I", payload, 14)[0]
     if header < 40:
         width, height = struct.unpack_from("<HH", payload, 18)
-        compression = 0
+        compression = colours = 0
     else:
         width, height, _, _, compression = struct.unpack_from("<iiHHI", payload, 18)
+        colours = min(struct.unpack_from("<I", payload, 46)[0], MAX_COLOURS)
     pixels = require_pixels(abs(width), abs(height), max_pixels)
     # Pillow unfolds run lengths in Python.
     if compression not in (0, 3):
         return UNKNOWN
-    return pixels * (10.0 + _PER_PIXEL + _TRANSPARENT)
+    return pixels * (10.0 + _PER_PIXEL + _TRANSPARENT) + _PER_COLOUR * colours
 
 
 def _tiff(_payload: bytes, _max_pixels: int) -> float:
