@@ -66,6 +66,20 @@ def test_a_value_that_does_not_fit_is_said_with_its_variable(
     assert "tidemill config" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["BTACH", "workrs", "CORS_ORIGIN", "PROVIDER"])
+def test_a_misspelt_setting_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TIDEMILL_{name}", "1")
+    with pytest.raises(UsageError, match=f"TIDEMILL_{name} is no setting") as caught:
+        read_settings()
+    assert caught.value.hint.startswith("Did you mean TIDEMILL_")
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "PORT_8000_TCP", "REAL_DATA", "KEY", "DEBUG"])
+def test_a_variable_of_others_is_none_of_ours(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TIDEMILL_{name}", "1")
+    read_settings()
+
+
 def test_names_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_ALLOWED_HOSTS", "Models.example, *.inner.example,,")
     monkeypatch.setenv("TIDEMILL_CORS_ORIGINS", "https://My.page/,http://localhost:3000")

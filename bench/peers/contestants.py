@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,8 +39,8 @@ class Contestant:
     port: int
     dialect: Dialect
     settings: str
-    group: int | None = None
-    """The process group of a peer, which stands still outside its turns."""
+    process: int | None = None
+    """A peer's process. It and all that it started stand still outside their turns."""
 
     settle_s: float = 0.0
     """How long it takes to adapt to another load; so long it warms up at least."""
@@ -48,13 +48,13 @@ class Contestant:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Let the server run for the block: an idle peer polls, which would cost the others."""
-        if self.group is not None:
-            os.killpg(self.group, signal.SIGCONT)
+        if self.process is not None:
+            send(signal.SIGCONT, tree_of(self.process))
         try:
             yield
         finally:
-            if self.group is not None:
-                os.killpg(self.group, signal.SIGSTOP)
+            if self.process is not None:
+                send(signal.SIGSTOP, tree_of(self.process))
 
 
 @contextmanager
@@ -107,13 +107,13 @@ def bentoml(workload: Workload, core: int, scratch: Path, *, log: bool) -> Itera
     name = "bentoml + log" if log else "bentoml"
     with _server(
         name, words, variables, workload, scratch, core, port, "/readyz", log=log
-    ) as group:
+    ) as process:
         yield Contestant(
             name,
             port,
             BENTOML,
             "workers=1, batchable, max_batch_size=64, max_latency_ms=2000, uvloop, no access log",
-            group,
+            process,
             ADAPT_S,
         )
 
@@ -125,13 +125,13 @@ def litserve(workload: Workload, core: int, scratch: Path, *, log: bool) -> Iter
     port = free_port()
     words = [str(python), "-m", "bench.peers.lit_server", str(port)]
     name = "litserve + log" if log else "litserve"
-    with _server(name, words, {}, workload, scratch, core, port, "/health", log=log) as group:
+    with _server(name, words, {}, workload, scratch, core, port, "/health", log=log) as process:
         yield Contestant(
             name,
             port,
             LITSERVE,
             "workers_per_device=1, max_batch_size=64, batch_timeout=0.005, fast_queue=True",
-            group,
+            process,
         )
 
 
@@ -148,7 +148,7 @@ def _server(
     *,
     log: bool,
 ) -> Iterator[int]:
-    """The group of a peer's processes, which end with the block."""
+    """The first process of a peer, which ends with the block, and so do all that it started."""
     own = {
         "PEER_BUNDLE": str(workload.bundle.absolute()),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
@@ -167,11 +167,10 @@ def _server(
             env=clean() | own | dict(variables),
             stdout=file,
             stderr=subprocess.STDOUT,
-            process_group=0,  # another session could get another share of the processor
         )
     try:
         _wait(name, process, f"http://127.0.0.1:{port}{health}", output)
-        os.killpg(process.pid, signal.SIGSTOP)
+        send(signal.SIGSTOP, tree_of(process.pid))
         yield process.pid
     finally:
         _end(process)
@@ -191,16 +190,29 @@ def _wait(name: str, process: subprocess.Popen[bytes], url: str, output: Path) -
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a peer with all processes that it started."""
+    tree = tree_of(process.pid)
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-            os.killpg(process.pid, signal.SIGCONT)
-        except ProcessLookupError:
-            return
-        try:
+        send(sign, tree)
+        send(signal.SIGCONT, tree)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            continue
+
+
+def tree_of(pid: int) -> list[int]:
+    """Return a process and all that it started, in whatever group: BentoML's worker has its own."""
+    tree = [pid]
+    for parent in tree:
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):  # it has ended meanwhile
+                tree += map(int, file.read_text().split())
+    return tree
+
+
+def send(sign: signal.Signals, processes: Sequence[int]) -> None:
+    """Send a signal to those that are still there."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, sign)
 
 
 def start(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,6 +36,9 @@ def _text(value: object) -> str:
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names with commas between them, as an environment variable holds them."""
+PREFIX = "TIDEMILL_"
+ALIKE = 0.8
+"""From this likeness on, 0 to 1, a name counts as a setting with a wrong letter."""
 PUBLIC_SCOPES = ("predict", "feedback")
 """What clients without a key may be allowed to do."""
 ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:_-]+")
@@ -44,7 +48,7 @@ HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-][a-z0-9._-]*|[0-9a-f:]+")
 class Settings(BaseSettings):
     """The values in force. They do not change after the start."""
 
-    model_config = SettingsConfigDict(env_prefix="TIDEMILL_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     home: Path = Field(Path(".tidemill"), description="The workspace: one recipe, one ledger.")
     samples: Path | None = Field(
@@ -186,11 +190,27 @@ class Settings(BaseSettings):
         return secret if secret and secret.get_secret_value().strip() else None
 
 
+def _refuse_misspelt(variable: str) -> None:
+    """Raise UsageError for a variable that would change nothing because of a letter.
+
+    Others may begin like ours: Kubernetes sets TIDEMILL_SERVICE_HOST for a service `tidemill`.
+    """
+    name = variable.upper().removeprefix(PREFIX)
+    known = [field.upper() for field in Settings.model_fields]
+    if not variable.upper().startswith(PREFIX) or name in known:
+        return
+    if near := get_close_matches(name, known, n=1, cutoff=ALIKE):
+        raise UsageError(f"{variable} is no setting.", hint=f"Did you mean {PREFIX}{near[0]}?")
+
+
 def read_settings(**values: object) -> Settings:
     """Return the settings from the environment, with `values` (options of a command) on top.
 
-    Raises UsageError naming the variable whose value does not fit.
+    Raises UsageError naming the variable whose value does not fit, and one that is nearly a
+    setting.
     """
+    for variable in os.environ:
+        _refuse_misspelt(variable)
     try:
         return Settings(**{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

@@ -55,7 +55,7 @@ def test_a_list_ends_at_its_first_value_too_many() -> None:
         pytest.param(b'{"instances": []}', "at least one", id="none"),
         pytest.param(b'{"instances": {}}', "'instances' must be a list", id="object"),
         pytest.param(b'{"image": "\xff"}', "not JSON in UTF-8", id="latin1"),
-        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"", "The body is empty", id="empty"),
         pytest.param(b"{}", "image: Field required", id="missing"),
         pytest.param(b'{"image": "AA==", "image": "AA=="}', "'image' stands twice", id="twice"),
         pytest.param(b'{"image": "AA==", "im\\u0061ge": ""}', "'image' stands twice", id="escaped"),

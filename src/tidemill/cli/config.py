@@ -41,6 +41,7 @@ def config(
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         text = ",".join(value) if isinstance(value, tuple) else str(value)
+        text = "not set" if value is None or value == () else text
         table.add_row(f"TIDEMILL_{name.upper()}", text, field.description or "")
     OUT.print(table)
 

@@ -50,6 +50,8 @@ def estimate_parse_ns(model: type[Payload], body: bytes) -> float:
 
 def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes, *, hint: str) -> Any:
     """Return what the decoder reads. Raises InvalidRequest."""
+    if not body:
+        raise InvalidRequest("The body is empty; it must be JSON.", hint=hint)
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -51,7 +51,10 @@ class KeyPart(WorkspaceParts):
         """
         check_key_name(name)
         if days is not None and not 0 < days <= MAX_DAYS:
-            raise UsageError(f"A key expires after 0 to {MAX_DAYS:,} days, not {days:g}.")
+            raise UsageError(
+                f"A key expires after {MAX_DAYS:,} days at most, and not after {days:g}.",
+                hint="Leave the days out for a key without an end.",
+            )
         if not 0 <= rate <= MAX_RATE:
             raise UsageError(
                 f"A key cannot send {rate} requests a minute.",
