@@ -22,6 +22,13 @@ def form(head: bytes, content: bytes) -> bytes:
     return b"--BB\r\n" + head + b"\r\n\r\n" + content + b"\r\n--BB--\r\n"
 
 
+def test_the_header_of_a_part_has_a_limit(client: Any, red: bytes) -> None:
+    for size, status in ((7 << 10, 200), (9 << 10, 400)):
+        head = NAME + b'filename="a.png"\r\nX-Note: ' + b"x" * size
+        response = client.request("POST", "/v1/predict", content=form(head, red), headers=HEAD)
+        assert response.status_code == status, (size, response.text)
+
+
 @pytest.fixture
 def texts(workspace: Any, start_app: Any) -> Any:
     workspace.promote(workspace.enter(*tiny_text.files("sentiment", ("bad", "good"))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from tidemill.codecs.image import ImageCodec
-from tidemill.domain.errors import BadPayload, Overloaded, TimedOut, Unavailable
+from tidemill.domain.errors import BadPayload, Overloaded, TidemillError, TimedOut, Unavailable
 from tidemill.web import reader as reader_module
 from tidemill.web.reader import THREAD_NS, Reader
+from tidemill.web.reader_process import ReaderProcess
 from tidemill.web.request_context import RequestContext
 from tidemill.web.slots import Slot
 
@@ -59,6 +61,17 @@ def die(_codec: Any) -> None:
     os._exit(9)
 
 
+def shout(_codec: Any) -> int:
+    os.write(1, b"x" * 10_000)
+    return 7
+
+
+def raise_what_cannot_be_sent(_codec: Any) -> None:
+    error = ValueError("The codec is wrong")
+    error.why = threading.Lock()  # type: ignore[attr-defined]
+    raise error
+
+
 def refuse(_codec: Any) -> None:
     raise BadPayload("Not this one.", hint="Another.", index=3)
 
@@ -94,6 +107,41 @@ def test_what_is_costly_is_done_in_one_other_process(reader: Reader, slot: Slot)
     assert other != os.getpid()
     assert call(reader, slot, float("inf"), process_id).result(20) == other
     assert call(reader, slot, COSTLY, kind_of).result(20) == "image 8"
+
+
+def test_what_prints_there_does_not_spoil_the_result(reader: Reader, slot: Slot) -> None:
+    assert call(reader, slot, COSTLY, shout).result(20) == 7
+    assert call(reader, slot, COSTLY, shout).result(20) == 7
+
+
+def test_an_error_that_cannot_be_sent_comes_back_as_a_sentence(reader: Reader, slot: Slot) -> None:
+    with pytest.raises(TidemillError, match="ValueError: The codec is wrong"):
+        call(reader, slot, COSTLY, raise_what_cannot_be_sent).result(20)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console has one group of processes")
+def test_ctrl_c_is_for_the_server_alone(reader: Reader, slot: Slot) -> None:
+    process = call(reader, slot, COSTLY, process_id).result(20)
+    os.kill(process, signal.SIGINT)
+    assert call(reader, slot, COSTLY, process_id).result(20) == process
+
+
+def test_a_process_without_work_ends(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    rest = ReaderProcess.rest
+
+    def rest_and_tell(process: ReaderProcess) -> None:
+        rest(process)
+        ended.set()
+
+    monkeypatch.setattr(ReaderProcess, "rest", rest_and_tell)
+    monkeypatch.setattr(reader_module, "IDLE_S", 0.01)
+    reader = Reader(workers=1)
+    first = call(reader, slot, COSTLY, process_id).result(20)
+    ended.clear()
+    assert ended.wait(20)
+    assert call(reader, slot, COSTLY, process_id).result(20) != first
+    reader.close()
 
 
 def test_an_error_comes_back_whole(reader: Reader, slot: Slot) -> None:

@@ -15,10 +15,12 @@ import pytest
 from fastapi import APIRouter, Request
 
 from tidemill.bundle import MANIFEST, manifest_of
-from tidemill.domain.errors import StorageFailed
+from tidemill.domain.errors import StorageFailed, TimedOut, Unavailable
+from tidemill.domain.types import ModelVersion
+from tidemill.predictor import Predictor
 from tidemill.recipes.routes import GoldenRequest, PredictionServer, Routes
 from tidemill.web import predict
-from tidemill.web.slots import FINAL_NOTE
+from tidemill.web.slots import FINAL_NOTE, RETRY, RETRY_LATE, Slot
 
 
 def ask(client: Any, payload: bytes, count: int = 1) -> list[dict[str, Any]]:
@@ -193,6 +195,39 @@ def test_a_version_that_could_not_be_loaded_is_tried_again_after_a_while(
     workspace.clock.advance(timedelta(seconds=1))
     client.slots.refresh()
     assert (client.slots.state.champion.version.id, client.slots.state.fault) == ("v2", "")
+
+
+def test_a_check_that_took_too_long_is_repeated_late(
+    client: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_too_long(_: Slot) -> str:
+        raise TimedOut("The check took too long.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.slots, "_check", take_too_long)
+        workspace.promote(workspace.register(sharpness=2.0))
+        client.slots.refresh()
+    for passed, version in ((RETRY, "v1"), (RETRY_LATE - RETRY, "v2")):
+        workspace.clock.advance(passed)
+        client.slots.refresh()
+        assert client.slots.state.champion.version.id == version
+
+
+def test_a_load_that_takes_long_to_fail_is_repeated_after_a_while(
+    client: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+
+    def load(version: ModelVersion) -> Predictor:
+        loads.append(version.id)
+        workspace.clock.advance(2 * RETRY)
+        raise Unavailable("The storage does not answer.")
+
+    monkeypatch.setattr(client.slots, "_load", load)
+    workspace.promote(workspace.register(sharpness=2.0))
+    for _ in range(3):
+        client.slots.refresh()
+    assert loads == ["v2"]
 
 
 def test_a_moved_alias_is_tried_at_once(client: Any, workspace: Any) -> None:
