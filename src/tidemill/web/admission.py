@@ -106,7 +106,8 @@ class Admission:
             try:
                 body = await upload.read(receive)
             except TidemillError as error:
-                await _drop_rest(scope, receive)
+                if not upload.complete:
+                    await _drop_rest(scope, receive)
                 # What is still to come is not read, so no request can follow on the connection.
                 await error_response(error, close=True)(scope, receive, send)
                 return
@@ -154,6 +155,7 @@ class _Upload:
         self._client = client
         self._head = head
         self._counted = 0
+        self.complete = False
 
     async def read(self, receive: Receive) -> bytes:
         """Return the body, decompressed.
@@ -206,6 +208,7 @@ class _Upload:
         """Return the part of the body in a message, counted."""
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
+        self.complete = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
         if self._counted + len(part) > limit:
             raise too_large(limit)
