@@ -117,6 +117,7 @@ def test_a_worker_that_is_killed_loses_no_prediction_and_is_replaced(
     wait_for(lambda: predictions_counted(server.url) == len(ids), "the count of all three")
 
 
+@pytest.mark.slow
 def test_a_key_has_one_rate_for_all_workers(
     server: ServerProcess, on_disk: Any, workspace: Any, red: bytes
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_key_has_one_rate_for_all_workers(
     assert statuses.count(200) <= 4
 
 
+@pytest.mark.slow
 def test_the_server_ends_on_a_signal_and_its_workers_with_it(server: ServerProcess) -> None:
     workers = workers_of(server.pid)
     os.kill(server.pid, signal.SIGTERM)
@@ -155,6 +157,7 @@ def test_a_start_that_fails_says_why_once(on_disk: Any) -> None:
     assert "No model is registered" in str(caught.value.error)
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_again_ends_the_server(on_disk: Any) -> None:
     on_disk.promote(on_disk.register())
     urls: SimpleQueue[str] = SimpleQueue()
