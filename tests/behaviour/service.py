@@ -122,7 +122,10 @@ def open_home(home: Path, *, create: bool = False) -> Workspace:
 @contextmanager
 def serving(home: Path, recipe: str) -> Iterator[Service]:
     """Run the app of `tidemill serve` over a workspace, after one refresh."""
-    parts, routes = open_parts(read_settings(home=home, batch=TOGETHER, poll_ms=NO_POLL_MS))
+    settings = read_settings(
+        home=home, batch=TOGETHER, request_payloads=TOGETHER, poll_ms=NO_POLL_MS
+    )
+    parts, routes = open_parts(settings)
     try:
         with run_app(create_app(parts, routes)) as client:
             client.slots.refresh()
