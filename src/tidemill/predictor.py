@@ -168,13 +168,11 @@ class Model:
         return sum(len(self.item_names(decoded)) for decoded in inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Outputs:
-        if not inputs:
-            return self._runtime.run(self.codec.encode(inputs))
         if self._alone:
             groups = [[at] for at in range(len(inputs))]
         else:
             groups = group_by_length([self.length(decoded) for decoded in inputs])
-        if len(groups) == 1:
+        if len(groups) <= 1:
             return self._runtime.run(self.codec.encode(inputs))
         parts = [
             self._runtime.run(self.codec.encode([inputs[at] for at in each])) for each in groups

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import os
 import sys
 import threading
@@ -40,7 +41,8 @@ class Explainer:
     def __init__(self) -> None:
         self._busy = threading.Lock()
         self._slot: Slot | None = None
-        self._began = 0.0
+        self._began = math.inf
+        """When the running explanation began; infinity while there is none."""
         self._closed = False
         self._pool = ThreadPoolExecutor(1, "tidemill-explain", initializer=_lower_priority)
 
@@ -62,10 +64,10 @@ class Explainer:
         try:
             future = self._pool.submit(_explain, slot, image, target, label)
         except RuntimeError as error:
-            self._busy.release()
+            self._finish()
             raise Unavailable("The server is stopping.") from error
         # When the work ends, not when the client leaves: that does not end the work.
-        future.add_done_callback(lambda _: self._busy.release())
+        future.add_done_callback(lambda _: self._finish())
         return await asyncio.wrap_future(future)
 
     def look_after(self) -> None:
@@ -78,6 +80,11 @@ class Explainer:
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._end()
+
+    def _finish(self) -> None:
+        # In this order: the next one must not be taken for as old as this one.
+        self._began = math.inf
+        self._busy.release()
 
     def _end(self) -> None:
         """End the runs of the explained model. What runs beside it ends, too."""

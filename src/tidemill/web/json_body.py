@@ -112,15 +112,16 @@ def _payload(content: Any, json: bytes, model: type[Payload], place: str) -> byt
     """Return the payload of a JSON object and what msgspec read of it. Raises InvalidRequest and
     BadPayload.
     """
+    only_texts = _has_texts_only(model)
     try:
-        if _has_texts_only(model):
+        if only_texts:
             texts = {name: getattr(content, name) for name in model.model_fields}
             checked = model(**{name: text for name, text in texts.items() if text is not UNSET})
         else:
             checked = model.model_validate_json(json)
     except ValidationError as error:
         raise invalid_field(error, place, hint=_hint(model)) from error
-    names = tuple(model.model_fields) if _has_texts_only(model) else None
+    names = tuple(model.model_fields) if only_texts else None
     refuse_doubled(json, names, place, hint=_hint(model))
     return checked.to_bytes()
 

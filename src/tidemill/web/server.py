@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any, cast
@@ -22,7 +21,7 @@ from tidemill.settings import Settings
 from tidemill.web.address import bind, url_of
 from tidemill.web.app import create_app
 from tidemill.web.connection import ConnectionLimits, connection_type
-from tidemill.web.stop import ANSWER_S, CONNECTION_S, Stop, StopTimer
+from tidemill.web.stop import ANSWER_S, CONNECTION_S, Stop, StopTimer, handle_signals
 from tidemill.web.worker import Worker, divide_settings
 
 __all__ = ["Stop", "StopTimer", "run_server", "run_worker"]
@@ -152,19 +151,11 @@ class _Server(uvicorn.Server):
             self.failure = error
             self.stop()
 
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture signals as uvicorn does, but do not raise them again: the caller must close."""
-        if threading.current_thread() is not threading.main_thread():
+        with handle_signals(self.handle_exit):
             yield
-            return
-        names = (signal.SIGINT, signal.SIGTERM)
-        before = {name: signal.signal(name, self.handle_exit) for name in names}
-        try:
-            yield
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
 
 
 class _WorkerServer(_Server):

@@ -10,11 +10,10 @@ import json
 import logging
 import os
 import queue
-import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ from tidemill.domain.errors import TidemillError, Unavailable, read_error
 from tidemill.settings import Settings
 from tidemill.web.address import bind_shared, open_shared, url_of
 from tidemill.web.shared_metrics import end_metrics
-from tidemill.web.stop import Stop
+from tidemill.web.stop import Stop, handle_signals
 from tidemill.web.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ def run_workers(
             settings, reserved.getsockname()[1], Path(folder), first_pause_s, failed_starts
         )
         watch(supervisor.stop)
-        with _signals(supervisor.stop):
+        with handle_signals(lambda *_: supervisor.stop()):
             supervisor.run(lambda: announce(url_of(reserved)))
 
 
@@ -228,18 +227,3 @@ def _answers(place: _Place) -> bool:
 
 def _how(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT. Another thread than the main one gets no signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.signal(name, lambda *_: stop()) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -41,7 +41,7 @@ def insert_into(table: Table) -> Insert:
 
 
 @cache
-def _taken_in(table: Table) -> Select[Any]:
+def _place_in(table: Table) -> Select[Any]:
     return select(table.c.n).where(table.c.id == bindparam("id"))
 
 
@@ -61,7 +61,7 @@ class RecordsPart:
 
     def add(self, record: Record, event: Event) -> None:
         table = TABLES[type(record)]
-        if self._connection.execute(_taken_in(table), {"id": record.id}).first():
+        if self._place(table, record.id) is not None:
             raise Conflict(f"{type(record).__name__} {record.id} exists already.")
         self.record_event(event)
         self._connection.execute(insert_into(table), to_row(record))
@@ -89,7 +89,9 @@ class RecordsPart:
         if subject is not None:
             query = query.where(EVENTS.c.subject == subject)
         if before is not None:
-            query = query.where(EVENTS.c.n < self._place(before))
+            if (place := self._place(EVENTS, before)) is None:
+                raise missing_event(before)
+            query = query.where(EVENTS.c.n < place)
         # One statement for each kind: an index leads to its latest rows, however many there are.
         queries = [query.where(EVENTS.c.kind == kind) for kind in dict.fromkeys(kinds)] or [query]
         with as_written():
@@ -99,11 +101,10 @@ class RecordsPart:
                 RecordedEvent(**{k: v for k, v in row.items() if k != "n"}) for row in rows[:limit]
             ]
 
-    def _place(self, id: str) -> int:
-        place = self._connection.scalar(_taken_in(EVENTS), {"id": id})
-        if place is None:
-            raise missing_event(id)
-        return int(place)
+    def _place(self, table: Table, id: str) -> int | None:
+        """Return the number of a row in the order of arrival; None for an unknown id."""
+        place: int | None = self._connection.scalar(_place_in(table), {"id": id})
+        return place
 
     def record_event(self, event: Event) -> None:
         self._require_write()

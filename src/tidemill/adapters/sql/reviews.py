@@ -55,8 +55,7 @@ class ReviewsPart(RecordsPart):
         values = {name: value for name, value in wanted.items() if value is not None}
         query = _feedback_by(tuple(values), limited=limit is not None)
         if after is not None:
-            place = self._connection.scalar(select(FEEDBACK.c.n).where(FEEDBACK.c.id == after))
-            if place is None:
+            if (place := self._place(FEEDBACK, after)) is None:
                 raise missing(Feedback, after)
             query = query.where(FEEDBACK.c.n > place)
         return self._records(Feedback, query, {**values, "limit": limit})
