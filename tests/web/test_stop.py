@@ -21,6 +21,7 @@ import pytest
 from bench.hostile import repeated_scans
 
 from tests.web.test_server import Server, begun_upload, line_of, until_serving
+from tidemill.adapters.processors import available_processors
 from tidemill.testing.processes import wait_for
 from tidemill.web.stop import OVERRAN, STOP_S
 
@@ -35,8 +36,11 @@ if hang:
 announce = lambda url: print(url, flush=True)
 run_server(read_settings(), announce=announce, timer=StopTimer(seconds=seconds))
 """
-COSTLY = 6
-"""Requests with an image that is decoded for seconds; two or more are decoded at a time."""
+COSTLY = 12 * available_processors()
+"""Requests with an image that is decoded for seconds, one for each processor at a time.
+
+No machine decodes so many before the stop.
+"""
 SECONDS = 60
 WAITING = re.compile(r"^tidemill_queue_payloads (\S+)$", re.MULTILINE)
 
@@ -75,7 +79,7 @@ def test_requests_in_progress_are_answered_or_refused_and_the_server_ends(
     serve: Callable[..., Server], red: bytes
 ) -> None:
     server = serve(str(STOP_S), "clean")
-    image = repeated_scans(side=4_000, scans=60)
+    image = repeated_scans(side=4_000, scans=150)
 
     def ask() -> tuple[int, str]:
         files = {"file": ("scan.jpg", image)}
